@@ -1,0 +1,1 @@
+//! Vocabulary of fb: requests, answers, failures and their consequences, traces.

@@ -1,0 +1,1 @@
+//! Provider adapters of fb: OpenAI, Anthropic, Ollama, Azure and OpenAI-compatible presets.

@@ -1,0 +1,1 @@
+//! Retry policies, backoff with jitter and a retry budget, as pure decisions.

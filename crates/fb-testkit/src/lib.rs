@@ -1,0 +1,1 @@
+//! Scripted in-process providers and their one-line scenario language.
