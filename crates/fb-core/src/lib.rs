@@ -1,1 +1,42 @@
-//! Vocabulary of fb: requests, answers, failures and their consequences, traces.
+#![doc = include_str!("../README.md")]
+
+mod block;
+mod chat;
+mod consequences;
+mod eligibility;
+mod envelope;
+mod failure;
+mod id;
+mod json;
+mod money;
+mod observer;
+mod provider;
+mod reply;
+mod report;
+mod request;
+mod stream;
+mod trace;
+
+pub use async_trait::async_trait;
+
+pub use crate::{
+    block::{Block, BlockCategory, BlockForm},
+    chat::{
+        Chat, Effort, Extra, Format, Image, ImageSource, Message, Part, Role, Sampling, Schema, Tool,
+        ToolCall, ToolChoice, ToolResult,
+    },
+    consequences::{Consequences, Cool, Hop, Retry, Verdict},
+    eligibility::Eligibility,
+    envelope::Envelope,
+    failure::{Failure, FailureKind, Phase, UnknownFailureKind},
+    id::{InvalidId, ProviderId, TargetId},
+    json::{InvalidJson, Json},
+    money::{Money, Price},
+    observer::{Event, Observer},
+    provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
+    reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
+    report::{Level, Report, ServedBy},
+    request::{ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody},
+    stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
+    trace::{Attempt, AttemptEnd, Next, Skip, Trace},
+};

@@ -1,0 +1,101 @@
+use std::{fmt, time::Duration};
+
+use crate::{AttemptEnd, Money, TargetId, Trace, Usage};
+
+/// What happened to one request; comes with every answer and with every error that saw a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Who answered; `None` when nobody did.
+    pub served_by: Option<ServedBy>,
+    /// On which rung of the ladder.
+    pub level: Level,
+    /// How long it took; for a stream, so far.
+    pub took: Duration,
+    /// Every attempt and skip, in order.
+    pub trace: Trace,
+}
+
+impl Report {
+    /// Calls made to providers.
+    pub fn attempts(&self) -> u32 {
+        self.trace.calls()
+    }
+
+    /// Times the request moved on from one called target to another.
+    pub fn hops(&self) -> u32 {
+        self.trace.hops()
+    }
+
+    /// Tokens of the answer, if its provider counted them.
+    pub fn usage(&self) -> Option<Usage> {
+        self.trace.rows().iter().rev().find_map(|row| match &row.end {
+            AttemptEnd::Ok { usage, .. } | AttemptEnd::Blocked { usage, .. } => *usage,
+            AttemptEnd::Running
+            | AttemptEnd::Failed(_)
+            | AttemptEnd::Cancelled
+            | AttemptEnd::Skipped { .. } => None,
+        })
+    }
+
+    /// What the priced calls cost together.
+    pub fn cost(&self) -> Option<Money> {
+        let costs = self.trace.rows().iter().filter_map(|row| match &row.end {
+            AttemptEnd::Ok { cost, .. } => *cost,
+            AttemptEnd::Running
+            | AttemptEnd::Failed(_)
+            | AttemptEnd::Blocked { .. }
+            | AttemptEnd::Cancelled
+            | AttemptEnd::Skipped { .. } => None,
+        });
+        costs.reduce(|sum, cost| sum + cost)
+    }
+}
+
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServedBy {
+    /// A provider's model.
+    Target(TargetId),
+    /// The cache.
+    Cache,
+    /// A fixed answer.
+    Static,
+}
+
+impl fmt::Display for ServedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(target) => target.fmt(f),
+            Self::Cache => f.write_str("cache"),
+            Self::Static => f.write_str("static"),
+        }
+    }
+}
+
+/// Rung of the degradation ladder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// As asked.
+    #[default]
+    Full,
+    /// A cheaper model or fewer features.
+    Reduced,
+    /// The least that is useful.
+    Minimal,
+    /// An earlier answer.
+    Cached,
+    /// A fixed answer.
+    Offline,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Full => "full",
+            Self::Reduced => "reduced",
+            Self::Minimal => "minimal",
+            Self::Cached => "cached",
+            Self::Offline => "offline",
+        })
+    }
+}

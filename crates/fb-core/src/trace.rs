@@ -1,0 +1,295 @@
+use std::{fmt, time::Duration};
+
+use crate::{BlockCategory, Failure, Money, Refusal, TargetId, Usage};
+
+/// The attempts and skips of one request, in order.
+///
+/// Displays as aligned rows, one line each.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trace(Vec<Attempt>);
+
+impl Trace {
+    /// A trace of these rows.
+    pub const fn new(rows: Vec<Attempt>) -> Self {
+        Self(rows)
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &[Attempt] {
+        &self.0
+    }
+
+    /// Calls made to providers; skips are none.
+    pub fn calls(&self) -> u32 {
+        u32::try_from(self.called().count()).unwrap_or(u32::MAX)
+    }
+
+    /// Times the request moved on from one called target to another.
+    pub fn hops(&self) -> u32 {
+        let moved = self.called().zip(self.called().skip(1)).filter(|(a, b)| a.target != b.target);
+        u32::try_from(moved.count()).unwrap_or(u32::MAX)
+    }
+
+    fn called(&self) -> impl Iterator<Item = &Attempt> {
+        self.0.iter().filter(|row| !matches!(row.end, AttemptEnd::Skipped { .. }))
+    }
+
+    /// The whole trace in one line of ASCII for a header, such as
+    /// `openai/gpt-6.1-sol 1 server_error (503) 2ms; anthropic/claude-sonnet-4-6 1 ok 38ms`.
+    pub fn one_line(&self) -> String {
+        let mut line = String::new();
+        for row in &self.0 {
+            if !line.is_empty() {
+                line.push_str("; ");
+            }
+            line.push_str(&row.one_line());
+        }
+        line.retain(|c| c == ' ' || c.is_ascii_graphic());
+        line
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.iter().map(|row| row.target.to_string()).collect();
+        let ends: Vec<String> = self.0.iter().map(|row| row.end.to_string()).collect();
+        let width = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        let (name_width, end_width) = (width(&names), width(&ends));
+        for ((row, name), end) in self.0.iter().zip(&names).zip(&ends) {
+            let number = if row.is_call() { row.number.to_string() } else { String::new() };
+            let took = if row.is_call() { Took(row.took).to_string() } else { String::new() };
+            let line = format!(
+                "{:<8}{name:<name_width$}  {number:<2} {end:<end_width$}  {took:>8}  {}",
+                At(row.at).to_string(),
+                row.next
+            );
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// One row of a trace: a call to a target, or the reason why it was not called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// The target.
+    pub target: TargetId,
+    /// Which call to this target it is, from 1; 0 for a skip.
+    pub number: u32,
+    /// When it began, since the request did.
+    pub at: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// What was decided then.
+    pub next: Next,
+}
+
+impl Attempt {
+    /// Whether a call was made.
+    pub const fn is_call(&self) -> bool {
+        !matches!(self.end, AttemptEnd::Skipped { .. })
+    }
+
+    fn one_line(&self) -> String {
+        if self.is_call() {
+            format!("{} {} {} {}ms", self.target, self.number, self.end, self.took.as_millis())
+        } else {
+            format!("{} {}", self.target, self.end)
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttemptEnd {
+    /// Not yet.
+    Running,
+    /// With a usable answer.
+    Ok {
+        /// Tokens, if the provider counted them.
+        usage: Option<Usage>,
+        /// Its cost, if the target has a price and tokens are known.
+        cost: Option<Money>,
+    },
+    /// With a failure.
+    Failed(Failure),
+    /// With a content-policy refusal.
+    Blocked {
+        /// Who declined what.
+        category: BlockCategory,
+        /// Tokens, if the provider counted them.
+        usage: Option<Usage>,
+    },
+    /// The caller left, or another attempt won.
+    Cancelled,
+    /// No call was made.
+    Skipped {
+        /// Why not.
+        why: Skip,
+        /// When the target may be called again, if time helps.
+        reopens: Option<Duration>,
+    },
+}
+
+impl fmt::Display for AttemptEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("running"),
+            Self::Ok { usage, cost } => {
+                f.write_str("ok")?;
+                if let Some(usage) = usage {
+                    write!(f, "  {} tokens", usage.total())?;
+                }
+                cost.map_or(Ok(()), |cost| write!(f, "  {cost}"))
+            }
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Blocked { category, .. } => write!(f, "blocked ({category})"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Skipped { why, reopens } => {
+                write!(f, "skipped: {why}")?;
+                reopens.map_or(Ok(()), |wait| write!(f, ", reopens in {}", Took(wait)))
+            }
+        }
+    }
+}
+
+/// Why a target was not called. Costs no attempt, and no breaker hears of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skip {
+    /// Its circuit breaker is open, or its half-open probes are all out.
+    BreakerOpen,
+    /// It asked to be left alone, or its account must be repaired first.
+    Cooling,
+    /// As many calls as it may have are in flight.
+    AtCapacity,
+    /// No money left for it.
+    Budget,
+    /// Something the caller asked for cannot be carried to it.
+    Inadmissible(Refusal),
+    /// The request has used all its attempts.
+    Attempts,
+    /// Too little of the deadline is left to begin.
+    NoTime,
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BreakerOpen => f.write_str("breaker open"),
+            Self::Cooling => f.write_str("cooling"),
+            Self::AtCapacity => f.write_str("at capacity"),
+            Self::Budget => f.write_str("no budget left"),
+            Self::Inadmissible(refusal) => write!(f, "inadmissible: {refusal}"),
+            Self::Attempts => f.write_str("no attempts left"),
+            Self::NoTime => f.write_str("no time left"),
+        }
+    }
+}
+
+/// What was decided after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing follows.
+    Nothing,
+    /// The same target again after this wait.
+    RetryIn(Duration),
+    /// Wait for this target to reopen.
+    WaitFor(Duration),
+    /// The next target.
+    Hop,
+    /// The caller hears of it at once.
+    Surface,
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::RetryIn(wait) if wait.is_zero() => f.write_str("retry at once"),
+            Self::RetryIn(wait) => write!(f, "retry in {}", Took(*wait)),
+            Self::WaitFor(wait) => write!(f, "wait {}", Took(*wait)),
+            Self::Hop => f.write_str("hop"),
+            Self::Surface => f.write_str("surface"),
+        }
+    }
+}
+
+/// A duration with about three digits: `312 ms`, `1.93 s`, `30.0 s`, `4 min`.
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0.as_secs_f64();
+        match secs {
+            s if s < 0.9995 => write!(f, "{:.0} ms", s * 1e3),
+            s if s < 9.995 => write!(f, "{s:.2} s"),
+            s if s < 99.95 => write!(f, "{s:.1} s"),
+            s if s < 600.0 => write!(f, "{s:.0} s"),
+            s => write!(f, "{:.0} min", s / 60.0),
+        }
+    }
+}
+
+/// Time since the request began, four digits: `0.724s`, `30.73s`.
+struct At(Duration);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.0.as_secs_f64();
+        if secs < 9.9995 { write!(f, "{secs:.3}s") } else { write!(f, "{secs:.2}s") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::{FailureKind, Phase};
+
+    fn row(target: &str, number: u32, at_ms: u64, took_ms: u64, end: AttemptEnd, next: Next) -> Attempt {
+        Attempt {
+            target: target.parse().unwrap(),
+            number,
+            at: Duration::from_millis(at_ms),
+            took: Duration::from_millis(took_ms),
+            end,
+            next,
+        }
+    }
+
+    #[test]
+    fn a_trace_prints_one_aligned_line_an_attempt() {
+        let overloaded = Failure::new(FailureKind::Overloaded, "Overloaded")
+            .with_status(529)
+            .with_code(Some("overloaded_error".to_owned()));
+        let late = Failure::new(FailureKind::Timeout(Phase::Total), "no answer in 30 s");
+        let usage = Some(Usage { input: 14, output: 200, ..Usage::default() });
+        let ok = AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) };
+        let open =
+            AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: Some(Duration::from_millis(4_800)) };
+        let trace = Trace::new(vec![
+            row("azure/gpt-6.1-sol", 0, 0, 0, open, Next::Hop),
+            row(
+                "openai/gpt-6.1-sol",
+                1,
+                0,
+                312,
+                AttemptEnd::Failed(overloaded),
+                Next::RetryIn(Duration::from_millis(410)),
+            ),
+            row("openai/gpt-6.1-sol", 2, 724, 30_000, AttemptEnd::Failed(late), Next::Hop),
+            row("anthropic/claude-sonnet-4-6", 1, 30_730, 1_930, ok, Next::Nothing),
+        ]);
+        expect![[r#"
+            0.000s  azure/gpt-6.1-sol               skipped: breaker open, reopens in 4.80 s            hop
+            0.000s  openai/gpt-6.1-sol           1  overloaded (529 overloaded_error)           312 ms  retry in 410 ms
+            0.724s  openai/gpt-6.1-sol           2  timeout (no answer in 30 s)                 30.0 s  hop
+            30.73s  anthropic/claude-sonnet-4-6  1  ok  214 tokens  $0.0031                     1.93 s
+        "#]].assert_eq(&trace.to_string());
+        assert_eq!((trace.calls(), trace.hops()), (3, 1));
+        expect!["azure/gpt-6.1-sol skipped: breaker open, reopens in 4.80 s; openai/gpt-6.1-sol 1 overloaded (529 overloaded_error) 312ms; openai/gpt-6.1-sol 2 timeout (no answer in 30 s) 30000ms; anthropic/claude-sonnet-4-6 1 ok  214 tokens  $0.0031 1930ms"].assert_eq(&trace.one_line());
+    }
+}
