@@ -1,0 +1,157 @@
+//! The body of an answer: a list of steps, played as the connection asks for more.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use crate::counters::{Outcome, Ticket};
+use crate::line::{Ending, Line};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Send(Bytes),
+    /// One byte at a time, with that pause before each.
+    Drip(Bytes, Duration),
+    Wait(Duration),
+    Stall,
+    Cut(Ending),
+}
+
+/// What happens to the connection after the body was sent in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    KeepAlive,
+    Close,
+    CloseOnNext,
+}
+
+#[derive(Debug)]
+pub(crate) struct SimBody {
+    steps: VecDeque<Step>,
+    /// The content length to declare; `None` is chunked.
+    length: Option<u64>,
+    after: After,
+    outcome: Outcome,
+    /// `None` for answers of the control endpoints, which are not counted.
+    ticket: Option<Ticket>,
+    line: Arc<Line>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl SimBody {
+    pub(crate) fn new(
+        steps: Vec<Step>,
+        length: Option<u64>,
+        (after, outcome): (After, Outcome),
+        ticket: Option<Ticket>,
+        line: Arc<Line>,
+    ) -> Self {
+        let mut body = Self { steps: steps.into(), length, after, outcome, ticket, line, sleep: None };
+        if body.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    pub(crate) fn uncounted(text: impl Into<Bytes>, line: Arc<Line>) -> Self {
+        let text = text.into();
+        let length = Some(text.len() as u64);
+        Self::new(vec![Step::Send(text)], length, (After::KeepAlive, Outcome::Completed), None, line)
+    }
+
+    fn finish(&mut self) {
+        self.settle(self.outcome);
+        match self.after {
+            After::KeepAlive => {}
+            After::Close => self.line.end(Ending::Close),
+            After::CloseOnNext => self.line.doom(),
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.settle(outcome);
+        }
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>, pause: Duration) -> Poll<()> {
+        let sleeping = self.sleep.get_or_insert_with(|| Box::pin(sleep(pause)));
+        ready!(sleeping.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
+    }
+
+    fn send(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // A body of known length is not asked again after its last byte.
+        if self.is_end_stream() {
+            self.finish();
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+impl Body for SimBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let body = self.get_mut();
+        loop {
+            match body.steps.pop_front() {
+                None => {
+                    body.finish();
+                    return Poll::Ready(None);
+                }
+                Some(Step::Send(bytes)) => return body.send(bytes),
+                Some(Step::Drip(mut bytes, every)) => {
+                    if bytes.is_empty() {
+                        continue;
+                    }
+                    if body.poll_pause(cx, every).is_pending() {
+                        body.steps.push_front(Step::Drip(bytes, every));
+                        return Poll::Pending;
+                    }
+                    let first = bytes.split_to(1);
+                    if !bytes.is_empty() {
+                        body.steps.push_front(Step::Drip(bytes, every));
+                    }
+                    return body.send(first);
+                }
+                Some(Step::Wait(pause)) => {
+                    if body.poll_pause(cx, pause).is_pending() {
+                        body.steps.push_front(Step::Wait(pause));
+                        return Poll::Pending;
+                    }
+                }
+                Some(Step::Stall) => {
+                    body.steps.push_front(Step::Stall);
+                    return Poll::Pending;
+                }
+                Some(Step::Cut(ending)) => {
+                    body.settle(Outcome::Faulted);
+                    body.line.end(ending);
+                    body.steps.push_front(Step::Stall);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length.is_some() && self.steps.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

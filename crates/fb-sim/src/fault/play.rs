@@ -1,0 +1,197 @@
+//! How a fault bends an answer: pure, from the whole answer to the steps its body is played in.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::answer::{Answer, AnswerBody};
+use crate::body::{After, Step};
+use crate::dialect::Dialect;
+use crate::fault::Fault;
+use crate::line::Ending;
+
+const PORTAL: &str = "<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head>\
+<body><h1>Sign in to the network</h1></body></html>\n";
+
+/// An answer as it goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Play {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) latency: Duration,
+    pub(crate) length: Option<u64>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) after: After,
+}
+
+impl Play {
+    /// Bends `answer`. Faults that leave no answer to bend ([`Fault::Reset`] and the like) and
+    /// [`Fault::Block`], which the dialect has put into the answer, change nothing here.
+    pub(crate) fn new(dialect: Dialect, answer: Answer, fault: Option<&Fault>) -> Self {
+        let Some(fault) = fault else {
+            return Self::well(answer);
+        };
+        match fault {
+            Fault::Status { status, headers, body } => {
+                let plain = answer.replaced_by(dialect.failure(*status, body.as_deref()));
+                let bent =
+                    headers.iter().fold(plain, |answer, (name, value)| answer.with_header(name, value));
+                Self::well(bent)
+            }
+            Fault::Quota => Self::well(answer.replaced_by(dialect.quota())),
+            Fault::ContextLength => Self::well(answer.replaced_by(dialect.context_length())),
+            Fault::Empty200 => {
+                Self::well(Answer { status: 200, body: AnswerBody::Plain(Bytes::new()), ..answer })
+            }
+            Fault::Html => {
+                let page = AnswerBody::Plain(Bytes::from_static(PORTAL.as_bytes()));
+                let answer = Answer { status: 200, body: page, ..answer };
+                Self::well(answer.with_header("content-type", "text/html; charset=utf-8"))
+            }
+            Fault::WrongContentType => {
+                Self::well(answer.with_header("content-type", "text/plain; charset=utf-8"))
+            }
+            Fault::MalformedJson => Self::well(malformed(answer)),
+            Fault::StreamError { after_events, body } => {
+                Self::well(stream_error(dialect, answer, *after_events, body.as_deref()))
+            }
+            Fault::EndEarly { events } => {
+                let body = first_events(answer.body, *events);
+                Self::well(Answer { body, ..answer })
+            }
+            Fault::StallBody => Self::cut_short(answer, 0, Step::Stall),
+            Fault::StallMid { after_events } => Self::cut_short(answer, *after_events, Step::Stall),
+            Fault::CutAfterEvents { events, reset } => {
+                let ending = if *reset { Ending::Reset } else { Ending::Close };
+                Self::cut_short(answer, *events, Step::Cut(ending))
+            }
+            Fault::CutAt { byte } => Self::cut_at(answer, *byte),
+            Fault::Drip { every } => Self::drip(answer, *every),
+            Fault::CloseKeepAlive => Self { after: After::Close, ..Self::well(answer) },
+            Fault::CloseOnNext => Self { after: After::CloseOnNext, ..Self::well(answer) },
+            Fault::Refuse
+            | Fault::Reset
+            | Fault::ResetOnAccept
+            | Fault::CloseOnAccept
+            | Fault::StallHeaders
+            | Fault::Block(_)
+            | Fault::Raw(_) => Self::well(answer),
+        }
+    }
+
+    pub(crate) fn error(text: String) -> Self {
+        Self::well(Answer::json(500, text).with_header("content-type", "text/plain"))
+    }
+
+    fn well(answer: Answer) -> Self {
+        let Answer { status, headers, latency, body } = answer;
+        let length = body.length();
+        Self { status, headers, latency, length, steps: body.steps(), after: After::KeepAlive }
+    }
+
+    /// Declares the whole answer, but sends some events of it only.
+    fn cut_short(answer: Answer, events: usize, end: Step) -> Self {
+        let length = answer.body.length();
+        let body =
+            if events == 0 { AnswerBody::Plain(Bytes::new()) } else { first_events(answer.body, events) };
+        let mut play = Self::well(Answer { body, ..answer });
+        play.length = length;
+        play.steps.push(end);
+        play
+    }
+
+    fn cut_at(answer: Answer, byte: usize) -> Self {
+        let length = answer.body.length();
+        let mut bytes = answer.body.into_bytes();
+        let last = if length.is_some() { bytes.len().saturating_sub(1) } else { bytes.len() };
+        bytes.truncate(byte.min(last));
+        let mut play = Self::well(Answer { body: AnswerBody::Plain(bytes), ..answer });
+        play.length = length;
+        play.steps.push(Step::Cut(Ending::Close));
+        play
+    }
+
+    fn drip(answer: Answer, every: Duration) -> Self {
+        let length = answer.body.length();
+        let bytes = answer.body.into_bytes();
+        let mut play = Self::well(Answer { body: AnswerBody::Plain(Bytes::new()), ..answer });
+        play.length = length;
+        play.steps.push(Step::Drip(bytes, every));
+        play
+    }
+}
+
+impl AnswerBody {
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Plain(bytes) => Some(bytes.len() as u64),
+            Self::Events { .. } => None,
+        }
+    }
+
+    fn steps(self) -> Vec<Step> {
+        match self {
+            Self::Plain(bytes) if bytes.is_empty() => Vec::new(),
+            Self::Plain(bytes) => vec![Step::Send(bytes)],
+            Self::Events { events, gap } => {
+                let pauses = events.into_iter().flat_map(|event| [Step::Wait(gap), Step::Send(event)]);
+                pauses.skip(1).filter(|step| *step != Step::Wait(Duration::ZERO)).collect()
+            }
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Events { events, .. } => events.concat().into(),
+        }
+    }
+}
+
+/// The first events, and never the last one.
+fn first_events(body: AnswerBody, count: usize) -> AnswerBody {
+    match body {
+        AnswerBody::Plain(bytes) => {
+            AnswerBody::Plain(bytes.slice(..if count == 0 { 0 } else { bytes.len() / 2 }))
+        }
+        AnswerBody::Events { mut events, gap } => {
+            events.truncate(count.min(events.len().saturating_sub(1)));
+            AnswerBody::Events { events, gap }
+        }
+    }
+}
+
+fn stream_error(dialect: Dialect, answer: Answer, after_events: usize, body: Option<&str>) -> Answer {
+    let body = match first_events(answer.body, after_events) {
+        AnswerBody::Plain(_) => AnswerBody::Plain(dialect.overloaded(body).into()),
+        AnswerBody::Events { mut events, gap } => {
+            events.push(dialect.error_event(body));
+            AnswerBody::Events { events, gap }
+        }
+    };
+    Answer { status: 200, body, ..answer }
+}
+
+fn malformed(answer: Answer) -> Answer {
+    let body = match answer.body {
+        AnswerBody::Plain(bytes) => AnswerBody::Plain(without_last_brace(&bytes)),
+        AnswerBody::Events { mut events, gap } => {
+            if let Some(event) = events.get_mut(1) {
+                *event = without_last_brace(event);
+            }
+            AnswerBody::Events { events, gap }
+        }
+    };
+    Answer { body, ..answer }
+}
+
+fn without_last_brace(bytes: &[u8]) -> Bytes {
+    match bytes.iter().rposition(|byte| *byte == b'}') {
+        None => Bytes::copy_from_slice(bytes),
+        Some(place) => {
+            let mut broken = BytesMut::from(&bytes[..place]);
+            broken.extend_from_slice(&bytes[place + 1..]);
+            broken.freeze()
+        }
+    }
+}
