@@ -73,44 +73,44 @@ impl Dialect {
     }
 
     /// An error answer with the provider's own body, or with this one.
-    pub(crate) fn failure(self, status: u16, body: Option<&str>) -> Answer {
+    pub(crate) fn failure(self, status: u16, body: Option<&str>, number: u64) -> Answer {
         let own = match self {
             Self::OpenAi => openai::failure(status),
-            Self::Anthropic => anthropic::failure(status),
+            Self::Anthropic => anthropic::failure(status, number),
             Self::Ollama => ollama::failure(status),
         };
         Answer::json(status, body.map_or(own, ToOwned::to_owned))
     }
 
-    pub(crate) fn quota(self) -> Answer {
+    pub(crate) fn quota(self, number: u64) -> Answer {
         match self {
             Self::OpenAi => openai::quota(),
-            Self::Anthropic => anthropic::quota(),
+            Self::Anthropic => anthropic::quota(number),
             Self::Ollama => ollama::quota(),
         }
     }
 
-    pub(crate) fn context_length(self) -> Answer {
+    pub(crate) fn context_length(self, number: u64) -> Answer {
         match self {
             Self::OpenAi => openai::context_length(),
-            Self::Anthropic => anthropic::context_length(),
+            Self::Anthropic => anthropic::context_length(number),
             Self::Ollama => ollama::context_length(),
         }
     }
 
     /// The JSON of an error inside a stream.
-    pub(crate) fn overloaded(self, body: Option<&str>) -> String {
+    pub(crate) fn overloaded(self, body: Option<&str>, number: u64) -> String {
         let own = match self {
             Self::OpenAi => openai::failure(503),
-            Self::Anthropic => anthropic::failure(529),
+            Self::Anthropic => anthropic::failure(529, number),
             Self::Ollama => ollama::failure(500),
         };
         body.map_or(own, ToOwned::to_owned)
     }
 
     /// The error as an event of a stream.
-    pub(crate) fn error_event(self, body: Option<&str>) -> Bytes {
-        let json = self.overloaded(body);
+    pub(crate) fn error_event(self, body: Option<&str>, number: u64) -> Bytes {
+        let json = self.overloaded(body, number);
         match self {
             Self::OpenAi => format!("data: {json}\n\n").into(),
             Self::Anthropic => format!("event: error\ndata: {json}\n\n").into(),

@@ -102,7 +102,7 @@ async fn respond(
     let body = match Limited::new(body, BODY_MAX).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            let play = Play::new(shared.dialect, shared.dialect.failure(413, None), None);
+            let play = Play::new(shared.dialect, 0, shared.dialect.failure(413, None, 0), None);
             return Ok(response(play, None, None, &line));
         }
         // The client left in the middle of its request; hyper drops us when it sees that too.
@@ -141,7 +141,7 @@ async fn respond(
         _ => None,
     };
     let answer = shared.dialect.answer(request, &shared.current_reply(), block);
-    let play = Play::new(shared.dialect, answer, fault.as_ref());
+    let play = Play::new(shared.dialect, ticket.number(), answer, fault.as_ref());
     sleep(play.latency).await;
     Ok(response(play, fault.as_ref(), Some(ticket), &line))
 }

@@ -40,7 +40,7 @@ pub(crate) fn is_chat(path: &str) -> bool {
 pub(crate) fn answer(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Answer {
     let answer = match (request.method.as_str(), endpoint(request.path)) {
         _ if !has_key(request) => failures::no_key(),
-        ("POST", "/chat/completions") => chat(request, reply, block).unwrap_or_else(|refused| *refused),
+        ("POST", "/chat/completions") => chat(request, reply, block).unwrap_or_else(|refused| refused),
         ("GET", "/models") => {
             Answer::json(200, to_json(&Models { object: "list", data: models().collect() }))
         }
@@ -85,21 +85,16 @@ fn one_model(id: &str) -> Answer {
 }
 
 /// `Err` is the refusal of a bad request.
-fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Box<Answer>> {
+fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Answer> {
     let azure = is_azure(request.path);
     let chat: ChatRequest = serde_json::from_slice(request.body).map_err(|error| {
-        let refused = if is_json(request.body) {
-            failures::wrong_type(&error.to_string())
-        } else {
-            failures::no_json()
-        };
-        Box::new(refused)
+        if is_json(request.body) { failures::wrong_type(&error.to_string()) } else { failures::no_json() }
     })?;
     // The older path of Azure names the deployment itself.
     let deployment =
         request.path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split('/').next());
-    let asked = chat.model.as_deref().or(deployment).ok_or_else(|| Box::new(failures::missing("model")))?;
-    let ask = chat.ask().ok_or_else(|| Box::new(failures::missing("messages")))?;
+    let asked = chat.model.as_deref().or(deployment).ok_or_else(|| failures::missing("model"))?;
+    let ask = chat.ask().ok_or_else(|| failures::missing("messages"))?;
     if block == Some(BlockForm::Http400) {
         return Ok(if azure { Answer::json(400, failures::AZURE_BLOCK) } else { failures::blocked() });
     }

@@ -27,19 +27,19 @@ pub(crate) struct Play {
 impl Play {
     /// Bends `answer`. Faults that leave no answer to bend ([`Fault::Reset`] and the like) and
     /// [`Fault::Block`], which the dialect has put into the answer, change nothing here.
-    pub(crate) fn new(dialect: Dialect, answer: Answer, fault: Option<&Fault>) -> Self {
+    pub(crate) fn new(dialect: Dialect, number: u64, answer: Answer, fault: Option<&Fault>) -> Self {
         let Some(fault) = fault else {
             return Self::well(answer);
         };
         match fault {
             Fault::Status { status, headers, body } => {
-                let plain = answer.replaced_by(dialect.failure(*status, body.as_deref()));
+                let plain = answer.replaced_by(dialect.failure(*status, body.as_deref(), number));
                 let bent =
                     headers.iter().fold(plain, |answer, (name, value)| answer.with_header(name, value));
                 Self::well(bent)
             }
-            Fault::Quota => Self::well(answer.replaced_by(dialect.quota())),
-            Fault::ContextLength => Self::well(answer.replaced_by(dialect.context_length())),
+            Fault::Quota => Self::well(answer.replaced_by(dialect.quota(number))),
+            Fault::ContextLength => Self::well(answer.replaced_by(dialect.context_length(number))),
             Fault::Empty200 => {
                 Self::well(Answer { status: 200, body: AnswerBody::Plain(Bytes::new()), ..answer })
             }
@@ -53,7 +53,7 @@ impl Play {
             }
             Fault::MalformedJson => Self::well(malformed(answer)),
             Fault::StreamError { after_events, body } => {
-                Self::well(stream_error(dialect, answer, *after_events, body.as_deref()))
+                Self::well(stream_error(dialect, number, answer, *after_events, body.as_deref()))
             }
             Fault::EndEarly { events } => {
                 let body = first_events(answer.body, *events);
@@ -161,11 +161,17 @@ fn first_events(body: AnswerBody, count: usize) -> AnswerBody {
     }
 }
 
-fn stream_error(dialect: Dialect, answer: Answer, after_events: usize, body: Option<&str>) -> Answer {
+fn stream_error(
+    dialect: Dialect,
+    number: u64,
+    answer: Answer,
+    after_events: usize,
+    body: Option<&str>,
+) -> Answer {
     let body = match first_events(answer.body, after_events) {
-        AnswerBody::Plain(_) => AnswerBody::Plain(dialect.overloaded(body).into()),
+        AnswerBody::Plain(_) => AnswerBody::Plain(dialect.overloaded(body, number).into()),
         AnswerBody::Events { mut events, gap } => {
-            events.push(dialect.error_event(body));
+            events.push(dialect.error_event(body, number));
             AnswerBody::Events { events, gap }
         }
     };
