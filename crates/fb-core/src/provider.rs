@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -44,6 +44,30 @@ pub trait Provider: Send + Sync + 'static {
 }
 
 const _: fn(&dyn Provider) = |_| {};
+
+/// A shared provider is a provider.
+#[async_trait]
+impl<P: Provider + ?Sized> Provider for Arc<P> {
+    fn capabilities(&self, model: &str) -> Capabilities {
+        (**self).capabilities(model)
+    }
+
+    fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
+        (**self).admit(call)
+    }
+
+    async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
+        (**self).chat(call).await
+    }
+
+    async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
+        (**self).stream(call).await
+    }
+
+    async fn probe(&self) -> Result<Probe, Failure> {
+        (**self).probe().await
+    }
+}
 
 /// One call to a provider.
 #[derive(Debug, Clone, Copy)]

@@ -88,14 +88,21 @@ pub enum Level {
     Offline,
 }
 
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Level {
+    /// The word used in headers, metrics and configs.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Full => "full",
             Self::Reduced => "reduced",
             Self::Minimal => "minimal",
             Self::Cached => "cached",
             Self::Offline => "offline",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
