@@ -1,1 +1,13 @@
-//! Scripted in-process providers and their one-line scenario language.
+#![doc = include_str!("../README.md")]
+
+mod script;
+
+mod fault;
+mod step;
+
+mod provider;
+
+pub use crate::{
+    provider::ScriptedProvider,
+    script::{Script, script},
+};

@@ -1,0 +1,439 @@
+use std::fmt::Write;
+
+use expect_test::{Expect, expect};
+use fb_core::{BlockForm, ChatRequest, Message, Overrides, Role, StreamEvent, Usage};
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::script;
+
+const HOUR: Duration = Duration::from_hours(1);
+static NONE: Overrides = Overrides(Vec::new());
+
+fn call(request: &ChatRequest) -> Call<'_> {
+    Call { request, model: "m", overrides: &NONE }
+}
+
+fn print_error(error: &CallError) -> String {
+    match error {
+        CallError::Failed(failure) => print_failure(failure),
+        CallError::Blocked(block) => {
+            let status = match block.form {
+                BlockForm::Body { status, .. } => status,
+                BlockForm::InStream => 0,
+            };
+            let tokens = block.usage.map_or(0, Usage::total);
+            format!("blocked ({}), {status}, {:?}, {tokens} tokens", block.category, block.partial)
+        }
+    }
+}
+
+fn print_failure(failure: &Failure) -> String {
+    let hint = failure.hint().map_or_else(String::new, |hint| format!(", wait {hint:?}"));
+    format!("{failure}{hint}")
+}
+
+fn print_event(event: &StreamEvent) -> String {
+    match event {
+        StreamEvent::Text(text) => format!("{text:?}"),
+        StreamEvent::Refusal(text) => format!("refusal {text:?}"),
+        StreamEvent::ToolCall(delta) => {
+            format!("tool {:?} {:?}", delta.name.as_deref().unwrap_or_default(), delta.arguments)
+        }
+        StreamEvent::Finish(why) => format!("{why:?}"),
+        StreamEvent::Usage(usage) => format!("{} tokens", usage.total()),
+        StreamEvent::Blocked(block) => format!("blocked ({})", block.category),
+        StreamEvent::Done => "done".to_owned(),
+        StreamEvent::Started { .. } | StreamEvent::Thinking(_) => unreachable!("never scripted"),
+    }
+}
+
+/// One line a plain call: when it was answered and with what.
+async fn plain(steps: &str, calls: usize, expected: Expect) {
+    let provider = script(&format!("p: {steps}")).provider("p");
+    let request = ChatRequest::user("hi");
+    let mut out = String::new();
+    for _ in 0..calls {
+        let start = Instant::now();
+        let answer = match timeout(HOUR, provider.chat(call(&request))).await {
+            Err(_) => "never".to_owned(),
+            Ok(Err(error)) => print_error(&error),
+            Ok(Ok(reply)) => {
+                let tokens = reply.usage.map_or(0, Usage::total);
+                format!("{:?} {:?} {:?}, {tokens} tokens", reply.text, reply.tool_calls, reply.finish)
+            }
+        };
+        writeln!(out, "{:<7}  {answer}", format!("{:?}", start.elapsed())).unwrap();
+    }
+    expected.assert_eq(&out);
+    assert_eq!(provider.in_flight(), 0);
+}
+
+/// One line a streamed call: its frames with the times since the call began.
+async fn streamed(steps: &str, expected: Expect) {
+    let provider = script(&format!("p: {steps}")).provider("p");
+    let request = ChatRequest::user("hi");
+    let start = Instant::now();
+    let mut out = String::new();
+    let mut line = |text: String| writeln!(out, "{:<7}  {text}", format!("{:?}", start.elapsed())).unwrap();
+    match timeout(HOUR, provider.stream(call(&request))).await {
+        Err(_) => line("never".to_owned()),
+        Ok(Err(error)) => line(format!("no head: {}", print_error(&error))),
+        Ok(Ok(mut streaming)) => {
+            for _ in 0..9 {
+                match timeout(HOUR, streaming.frames.next()).await {
+                    Err(_) => line("never".to_owned()),
+                    Ok(Some(Ok(frame))) => {
+                        let events: Vec<String> = frame.events.iter().map(print_event).collect();
+                        line(format!("[{}]", events.join(", ")));
+                        continue;
+                    }
+                    Ok(Some(Err(failure))) => {
+                        line(print_failure(&failure));
+                        continue;
+                    }
+                    Ok(None) => line("end".to_owned()),
+                }
+                break;
+            }
+        }
+    }
+    expected.assert_eq(&out);
+    assert_eq!(provider.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_come_when_scripted_and_the_last_repeats() {
+    plain("503 in 40ms, 200(\"a b\") in 300ms, 200(tool), 200", 5, expect![[r#"
+        40ms     server_error (503)
+        300ms    "a b" [] Stop, 15 tokens
+        0ns      "" [ToolCall { id: "call_1", name: "lookup", arguments: "{\"city\":\"Oslo\"}" }] ToolCalls, 15 tokens
+        0ns      "hello from p" [] Stop, 15 tokens
+        0ns      "hello from p" [] Stop, 15 tokens
+    "#]]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn statuses_are_classified() {
+    let all = "400, 401, 402, 403, 404, 413, 418, 422, 429, 500, 502, 503, 504, 520, 529";
+    plain(
+        all,
+        15,
+        expect![[r#"
+        0ns      invalid_request (400 invalid_request_error)
+        0ns      auth (401 invalid_api_key)
+        0ns      quota_exhausted (402 billing_error)
+        0ns      permission (403 permission_error)
+        0ns      model_not_found (404 model_not_found)
+        0ns      too_large (413 request_too_large)
+        0ns      unknown (418)
+        0ns      invalid_request (422 invalid_request_error)
+        0ns      rate_limited (429 rate_limit_exceeded)
+        0ns      server_error (500)
+        0ns      server_error (502)
+        0ns      server_error (503)
+        0ns      server_error (504)
+        0ns      unknown (520)
+        0ns      overloaded (529 overloaded_error)
+    "#]],
+    )
+    .await;
+    plain(
+        "429(retry-after 2s), 503(retry-after 1.5s)",
+        2,
+        expect![[r#"
+        0ns      rate_limited (429 rate_limit_exceeded), wait 2s
+        0ns      server_error (503), wait 1.5s
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_name_the_other_failures() {
+    plain(
+        "context, quota, refused, reset, stale, malformed, interrupted, timeout, region, overloaded",
+        10,
+        expect![[r#"
+            0ns      context_length (400 context_length_exceeded)
+            0ns      quota_exhausted (429 insufficient_quota)
+            0ns      connect (connection refused)
+            0ns      network (connection reset)
+            0ns      stale_connection (kept-alive connection was closed)
+            0ns      malformed (body is not JSON)
+            0ns      interrupted (ended before its end signal)
+            0ns      timeout (no answer in time)
+            0ns      region (403 unsupported_country_region_territory)
+            0ns      overloaded (529 overloaded_error)
+        "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_never_answers() {
+    plain(
+        "hang, 200",
+        2,
+        expect![[r#"
+        3600s    never
+        0ns      "hello from p" [] Stop, 15 tokens
+    "#]],
+    )
+    .await;
+    streamed(
+        "hang",
+        expect![[r#"
+        3600s    never
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocks_are_blocks() {
+    plain(
+        "block, block(400), block(403) in 5s, block(mid 2)",
+        4,
+        expect![[r#"
+        0ns      blocked (refused), 200, "", 15 tokens
+        0ns      blocked (input filtered), 400, "", 0 tokens
+        5s       blocked (input filtered), 403, "", 0 tokens
+        0ns      blocked (output filtered), 200, "hello from ", 15 tokens
+    "#]],
+    )
+    .await;
+    streamed(
+        "block",
+        expect![[r#"
+        0ns      []
+        0ns      [blocked (refused), refusal "I can't help with that."]
+        0ns      [Refusal, 15 tokens]
+        0ns      [done]
+        0ns      end
+    "#]],
+    )
+    .await;
+    streamed(
+        "block(400) in 1s",
+        expect![[r#"
+        1s       no head: blocked (input filtered), 400, "", 0 tokens
+    "#]],
+    )
+    .await;
+    streamed(
+        "block(mid 2)",
+        expect![[r#"
+        0ns      []
+        0ns      ["hello "]
+        0ns      ["from "]
+        0ns      [blocked (output filtered)]
+        0ns      [ContentFilter, 15 tokens]
+        0ns      [done]
+        0ns      end
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_call_of_a_broken_stream_fails_or_hangs() {
+    plain(
+        "cut(2), error(2 overloaded), error(0 reset), stall(0), pings, nodone",
+        6,
+        expect![[r#"
+        0ns      interrupted (ended before its end signal)
+        0ns      overloaded (overloaded_error)
+        0ns      network (connection reset)
+        3600s    never
+        3600s    never
+        0ns      "hello from p" [] Stop, 15 tokens
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_streams_in_words_to_its_end_signal() {
+    streamed(
+        "200 in 300ms gap 20ms",
+        expect![[r#"
+        300ms    []
+        320ms    ["hello "]
+        340ms    ["from "]
+        360ms    ["p"]
+        380ms    [Stop, 15 tokens]
+        400ms    [done]
+        400ms    end
+    "#]],
+    )
+    .await;
+    streamed(
+        "200(tool)",
+        expect![[r#"
+        0ns      []
+        0ns      [tool "lookup" ""]
+        0ns      [tool "" "{\"city\":\"Oslo\"}"]
+        0ns      [ToolCalls, 15 tokens]
+        0ns      [done]
+        0ns      end
+    "#]],
+    )
+    .await;
+    streamed(
+        "200(\"\")",
+        expect![[r#"
+        0ns      []
+        0ns      [Stop, 15 tokens]
+        0ns      [done]
+        0ns      end
+    "#]],
+    )
+    .await;
+    streamed(
+        "200(\"one\") nodone",
+        expect![[r#"
+        0ns      []
+        0ns      ["one"]
+        0ns      [Stop, 15 tokens]
+        0ns      end
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_before_the_head_are_errors_of_the_call() {
+    streamed(
+        "503 in 5s",
+        expect![[r#"
+        5s       no head: server_error (503)
+    "#]],
+    )
+    .await;
+    streamed(
+        "429(retry-after 2s)",
+        expect![[r#"
+        0ns      no head: rate_limited (429 rate_limit_exceeded), wait 2s
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn broken_streams_break_after_their_words() {
+    streamed(
+        "cut(0)",
+        expect![[r#"
+        0ns      []
+        0ns      end
+    "#]],
+    )
+    .await;
+    streamed(
+        "cut(4) gap 1s",
+        expect![[r#"
+        0ns      []
+        1s       ["hello "]
+        2s       ["from "]
+        3s       ["p "]
+        4s       ["hello "]
+        4s       end
+    "#]],
+    )
+    .await;
+    streamed(
+        "error(2 overloaded)",
+        expect![[r#"
+        0ns      []
+        0ns      ["hello "]
+        0ns      ["from "]
+        0ns      overloaded (overloaded_error)
+        0ns      end
+    "#]],
+    )
+    .await;
+    streamed(
+        "stall(1)",
+        expect![[r#"
+        0ns      []
+        0ns      ["hello "]
+        3600s    never
+    "#]],
+    )
+    .await;
+    streamed(
+        "pings",
+        expect![[r#"
+        0ns      []
+        1s       []
+        2s       []
+        3s       []
+        4s       []
+        5s       []
+        6s       []
+        7s       []
+        8s       []
+    "#]],
+    )
+    .await;
+    streamed(
+        "pings in 2s gap 5s",
+        expect![[r#"
+        2s       []
+        7s       []
+        12s      []
+        17s      []
+        22s      []
+        27s      []
+        32s      []
+        37s      []
+        42s      []
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_calls_are_cancelled_and_leave_nothing_in_flight() {
+    let provider = script("p: 200 in 5s, stall(1), 200").provider("p");
+    let request = ChatRequest::user("hi");
+    let tally = || (provider.calls(), provider.in_flight(), provider.cancelled());
+
+    let mut chat = Box::pin(provider.chat(call(&request)));
+    assert!(timeout(Duration::from_secs(1), &mut chat).await.is_err());
+    assert_eq!(tally(), (1, 1, 0));
+    drop(chat);
+    assert_eq!(tally(), (1, 0, 1));
+
+    let stalled = provider.stream(call(&request)).await.unwrap();
+    assert_eq!(tally(), (2, 1, 1));
+    drop(stalled);
+    assert_eq!(tally(), (2, 0, 2));
+
+    let mut whole = provider.stream(call(&request)).await.unwrap();
+    while !whole.frames.next().await.unwrap().unwrap().is_done() {}
+    assert_eq!(tally(), (3, 0, 2), "a stream is answered at its end signal");
+    drop(whole);
+    assert_eq!(tally(), (3, 0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_show_what_was_asked() {
+    let provider = script("p: 200").provider("p");
+    let messages = vec![Message::text(Role::System, "be short"), Message::text(Role::User, "hi")];
+    let request = ChatRequest::from_chat("default", Chat { messages, ..Chat::default() });
+    provider.chat(call(&request)).await.unwrap();
+    assert_eq!(provider.requests(), [("m".to_owned(), "be short\nhi".to_owned())]);
+}
+
+#[test]
+fn capabilities_and_refusals_can_be_set() {
+    let provider = script("p: 200").provider("p");
+    let request = ChatRequest::user("hi");
+    assert_eq!(provider.admit(call(&request)), Ok(()));
+    let small = Capabilities { context: Some(8_000), ..Capabilities::default() };
+    provider.with_capabilities(small).refuse("seed", "not there");
+    assert_eq!(provider.capabilities("m"), small);
+    assert_eq!(provider.admit(call(&request)), Err(Refusal::new("seed", "not there")));
+}
