@@ -1,10 +1,12 @@
 //! The control endpoints, so that a shell or another language can drive the simulator.
 
-use ::http::{Method, StatusCode};
+use ::http::Method;
 use serde::Serialize;
 
+use crate::answer::Answer;
 use crate::control::Shared;
 use crate::counters::Counters;
+use crate::dialect::to_json;
 use crate::fault::{Order, USAGE};
 
 #[derive(Serialize)]
@@ -16,23 +18,22 @@ struct Report<'s> {
     counters: &'s Counters,
 }
 
-/// Status and text.
-pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> (StatusCode, String) {
+pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Answer {
     match (method.as_str(), path) {
         ("POST", "/sim/fault") => match String::from_utf8_lossy(body).parse() {
             Ok(order) => {
                 obey(shared, order);
-                (StatusCode::OK, state(shared))
+                text(200, state(shared))
             }
-            Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")),
+            Err(error) => text(400, format!("{error}\n")),
         },
         ("POST", "/sim/heal") => {
             shared.heal();
-            (StatusCode::OK, state(shared))
+            text(200, state(shared))
         }
         ("GET", "/sim/counters") => report(shared),
-        ("GET", "/sim" | "/sim/") => (StatusCode::OK, USAGE.to_owned()),
-        _ => (StatusCode::NOT_FOUND, format!("no such control: {method} {path}\n\n{USAGE}")),
+        ("GET", "/sim" | "/sim/") => text(200, USAGE.to_owned()),
+        _ => text(404, format!("no such control: {method} {path}\n\n{USAGE}")),
     }
 }
 
@@ -51,14 +52,15 @@ fn state(shared: &Shared) -> String {
     }
 }
 
-fn report(shared: &Shared) -> (StatusCode, String) {
+fn report(shared: &Shared) -> Answer {
     let report = Report {
         dialect: shared.dialect.as_str(),
         fault: shared.upcoming_fault().map(|fault| fault.to_string()),
         counters: &shared.log.counters(),
     };
-    match serde_json::to_string(&report) {
-        Ok(json) => (StatusCode::OK, json + "\n"),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-    }
+    Answer::json(200, to_json(&report) + "\n")
+}
+
+fn text(status: u16, text: String) -> Answer {
+    Answer::json(status, text).with_header("content-type", "text/plain; charset=utf-8")
 }

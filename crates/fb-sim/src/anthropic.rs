@@ -213,7 +213,9 @@ impl Answering<'_> {
         }
         for (place, call) in self.turn.calls.iter().enumerate() {
             let head = Block::ToolUse { id: self.call_id(place), name: &call.name, input: json!({}) };
-            let deltas = pieces(&call.arguments, chunks);
+            // The real one begins with a piece of nothing, too.
+            let mut deltas = vec![String::new()];
+            deltas.extend(pieces(&call.arguments, chunks));
             let deltas = deltas.iter().map(|partial_json| Delta::InputJsonDelta { partial_json }).collect();
             push_block(&mut events, head, deltas);
         }

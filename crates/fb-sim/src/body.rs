@@ -39,7 +39,7 @@ pub(crate) struct SimBody {
     length: Option<u64>,
     after: After,
     outcome: Outcome,
-    /// `None` for answers of the control endpoints, which are not counted.
+    /// `None` for what isn't counted: the control endpoints, and requests too large to be read.
     ticket: Option<Ticket>,
     line: Arc<Line>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -58,12 +58,6 @@ impl SimBody {
             body.finish();
         }
         body
-    }
-
-    pub(crate) fn uncounted(text: impl Into<Bytes>, line: Arc<Line>) -> Self {
-        let text = text.into();
-        let length = Some(text.len() as u64);
-        Self::new(vec![Step::Send(text)], length, (After::KeepAlive, Outcome::Completed), None, line)
     }
 
     fn finish(&mut self) {

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::admin;
+use crate::answer::Answer;
 use crate::body::SimBody;
 use crate::control::Shared;
 use crate::counters::{Outcome, Recorded, Ticket};
@@ -102,17 +103,15 @@ async fn respond(
     let body = match Limited::new(body, BODY_MAX).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            let play = Play::new(shared.dialect, 0, shared.dialect.failure(413, None, 0), None);
+            let play = Play::well(shared.dialect.failure(413, None, 0));
             return Ok(response(play, None, None, &line));
         }
         // The client left in the middle of its request; hyper drops us when it sees that too.
         Err(_) => future::pending().await,
     };
     if path == "/sim" || path.starts_with("/sim/") {
-        let (status, text) = admin::answer(&shared, &head.method, &path, &body);
-        let mut response = Response::new(SimBody::uncounted(text, line));
-        *response.status_mut() = status;
-        return Ok(response);
+        let answer = admin::answer(&shared, &head.method, &path, &body);
+        return Ok(response(Play::well(answer), None, None, &line));
     }
 
     let inference = shared.dialect.is_inference(&head.method, &path);
@@ -171,7 +170,7 @@ fn response(
         Ok(response) => (response, play),
         Err(error) => {
             // Only a header or a status from `Fault::Status` gets here, and its author has to know.
-            let play = Play::error(format!("fb-sim cannot send this answer: {error}\n"));
+            let play = Play::well(Answer::json(500, format!("fb-sim cannot send this answer: {error}\n")));
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             (response, play)

@@ -79,11 +79,7 @@ impl Play {
         }
     }
 
-    pub(crate) fn error(text: String) -> Self {
-        Self::well(Answer::json(500, text).with_header("content-type", "text/plain"))
-    }
-
-    fn well(answer: Answer) -> Self {
+    pub(crate) fn well(answer: Answer) -> Self {
         let Answer { status, headers, latency, body } = answer;
         let length = body.length();
         Self { status, headers, latency, length, steps: body.steps(), after: After::KeepAlive }

@@ -1,0 +1,10 @@
+//! The simulator over real sockets.
+
+#![cfg(test)]
+
+mod anthropic;
+mod client;
+mod control;
+mod faults;
+mod ollama;
+mod openai;
