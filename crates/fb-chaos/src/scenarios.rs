@@ -1,0 +1,152 @@
+//! What is broken, and what must be true then. Every scenario checks what clients saw and counts what each simulated
+//! provider was asked.
+
+use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
+
+use anyhow::ensure;
+use fb_sim::Fault;
+
+use crate::stage::Stage;
+
+/// Requests of a scenario, sent one after the other.
+const REQUESTS: u64 = 30;
+
+/// One way to break things.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(PathBuf) -> Running,
+}
+
+type Running = Pin<Box<dyn Future<Output = anyhow::Result<Row>> + Send>>;
+
+/// What a green row says.
+pub(crate) struct Row {
+    pub(crate) clients: String,
+    pub(crate) providers: String,
+}
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "primary 503", run: |fb| Box::pin(primary_503(fb)) },
+    Scenario { name: "429 with Retry-After", run: |fb| Box::pin(rate_limited(fb)) },
+    Scenario { name: "primary hangs", run: |fb| Box::pin(hang(fb)) },
+    Scenario { name: "primary refuses", run: |fb| Box::pin(refused(fb)) },
+    Scenario { name: "stream cut mid-way", run: |fb| Box::pin(cut(fb)) },
+    Scenario { name: "all down", run: |fb| Box::pin(all_down(fb)) },
+];
+
+fn asked(calls: [u64; 3]) -> String {
+    format!("{} / {} / {}", calls[0], calls[1], calls[2])
+}
+
+/// All requests are answered by the second target; returns the first trace.
+async fn answered_by_backup(stage: &Stage, requests: u64) -> anyhow::Result<String> {
+    let mut first = String::new();
+    for number in 0..requests {
+        let heard = stage.ask(false).await?;
+        ensure!(heard.status == 200, "request {number}: status {} {}", heard.status, heard.body);
+        ensure!(heard.served_by == "backup/claude-sonnet-4-6", "request {number} served by {:?}", heard.served_by);
+        ensure!(heard.text()? == "Hello from anthropic.", "request {number} says {:?}", heard.text()?);
+        if number == 0 {
+            first = heard.trace;
+        }
+    }
+    Ok(first)
+}
+
+/// Retried once, moved on, and after five failures the breaker keeps calls away.
+async fn primary_503(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::open(&fb, "5s").await?;
+    stage.primary.fault(Fault::status(503));
+    let trace = answered_by_backup(&stage, REQUESTS).await?;
+    ensure!(
+        trace.contains("primary/gpt-6.1-sol 1 ") && trace.contains("primary/gpt-6.1-sol 2 ") && trace.contains("ok"),
+        "first trace {trace:?}"
+    );
+    let calls = stage.calls();
+    ensure!(calls[1..] == [REQUESTS, 0], "calls {calls:?}");
+    ensure!((5..=7).contains(&calls[0]), "expected the breaker to open after 5 calls, calls {calls:?}");
+    Ok(Row { clients: format!("{REQUESTS}/{REQUESTS} ok"), providers: asked(calls) })
+}
+
+/// One call learns of it; nobody asks the primary again while it wants to be left alone.
+async fn rate_limited(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::open(&fb, "5s").await?;
+    stage.primary.fault(Fault::status(429).with_header("retry-after", "30"));
+    answered_by_backup(&stage, REQUESTS).await?;
+    let calls = stage.calls();
+    ensure!(calls == [1, REQUESTS, 0], "calls {calls:?}");
+    Ok(Row { clients: format!("{REQUESTS}/{REQUESTS} ok"), providers: asked(calls) })
+}
+
+/// A timeout is not retried at the same target, and the upstream call is given up, not left behind.
+async fn hang(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::open(&fb, "300ms").await?;
+    stage.primary.fault(Fault::StallHeaders);
+    let trace = answered_by_backup(&stage, REQUESTS).await?;
+    ensure!(trace.starts_with("primary/gpt-6.1-sol 1 timeout"), "first trace {trace:?}");
+    let calls = stage.calls();
+    ensure!(calls == [5, REQUESTS, 0], "expected the breaker to open after 5 calls, calls {calls:?}");
+    let left = stage.primary.wait_until(|counters| counters.open == 0);
+    let counters = tokio::time::timeout(Duration::from_secs(5), left).await?;
+    ensure!(counters.client_left == 5, "{counters:?}");
+    Ok(Row { clients: format!("{REQUESTS}/{REQUESTS} ok"), providers: asked(calls) })
+}
+
+async fn refused(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::open(&fb, "5s").await?;
+    stage.primary.fault(Fault::Refuse);
+    let trace = answered_by_backup(&stage, REQUESTS).await?;
+    ensure!(trace.starts_with("primary/gpt-6.1-sol 1 connect"), "first trace {trace:?}");
+    let calls = stage.calls();
+    ensure!(calls == [0, REQUESTS, 0], "calls {calls:?}");
+    Ok(Row { clients: format!("{REQUESTS}/{REQUESTS} ok"), providers: asked(calls) })
+}
+
+/// Before its first output a cut stream is survived and nobody notices; after it, it ends honestly.
+async fn cut(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::open(&fb, "5s").await?;
+    stage.primary.fault(Fault::CutAfterEvents { events: 1, reset: false });
+    let heard = stage.ask(true).await?;
+    ensure!(heard.status == 200 && heard.clean_end && heard.has_done(), "cut before the first token: {heard:?}");
+    ensure!(heard.streamed_text() == "Hello from anthropic.", "{heard:?}");
+    ensure!(!heard.body.contains("openai"), "bytes of two providers in one stream: {heard:?}");
+    let before = stage.calls();
+    ensure!(before == [2, 1, 0], "calls {before:?}");
+
+    stage.sims().iter().for_each(fb_sim::Handle::reset_counters);
+    stage.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
+    let heard = stage.ask(true).await?;
+    ensure!(heard.status == 200 && !heard.has_done() && !heard.clean_end, "cut after the first token: {heard:?}");
+    ensure!(heard.body.contains("data: {\"error\":"), "no error event: {heard:?}");
+    ensure!("Hello from openai.".starts_with(&heard.streamed_text()) && !heard.streamed_text().is_empty(), "{heard:?}");
+    let after = stage.calls();
+    ensure!(after == [1, 0, 0], "calls {after:?}");
+    Ok(Row {
+        clients: "1 whole, 1 honest error, 0 silent".to_owned(),
+        providers: format!("{}; {}", asked(before), asked(after)),
+    })
+}
+
+/// Every target is tried within the envelope, the client gets a typed error, and soon nobody is asked any more.
+async fn all_down(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::open(&fb, "5s").await?;
+    for sim in stage.sims() {
+        sim.fault(Fault::status(503));
+    }
+    let heard = stage.ask(false).await?;
+    ensure!(matches!(heard.status, 502 | 503), "{heard:?}");
+    ensure!(heard.code()?.starts_with("upstream_"), "{heard:?}");
+    let first = stage.calls();
+    ensure!(first == [2, 2, 2], "calls of the first request {first:?}");
+    let requests = 8;
+    for _ in 1..requests {
+        let heard = stage.ask(false).await?;
+        ensure!(matches!(heard.status, 502 | 503), "{heard:?}");
+    }
+    let calls = stage.calls();
+    let most = 6 * requests;
+    ensure!(calls.iter().sum::<u64>() < most / 2, "expected open breakers, calls {calls:?}");
+    let last = stage.ask(false).await?;
+    ensure!(!last.retry_after.is_empty(), "no Retry-After: {last:?}");
+    Ok(Row { clients: format!("{requests} typed errors"), providers: asked(stage.calls()) })
+}

@@ -1,0 +1,187 @@
+//! A gateway process in front of three simulated providers.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use fb_sim::{Dialect, Handle, Sim};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// Everything of one scenario; dropping it stops the gateway and the providers.
+pub(crate) struct Stage {
+    pub(crate) primary: Sim,
+    pub(crate) backup: Sim,
+    pub(crate) third: Sim,
+    client: reqwest::Client,
+    url: String,
+    _gateway: Child,
+    folder: PathBuf,
+}
+
+impl Stage {
+    /// Starts the providers and the gateway. `timeout` is that of every attempt.
+    pub(crate) async fn open(fb: &Path, timeout: &str) -> anyhow::Result<Self> {
+        let primary = Sim::start(Dialect::OpenAi).await?;
+        let backup = Sim::start(Dialect::Anthropic).await?;
+        let third = Sim::start(Dialect::Ollama).await?;
+        let config = format!(
+            r#"
+            [server]
+            listen = "127.0.0.1:0"
+            [providers.primary]
+            kind = "openai"
+            base_url = "{}"
+            api_key = {{ env = "FB_CHAOS_KEY" }}
+            [providers.backup]
+            kind = "anthropic"
+            base_url = "{}"
+            api_key = {{ env = "FB_CHAOS_KEY" }}
+            [providers.third]
+            kind = "ollama"
+            base_url = "{}"
+            [routes.default]
+            last_resort_wait = "1s"
+            [[routes.default.targets]]
+            provider = "primary"
+            model = "gpt-6.1-sol"
+            timeout = "{timeout}"
+            [[routes.default.targets]]
+            provider = "backup"
+            model = "claude-sonnet-4-6"
+            timeout = "{timeout}"
+            [[routes.default.targets]]
+            provider = "third"
+            model = "llama3.2"
+            timeout = "{timeout}"
+            "#,
+            primary.base_url(),
+            backup.base_url(),
+            third.base_url()
+        );
+        let folder = std::env::temp_dir().join(format!("fb-chaos-{}", primary.addr().port()));
+        fs::create_dir_all(&folder)?;
+        let file = folder.join("fb.toml");
+        fs::write(&file, config)?;
+        let mut gateway = Command::new(fb)
+            .args(["serve", "--config"])
+            .arg(&file)
+            .env("FB_CHAOS_KEY", "sk-chaos")
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the gateway")?;
+        let url = first_url(&mut gateway).await?;
+        // Each request on a connection of its own would measure the handshake; the pool is what real clients have.
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { primary, backup, third, client, url, _gateway: gateway, folder })
+    }
+
+    pub(crate) fn sims(&self) -> [Handle; 3] {
+        [self.primary.handle(), self.backup.handle(), self.third.handle()]
+    }
+
+    /// Calls counted at each provider.
+    pub(crate) fn calls(&self) -> [u64; 3] {
+        self.sims().map(|sim| sim.calls())
+    }
+
+    /// Sends one chat and reads all there is.
+    pub(crate) async fn ask(&self, stream: bool) -> anyhow::Result<Heard> {
+        let body = json!({
+            "model": "default",
+            "messages": [{ "role": "user", "content": "What is a circuit breaker?" }],
+            "stream": stream,
+        });
+        let url = format!("{}/chat/completions", self.url);
+        let mut response = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .context("the gateway did not answer")?;
+        let status = response.status().as_u16();
+        let header = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let (served_by, trace, retry_after) = (header("x-fb-served-by"), header("x-fb-trace"), header("retry-after"));
+        let mut text = Vec::new();
+        let clean_end = loop {
+            match response.chunk().await {
+                Ok(Some(bytes)) => text.extend_from_slice(&bytes),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let body = String::from_utf8(text).context("the answer is not UTF-8")?;
+        Ok(Heard { status, served_by, trace, retry_after, body, clean_end })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Left-over files in the temp folder harm nobody.
+        drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// The address the gateway prints when it listens.
+async fn first_url(gateway: &mut Child) -> anyhow::Result<String> {
+    let stdout = gateway.stdout.take().context("no standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(url) = line.split_whitespace().find(|word| word.starts_with("http://")) {
+            return Ok(url.to_owned());
+        }
+    }
+    bail!("the gateway ended without listening")
+}
+
+/// What one client got.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) status: u16,
+    pub(crate) served_by: String,
+    pub(crate) trace: String,
+    pub(crate) retry_after: String,
+    pub(crate) body: String,
+    /// Whether the body ended as HTTP says, not by a cut connection.
+    pub(crate) clean_end: bool,
+}
+
+impl Heard {
+    /// The text of a whole plain answer.
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
+        let body: Value = serde_json::from_str(&self.body).context("the answer is not JSON")?;
+        let text = body["choices"][0]["message"]["content"].as_str().context("no content")?;
+        Ok(text.to_owned())
+    }
+
+    /// The text of a stream's chunks.
+    pub(crate) fn streamed_text(&self) -> String {
+        let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
+        let chunks = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        chunks.filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned())).collect()
+    }
+
+    pub(crate) fn has_done(&self) -> bool {
+        self.body.contains("data: [DONE]")
+    }
+
+    /// The machine-readable code of an error.
+    pub(crate) fn code(&self) -> anyhow::Result<String> {
+        let body: Value = serde_json::from_str(&self.body).context("the error is not JSON")?;
+        Ok(body["error"]["code"].as_str().context("no code")?.to_owned())
+    }
+}
