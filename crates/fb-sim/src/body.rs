@@ -39,7 +39,7 @@ pub(crate) struct SimBody {
     length: Option<u64>,
     after: After,
     outcome: Outcome,
-    /// `None` for what isn't counted: the control endpoints, and requests too large to be read.
+    /// `None` for answers of the control endpoints, which are not counted.
     ticket: Option<Ticket>,
     line: Arc<Line>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -76,6 +76,9 @@ impl SimBody {
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>, pause: Duration) -> Poll<()> {
+        if pause.is_zero() {
+            return Poll::Ready(());
+        }
         let sleeping = self.sleep.get_or_insert_with(|| Box::pin(sleep(pause)));
         ready!(sleeping.as_mut().poll(cx));
         self.sleep = None;

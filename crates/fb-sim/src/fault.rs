@@ -27,6 +27,7 @@ pub(crate) use self::play::Play;
 /// # Ok::<(), fb_sim::ParseFaultError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// Nothing listens: connects are refused, idle connections are closed, open ones end with their answer.
     /// Takes effect at once and lasts until healed, also when queued: refused connections can't be counted.

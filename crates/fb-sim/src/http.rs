@@ -9,7 +9,8 @@ use std::task::Poll;
 
 use ::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use ::http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -100,14 +101,10 @@ async fn respond(
 ) -> Result<Response<SimBody>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let body = match Limited::new(body, BODY_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let play = Play::well(shared.dialect.failure(413, None, 0));
-            return Ok(response(play, None, None, &line));
-        }
-        // The client left in the middle of its request; hyper drops us when it sees that too.
-        Err(_) => future::pending().await,
+    let (body, refused) = match read(body).await {
+        Ok(Some(body)) => (body, None),
+        Ok(None) => (Bytes::new(), Some(413)),
+        Err(_broken) => (Bytes::new(), Some(400)),
     };
     if path == "/sim" || path.starts_with("/sim/") {
         let answer = admin::answer(&shared, &head.method, &path, &body);
@@ -123,6 +120,10 @@ async fn respond(
         outcome: Outcome::Open,
     };
     let mut ticket = shared.log.arrive(record, inference);
+    if let Some(status) = refused {
+        let answer = shared.dialect.failure(status, None, ticket.number());
+        return Ok(response(Play::well(answer), None, Some(ticket), &line));
+    }
     let fault = if line.is_doomed() { Some(Fault::CloseOnAccept) } else { shared.take_fault(inference) };
     if let Some(fault) = &fault {
         refuse_answer(fault, &line, &mut ticket).await;
@@ -143,6 +144,21 @@ async fn respond(
     let play = Play::new(shared.dialect, ticket.number(), answer, fault.as_ref());
     sleep(play.latency).await;
     Ok(response(play, fault.as_ref(), Some(ticket), &line))
+}
+
+/// The whole body, or nothing if it is too large. Reads that to its end too: a client that is still sending would
+/// see a reset instead of its refusal.
+async fn read(mut body: Incoming) -> hyper::Result<Option<Bytes>> {
+    let mut whole = BytesMut::new();
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        size += data.len();
+        if size <= BODY_MAX {
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok((size <= BODY_MAX).then(|| whole.freeze()))
 }
 
 /// Doesn't return if the fault leaves no answer.

@@ -2,77 +2,89 @@
 
 use serde_json::{Map, Value, json};
 
-/// Below this depth a schema that refers to itself gives `null`.
-const DEPTH_MAX: usize = 12;
-
-/// An example that fits `schema`: its required properties, or all of them if it requires none.
+/// An example that fits `schema`: its required properties, or all of them if it requires none. Where a schema
+/// refers to itself, what may be left out is.
 pub(crate) fn example(schema: &Value) -> Value {
-    Generator { root: schema }.value(schema, 0)
+    Generator { root: schema, referring: Vec::new() }.value(schema).unwrap_or(Value::Null)
 }
 
 struct Generator<'s> {
     root: &'s Value,
+    /// The references we are inside of.
+    referring: Vec<&'s str>,
 }
 
-impl Generator<'_> {
-    fn value(&self, schema: &Value, depth: usize) -> Value {
-        if depth > DEPTH_MAX {
-            return Value::Null;
+impl<'s> Generator<'s> {
+    /// `None` inside of a reference to itself.
+    fn value(&mut self, schema: &'s Value) -> Option<Value> {
+        if let Some(fixed) = schema.get("const").or_else(|| schema.pointer("/enum/0")) {
+            return Some(fixed.clone());
         }
-        if let Some(fixed) = schema.get("const") {
-            return fixed.clone();
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            return self.referred(reference);
         }
-        if let Some(first) = schema.pointer("/enum/0") {
-            return first.clone();
-        }
-        if let Some(target) = self.referred(schema) {
-            return self.value(target, depth + 1);
-        }
-        if let Some(first) = schema.pointer("/anyOf/0").or_else(|| schema.pointer("/oneOf/0")) {
-            return self.value(first, depth + 1);
+        if let Some(choices) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
+            return choices.iter().find_map(|choice| self.value(choice));
         }
         if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
-            return self.merged(parts, depth);
+            return self.merged(parts);
         }
-        match type_of(schema) {
-            "object" => self.object(schema, depth),
-            "array" => self.array(schema, depth),
+        Some(match type_of(schema) {
+            "object" => self.object(schema),
+            "array" => self.array(schema),
             "integer" => integer(lowest(schema)),
             "number" => json!(lowest(schema)),
             "boolean" => json!(true),
             "null" => Value::Null,
             _ => string(schema),
+        })
+    }
+
+    fn referred(&mut self, reference: &'s str) -> Option<Value> {
+        if self.referring.contains(&reference) {
+            return None;
         }
+        let target = self.root.pointer(reference.strip_prefix('#')?)?;
+        self.referring.push(reference);
+        let value = self.value(target);
+        self.referring.pop();
+        value
     }
 
-    fn referred(&self, schema: &Value) -> Option<&Value> {
-        let pointer = schema.get("$ref")?.as_str()?.strip_prefix('#')?;
-        self.root.pointer(pointer)
-    }
-
-    fn merged(&self, parts: &[Value], depth: usize) -> Value {
+    fn merged(&mut self, parts: &'s [Value]) -> Option<Value> {
         let mut merged = Map::new();
         for part in parts {
-            match self.value(part, depth + 1) {
+            match self.value(part)? {
                 Value::Object(fields) => merged.extend(fields),
-                other => return other,
+                other => return Some(other),
             }
         }
-        Value::Object(merged)
+        Some(Value::Object(merged))
     }
 
-    fn object(&self, schema: &Value, depth: usize) -> Value {
+    fn object(&mut self, schema: &'s Value) -> Value {
         let required = schema.get("required").and_then(Value::as_array);
-        let wanted = |name: &String| required.is_none_or(|names| names.iter().any(|wanted| wanted == name));
+        let is_required =
+            |name: &String| required.is_some_and(|names| names.iter().any(|required| required == name));
         let properties = schema.get("properties").and_then(Value::as_object);
-        let fields = properties.into_iter().flatten().filter(|(name, _)| wanted(name));
-        fields.map(|(name, schema)| (name.clone(), self.value(schema, depth + 1))).collect()
+        let mut fields = Map::new();
+        for (name, schema) in properties.into_iter().flatten() {
+            if required.is_some() && !is_required(name) {
+                continue;
+            }
+            match self.value(schema) {
+                Some(value) => fields.insert(name.clone(), value),
+                None if is_required(name) => fields.insert(name.clone(), Value::Null),
+                None => None,
+            };
+        }
+        Value::Object(fields)
     }
 
-    fn array(&self, schema: &Value, depth: usize) -> Value {
+    fn array(&mut self, schema: &'s Value) -> Value {
         let count = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).min(16);
         let items = schema.get("items").unwrap_or(&Value::Null);
-        (0..count).map(|_| self.value(items, depth + 1)).collect()
+        (0..count).filter_map(|_| self.value(items)).collect()
     }
 }
 
@@ -121,3 +133,6 @@ fn string(schema: &Value) -> Value {
     let letters = bound("maxLength").unwrap_or(usize::MAX);
     json!(padded.chars().take(letters).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,10 +176,8 @@ impl Phrase<'_> {
     }
 
     fn status(&mut self, code: &str) -> Result<Fault, ParseFaultError> {
-        let status = number(self.name, code)?;
-        if !(200..=999).contains(&status) {
-            return Err(self.error(&format!("{status} is not between 200 and 999")));
-        }
+        let status = code.parse().ok().filter(|status| (200..=999).contains(status));
+        let status = status.ok_or_else(|| self.error(&format!("`{code}` is no number from 200 to 999")))?;
         let mut headers = Vec::new();
         for option in mem::take(&mut self.options) {
             let Some((name, value)) = option.split_once('=') else {
@@ -222,7 +220,9 @@ fn form(name: &str) -> Result<&'static str, ParseFaultError> {
     let known = FORMS.iter().find(|form| first_name(form) == name);
     known.copied().ok_or_else(|| {
         let names: Vec<_> = FORMS.iter().copied().map(first_name).collect();
-        ParseFaultError::new(format!("unknown fault `{name}`; expected one of {}", names.join(", ")))
+        let problem =
+            if name.is_empty() { "no fault named".to_owned() } else { format!("unknown fault `{name}`") };
+        ParseFaultError::new(format!("{problem}; expected one of {}", names.join(", ")))
     })
 }
 
@@ -331,3 +331,6 @@ impl fmt::Display for BlockForm {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

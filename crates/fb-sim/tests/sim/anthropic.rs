@@ -241,7 +241,10 @@ async fn bad_json_is_refused() {
 
 #[tokio::test]
 async fn unknown_path_is_refused() {
-    check(Anthropic, &get("/v1/nothing", ANTHROPIC_KEY), expect![[r#"
+    check(
+        Anthropic,
+        &get("/v1/nothing", ANTHROPIC_KEY),
+        expect![[r#"
         HTTP/1.1 404 Not Found
         content-type: application/json
         request-id: req_sim000001
@@ -254,7 +257,9 @@ async fn unknown_path_is_refused() {
 
         {"type":"error","error":{"type":"not_found_error","message":"Not found"},"request_id":"req_sim000001"}
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -19,7 +19,10 @@ fn status(heard: &crate::client::Heard) -> String {
 #[tokio::test]
 async fn shell_can_break_and_heal() {
     let sim = Sim::start(OpenAi).await.unwrap();
-    check_control(&sim, &fault("status=503\n"), expect![[r#"
+    check_control(
+        &sim,
+        &fault("status=503\n"),
+        expect![[r#"
         HTTP/1.1 200 OK
         content-type: text/plain; charset=utf-8
         connection: close
@@ -28,7 +31,9 @@ async fn shell_can_break_and_heal() {
         openai: status=503
 
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
     assert_eq!(status(&exchange(&sim, &chat(OpenAi, false)).await), "503");
     check_control(&sim, &get("/sim/counters", ""), expect![[r#"
         HTTP/1.1 200 OK
@@ -40,7 +45,10 @@ async fn shell_can_break_and_heal() {
 
         whole, Fin
     "#]]).await;
-    check_control(&sim, &post("/sim/heal", "connection: close\r\n", ""), expect![[r#"
+    check_control(
+        &sim,
+        &post("/sim/heal", "connection: close\r\n", ""),
+        expect![[r#"
         HTTP/1.1 200 OK
         content-type: text/plain; charset=utf-8
         connection: close
@@ -49,7 +57,9 @@ async fn shell_can_break_and_heal() {
         openai: well
 
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
     assert_eq!(status(&exchange(&sim, &chat(OpenAi, false)).await), "200");
 }
 

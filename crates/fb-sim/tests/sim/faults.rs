@@ -9,9 +9,12 @@ use fb_sim::{Fault, Outcome, Sim, SimReply};
 
 use crate::client::{End, Peer, chat, exchange, get, soon};
 
-/// How the answer ends: status, events that came whole, the last one, whether HTTP calls it whole.
+/// Longer than any test runs.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// A plain and a streamed answer under `fault`: status, body, whether HTTP calls it whole, how the connection ends.
 async fn check(dialect: Dialect, fault: &str, expected: Expect) {
-    let mut shown = String::new();
+    let mut shown = Vec::new();
     for stream in [false, true] {
         let sim = Sim::start(dialect).await.unwrap();
         sim.fault(fault.parse().unwrap());
@@ -20,14 +23,14 @@ async fn check(dialect: Dialect, fault: &str, expected: Expect) {
         let status = String::from_utf8_lossy(&heard.bytes).lines().next().unwrap_or("nothing").to_owned();
         let kind = if stream { "streamed" } else { "plain" };
         let whole = if whole { "whole" } else { "cut short" };
-        shown += &format!("{kind}: {status}, {} bytes {whole}, {:?}\n{body}\n", body.len(), heard.end);
+        shown.push(format!("{kind}: {status}, {} bytes {whole}, {:?}\n{body}\n", body.len(), heard.end));
         assert_eq!(
             sim.requests().iter().map(|request| request.outcome).collect::<Vec<_>>(),
             [Outcome::Faulted]
         );
         assert_eq!((sim.calls(), sim.open()), (1, 0));
     }
-    expected.assert_eq(&shown);
+    expected.assert_eq(&shown.concat());
 }
 
 #[tokio::test]
@@ -44,12 +47,17 @@ async fn status() {
         streamed: HTTP/1.1 529 <none>, 104 bytes whole, Fin
         {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_sim000001"}
     "#]]).await;
-    check(Ollama, "status=404 body=<html>", expect![[r#"
+    check(
+        Ollama,
+        "status=404 body=<html>",
+        expect![[r#"
         plain: HTTP/1.1 404 Not Found, 6 bytes whole, Fin
         <html>
         streamed: HTTP/1.1 404 Not Found, 6 bytes whole, Fin
         <html>
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -66,28 +74,43 @@ async fn quota_and_context_length() {
         streamed: HTTP/1.1 429 Too Many Requests, 196 bytes whole, Fin
         {"type":"error","error":{"type":"rate_limit_error","message":"Your organization has reached its spend limit.","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_sim000001"}
     "#]]).await;
-    check(Ollama, "context-length", expect![[r#"
+    check(
+        Ollama,
+        "context-length",
+        expect![[r#"
         plain: HTTP/1.1 400 Bad Request, 51 bytes whole, Fin
         {"error":"input length exceeds the context length"}
         streamed: HTTP/1.1 400 Bad Request, 51 bytes whole, Fin
         {"error":"input length exceeds the context length"}
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn reset_and_close_without_an_answer() {
-    check(OpenAi, "reset", expect![[r#"
+    check(
+        OpenAi,
+        "reset",
+        expect![[r#"
         plain: nothing, 0 bytes cut short, Rst
 
         streamed: nothing, 0 bytes cut short, Rst
 
-    "#]]).await;
-    check(OpenAi, "raw=SSH-2.0-OpenSSH_9.6", expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        OpenAi,
+        "raw=SSH-2.0-OpenSSH_9.6",
+        expect![[r#"
         plain: SSH-2.0-OpenSSH_9.6, 0 bytes cut short, Fin
 
         streamed: SSH-2.0-OpenSSH_9.6, 0 bytes cut short, Fin
 
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -100,12 +123,17 @@ async fn cuts_by_events() {
         {"model":"m","created_at":"2026-11-21T00:00:00Z","message":{"role":"assistant","content":"from o"},"done":false}
 
     "#]]).await;
-    check(Ollama, "cut-after=0 reset", expect![[r#"
+    check(
+        Ollama,
+        "cut-after=0 reset",
+        expect![[r#"
         plain: HTTP/1.1 200 OK, 0 bytes cut short, Rst
 
         streamed: HTTP/1.1 200 OK, 0 bytes cut short, Rst
 
-    "#]]).await;
+    "#]],
+    )
+    .await;
     check(Ollama, "cut-after=2 reset", expect![[r#"
         plain: HTTP/1.1 200 OK, 142 bytes cut short, Rst
         {"model":"m","created_at":"2026-11-21T00:00:00Z","message":{"role":"assistant","content":"Hello from ollama."},"done":true,"done_reason":"stop
@@ -171,12 +199,17 @@ async fn errors_inside_the_answer() {
 
 #[tokio::test]
 async fn answers_that_are_none() {
-    check(OpenAi, "empty", expect![[r#"
+    check(
+        OpenAi,
+        "empty",
+        expect![[r#"
         plain: HTTP/1.1 200 OK, 0 bytes whole, Fin
 
         streamed: HTTP/1.1 200 OK, 0 bytes whole, Fin
 
-    "#]]).await;
+    "#]],
+    )
+    .await;
     check(Ollama, "malformed", expect![[r#"
         plain: HTTP/1.1 200 OK, 284 bytes whole, Fin
         {"model":"m","created_at":"2026-11-21T00:00:00Z","message":{"role":"assistant","content":"Hello from ollama."},"done":true,"done_reason":"stop","total_duration":7000000,"load_duration":1000000,"prompt_eval_count":3,"prompt_eval_duration":3000000,"eval_count":3,"eval_duration":3000000
@@ -359,7 +392,8 @@ async fn header_that_http_forbids_is_told() {
         fb-sim cannot send this answer: invalid HTTP header name
 
         whole, Fin
-    "#]].assert_eq(&exchange(&sim, &chat(Ollama, false)).await.to_string());
+    "#]]
+    .assert_eq(&exchange(&sim, &chat(Ollama, false)).await.to_string());
 }
 
 /// The answer can be cut at each of its bytes, and is then never whole.
@@ -408,13 +442,19 @@ async fn check_stall(dialect: Dialect, fault: Fault, mark: &str, expected: Expec
 #[tokio::test]
 async fn stalls_last_until_the_client_leaves() {
     check_stall(Ollama, Fault::StallHeaders, "", expect![]).await;
-    check_stall(Ollama, Fault::StallBody, "\r\n\r\n", expect![[r#"
+    check_stall(
+        Ollama,
+        Fault::StallBody,
+        "\r\n\r\n",
+        expect![[r#"
         HTTP/1.1 200 OK
         content-type: application/x-ndjson
         connection: close
         transfer-encoding: chunked
 
-    "#]]).await;
+    "#]],
+    )
+    .await;
     check_stall(Ollama, Fault::StallMid { after_events: 2 }, "from o\"},\"done\":false}\n\r\n", expect![[r#"
         HTTP/1.1 200 OK
         content-type: application/x-ndjson
@@ -434,7 +474,7 @@ async fn stalls_last_until_the_client_leaves() {
 #[tokio::test]
 async fn client_that_leaves_a_healthy_stream_is_seen() {
     let sim = Sim::start(OpenAi).await.unwrap();
-    sim.reply(SimReply { gap: Duration::from_secs(3600), ..SimReply::default() });
+    sim.reply(SimReply { gap: NEVER, ..SimReply::default() });
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     peer.send(&chat(OpenAi, true)).await.unwrap();
     peer.hear("assistant").await;
@@ -446,7 +486,7 @@ async fn client_that_leaves_a_healthy_stream_is_seen() {
 #[tokio::test]
 async fn client_that_leaves_before_the_first_byte_is_seen() {
     let sim = Sim::start(OpenAi).await.unwrap();
-    sim.reply(SimReply { latency: Duration::from_secs(3600), ..SimReply::default() });
+    sim.reply(SimReply { latency: NEVER, ..SimReply::default() });
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     peer.send(&chat(OpenAi, false)).await.unwrap();
     soon(sim.wait_until(|counters| counters.open == 1)).await;

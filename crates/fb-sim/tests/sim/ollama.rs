@@ -71,7 +71,10 @@ async fn schema_is_honoured() {
 
 #[tokio::test]
 async fn bad_json_is_refused() {
-    check(Ollama, &ask("{"), expect![[r#"
+    check(
+        Ollama,
+        &ask("{"),
+        expect![[r#"
         HTTP/1.1 400 Bad Request
         content-type: application/json
         connection: close
@@ -79,12 +82,17 @@ async fn bad_json_is_refused() {
 
         {"error":"EOF while parsing an object at line 1 column 1"}
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn model_is_required() {
-    check(Ollama, &ask("{}"), expect![[r#"
+    check(
+        Ollama,
+        &ask("{}"),
+        expect![[r#"
         HTTP/1.1 400 Bad Request
         content-type: application/json
         connection: close
@@ -92,12 +100,17 @@ async fn model_is_required() {
 
         {"error":"model is required"}
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn version_is_told() {
-    check(Ollama, &get("/api/version", ""), expect![[r#"
+    check(
+        Ollama,
+        &get("/api/version", ""),
+        expect![[r#"
         HTTP/1.1 200 OK
         content-type: application/json
         connection: close
@@ -105,12 +118,17 @@ async fn version_is_told() {
 
         {"version":"0.12.6"}
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn unknown_path_is_refused() {
-    check(Ollama, &get("/nothing", ""), expect![[r#"
+    check(
+        Ollama,
+        &get("/nothing", ""),
+        expect![[r#"
         HTTP/1.1 404 Not Found
         content-type: text/plain
         connection: close
@@ -118,5 +136,7 @@ async fn unknown_path_is_refused() {
 
         404 page not found
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }

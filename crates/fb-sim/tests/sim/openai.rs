@@ -296,7 +296,10 @@ async fn unknown_path_is_refused() {
 
 #[tokio::test]
 async fn models_are_listed() {
-    check(OpenAi, &get("/v1/models/gpt-6-luna", "api-key: k\r\n"), expect![[r#"
+    check(
+        OpenAi,
+        &get("/v1/models/gpt-6-luna", "api-key: k\r\n"),
+        expect![[r#"
         HTTP/1.1 200 OK
         content-type: application/json
         x-request-id: req_00000000000000000000000000000001
@@ -307,5 +310,24 @@ async fn models_are_listed() {
 
         {"id":"gpt-6-luna","object":"model","created":1795219200,"owned_by":"system"}
         whole, Fin
-    "#]]).await;
+    "#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn body_past_the_limit_is_read_and_refused() {
+    let sim = Sim::start(OpenAi).await.unwrap();
+    let body = " ".repeat((64 << 20) + 1);
+    let heard = exchange(&sim, &ask(&body)).await;
+    expect![[r#"
+        HTTP/1.1 413 Payload Too Large
+        content-type: application/json
+        connection: close
+        content-length: 116
+
+        {"error":{"message":"Maximum content size limit exceeded.","type":"invalid_request_error","param":null,"code":null}}
+        whole, Fin
+    "#]].assert_eq(&heard.to_string());
+    assert_eq!(sim.calls(), 1);
 }
