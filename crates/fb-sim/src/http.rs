@@ -101,11 +101,13 @@ async fn respond(
 ) -> Result<Response<SimBody>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let (body, refused) = match read(body).await {
-        Ok(Some(body)) => (body, None),
-        Ok(None) => (Bytes::new(), Some(413)),
-        Err(_broken) => (Bytes::new(), Some(400)),
+    let Ok(body) = read(body).await else {
+        // It has not arrived, so it isn't counted; mostly its client has left.
+        let answer = shared.dialect.failure(400, None, 0);
+        return Ok(response(Play::well(answer), None, None, &line));
     };
+    let too_large = body.is_none();
+    let body = body.unwrap_or_default();
     if path == "/sim" || path.starts_with("/sim/") {
         let answer = admin::answer(&shared, &head.method, &path, &body);
         return Ok(response(Play::well(answer), None, None, &line));
@@ -120,8 +122,8 @@ async fn respond(
         outcome: Outcome::Open,
     };
     let mut ticket = shared.log.arrive(record, inference);
-    if let Some(status) = refused {
-        let answer = shared.dialect.failure(status, None, ticket.number());
+    if too_large {
+        let answer = shared.dialect.failure(413, None, ticket.number());
         return Ok(response(Play::well(answer), None, Some(ticket), &line));
     }
     let fault = if line.is_doomed() { Some(Fault::CloseOnAccept) } else { shared.take_fault(inference) };

@@ -135,6 +135,17 @@ async fn requests_are_kept_as_they_came_and_debug_hides_keys() {
 }
 
 #[tokio::test]
+async fn half_a_request_is_not_counted() {
+    let sim = Sim::start(OpenAi).await.unwrap();
+    let mut peer = Peer::connect(sim.addr()).await.unwrap();
+    let request = chat(OpenAi, false);
+    peer.send(&request[..request.len() - 9]).await.unwrap();
+    drop(peer);
+    exchange(&sim, &chat(OpenAi, false)).await;
+    assert_eq!((sim.calls(), sim.requests().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn counters_start_anew_but_for_requests_in_flight() {
     let sim = Sim::start(OpenAi).await.unwrap();
     sim.fault(Fault::StallHeaders);
