@@ -1,1 +1,22 @@
-//! A circuit breaker as a pure state machine with permits that survive cancellation.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod duration;
+mod weight;
+
+mod window;
+
+mod machine;
+mod state;
+
+mod breaker;
+mod permit;
+
+#[cfg(test)]
+mod virtual_time;
+
+pub use self::breaker::Breaker;
+pub use self::config::{BreakerConfig, HalfOpenConfig, InvalidConfig, OpenConfig, WindowConfig};
+pub use self::permit::{Permit, Tail};
+pub use self::state::{Listener, RejectReason, Rejected, State, Transition, TransitionReason};
+pub use self::weight::Weight;

@@ -1,0 +1,170 @@
+//! The shell around the machine: one lock, the random numbers, and who is told.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::config::{BreakerConfig, InvalidConfig};
+use crate::machine::{Machine, Pass, Step, Verdict};
+use crate::permit::Permit;
+use crate::state::{Listener, Rejected, State};
+use crate::weight::Weight;
+
+/// Stops calls to a target that fails, and lets a few through to see whether it is back.
+///
+/// A clone is the same breaker. Every operation takes one lock, does a bounded amount of work and waits for
+/// nothing else, so all of it may be used from async code, from `Drop` and from a [`Listener`].
+#[derive(Clone)]
+pub struct Breaker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: BreakerConfig,
+    now: fn() -> Instant,
+    core: Mutex<Core>,
+}
+
+struct Core {
+    machine: Machine,
+    rng: fastrand::Rng,
+    /// The jitter of the next opening. Drawn ahead so that `peek` sees the same as what follows it.
+    unit: f64,
+    listener: Option<Listener>,
+}
+
+impl Breaker {
+    /// Makes a closed breaker.
+    ///
+    /// All methods take the time as an argument; `now` is only for permits that are dropped, and has to read
+    /// the same clock. Under a runtime whose clock can be paused that is the runtime's, not the system's.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field of `config` with which no breaker could work.
+    pub fn new(config: BreakerConfig, now: fn() -> Instant) -> Result<Self, InvalidConfig> {
+        config.validate()?;
+        let machine = Machine::new(&config, now());
+        let mut rng = fastrand::Rng::new();
+        let core = Core { machine, unit: rng.f64(), rng, listener: None };
+        Ok(Self { shared: Arc::new(Shared { config, now, core: Mutex::new(core) }) })
+    }
+
+    /// Makes the jitter of this breaker and its clones repeatable.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        {
+            let mut core = self.shared.core.lock();
+            core.rng = fastrand::Rng::with_seed(seed);
+            core.unit = core.rng.f64();
+        }
+        self
+    }
+
+    /// Sets who hears of the transitions of this breaker and its clones, in place of the one before.
+    #[must_use]
+    pub fn with_listener(self, listener: Listener) -> Self {
+        self.shared.core.lock().listener = Some(listener);
+        self
+    }
+
+    /// Asks to make a call. The first after the open time makes the breaker half-open and is its first probe.
+    ///
+    /// # Errors
+    ///
+    /// While the breaker is open, or half-open with all its probes in flight.
+    pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
+        self.step(now, |mut step| step.acquire()).map(|pass| Permit::new(self.clone(), pass))
+    }
+
+    /// Asks to make a call even though the breaker is open or full of probes: the last resort of a caller
+    /// with nowhere else to go. Where [`try_acquire`](Self::try_acquire) would admit, this is the same.
+    ///
+    /// Its success counts like a probe's: it makes an open breaker half-open before its time, with one
+    /// success to its credit. Its failure counts like a probe's in a half-open breaker, and changes nothing
+    /// in an open one: callers with nowhere to go are no reason to stay open longer.
+    ///
+    /// # Errors
+    ///
+    /// While another bypass is in flight and its lease, that of a probe, has not run out.
+    pub fn try_bypass(&self, now: Instant) -> Result<Permit, Rejected> {
+        self.step(now, |mut step| step.bypass()).map(|pass| Permit::new(self.clone(), pass))
+    }
+
+    /// What [`try_acquire`](Self::try_acquire) would answer, without taking or changing anything.
+    ///
+    /// # Errors
+    ///
+    /// As `try_acquire`.
+    pub fn peek(&self, now: Instant) -> Result<(), Rejected> {
+        let (mut copy, unit) = {
+            let core = self.shared.core.lock();
+            (core.machine.clone(), core.unit)
+        };
+        copy.step(&self.shared.config, unit, now).acquire().map(|_| ())
+    }
+
+    /// Permits of all kinds that are neither settled nor dropped. What a test for leaks holds against zero.
+    pub fn outstanding(&self) -> u32 {
+        self.shared.core.lock().machine.outstanding()
+    }
+
+    /// Verdicts that came after the generation they belonged to, and so changed nothing.
+    pub fn late_verdicts(&self) -> u64 {
+        self.shared.core.lock().machine.late_verdicts()
+    }
+
+    /// What the breaker is doing. A pure read: an open time that has run out stays an open breaker until a
+    /// call comes.
+    pub fn state(&self, now: Instant) -> State {
+        self.shared.core.lock().machine.state(now)
+    }
+
+    /// Closes the breaker and forgets all it counted. Calls in flight keep their permits, and what they say
+    /// is late. Resetting a closed breaker forgets too, but is no transition and is not told to the listener.
+    pub fn reset(&self, now: Instant) {
+        self.step(now, |mut step| step.reset());
+    }
+
+    pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) -> Pass {
+        self.step(now, |mut step| step.settle(pass, verdict))
+    }
+
+    pub(crate) fn late_failure(&self, pass: Pass, weight: Weight, now: Instant) {
+        self.step(now, |mut step| step.late_failure(pass, weight));
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.shared.now)()
+    }
+
+    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>) -> T) -> T {
+        let (answer, told) = {
+            let core = &mut *self.shared.core.lock();
+            let answer = act(core.machine.step(&self.shared.config, core.unit, now));
+            let event = core.machine.take_event();
+            if event.is_some() {
+                core.unit = core.rng.f64();
+            }
+            (answer, event.zip(core.listener.clone()))
+        };
+        if let Some((event, listener)) = told {
+            // Whoever watches must not harm the call, least of all in `Drop`. The panic hook has reported it.
+            drop(catch_unwind(AssertUnwindSafe(|| listener(&event))));
+        }
+        answer
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = self.shared.core.lock().machine.clone();
+        f.debug_struct("Breaker").field("machine", &machine).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Behaviours 12, 18, 22, 28, 29, 33, 55 and 60: what the guards and the lock add to the machine.
+
+use std::fmt::Write;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::config::HalfOpenConfig;
+use crate::permit::Tail;
+use crate::virtual_time::{self, at};
+
+use crate::state::{RejectReason, Transition};
+
+use super::*;
+
+const _: () = assert!(size_of::<Rejected>() <= 24, "refusing has to cost nothing");
+const _: fn(Permit, Breaker) = |permit, breaker| {
+    fn shared(_: impl Send + Sync + 'static) {}
+    shared(permit);
+    shared(breaker);
+};
+
+fn breaker() -> Breaker {
+    Breaker::new(BreakerConfig::default(), virtual_time::now).unwrap().with_seed(7)
+}
+
+/// A breaker that opens at the first failure, first for exactly 5 s, and what its listener hears.
+fn watched() -> (Breaker, Arc<Mutex<String>>) {
+    let config = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let heard = Arc::new(Mutex::new(String::new()));
+    let log = Arc::clone(&heard);
+    let listener = move |event: &Transition| {
+        writeln!(log.lock(), "{} {event}", event.generation).unwrap();
+    };
+    let breaker = Breaker::new(config, virtual_time::now).unwrap();
+    breaker.shared.core.lock().unit = 1.0;
+    (breaker.with_listener(Arc::new(listener)), heard)
+}
+
+/// Brings the breaker to where its next call is a probe.
+fn elapse(breaker: &Breaker) -> Instant {
+    while let Ok(permit) = breaker.try_acquire(virtual_time::now()) {
+        permit.failure(Weight::FULL, virtual_time::now());
+    }
+    virtual_time::set(5_000)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` reads best as the last argument itself")]
+#[track_caller]
+fn check(heard: &Mutex<String>, expected: Expect) {
+    expected.assert_eq(&heard.lock());
+}
+
+#[test]
+fn a_dropped_permit_says_nothing_and_gives_its_slot_back() {
+    let (breaker, heard) = watched();
+    drop(breaker.try_acquire(at(0)).unwrap());
+    let now = elapse(&breaker);
+    let probes = [breaker.try_acquire(now).unwrap(), breaker.try_acquire(now).unwrap()];
+    assert_eq!(breaker.try_acquire(now).unwrap_err().reason, RejectReason::HalfOpenFull);
+    assert_eq!(breaker.outstanding(), 2);
+    drop(probes);
+    assert_eq!(breaker.outstanding(), 0);
+    assert_eq!(breaker.peek(now), Ok(()));
+    check(
+        &heard,
+        expect![[r#"
+        1 closed -> open for 5s (consecutive failures)
+        2 open, next call probes -> half-open (open time elapsed)
+    "#]],
+    );
+}
+
+#[test]
+fn a_permit_dropped_by_a_panic_is_a_failure() {
+    let (breaker, heard) = watched();
+    let permit = breaker.try_acquire(at(0)).unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _held = permit;
+        resume_unwind(Box::new("the call panicked"));
+    }));
+    assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"the call panicked"));
+    assert_eq!(breaker.outstanding(), 0);
+    check(
+        &heard,
+        expect![[r#"
+        1 closed -> open for 5s (consecutive failures)
+    "#]],
+    );
+}
+
+#[test]
+fn a_listener_may_use_the_breaker() {
+    let states = Arc::new(Mutex::new(Vec::new()));
+    let (breaker, _) = watched();
+    let (same, seen) = (breaker.clone(), Arc::clone(&states));
+    let listener =
+        move |event: &Transition| seen.lock().push((event.to, same.state(at(0)), same.outstanding()));
+    let breaker = breaker.with_listener(Arc::new(listener));
+    breaker.try_acquire(at(0)).unwrap().failure(Weight::FULL, at(0));
+    let open = breaker.state(at(0));
+    assert_eq!(*states.lock(), [(open, open, 0)]);
+}
+
+#[test]
+fn a_listener_that_panics_harms_no_call_not_even_one_that_panics() {
+    let (breaker, _) = watched();
+    let breaker = breaker.with_listener(Arc::new(|_| resume_unwind(Box::new("the listener panicked"))));
+    let permit = breaker.try_acquire(at(0)).unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _held = permit;
+        resume_unwind(Box::new("the call panicked"));
+    }));
+    assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"the call panicked"));
+    breaker.reset(at(0));
+    assert_eq!(breaker.state(at(0)), State::Closed);
+}
+
+#[test]
+fn a_tail_holds_no_slot_and_says_nothing_when_dropped() {
+    let breaker = breaker();
+    let tail = breaker.try_acquire(at(0)).unwrap().provisional(at(0));
+    assert_eq!(breaker.outstanding(), 0);
+    drop(tail);
+    assert_eq!((breaker.state(at(0)), breaker.late_verdicts()), (State::Closed, 0));
+}
+
+#[test]
+fn equal_seeds_jitter_alike_and_within_the_second_half() {
+    let open_times = |seed| {
+        let breaker = breaker().with_seed(seed);
+        let mut now = at(0);
+        let mut waits = Vec::new();
+        while waits.len() < 5 {
+            match breaker.try_acquire(now) {
+                Ok(permit) => permit.failure(Weight::FULL, now),
+                Err(rejected) => {
+                    waits.push(rejected.retry_after);
+                    now += rejected.retry_after;
+                }
+            }
+        }
+        waits
+    };
+    assert_eq!(open_times(1), open_times(1));
+    assert_ne!(open_times(1), open_times(2));
+    for (step, wait) in (0_u32..).zip(open_times(3)) {
+        let longest = Duration::from_secs(5 << step);
+        assert!((longest / 2..=longest).contains(&wait), "{wait:?}");
+    }
+}
+
+#[test]
+fn admission_never_exceeds_the_permits_under_contention() {
+    let half_open = HalfOpenConfig { permits: 3, ..HalfOpenConfig::default() };
+    let config = BreakerConfig { half_open, ..BreakerConfig::default() };
+    let breaker = Breaker::new(config, virtual_time::now).unwrap();
+    let now = elapse(&breaker);
+    let (in_flight, admitted) = (AtomicU32::new(0), AtomicU32::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..1_000 {
+                    if let Ok(permit) = breaker.try_acquire(now) {
+                        admitted.fetch_add(1, Ordering::Relaxed);
+                        assert!(in_flight.fetch_add(1, Ordering::SeqCst) < 3);
+                        thread::yield_now();
+                        in_flight.fetch_sub(1, Ordering::SeqCst);
+                        permit.neutral(now);
+                    }
+                }
+            });
+        }
+    });
+    assert!(admitted.into_inner() >= 1_000, "one thread alone is always admitted");
+    assert_eq!(breaker.outstanding(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_future_leaves_no_trace_and_reads_the_paused_clock() {
+    let now = || tokio::time::Instant::now().into_std();
+    let breaker = Breaker::new(BreakerConfig::default(), now).unwrap();
+    let call = async {
+        let _permit = breaker.try_acquire(now()).unwrap();
+        std::future::pending::<()>().await;
+    };
+    let cancelled = tokio::time::timeout(Duration::from_secs(3_600), call).await;
+    assert!(cancelled.is_err());
+    assert_eq!((breaker.outstanding(), breaker.state(now())), (0, State::Closed));
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Acquire,
+    Bypass,
+    End(usize, End),
+    FailLate,
+    Advance(u64),
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    Success,
+    Failure,
+    Neutral,
+    Drop,
+    Provisional,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let end = prop_oneof![
+        1 => Just(End::Success),
+        3 => Just(End::Failure),
+        1 => Just(End::Neutral),
+        2 => Just(End::Drop),
+        1 => Just(End::Provisional),
+    ];
+    prop_oneof![
+        6 => Just(Op::Acquire),
+        2 => Just(Op::Bypass),
+        8 => (any::<usize>(), end).prop_map(|(which, end)| Op::End(which, end)),
+        1 => Just(Op::FailLate),
+        2 => (0_u64..20_000).prop_map(Op::Advance),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_permit_is_outstanding_until_it_ends_and_peek_foretells_every_answer(
+        ops in vec(op(), 1..150),
+    ) {
+        let breaker = breaker();
+        let (mut held, mut tails): (Vec<Permit>, Vec<Tail>) = (Vec::new(), Vec::new());
+        let mut elapsed = 0;
+        for op in ops {
+            let now = virtual_time::set(elapsed);
+            match op {
+                Op::Acquire => {
+                    let foretold = breaker.peek(now);
+                    let answer = breaker.try_acquire(now);
+                    prop_assert_eq!(foretold, answer.as_ref().map(|_| ()).map_err(|rejected| *rejected));
+                    held.extend(answer);
+                }
+                Op::Bypass => held.extend(breaker.try_bypass(now)),
+                Op::End(_, _) if held.is_empty() => {}
+                Op::End(which, end) => {
+                    let permit = held.swap_remove(which % held.len());
+                    match end {
+                        End::Success => permit.success(now),
+                        End::Failure => permit.failure(Weight::FULL, now),
+                        End::Neutral => permit.neutral(now),
+                        End::Drop => drop(permit),
+                        End::Provisional => tails.push(permit.provisional(now)),
+                    }
+                }
+                Op::FailLate => {
+                    if let Some(tail) = tails.pop() {
+                        tail.failure(Weight::FULL, now);
+                    }
+                }
+                Op::Advance(millis) => elapsed += millis,
+            }
+            prop_assert_eq!(breaker.outstanding() as usize, held.len());
+        }
+        drop(held);
+        prop_assert_eq!(breaker.outstanding(), 0);
+    }
+}

@@ -1,0 +1,222 @@
+//! When a breaker opens, for how long, and what closes it again.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Consecutive failures that open: the same as finagle's failure accrual and Envoy's `consecutive_5xx`.
+const CONSECUTIVE: u32 = 5;
+/// Long enough for [`MIN_CALLS`] at one call every six seconds, short enough to forget a bad minute.
+const WINDOW_SPAN: Duration = Duration::from_secs(60);
+/// Five seconds each: what is forgotten at once is a twelfth of the window.
+const WINDOW_BUCKETS: u32 = 12;
+/// As in resilience4j and Hystrix.
+const FAILURE_RATE: f64 = 0.5;
+/// Half of Hystrix' 20: the calls this is made for are slow and few.
+const MIN_CALLS: u32 = 10;
+/// One hung probe must not hold up recovery, and more than two would burden a target that is just back.
+const PROBE_PERMITS: u32 = 2;
+/// One lucky answer is not a recovery.
+const PROBE_SUCCESSES: u32 = 2;
+const PROBE_FAILURES: u32 = 1;
+/// Beyond any sensible timeout of one call.
+const PROBE_LEASE: Duration = Duration::from_secs(60);
+/// With [`OPEN_MAX`] the span of finagle's `equalJittered(5.seconds, 300.seconds)`.
+const OPEN_BASE: Duration = Duration::from_secs(5);
+const OPEN_FACTOR: f64 = 2.0;
+const OPEN_MAX: Duration = Duration::from_secs(300);
+/// Bounds the memory of a breaker: 16 bytes a bucket.
+const MOST_BUCKETS: u32 = 1_000;
+/// Half of a shorter one could round to no time at all.
+const LEAST_OPEN: Duration = Duration::from_millis(1);
+
+/// When a breaker opens, for how long, and what closes it again. Checked by
+/// [`Breaker::new`](crate::Breaker::new).
+///
+/// ```
+/// # use fb_breaker::{BreakerConfig, HalfOpenConfig};
+/// let patient = BreakerConfig {
+///     consecutive: None,
+///     half_open: HalfOpenConfig { successes: 3, ..HalfOpenConfig::default() },
+///     ..BreakerConfig::default()
+/// };
+/// assert_eq!(patient.failure_rate, 0.5);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerConfig {
+    /// Failures in a row that open the breaker, however few calls there were; 5. `None` turns it off.
+    pub consecutive: Option<u32>,
+    /// Over which calls the failure rate is taken.
+    pub window: WindowConfig,
+    /// Share of the calls in the window, above 0 and at most 1, that opens the breaker when it is reached
+    /// or passed; 0.5. Exact to one millionth.
+    pub failure_rate: f64,
+    /// Calls that must be in the window before the rate means anything; 10.
+    pub min_calls: u32,
+    /// How recovery is tried.
+    pub half_open: HalfOpenConfig,
+    /// How long the breaker stays open.
+    pub open: OpenConfig,
+}
+
+/// Over which calls the failure rate is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WindowConfig {
+    /// A call is forgotten when it is this old, or up to one bucket earlier; 60 s.
+    #[serde(with = "crate::duration")]
+    pub span: Duration,
+    /// Into how many pieces the span is cut; 12. At most 1000.
+    pub buckets: u32,
+}
+
+/// How recovery is tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HalfOpenConfig {
+    /// Probes in flight at one time; 2.
+    pub permits: u32,
+    /// Probes that must succeed to close; 2. May exceed the permits.
+    pub successes: u32,
+    /// Probes that must fail to open again; 1.
+    pub failures: u32,
+    /// After this long a probe's slot may be taken by another; 60 s. Make it the timeout of one call.
+    #[serde(with = "crate::duration")]
+    pub lease: Duration,
+}
+
+/// How long the breaker stays open: `base · factor^k`, at most `max`, of which the second half is random so
+/// that many processes do not probe in step.
+///
+/// `k` grows with every opening and is forgotten one step for every [`WindowConfig::span`] spent closed, so
+/// that a target which keeps failing right after it recovered is not probed at the base for ever.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenConfig {
+    /// The first time, before jitter; 5 s. At least a millisecond.
+    #[serde(with = "crate::duration")]
+    pub base: Duration,
+    /// Growth from one opening to the next; 2.
+    pub factor: f64,
+    /// The longest time, before jitter; 300 s. Only a [hint](crate::Weight::hint) goes beyond it.
+    #[serde(with = "crate::duration")]
+    pub max: Duration,
+}
+
+/// A configuration value that no breaker could work with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid breaker config: `{field}` is {value}, expected {expected}")]
+pub struct InvalidConfig {
+    /// The path of the field, such as `half_open.permits`.
+    pub field: &'static str,
+    /// What it was.
+    pub value: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            consecutive: Some(CONSECUTIVE),
+            window: WindowConfig::default(),
+            failure_rate: FAILURE_RATE,
+            min_calls: MIN_CALLS,
+            half_open: HalfOpenConfig::default(),
+            open: OpenConfig::default(),
+        }
+    }
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self { span: WINDOW_SPAN, buckets: WINDOW_BUCKETS }
+    }
+}
+
+impl Default for HalfOpenConfig {
+    fn default() -> Self {
+        Self {
+            permits: PROBE_PERMITS,
+            successes: PROBE_SUCCESSES,
+            failures: PROBE_FAILURES,
+            lease: PROBE_LEASE,
+        }
+    }
+}
+
+impl Default for OpenConfig {
+    fn default() -> Self {
+        Self { base: OPEN_BASE, factor: OPEN_FACTOR, max: OPEN_MAX }
+    }
+}
+
+impl BreakerConfig {
+    pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
+        let Self { consecutive, window, failure_rate, min_calls, half_open, open } = self;
+        at_least_one("consecutive", consecutive.unwrap_or(1))?;
+        check(!window.span.is_zero(), "window.span", &window.span, "more than no time")?;
+        check((1..=MOST_BUCKETS).contains(&window.buckets), "window.buckets", &window.buckets, "1 to 1000")?;
+        check(
+            *failure_rate > 0.0 && *failure_rate <= 1.0,
+            "failure_rate",
+            failure_rate,
+            "above 0 and at most 1",
+        )?;
+        at_least_one("min_calls", *min_calls)?;
+        at_least_one("half_open.permits", half_open.permits)?;
+        at_least_one("half_open.successes", half_open.successes)?;
+        at_least_one("half_open.failures", half_open.failures)?;
+        check(!half_open.lease.is_zero(), "half_open.lease", &half_open.lease, "more than no time")?;
+        check(open.base >= LEAST_OPEN, "open.base", &open.base, "at least 1ms")?;
+        check(
+            open.factor >= 1.0 && open.factor.is_finite(),
+            "open.factor",
+            &open.factor,
+            "a number of at least 1",
+        )?;
+        check(open.max >= open.base, "open.max", &open.max, "at least open.base")
+    }
+
+    /// The failure rate in millionths, so that it is compared without rounding.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a valid rate is above 0 and at most 1"
+    )]
+    pub(crate) fn rate_millionths(&self) -> u64 {
+        ((self.failure_rate * 1e6).round() as u64).max(1)
+    }
+}
+
+impl OpenConfig {
+    /// The time of the `step`-th opening before jitter.
+    pub(crate) fn backoff(&self, step: u32) -> Duration {
+        let grown = self.base.as_secs_f64() * self.factor.powi(i32::try_from(step).unwrap_or(i32::MAX));
+        Duration::try_from_secs_f64(grown).map_or(self.max, |grown| grown.min(self.max))
+    }
+
+    /// The same with equal jitter: half of it is certain, the other half is scaled by `unit`, 0 to 1.
+    pub(crate) fn jittered(&self, step: u32, unit: f64) -> Duration {
+        let half = self.backoff(step) / 2;
+        half + half.mul_f64(unit)
+    }
+}
+
+fn at_least_one(field: &'static str, value: u32) -> Result<(), InvalidConfig> {
+    check(value >= 1, field, &value, "at least 1")
+}
+
+fn check(
+    holds: bool,
+    field: &'static str,
+    value: &impl fmt::Debug,
+    expected: &'static str,
+) -> Result<(), InvalidConfig> {
+    if holds { Ok(()) } else { Err(InvalidConfig { field, value: format!("{value:?}"), expected }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Behaviours 14, 15, 26 and 53.
+
+use serde::Deserialize;
+use serde::de::value::{Error, MapDeserializer};
+
+use super::*;
+
+fn with(change: impl FnOnce(&mut BreakerConfig)) -> BreakerConfig {
+    let mut config = BreakerConfig::default();
+    change(&mut config);
+    config
+}
+
+#[test]
+fn a_value_no_breaker_could_work_with_is_named() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut BreakerConfig), expected: &str) {
+        let refused = with(change).validate().unwrap_err().to_string();
+        assert_eq!(refused, format!("invalid breaker config: {expected}"));
+    }
+    let zero = Duration::ZERO;
+
+    check(|c| c.consecutive = Some(0), "`consecutive` is 0, expected at least 1");
+    check(|c| c.window.span = zero, "`window.span` is 0ns, expected more than no time");
+    check(|c| c.window.buckets = 0, "`window.buckets` is 0, expected 1 to 1000");
+    check(|c| c.window.buckets = 1001, "`window.buckets` is 1001, expected 1 to 1000");
+    check(|c| c.failure_rate = 0.0, "`failure_rate` is 0.0, expected above 0 and at most 1");
+    check(|c| c.failure_rate = -0.5, "`failure_rate` is -0.5, expected above 0 and at most 1");
+    check(|c| c.failure_rate = 1.01, "`failure_rate` is 1.01, expected above 0 and at most 1");
+    check(|c| c.failure_rate = f64::NAN, "`failure_rate` is NaN, expected above 0 and at most 1");
+    check(|c| c.min_calls = 0, "`min_calls` is 0, expected at least 1");
+    check(|c| c.half_open.permits = 0, "`half_open.permits` is 0, expected at least 1");
+    check(|c| c.half_open.successes = 0, "`half_open.successes` is 0, expected at least 1");
+    check(|c| c.half_open.failures = 0, "`half_open.failures` is 0, expected at least 1");
+    check(|c| c.half_open.lease = zero, "`half_open.lease` is 0ns, expected more than no time");
+    check(|c| c.open.base = Duration::from_micros(1), "`open.base` is 1µs, expected at least 1ms");
+    check(|c| c.open.factor = 0.5, "`open.factor` is 0.5, expected a number of at least 1");
+    check(|c| c.open.factor = f64::INFINITY, "`open.factor` is inf, expected a number of at least 1");
+    check(|c| c.open.max = Duration::from_secs(1), "`open.max` is 1s, expected at least open.base");
+}
+
+#[test]
+fn extremes_are_accepted() {
+    let extreme = with(|c| {
+        c.consecutive = None;
+        c.window = WindowConfig { span: Duration::MAX, buckets: 1 };
+        c.failure_rate = 1.0;
+        c.min_calls = u32::MAX;
+        c.half_open = HalfOpenConfig { permits: u32::MAX, successes: 9, failures: 9, lease: Duration::MAX };
+        c.open = OpenConfig { base: Duration::MAX, factor: f64::MAX, max: Duration::MAX };
+    });
+    assert_eq!(extreme.validate(), Ok(()));
+}
+
+#[test]
+fn open_time_doubles_up_to_its_maximum_and_never_overflows() {
+    let open = OpenConfig::default();
+    let seconds: Vec<u64> =
+        [0, 1, 2, 3, 4, 5, 6, 7, u32::MAX].map(|step| open.backoff(step).as_secs()).into();
+    assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+
+    let endless = OpenConfig { max: Duration::MAX, ..open };
+    assert_eq!(endless.backoff(u32::MAX), Duration::MAX);
+}
+
+#[test]
+fn jitter_spreads_the_second_half_of_the_open_time() {
+    let open = OpenConfig::default();
+    assert_eq!(open.jittered(1, 0.0), Duration::from_secs(5));
+    assert_eq!(open.jittered(1, 0.5), Duration::from_millis(7_500));
+    assert_eq!(open.jittered(1, 1.0), Duration::from_secs(10));
+}
+
+#[test]
+fn a_field_left_out_has_its_default_and_an_unknown_one_is_refused() {
+    let read = |fields: &[(&'static str, &'static str)]| {
+        OpenConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&[]), Ok(OpenConfig::default()));
+    let base = Duration::from_millis(1_500);
+    assert_eq!(read(&[("base", "1500ms"), ("max", "5m")]), Ok(OpenConfig { base, ..OpenConfig::default() }));
+    assert_eq!(
+        read(&[("bass", "1s")]).unwrap_err(),
+        "unknown field `bass`, expected one of `base`, `factor`, `max`"
+    );
+    assert_eq!(
+        read(&[("base", "1.5s")]).unwrap_err(),
+        "invalid duration \"1.5s\", expected a whole number with a unit, such as \"500ms\", \"30s\" or \"5m\""
+    );
+}

@@ -1,0 +1,116 @@
+//! The breaker without its lock: values in, values out.
+//!
+//! Every input is a method of [`Step`], a pure function of the machine, the configuration, one random number
+//! and the time. What each does in each state is this table. A test walks every cell and writes it.
+//! "Own" is a call of the present generation, "earlier" one of a generation before. In the table two failures
+//! in a row or 60 % of two calls open, two failed probes open again and three good ones close; failures in
+//! the window are in hundredths, and `·` changes nothing but the number of permits outstanding.
+//!
+#![doc = include_str!("machine/table.md")]
+
+use std::time::Instant;
+
+use crate::config::BreakerConfig;
+use crate::state::{State, Transition};
+use crate::weight::Weight;
+
+use self::closed::Closed;
+use self::half_open::{HalfOpen, Lease};
+
+pub(crate) use self::step::Step;
+
+mod closed;
+mod half_open;
+mod step;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Machine {
+    phase: Phase,
+    /// Grows with every transition and reset. A verdict counts only in the one its call began in.
+    generation: u64,
+    /// How many times the open time has grown.
+    escalation: u32,
+    /// Held apart from the phase: there is one at a time, however often the phase changes meanwhile.
+    bypass: Option<Lease>,
+    outstanding: u32,
+    late_verdicts: u64,
+    issued: u64,
+    event: Option<Transition>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Closed(Closed),
+    Open { until: Instant },
+    HalfOpen(HalfOpen),
+}
+
+/// What an admitted call shows again when it settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    id: u64,
+    generation: u64,
+    /// Where the window keeps the success of a call that may still fail late.
+    counted: Option<u64>,
+}
+
+/// How an admitted call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    Failure(Weight),
+    /// It says nothing of the target.
+    Neutral,
+    /// Nobody waited for the end.
+    Abandoned,
+}
+
+impl Verdict {
+    fn is_heard(self) -> bool {
+        matches!(self, Self::Success | Self::Failure(_))
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(config: &BreakerConfig, now: Instant) -> Self {
+        Self {
+            phase: Phase::Closed(Closed::new(config, now)),
+            generation: 0,
+            escalation: 0,
+            bypass: None,
+            outstanding: 0,
+            late_verdicts: 0,
+            issued: 0,
+            event: None,
+        }
+    }
+
+    /// `unit`, 0 to 1, is the jitter of an opening that may come of it.
+    pub(crate) fn step<'a>(&'a mut self, config: &'a BreakerConfig, unit: f64, now: Instant) -> Step<'a> {
+        Step::new(self, config, unit, now)
+    }
+
+    pub(crate) fn state(&self, now: Instant) -> State {
+        match self.phase {
+            Phase::Closed(_) => State::Closed,
+            Phase::Open { until } => State::Open { reopens_in: until.saturating_duration_since(now) },
+            Phase::HalfOpen(_) => State::HalfOpen,
+        }
+    }
+
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.outstanding
+    }
+
+    pub(crate) fn late_verdicts(&self) -> u64 {
+        self.late_verdicts
+    }
+
+    /// The transition of the last step, if it made one. No step makes two.
+    pub(crate) fn take_event(&mut self) -> Option<Transition> {
+        self.event.take()
+    }
+}
+
+#[cfg(test)]
+mod tests;

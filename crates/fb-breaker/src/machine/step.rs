@@ -1,0 +1,200 @@
+use std::time::{Duration, Instant};
+
+use crate::config::BreakerConfig;
+use crate::state::{RejectReason, Rejected, Transition, TransitionReason};
+use crate::weight::Weight;
+
+use super::{Closed, HalfOpen, Lease, Machine, Pass, Phase, Verdict};
+
+/// A century: what is added to the present stays within it, so no sum overflows.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A machine about to take one input.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    machine: &'a mut Machine,
+    config: &'a BreakerConfig,
+    unit: f64,
+    now: Instant,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn new(machine: &'a mut Machine, config: &'a BreakerConfig, unit: f64, now: Instant) -> Self {
+        Self { machine, config, unit, now }
+    }
+
+    pub(crate) fn acquire(&mut self) -> Result<Pass, Rejected> {
+        self.reclaim();
+        if let Phase::Open { until } = self.machine.phase {
+            let retry_after = until.saturating_duration_since(self.now);
+            if !retry_after.is_zero() {
+                return Err(Rejected { retry_after, reason: RejectReason::Open });
+            }
+            self.enter(Phase::HalfOpen(HalfOpen::default()), TransitionReason::OpenElapsed);
+        }
+        let lease = self.lease();
+        if let Phase::HalfOpen(half_open) = &mut self.machine.phase {
+            half_open.admit(lease, &self.config.half_open, self.now)?;
+        }
+        Ok(self.issue(lease))
+    }
+
+    pub(crate) fn bypass(&mut self) -> Result<Pass, Rejected> {
+        let refused = match self.acquire() {
+            Ok(pass) => return Ok(pass),
+            Err(refused) => refused,
+        };
+        if let Some(left) = self.machine.bypass.and_then(|held| held.left(self.now)) {
+            let retry_after = left.min(refused.retry_after);
+            return Err(Rejected { retry_after, reason: RejectReason::BypassInFlight });
+        }
+        let lease = self.lease();
+        self.machine.bypass = Some(lease);
+        Ok(self.issue(lease))
+    }
+
+    /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
+    pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
+        self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
+        if self.machine.bypass.is_some_and(|held| held.id == pass.id) {
+            self.machine.bypass = None;
+        }
+        if pass.generation != self.machine.generation {
+            self.machine.late_verdicts += u64::from(verdict.is_heard());
+            return pass;
+        }
+        let mut counted = None;
+        match &mut self.machine.phase {
+            Phase::Closed(closed) => match verdict {
+                Verdict::Success => counted = Some(closed.succeed(self.now)),
+                Verdict::Failure(weight) => {
+                    if let Some(reason) = closed.fail(weight, self.config, self.now) {
+                        self.open(reason, weight.hint);
+                    }
+                }
+                Verdict::Neutral | Verdict::Abandoned => {}
+            },
+            // Only a bypass begins in an open breaker.
+            Phase::Open { .. } => match verdict {
+                Verdict::Success => self.enter_by_bypass(),
+                Verdict::Failure(_) | Verdict::Neutral | Verdict::Abandoned => {}
+            },
+            Phase::HalfOpen(half_open) => {
+                // A bypass holds no slot, and one that was reclaimed was counted then.
+                let held = half_open.release(pass.id);
+                match verdict {
+                    Verdict::Success => {
+                        if half_open.succeed(&self.config.half_open) {
+                            self.close(TransitionReason::ProbesSucceeded);
+                        }
+                    }
+                    Verdict::Failure(weight) => {
+                        if half_open.fail(weight, &self.config.half_open) {
+                            self.open(TransitionReason::ProbesFailed, weight.hint);
+                        }
+                    }
+                    Verdict::Neutral => {}
+                    Verdict::Abandoned => {
+                        if half_open.abandon(u32::from(held), &self.config.half_open) {
+                            self.open(TransitionReason::ProbesAbandoned, None);
+                        }
+                    }
+                }
+            }
+        }
+        Pass { generation: self.machine.generation, counted, ..pass }
+    }
+
+    /// Replaces the success which `pass` was settled with by a failure.
+    pub(crate) fn late_failure(&mut self, pass: Pass, weight: Weight) {
+        if pass.generation != self.machine.generation {
+            self.machine.late_verdicts += 1;
+            return;
+        }
+        match &mut self.machine.phase {
+            Phase::Closed(closed) => {
+                if let Some(tick) = pass.counted {
+                    closed.window.take_back(tick, self.now);
+                }
+                if let Some(reason) = closed.fail(weight, self.config, self.now) {
+                    self.open(reason, weight.hint);
+                }
+            }
+            // No success leads to an open breaker.
+            Phase::Open { .. } => {}
+            Phase::HalfOpen(half_open) => {
+                half_open.take_back(weight);
+                if half_open.fail(weight, &self.config.half_open) {
+                    self.open(TransitionReason::ProbesFailed, weight.hint);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.machine.escalation = 0;
+        let closed = Phase::Closed(Closed::new(self.config, self.now));
+        if matches!(self.machine.phase, Phase::Closed(_)) {
+            self.machine.phase = closed;
+            self.machine.generation += 1;
+        } else {
+            self.enter(closed, TransitionReason::Reset);
+        }
+    }
+
+    /// Frees the slots of probes that were never heard of. Only an admission does: a verdict that comes after
+    /// its lease, but before anyone missed the slot, still counts.
+    fn reclaim(&mut self) {
+        if let Phase::HalfOpen(half_open) = &mut self.machine.phase {
+            let expired = half_open.reclaim(self.now);
+            if half_open.abandon(expired, &self.config.half_open) {
+                self.open(TransitionReason::ProbesAbandoned, None);
+            }
+        }
+    }
+
+    fn lease(&self) -> Lease {
+        let expires = self.now + self.config.half_open.lease.min(FOREVER);
+        Lease { id: self.machine.issued, expires }
+    }
+
+    fn issue(&mut self, lease: Lease) -> Pass {
+        self.machine.issued += 1;
+        self.machine.outstanding = self.machine.outstanding.saturating_add(1);
+        Pass { id: lease.id, generation: self.machine.generation, counted: None }
+    }
+
+    fn enter_by_bypass(&mut self) {
+        let mut half_open = HalfOpen::default();
+        if half_open.succeed(&self.config.half_open) {
+            self.close(TransitionReason::BypassSucceeded);
+        } else {
+            self.enter(Phase::HalfOpen(half_open), TransitionReason::BypassSucceeded);
+        }
+    }
+
+    fn close(&mut self, reason: TransitionReason) {
+        self.enter(Phase::Closed(Closed::new(self.config, self.now)), reason);
+    }
+
+    fn open(&mut self, reason: TransitionReason, hint: Option<Duration>) {
+        let healthy = match &self.machine.phase {
+            Phase::Closed(closed) => closed.healthy_windows(self.config, self.now),
+            Phase::Open { .. } | Phase::HalfOpen(_) => 0,
+        };
+        let open = &self.config.open;
+        let step = self.machine.escalation.saturating_sub(healthy);
+        // Steps beyond the maximum would lengthen nothing but the time to forget them.
+        self.machine.escalation = if open.backoff(step) < open.max { step.saturating_add(1) } else { step };
+        let open_for = open.jittered(step, self.unit).max(hint.unwrap_or(Duration::ZERO));
+        self.enter(Phase::Open { until: self.now + open_for.min(FOREVER) }, reason);
+    }
+
+    fn enter(&mut self, phase: Phase, reason: TransitionReason) {
+        let from = self.machine.state(self.now);
+        self.machine.phase = phase;
+        self.machine.generation += 1;
+        let (to, generation) = (self.machine.state(self.now), self.machine.generation);
+        self.machine.event = Some(Transition { from, to, reason, generation });
+    }
+}

@@ -1,0 +1,196 @@
+//! What a half-open breaker admits and what decides it.
+//! Behaviours 1, 2, 3, 10, 12, 17, 22, 23, 31, 39, 43, 48, 50, 51 and 55.
+
+use super::*;
+
+#[test]
+fn a_throttled_probe_opens_again() {
+    check(
+        &default(),
+        "fail*5 @5s throttled",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+                5s throttled: half-open -> open for 10s (probes failed)
+        "#]],
+    );
+}
+
+#[test]
+fn half_open_admits_its_permits_and_names_the_first_lease_to_run_out() {
+    check(
+        &default(),
+        "fail*5 @5s +a @6s +b @7s +c a:neutral +d +e",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+                5s +a: admitted
+                5s +a: open, next call probes -> half-open (open time elapsed)
+                6s +b: admitted
+                7s +c: breaker is half-open and full, retry after 58s
+                7s +d: admitted
+                7s +e: breaker is half-open and full, retry after 59s
+        "#]],
+    );
+}
+
+#[test]
+fn a_slot_comes_back_however_its_probe_ends_without_a_verdict() {
+    check(
+        &default(),
+        "fail*5 @5s +a +b a:neutral +c +d b:drop +e +f c:harmless +g +h",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+                5s +a: admitted
+                5s +a: open, next call probes -> half-open (open time elapsed)
+                5s +b: admitted
+                5s +c: admitted
+                5s +d: breaker is half-open and full, retry after 60s
+                5s +e: admitted
+                5s +f: breaker is half-open and full, retry after 60s
+                5s +g: admitted
+                5s +h: breaker is half-open and full, retry after 60s
+        "#]],
+    );
+}
+
+#[test]
+fn neutral_probes_never_decide_anything() {
+    check(
+        &default(),
+        "fail*5 @5s neutral*100 ok ok",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+                5s neutral: open, next call probes -> half-open (open time elapsed)
+                5s ok: half-open -> closed (probes succeeded)
+        "#]],
+    );
+}
+
+#[test]
+fn a_lease_that_runs_out_frees_the_slot_and_its_call_still_counts() {
+    check(
+        &default(),
+        "fail*5 @5s +a +b @65s +c +d +e a:ok b:ok c:ok d:fail",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+            5s +a: admitted
+            5s +a: open, next call probes -> half-open (open time elapsed)
+            5s +b: admitted
+            65s +c: admitted
+            65s +d: admitted
+            65s +e: breaker is half-open and full, retry after 60s
+            65s b:ok: half-open -> closed (probes succeeded)
+            65s c:ok: late
+            65s d:fail: late
+        "#]],
+    );
+}
+
+#[test]
+fn probes_abandoned_three_times_the_permits_open_again() {
+    check(
+        &default(),
+        "fail*5 @5s drop*6 @15s drop*5 ok drop*5 ok",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+            5s drop: open, next call probes -> half-open (open time elapsed)
+            5s drop: half-open -> open for 10s (probes abandoned)
+            15s drop: open, next call probes -> half-open (open time elapsed)
+            15s ok: half-open -> closed (probes succeeded)
+        "#]],
+    );
+    check(
+        &default(),
+        "fail*5 @5s +a +b @65s +a +b @125s +a +b @185s +a +b",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+            5s +a: admitted
+            5s +a: open, next call probes -> half-open (open time elapsed)
+            5s +b: admitted
+            65s +a: admitted
+            65s +b: admitted
+            125s +a: admitted
+            125s +b: admitted
+            185s +a: breaker is open, retry after 10s
+            185s +a: half-open -> open for 10s (probes abandoned)
+            185s +b: breaker is open, retry after 10s
+        "#]],
+    );
+}
+
+#[test]
+fn a_probe_missed_by_its_lease_is_not_abandoned_twice() {
+    check(
+        &default(),
+        "fail*5 @5s drop*4 +a @65s +b a:drop b:ok ok",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+            5s drop: open, next call probes -> half-open (open time elapsed)
+            5s +a: admitted
+            65s +b: admitted
+            65s ok: half-open -> closed (probes succeeded)
+        "#]],
+    );
+}
+
+#[test]
+fn a_verdict_of_an_earlier_generation_changes_nothing() {
+    check(
+        &default(),
+        "+a +b +c +d fail*5 a:ok b:fail @5s +p +q +r c:drop +s d:ok p:ok q:ok",
+        expect![[r#"
+                0s +a: admitted
+                0s +b: admitted
+                0s +c: admitted
+                0s +d: admitted
+                0s fail: closed -> open for 5s (consecutive failures)
+                0s a:ok: late
+                0s b:fail: late
+                5s +p: admitted
+                5s +p: open, next call probes -> half-open (open time elapsed)
+                5s +q: admitted
+                5s +r: breaker is half-open and full, retry after 60s
+                5s +s: breaker is half-open and full, retry after 60s
+                5s d:ok: late
+                5s q:ok: half-open -> closed (probes succeeded)
+        "#]],
+    );
+}
+
+#[test]
+fn a_straggling_probe_cannot_open_what_the_others_closed() {
+    check(
+        &half_open(|h| h.permits = 3),
+        "fail*5 @5s +a +b +c a:ok b:ok c:fail",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+                5s +a: admitted
+                5s +a: open, next call probes -> half-open (open time elapsed)
+                5s +b: admitted
+                5s +c: admitted
+                5s b:ok: half-open -> closed (probes succeeded)
+                5s c:fail: late
+        "#]],
+    );
+}
+
+#[test]
+fn every_combination_of_probe_thresholds_decides_at_its_own() {
+    for permits in 1..4 {
+        for successes in 1..4 {
+            for failures in 1..4 {
+                let config = half_open(|h| *h = HalfOpenConfig { permits, successes, failures, ..h.clone() });
+                let decided = |words: String| {
+                    let mut run = Run::new(&config);
+                    let script = format!("fail*5 @5s neutral {words}");
+                    run.script(&script);
+                    run.machine.state(at(5_000))
+                };
+                let (fewer, enough) = (successes - 1, successes);
+                assert_eq!(decided(format!("ok*{enough}")), State::Closed);
+                assert_eq!(decided(format!("ok*{fewer} fail*{}", failures - 1)), State::HalfOpen);
+                let reopens_in = Duration::from_secs(10);
+                assert_eq!(decided(format!("ok*{fewer} fail*{failures}")), State::Open { reopens_in });
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What opens a closed breaker. Behaviours 11, 20, 24, 42, 44, 45 and 59.
+
+use super::*;
+
+#[test]
+fn failures_in_a_row_open_and_two_good_probes_close() {
+    check(
+        &default(),
+        "fail*5 +a @4.999s +a @5s +b ok",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+            0s +a: breaker is open, retry after 5s
+            4.999s +a: breaker is open, retry after 1ms
+            5s +b: admitted
+            5s +b: open, next call probes -> half-open (open time elapsed)
+        "#]],
+    );
+}
+
+#[test]
+fn a_success_ends_the_streak() {
+    check(&default(), "fail*4 ok*9 fail*4", expect![""]);
+    check(
+        &default(),
+        "fail*4 ok*9 fail*5",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+    "#]],
+    );
+}
+
+#[test]
+fn too_few_calls_have_no_rate() {
+    check(&default(), "ok fail*4 ok fail*3", expect![""]);
+}
+
+#[test]
+fn the_streak_outlives_the_window() {
+    check(
+        &default(),
+        "fail*4 @1000s fail",
+        expect![[r#"
+             1000s fail: closed -> open for 5s (consecutive failures)
+        "#]],
+    );
+}
+
+#[test]
+fn throttling_lowers_the_rate_but_is_no_streak_and_does_not_end_one() {
+    check(&default(), "throttled*100", expect![""]);
+    check(
+        &default(),
+        "fail*4 throttled fail",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+        "#]],
+    );
+    check(
+        &default(),
+        "throttled*7 fail ok fail*3 ok fail*2",
+        expect![[r#"
+            0s fail: closed -> open for 5s (failure rate)
+    "#]],
+    );
+}
+
+#[test]
+fn streak_and_rate_at_once_are_reported_as_the_streak() {
+    check(
+        &default(),
+        "ok*5 fail*5",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+        "#]],
+    );
+}
+
+#[test]
+fn a_success_never_opens() {
+    check(
+        &default(),
+        "fail*4 ok fail*4 ok ok fail",
+        expect![[r#"
+                0s fail: closed -> open for 5s (failure rate)
+        "#]],
+    );
+}
+
+#[test]
+fn after_an_idle_window_it_takes_the_least_number_of_calls_again() {
+    let config = BreakerConfig { consecutive: None, ..default() };
+    check(
+        &config,
+        "ok*6 fail*5 @60s fail*9 @61s fail",
+        expect![[r#"
+               61s fail: closed -> open for 5s (failure rate)
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_counted_before_an_outage_is_forgotten_after_it() {
+    check(
+        &default(),
+        "ok*5 fail*5 @5s ok ok fail*4 ok fail*4",
+        expect![[r#"
+                0s fail: closed -> open for 5s (consecutive failures)
+                5s ok: open, next call probes -> half-open (open time elapsed)
+                5s ok: half-open -> closed (probes succeeded)
+        "#]],
+    );
+}
+
+#[test]
+fn reset_closes_and_forgets_and_is_a_transition_only_if_it_changed_something() {
+    check(
+        &default(),
+        "fail*4 reset fail*4 +a fail reset a:fail fail*5 reset",
+        expect![[r#"
+                0s +a: admitted
+                0s fail: closed -> open for 5s (consecutive failures)
+                0s reset: open for 5s -> closed (reset)
+                0s a:fail: late
+                0s fail: closed -> open for 5s (consecutive failures)
+                0s reset: open for 5s -> closed (reset)
+        "#]],
+    );
+}

@@ -1,0 +1,129 @@
+//! Behaviours 20, 24, 45, 46, 47, 57 and 58.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::virtual_time::at;
+
+use super::*;
+
+fn window(span_ms: u64, buckets: u32) -> Window {
+    Window::new(&WindowConfig { span: Duration::from_millis(span_ms), buckets }, at(0))
+}
+
+/// Records calls at these milliseconds and returns how many the window holds at the last of them.
+fn held(span_ms: u64, buckets: u32, calls_at: &[u64]) -> u64 {
+    let mut window = window(span_ms, buckets);
+    for ms in calls_at {
+        window.record(100, at(*ms));
+    }
+    assert_eq!(window.total.failed_hundredths, 100 * window.total.calls);
+    window.total.calls
+}
+
+#[test]
+fn a_call_is_held_for_the_span_less_at_most_one_bucket() {
+    assert_eq!(held(60_000, 12, &[0, 59_999]), 2);
+    assert_eq!(held(60_000, 12, &[0, 60_000]), 1);
+    assert_eq!(held(60_000, 12, &[4_999, 59_999]), 2);
+    assert_eq!(held(60_000, 12, &[4_999, 60_000]), 1, "55.001 s old, its bucket began 60 s ago");
+    assert_eq!(held(60_000, 1, &[0, 59_999]), 2);
+    assert_eq!(held(60_000, 1, &[59_999, 60_000]), 1);
+}
+
+#[test]
+fn a_span_that_does_not_divide_evenly_is_realised_all_the_same() {
+    assert_eq!(held(100, 60, &[0, 99]), 2);
+    assert_eq!(held(100, 60, &[0, 100]), 1);
+    assert_eq!(held(1, 7, &[0, 1]), 1);
+}
+
+#[test]
+fn an_idle_gap_of_any_length_clears_everything_at_once() {
+    for gap in [60_000, 61_234, u64::from(u32::MAX) * 5_000, u64::MAX / 1_000] {
+        assert_eq!(held(60_000, 12, &[0, 7_000, 59_000, 59_000 + gap]), 1, "{gap}");
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_counts_into_the_newest_bucket() {
+    assert_eq!(held(60_000, 12, &[30_000, 0, 89_999]), 3);
+    assert_eq!(held(60_000, 12, &[30_000, 0, 90_000]), 1);
+}
+
+#[test]
+fn rates_at_just_below_and_just_above_the_threshold() {
+    #[track_caller]
+    fn check(failure_rate: f64, calls: u32, failed: u32, failing: bool) {
+        let config = BreakerConfig { failure_rate, ..BreakerConfig::default() };
+        let mut window = window(60_000, 12);
+        for call in 0..calls {
+            window.record(if call < failed { 100 } else { 0 }, at(0));
+        }
+        assert_eq!(window.is_failing(&config), failing, "{failed} of {calls}");
+    }
+    check(0.5, 10, 5, true);
+    check(0.5, 10, 4, false);
+    check(0.5, 9, 9, false);
+    check(0.1, 10, 1, true);
+    check(0.3, 10, 3, true);
+    check(0.7, 10, 7, true);
+    check(0.7, 1_000, 699, false);
+    check(1.0, 10, 10, true);
+    check(1.0, 10, 9, false);
+    check(1e-9, 10, 0, false);
+}
+
+#[test]
+fn fractions_of_failures_add_up_exactly() {
+    let config = BreakerConfig::default();
+    let mut window = window(60_000, 12);
+    for _ in 0..5 {
+        window.record(33, at(0));
+        window.record(66, at(0));
+    }
+    assert!(!window.is_failing(&config), "495 hundredths of 10 calls");
+    let success = window.record(0, at(0));
+    window.take_back(success, at(0));
+    window.record(60, at(0));
+    assert!(window.is_failing(&config), "555 hundredths of 11 calls");
+}
+
+#[test]
+fn a_success_is_taken_back_only_while_it_is_held() {
+    let mut window = window(60_000, 12);
+    let early = window.record(0, at(0));
+    let later = window.record(0, at(30_000));
+    window.take_back(early, at(59_999));
+    assert_eq!(window.total.calls, 1);
+    window.take_back(early, at(60_000));
+    assert_eq!(window.total.calls, 1);
+    window.take_back(later, at(60_000));
+    assert_eq!(window.total.calls, 0);
+}
+
+proptest! {
+    /// Against the definition: keep every call, count those whose bucket is one of the newest.
+    #[test]
+    fn totals_equal_a_full_count(
+        span in 1_u64..500,
+        buckets in 1_u32..40,
+        calls in vec((0_u64..120, any::<u8>()), 1..200),
+    ) {
+        let mut ring = window(span, buckets);
+        let (mut now, mut all) = (0, Vec::new());
+        for (gap, failed) in calls {
+            now += gap;
+            ring.record(failed, at(now));
+            let tick = now * u64::from(buckets) / span;
+            all.push((tick, u64::from(failed)));
+            let held = || all.iter().filter(|(at, _)| at + u64::from(buckets) > tick);
+            let expected =
+                Counts { calls: held().count() as u64, failed_hundredths: held().map(|(_, f)| f).sum() };
+            prop_assert_eq!(ring.total, expected);
+            prop_assert_eq!(ring.buckets.len(), buckets as usize);
+        }
+    }
+}
