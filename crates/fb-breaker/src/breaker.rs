@@ -102,6 +102,10 @@ impl Breaker {
     pub fn peek(&self, now: Instant) -> Result<(), Rejected> {
         let (mut copy, unit) = {
             let core = self.shared.core.lock();
+            // A closed breaker admits everybody; the common case need not copy the window.
+            if core.machine.is_closed() {
+                return Ok(());
+            }
             (core.machine.clone(), core.unit)
         };
         copy.step(&self.shared.config, unit, now).acquire().map(|_| ())

@@ -98,6 +98,10 @@ impl Machine {
         }
     }
 
+    pub(crate) const fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed(_))
+    }
+
     pub(crate) fn outstanding(&self) -> u32 {
         self.outstanding
     }
