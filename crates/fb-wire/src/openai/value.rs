@@ -1,0 +1,263 @@
+//! Reading a request's JSON piece by piece, with a path for every complaint.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use fb_core::{InvalidRequest, Json};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Where a value stands; costs nothing until somebody prints it.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'p> {
+    Top(&'p str),
+    Key(&'p Self, &'p str),
+    Index(&'p Self, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top(name) => f.write_str(name),
+            Self::Key(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+impl Path<'_> {
+    /// The last name of the path.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Top(name) | Self::Key(_, name) => name,
+            Self::Index(parent, _) => parent.name(),
+        }
+    }
+
+    /// A complaint about what stands here.
+    pub(super) fn invalid(&self, expected: &str, text: &str) -> InvalidRequest {
+        let got = describe(text);
+        InvalidRequest::field(self.to_string(), format!("{self}: expected {expected}, got {got}"))
+    }
+
+    /// A complaint about what does not stand here.
+    pub(super) fn missing(&self, expected: &str) -> InvalidRequest {
+        InvalidRequest::field(self.to_string(), format!("{self}: missing; expected {expected}"))
+    }
+
+    fn broken(&self, error: &serde_json::Error) -> InvalidRequest {
+        // The error of a value read by its own type quotes no content.
+        InvalidRequest::field(self.to_string(), format!("{self}: not valid JSON: {error}"))
+    }
+
+    pub(super) fn string(&self, text: &str) -> Result<String, InvalidRequest> {
+        if !text.starts_with('"') {
+            return Err(self.invalid("a string", text));
+        }
+        serde_json::from_str(text).map_err(|error| self.broken(&error))
+    }
+
+    pub(super) fn boolean(&self, text: &str) -> Result<bool, InvalidRequest> {
+        bool::from_str(text).map_err(|_not_a_bool| self.invalid("a boolean", text))
+    }
+
+    /// A number of the wanted type; `expected` says which numbers it takes.
+    pub(super) fn number<T: DeserializeOwned>(
+        &self,
+        text: &str,
+        expected: &str,
+    ) -> Result<T, InvalidRequest> {
+        serde_json::from_str(text).map_err(|_other_type| self.invalid(expected, text))
+    }
+
+    pub(super) fn positive(&self, text: &str) -> Result<u32, InvalidRequest> {
+        let expected = "a positive integer";
+        match self.number(text, expected)? {
+            0 => Err(self.invalid(expected, text)),
+            number => Ok(number),
+        }
+    }
+
+    pub(super) fn array<'a>(&self, text: &'a str) -> Result<Vec<&'a str>, InvalidRequest> {
+        if !text.starts_with('[') {
+            return Err(self.invalid("an array", text));
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| self.broken(&error))?;
+        Ok(items.into_iter().map(RawValue::get).collect())
+    }
+
+    pub(super) fn object<'a>(&self, text: &'a str) -> Result<Object<'a, '_>, InvalidRequest> {
+        if !text.starts_with('{') {
+            return Err(self.invalid("an object", text));
+        }
+        let fields = serde_json::from_str(text).map_err(|error| self.broken(&error))?;
+        Ok(Object { path: self, fields })
+    }
+
+    /// Keeps a value as it is, once it is sure that every JSON reader can take it: no lone surrogates, no
+    /// nesting beyond 127 levels.
+    pub(super) fn json(&self, text: &str) -> Result<Json, InvalidRequest> {
+        serde_json::from_str::<Sound>(text).map_err(|error| self.broken(&error))?;
+        Json::parse(text).map_err(|error| InvalidRequest::field(self.to_string(), format!("{self}: {error}")))
+    }
+}
+
+/// What a value is, without the content of strings: prompts do not belong in error messages.
+pub(super) fn describe(text: &str) -> Cow<'static, str> {
+    match text.as_bytes().first() {
+        None => "nothing".into(),
+        Some(b'"') => "a string".into(),
+        Some(b'[') => "an array".into(),
+        Some(b'{') => "an object".into(),
+        Some(_) => text.chars().take(32).collect::<String>().into(),
+    }
+}
+
+/// The fields of an object of the request, taken one by one; what is left at the end had no taker.
+pub(super) struct Object<'a, 'p> {
+    pub(super) path: &'p Path<'p>,
+    fields: Fields<'a>,
+}
+
+impl<'a> Object<'a, '_> {
+    /// See [`Fields::get`].
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        self.fields.get(name)
+    }
+
+    /// [`Object::get`], and forgets every field of this name.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a str> {
+        let value = self.get(name);
+        self.fields.0.retain(|(key, _)| key != name);
+        value
+    }
+
+    pub(super) fn take_string(&mut self, name: &str) -> Result<Option<String>, InvalidRequest> {
+        self.take(name).map(|text| Path::Key(self.path, name).string(text)).transpose()
+    }
+
+    pub(super) fn take_boolean(&mut self, name: &str) -> Result<Option<bool>, InvalidRequest> {
+        self.take(name).map(|text| Path::Key(self.path, name).boolean(text)).transpose()
+    }
+
+    pub(super) fn take_json(&mut self, name: &str) -> Result<Option<Json>, InvalidRequest> {
+        self.take(name).map(|text| Path::Key(self.path, name).json(text)).transpose()
+    }
+
+    /// A field that must stand there.
+    pub(super) fn need(&mut self, name: &str, expected: &str) -> Result<&'a str, InvalidRequest> {
+        self.take(name).ok_or_else(|| Path::Key(self.path, name).missing(expected))
+    }
+
+    /// A string that must stand there.
+    pub(super) fn need_string(&mut self, name: &str, expected: &str) -> Result<String, InvalidRequest> {
+        let text = self.need(name, expected)?;
+        Path::Key(self.path, name).string(text)
+    }
+
+    /// What nobody took.
+    pub(super) fn rest(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        let fields = self.fields.0.iter().filter(|(_, text)| *text != "null");
+        fields.map(|(name, text)| (&**name, *text))
+    }
+}
+
+/// The fields of an object, as text, in order and with duplicates.
+pub(super) struct Fields<'a>(pub(super) Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Fields<'a> {
+    /// The last field of this name; an explicit `null` is no field.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        let last = self.0.iter().rev().find(|(key, _)| key == name)?;
+        Some(last.1).filter(|value| *value != "null")
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+                    fields.push((key, value.get()));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// A key, borrowed when it holds no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads a value to its ends and keeps nothing.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Sound {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+/// Whether the array holds something; looks no further than its first item.
+pub(super) fn holds_items(array: &str) -> bool {
+    array.strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
+}
+
+/// Whether the text is JSON at all.
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
