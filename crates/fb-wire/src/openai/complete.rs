@@ -3,10 +3,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{
-    print::{made_up_id, print},
-    value::Fields,
-};
+use super::print::{made_up_id, print};
+use crate::value::{Fields, holds_items};
 
 /// Fills in what OpenAI's schema requires and the provider forgot; a body that lacks nothing is returned as it is.
 ///
@@ -45,7 +43,7 @@ impl<'a> Gaps<'a> {
         let choice: Fields<'a> = serde_json::from_str(text).ok()?;
         let message_text = choice.get("message")?;
         let message: Fields<'a> = serde_json::from_str(message_text).ok()?;
-        let called = message.get("tool_calls").is_some_and(super::value::holds_items);
+        let called = message.get("tool_calls").is_some_and(holds_items);
         self.need(text, &choice, "index", Need::Value, &index);
         self.need(text, &choice, "finish_reason", Need::Value, if called { &"tool_calls" } else { &"stop" });
         self.need(text, &choice, "logprobs", Need::Key, &());

@@ -5,10 +5,8 @@ use fb_core::{
     Tool, ToolCall, ToolChoice, ToolResult,
 };
 
-use super::{
-    request::text,
-    value::{Fields, Object, Path, holds_items},
-};
+use super::request::text;
+use crate::value::{Fields, Object, Path, holds_items};
 
 /// The typed view of an OpenAI request: every field lands in the vocabulary or, under its path, in
 /// [`Chat::extra`].

@@ -1,11 +1,8 @@
 use bytes::Bytes;
 use fb_core::{Block, BlockCategory, BlockForm, Dialect, FinishReason, Meta, Raw, Reply, ToolCall};
 
-use super::{
-    shape::{Answer, Function, Said, word},
-    value::is_json,
-};
-use crate::{Decoded, WireError};
+use super::shape::{Answer, Function, Said, word};
+use crate::{Decoded, WireError, value::is_json};
 
 /// Reads the body of an answer with status 200.
 ///

@@ -1,13 +1,13 @@
-use std::str;
+use std::{ops::Range, str};
 
 use bytes::Bytes;
 use fb_core::{ChatRequest, Dialect, Head, InvalidRequest, RawBody};
 
-use super::{
-    parse,
+use super::parse;
+use crate::{
+    raw,
     value::{Path, holds_items},
 };
-use crate::raw;
 
 /// Reads a caller's body as far as routing needs it; its messages are parsed on first need.
 ///
@@ -45,11 +45,7 @@ fn field<'a>(body: &'a RawBody, name: &str) -> Result<Option<&'a str>, InvalidRe
 }
 
 /// The text of a top-level value.
-pub(super) fn text<'a>(
-    body: &'a RawBody,
-    name: &str,
-    span: std::ops::Range<usize>,
-) -> Result<&'a str, InvalidRequest> {
+pub(super) fn text<'a>(body: &'a RawBody, name: &str, span: Range<usize>) -> Result<&'a str, InvalidRequest> {
     let bytes = body.bytes.get(span).unwrap_or_default();
     str::from_utf8(bytes)
         .map_err(|error| InvalidRequest::field(name, format!("{name}: not UTF-8 text: {error}")))

@@ -1,6 +1,6 @@
 //! What providers send, read as tolerantly as clones of the dialect need it.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, mem};
 
 use fb_core::{FinishReason, Usage};
 use serde::{
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::{
     WireError,
     errors::{self, ErrorBody},
+    value::Fields,
 };
 
 /// A whole answer or a chunk of one: they differ in `message` and `delta` only.
@@ -159,7 +160,7 @@ impl Choice<'_> {
             filtered: bool,
         }
         let mut names = Vec::new();
-        if let Some(results) = lenient::<super::value::Fields<'_>>(self.content_filter_results) {
+        if let Some(results) = lenient::<Fields<'_>>(self.content_filter_results) {
             for (name, result) in results.0 {
                 if serde_json::from_str::<Filter>(result).is_ok_and(|filter| filter.filtered) {
                     names.push(name);
@@ -186,13 +187,13 @@ impl<'a> Said<'a> {
     }
 
     pub(super) fn take_text(&mut self) -> String {
-        std::mem::take(&mut self.content.text)
+        mem::take(&mut self.content.text)
     }
 
     pub(super) fn take_refusal(&mut self) -> Option<String> {
         self.refusal
             .take()
-            .or_else(|| Some(std::mem::take(&mut self.content.refusal)))
+            .or_else(|| Some(mem::take(&mut self.content.refusal)))
             .filter(|text| !text.is_empty())
     }
 
@@ -200,7 +201,7 @@ impl<'a> Said<'a> {
     pub(super) fn take_thinking(&mut self) -> String {
         let named = self.reasoning_content.take().filter(|text| !text.is_empty());
         let named = named.or_else(|| lenient::<String>(self.reasoning)).filter(|text| !text.is_empty());
-        named.unwrap_or_else(|| std::mem::take(&mut self.content.thinking))
+        named.unwrap_or_else(|| mem::take(&mut self.content.thinking))
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 /// Where a value stands; costs nothing until somebody prints it.
 #[derive(Clone, Copy)]
-pub(super) enum Path<'p> {
+pub(crate) enum Path<'p> {
     Top(&'p str),
     Key(&'p Self, &'p str),
     Index(&'p Self, usize),
@@ -29,7 +29,7 @@ impl fmt::Display for Path<'_> {
 
 impl Path<'_> {
     /// The last name of the path.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Top(name) | Self::Key(_, name) => name,
             Self::Index(parent, _) => parent.name(),
@@ -37,13 +37,13 @@ impl Path<'_> {
     }
 
     /// A complaint about what stands here.
-    pub(super) fn invalid(&self, expected: &str, text: &str) -> InvalidRequest {
+    pub(crate) fn invalid(&self, expected: &str, text: &str) -> InvalidRequest {
         let got = describe(text);
         InvalidRequest::field(self.to_string(), format!("{self}: expected {expected}, got {got}"))
     }
 
     /// A complaint about what does not stand here.
-    pub(super) fn missing(&self, expected: &str) -> InvalidRequest {
+    pub(crate) fn missing(&self, expected: &str) -> InvalidRequest {
         InvalidRequest::field(self.to_string(), format!("{self}: missing; expected {expected}"))
     }
 
@@ -52,19 +52,19 @@ impl Path<'_> {
         InvalidRequest::field(self.to_string(), format!("{self}: not valid JSON: {error}"))
     }
 
-    pub(super) fn string(&self, text: &str) -> Result<String, InvalidRequest> {
+    pub(crate) fn string(&self, text: &str) -> Result<String, InvalidRequest> {
         if !text.starts_with('"') {
             return Err(self.invalid("a string", text));
         }
         serde_json::from_str(text).map_err(|error| self.broken(&error))
     }
 
-    pub(super) fn boolean(&self, text: &str) -> Result<bool, InvalidRequest> {
+    pub(crate) fn boolean(&self, text: &str) -> Result<bool, InvalidRequest> {
         bool::from_str(text).map_err(|_not_a_bool| self.invalid("a boolean", text))
     }
 
     /// A number of the wanted type; `expected` says which numbers it takes.
-    pub(super) fn number<T: DeserializeOwned>(
+    pub(crate) fn number<T: DeserializeOwned>(
         &self,
         text: &str,
         expected: &str,
@@ -72,7 +72,7 @@ impl Path<'_> {
         serde_json::from_str(text).map_err(|_other_type| self.invalid(expected, text))
     }
 
-    pub(super) fn positive(&self, text: &str) -> Result<u32, InvalidRequest> {
+    pub(crate) fn positive(&self, text: &str) -> Result<u32, InvalidRequest> {
         let expected = "a positive integer";
         match self.number(text, expected)? {
             0 => Err(self.invalid(expected, text)),
@@ -80,7 +80,7 @@ impl Path<'_> {
         }
     }
 
-    pub(super) fn array<'a>(&self, text: &'a str) -> Result<Vec<&'a str>, InvalidRequest> {
+    pub(crate) fn array<'a>(&self, text: &'a str) -> Result<Vec<&'a str>, InvalidRequest> {
         if !text.starts_with('[') {
             return Err(self.invalid("an array", text));
         }
@@ -88,7 +88,7 @@ impl Path<'_> {
         Ok(items.into_iter().map(RawValue::get).collect())
     }
 
-    pub(super) fn object<'a>(&self, text: &'a str) -> Result<Object<'a, '_>, InvalidRequest> {
+    pub(crate) fn object<'a>(&self, text: &'a str) -> Result<Object<'a, '_>, InvalidRequest> {
         if !text.starts_with('{') {
             return Err(self.invalid("an object", text));
         }
@@ -98,14 +98,14 @@ impl Path<'_> {
 
     /// Keeps a value as it is, once it is sure that every JSON reader can take it: no lone surrogates, no
     /// nesting beyond 127 levels.
-    pub(super) fn json(&self, text: &str) -> Result<Json, InvalidRequest> {
+    pub(crate) fn json(&self, text: &str) -> Result<Json, InvalidRequest> {
         serde_json::from_str::<Sound>(text).map_err(|error| self.broken(&error))?;
         Json::parse(text).map_err(|error| InvalidRequest::field(self.to_string(), format!("{self}: {error}")))
     }
 }
 
 /// What a value is, without the content of strings: prompts do not belong in error messages.
-pub(super) fn describe(text: &str) -> Cow<'static, str> {
+pub(crate) fn describe(text: &str) -> Cow<'static, str> {
     match text.as_bytes().first() {
         None => "nothing".into(),
         Some(b'"') => "a string".into(),
@@ -116,60 +116,60 @@ pub(super) fn describe(text: &str) -> Cow<'static, str> {
 }
 
 /// The fields of an object of the request, taken one by one; what is left at the end had no taker.
-pub(super) struct Object<'a, 'p> {
-    pub(super) path: &'p Path<'p>,
+pub(crate) struct Object<'a, 'p> {
+    pub(crate) path: &'p Path<'p>,
     fields: Fields<'a>,
 }
 
 impl<'a> Object<'a, '_> {
     /// See [`Fields::get`].
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.fields.get(name)
     }
 
     /// [`Object::get`], and forgets every field of this name.
-    pub(super) fn take(&mut self, name: &str) -> Option<&'a str> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a str> {
         let value = self.get(name);
         self.fields.0.retain(|(key, _)| key != name);
         value
     }
 
-    pub(super) fn take_string(&mut self, name: &str) -> Result<Option<String>, InvalidRequest> {
+    pub(crate) fn take_string(&mut self, name: &str) -> Result<Option<String>, InvalidRequest> {
         self.take(name).map(|text| Path::Key(self.path, name).string(text)).transpose()
     }
 
-    pub(super) fn take_boolean(&mut self, name: &str) -> Result<Option<bool>, InvalidRequest> {
+    pub(crate) fn take_boolean(&mut self, name: &str) -> Result<Option<bool>, InvalidRequest> {
         self.take(name).map(|text| Path::Key(self.path, name).boolean(text)).transpose()
     }
 
-    pub(super) fn take_json(&mut self, name: &str) -> Result<Option<Json>, InvalidRequest> {
+    pub(crate) fn take_json(&mut self, name: &str) -> Result<Option<Json>, InvalidRequest> {
         self.take(name).map(|text| Path::Key(self.path, name).json(text)).transpose()
     }
 
     /// A field that must stand there.
-    pub(super) fn need(&mut self, name: &str, expected: &str) -> Result<&'a str, InvalidRequest> {
+    pub(crate) fn need(&mut self, name: &str, expected: &str) -> Result<&'a str, InvalidRequest> {
         self.take(name).ok_or_else(|| Path::Key(self.path, name).missing(expected))
     }
 
     /// A string that must stand there.
-    pub(super) fn need_string(&mut self, name: &str, expected: &str) -> Result<String, InvalidRequest> {
+    pub(crate) fn need_string(&mut self, name: &str, expected: &str) -> Result<String, InvalidRequest> {
         let text = self.need(name, expected)?;
         Path::Key(self.path, name).string(text)
     }
 
     /// What nobody took.
-    pub(super) fn rest(&self) -> impl Iterator<Item = (&str, &'a str)> {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = (&str, &'a str)> {
         let fields = self.fields.0.iter().filter(|(_, text)| *text != "null");
         fields.map(|(name, text)| (&**name, *text))
     }
 }
 
 /// The fields of an object, as text, in order and with duplicates.
-pub(super) struct Fields<'a>(pub(super) Vec<(Cow<'a, str>, &'a str)>);
+pub(crate) struct Fields<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Fields<'a> {
     /// The last field of this name; an explicit `null` is no field.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         let last = self.0.iter().rev().find(|(key, _)| key == name)?;
         Some(last.1).filter(|value| *value != "null")
     }
@@ -253,11 +253,11 @@ impl<'de> Visitor<'de> for Sound {
 }
 
 /// Whether the array holds something; looks no further than its first item.
-pub(super) fn holds_items(array: &str) -> bool {
+pub(crate) fn holds_items(array: &str) -> bool {
     array.strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
 }
 
 /// Whether the text is JSON at all.
-pub(super) fn is_json(text: &str) -> bool {
+pub(crate) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
