@@ -1,1 +1,13 @@
-//! The OpenAI and Anthropic dialects, error bodies, SSE and NDJSON framing, as pure code over bytes.
+#![doc = include_str!("../README.md")]
+
+pub mod anthropic;
+pub mod errors;
+pub mod headers;
+pub mod ndjson;
+pub mod openai;
+mod outcome;
+pub mod raw;
+pub mod sse;
+mod value;
+
+pub use crate::outcome::{Decoded, Encoded, WireError};

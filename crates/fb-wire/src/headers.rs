@@ -1,0 +1,222 @@
+//! What response headers say about retrying, read from a look-up, so that no HTTP library is named here.
+
+use std::time::{Duration, SystemTime};
+
+/// Longest hint believed; a longer one is cut to it.
+pub const MAX_HINT: Duration = Duration::from_secs(60);
+
+/// What a provider's headers say about retrying.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RetryHint {
+    /// How long to wait.
+    pub after: Option<Duration>,
+    /// Whether a retry makes sense at all; overrides what the status says.
+    pub should_retry: Option<bool>,
+}
+
+/// Reads the hint: `x-should-retry`; `retry-after-ms`, then `retry-after` (seconds or HTTP date), then the reset of
+/// a rate limit of which nothing remains. NaN, negative and past values count as absent, long ones as 60 s.
+///
+/// `look_up` finds a header by its lower-case name; `now` is the wall time, used only for dates and only when the
+/// response has no `date` of its own.
+pub fn retry_hint<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> RetryHint {
+    let should_retry = match look_up("x-should-retry").map(str::trim) {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
+    let now = look_up("date").and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or(now);
+    let after = look_up("retry-after-ms")
+        .and_then(|ms| seconds(ms.trim().parse::<f64>().ok()? / 1e3))
+        .or_else(|| retry_after(look_up("retry-after")?.trim(), now))
+        .or_else(|| exhausted(look_up, now));
+    RetryHint { after: after.map(|after| after.min(MAX_HINT)), should_retry }
+}
+
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(number) = value.parse::<f64>() {
+        return seconds(number);
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    at.duration_since(now).ok().filter(|wait| !wait.is_zero())
+}
+
+/// When the limit resets of which nothing remains.
+fn exhausted<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
+    const LIMITS: [(&str, &str); 7] = [
+        ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+        ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+        ("x-ratelimit-remaining", "x-ratelimit-reset"),
+        ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+        ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+        ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
+        ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+    ];
+    let waits = LIMITS.iter().filter_map(|(remaining, reset)| {
+        let none_left = look_up(remaining)?.trim() == "0";
+        if none_left { reset_in(look_up(reset)?.trim(), now) } else { None }
+    });
+    waits.max()
+}
+
+/// A reset in any of the forms in use: seconds, epoch seconds or milliseconds, Go duration, RFC 3339, HTTP date.
+fn reset_in(value: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(number) = value.parse::<f64>() {
+        let epoch = match number {
+            n if n > 1e12 => n / 1e3,
+            n if n > 1e9 => n,
+            n => return seconds(n),
+        };
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
+        return seconds(epoch - now);
+    }
+    let at = rfc3339(value).or_else(|| httpdate::parse_http_date(value).ok());
+    match at {
+        Some(at) => at.duration_since(now).ok().filter(|wait| !wait.is_zero()),
+        None => go_duration(value),
+    }
+}
+
+/// A positive, finite number of seconds.
+fn seconds(number: f64) -> Option<Duration> {
+    (number > 0.0).then(|| Duration::try_from_secs_f64(number).ok()).flatten()
+}
+
+/// A duration as Go prints it: `6m0s`, `120ms`, `2m59.56s`.
+pub(crate) fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit_end =
+            rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        total += number
+            * match &rest[digits..unit_end] {
+                "h" => 3_600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    seconds(total)
+}
+
+/// A timestamp such as `2026-11-21T05:00:00Z` or with an offset, by way of the HTTP date of the same moment.
+fn rfc3339(text: &str) -> Option<SystemTime> {
+    let (date, time) = text.split_once(['T', 't'])?;
+    let mut parts = date.splitn(3, '-').map(str::parse::<i64>);
+    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    let zone = time.find(['Z', 'z', '+', '-'])?;
+    let mut clock = time[..zone].splitn(3, ':').map(str::parse::<f64>);
+    let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
+    let offset = match &time[zone..] {
+        "Z" | "z" => 0.0,
+        zone => {
+            let (hours, minutes) = zone[1..].split_once(':')?;
+            let offset = hours.parse::<f64>().ok()? * 3_600.0 + minutes.parse::<f64>().ok()? * 60.0;
+            if zone.starts_with('-') { -offset } else { offset }
+        }
+    };
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Days since 1970 by the proleptic Gregorian calendar, counted from March so that the leap day comes last.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let from_march = (month + 9) % 12;
+    let day_of_era =
+        365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * from_march + 2) / 5 + day - 1;
+    let days = day_of_era - 719_468;
+    let in_day = hour * 3_600.0 + minute * 60.0 + second - offset;
+    #[expect(clippy::cast_precision_loss, reason = "days of this era are far below 2^52")]
+    let since = seconds(days as f64 * 86_400.0 + in_day)?;
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}
+
+/// The provider's id of the request, by the header names in use.
+pub fn request_id<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+    const NAMES: [&str; 6] =
+        ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-generation-id", "cf-ray"];
+    NAMES.iter().find_map(|name| look_up(name)).filter(|id| !id.is_empty() && id.len() <= 256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-21T05:00:00Z.
+    const NOW: u64 = 1_795_237_200;
+
+    fn hint(headers: &[(&str, &'static str)]) -> RetryHint {
+        let look_up = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        retry_hint(&look_up, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
+    }
+
+    #[track_caller]
+    fn check(headers: &[(&str, &'static str)], seconds: Option<f64>) {
+        assert_eq!(hint(headers).after.map(|wait| wait.as_secs_f64()), seconds, "{headers:?}");
+    }
+
+    #[test]
+    fn the_time_to_wait_is_read_from_every_form_in_use() {
+        check(&[], None);
+        check(&[("retry-after-ms", "120.5"), ("retry-after", "9")], Some(0.1205));
+        check(&[("retry-after", " 2 ")], Some(2.0));
+        check(&[("retry-after", "0.5")], Some(0.5));
+        check(&[("retry-after", "Sat, 21 Nov 2026 05:00:07 GMT")], Some(7.0));
+        check(&[("retry-after", "Sat, 21 Nov 2026 04:59:00 GMT")], None);
+        check(
+            &[("retry-after", "Sat, 21 Nov 2026 05:00:07 GMT"), ("date", "Sat, 21 Nov 2026 05:00:02 GMT")],
+            Some(5.0),
+        );
+        for garbage in ["-1", "NaN", "inf", "soon", "", "0"] {
+            let value: &'static str = garbage;
+            check(&[("retry-after", value)], None);
+        }
+        check(&[("retry-after", "86400")], Some(60.0));
+    }
+
+    #[test]
+    fn a_reset_counts_only_when_nothing_remains() {
+        check(&[("x-ratelimit-remaining-tokens", "5"), ("x-ratelimit-reset-tokens", "3s")], None);
+        let forms: [(&'static str, f64); 8] = [
+            ("1s", 1.0),
+            ("120ms", 0.12),
+            ("6m0s", 60.0),
+            ("12", 12.0),
+            ("1795237204", 4.0),
+            ("1795237204500", 4.5),
+            ("2026-11-21T05:00:30Z", 30.0),
+            ("2026-11-21T06:00:30+01:00", 30.0),
+        ];
+        for (form, seconds) in forms {
+            check(
+                &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", form)],
+                Some(seconds),
+            );
+        }
+        check(
+            &[
+                ("anthropic-ratelimit-requests-remaining", "0"),
+                ("anthropic-ratelimit-requests-reset", "2024-02-29T00:00:00Z"),
+            ],
+            None,
+        );
+        assert_eq!(go_duration("2m59.56s"), Some(Duration::from_millis(179_560)));
+        for garbage in ["5x", "s", "1.2.3s", "--", "9999-99-99T00:00:00Z"] {
+            let value: &'static str = garbage;
+            check(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", value)], None);
+        }
+    }
+
+    #[test]
+    fn the_providers_word_on_retrying_is_kept() {
+        assert_eq!(hint(&[("x-should-retry", "false")]).should_retry, Some(false));
+        assert_eq!(hint(&[("x-should-retry", "true")]).should_retry, Some(true));
+        assert_eq!(hint(&[("x-should-retry", "maybe")]).should_retry, None);
+    }
+}

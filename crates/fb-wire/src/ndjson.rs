@@ -1,0 +1,93 @@
+//! Newline-delimited JSON: one value a line.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memchr;
+
+use crate::sse::TooLarge;
+
+/// Cuts a stream of bytes into lines. Copies only lines that lie in more than one piece.
+#[derive(Debug)]
+pub struct NdjsonDecoder {
+    pending: BytesMut,
+    limit: usize,
+}
+
+impl NdjsonDecoder {
+    /// A decoder that takes lines of up to `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { pending: BytesMut::new(), limit }
+    }
+
+    /// Takes the next piece and appends every line it completes, without its end; blank lines are left out.
+    ///
+    /// # Errors
+    /// When a line is larger than the limit; the stream cannot be read on.
+    pub fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) -> Result<(), TooLarge> {
+        let mut rest = bytes.clone();
+        while let Some(end) = memchr(b'\n', &rest) {
+            let mut line = rest.split_to(end + 1);
+            line.truncate(end);
+            if !self.pending.is_empty() {
+                self.pending.extend_from_slice(&line);
+                line = self.pending.split().freeze();
+            }
+            self.check(line.len())?;
+            keep(line, out);
+        }
+        self.pending.extend_from_slice(&rest);
+        self.check(self.pending.len())
+    }
+
+    /// At the end of the stream: gives the last line even without its end.
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) {
+        keep(self.pending.split().freeze(), out);
+    }
+
+    const fn check(&self, len: usize) -> Result<(), TooLarge> {
+        if len > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
+    }
+}
+
+fn keep(line: Bytes, out: &mut Vec<Bytes>) {
+    if !line.trim_ascii().is_empty() {
+        out.push(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(input: &[u8], cuts: &[usize]) -> Vec<Bytes> {
+        let mut decoder = NdjsonDecoder::new(1 << 20);
+        let mut out = Vec::new();
+        let mut rest = Bytes::copy_from_slice(input);
+        for cut in cuts {
+            let piece = rest.split_to((*cut).min(rest.len()));
+            decoder.push(&piece, &mut out).unwrap();
+        }
+        decoder.push(&rest, &mut out).unwrap();
+        decoder.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn lines_come_without_ends_and_blank_ones_not_at_all() {
+        assert_eq!(decode(b"{\"a\":1}\n\r\n \n{\"b\":2}", &[]), ["{\"a\":1}", "{\"b\":2}"]);
+        let mut decoder = NdjsonDecoder::new(8);
+        let long = Bytes::from_static(b"0123456789");
+        assert_eq!(decoder.push(&long, &mut Vec::new()), Err(TooLarge { limit: 8 }));
+    }
+
+    proptest! {
+        #[test]
+        fn every_split_gives_the_same_lines(
+            input in "[a\n\r ]{0,80}",
+            cuts in prop::collection::vec(0usize..5, 0..40),
+        ) {
+            prop_assert_eq!(decode(input.as_bytes(), &[]), decode(input.as_bytes(), &cuts));
+        }
+    }
+}

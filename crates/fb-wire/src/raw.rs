@@ -1,0 +1,179 @@
+//! Bodies as they came: where their top-level fields are, and how to change a few without touching the rest.
+
+use std::fmt;
+
+use bytes::Bytes;
+use fb_core::{Field, InvalidRequest, RawBody};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// Finds the top-level fields of a JSON object, duplicates included, in one pass. Nothing below them is built, so
+/// nesting of any depth passes.
+///
+/// # Errors
+/// When the bytes are not UTF-8, not JSON, or not one object; says where.
+pub fn scan(bytes: &[u8]) -> Result<Vec<Field>, InvalidRequest> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        InvalidRequest::body(format!(
+            "the body is not UTF-8 (byte {}); expected a JSON object",
+            error.valid_up_to()
+        ))
+    })?;
+    let fields: Fields<'_> = serde_json::from_str(text)
+        .map_err(|error| InvalidRequest::body(format!("the body is not a JSON object: {error}")))?;
+    let base = text.as_ptr().addr();
+    let span = |value: &RawValue| {
+        let start = value.get().as_ptr().addr() - base;
+        start..start + value.get().len()
+    };
+    let field = |(key, value): (&RawValue, &RawValue)| {
+        let name: String = serde_json::from_str(key.get())
+            .map_err(|error| InvalidRequest::body(format!("a key of the body is no string: {error}")))?;
+        Ok(Field { name: name.into(), key: span(key), value: span(value) })
+    };
+    fields.0.into_iter().map(field).collect()
+}
+
+struct Fields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::with_capacity(16);
+                while let Some(key) = map.next_key()? {
+                    fields.push((key, map.next_value()?));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// One change of a top-level field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit<'a> {
+    /// Gives every field of this name this JSON value, or appends one.
+    Set(&'a str, &'a str),
+    /// Removes every field of this name.
+    Remove(&'a str),
+    /// Gives every field of the first name the second name.
+    Rename(&'a str, &'a str),
+}
+
+/// The body with the edits made, in slices of the original and of the edits; every other byte as it was. A name is
+/// edited at most once.
+pub fn splice_parts(raw: &RawBody, edits: &[Edit<'_>]) -> Vec<Bytes> {
+    let mut cuts = cuts(&raw.fields, edits);
+    cuts.extend(append(raw, edits));
+    cuts.sort_by_key(|cut| (cut.from, cut.to));
+    let mut parts = Vec::with_capacity(cuts.len() * 2 + 1);
+    let mut at = 0;
+    for cut in cuts {
+        if cut.from > at {
+            parts.push(raw.bytes.slice(at..cut.from));
+        }
+        if !cut.with.is_empty() {
+            parts.push(Bytes::from(cut.with));
+        }
+        at = at.max(cut.to);
+    }
+    if at < raw.bytes.len() {
+        parts.push(raw.bytes.slice(at..));
+    }
+    parts
+}
+
+/// The body with the edits made, in one piece.
+pub fn splice(raw: &RawBody, edits: &[Edit<'_>]) -> Bytes {
+    match splice_parts(raw, edits).as_slice() {
+        [one] => one.clone(),
+        parts => parts.concat().into(),
+    }
+}
+
+/// A range of the body and what stands there instead.
+struct Cut {
+    from: usize,
+    to: usize,
+    with: String,
+}
+
+fn is_removed(field: &Field, edits: &[Edit<'_>]) -> bool {
+    edits.iter().any(|edit| matches!(edit, Edit::Remove(name) if *name == &*field.name))
+}
+
+fn cuts(fields: &[Field], edits: &[Edit<'_>]) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for (index, field) in fields.iter().enumerate() {
+        for edit in edits {
+            match edit {
+                Edit::Set(name, json) if *name == &*field.name => {
+                    cuts.push(Cut { from: field.value.start, to: field.value.end, with: (*json).to_owned() });
+                }
+                Edit::Rename(name, new) if *name == &*field.name => {
+                    cuts.push(Cut { from: field.key.start, to: field.key.end, with: quoted(new) });
+                }
+                Edit::Remove(name) if *name == &*field.name => {
+                    // With the comma after it; the last field takes the comma before it instead.
+                    let (from, to) = if let Some(next) = fields.get(index + 1) {
+                        (field.key.start, next.key.start)
+                    } else {
+                        let kept = fields[..index].iter().rev().find(|field| !is_removed(field, edits));
+                        (kept.map_or(fields[0].key.start, |kept| kept.value.end), field.value.end)
+                    };
+                    cuts.push(Cut { from, to, with: String::new() });
+                }
+                Edit::Set(..) | Edit::Rename(..) | Edit::Remove(_) => {}
+            }
+        }
+    }
+    cuts
+}
+
+/// What is set but stands nowhere goes behind the last field that stays.
+fn append(raw: &RawBody, edits: &[Edit<'_>]) -> Option<Cut> {
+    let kept = raw.fields.iter().rev().find(|field| !is_removed(field, edits));
+    let mut with = String::new();
+    for edit in edits {
+        if let Edit::Set(name, json) = edit
+            && !raw.fields.iter().any(|field| *name == &*field.name)
+        {
+            if kept.is_some() || !with.is_empty() {
+                with.push(',');
+            }
+            with.push_str(&quoted(name));
+            with.push(':');
+            with.push_str(json);
+        }
+    }
+    if with.is_empty() {
+        return None;
+    }
+    let at = match kept {
+        Some(kept) => kept.value.end,
+        None => raw.bytes.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1),
+    };
+    Some(Cut { from: at, to: at, with })
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests;

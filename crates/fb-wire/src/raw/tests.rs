@@ -1,0 +1,109 @@
+use std::fmt::Write;
+
+use fb_core::{Chat, Dialect};
+use proptest::prelude::*;
+
+use super::*;
+
+fn body(text: &str) -> RawBody {
+    let bytes = Bytes::copy_from_slice(text.as_bytes());
+    let fields = scan(&bytes).unwrap();
+    RawBody { dialect: Dialect::OpenAi, bytes, fields, parse: |_| Ok(Chat::default()) }
+}
+
+#[track_caller]
+fn check(text: &str, edits: &[Edit<'_>], expected: &str) {
+    let spliced = splice(&body(text), edits);
+    assert_eq!(std::str::from_utf8(&spliced).unwrap(), expected);
+    scan(&spliced).unwrap();
+}
+
+#[test]
+fn the_places_of_fields_are_found() {
+    let text = r#" {"a" : 1.0 , "mod\u0065l":"x","a":[{"a":2}]} "#;
+    let found: Vec<(String, &str, &str)> = scan(text.as_bytes())
+        .unwrap()
+        .into_iter()
+        .map(|field| (field.name.into(), &text[field.key], &text[field.value]))
+        .collect();
+    let expected =
+        [("a", "\"a\"", "1.0"), ("model", "\"mod\\u0065l\"", "\"x\""), ("a", "\"a\"", "[{\"a\":2}]")];
+    assert_eq!(found, expected.map(|(name, key, value)| (name.to_owned(), key, value)));
+}
+
+#[test]
+fn what_is_no_object_is_an_error_that_says_so() {
+    for bad in ["", "null", "[1]", "{", "{\"a\":}", "{} x", "\"a\"", "{\"a\":01}"] {
+        let error = scan(bad.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("the body is not a JSON object: "), "{bad}: {error}");
+    }
+    assert!(scan(b"{\"a\":\"\xff\"}").unwrap_err().to_string().contains("byte 6"));
+}
+
+#[test]
+fn depth_and_lone_surrogates_pass() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(scan(deep.as_bytes()).unwrap().len(), 1);
+    assert_eq!(scan(br#"{"a":"\ud800"}"#).unwrap().len(), 1);
+}
+
+#[test]
+fn edits_touch_nothing_else() {
+    let set = [Edit::Set("model", "\"new\"")];
+    check(r#"{ "model" : "old", "t":1.0 }"#, &set, r#"{ "model" : "new", "t":1.0 }"#);
+    check(r#"{"model":"a","x":1,"mod\u0065l":"b"}"#, &set, r#"{"model":"new","x":1,"mod\u0065l":"new"}"#);
+    check(r#"{"x":1}"#, &set, r#"{"x":1,"model":"new"}"#);
+    check(r"{ }", &set, r#"{"model":"new" }"#);
+    check(r"{}", &[Edit::Set("a", "1"), Edit::Set("b", "2")], r#"{"a":1,"b":2}"#);
+    check(r#"{"a":1,"b":2}"#, &[Edit::Set("b", "3"), Edit::Set("c", "4")], r#"{"a":1,"b":3,"c":4}"#);
+
+    let remove = [Edit::Remove("x")];
+    check(r#"{"x":1,"a":2}"#, &remove, r#"{"a":2}"#);
+    check(r#"{"a":2 , "x":1}"#, &remove, r#"{"a":2}"#);
+    check(r#"{"a":1, "x":2, "b":3}"#, &remove, r#"{"a":1, "b":3}"#);
+    check(r#"{"x":1,"x":2}"#, &remove, r"{}");
+    check(r#"{"a":0,"x":1,"x":2}"#, &remove, r#"{"a":0}"#);
+    check(r#"{"a":0}"#, &remove, r#"{"a":0}"#);
+    check(r#"{"x":1}"#, &[Edit::Remove("x"), Edit::Set("y", "2")], r#"{"y":2}"#);
+    check(r#"{"a":0,"x":1}"#, &[Edit::Remove("x"), Edit::Set("y", "2")], r#"{"a":0,"y":2}"#);
+
+    check(r#"{"old":1,"a":2}"#, &[Edit::Rename("old", "new")], r#"{"new":1,"a":2}"#);
+}
+
+proptest! {
+    #[test]
+    fn untouched_fields_stay_byte_for_byte(
+        names in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d"]), 0..8),
+        ws in prop::collection::vec("[ \n]{0,2}", 8 * 4),
+        set in prop::option::of(prop::sample::select(vec!["a", "b", "e"])),
+        remove in prop::option::of(prop::sample::select(vec!["c", "d"])),
+    ) {
+        let mut text = String::from("{");
+        for (index, name) in names.iter().enumerate() {
+            let ws = &ws[index * 4..];
+            let comma = if index > 0 { "," } else { "" };
+            write!(text, "{comma}{}\"{name}\"{}:{}{index}.0{}", ws[0], ws[1], ws[2], ws[3]).unwrap();
+        }
+        text.push('}');
+        let mut edits = Vec::new();
+        edits.extend(set.map(|name| Edit::Set(name, "true")));
+        edits.extend(remove.map(Edit::Remove));
+        let spliced = splice(&body(&text), &edits);
+        let found: Vec<(String, String)> = scan(&spliced)
+            .unwrap()
+            .into_iter()
+            .map(|field| (field.name.into(), String::from_utf8(spliced[field.value].to_vec()).unwrap()))
+            .collect();
+        let mut expected: Vec<(String, String)> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            if remove != Some(name) {
+                let value = if set == Some(name) { "true".to_owned() } else { format!("{index}.0") };
+                expected.push(((*name).to_owned(), value));
+            }
+        }
+        if let Some(set) = set && !names.contains(&set) {
+            expected.push((set.to_owned(), "true".to_owned()));
+        }
+        prop_assert_eq!(found, expected);
+    }
+}
