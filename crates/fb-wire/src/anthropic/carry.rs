@@ -1,0 +1,126 @@
+//! What becomes of OpenAI's fields that the vocabulary has no word for.
+
+use fb_core::{Chat, Extra, Refusal};
+use serde::Deserialize;
+
+use super::encode::Notes;
+
+/// What becomes of a field this dialect lacks.
+#[derive(Clone, Copy)]
+enum Carry {
+    /// It is left out, with this note.
+    Drop(&'static str),
+    /// The request cannot go here, for this reason.
+    Refuse(&'static str),
+}
+
+use Carry::{Drop, Refuse};
+
+/// The name, the value that asks for nothing, and what becomes of any other. What is not here is refused.
+const FIELDS: &[(&str, &str, Carry)] = &[
+    ("annotations", "[]", Drop("dropped: citations of an earlier answer")),
+    ("audio", "null", Refuse("Anthropic's models do not speak")),
+    ("function_call", "null", Refuse("deprecated; use tool_choice")),
+    ("functions", "[]", Refuse("deprecated; use tools")),
+    ("logit_bias", "{}", Refuse("Anthropic has no token bias")),
+    ("logprobs", "false", Refuse("Anthropic gives no log probabilities")),
+    ("max_tokens", "null", Drop("dropped: max_completion_tokens counts")),
+    ("metadata", "{}", Drop("dropped: labels for OpenAI's storage")),
+    ("modalities", r#"["text"]"#, Refuse("Anthropic's models answer in text only")),
+    ("moderation", "null", Refuse("a moderation policy is OpenAI's own")),
+    ("n", "1", Refuse("Anthropic gives one answer a request")),
+    ("prediction", "null", Drop("dropped: it would only have made the answer faster")),
+    ("prompt_cache_breakpoint", "null", Drop("dropped: it would only have made the prompt cheaper")),
+    ("prompt_cache_key", "null", Drop("dropped: Anthropic finds cached prompts without it")),
+    ("prompt_cache_retention", "null", Drop("dropped: deprecated by OpenAI")),
+    ("reasoning", "null", Drop("dropped: thinking of another model")),
+    ("reasoning_details", "[]", Drop("dropped: thinking of another model")),
+    ("reasoning_effort", "null", Drop("dropped: no effort that Anthropic knows")),
+    ("store", "false", Drop("dropped: nothing is stored at Anthropic")),
+    ("top_logprobs", "0", Refuse("Anthropic gives no log probabilities")),
+    ("verbosity", r#""medium""#, Drop("dropped: Anthropic has no such setting")),
+    ("web_search_options", "null", Refuse("a search by the provider is not the same one elsewhere")),
+];
+
+/// What of the extra fields has a place in the body.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    pub(super) service_tier: Option<&'static str>,
+    pub(super) cache: bool,
+    pub(super) user: Option<String>,
+    pub(super) allowed: Option<Allowed>,
+}
+
+/// OpenAI's choice among some of the tools.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    pub(super) names: Vec<String>,
+    pub(super) required: bool,
+}
+
+impl Allowed {
+    /// Reads `{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[..]}}`.
+    fn read(choice: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Choice {
+            allowed_tools: Body,
+        }
+        #[derive(Deserialize)]
+        struct Body {
+            mode: String,
+            tools: Vec<Tool>,
+        }
+        #[derive(Deserialize)]
+        struct Tool {
+            function: Function,
+        }
+        #[derive(Deserialize)]
+        struct Function {
+            name: String,
+        }
+        let Choice { allowed_tools: Body { mode, tools } } = serde_json::from_str(choice).ok()?;
+        let names = tools.into_iter().map(|tool| tool.function.name).collect();
+        matches!(&*mode, "auto" | "required").then_some(Self { names, required: mode == "required" })
+    }
+}
+
+pub(super) fn carry(chat: &Chat, notes: &mut Notes) -> Result<Carried, Refusal> {
+    let mut carried = Carried::default();
+    for extra in &chat.extra {
+        if !extra.value.is_null() {
+            one(extra, &mut carried, notes)?;
+        }
+    }
+    Ok(carried)
+}
+
+fn one(extra: &Extra, carried: &mut Carried, notes: &mut Notes) -> Result<(), Refusal> {
+    let value = extra.value.get();
+    match (&*extra.path, value) {
+        ("service_tier", r#""auto""#) => carried.service_tier = Some("auto"),
+        ("service_tier", r#""default""#) => carried.service_tier = Some("standard_only"),
+        ("service_tier", _) => notes.add(&extra.path, "dropped: Anthropic has no such tier"),
+        ("prompt_cache_options", _) => carried.cache = true,
+        ("tool_choice", _) => {
+            let unknown = || Refusal::new(&extra.path, "Anthropic has no such choice");
+            carried.allowed = Some(Allowed::read(value).ok_or_else(unknown)?);
+        }
+        ("safety_identifier", _) => carried.user = serde_json::from_str(value).ok(),
+        _ => return by_table(extra, notes),
+    }
+    Ok(())
+}
+
+fn by_table(extra: &Extra, notes: &mut Notes) -> Result<(), Refusal> {
+    let row = FIELDS.iter().find(|(name, ..)| *name == extra.name);
+    let Some((_, neutral, carry)) = row else {
+        return Err(Refusal::new(&extra.path, "has no counterpart in Anthropic's dialect"));
+    };
+    let bare: String = extra.value.get().chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    match carry {
+        _ if bare == *neutral => {}
+        Drop(what) => notes.add(&extra.path, *what),
+        Refuse(why) => return Err(Refusal::new(&extra.path, *why)),
+    }
+    Ok(())
+}

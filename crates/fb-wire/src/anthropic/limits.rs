@@ -1,0 +1,135 @@
+use fb_core::Effort::{self, High, Low, Max, Medium, Xhigh};
+
+/// What one model accepts of the dialect.
+///
+/// A request that asks for more is sent with less and a note, or refused by name; see [`encode`](super::encode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent ability")]
+pub struct Limits {
+    /// Most tokens to generate when the caller named no number: the dialect requires one.
+    pub default_max_tokens: u32,
+    /// Most tokens the model generates; a larger wish is cut to this.
+    pub max_tokens: u32,
+    /// Whether `temperature`, `top_p` and `top_k` are accepted.
+    pub sampling: bool,
+    /// Whether a tool can be forced.
+    pub forced_tools: bool,
+    /// Whether thinking can be turned off.
+    pub thinking_off: bool,
+    /// Whether the model decides itself how long it thinks; otherwise thinking needs a budget of tokens.
+    pub adaptive_thinking: bool,
+    /// The words `output_config.effort` takes.
+    pub efforts: &'static [Effort],
+    /// Whether answers can be held to a JSON schema.
+    pub json_schema: bool,
+    /// Whether the model continues an answer that the conversation ends with.
+    pub prefill: bool,
+    /// Whether a system message may stand inside the conversation.
+    pub mid_system: bool,
+}
+
+/// The most that Anthropic's SDKs ask for without streaming: more may take longer than ten minutes.
+const LONGEST_PLAIN: u32 = 21_333;
+
+/// Opus 5.5, Sonnet 5.5 and Fable always think.
+const ALWAYS_THINKING: Limits = Limits {
+    default_max_tokens: LONGEST_PLAIN,
+    max_tokens: 128_000,
+    sampling: false,
+    forced_tools: false,
+    thinking_off: false,
+    adaptive_thinking: true,
+    efforts: &[Low, Medium, High, Xhigh, Max],
+    json_schema: true,
+    prefill: false,
+    mid_system: true,
+};
+
+const GENERATION_5: Limits = Limits { forced_tools: true, thinking_off: true, ..ALWAYS_THINKING };
+
+const GENERATION_4_7: Limits = Limits { mid_system: false, ..GENERATION_5 };
+
+const GENERATION_4_6: Limits =
+    Limits { sampling: true, efforts: &[Low, Medium, High, Max], ..GENERATION_4_7 };
+
+const GENERATION_4_5: Limits =
+    Limits { max_tokens: 64_000, adaptive_thinking: false, efforts: &[], prefill: true, ..GENERATION_4_6 };
+
+const OPUS_4_1: Limits = Limits { max_tokens: 32_000, ..GENERATION_4_5 };
+
+/// An unknown model may be one of another vendor behind the same protocol: it is tried with everything but a
+/// system message inside the conversation, which user text replaces at no risk.
+const UNKNOWN: Limits = Limits {
+    default_max_tokens: 4096,
+    max_tokens: u32::MAX,
+    sampling: true,
+    forced_tools: true,
+    thinking_off: true,
+    adaptive_thinking: true,
+    efforts: &[Low, Medium, High],
+    json_schema: true,
+    prefill: true,
+    mid_system: false,
+};
+
+/// By what follows `claude-` in a model's name; the first that fits counts.
+const MODELS: &[(&str, Limits)] = &[
+    ("opus-5-5", ALWAYS_THINKING),
+    ("sonnet-5-5", ALWAYS_THINKING),
+    ("fable", ALWAYS_THINKING),
+    ("haiku-5", GENERATION_5),
+    ("opus-5", GENERATION_5),
+    ("sonnet-5", GENERATION_5),
+    ("opus-4-8", GENERATION_5),
+    ("opus-4-7", GENERATION_4_7),
+    ("opus-4-6", GENERATION_4_6),
+    ("sonnet-4-6", GENERATION_4_6),
+    ("opus-4-5", GENERATION_4_5),
+    ("sonnet-4-5", GENERATION_4_5),
+    ("haiku-4-5", GENERATION_4_5),
+    ("opus-4-1", OPUS_4_1),
+    ("opus-4", Limits { json_schema: false, ..OPUS_4_1 }),
+    ("sonnet-4", Limits { json_schema: false, ..GENERATION_4_5 }),
+];
+
+impl Limits {
+    /// The limits of a model by its name, which may stand inside a longer one (`us.anthropic.claude-opus-5-5-v1:0`).
+    ///
+    /// An unknown model is taken to accept everything, with 4096 tokens when the caller named no number.
+    pub fn of(model: &str) -> Self {
+        let name = model.to_ascii_lowercase().replace('.', "-");
+        let Some((_, name)) = name.split_once("claude-") else { return UNKNOWN };
+        let fits = |prefix: &str| {
+            name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        MODELS.iter().find(|(prefix, _)| fits(prefix)).map_or(UNKNOWN, |(_, limits)| *limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_row_that_fits_the_name_counts() {
+        for (model, limits) in [
+            ("claude-opus-5-5", ALWAYS_THINKING),
+            ("claude-opus-5-5-20261001", ALWAYS_THINKING),
+            ("us.anthropic.claude-sonnet-5-5-v1:0", ALWAYS_THINKING),
+            ("claude-fable-5-1", ALWAYS_THINKING),
+            ("claude-haiku-5-5", GENERATION_5),
+            ("claude-sonnet-5", GENERATION_5),
+            ("claude-opus-4-8", GENERATION_5),
+            ("claude-opus-4.7", GENERATION_4_7),
+            ("claude-sonnet-4-6", GENERATION_4_6),
+            ("claude-haiku-4-5-20251001", GENERATION_4_5),
+            ("claude-opus-4-1", OPUS_4_1),
+            ("claude-opus-4-20250514", Limits { json_schema: false, ..OPUS_4_1 }),
+            ("claude-opus-50", UNKNOWN),
+            ("minimax-m3", UNKNOWN),
+            ("", UNKNOWN),
+        ] {
+            assert_eq!(Limits::of(model), limits, "{model}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use fb_core::{Block, BlockCategory, FinishReason, Reply, ToolCall, Usage};
+use serde::Serialize;
+use serde_json::{
+    Map,
+    value::{RawValue, to_raw_value},
+};
+
+/// Prints an answer of another dialect as Anthropic prints it, with every field that its SDKs require.
+///
+/// Thinking is left out: without a signature of Anthropic's it would come back in the next turn and be rejected.
+pub fn print_reply(reply: &Reply, fallback_model: &str) -> Bytes {
+    let text = Some(&*reply.text).filter(|text| !text.is_empty()).map(|text| Content::Text { text });
+    let calls = reply.tool_calls.iter().enumerate().map(|(index, call)| Content::ToolUse {
+        id: tool_id_or(&call.id, index),
+        name: &call.name,
+        input: input(call),
+    });
+    let content = text.into_iter().chain(calls).collect();
+    let model = reply.model.as_deref().unwrap_or(fallback_model);
+    let details = is_refusal(&reply.finish).then(|| StopDetails::new(None));
+    message(reply.id.as_deref(), model, content, Some(stop_word(&reply.finish)), details, reply.usage)
+}
+
+/// Prints a block of another dialect in Anthropic's form, with its HTTP status.
+pub fn print_block(block: &Block, model: &str) -> (u16, Bytes) {
+    if block.category == BlockCategory::Input {
+        return (400, error_body("invalid_request_error", said_of(block), None));
+    }
+    let text = Some(&*block.partial).filter(|text| !text.is_empty()).map(|text| Content::Text { text });
+    let details = Some(StopDetails::new(Some(said_of(block))));
+    (200, message(None, model, text.into_iter().collect(), Some("refusal"), details, block.usage))
+}
+
+/// Anthropic's error body; `kind` is its word, such as `overloaded_error`.
+pub fn error_body(kind: &str, message: &str, request_id: Option<&str>) -> Bytes {
+    print(&ErrorBody { kind: "error", error: Error { kind, message }, request_id }).into()
+}
+
+/// [`error_body`] as an event of a stream; nothing may follow it.
+pub fn error_event(kind: &str, message: &str, request_id: Option<&str>) -> Bytes {
+    let body = error_body(kind, message, request_id);
+    [b"event: error\ndata: ", &*body, b"\n\n"].concat().into()
+}
+
+/// The provider's words about a block, or ours.
+pub(super) fn said_of(block: &Block) -> &str {
+    match (block.detail.trim(), block.category) {
+        ("", BlockCategory::Refusal) => "The model declined to answer.",
+        ("", BlockCategory::Input) => "The prompt was rejected by the provider's content filter.",
+        ("", BlockCategory::Output) => "The answer was cut by the provider's content filter.",
+        (detail, _) => detail,
+    }
+}
+
+pub(super) const fn is_refusal(finish: &FinishReason) -> bool {
+    matches!(finish, FinishReason::Refusal | FinishReason::ContentFilter)
+}
+
+/// Anthropic's word for why an answer ended.
+pub(super) fn stop_word(finish: &FinishReason) -> &'static str {
+    match finish {
+        FinishReason::Stop => "end_turn",
+        FinishReason::ToolCalls => "tool_use",
+        FinishReason::ContentFilter | FinishReason::Refusal => "refusal",
+        FinishReason::Other(word) if word == "pause_turn" => "pause_turn",
+        // A word outside Anthropic's own breaks strict clients, and `end_turn` would call the answer complete.
+        FinishReason::Length | FinishReason::Other(_) => "max_tokens",
+    }
+}
+
+/// An id in Anthropic's alphabet, `^[a-zA-Z0-9_-]+$`.
+pub(super) fn tool_id(id: &str) -> Cow<'_, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.is_empty() {
+        Cow::Borrowed("toolu")
+    } else if id.chars().all(fits) {
+        Cow::Borrowed(id)
+    } else {
+        Cow::Owned(id.chars().map(|c| if fits(c) { c } else { '_' }).collect())
+    }
+}
+
+/// [`tool_id`], told apart by the call's place when its provider gave none.
+pub(super) fn tool_id_or(id: &str, index: usize) -> Cow<'_, str> {
+    if id.is_empty() { Cow::Owned(format!("toolu_{index}")) } else { tool_id(id) }
+}
+
+/// The arguments as an object; text that is none is shown as it is under one key, rather than lost.
+fn input(call: &ToolCall) -> Cow<'_, RawValue> {
+    let text = call.arguments.trim();
+    let text = if text.is_empty() { "{}" } else { text };
+    let object = serde_json::from_str::<&RawValue>(text).ok().filter(|value| value.get().starts_with('{'));
+    object.map_or_else(|| Cow::Owned(printed(&RawArguments { raw_arguments: text })), Cow::Borrowed)
+}
+
+#[derive(Serialize)]
+struct RawArguments<'a> {
+    raw_arguments: &'a str,
+}
+
+pub(super) fn message(
+    id: Option<&str>,
+    model: &str,
+    content: Vec<Content<'_>>,
+    stop_reason: Option<&'static str>,
+    stop_details: Option<StopDetails<'_>>,
+    usage: Option<Usage>,
+) -> Bytes {
+    print(&Message::new(id, model, content, stop_reason, stop_details, usage)).into()
+}
+
+/// Prints one of our own structs.
+pub(super) fn print<T: Serialize>(value: &T) -> Vec<u8> {
+    #[expect(
+        clippy::expect_used,
+        reason = "only a map with keys other than strings fails to print into a vector"
+    )]
+    serde_json::to_vec(value).expect("structs of strings and numbers print")
+}
+
+fn printed<T: Serialize>(value: &T) -> Box<RawValue> {
+    #[expect(clippy::expect_used, reason = "only a map with keys other than strings fails to print")]
+    to_raw_value(value).expect("structs of strings and numbers print")
+}
+
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role: &'static str,
+    model: &'a str,
+    content: Vec<Content<'a>>,
+    stop_reason: Option<&'static str>,
+    stop_sequence: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_details: Option<StopDetails<'a>>,
+    usage: PrintedUsage,
+}
+
+/// The id of an answer whose provider gave none.
+const MADE_UP_ID: &str = "msg_fb";
+
+impl<'a> Message<'a> {
+    pub(super) fn new(
+        id: Option<&'a str>,
+        model: &'a str,
+        content: Vec<Content<'a>>,
+        stop_reason: Option<&'static str>,
+        stop_details: Option<StopDetails<'a>>,
+        usage: Option<Usage>,
+    ) -> Self {
+        Self {
+            id: id.unwrap_or(MADE_UP_ID),
+            kind: "message",
+            role: "assistant",
+            model,
+            content,
+            stop_reason,
+            stop_sequence: (),
+            stop_details,
+            usage: PrintedUsage::from(usage.unwrap_or_default()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Content<'a> {
+    Text { text: &'a str },
+    ToolUse { id: Cow<'a, str>, name: &'a str, input: Cow<'a, RawValue> },
+}
+
+impl<'a> Content<'a> {
+    /// The head of a streamed call, whose input is to come.
+    pub(super) fn tool_use(id: Cow<'a, str>, name: &'a str) -> Self {
+        Self::ToolUse { id, name, input: Cow::Owned(printed(&Map::new())) }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct StopDetails<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    category: (),
+    explanation: Option<&'a str>,
+}
+
+impl<'a> StopDetails<'a> {
+    pub(super) const fn new(explanation: Option<&'a str>) -> Self {
+        Self { kind: "refusal", category: (), explanation }
+    }
+}
+
+/// Tokens in Anthropic's words: its `input_tokens` are those that did not touch the cache.
+#[derive(Serialize)]
+pub(super) struct PrintedUsage {
+    input_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Serialize)]
+struct OutputDetails {
+    thinking_tokens: u64,
+}
+
+impl From<Usage> for PrintedUsage {
+    fn from(usage: Usage) -> Self {
+        let thinking_tokens = usage.reasoning;
+        Self {
+            input_tokens: usage.input.saturating_sub(usage.cached).saturating_sub(usage.cache_written),
+            cache_creation_input_tokens: usage.cache_written,
+            cache_read_input_tokens: usage.cached,
+            output_tokens: usage.output,
+            output_tokens_details: (thinking_tokens > 0).then_some(OutputDetails { thinking_tokens }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    error: Error<'a>,
+    request_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
+}
+
+#[cfg(test)]
+mod tests;
