@@ -21,7 +21,6 @@ mod print;
 mod reply;
 mod request;
 mod shape;
-mod value;
 
 pub use self::{
     chunk::ChunkDecoder,

@@ -214,3 +214,6 @@ impl ChunkDecoder {
         if other { by_id() } else { Some(at) }
     }
 }
+
+#[cfg(test)]
+mod tests;

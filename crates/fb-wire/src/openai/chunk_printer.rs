@@ -3,6 +3,7 @@ use fb_core::{Block, BlockCategory, FinishReason, StreamEvent, ToolDelta, Usage}
 use serde::Serialize;
 
 use super::print::{PrintedUsage, finish_word, made_up_id, print, said_of};
+use crate::sse;
 
 /// Prints the events of another dialect's stream as OpenAI's chunks.
 #[derive(Debug, Clone)]
@@ -121,7 +122,7 @@ impl ChunkPrinter {
         if let Some(usage) = self.usage.filter(|_| self.include_usage) {
             self.chunk(&[], Some(usage), out);
         }
-        out.extend_from_slice(b"data: [DONE]\n\n");
+        sse::put_event(None, b"[DONE]", out);
     }
 
     /// Says the role, once and before anything else.
@@ -146,9 +147,7 @@ impl ChunkPrinter {
             choices,
             usage: self.include_usage.then(|| usage.map(PrintedUsage::from)),
         };
-        out.extend_from_slice(b"data: ");
-        out.extend_from_slice(&print(&chunk));
-        out.extend_from_slice(b"\n\n");
+        sse::put_event(None, &print(&chunk), out);
     }
 }
 
@@ -214,3 +213,6 @@ impl<'a> From<&'a ToolDelta> for Call<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

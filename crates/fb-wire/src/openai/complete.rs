@@ -99,3 +99,6 @@ enum Need {
     Key,
     Value,
 }
+
+#[cfg(test)]
+mod tests;

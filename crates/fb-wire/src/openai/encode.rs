@@ -302,3 +302,6 @@ const STRIPPED: &str = "left out: thinking is bound to the model that wrote it";
 fn unknown_part(kind: &str, at: impl Into<String>) -> Refusal {
     Refusal::new(at, format!("OpenAI takes no content of type {kind}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -381,3 +381,6 @@ fn source(url: String) -> ImageSource {
     };
     inside().unwrap_or(ImageSource::Url(url))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@ use bytes::Bytes;
 use fb_core::{Block, BlockCategory, FinishReason, Reply, Usage};
 use serde::Serialize;
 
+use crate::sse;
+
 /// Prints an answer as OpenAI prints it, with every field that its schema requires.
 pub fn print_reply(reply: &Reply, created: u64, fallback_model: &str) -> Bytes {
     let calls: Vec<Call<'_>> = reply
@@ -61,8 +63,7 @@ pub fn error_body(message: &str, kind: &str, param: Option<&str>, code: Option<&
 
 /// [`error_body`] as an event of a stream; nothing may follow it.
 pub fn error_event(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Bytes {
-    let body = error_body(message, kind, param, code);
-    [b"data: ", &*body, b"\n\n"].concat().into()
+    sse::event(None, &error_body(message, kind, param, code))
 }
 
 /// OpenAI's word for why an answer ended.
@@ -214,3 +215,6 @@ struct Error<'a> {
     param: Option<&'a str>,
     code: Option<&'a str>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ fn arguments(function: &Function<'_>, at: &str, cut: bool) -> Result<String, Wir
         _ => Err(WireError::Malformed(format!("{at} has arguments that are not JSON"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

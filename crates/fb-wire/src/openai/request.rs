@@ -95,3 +95,6 @@ fn include_usage(body: &RawBody) -> Result<bool, InvalidRequest> {
     let include = path.object(text)?.get("include_usage");
     include.map_or(Ok(false), |text| Path::Key(&path, "include_usage").boolean(text))
 }
+
+#[cfg(test)]
+mod tests;

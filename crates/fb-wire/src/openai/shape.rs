@@ -92,6 +92,14 @@ pub(super) struct Function<'a> {
 impl<'a> Answer<'a> {
     /// Reads `bytes`; `what` names them in the complaint.
     pub(super) fn read(bytes: &'a [u8], what: &str) -> Result<Self, WireError> {
+        // serde takes an array for a struct, too; some providers wrap their errors in one.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            let wrapped = serde_json::from_slice::<[&RawValue; 1]>(bytes).is_ok_and(|[inner]| {
+                matches!(Self::read(inner.get().as_bytes(), what), Err(WireError::Said(_)))
+            });
+            let no_object = || WireError::Malformed(format!("{what} is an array, not an object"));
+            return Err(if wrapped { said(bytes) } else { no_object() });
+        }
         let answer: Self = serde_json::from_slice(bytes).map_err(|error| malformed(what, &error))?;
         let flat = || lenient::<Cow<'_, str>>(answer.object).is_some_and(|object| object == "error");
         let stopped = || lenient::<Groq<'_>>(answer.x_groq).is_some_and(|groq| truthy(groq.error));

@@ -1,0 +1,244 @@
+use fb_core::{Dialect, Extra, Format, Image, ImageSource, Sampling, Schema, Tool, ToolCall};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::*;
+use crate::openai::request;
+
+fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+fn extra(path: &str) -> Extra {
+    let name = path.rsplit('.').next().unwrap().split('[').next().unwrap().to_owned();
+    Extra { path: path.to_owned(), name, value: json("{}") }
+}
+
+fn said(messages: Vec<Message>) -> Chat {
+    Chat { messages, ..Chat::default() }
+}
+
+fn message(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, name: None, parts }
+}
+
+/// The messages as printed, and the notes.
+fn printed(messages: Vec<Message>) -> (String, Vec<String>) {
+    let encoded = encode(&said(messages), "m", false).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&encoded.body).unwrap();
+    (body["messages"].to_string(), encoded.notes.iter().map(ToString::to_string).collect())
+}
+
+fn refused(chat: &Chat) -> String {
+    encode(chat, "m", false).unwrap_err().to_string()
+}
+
+#[test]
+fn every_field_of_anthropic_is_carried_noted_or_refused_by_name() {
+    for (name, carry) in ANTHROPIC {
+        for path in [(*name).to_owned(), format!("messages[0].content[1].{name}")] {
+            let chat = Chat { extra: vec![extra(&path)], ..Chat::default() };
+            match carry {
+                Carry::Drop(what) => {
+                    assert_eq!(encode(&chat, "m", false).unwrap().notes, [Note::new(&*path, *what)]);
+                }
+                Carry::Refuse(why) => assert_eq!(refused(&chat), format!("{path}: {why}")),
+            }
+        }
+    }
+    assert!(ANTHROPIC.is_sorted_by_key(|(name, _)| *name));
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_refused() {
+    for path in ["a_field_of_tomorrow", "messages[0].content[0].wonder", "messages[0].n"] {
+        let chat = Chat { extra: vec![extra(path)], ..Chat::default() };
+        assert_eq!(refused(&chat), format!("{path}: OpenAI has no such field"));
+    }
+}
+
+#[test]
+fn fields_of_openai_that_have_no_word_are_carried() {
+    let chat = Chat { extra: OWN.iter().map(|name| extra(name)).collect(), ..Chat::default() };
+    let encoded = encode(&chat, "m", false).unwrap();
+    let body: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&encoded.body).unwrap();
+    assert!(OWN.iter().all(|name| body.contains_key(*name)));
+    assert_eq!(encoded.notes, []);
+}
+
+#[test]
+fn a_typed_chat_prints_as_openai_wants_it() {
+    let chat = Chat {
+        messages: vec![Message::text(Role::User, "hi")],
+        tool_choice: Some(ToolChoice::Named("f".to_owned())),
+        parallel_tools: Some(false),
+        max_tokens: Some(5),
+        sampling: Sampling { temperature: Some(0.0), top_k: Some(3), seed: Some(0), ..Sampling::default() },
+        ..Chat::default()
+    };
+    let encoded = encode(&chat, "gpt-6-astra", true).unwrap();
+    assert_eq!(
+        encoded.body,
+        r#"{"model":"gpt-6-astra","messages":[{"role":"user","content":"hi"}],"max_completion_tokens":5,"temperature":0.0,"seed":0,"stream":true,"stream_options":{"include_usage":true}}"#
+    );
+    let noted: Vec<&str> = encoded.notes.iter().map(|note| &*note.field).collect();
+    assert_eq!(noted, ["top_k", "tool_choice"]);
+}
+
+#[test]
+fn results_of_tools_come_right_after_the_calls_and_their_pictures_after_them() {
+    let picture = || Part::Image(Image { source: ImageSource::Url("u".to_owned()), detail: None });
+    let result =
+        |id: &str, parts, is_error| Part::ToolResult(ToolResult { id: id.to_owned(), parts, is_error });
+    let text = |text: &str| Part::Text(text.to_owned());
+    let (messages, notes) = printed(vec![
+        message(Role::Tool, vec![result("a", vec![text("1"), picture()], false)]),
+        message(Role::User, vec![text("and?"), result("b", vec![], true)]),
+    ]);
+    expect_test::expect![[r#"[{"content":"1","role":"tool","tool_call_id":"a"},{"content":"The tool failed:","role":"tool","tool_call_id":"b"},{"content":[{"text":"From the tools' results:","type":"text"},{"image_url":{"url":"u"},"type":"image_url"}],"role":"user"},{"content":"and?","role":"user"}]"#]].assert_eq(&messages);
+    expect_test::expect![[r#"
+        [
+            "messages[0].content[0].content[1]: sent as a user's picture: OpenAI's tool results hold only text",
+            "messages[1].content[1].is_error: said in words: OpenAI has no mark for a failed tool",
+        ]
+    "#]]
+    .assert_debug_eq(&notes);
+}
+
+#[test]
+fn thinking_of_another_model_is_left_out_with_a_note() {
+    let thinking = || Part::Thinking { text: "hm".to_owned(), signature: Some("s".to_owned()) };
+    let redacted = Part::Other { kind: "redacted_thinking".to_owned(), value: json("{}") };
+    let call = ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: String::new() };
+    let (messages, notes) =
+        printed(vec![message(Role::Assistant, vec![thinking(), redacted, Part::ToolCall(call)])]);
+    expect_test::expect![[r#"[{"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"f"},"id":"c","type":"function"}]}]"#]].assert_eq(&messages);
+    assert_eq!(notes.len(), 2);
+    assert_eq!(
+        printed(vec![message(Role::Assistant, vec![thinking()])]).0,
+        r#"[{"content":"","role":"assistant"}]"#
+    );
+}
+
+#[test]
+fn what_openai_cannot_take_is_refused_by_name() {
+    let document = Part::Other { kind: "document".to_owned(), value: json("{}") };
+    let chat = said(vec![message(Role::User, vec![Part::Text("a".to_owned()), document])]);
+    assert_eq!(refused(&chat), "messages[0].content[1]: OpenAI takes no content of type document");
+    let sampling = Sampling { stop: vec![String::new(); 5], ..Sampling::default() };
+    assert_eq!(refused(&Chat { sampling, ..Chat::default() }), "stop: OpenAI takes at most 4 texts");
+    let sampling = Sampling { top_p: Some(f64::NAN), ..Sampling::default() };
+    assert_eq!(refused(&Chat { sampling, ..Chat::default() }), "top_p: not a finite number");
+}
+
+fn text() -> impl Strategy<Value = String> {
+    any::<String>().prop_filter("says something", |text| !text.is_empty())
+}
+
+fn words() -> impl Strategy<Value = Part> {
+    text().prop_map(Part::Text)
+}
+
+fn picture() -> impl Strategy<Value = Part> {
+    let source = prop_oneof![
+        "https://[a-z]{1,8}/".prop_map(ImageSource::Url),
+        "[A-Za-z0-9+/]{0,16}"
+            .prop_map(|data| ImageSource::Base64 { media_type: "image/png".to_owned(), data }),
+    ];
+    let detail = option::of(select(vec!["low".to_owned(), "auto".to_owned()]));
+    (source, detail).prop_map(|(source, detail)| Part::Image(Image { source, detail }))
+}
+
+fn assistant() -> impl Strategy<Value = Vec<Part>> {
+    let said = vec(prop_oneof![words(), text().prop_map(Part::Refusal)], 0..3);
+    let call = (text(), text(), select(vec!["{}".to_owned(), r#"{"a":[1]}"#.to_owned()]));
+    let calls =
+        vec(call.prop_map(|(id, name, arguments)| Part::ToolCall(ToolCall { id, name, arguments })), 0..3);
+    let parts = (said, calls).prop_map(|(mut parts, calls)| {
+        parts.extend(calls);
+        parts
+    });
+    parts.prop_filter("says something", |parts| !parts.is_empty())
+}
+
+fn messages() -> impl Strategy<Value = Vec<Message>> {
+    let result = (text(), vec(words(), 0..3))
+        .prop_map(|(id, parts)| vec![Part::ToolResult(ToolResult { id, parts, is_error: false })]);
+    let said = prop_oneof![
+        (select(vec![Role::System, Role::Developer]), vec(words(), 1..3)),
+        (Just(Role::User), vec(prop_oneof![words(), picture()], 1..3)),
+        (Just(Role::Assistant), assistant()),
+        (Just(Role::Tool), result),
+    ];
+    vec((said, option::of(text())).prop_map(|((role, parts), name)| Message { role, name, parts }), 0..5)
+}
+
+fn tools() -> impl Strategy<Value = (Vec<Tool>, Option<ToolChoice>, Option<bool>)> {
+    let parameters = option::of(Just(json(r#"{"type":"object"}"#)));
+    let tool = (text(), option::of(any::<String>()), parameters, any::<Option<bool>>());
+    let tool = tool.prop_map(|(name, description, parameters, strict)| Tool {
+        name,
+        description,
+        parameters,
+        strict,
+    });
+    let choice = prop_oneof![
+        Just(ToolChoice::Auto),
+        Just(ToolChoice::None),
+        Just(ToolChoice::Required),
+        text().prop_map(ToolChoice::Named)
+    ];
+    prop_oneof![Just((Vec::new(), None, None)), (vec(tool, 1..3), option::of(choice), any::<Option<bool>>()),]
+}
+
+fn format() -> impl Strategy<Value = Format> {
+    let schema = (text(), option::of(any::<String>()), any::<Option<bool>>());
+    prop_oneof![
+        Just(Format::Text),
+        Just(Format::JsonObject),
+        schema.prop_map(|(name, description, strict)| {
+            Format::JsonSchema(Schema { name, description, schema: json(r#"{"a": 1.0}"#), strict })
+        }),
+    ]
+}
+
+fn sampling() -> impl Strategy<Value = Sampling> {
+    let number = || option::of((-200i32..=200).prop_map(|n| f64::from(n) / 100.0));
+    let parts = (number(), number(), number(), number(), any::<Option<i64>>(), vec(any::<String>(), 0..4));
+    parts.prop_map(|(temperature, top_p, frequency_penalty, presence_penalty, seed, stop)| Sampling {
+        temperature,
+        top_p,
+        top_k: None,
+        seed,
+        frequency_penalty,
+        presence_penalty,
+        stop,
+    })
+}
+
+prop_compose! {
+    fn chat()(
+        messages in messages(),
+        (tools, tool_choice, parallel_tools) in tools(),
+        format in format(),
+        sampling in sampling(),
+        max_tokens in option::of(1u32..),
+        effort in option::of(select(vec![Effort::None, Effort::Low, Effort::Xhigh, Effort::Max])),
+        user in option::of(any::<String>()),
+        own in option::of(select(OWN)),
+    ) -> Chat {
+        let extra = own.into_iter().map(|name| Extra { value: json("[7]"), ..extra(name) }).collect();
+        Chat { messages, tools, tool_choice, parallel_tools, format, max_tokens, sampling, effort, user, extra }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_is_read_as_the_same(chat in chat(), stream: bool) {
+        let encoded = encode(&chat, "m", stream).unwrap();
+        prop_assert_eq!(&encoded.notes, &[]);
+        let request = request(encoded.body).unwrap();
+        prop_assert_eq!(request.head().stream, stream);
+        prop_assert!(request.raw_in(Dialect::OpenAi).is_some());
+        prop_assert_eq!(request.chat().unwrap(), &chat);
+    }
+}
