@@ -16,7 +16,7 @@ use crate::Encoded;
 pub fn encode(chat: &Chat, model: &str, stream: bool) -> Result<Encoded, Refusal> {
     let mut encoder = Encoder::default();
     let kept = encoder.extra(chat)?;
-    encoder.sampling(chat)?;
+    encoder.numbers(chat)?;
     encoder.messages(&chat.messages)?;
     encoder.tools(chat);
     let tools: Vec<ToolOut<'_>> = chat.tools.iter().map(ToolOut::from).collect();
@@ -137,7 +137,7 @@ impl<'a> Encoder<'a> {
         Ok(kept)
     }
 
-    fn sampling(&mut self, chat: &Chat) -> Result<(), Refusal> {
+    fn numbers(&mut self, chat: &Chat) -> Result<(), Refusal> {
         let sampling = &chat.sampling;
         let numbers = [
             ("temperature", sampling.temperature),
@@ -147,6 +147,9 @@ impl<'a> Encoder<'a> {
         ];
         if let Some((name, _)) = numbers.iter().find(|(_, number)| number.is_some_and(|n| !n.is_finite())) {
             return Err(Refusal::new(*name, "not a finite number"));
+        }
+        if chat.max_tokens == Some(0) {
+            return Err(Refusal::new("max_tokens", "OpenAI cannot be asked for nothing, as to warm a cache"));
         }
         if sampling.stop.len() > 4 {
             return Err(Refusal::new("stop", "OpenAI takes at most 4 texts"));

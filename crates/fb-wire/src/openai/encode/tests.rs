@@ -2,7 +2,7 @@ use fb_core::{Dialect, Extra, Format, Image, ImageSource, Sampling, Schema, Tool
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
-use crate::openai::request;
+use crate::{anthropic, openai::request};
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap()
@@ -46,6 +46,135 @@ fn every_field_of_anthropic_is_carried_noted_or_refused_by_name() {
         }
     }
     assert!(ANTHROPIC.is_sorted_by_key(|(name, _)| *name));
+}
+
+/// What becomes of a field of Anthropic's on its way to OpenAI.
+enum Becomes {
+    /// This text of the body.
+    Printed(&'static str),
+    /// Nothing: it says what holds anyway.
+    Nothing,
+    /// A note of this field, and maybe something weaker.
+    Noted(&'static str),
+    /// A refusal of this field.
+    Refused(&'static str),
+}
+
+#[test]
+fn every_field_of_an_anthropic_request_arrives_or_is_named() {
+    use Becomes::{Noted, Nothing, Printed, Refused};
+    let user = |block: &str| format!(r#""messages":[{{"role":"user","content":[{block}]}}]"#);
+    let assistant = |block: &str| format!(r#""messages":[{{"role":"assistant","content":[{block}]}}]"#);
+    let tool = |more: &str| format!(r#""tools":[{{"name":"f","input_schema":{{"type":"object"}}{more}}}]"#);
+    let table: &[(String, Becomes)] = &[
+        (r#""max_tokens":7"#.into(), Printed(r#""max_completion_tokens":7"#)),
+        (r#""max_tokens":0"#.into(), Refused("max_tokens")),
+        (r#""system":"rules""#.into(), Printed(r#"{"role":"system","content":"rules"}"#)),
+        (
+            r#""system":[{"type":"text","text":"rules","cache_control":{"type":"ephemeral"}}]"#.into(),
+            Noted("system[0].cache_control"),
+        ),
+        (user(r#"{"type":"text","text":"hi"}"#), Printed(r#"{"role":"user","content":"hi"}"#)),
+        (
+            user(r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA"}}"#),
+            Printed(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}"#),
+        ),
+        (
+            user(r#"{"type":"image","source":{"type":"url","url":"https://x/y"}}"#),
+            Printed(r#"{"url":"https://x/y"}"#),
+        ),
+        (
+            user(r#"{"type":"document","source":{"type":"url","url":"https://x/y"}}"#),
+            Refused("messages[0].content[0]"),
+        ),
+        (
+            user(r#"{"type":"text","text":"hi","citations":[{"type":"char_location"}]}"#),
+            Noted("messages[0].content[0].citations"),
+        ),
+        (
+            user(r#"{"type":"tool_result","tool_use_id":"t","content":"ok","is_error":false}"#),
+            Printed(r#"{"role":"tool","content":"ok","tool_call_id":"t"}"#),
+        ),
+        (
+            assistant(r#"{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"a"}"#),
+            Noted("messages[0].content[0]"),
+        ),
+        (
+            assistant(r#"{"type":"redacted_thinking","data":"x"},{"type":"text","text":"a"}"#),
+            Noted("messages[0].content[0]"),
+        ),
+        (
+            assistant(r#"{"type":"tool_use","id":"t","name":"f","input":{"a":1}}"#),
+            Printed(r#"{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}"#),
+        ),
+        (
+            assistant(r#"{"type":"server_tool_use","id":"t","name":"web_search","input":{}}"#),
+            Refused("messages[0].content[0]"),
+        ),
+        (
+            tool(r#","description":"d","strict":true"#),
+            Printed(
+                r#"{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}"#,
+            ),
+        ),
+        (tool(r#","cache_control":{"type":"ephemeral"}"#), Noted("tools[0].cache_control")),
+        (tool(r#","defer_loading":true"#), Noted("tools[0].defer_loading")),
+        (tool(r#","input_examples":[{}]"#), Refused("tools[0].input_examples")),
+        (r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#.into(), Refused("tools[0]")),
+        (tool("") + r#","tool_choice":{"type":"any"}"#, Printed(r#""tool_choice":"required""#)),
+        (
+            tool("") + r#","tool_choice":{"type":"tool","name":"f"}"#,
+            Printed(r#""tool_choice":{"type":"function","function":{"name":"f"}}"#),
+        ),
+        (
+            tool("") + r#","tool_choice":{"type":"auto","disable_parallel_tool_use":true}"#,
+            Printed(r#""parallel_tool_calls":false"#),
+        ),
+        (r#""output_config":{"effort":"medium"}"#.into(), Printed(r#""reasoning_effort":"medium""#)),
+        (
+            r#""output_config":{"format":{"type":"json_schema","schema":{}}}"#.into(),
+            Printed(r#""response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{}"#),
+        ),
+        (r#""output_config":{"task_budget":{"type":"tokens"}}"#.into(), Refused("output_config.task_budget")),
+        (r#""thinking":{"type":"adaptive"}"#.into(), Nothing),
+        (r#""thinking":{"type":"adaptive","display":"summarized"}"#.into(), Noted("thinking.display")),
+        (r#""thinking":{"type":"disabled"}"#.into(), Printed(r#""reasoning_effort":"none""#)),
+        (r#""thinking":{"type":"between_tools"}"#.into(), Noted("thinking")),
+        (r#""stop_sequences":["END"]"#.into(), Printed(r#""stop":["END"]"#)),
+        (r#""temperature":0"#.into(), Printed(r#""temperature":0.0"#)),
+        (r#""top_p":0.5"#.into(), Printed(r#""top_p":0.5"#)),
+        (r#""top_k":5"#.into(), Noted("top_k")),
+        (r#""metadata":{"user_id":"u"}"#.into(), Printed(r#""user":"u""#)),
+        (r#""service_tier":"auto""#.into(), Noted("service_tier")),
+        (r#""cache_control":{"type":"ephemeral"}"#.into(), Noted("cache_control")),
+        (r#""speed":"fast""#.into(), Noted("speed")),
+        (r#""diagnostics":{}"#.into(), Noted("diagnostics")),
+        (r#""inference_geo":"us""#.into(), Refused("inference_geo")),
+        (r#""container":"c""#.into(), Refused("container")),
+        (r#""mcp_servers":[{}]"#.into(), Refused("mcp_servers")),
+        (r#""context_management":{"edits":[]}"#.into(), Refused("context_management")),
+        (r#""a_field_of_tomorrow":1"#.into(), Refused("a_field_of_tomorrow")),
+    ];
+    for (field, becomes) in table {
+        let defaults = [r#""messages":[{"role":"user","content":"hi"}]"#, r#""max_tokens":9"#];
+        let mut fields = vec![r#""model":"m""#, field];
+        fields.extend(defaults.iter().filter(|default| !field.starts_with(&default[..11])));
+        let body = format!("{{{}}}", fields.join(","));
+        let request = anthropic::request(body.into()).unwrap();
+        let encoded = encode(request.chat().unwrap(), "m", false);
+        let noted: Vec<String> =
+            encoded.iter().flat_map(|it| &it.notes).map(|note| note.field.clone()).collect();
+        match (encoded, becomes) {
+            (Ok(encoded), Printed(text)) => {
+                let body = std::str::from_utf8(&encoded.body).unwrap();
+                assert!(body.contains(text) && noted.is_empty(), "{field}: {noted:?} {body}");
+            }
+            (Ok(_), Noted(name)) => assert_eq!(noted, [*name], "{field}"),
+            (Ok(_), Nothing) => assert!(noted.is_empty(), "{field}: {noted:?}"),
+            (Err(refusal), Refused(name)) => assert_eq!(refusal.field, *name, "{field}"),
+            (encoded, _) => panic!("{field}: {encoded:?}"),
+        }
+    }
 }
 
 #[test]
