@@ -1,1 +1,57 @@
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`. Depends on none of our crates, so that it builds in seconds.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
+
+mod apt;
+mod chaos;
+mod ci;
+mod counts;
+mod local_model;
+mod process;
+mod python;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  ci                                   everything CI checks, cheap steps first
+  test [-- <cargo test arguments>]     prepares what the tests need, then runs them all
+  tidy                                 layers, fences, names and words of the repository
+  chaos [<arguments>]                  builds the gateway and lets fb-chaos loose on it
+  local-model fetch|start|stop|status  a real small model, served on 127.0.0.1:18110
+  python                               the Python environment of the tests, in target/py
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[&str]) -> Result<ExitCode> {
+    match args {
+        ["ci"] => ci::run(),
+        ["test", args @ ..] => test::run(args),
+        ["tidy"] => tidy::run(),
+        ["chaos", args @ ..] => chaos::run(args),
+        ["local-model", "fetch"] => local_model::fetch(),
+        ["local-model", "start"] => local_model::start(),
+        ["local-model", "stop"] => local_model::stop(),
+        ["local-model", "status"] => local_model::status(),
+        ["python"] => python::run(),
+        _ => {
+            eprint!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A Python environment with the client libraries the tests drive the gateway with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    apt,
+    process::{run as run_command, succeeds, target_dir},
+};
+
+const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
+
+pub(crate) fn run() -> Result<ExitCode> {
+    println!("{}", prepare(&target_dir()?)?.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The interpreter of an environment that has the required packages; made anew when the requirements change.
+pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
+    let folder = target.join("py");
+    let interpreter = folder.join("bin/python");
+    // Written last, so half an environment is never taken for a whole one.
+    let stamp = folder.join("requirements.stamp");
+    let is_current = fs::read_to_string(&stamp).is_ok_and(|text| text == REQUIREMENTS);
+    if is_current && succeeds(Command::new(&interpreter).arg("--version")) {
+        return Ok(interpreter);
+    }
+
+    println!("making the Python environment {}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(target)?;
+    if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        apt::install(&["python3", "python3-venv"], "python3 with venv and ensurepip is missing")?;
+    }
+    run_command(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let requirements = folder.join("requirements.txt");
+    fs::write(&requirements, REQUIREMENTS)?;
+    let mut install = Command::new(&interpreter);
+    install.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"]).arg(&requirements);
+    run_command(&mut install)?;
+    fs::rename(&requirements, &stamp)?;
+    Ok(interpreter)
+}

@@ -1,0 +1,58 @@
+//! What the compiler does not check: layers, fences, names and words of the repository.
+
+mod crates;
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path, process::ExitCode};
+
+use anyhow::Result;
+
+use self::{
+    crates::{Tables, Workspace},
+    files::File,
+};
+use crate::process::{metadata, root};
+
+pub(crate) fn run() -> Result<ExitCode> {
+    let metadata = metadata()?;
+    let workspace = Workspace::from_metadata(&metadata, root())?;
+    let tables = Tables::from_metadata(&metadata)?;
+    let mut files = Vec::new();
+    list(root(), root(), &mut files)?;
+
+    let mut violations = crates::check(&workspace, &tables);
+    violations.extend(files::check(&files));
+    for violation in &violations {
+        eprintln!("tidy: {violation}");
+    }
+    if violations.is_empty() {
+        println!("tidy: {} crates and {} files are in order", workspace.crates.len(), files.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("tidy: {} violations", violations.len());
+    Ok(ExitCode::FAILURE)
+}
+
+/// All files but those of git and of the build; the text of Markdown only.
+fn list(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let full = entry.path();
+        let path = full.strip_prefix(root)?.to_string_lossy().into_owned();
+        if path == ".git" || path == "target" {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            list(root, &full, files)?;
+        } else {
+            let is_prose = kind.is_file() && full.extension().is_some_and(|extension| extension == "md");
+            let bytes = if is_prose { fs::read(&full)? } else { Vec::new() };
+            files.push(File { path, text: String::from_utf8_lossy(&bytes).into_owned() });
+        }
+    }
+    Ok(())
+}
