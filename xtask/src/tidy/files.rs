@@ -1,5 +1,7 @@
 //! Rules about files.
 
+use std::path::Path;
+
 const TOP_LEVEL: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -23,12 +25,17 @@ pub(crate) struct File {
     pub(crate) text: String,
 }
 
+/// Whether the words of this file are looked at.
+pub(crate) fn is_prose(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
+}
+
 /// Every violation.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let mut violations = top_level(files);
     for file in files {
         violations.extend(name(&file.path));
-        if file.path.ends_with(".md") {
+        if is_prose(Path::new(&file.path)) {
             violations.extend(words(file));
         }
     }
