@@ -66,7 +66,7 @@ pub struct BreakerConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct WindowConfig {
     /// A call is forgotten when it is this old, or up to one bucket earlier; 60 s.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "humantime_serde")]
     pub span: Duration,
     /// Into how many pieces the span is cut; 12. At most 1000.
     pub buckets: u32,
@@ -83,7 +83,7 @@ pub struct HalfOpenConfig {
     /// Probes that must fail to open again; 1.
     pub failures: u32,
     /// After this long a probe's slot may be taken by another; 60 s. Make it the timeout of one call.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "humantime_serde")]
     pub lease: Duration,
 }
 
@@ -96,12 +96,12 @@ pub struct HalfOpenConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct OpenConfig {
     /// The first time, before jitter; 5 s. At least a millisecond.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "humantime_serde")]
     pub base: Duration,
     /// Growth from one opening to the next; 2.
     pub factor: f64,
     /// The longest time, before jitter; 300 s. Only a [hint](crate::Weight::hint) goes beyond it.
-    #[serde(with = "crate::duration")]
+    #[serde(with = "humantime_serde")]
     pub max: Duration,
 }
 

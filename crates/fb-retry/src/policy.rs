@@ -1,0 +1,123 @@
+use std::{fmt, time::Duration};
+
+use crate::{InvalidConfig, Jitter, RetryConfig};
+
+/// Decides whether and when to try again.
+#[derive(Debug, Clone)]
+pub struct RetryPolicy {
+    config: RetryConfig,
+}
+
+/// What a decision depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ask {
+    /// How soon this kind of failure may be retried.
+    pub pace: Pace,
+    /// Most retries of this failure.
+    pub most: u32,
+    /// Retries made.
+    pub done: u32,
+    /// How long the other side asks to wait.
+    pub hint: Option<Duration>,
+    /// A random number in `[0, 1)`; what lies outside counts as the nearer end.
+    pub unit: f64,
+}
+
+/// How soon a failure may be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Not at all.
+    Never,
+    /// Without a wait.
+    AtOnce,
+    /// After the usual backoff.
+    Backoff,
+    /// After the longer backoff for a side that is short of capacity.
+    Throttled,
+    /// When the other side said; without its word as throttled.
+    Hinted,
+}
+
+/// Whether and when to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// After this wait.
+    After(Duration),
+    /// Not again.
+    Stop(Why),
+}
+
+/// Why there is no retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// This kind of failure is not retried.
+    Never,
+    /// All retries are made.
+    Exhausted,
+    /// The other side asks for a longer wait than the policy has patience for.
+    HintTooLong,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "not retryable",
+            Self::Exhausted => "no retries left",
+            Self::HintTooLong => "asked to wait too long",
+        })
+    }
+}
+
+impl RetryPolicy {
+    /// Checks the config.
+    ///
+    /// # Errors
+    /// Names the setting no policy could work with.
+    pub fn new(config: RetryConfig) -> Result<Self, InvalidConfig> {
+        config.validate()?;
+        Ok(Self { config })
+    }
+
+    /// The retries of [`retry`](crate::retry).
+    pub const fn max_retries(&self) -> u32 {
+        self.config.max_retries
+    }
+
+    /// Decides; pure, no allocation.
+    pub fn decide(&self, ask: Ask) -> Decision {
+        if ask.pace == Pace::Never {
+            return Decision::Stop(Why::Never);
+        }
+        if ask.done >= ask.most {
+            return Decision::Stop(Why::Exhausted);
+        }
+        if ask.pace == Pace::AtOnce {
+            return Decision::After(Duration::ZERO);
+        }
+        if ask.hint.is_some_and(|hint| hint > self.config.max_hint_wait) {
+            return Decision::Stop(Why::HintTooLong);
+        }
+        let base = if ask.pace == Pace::Backoff { self.config.base } else { self.config.throttled_base };
+        let unit = if ask.unit.is_nan() { 0.0 } else { ask.unit.clamp(0.0, 1.0) };
+        match ask.hint {
+            // All clients that were told the same moment must not come back in it.
+            Some(hint) if ask.pace == Pace::Hinted => Decision::After(hint + hint.mul_f64(0.1 * unit)),
+            hint => Decision::After(self.wait(base, ask.done, unit).max(hint.unwrap_or_default())),
+        }
+    }
+
+    /// The wait before retry `n`, from 0: exponential, spread by chance, never above the cap.
+    fn wait(&self, base: Duration, n: u32, unit: f64) -> Duration {
+        let power = self.config.factor.powi(i32::try_from(n).unwrap_or(i32::MAX));
+        let grown = Duration::try_from_secs_f64(base.as_secs_f64() * power).unwrap_or(Duration::MAX);
+        let full = grown.min(self.config.cap);
+        match self.config.jitter {
+            Jitter::Full => full.mul_f64(unit),
+            Jitter::Equal => full.mul_f64(0.5 + unit / 2.0),
+            Jitter::None => full,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
