@@ -37,6 +37,8 @@ const FIELDS: &[(&str, &str, Carry)] = &[
     ("reasoning_details", "[]", Drop("dropped: thinking of another model")),
     ("reasoning_effort", "null", Drop("dropped: no effort that Anthropic knows")),
     ("store", "false", Drop("dropped: nothing is stored at Anthropic")),
+    ("tool_calls", "[]", Refuse("Anthropic's tools are called with JSON, not with text")),
+    ("tools", "[]", Refuse("a tool of a kind that only its own provider has")),
     ("top_logprobs", "0", Refuse("Anthropic gives no log probabilities")),
     ("verbosity", r#""medium""#, Drop("dropped: Anthropic has no such setting")),
     ("web_search_options", "null", Refuse("a search by the provider is not the same one elsewhere")),

@@ -136,8 +136,8 @@ fn format(
         Format::JsonSchema(wanted) => {
             let clean = schema::sanitise(&wanted.schema, wanted.description.as_deref())
                 .map_err(|fault| fault.refusal("response_format.json_schema.schema"))?;
-            if clean.weaker {
-                notes.add("response_format", schema::WEAKER);
+            if clean.changed {
+                notes.add("response_format", schema::CHANGED);
             }
             Ok(Some(OutputFormat { kind: "json_schema", schema: clean.schema }))
         }

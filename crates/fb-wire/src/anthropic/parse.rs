@@ -91,7 +91,7 @@ impl Reader {
 
     fn system(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let parts = self.content(path, text)?;
-        if !parts.is_empty() {
+        if parts.iter().any(|part| *part != Part::Text(String::new())) {
             self.chat.messages.push(Message { role: Role::System, name: None, parts });
         }
         Ok(())

@@ -15,15 +15,15 @@ use serde_json::value::RawValue;
 
 use crate::value::Fields;
 
-/// The note for a schema that lost some of its force.
-pub(super) const WEAKER: &str = "what Anthropic's schemas cannot say became description";
+/// The note for a schema that does not ask for quite the same.
+pub(super) const CHANGED: &str = "cut to what Anthropic enforces; the rest stands in its descriptions";
 
 /// A schema in the subset.
 #[derive(Debug)]
 pub(super) struct Clean {
     pub(super) schema: Json,
-    /// Whether the schema asks for less than before.
-    pub(super) weaker: bool,
+    /// Whether the schema asks for something else than before.
+    pub(super) changed: bool,
 }
 
 /// Why a schema cannot be enforced.
@@ -54,7 +54,7 @@ pub(super) fn sanitise(schema: &Json, description: Option<&str>) -> Result<Clean
         fields.push((Cow::Borrowed("description"), Tree::text(text)?));
     }
     let schema = Json::print(&tree).map_err(|_unprintable| fault("", "cannot be printed"))?;
-    Ok(Clean { schema, weaker: cutter.weaker })
+    Ok(Clean { schema, changed: cutter.changed })
 }
 
 /// All over the schema; with more its grammar does not compile.
@@ -102,7 +102,7 @@ impl Serialize for Tree<'_> {
 
 #[derive(Default)]
 struct Cutter {
-    weaker: bool,
+    changed: bool,
     optional: usize,
     /// How many schemas the one at hand stands in.
     depth: usize,
@@ -169,7 +169,7 @@ impl Cutter {
         self.needed.entry(name).or_insert_with(|| place.to_owned());
         let harmless =
             |name: &str| matches!(name, "description" | "title" | "default" | "$defs" | "definitions");
-        self.weaker |= rest.0.iter().any(|(name, _)| !harmless(name));
+        self.changed |= rest.0.iter().any(|(name, _)| !harmless(name));
         let mut fields = vec![(Cow::Borrowed("$ref"), Tree::Leaf(Cow::Borrowed(raw)))];
         for word in ["$defs", "definitions"] {
             if let Some(text) = rest.get(word) {
@@ -203,7 +203,7 @@ impl Cutter {
             cut.keep("additionalProperties", leaf("false", place)?);
         }
         if !cut.moved.is_empty() {
-            self.weaker = true;
+            self.changed = true;
             describe(&mut cut)?;
         }
         Ok(Tree::Map(cut.fields))
@@ -211,7 +211,8 @@ impl Cutter {
 
     /// Checks that an object lists all its keys.
     fn close(&mut self, object: &mut Fields<'_>, place: &str) -> Result<(), Fault> {
-        let more = take(object, "additionalProperties").unwrap_or("true");
+        let said = take(object, "additionalProperties");
+        let more = said.unwrap_or("true");
         let properties =
             object.get("properties").and_then(|text| serde_json::from_str::<Fields<'_>>(text).ok());
         let properties = properties.map_or(0, |properties| properties.0.len());

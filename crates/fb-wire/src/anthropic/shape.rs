@@ -161,7 +161,7 @@ pub(super) fn finish(stop_reason: Option<&RawValue>, tools: bool) -> Option<Fini
     })
 }
 
-/// Why the model declined, in the provider's words.
+/// Why the model declined, in the provider's words, if it has any.
 pub(super) fn refusal(stop_details: Option<&RawValue>) -> String {
     #[derive(Deserialize)]
     struct Details<'a> {
@@ -176,7 +176,7 @@ pub(super) fn refusal(stop_details: Option<&RawValue>) -> String {
     match (category, explanation) {
         (Some(category), Some(explanation)) => format!("{category}: {explanation}"),
         (Some(word), None) | (None, Some(word)) => word.into_owned(),
-        (None, None) => "the model declined to answer".to_owned(),
+        (None, None) => String::new(),
     }
 }
 

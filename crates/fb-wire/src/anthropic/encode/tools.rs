@@ -49,8 +49,8 @@ fn tool<'a>(index: usize, declared: &'a Declared, notes: &mut Notes) -> Result<T
         match schema::sanitise(&input_schema, None) {
             Ok(clean) => {
                 input_schema = clean.schema;
-                if clean.weaker {
-                    notes.add(field(), schema::WEAKER);
+                if clean.changed {
+                    notes.add(field(), schema::CHANGED);
                 }
             }
             Err(fault) => {
@@ -79,7 +79,7 @@ fn input_schema(parameters: Option<&Json>) -> Option<Json> {
 }
 
 const FIELD: &str = "tool_choice";
-const UNFORCED: &str = "became auto: the model cannot be forced to call a tool";
+const UNFORCED: &str = "became auto: neither this model nor one that thinks can be forced";
 
 fn chosen<'a>(
     wanted: &'a ToolChoice,
@@ -102,7 +102,10 @@ fn chosen<'a>(
         ToolChoice::Named(name) if forceable => Choice { name: Some(name), ..Choice::new("tool", parallel) },
         ToolChoice::Named(name) => {
             tools.retain(|tool| tool.name == name);
-            notes.add(FIELD, "became auto with this one tool: the model cannot be forced to call it");
+            notes.add(
+                FIELD,
+                "became auto with this one tool: neither this model nor one that thinks can be forced",
+            );
             Choice::new("auto", parallel)
         }
     })

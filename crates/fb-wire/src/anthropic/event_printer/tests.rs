@@ -1,0 +1,310 @@
+use bytes::Bytes;
+use expect_test::{Expect, expect};
+use fb_core::{Block, BlockCategory};
+
+use super::*;
+use crate::{
+    anthropic::EventDecoder,
+    sse::{MAX_EVENT, SseDecoder},
+};
+
+fn print_all(events: &[StreamEvent]) -> Bytes {
+    let (mut printer, mut out) = (EventPrinter::new("asked-for"), BytesMut::new());
+    for event in events {
+        printer.print(std::slice::from_ref(event), &mut out);
+    }
+    out.freeze()
+}
+
+#[track_caller]
+fn check(events: &[StreamEvent], expected: &Expect) {
+    expected.assert_eq(str::from_utf8(&print_all(events)).unwrap());
+}
+
+fn text(text: &str) -> StreamEvent {
+    StreamEvent::Text(text.to_owned())
+}
+
+fn call(index: u32, id: Option<&str>, arguments: &str) -> StreamEvent {
+    let name = id.map(|_| "f".to_owned());
+    StreamEvent::ToolCall(ToolDelta {
+        index,
+        id: id.map(str::to_owned),
+        name,
+        arguments: arguments.to_owned(),
+    })
+}
+
+fn started() -> StreamEvent {
+    StreamEvent::Started { id: Some("chatcmpl-1".to_owned()), model: Some("gpt-6-astra".to_owned()) }
+}
+
+/// The order in which OpenAI's stream says it: the counts after the end.
+fn conversation() -> Vec<StreamEvent> {
+    vec![
+        started(),
+        StreamEvent::Thinking("hm".to_owned()),
+        text("He"),
+        text(""),
+        text("llo"),
+        call(0, Some("call.1"), ""),
+        call(0, None, r#"{"a":"#),
+        call(0, None, "1}"),
+        call(1, Some("call_2"), "{}"),
+        StreamEvent::Finish(FinishReason::ToolCalls),
+        StreamEvent::Usage(Usage { input: 9, output: 5, cached: 4, ..Usage::default() }),
+        StreamEvent::Done,
+    ]
+}
+
+#[test]
+fn a_stream_of_another_dialect() {
+    check(
+        &conversation(),
+        &expect![[r#"
+        event: message_start
+        data: {"type":"message_start","message":{"id":"chatcmpl-1","type":"message","role":"assistant","model":"gpt-6-astra","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}
+
+        event: content_block_start
+        data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+        event: content_block_delta
+        data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"He"}}
+
+        event: content_block_delta
+        data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"llo"}}
+
+        event: content_block_stop
+        data: {"type":"content_block_stop","index":0}
+
+        event: content_block_start
+        data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"call_1","name":"f","input":{}}}
+
+        event: content_block_delta
+        data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}
+
+        event: content_block_delta
+        data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"1}"}}
+
+        event: content_block_stop
+        data: {"type":"content_block_stop","index":1}
+
+        event: content_block_start
+        data: {"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"call_2","name":"f","input":{}}}
+
+        event: content_block_delta
+        data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}
+
+        event: content_block_stop
+        data: {"type":"content_block_stop","index":2}
+
+        event: message_delta
+        data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":5}}
+
+        event: message_stop
+        data: {"type":"message_stop"}
+
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same_events() {
+    let printed = print_all(&conversation());
+    let (mut cutter, mut decoder, mut events) = (SseDecoder::new(MAX_EVENT), EventDecoder::new(), Vec::new());
+    cutter.push(&printed, &mut events).unwrap();
+    let back: Vec<_> = events.iter().flat_map(|event| decoder.frame(event).unwrap().events).collect();
+    expect![[r#"
+        [
+            Started {
+                id: Some(
+                    "chatcmpl-1",
+                ),
+                model: Some(
+                    "gpt-6-astra",
+                ),
+            },
+            Usage(
+                Usage {
+                    input: 0,
+                    output: 0,
+                    cached: 0,
+                    cache_written: 0,
+                    reasoning: 0,
+                },
+            ),
+            Text(
+                "He",
+            ),
+            Text(
+                "llo",
+            ),
+            ToolCall(
+                ToolDelta {
+                    index: 0,
+                    id: Some(
+                        "call_1",
+                    ),
+                    name: Some(
+                        "f",
+                    ),
+                    arguments: "",
+                },
+            ),
+            ToolCall(
+                ToolDelta {
+                    index: 0,
+                    id: None,
+                    name: None,
+                    arguments: "{\"a\":",
+                },
+            ),
+            ToolCall(
+                ToolDelta {
+                    index: 0,
+                    id: None,
+                    name: None,
+                    arguments: "1}",
+                },
+            ),
+            ToolCall(
+                ToolDelta {
+                    index: 1,
+                    id: Some(
+                        "call_2",
+                    ),
+                    name: Some(
+                        "f",
+                    ),
+                    arguments: "",
+                },
+            ),
+            ToolCall(
+                ToolDelta {
+                    index: 1,
+                    id: None,
+                    name: None,
+                    arguments: "{}",
+                },
+            ),
+            Usage(
+                Usage {
+                    input: 9,
+                    output: 5,
+                    cached: 4,
+                    cache_written: 0,
+                    reasoning: 0,
+                },
+            ),
+            Finish(
+                ToolCalls,
+            ),
+            Done,
+        ]
+    "#]]
+    .assert_debug_eq(&back);
+}
+
+#[test]
+fn an_empty_answer_is_complete() {
+    check(
+        &[StreamEvent::Done, text("late")],
+        &expect![[r#"
+        event: message_start
+        data: {"type":"message_start","message":{"id":"msg_fb","type":"message","role":"assistant","model":"asked-for","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}
+
+        event: message_delta
+        data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}
+
+        event: message_stop
+        data: {"type":"message_stop"}
+
+    "#]],
+    );
+}
+
+/// Gotcha 5.
+#[test]
+fn a_cut_stream_has_no_end() {
+    check(
+        &[started(), text("Hel"), StreamEvent::Finish(FinishReason::Stop)],
+        &expect![[r#"
+        event: message_start
+        data: {"type":"message_start","message":{"id":"chatcmpl-1","type":"message","role":"assistant","model":"gpt-6-astra","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}
+
+        event: content_block_start
+        data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+        event: content_block_delta
+        data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}
+
+    "#]],
+    );
+}
+
+#[test]
+fn a_block_ends_as_a_refusal() {
+    let block = Block::in_stream(BlockCategory::Refusal, "cyber");
+    check(
+        &[
+            StreamEvent::Blocked(block),
+            StreamEvent::Refusal("I can't".to_owned()),
+            StreamEvent::Finish(FinishReason::Stop),
+            StreamEvent::Done,
+        ],
+        &expect![[r#"
+            event: message_start
+            data: {"type":"message_start","message":{"id":"msg_fb","type":"message","role":"assistant","model":"asked-for","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}
+
+            event: content_block_start
+            data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+            event: content_block_delta
+            data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"I can't"}}
+
+            event: content_block_stop
+            data: {"type":"content_block_stop","index":0}
+
+            event: message_delta
+            data: {"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,"stop_details":{"type":"refusal","category":null,"explanation":"cyber"}},"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}
+
+            event: message_stop
+            data: {"type":"message_stop"}
+
+        "#]],
+    );
+}
+
+/// Gotcha 8: a call that goes on after another began cannot be said, and is not said wrongly.
+#[test]
+fn overlapping_calls_end_in_an_error() {
+    check(
+        &[call(0, Some("a"), "{"), call(1, Some("b"), "{}"), call(0, None, "}"), StreamEvent::Done],
+        &expect![[r#"
+            event: message_start
+            data: {"type":"message_start","message":{"id":"msg_fb","type":"message","role":"assistant","model":"asked-for","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}
+
+            event: content_block_start
+            data: {"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}
+
+            event: content_block_delta
+            data: {"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}
+
+            event: content_block_stop
+            data: {"type":"content_block_stop","index":0}
+
+            event: content_block_start
+            data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"b","name":"f","input":{}}}
+
+            event: content_block_delta
+            data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{}"}}
+
+            event: content_block_stop
+            data: {"type":"content_block_stop","index":1}
+
+            event: error
+            data: {"type":"error","error":{"type":"api_error","message":"the provider's tool calls overlap, which this API cannot say"},"request_id":null}
+
+        "#]],
+    );
+}
