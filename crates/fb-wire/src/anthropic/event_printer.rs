@@ -6,6 +6,7 @@ use super::print::{
     Content, Message, PrintedUsage, StopDetails, error_event, is_refusal, print, said_of, stop_word,
     tool_id_or,
 };
+use crate::sse;
 
 /// Prints the events of another dialect's stream as Anthropic's.
 ///
@@ -171,9 +172,7 @@ impl EventPrinter {
 }
 
 fn write(name: &str, event: &Event<'_>, out: &mut BytesMut) {
-    for piece in [b"event: ", name.as_bytes(), b"\ndata: ", &print(event), b"\n\n"] {
-        out.extend_from_slice(piece);
-    }
+    sse::put_event(Some(name), &print(event), out);
 }
 
 #[derive(Serialize)]

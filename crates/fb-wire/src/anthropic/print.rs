@@ -8,6 +8,8 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
+use crate::sse;
+
 /// Prints an answer of another dialect as Anthropic prints it, with every field that its SDKs require.
 ///
 /// Thinking is left out: without a signature of Anthropic's it would come back in the next turn and be rejected.
@@ -41,8 +43,7 @@ pub fn error_body(kind: &str, message: &str, request_id: Option<&str>) -> Bytes 
 
 /// [`error_body`] as an event of a stream; nothing may follow it.
 pub fn error_event(kind: &str, message: &str, request_id: Option<&str>) -> Bytes {
-    let body = error_body(kind, message, request_id);
-    [b"event: error\ndata: ", &*body, b"\n\n"].concat().into()
+    sse::event(Some("error"), &error_body(kind, message, request_id))
 }
 
 /// The provider's words about a block, or ours.
