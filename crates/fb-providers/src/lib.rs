@@ -1,1 +1,29 @@
-//! Provider adapters of fb: OpenAI, Anthropic, Ollama, Azure and OpenAI-compatible presets.
+#![doc = include_str!("../README.md")]
+
+mod anthropic;
+mod azure;
+mod config;
+mod discover;
+mod edits;
+mod exchange;
+mod http;
+mod invalid;
+mod models;
+mod ollama;
+mod openai;
+mod preset;
+mod secret;
+mod typed;
+
+pub use crate::{
+    anthropic::{Anthropic, AnthropicConfig},
+    azure::{Azure, AzureConfig},
+    config::ProviderConfig,
+    discover::{Found, environment_variables, found},
+    http::plain_http_client,
+    invalid::{InvalidConfig, nearest},
+    ollama::{Ollama, OllamaConfig},
+    openai::{Flavour, OpenAi, OpenAiConfig},
+    preset::{Adapter, Auth, PRESETS, Preset, ProbePath, Quirks, ToolIds},
+    secret::Secret,
+};

@@ -1,0 +1,45 @@
+use fb_core::Capabilities;
+
+/// Windows of known models in tokens, prompt and answer together; the first prefix that fits a name counts.
+///
+/// State of November 2026. A model that is not here has an unknown window: it is tried, and asked last when a
+/// prompt was too long for another.
+const WINDOWS: &[(&str, u64)] = &[
+    ("gpt-6", 922_000),
+    ("gpt-5.6", 922_000),
+    ("gpt-5-mini", 272_000),
+    ("gpt-4.1", 1_047_576),
+    ("gpt-4o", 128_000),
+    ("claude-opus-5", 1_000_000),
+    ("claude-sonnet-5", 1_000_000),
+    ("claude-haiku-5", 1_000_000),
+    ("claude-sonnet-4-6", 1_000_000),
+    ("claude-haiku-4-5", 200_000),
+    ("gemini-3", 1_048_576),
+    ("gemini-2.5", 1_048_576),
+    ("mistral-large", 262_144),
+    ("deepseek-flash", 1_000_000),
+    ("gpt-oss-120b", 131_072),
+    ("grok-4.5", 500_000),
+    ("command-a", 256_000),
+];
+
+/// What a hosted model can do, by its name; a vendor before a slash does not count.
+pub(crate) fn capabilities(model: &str) -> Capabilities {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let window = WINDOWS.iter().find(|(prefix, _)| name.starts_with(prefix));
+    Capabilities { context: window.map(|(_, tokens)| *tokens), ..Capabilities::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_found_by_the_beginning_of_a_name() {
+        assert_eq!(capabilities("gpt-6.1-sol").context, Some(922_000));
+        assert_eq!(capabilities("openai/gpt-oss-120b").context, Some(131_072));
+        assert_eq!(capabilities("claude-haiku-4-5-20251001").context, Some(200_000));
+        assert_eq!(capabilities("llama3.2").context, None);
+    }
+}

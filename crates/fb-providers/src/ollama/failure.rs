@@ -1,0 +1,50 @@
+use fb_core::FailureKind;
+
+use crate::exchange::{Class, Said, by_status};
+
+/// What an error of Ollama's means. It has no codes, only a status and a sentence.
+pub(super) fn classify(said: &Said<'_>) -> Class {
+    let kind = match said.status() {
+        Some(503) => FailureKind::Overloaded,
+        Some(400) | None if said.says(&["exceeds the context length", "exceed context window"]) => {
+            FailureKind::ContextLength
+        }
+        None if said.says(&["not found"]) => FailureKind::ModelNotFound,
+        Some(status) => by_status(status),
+        None => FailureKind::ServerError,
+    };
+    kind.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::check;
+
+    #[test]
+    fn every_row_of_the_table() {
+        for (status, body, kind) in [
+            (400, r#"{"error":"invalid character 'x' looking for beginning of value"}"#, "invalid_request"),
+            (
+                400,
+                r#"{"error":"registry.ollama.ai/library/gemma:latest does not support tools"}"#,
+                "invalid_request",
+            ),
+            (400, r#"{"error":"the input length exceeds the context length"}"#, "context_length"),
+            (401, r#"{"error":"unauthorized"}"#, "auth"),
+            (403, r#"{"error":"cloud is disabled"}"#, "permission"),
+            (404, r#"{"error":"model 'x' not found"}"#, "model_not_found"),
+            (429, r#"{"error":"too many requests"}"#, "rate_limited"),
+            (500, r#"{"error":"llama runner process has terminated"}"#, "server_error"),
+            (502, r#"{"error":"cloud unreachable"}"#, "server_error"),
+            (
+                503,
+                r#"{"error":"server busy, please try again. maximum pending requests exceeded"}"#,
+                "overloaded",
+            ),
+            (0, r#"{"error":"an error was encountered while running the model"}"#, "server_error"),
+        ] {
+            check(classify, status, body, kind);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+use std::{
+    env, fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::InvalidConfig;
+
+/// Where a secret is: `{ env = "NAME" }` or `{ file = "PATH" }`. A config never holds the secret itself.
+#[derive(Clone)]
+pub struct Secret(Source);
+
+#[derive(Clone)]
+enum Source {
+    Env(String),
+    File(PathBuf),
+    Value(SecretString),
+}
+
+impl Secret {
+    /// In an environment variable.
+    pub fn env(name: impl Into<String>) -> Self {
+        Self(Source::Env(name.into()))
+    }
+
+    /// In a file; white space around it does not count.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    /// Here, for programs that have it from elsewhere; no config file can say this.
+    pub fn value(secret: impl Into<String>) -> Self {
+        Self(Source::Value(SecretString::from(secret.into())))
+    }
+
+    /// Reads it; `field` names the place in the config in an error.
+    ///
+    /// # Errors
+    /// When the variable or file is missing, empty or not text; never says what it holds.
+    pub fn resolve(&self, field: &str) -> Result<SecretString, InvalidConfig> {
+        match &self.0 {
+            Source::Env(name) => from_env(field, name),
+            Source::File(path) => from_file(field, path),
+            Source::Value(secret) if secret.expose_secret().trim().is_empty() => {
+                Err(InvalidConfig::new(field, "(empty)", "expected a key that is not empty"))
+            }
+            Source::Value(secret) => Ok(secret.clone()),
+        }
+    }
+}
+
+fn from_env(field: &str, name: &str) -> Result<SecretString, InvalidConfig> {
+    let expected = |problem: &str| format!("the environment variable {name} {problem}");
+    let shown = format!("{{ env = {name:?} }}");
+    match env::var(name) {
+        Ok(value) if value.trim().is_empty() => Err(InvalidConfig::new(field, shown, expected("is empty"))),
+        Ok(value) => Ok(SecretString::from(value.trim())),
+        Err(env::VarError::NotPresent) => Err(InvalidConfig::new(field, shown, expected("is not set"))),
+        Err(env::VarError::NotUnicode(_)) => Err(InvalidConfig::new(field, shown, expected("is not text"))),
+    }
+}
+
+fn from_file(field: &str, path: &Path) -> Result<SecretString, InvalidConfig> {
+    let shown = format!("{{ file = \"{}\" }}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| {
+        InvalidConfig::new(field, &shown, format!("the file cannot be read: {}", error.kind()))
+    })?;
+    if text.trim().is_empty() {
+        return Err(InvalidConfig::new(field, shown, "the file is empty"));
+    }
+    Ok(SecretString::from(text.trim()))
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Env(name) => write!(f, "Secret(env {name})"),
+            Source::File(path) => write!(f, "Secret(file {})", path.display()),
+            Source::Value(_) => f.write_str("Secret(value)"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What a config may say; also the end of every error about it.
+const FORMS: &str = "{ env = \"NAME\" } or { file = \"PATH\" }; a secret does not belong in a config file";
+
+struct Visitor;
+
+impl<'de> de::Visitor<'de> for Visitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(FORMS)
+    }
+
+    /// Says nothing of the text: it is most likely the secret.
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Secret, E> {
+        Err(E::custom(format_args!("a string here; expected {FORMS}")))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+        let wrong = || de::Error::custom(format_args!("expected exactly one of {FORMS}"));
+        let Some(key) = map.next_key::<String>()? else { return Err(wrong()) };
+        let secret = match key.as_str() {
+            "env" => Secret::env(map.next_value::<String>()?),
+            "file" => Secret::file(map.next_value::<PathBuf>()?),
+            _ => return Err(wrong()),
+        };
+        if map.next_key::<String>()?.is_some() {
+            return Err(wrong());
+        }
+        Ok(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    const CANARY: &str = "sk-canary-0000";
+
+    #[track_caller]
+    fn check(json: &str, expected: &Expect) {
+        let secret: Result<Secret, _> = serde_json::from_str(json);
+        let shown = match secret {
+            Ok(secret) => match secret.resolve("api_key") {
+                Ok(_) => format!("{secret:?} found"),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        assert!(!shown.contains(CANARY), "{shown}");
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn only_references_are_taken_and_no_error_shows_a_value() {
+        check(
+            &format!("{CANARY:?}"),
+            &expect![[
+                r#"a string here; expected { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file at line 1 column 16"#
+            ]],
+        );
+        check(
+            &format!(r#"{{"value":{CANARY:?}}}"#),
+            &expect![[
+                r#"expected exactly one of { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file at line 1 column 8"#
+            ]],
+        );
+        check(
+            "{}",
+            &expect![[
+                r#"expected exactly one of { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file at line 1 column 2"#
+            ]],
+        );
+        check(
+            r#"{"env":"FB_TEST_NO_SUCH_VARIABLE"}"#,
+            &expect![[
+                r#"api_key = { env = "FB_TEST_NO_SUCH_VARIABLE" }: the environment variable FB_TEST_NO_SUCH_VARIABLE is not set"#
+            ]],
+        );
+        check(
+            r#"{"file":"/no/such/file"}"#,
+            &expect![[r#"api_key = { file = "/no/such/file" }: the file cannot be read: entity not found"#]],
+        );
+        check(r#"{"env":"PATH"}"#, &expect!["Secret(env PATH) found"]);
+    }
+
+    #[test]
+    fn a_value_is_never_printed() {
+        let secret = Secret::value(CANARY);
+        assert_eq!(format!("{secret:?}"), "Secret(value)");
+        assert_eq!(secret.resolve("api_key").unwrap().expose_secret(), CANARY);
+    }
+}
