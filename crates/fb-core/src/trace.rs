@@ -162,6 +162,8 @@ pub enum Skip {
     BreakerOpen,
     /// It asked to be left alone, or its account must be repaired first.
     Cooling,
+    /// Its key was rejected; only a new configuration helps.
+    KeyRejected,
     /// As many calls as it may have are in flight.
     AtCapacity,
     /// No money left for it.
@@ -179,6 +181,7 @@ impl fmt::Display for Skip {
         match self {
             Self::BreakerOpen => f.write_str("breaker open"),
             Self::Cooling => f.write_str("cooling"),
+            Self::KeyRejected => f.write_str("key rejected before"),
             Self::AtCapacity => f.write_str("at capacity"),
             Self::Budget => f.write_str("no budget left"),
             Self::Inadmissible(refusal) => write!(f, "inadmissible: {refusal}"),

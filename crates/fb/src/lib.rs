@@ -1,1 +1,36 @@
-//! Keeps a program's LLM calls alive: retries, circuit breakers and failover over a chain of targets.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod builder;
+mod client;
+mod config;
+mod engine;
+mod error;
+mod route;
+mod stats;
+mod stream;
+
+/// The provider adapters.
+pub mod providers {
+    pub use fb_providers::*;
+}
+
+pub use fb_breaker::BreakerConfig;
+pub use fb_core::{
+    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, Chat, ChatRequest, Dialect, Eligibility, Event,
+    Failure, FailureKind, FinishReason, Frame, InvalidRequest, Level, Message, Money, Next, Note, Observer,
+    Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy, Skip, StreamEvent, TargetId,
+    Tool, ToolCall, Trace, Usage,
+};
+pub use fb_retry::RetryConfig;
+
+pub use crate::{
+    answer::Answer,
+    builder::Builder,
+    client::Client,
+    config::{Config, Problem},
+    error::{BuildError, Ended, Error},
+    route::{Route, Strategy, Target, Unavailable},
+    stats::{Stats, TargetStats},
+    stream::ChatStream,
+};

@@ -1,0 +1,133 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use fb_breaker::BreakerConfig;
+use fb_core::{Observer, Provider, ProviderId};
+use fb_retry::RetryConfig;
+
+use crate::{
+    Client, Config, Route,
+    config::{Problem, check},
+    engine::Engine,
+    error::BuildError,
+};
+
+/// Collects providers and routes; [`Client::builder`] begins one.
+#[must_use]
+#[derive(Default)]
+pub struct Builder {
+    pub(crate) providers: BTreeMap<String, Arc<dyn Provider>>,
+    /// Model names a bare `model` may use, by provider.
+    pub(crate) models: BTreeMap<String, Vec<String>>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) breaker: BreakerConfig,
+    pub(crate) retry: RetryConfig,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) seed: Option<u64>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("providers", &self.providers.keys())
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Adds a provider under a name that targets use.
+    pub fn provider(mut self, name: impl Into<String>, provider: impl Provider) -> Self {
+        self.providers.insert(name.into(), Arc::new(provider));
+        self
+    }
+
+    /// Lists models of a provider that a request may name without the provider.
+    pub fn models(mut self, provider: impl Into<String>, models: impl IntoIterator<Item = String>) -> Self {
+        self.models.entry(provider.into()).or_default().extend(models);
+        self
+    }
+
+    /// Adds a route.
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// Sets the circuit breaker of every target.
+    pub fn breaker(mut self, config: BreakerConfig) -> Self {
+        self.breaker = config;
+        self
+    }
+
+    /// Sets the backoff between attempts at one target.
+    pub fn retry(mut self, config: RetryConfig) -> Self {
+        self.retry = config;
+        self
+    }
+
+    /// Sets who hears of every step.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Fixes the seed of jitter, so that a run can be repeated.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Adds everything a configuration names.
+    ///
+    /// # Errors
+    /// Every error of meaning in the configuration.
+    pub fn config(mut self, config: &Config) -> Result<Self, BuildError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(BuildError { problems });
+        }
+        for (name, provider) in &config.providers {
+            let built = provider.build().map_err(|error| BuildError {
+                problems: vec![Problem::new(
+                    format!("providers.{name}.{}", error.field),
+                    error.value,
+                    error.expected,
+                )],
+            })?;
+            self.providers.insert(name.clone(), built);
+            self.models.insert(name.clone(), provider.models.clone());
+        }
+        self.routes.extend(config.routes.values().cloned());
+        self.breaker = config.breaker.clone();
+        self.retry = config.retry.clone();
+        Ok(self)
+    }
+
+    /// Checks everything and builds the client.
+    ///
+    /// # Errors
+    /// Every problem, each with its place, value and what was expected.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let mut problems = Vec::new();
+        let names: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        for name in &names {
+            if let Err(error) = ProviderId::new(name) {
+                problems.push(Problem::new(format!("providers.{name}"), *name, error.to_string()));
+            }
+        }
+        let mut seen = Vec::new();
+        for route in &self.routes {
+            if seen.contains(&&route.name) {
+                let field = format!("routes.{}", route.name);
+                problems.push(Problem::new(field, &route.name, "expected every route to have its own name"));
+            }
+            seen.push(&route.name);
+        }
+        let routes: Vec<&Route> = self.routes.iter().collect();
+        check(&routes, &names, &self.breaker, &self.retry, &mut problems);
+        if !problems.is_empty() {
+            return Err(BuildError { problems });
+        }
+        Engine::new(self).map(Client::new)
+    }
+}

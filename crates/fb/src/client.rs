@@ -1,0 +1,81 @@
+use std::{fmt, sync::Arc};
+
+use fb_core::{ChatRequest, Eligibility, TargetId};
+
+use crate::{
+    Answer, Builder, ChatStream, Error, Stats,
+    engine::{Engine, Mode, Opened},
+};
+
+/// The whole stack behind one handle; cheap to clone, all clones share breakers and statistics.
+#[derive(Clone)]
+pub struct Client {
+    engine: Arc<Engine>,
+}
+
+impl Client {
+    /// Begins to collect providers and routes.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine: Arc::new(engine) }
+    }
+
+    /// Answers with a whole reply: targets of the request's route are tried until one answers, the deadline is
+    /// over, or a block or a mistake of the caller ends it.
+    ///
+    /// # Errors
+    /// See [`Error`]; every error that saw a target carries the report.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the upstream call; no permit stays taken, and no breaker hears of it.
+    pub async fn chat(&self, request: ChatRequest) -> Result<Answer, Error> {
+        match self.engine.serve(&request, Mode::Plain).await? {
+            Opened::Plain(answer) => Ok(*answer),
+            Opened::Stream(stream) => stream.collect().await,
+        }
+    }
+
+    /// Answers with a stream, once its first output is there: until then failures are survived as in
+    /// [`Client::chat`], after it they end the stream with [`Error::Interrupted`].
+    ///
+    /// # Errors
+    /// See [`Error`]; every error that saw a target carries the report.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the stream cancels the upstream call; no permit stays taken.
+    pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream, Error> {
+        match self.engine.serve(&request, Mode::Stream).await? {
+            Opened::Plain(answer) => Ok(ChatStream::replay(*answer)),
+            Opened::Stream(stream) => Ok(*stream),
+        }
+    }
+
+    /// Counts per target since the client was built.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Every target and whether it may be called now, in order of name.
+    pub fn targets(&self) -> Vec<(TargetId, Eligibility)> {
+        self.engine.eligibility()
+    }
+
+    /// Every name that `model` may have: routes, aliases, then `PROVIDER/MODEL` of every target.
+    pub fn models(&self) -> Vec<String> {
+        self.engine.models()
+    }
+
+    /// Permits of circuit breakers held now; 0 when no request is in flight.
+    pub fn outstanding(&self) -> u32 {
+        self.engine.outstanding()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("models", &self.models()).finish_non_exhaustive()
+    }
+}

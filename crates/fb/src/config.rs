@@ -1,0 +1,199 @@
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use fb_breaker::{Breaker, BreakerConfig};
+use fb_core::{FailureKind, ProviderId};
+use fb_providers::ProviderConfig;
+use fb_retry::{RetryConfig, RetryPolicy};
+use serde::Deserialize;
+
+use crate::{Route, Target, engine::now};
+
+/// Providers, routes and the settings of their mechanisms: everything of a config file that is not the server's.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Accounts at upstreams, by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Virtual models, by name.
+    pub routes: BTreeMap<String, Route>,
+    /// The circuit breaker of every target.
+    pub breaker: BreakerConfig,
+    /// Backoff between attempts at one target.
+    pub retry: RetryConfig,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, such as `routes.default.targets[1].provider`.
+    pub field: String,
+    /// What stands there, shortened; never a secret.
+    pub value: String,
+    /// What was expected, and perhaps what was meant.
+    pub expected: String,
+}
+
+impl Problem {
+    /// Names the place, what stands there and what was expected.
+    pub fn new(field: impl Into<String>, value: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { field: field.into(), value: value.into(), expected: expected.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}: {}", self.field, self.value, self.expected)
+    }
+}
+
+/// Longest time that any setting may name: a day.
+const MAX_TIME: Duration = Duration::from_secs(86_400);
+/// Most targets of a route.
+const MAX_TARGETS: usize = 64;
+
+impl Config {
+    /// Every error of meaning; empty when the configuration can be built.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        let names: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        for (name, provider) in &self.providers {
+            if let Err(error) = ProviderId::new(name) {
+                found.push(Problem::new(format!("providers.{name}"), name, error.to_string()));
+            }
+            if let Err(error) = provider.build() {
+                let field = format!("providers.{name}.{}", error.field);
+                found.push(Problem::new(field, error.value, error.expected));
+            }
+        }
+        let routes: Vec<&Route> = self.routes.values().collect();
+        check(&routes, &names, &self.breaker, &self.retry, &mut found);
+        found
+    }
+
+    /// Gives every route its table's key as name; a parser calls it after reading.
+    #[must_use]
+    pub fn with_names(mut self) -> Self {
+        for (name, route) in &mut self.routes {
+            route.name.clone_from(name);
+        }
+        self
+    }
+}
+
+/// Checks routes against the names of the providers there are, and the settings of the mechanisms.
+pub(crate) fn check(
+    routes: &[&Route],
+    providers: &[&str],
+    breaker: &BreakerConfig,
+    retry: &RetryConfig,
+    found: &mut Vec<Problem>,
+) {
+    if let Err(error) = Breaker::new(breaker.clone(), now) {
+        found.push(Problem::new(format!("breaker.{}", error.field), error.value, error.expected));
+    }
+    if let Err(error) = RetryPolicy::new(retry.clone()) {
+        found.push(Problem::new(format!("retry.{}", error.field), error.value, error.expected));
+    }
+    check_routes(routes, providers, found);
+}
+
+fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Vec<Problem>) {
+    let mut taken: BTreeMap<&str, &str> = routes.iter().map(|r| (r.name.as_str(), "a route")).collect();
+    for route in routes {
+        let at = format!("routes.{}", route.name);
+        if route.name.is_empty() || route.name.len() > 256 || route.name.contains(char::is_control) {
+            found.push(Problem::new(&at, quote(&route.name), "expected a name of 1 to 256 characters"));
+        }
+        for (index, alias) in route.aliases.iter().enumerate() {
+            if let Some(other) = taken.insert(alias, "an alias") {
+                let expected = format!("already the name of {other}; expected a name of its own");
+                found.push(Problem::new(format!("{at}.aliases[{index}]"), quote(alias), expected));
+            }
+        }
+        if route.targets.is_empty() || route.targets.len() > MAX_TARGETS {
+            let value = format!("{} targets", route.targets.len());
+            found.push(Problem::new(
+                format!("{at}.targets"),
+                value,
+                format!("expected 1 to {MAX_TARGETS} targets"),
+            ));
+        } else if route.targets.iter().all(|target| !target.enabled) {
+            found.push(Problem::new(
+                format!("{at}.targets"),
+                "none enabled",
+                "expected at least one enabled target",
+            ));
+        }
+        if !(1..=100).contains(&route.max_attempts) {
+            found.push(Problem::new(
+                format!("{at}.max_attempts"),
+                route.max_attempts.to_string(),
+                "expected 1 to 100",
+            ));
+        }
+        let times = [
+            ("deadline", route.effective_deadline()),
+            ("idle_timeout", route.idle_timeout),
+            ("semantic_gap", route.semantic_gap),
+            ("stream_total", route.stream_total),
+        ];
+        for (field, time) in times {
+            check_time(&format!("{at}.{field}"), time, found);
+        }
+        for (index, target) in route.targets.iter().enumerate() {
+            check_target(&format!("{at}.targets[{index}]"), target, providers, found);
+        }
+    }
+}
+
+fn check_time(field: &str, time: Duration, found: &mut Vec<Problem>) {
+    if time.is_zero() || time > MAX_TIME {
+        found.push(Problem::new(
+            field,
+            format!("{time:?}"),
+            "expected a time above 0 and up to a day, such as \"30s\"",
+        ));
+    }
+}
+
+fn check_target(at: &str, target: &Target, providers: &[&str], found: &mut Vec<Problem>) {
+    if !providers.contains(&target.provider.as_str()) {
+        let near = fb_providers::nearest(&target.provider, providers.iter().copied());
+        let expected = match near {
+            Some(near) => format!("no such provider; did you mean {near:?}?"),
+            None => format!("no such provider; expected one of: {}", providers.join(", ")),
+        };
+        found.push(Problem::new(format!("{at}.provider"), quote(&target.provider), expected));
+    }
+    if target.model.is_empty() {
+        found.push(Problem::new(format!("{at}.model"), quote(&target.model), "expected a model's name"));
+    }
+    if target.max_retries > 20 {
+        found.push(Problem::new(
+            format!("{at}.max_retries"),
+            target.max_retries.to_string(),
+            "expected 0 to 20",
+        ));
+    }
+    check_time(&format!("{at}.timeout"), target.timeout, found);
+    if let Some(price) = target.price
+        && !(price.input >= 0.0 && price.output >= 0.0 && price.input + price.output < 1e9)
+    {
+        let value = format!("{} / {}", price.input, price.output);
+        found.push(Problem::new(format!("{at}.price"), value, "expected USD per million tokens, 0 or more"));
+    }
+    for (index, kind) in target.trigger_on.iter().flatten().enumerate() {
+        let field = format!("{at}.trigger_on[{index}]");
+        if ["block", "blocked", "content_filter", "content_policy", "refusal"].contains(&kind.as_str()) {
+            let expected = "a content-policy block is surfaced and never sent to another target; remove it";
+            found.push(Problem::new(field, quote(kind), expected));
+        } else if let Err(error) = kind.parse::<FailureKind>() {
+            found.push(Problem::new(field, quote(kind), error.to_string()));
+        }
+    }
+}
+
+/// A value for a message: quoted, at most 64 characters.
+fn quote(text: &str) -> String {
+    format!("{:?}", text.chars().take(64).collect::<String>())
+}

@@ -1,0 +1,215 @@
+//! One request, from the route it names to the answer: plan, walk over the targets, last resort, report.
+//!
+//! `serve` reads top to bottom; below it [`visit`] is one target, [`attempt`] one call, [`decide`] what follows.
+
+mod admit;
+mod attempt;
+mod decide;
+mod lane;
+mod last_resort;
+mod plan;
+mod run;
+mod visit;
+
+use std::{sync::Arc, time::Instant};
+
+use fb_core::{ChatRequest, Eligibility, Envelope, Failure, FailureKind, Observer, ServedBy, TargetId};
+use fb_retry::RetryPolicy;
+use parking_lot::Mutex;
+
+use crate::{
+    Answer, Builder, ChatStream, Ended, Error, Problem, Route, Stats,
+    engine::{
+        lane::Lane,
+        plan::Directory,
+        visit::{Entry, Visit},
+    },
+    error::BuildError,
+};
+
+pub(crate) use self::{
+    lane::{Upstream, weight},
+    run::{Row, Run},
+    visit::Committed,
+};
+
+/// The engine's time: tokio's, so that a test with paused time runs an hour in a millisecond.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// What the caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A whole reply.
+    Plain,
+    /// A stream.
+    Stream,
+}
+
+/// What a request came to.
+pub(crate) enum Opened {
+    Plain(Box<Answer>),
+    Stream(Box<ChatStream>),
+}
+
+/// Everything the requests of one client share.
+pub(crate) struct Engine {
+    directory: Directory,
+    policy: RetryPolicy,
+    observer: Option<Arc<dyn Observer>>,
+    random: Mutex<fastrand::Rng>,
+    totals: Mutex<crate::stats::Totals>,
+}
+
+/// What stays the same while one request visits its targets.
+#[derive(Clone, Copy)]
+struct Trip<'a> {
+    engine: &'a Engine,
+    request: &'a ChatRequest,
+    mode: Mode,
+    route: &'a Route,
+    run: &'a Arc<Run>,
+    /// Whether the caller shortened the deadline: then running out of it is no target's fault.
+    hurried: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(builder: Builder) -> Result<Self, BuildError> {
+        let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let policy = RetryPolicy::new(builder.retry.clone()).map_err(|error| {
+            let field = format!("retry.{}", error.field);
+            BuildError::new(Problem::new(field, error.value, error.expected))
+        })?;
+        let observer = builder.observer.clone();
+        let directory = Directory::new(builder)?;
+        Ok(Self { directory, policy, observer, random: Mutex::new(random), totals: Mutex::default() })
+    }
+
+    /// Answers one request.
+    pub(crate) async fn serve(&self, request: &ChatRequest, mode: Mode) -> Result<Opened, Error> {
+        let plan = self.directory.plan(&request.head().model)?;
+        let deadline = plan.route.effective_deadline();
+        let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
+        let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len());
+        let run = Run::new(Arc::clone(&plan.route), envelope, self.observer.clone());
+        let trip =
+            Trip { engine: self, request, mode, route: &plan.route, run: &run, hurried: asked < deadline };
+
+        let visit = match walk(trip, &plan.lanes).await {
+            Visit::Moved => last_resort::last_resort(trip, &plan.lanes).await,
+            ended => ended,
+        };
+        self.conclude(trip, &plan.lanes, visit)
+    }
+
+    /// Turns how the visits ended into what the caller gets, and closes the books.
+    fn conclude(&self, trip: Trip<'_>, lanes: &[Lane], visit: Visit) -> Result<Opened, Error> {
+        let run = trip.run;
+        let by = |id: &TargetId| ServedBy::Target(id.clone());
+        let primary = lanes.first().map(Lane::id);
+        match visit {
+            Visit::Reply(id, reply) => {
+                run.finish(Some(by(&id)));
+                self.totals.lock().answered(primary, &id);
+                Ok(Opened::Plain(Box::new(Answer { reply: *reply, report: run.report() })))
+            }
+            Visit::Stream(id, opened) => {
+                run.serving(by(&id));
+                self.totals.lock().answered(primary, &id);
+                Ok(Opened::Stream(Box::new(ChatStream::new(*opened, Arc::clone(run), trip.route))))
+            }
+            Visit::Blocked(id, block) => {
+                run.finish(Some(by(&id)));
+                self.totals.lock().answered(primary, &id);
+                Err(Error::Blocked(Box::new(Ended { cause: *block, report: run.report(), reopens: None })))
+            }
+            Visit::Surfaced(failure) => {
+                run.finish(None);
+                self.totals.lock().unanswered(primary);
+                let reopens = failure.hint();
+                Err(Error::Surfaced(Box::new(Ended { cause: failure, report: run.report(), reopens })))
+            }
+            Visit::Moved => {
+                run.finish(None);
+                self.totals.lock().unanswered(primary);
+                let report = run.report();
+                let named = trip.request.head().model.contains('/');
+                let cause = most_telling(&report.trace, primary, named);
+                let at = now();
+                let reopens = lanes.iter().filter_map(|lane| lane.reopens(at)).min();
+                Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
+            }
+        }
+    }
+
+    /// A random number in `[0, 1)`.
+    fn unit(&self) -> f64 {
+        self.random.lock().f64()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let counts = self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.counts()));
+        self.totals.lock().stats(counts)
+    }
+
+    pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
+        let at = now();
+        self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.eligibility(at))).collect()
+    }
+
+    pub(crate) fn models(&self) -> Vec<String> {
+        self.directory.models()
+    }
+
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.directory.upstreams().map(Upstream::outstanding).sum()
+    }
+}
+
+/// Visits the targets in order until one ends the request.
+async fn walk(trip: Trip<'_>, lanes: &[Lane]) -> Visit {
+    for (index, lane) in lanes.iter().enumerate() {
+        let at = now();
+        let usable = lanes[index + 1..].iter().filter(|later| later.may_be_called(trip, at)).count();
+        let later = u32::try_from(usable).unwrap_or(u32::MAX);
+        let more = index + 1 < lanes.len();
+        match visit::visit(trip, lane, later, more, Entry::Usual).await {
+            Visit::Moved => {}
+            ended => return ended,
+        }
+    }
+    Visit::Moved
+}
+
+/// The failure that tells the caller most: one that the caller can repair, else the primary's, else the first.
+fn most_telling(trace: &fb_core::Trace, primary: Option<&TargetId>, named: bool) -> Option<Failure> {
+    let failures = || {
+        trace.rows().iter().rev().filter_map(|row| match &row.end {
+            fb_core::AttemptEnd::Failed(failure) => Some((&row.target, failure)),
+            fb_core::AttemptEnd::Running
+            | fb_core::AttemptEnd::Ok { .. }
+            | fb_core::AttemptEnd::Blocked { .. }
+            | fb_core::AttemptEnd::Cancelled
+            | fb_core::AttemptEnd::Skipped { .. } => None,
+        })
+    };
+    // A model that only the operator named is nothing the caller can repair.
+    let foreign = |failure: &Failure| failure.kind() == FailureKind::ModelNotFound && !named;
+    let repairable = |failure: &Failure| {
+        use FailureKind::{ContextLength, InvalidRequest, ModelNotFound, TooLarge, Unknown};
+        matches!(
+            failure.kind(),
+            ContextLength | InvalidRequest | ModelNotFound | TooLarge | Unknown { server: false }
+        ) && !foreign(failure)
+    };
+    let told = failures()
+        .find(|(_, failure)| repairable(failure))
+        .or_else(|| failures().find(|(target, failure)| Some(*target) == primary && !foreign(failure)))
+        .or_else(|| failures().find(|(_, failure)| !foreign(failure)))
+        .or_else(|| failures().next_back());
+    told.map(|(_, failure)| failure.clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use std::time::{Duration, Instant};
+
+use fb_breaker::{Permit, Tail};
+use fb_core::{Skip, Verdict};
+
+use super::{
+    Trip,
+    lane::{Lane, weight},
+    now,
+    run::Row,
+    visit::Entry,
+};
+
+/// All guards of one attempt. Dropping it undoes everything: the row says cancelled, the breaker hears nothing.
+pub(super) struct Ticket {
+    permit: Permit,
+    row: Row,
+}
+
+impl Ticket {
+    /// Tells the breaker and hands back the row, so that it can be closed with what was decided.
+    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>) -> Row {
+        let at = now();
+        match verdict {
+            Verdict::Success => self.permit.success(at),
+            Verdict::Neutral => self.permit.neutral(at),
+            Verdict::Failure { .. } => match weight(verdict, hint) {
+                Some(weight) => self.permit.failure(weight, at),
+                None => self.permit.neutral(at),
+            },
+        }
+        self.row
+    }
+
+    /// At a stream's commit: success for now, and the means to report a late failure.
+    pub(super) fn commit(self) -> (Tail, Row) {
+        (self.permit.provisional(now()), self.row)
+    }
+}
+
+/// Takes everything one attempt needs, or says why not. Nothing awaits here, so no racer can come between the
+/// checks and the taking.
+pub(super) fn admit(
+    trip: Trip<'_>,
+    lane: &Lane,
+    later: u32,
+    number: u32,
+    entry: Entry,
+) -> Result<(Ticket, Instant), (Skip, Option<Duration>)> {
+    let at = now();
+    let run = trip.run;
+    if run.calls() >= run.envelope.attempts {
+        return Err((Skip::Attempts, None));
+    }
+    let Some(slice) = run.envelope.slice(at, later) else {
+        return Err((Skip::NoTime, None));
+    };
+    let upstream = &lane.upstream;
+    if upstream.is_dead() {
+        return Err((Skip::KeyRejected, None));
+    }
+    // Checked once per visit: what a target can carry does not change between its retries.
+    if number == 1 {
+        run.admits(lane.capabilities()).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        lane.provider().admit(lane.call(trip)).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+    }
+    let permit = match entry {
+        Entry::Usual => {
+            if let Some(wait) = upstream.cooling(at) {
+                return Err((Skip::Cooling, Some(wait)));
+            }
+            upstream.breaker.try_acquire(at)
+        }
+        Entry::Bypass => upstream.breaker.try_bypass(at),
+    };
+    let permit = permit.map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
+    let row = run.begin(lane.id(), number, at);
+    Ok((Ticket { permit, row }, at + slice.min(lane.timeout)))
+}

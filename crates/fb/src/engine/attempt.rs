@@ -1,0 +1,74 @@
+use std::{collections::VecDeque, time::Instant};
+
+use fb_core::{CallError, Failure, FailureKind, Frame, FrameStream, Meta, Phase, Reply, Streaming};
+use futures_util::StreamExt;
+use tokio::time::timeout_at;
+
+use super::{Mode, Trip, lane::Lane, now};
+
+/// Most frames and bytes held back before a stream commits: endless pings must not fill memory.
+const MAX_HELD_FRAMES: usize = 4_096;
+const MAX_HELD_BYTES: usize = 4 << 20;
+
+/// What one call gave.
+pub(super) enum Got {
+    Plain(Box<Reply>),
+    Stream(Box<Held>),
+}
+
+/// A stream up to its first output: nothing of it has been shown to anybody yet.
+pub(crate) struct Held {
+    pub(crate) meta: Meta,
+    pub(crate) frames: VecDeque<Frame>,
+    pub(crate) rest: FrameStream,
+}
+
+/// Makes one call, until its reply is whole or its stream commits. Any failure of a stream before that is a failure
+/// of the call, which is what lets it be retried or moved.
+pub(super) async fn attempt(trip: Trip<'_>, lane: &Lane, until: Instant) -> Result<Got, CallError> {
+    let began = now();
+    let call = lane.call(trip);
+    let late = |phase| {
+        let secs = until.saturating_duration_since(began).as_secs_f64();
+        let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);
+        CallError::Failed(Failure::new(FailureKind::Timeout(phase), detail))
+    };
+    let streams = trip.mode == Mode::Stream && lane.capabilities().streaming;
+    if streams {
+        let held = async { hold(lane.provider().stream(call).await?).await };
+        let held = timeout_at(until.into(), held).await.map_err(|_elapsed| late(Phase::FirstToken))??;
+        Ok(Got::Stream(Box::new(held)))
+    } else {
+        let reply = lane.provider().chat(call);
+        let reply = timeout_at(until.into(), reply).await.map_err(|_elapsed| late(Phase::Total))??;
+        Ok(Got::Plain(Box::new(reply)))
+    }
+}
+
+/// Reads a stream up to its first semantic event or its end signal.
+async fn hold(streaming: Streaming) -> Result<Held, CallError> {
+    let Streaming { meta, frames: mut rest } = streaming;
+    let mut frames = VecDeque::new();
+    let mut bytes = 0;
+    loop {
+        let frame = match rest.next().await {
+            Some(Ok(frame)) => frame,
+            Some(Err(failure)) => return Err(failure.into()),
+            None => {
+                let failure =
+                    Failure::new(FailureKind::Interrupted, "the stream ended before its first output");
+                return Err(failure.into());
+            }
+        };
+        bytes += frame.raw.as_ref().map_or(0, |raw| raw.bytes.len());
+        let commits = frame.is_semantic() || frame.is_done();
+        frames.push_back(frame);
+        if commits {
+            return Ok(Held { meta, frames, rest });
+        }
+        if frames.len() >= MAX_HELD_FRAMES || bytes >= MAX_HELD_BYTES {
+            let failure = Failure::new(FailureKind::Malformed, "signs of life without any output");
+            return Err(failure.into());
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use fb_breaker::{Breaker, Weight};
+use fb_core::{Call, Capabilities, Cool, Eligibility, Overrides, Price, Provider, Skip, TargetId, Verdict};
+use parking_lot::Mutex;
+
+use super::Trip;
+use crate::stats::Counts;
+
+/// How long a target or key is left alone that only its operator can repair: five minutes.
+const LONG: Duration = Duration::from_secs(300);
+
+/// A target at run time, shared by all routes that name it.
+pub(crate) struct Upstream {
+    id: TargetId,
+    provider: Arc<dyn Provider>,
+    pub(super) breaker: Breaker,
+    capabilities: Capabilities,
+    cooling: Mutex<Option<Instant>>,
+    key: Arc<Key>,
+    counts: Mutex<Counts>,
+}
+
+/// What the targets of one provider share: its account.
+#[derive(Default)]
+pub(super) struct Key {
+    cooling: Mutex<Option<Instant>>,
+    /// The key was rejected; only a new configuration helps.
+    dead: AtomicBool,
+}
+
+/// A target as one route uses it.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) max_retries: u32,
+    pub(super) timeout: Duration,
+    /// Names of the failure kinds that hop, when the target says so itself.
+    pub(super) triggers: Option<Vec<&'static str>>,
+    pub(super) overrides: Overrides,
+    pub(super) price: Option<Price>,
+}
+
+impl Upstream {
+    pub(super) fn new(id: TargetId, provider: Arc<dyn Provider>, breaker: Breaker, key: Arc<Key>) -> Self {
+        let capabilities = provider.capabilities(id.model());
+        Self { id, provider, breaker, capabilities, cooling: Mutex::default(), key, counts: Mutex::default() }
+    }
+
+    pub(crate) const fn id(&self) -> &TargetId {
+        &self.id
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts.lock().clone()
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Counts)) {
+        count(&mut self.counts.lock());
+    }
+
+    pub(super) fn outstanding(&self) -> u32 {
+        self.breaker.outstanding()
+    }
+
+    /// Whether the target may be called now.
+    pub(super) fn eligibility(&self, at: Instant) -> Eligibility {
+        if self.is_dead() {
+            return Eligibility::barred(Skip::KeyRejected, None);
+        }
+        if let Some(wait) = self.cooling(at) {
+            return Eligibility::barred(Skip::Cooling, Some(wait));
+        }
+        match self.breaker.peek(at) {
+            Ok(()) => Eligibility::full(),
+            Err(rejected) => Eligibility::barred(Skip::BreakerOpen, Some(rejected.retry_after)),
+        }
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.key.dead.load(Ordering::Relaxed)
+    }
+
+    /// How long the target is still to be left alone, by its own or its key's cool-down.
+    pub(super) fn cooling(&self, at: Instant) -> Option<Duration> {
+        let left = |until: &Mutex<Option<Instant>>| {
+            let until = *until.lock();
+            until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero())
+        };
+        left(&self.cooling).max(left(&self.key.cooling))
+    }
+
+    /// Leaves the target or its key alone for as long as the failure asks.
+    pub(super) fn cool(&self, cool: Cool, hint: Option<Duration>, at: Instant) {
+        let set = |until: &Mutex<Option<Instant>>, wait: Duration| {
+            let mut until = until.lock();
+            *until = (*until).max(at.checked_add(wait));
+        };
+        match cool {
+            Cool::No => {}
+            Cool::Hint => {
+                if let Some(wait) = hint {
+                    set(&self.cooling, wait);
+                }
+            }
+            Cool::TargetLong => set(&self.cooling, LONG),
+            Cool::KeyLong => set(&self.key.cooling, hint.unwrap_or(LONG)),
+            Cool::KeyDead => self.key.dead.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Lane {
+    pub(super) fn id(&self) -> &TargetId {
+        &self.upstream.id
+    }
+
+    pub(super) fn provider(&self) -> &dyn Provider {
+        &*self.upstream.provider
+    }
+
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        &self.upstream.capabilities
+    }
+
+    pub(super) fn call<'a>(&'a self, trip: Trip<'a>) -> Call<'a> {
+        Call { request: trip.request, model: self.upstream.id.model(), overrides: &self.overrides }
+    }
+
+    /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.
+    pub(super) fn may_be_called(&self, trip: Trip<'_>, at: Instant) -> bool {
+        self.upstream.eligibility(at).is_usable() && trip.run.admits(self.capabilities()).is_ok()
+    }
+
+    /// How long until the target may be called, if it may not now and time alone helps.
+    pub(super) fn reopens(&self, at: Instant) -> Option<Duration> {
+        self.upstream.eligibility(at).not_before
+    }
+}
+
+/// What the breaker hears of a verdict on a failure.
+pub(crate) fn weight(verdict: Verdict, hint: Option<Duration>) -> Option<Weight> {
+    match verdict {
+        Verdict::Success | Verdict::Neutral => None,
+        Verdict::Failure { window, streak } => Some(Weight { window, streak, probe: true, hint }),
+    }
+}

@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use fb_core::{Next, TargetId};
+
+use super::{
+    Trip,
+    lane::Lane,
+    now,
+    visit::{Entry, Visit, pause, visit},
+};
+use crate::Unavailable;
+
+/// When every target was tried or barred: waits for the one that reopens first, if that is soon enough, then for
+/// the next; each target at most once, also those that began to cool in this very request. If none reopens in
+/// time, lets one call through to a target that this request has not called.
+pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[Lane]) -> Visit {
+    let mut tried: Vec<&TargetId> = Vec::new();
+    while let Some((lane, wait)) = soonest(trip, lanes, &tried) {
+        tried.push(lane.id());
+        trip.run.amend(lane.id(), Next::WaitFor(wait));
+        pause(wait).await;
+        match visit(trip, lane, 0, true, Entry::Usual).await {
+            Visit::Moved => {}
+            ended => return ended,
+        }
+    }
+    if trip.route.when_all_unavailable == Unavailable::Fail {
+        return Visit::Moved;
+    }
+    let uncalled = lanes.iter().find(|lane| {
+        let barred = lane.reopens(now()).is_some();
+        barred && !trip.run.called(lane.id()) && trip.run.admits(lane.capabilities()).is_ok()
+    });
+    match uncalled {
+        Some(lane) => visit(trip, lane, 0, false, Entry::Bypass).await,
+        None => Visit::Moved,
+    }
+}
+
+/// The untried target that reopens first, if waiting for it fits the deadline and the route's patience.
+fn soonest<'a>(trip: Trip<'_>, lanes: &'a [Lane], tried: &[&TargetId]) -> Option<(&'a Lane, Duration)> {
+    let at = now();
+    let envelope = &trip.run.envelope;
+    let fits = |wait: Duration| {
+        wait <= trip.route.last_resort_wait && envelope.affords_retry(at, wait, trip.run.calls(), 0)
+    };
+    lanes
+        .iter()
+        .filter(|lane| !tried.contains(&lane.id()) && trip.run.admits(lane.capabilities()).is_ok())
+        .filter_map(|lane| Some((lane, lane.reopens(at)?)))
+        .filter(|(_, wait)| fits(*wait))
+        .min_by_key(|(_, wait)| *wait)
+}

@@ -1,0 +1,158 @@
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+use fb_breaker::Breaker;
+use fb_core::{FailureKind, Overrides, Provider, ProviderId, TargetId};
+
+use super::{
+    lane::{Key, Lane, Upstream},
+    now,
+};
+use crate::{Builder, Error, Problem, Route, Target, error::BuildError};
+
+/// Every name a request may use, and the targets behind it.
+pub(super) struct Directory {
+    routes: BTreeMap<String, Plan>,
+    aliases: BTreeMap<String, String>,
+    /// Plans of one target, under `PROVIDER/MODEL`.
+    single: BTreeMap<String, Plan>,
+    /// Bare model names, listed by a provider.
+    bare: BTreeMap<String, String>,
+    upstreams: BTreeMap<TargetId, Arc<Upstream>>,
+}
+
+/// The route of a request and its targets in the order they are tried.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) route: Arc<Route>,
+    pub(super) lanes: Arc<[Lane]>,
+}
+
+impl Directory {
+    pub(super) fn new(builder: Builder) -> Result<Self, BuildError> {
+        let mut names =
+            Names { providers: builder.providers, keys: BTreeMap::new(), upstreams: BTreeMap::new() };
+        let mut directory = Self {
+            routes: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            single: BTreeMap::new(),
+            bare: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+        };
+        for route in builder.routes {
+            for target in &route.targets {
+                directory.add_single(target, &mut names, &builder.breaker)?;
+            }
+            for alias in &route.aliases {
+                directory.aliases.insert(alias.clone(), route.name.clone());
+            }
+            let plan = names.plan(route, &builder.breaker)?;
+            directory.routes.insert(plan.route.name.clone(), plan);
+        }
+        for (provider, models) in builder.models {
+            for model in models {
+                let target = Target::new(&provider, &model);
+                directory.add_single(&target, &mut names, &builder.breaker)?;
+                directory.bare.entry(model.clone()).or_insert_with(|| format!("{provider}/{model}"));
+            }
+        }
+        directory.upstreams = names.upstreams;
+        Ok(directory)
+    }
+
+    /// A plan for `PROVIDER/MODEL` alone; the first definition of a target counts.
+    fn add_single(
+        &mut self,
+        target: &Target,
+        names: &mut Names,
+        breaker: &fb_breaker::BreakerConfig,
+    ) -> Result<(), BuildError> {
+        let id = format!("{}/{}", target.provider, target.model);
+        if let Entry::Vacant(entry) = self.single.entry(id) {
+            let route = Route::priority(entry.key(), [target.clone()]);
+            entry.insert(names.plan(route, breaker)?);
+        }
+        Ok(())
+    }
+
+    /// The plan for what `model` names.
+    pub(super) fn plan(&self, model: &str) -> Result<&Plan, Error> {
+        let route = self.aliases.get(model).map_or(model, String::as_str);
+        let bare = || self.single.get(self.bare.get(model)?);
+        let found = self.routes.get(route).or_else(|| self.single.get(model)).or_else(bare);
+        found.ok_or_else(|| Error::UnknownModel {
+            asked: model.chars().take(256).collect(),
+            routes: self.routes.keys().cloned().collect(),
+        })
+    }
+
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        self.upstreams.values().map(AsRef::as_ref)
+    }
+
+    pub(super) fn models(&self) -> Vec<String> {
+        self.routes.keys().chain(self.aliases.keys()).chain(self.single.keys()).cloned().collect()
+    }
+}
+
+/// What is shared between routes while the directory is built: one upstream per target, one key per provider.
+struct Names {
+    providers: BTreeMap<String, Arc<dyn Provider>>,
+    keys: BTreeMap<String, Arc<Key>>,
+    upstreams: BTreeMap<TargetId, Arc<Upstream>>,
+}
+
+impl Names {
+    fn plan(&mut self, route: Route, breaker: &fb_breaker::BreakerConfig) -> Result<Plan, BuildError> {
+        let mut ranked = Vec::new();
+        for (place, target) in route.targets.iter().enumerate() {
+            if target.enabled {
+                let place = u32::try_from(place).unwrap_or(u32::MAX);
+                ranked.push((target.priority.unwrap_or(place), self.lane(target, breaker)?));
+            }
+        }
+        // A stable sort: targets of one priority stay in the order of the list.
+        ranked.sort_by_key(|(priority, _)| *priority);
+        let lanes = ranked.into_iter().map(|(_, lane)| lane).collect();
+        Ok(Plan { route: Arc::new(route), lanes })
+    }
+
+    fn lane(&mut self, target: &Target, breaker: &fb_breaker::BreakerConfig) -> Result<Lane, BuildError> {
+        let unknown = |expected: String| BuildError {
+            problems: vec![Problem::new("provider", &target.provider, expected)],
+        };
+        let Some(provider) = self.providers.get(&target.provider) else {
+            return Err(unknown("no such provider".to_owned()));
+        };
+        let name = ProviderId::new(&target.provider).map_err(|error| unknown(error.to_string()))?;
+        let id = TargetId::new(name, &target.model);
+        let upstream = match self.upstreams.entry(id) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(entry) => {
+                let breaker = Breaker::new(breaker.clone(), now).map_err(|error| {
+                    let field = format!("breaker.{}", error.field);
+                    BuildError::new(Problem::new(field, error.value, error.expected))
+                })?;
+                let key = Arc::clone(self.keys.entry(target.provider.clone()).or_default());
+                let upstream = Upstream::new(entry.key().clone(), Arc::clone(provider), breaker, key);
+                Arc::clone(entry.insert(Arc::new(upstream)))
+            }
+        };
+        let triggers = target
+            .trigger_on
+            .as_ref()
+            .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
+        let overrides =
+            Overrides(target.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+        Ok(Lane {
+            upstream,
+            max_retries: target.max_retries,
+            timeout: target.timeout,
+            triggers,
+            overrides,
+            price: target.price,
+        })
+    }
+}

@@ -1,0 +1,210 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fb_core::{
+    Attempt, AttemptEnd, Capabilities, Envelope, Event, Level, Next, Observer, Refusal, Report, ServedBy,
+    Skip, TargetId, Trace,
+};
+use parking_lot::Mutex;
+
+use super::now;
+use crate::Route;
+
+/// One request: its limits and its trace. Whoever holds a [`Row`] holds the run.
+pub(crate) struct Run {
+    route: Arc<Route>,
+    pub(super) envelope: Envelope,
+    observer: Option<Arc<dyn Observer>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    rows: Vec<Attempt>,
+    served_by: Option<ServedBy>,
+    took: Option<Duration>,
+    /// Set by a failure that only a target with a larger window of tokens can survive.
+    context_above: Option<u64>,
+    /// Set by a failure that only a target with a larger limit on bodies can survive.
+    body_above: Option<u64>,
+}
+
+impl Run {
+    pub(super) fn new(
+        route: Arc<Route>,
+        envelope: Envelope,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { route, envelope, observer, state: Mutex::default() })
+    }
+
+    /// Opens the row of a call; the row closes itself as cancelled when it is dropped.
+    pub(super) fn begin(self: &Arc<Self>, target: &TargetId, number: u32, at: Instant) -> Row {
+        let row = Attempt {
+            target: target.clone(),
+            number,
+            at: at.saturating_duration_since(self.envelope.started),
+            took: Duration::ZERO,
+            end: AttemptEnd::Running,
+            next: Next::Nothing,
+        };
+        let index = {
+            let mut state = self.state.lock();
+            state.rows.push(row);
+            state.rows.len() - 1
+        };
+        self.tell(|route| Event::Started { route, target, number });
+        Row { run: Arc::clone(self), index, started: at, closed: false }
+    }
+
+    /// Writes down that a target was not called.
+    pub(super) fn skip(&self, target: &TargetId, why: Skip, reopens: Option<Duration>, next: Next) {
+        let row = Attempt {
+            target: target.clone(),
+            number: 0,
+            at: now().saturating_duration_since(self.envelope.started),
+            took: Duration::ZERO,
+            end: AttemptEnd::Skipped { why, reopens },
+            next,
+        };
+        self.state.lock().rows.push(row.clone());
+        self.tell(|route| Event::Ended { route, attempt: &row });
+    }
+
+    /// Changes what was decided in the last row of a target: it is waited for after all.
+    pub(super) fn amend(&self, target: &TargetId, next: Next) {
+        let mut state = self.state.lock();
+        if let Some(row) = state.rows.iter_mut().rev().find(|row| row.target == *target) {
+            row.next = next;
+        }
+    }
+
+    /// Calls made so far.
+    pub(super) fn calls(&self) -> u32 {
+        let state = self.state.lock();
+        u32::try_from(state.rows.iter().filter(|row| row.is_call()).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the target was called in this request.
+    pub(super) fn called(&self, target: &TargetId) -> bool {
+        self.state.lock().rows.iter().any(|row| row.is_call() && row.target == *target)
+    }
+
+    /// From now on only targets that are known to take more than this one may be tried.
+    pub(super) fn require_larger_window(&self, than: &Capabilities) {
+        self.state.lock().context_above = Some(than.context.unwrap_or(0));
+    }
+
+    /// From now on only targets that are known to take larger bodies than this one may be tried.
+    pub(super) fn require_larger_body(&self, than: &Capabilities) {
+        self.state.lock().body_above = Some(than.max_body.unwrap_or(0));
+    }
+
+    /// Whether an earlier failure of this request leaves the target a chance.
+    pub(super) fn admits(&self, capabilities: &Capabilities) -> Result<(), Refusal> {
+        let state = self.state.lock();
+        let above = |floor: Option<u64>, have: Option<u64>| {
+            floor.is_none_or(|floor| floor > 0 && have.is_some_and(|have| have > floor))
+        };
+        if !above(state.context_above, capabilities.context) {
+            return Err(Refusal::new(
+                "messages",
+                "too long for an earlier target, and this window is not known to be larger",
+            ));
+        }
+        if !above(state.body_above, capabilities.max_body) {
+            return Err(Refusal::new(
+                "body",
+                "too large for an earlier target, and this limit is not known to be larger",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Notes who answers, while the answer still streams.
+    pub(super) fn serving(&self, by: ServedBy) {
+        self.state.lock().served_by = Some(by);
+    }
+
+    /// Closes the books, once.
+    pub(crate) fn finish(&self, by: Option<ServedBy>) {
+        {
+            let mut state = self.state.lock();
+            if state.took.is_some() {
+                return;
+            }
+            state.took = Some(now().saturating_duration_since(self.envelope.started));
+            if by.is_some() {
+                state.served_by = by;
+            }
+        }
+        if self.observer.is_some() {
+            let report = self.report();
+            self.tell(|route| Event::Finished { route, report: &report });
+        }
+    }
+
+    /// What happened so far.
+    pub(crate) fn report(&self) -> Report {
+        let state = self.state.lock();
+        let so_far = || now().saturating_duration_since(self.envelope.started);
+        Report {
+            served_by: state.served_by.clone(),
+            level: Level::Full,
+            took: state.took.unwrap_or_else(so_far),
+            trace: Trace::new(state.rows.clone()),
+        }
+    }
+
+    fn tell<'a>(&'a self, event: impl FnOnce(&'a str) -> Event<'a>) {
+        if let Some(observer) = &self.observer {
+            observer.on(&event(&self.route.name));
+        }
+    }
+}
+
+impl Drop for Run {
+    /// A caller that left is a finished request too, or metrics would lose it.
+    fn drop(&mut self) {
+        self.finish(None);
+    }
+}
+
+/// The row of a call in flight. Dropped unclosed, the call was cancelled.
+pub(crate) struct Row {
+    run: Arc<Run>,
+    index: usize,
+    started: Instant,
+    closed: bool,
+}
+
+impl Row {
+    /// Writes down how the call ended and what was decided.
+    pub(crate) fn close(mut self, end: AttemptEnd, next: Next) {
+        self.write(end, next);
+    }
+
+    fn write(&mut self, end: AttemptEnd, next: Next) {
+        self.closed = true;
+        let took = now().saturating_duration_since(self.started);
+        let row = {
+            let mut state = self.run.state.lock();
+            let Some(row) = state.rows.get_mut(self.index) else { return };
+            (row.took, row.end, row.next) = (took, end, next);
+            self.run.observer.is_some().then(|| row.clone())
+        };
+        if let Some(row) = row {
+            self.run.tell(|route| Event::Ended { route, attempt: &row });
+        }
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.write(AttemptEnd::Cancelled, Next::Nothing);
+        }
+    }
+}

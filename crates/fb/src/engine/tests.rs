@@ -1,0 +1,755 @@
+//! Whole requests in virtual time: a script of what each provider does, and the printed outcome with its trace.
+//!
+//! Behaviours of other libraries held here, by number: 12, 61, 71, 78 (committed streams, pushback), 87.
+
+use std::{fmt::Write, sync::Arc, time::Duration};
+
+use expect_test::{Expect, expect};
+use fb_breaker::BreakerConfig;
+use fb_core::{Capabilities, ChatRequest, FailureKind, Options, StreamEvent};
+use fb_testkit::{Script, script};
+use futures_util::StreamExt;
+
+use crate::{Client, Error, Route, Target, Unavailable};
+
+/// A client over the script's providers: one route, a target each, the model named `m`.
+fn client(script: &Script, route: impl FnOnce(Route) -> Route) -> Client {
+    let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m"));
+    let route = route(Route::priority("default", targets));
+    let mut builder = Client::builder().seed(7).route(route);
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    builder.build().unwrap()
+}
+
+fn outcome(result: &Result<crate::Answer, Error>) -> String {
+    let (head, report) = match result {
+        Ok(answer) => (format!("ok {:?} by {}", answer.text(), answer.served_by()), Some(&answer.report)),
+        Err(error) => {
+            let after = error.retry_after().map(|wait| format!(", retry after {wait:?}")).unwrap_or_default();
+            (format!("{} {} ({error}){after}", error.status(), error.code()), error.report())
+        }
+    };
+    format!("{head}\n{}", report.map(|report| report.trace.to_string()).unwrap_or_default())
+}
+
+async fn plain(client: &Client) -> String {
+    outcome(&client.chat(ChatRequest::user("hi")).await)
+}
+
+async fn streamed(client: &Client) -> String {
+    let mut text = String::new();
+    let mut stream = match client.stream(ChatRequest::user("hi")).await {
+        Ok(stream) => stream,
+        Err(error) => return outcome(&Err(error)),
+    };
+    while let Some(frame) = stream.next().await {
+        match frame {
+            Ok(frame) => {
+                for event in frame.events {
+                    match event {
+                        StreamEvent::Text(piece) => text.push_str(&piece),
+                        StreamEvent::Done => text.push_str(" [done]"),
+                        StreamEvent::Blocked(_) => text.push_str(" [blocked]"),
+                        _ => {}
+                    }
+                }
+            }
+            Err(error) => {
+                assert!(stream.next().await.is_none(), "nothing follows an error");
+                return format!("{text:?} then {}", outcome(&Err(error)));
+            }
+        }
+    }
+    format!("{text:?}\n{}", stream.report().trace)
+}
+
+/// Runs one request of each mode on fresh providers; afterwards nothing may be outstanding.
+async fn run(text: &str, route: impl Fn(Route) -> Route, stream: bool) -> String {
+    let script = script(text);
+    let client = client(&script, route);
+    let mut printed = if stream { streamed(&client).await } else { plain(&client).await };
+    assert_eq!(client.outstanding(), 0, "a permit is still out");
+    for (name, provider) in script.providers() {
+        assert_eq!(provider.in_flight(), 0, "{name} still runs");
+        write!(printed, "{name}: {} calls  ", provider.calls()).unwrap();
+    }
+    printed.trim_end().to_owned()
+}
+
+async fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&run(text, |route| route, false).await);
+}
+
+async fn check_stream(text: &str, expected: Expect) {
+    expected.assert_eq(&run(text, |route| route, true).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_primary_answers_at_once() {
+    check(
+        "a: 200 in 300ms / b: 200",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  ok  15 tokens    300 ms
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: 200 in 300ms / b: 200",
+        expect![[r#"
+        "hello from a [done]"
+        0.000s  a/m  1  ok  15 tokens    300 ms
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_primary_is_retried_then_left() {
+    check(
+        "a: 503 / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
+        0.194s  a/m  2  server_error (503)      0 ms  hop
+        0.194s  b/m  1  ok  15 tokens           0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check(
+        "a: 503, 200 / b: 200",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
+        0.194s  a/m  2  ok  15 tokens           0 ms
+        a: 2 calls  b: 0 calls"#]],
+    )
+    .await;
+    check(
+        "a: 529 / b: refused / c: 200",
+        expect![[r#"
+        ok "hello from c" by c/m
+        0.000s  a/m  1  overloaded (529 overloaded_error)      0 ms  retry in 773 ms
+        0.774s  a/m  2  overloaded (529 overloaded_error)      0 ms  hop
+        0.774s  b/m  1  connect (connection refused)           0 ms  retry at once
+        0.774s  b/m  2  connect (connection refused)           0 ms  hop
+        0.774s  c/m  1  ok  15 tokens                          0 ms
+        a: 2 calls  b: 2 calls  c: 1 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: 503 / b: 200",
+        expect![[r#"
+        "hello from b [done]"
+        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
+        0.194s  a/m  2  server_error (503)      0 ms  hop
+        0.194s  b/m  1  ok  15 tokens           0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_waited_for_only_when_it_is_short() {
+    check(
+        "a: 429(retry-after 1s), 200 / b: 200",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 1.08 s
+        1.078s  a/m  2  ok  15 tokens                               0 ms
+        a: 2 calls  b: 0 calls"#]],
+    )
+    .await;
+    check(
+        "a: 429(retry-after 9s), 200 / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        0.000s  b/m  1  ok  15 tokens                               0 ms
+        a: 1 calls  b: 1 calls"#]],
+    )
+    .await;
+    check(
+        "a: 429 / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 773 ms
+        0.774s  a/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        0.774s  b/m  1  ok  15 tokens                               0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_not_retried_at_the_same_target() {
+    check(
+        "a: hang / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  timeout (no answer in 30 s)    30.0 s  hop
+        30.00s  b/m  1  ok  15 tokens                    0 ms
+        a: 1 calls  b: 1 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: pings / b: 200",
+        expect![[r#"
+        "hello from b [done]"
+        0.000s  a/m  1  timeout (no answer in 30 s)    30.0 s  hop
+        30.00s  b/m  1  ok  15 tokens                    0 ms
+        a: 1 calls  b: 1 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_connection_is_retried_once_for_free() {
+    check(
+        "a: stale, 200 / b: 200",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  stale_connection (kept-alive connection was closed)      0 ms  retry at once
+        0.000s  a/m  2  ok  15 tokens                                            0 ms
+        a: 2 calls  b: 0 calls"#]],
+    )
+    .await;
+    check(
+        "a: stale, 503, 200 / b: 200",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  stale_connection (kept-alive connection was closed)      0 ms  retry at once
+        0.000s  a/m  2  server_error (503)                                       0 ms  retry in 56 ms
+        0.056s  a/m  3  ok  15 tokens                                            0 ms
+        a: 3 calls  b: 0 calls"#]],
+    )
+    .await;
+    check(
+        "a: stale, stale, 200 / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  stale_connection (kept-alive connection was closed)      0 ms  retry at once
+        0.000s  a/m  2  stale_connection (kept-alive connection was closed)      0 ms  hop
+        0.000s  b/m  1  ok  15 tokens                                            0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_of_the_caller_is_surfaced_at_once() {
+    check(
+        "a: 400 / b: 200",
+        expect![[r#"
+        400 invalid_request (invalid_request (400 invalid_request_error): Invalid request)
+        0.000s  a/m  1  invalid_request (400 invalid_request_error)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+    check(
+        "a: 422 / b: 200",
+        expect![[r#"
+        400 invalid_request (invalid_request (422 invalid_request_error): Unprocessable request)
+        0.000s  a/m  1  invalid_request (422 invalid_request_error)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn broken_accounts_and_missing_models_hop() {
+    check(
+        "a: 401 / b: 402 / c: 403 / d: 404 / e: 200",
+        expect![[r#"
+        ok "hello from e" by e/m
+        0.000s  a/m  1  auth (401 invalid_api_key)                 0 ms  hop
+        0.000s  b/m  1  quota_exhausted (402 billing_error)        0 ms  hop
+        0.000s  c/m  1  permission (403 permission_error)          0 ms  hop
+        0.000s  d/m  1  model_not_found (404 model_not_found)      0 ms  hop
+        0.000s  e/m  1  ok  15 tokens                              0 ms
+        a: 1 calls  b: 1 calls  c: 1 calls  d: 1 calls  e: 1 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_is_never_followed_by_a_call() {
+    check(
+        "a: block / b: 200",
+        expect![[r#"
+        400 content_filter (blocked: I can't help with that.)
+        0.000s  a/m  1  blocked (refused)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+    check(
+        "a: block(400) / b: 200",
+        expect![[r#"
+        400 content_filter (blocked: the prompt was filtered)
+        0.000s  a/m  1  blocked (input filtered)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: block / b: 200",
+        expect![[r#"
+        " [blocked] [done]" then 400 content_filter (blocked: I can't help with that.)
+        0.000s  a/m  1  blocked (refused)      0 ms
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: block(mid 1) / b: 200",
+        expect![[r#"
+        "hello  [blocked] [done]" then 400 content_filter (blocked: the answer was filtered)
+        0.000s  a/m  1  blocked (output filtered)      0 ms
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_fails_over_before_its_first_output_and_never_after() {
+    check_stream(
+        "a: cut(0) / b: 200",
+        expect![[r#"
+        "hello from b [done]"
+        0.000s  a/m  1  interrupted (the stream ended before its first output)      0 ms  retry in 193 ms
+        0.194s  a/m  2  interrupted (the stream ended before its first output)      0 ms  hop
+        0.194s  b/m  1  ok  15 tokens                                               0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: error(0 overloaded) / b: 200",
+        expect![[r#"
+        "hello from b [done]"
+        0.000s  a/m  1  overloaded (overloaded_error)      0 ms  retry in 773 ms
+        0.774s  a/m  2  overloaded (overloaded_error)      0 ms  hop
+        0.774s  b/m  1  ok  15 tokens                      0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: stall(0) / b: 200",
+        expect![[r#"
+        "hello from b [done]"
+        0.000s  a/m  1  timeout (no answer in 30 s)    30.0 s  hop
+        30.00s  b/m  1  ok  15 tokens                    0 ms
+        a: 1 calls  b: 1 calls"#]],
+    )
+    .await;
+    check_stream("a: cut(1) / b: 200", expect![[r#"
+        "hello " then 502 upstream_interrupted (the stream broke off: interrupted (the stream ended without its provider's end signal))
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]]).await;
+    check_stream("a: error(1 overloaded) / b: 200", expect![[r#"
+        "hello " then 503 upstream_overloaded (the stream broke off: overloaded (overloaded_error): Overloaded)
+        0.000s  a/m  1  overloaded (overloaded_error)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]]).await;
+    check_stream(
+        "a: stall(1) / b: 200",
+        expect![[r#"
+        "hello " then 504 upstream_timeout (the stream broke off: timeout (the stream fell silent))
+        0.000s  a/m  1  timeout (the stream fell silent)    30.0 s  surface
+        a: 1 calls  b: 0 calls"#]],
+    )
+    .await;
+    check_stream("a: nodone / b: 200", expect![[r#"
+        "hello from a" then 502 upstream_interrupted (the stream broke off: interrupted (the stream ended without its provider's end signal))
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  surface
+        a: 1 calls  b: 0 calls"#]]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn exhaustion_tells_the_primarys_cause_unless_the_caller_can_repair_another() {
+    check(
+        "a: 503 / b: 529",
+        expect![[r#"
+        502 upstream_error (no target could answer: server_error (503): Service Unavailable)
+        0.000s  a/m  1  server_error (503)                     0 ms  retry in 193 ms
+        0.194s  a/m  2  server_error (503)                     0 ms  hop
+        0.194s  b/m  1  overloaded (529 overloaded_error)      0 ms  retry in 718 ms
+        0.913s  b/m  2  overloaded (529 overloaded_error)      0 ms
+        a: 2 calls  b: 2 calls"#]],
+    )
+    .await;
+    check(
+        "a: 503 / b: 400",
+        expect![[r#"
+        400 invalid_request (invalid_request (400 invalid_request_error): Invalid request)
+        0.000s  a/m  1  server_error (503)                               0 ms  retry in 193 ms
+        0.194s  a/m  2  server_error (503)                               0 ms  hop
+        0.194s  b/m  1  invalid_request (400 invalid_request_error)      0 ms  surface
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check("a: 404 / b: 500", expect![[r#"
+        502 upstream_error (no target could answer: server_error (500): Internal Server Error), retry after 299.944s
+        0.000s  a/m  1  model_not_found (404 model_not_found)      0 ms  hop
+        0.000s  b/m  1  server_error (500)                         0 ms  retry in 56 ms
+        0.056s  b/m  2  server_error (500)                         0 ms
+        a: 1 calls  b: 2 calls"#]]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_prompt_moves_only_to_a_window_known_to_be_larger() {
+    let script = script("a: context / b: 200 / c: 200");
+    let sizes = [Some(8_000), None, Some(128_000)];
+    for ((_, provider), context) in script.providers().iter().zip(sizes) {
+        provider.with_capabilities(Capabilities { context, ..Capabilities::default() });
+    }
+    expect![[r#"
+        ok "hello from c" by c/m
+        0.000s  a/m  1  context_length (400 context_length_exceeded)                                                                    0 ms  hop
+        0.000s  b/m     skipped: inadmissible: messages: too long for an earlier target, and this window is not known to be larger            hop
+        0.000s  c/m  1  ok  15 tokens                                                                                                   0 ms
+    "#]].assert_eq(&plain(&client(&script, |route| route)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_carried_is_refused_before_the_call() {
+    let script = script("a: 200 / b: 200");
+    script.provider("a").refuse("logit_bias", "has no place in this dialect");
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m     skipped: inadmissible: logit_bias: has no place in this dialect            hop
+        0.000s  b/m  1  ok  15 tokens                                                        0 ms
+    "#]]
+    .assert_eq(&plain(&client(&script, |route| route)).await);
+    script.provider("b").refuse("n", "only one answer");
+    expect![[r#"
+        400 unsupported_parameter (no target could answer)
+        0.000s  a/m     skipped: inadmissible: logit_bias: has no place in this dialect            hop
+        0.000s  b/m     skipped: inadmissible: n: only one answer
+    "#]]
+    .assert_eq(&plain(&client(&script, |route| route)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn triggers_decide_what_hops() {
+    let only_timeouts = |mut route: Route| {
+        route.targets[0] = route.targets[0].clone().trigger_on([FailureKind::RateLimited]);
+        route
+    };
+    expect![[r#"
+        502 upstream_error (server_error (503): Service Unavailable)
+        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
+        0.194s  a/m  2  server_error (503)      0 ms  surface
+        a: 2 calls  b: 0 calls"#]]
+    .assert_eq(&run("a: 503 / b: 200", only_timeouts, false).await);
+    let opted_in = |mut route: Route| {
+        route.targets[0] = route.targets[0].clone().trigger_on([FailureKind::InvalidRequest]);
+        route
+    };
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  invalid_request (400 invalid_request_error)      0 ms  hop
+        0.000s  b/m  1  ok  15 tokens                                    0 ms
+        a: 1 calls  b: 1 calls"#]]
+    .assert_eq(&run("a: 400 / b: 200", opted_in, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn priorities_and_disabled_targets_are_obeyed() {
+    let route = |mut route: Route| {
+        route.targets[0] = route.targets[0].clone().priority(5);
+        route.targets[1] = route.targets[1].clone().enabled(false);
+        route
+    };
+    expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  c/m  1  server_error (503)      0 ms  retry in 193 ms
+        0.194s  c/m  2  server_error (503)      0 ms  hop
+        0.194s  a/m  1  ok  15 tokens           0 ms
+        a: 1 calls  b: 0 calls  c: 2 calls"#]]
+    .assert_eq(&run("a: 200 / b: 200 / c: 503", route, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_stay_within_the_envelope_and_later_targets_are_not_starved() {
+    let eager = |mut route: Route| {
+        for target in &mut route.targets {
+            *target = target.clone().max_retries(9);
+        }
+        route
+    };
+    expect![[r#"
+        ok "hello from c" by c/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 773 ms
+        0.774s  a/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        0.774s  b/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 718 ms
+        1.493s  b/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        1.493s  c/m  1  ok  15 tokens                               0 ms
+        a: 2 calls  b: 2 calls  c: 1 calls"#]]
+    .assert_eq(&run("a: 429 / b: 429 / c: 200", eager, false).await);
+    let two = |mut route: Route| {
+        route.max_attempts = 2;
+        route
+    };
+    expect![[r#"
+        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided), retry after 300s
+        0.000s  a/m  1  auth (401 invalid_api_key)             0 ms  hop
+        0.000s  b/m  1  permission (403 permission_error)      0 ms  hop
+        0.000s  c/m     skipped: no attempts left
+        a: 1 calls  b: 1 calls  c: 0 calls"#]].assert_eq(&run("a: 401 / b: 403 / c: 200", two, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_shared_by_all_targets() {
+    let short = |route: Route| route.deadline(Duration::from_secs(9));
+    expect![[r#"
+        ok "hello from c" by c/m
+        0.000s  a/m  1  timeout (no answer in 3 s)    3.00 s  hop
+        3.000s  b/m  1  timeout (no answer in 3 s)    3.00 s  hop
+        6.000s  c/m  1  ok  15 tokens                 1.00 s
+        a: 1 calls  b: 1 calls  c: 1 calls"#]]
+    .assert_eq(&run("a: hang / b: hang / c: 200 in 1s", short, false).await);
+    expect![[r#"
+        504 upstream_timeout (no target could answer: timeout (no answer in 3 s))
+        0.000s  a/m  1  timeout (no answer in 3 s)    3.00 s  hop
+        3.000s  b/m  1  timeout (no answer in 3 s)    3.00 s  hop
+        6.000s  c/m  1  timeout (no answer in 3 s)    3.00 s
+        a: 1 calls  b: 1 calls  c: 1 calls"#]]
+    .assert_eq(&run("a: hang / b: hang / c: hang", short, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_retry_sleeps_past_the_deadline() {
+    let script = script("a: 429(retry-after 2s) in 500ms, 200 / b: 200");
+    let client = client(&script, |route| route.deadline(Duration::from_secs(4)));
+    // 3.5 s are left: the wait of 2 s and a slice of 2 s for each of two targets do not fit.
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)    500 ms  hop
+        0.500s  b/m  1  ok  15 tokens                               0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_impatient_caller_still_gets_attempts_and_harms_no_breaker() {
+    let script = script("a: hang / b: 200");
+    let client = client(&script, |route| route);
+    let options = Options { timeout: Some(Duration::from_secs(3)) };
+    for _ in 0..6 {
+        let request = ChatRequest::user("hi").with_options(options.clone());
+        let answer = client.chat(request).await.unwrap();
+        assert_eq!(answer.served_by(), "b/m");
+    }
+    assert_eq!(script.provider("a").calls(), 6, "a caller's own timeout opens no breaker");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_is_skipped_and_probed_again() {
+    let script = script("a: 503x5, 200 / b: 200");
+    let client = client(&script, |route| route);
+    for _ in 0..3 {
+        plain(&client).await;
+    }
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m     skipped: breaker open, reopens in 3.43 s            hop
+        0.000s  b/m  1  ok  15 tokens                                 0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  ok  15 tokens      0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+    assert_eq!(client.outstanding(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_waits_for_the_first_target_to_reopen() {
+    check(
+        "a: 429(retry-after 4s), 200 / b: 429(retry-after 8s), 200",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  wait 4.00 s
+        0.000s  b/m  1  rate_limited (429 rate_limit_exceeded)      0 ms
+        4.000s  a/m  1  ok  15 tokens                               0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check("a: 429(retry-after 40s), 200", expect![[r#"
+        429 rate_limit_exceeded (no target could answer: rate_limited (429 rate_limit_exceeded): Rate limit reached), retry after 40s
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms
+        a: 1 calls"#]]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_resort_lets_one_call_through_when_nothing_reopens_soon() {
+    let script = script("a: 402, 200");
+    let tried = client(&script, |route| route);
+    plain(&tried).await;
+    expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m     skipped: cooling, reopens in 300 s
+        0.000s  a/m  1  ok  15 tokens                           0 ms
+    "#]]
+    .assert_eq(&plain(&tried).await);
+
+    let script = fb_testkit::script("a: 402, 200");
+    let strict = client(&script, |mut route| {
+        route.when_all_unavailable = Unavailable::Fail;
+        route
+    });
+    plain(&strict).await;
+    expect![[r#"
+        503 all_targets_unavailable (no target could answer), retry after 300s
+        0.000s  a/m     skipped: cooling, reopens in 300 s
+    "#]]
+    .assert_eq(&plain(&strict).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_key_is_not_used_again_not_even_as_a_last_resort() {
+    let script = script("a: 401, 200");
+    let client = client(&script, |route| route);
+    plain(&client).await;
+    expect![[r#"
+        502 upstream_credentials (no target could answer)
+        0.000s  a/m     skipped: key rejected before
+    "#]]
+    .assert_eq(&plain(&client).await);
+    assert_eq!(script.provider("a").calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_takes_everything_along() {
+    let script = script("a: hang / b: 200");
+    let client = client(&script, |route| route);
+    let left = tokio::time::timeout(Duration::from_secs(1), client.chat(ChatRequest::user("hi"))).await;
+    assert!(left.is_err());
+    let a = script.provider("a");
+    assert_eq!((a.calls(), a.in_flight(), a.cancelled(), client.outstanding()), (1, 0, 1, 0));
+
+    let script = fb_testkit::script("a: 200 gap 1s");
+    let client = self::client(&script, |route| route);
+    let mut stream = client.stream(ChatRequest::user("hi")).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    let report = stream.report();
+    drop(stream);
+    let a = script.provider("a");
+    assert_eq!((a.in_flight(), a.cancelled(), client.outstanding()), (0, 1, 0));
+    expect![[r#"
+        0.000s  a/m  1  running      0 ms
+    "#]]
+    .assert_eq(&report.trace.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_count_who_served_whom() {
+    let script = script("a: 503, 503, 200, block / b: 200");
+    let client = client(&script, |route| route);
+    for _ in 0..3 {
+        plain(&client).await;
+    }
+    let stats = client.stats();
+    let a = &stats.targets[&"a/m".parse().unwrap()];
+    assert_eq!((stats.requests, stats.answered), (3, 3));
+    assert_eq!((a.calls, a.successes, a.blocked), (4, 1, 1));
+    assert_eq!(a.failures.iter().collect::<Vec<_>>(), [(&"server_error", &2)]);
+    assert_eq!((a.primary_requests, a.primary_success_rate.map(|r| (r * 3.0).round())), (3, Some(2.0)));
+    assert_eq!(a.fallback_rate.map(|r| (r * 3.0).round()), Some(1.0));
+    assert_eq!(stats.targets[&"b/m".parse().unwrap()].successes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_resolve_to_routes_aliases_targets_and_listed_models() {
+    let script = script("a: 200 / b: 200");
+    let targets = [Target::new("a", "m"), Target::new("b", "org/m2")];
+    let mut builder = Client::builder().route(Route::priority("default", targets).alias("gpt-4"));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.models("b", ["bare".to_owned()]).build().unwrap();
+    let ask = async |model: &str| {
+        let chat = fb_core::Chat::default();
+        match client.chat(ChatRequest::from_chat(model, chat)).await {
+            Ok(answer) => answer.served_by(),
+            Err(error) => format!("{} {error}", error.status()),
+        }
+    };
+    let mut table = String::new();
+    for model in ["default", "gpt-4", "a/m", "b/org/m2", "bare", "b/bare", "m", "a/other", "nobody"] {
+        writeln!(table, "{model}: {}", ask(model).await).unwrap();
+    }
+    expect![[r#"
+        default: a/m
+        gpt-4: a/m
+        a/m: a/m
+        b/org/m2: b/org/m2
+        bare: b/bare
+        b/bare: b/bare
+        m: 404 no route or target is named "m"; routes: default
+        a/other: 404 no route or target is named "a/other"; routes: default
+        nobody: 404 no route or target is named "nobody"; routes: default
+    "#]]
+    .assert_eq(&table);
+}
+
+#[test]
+fn a_wrong_setup_names_every_problem() {
+    let script = script("a: 200");
+    let mut target = Target::new("aa", "");
+    target.trigger_on = Some(vec!["content_filter".to_owned(), "slow".to_owned()]);
+    target.max_retries = 50;
+    let builder = Client::builder()
+        .provider("a", script.provider("a"))
+        .breaker(BreakerConfig { failure_rate: 7.0, ..BreakerConfig::default() })
+        .route(Route::priority("default", [target]));
+    let problems: Vec<String> =
+        builder.build().unwrap_err().problems.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        breaker.failure_rate = 7.0: above 0 and at most 1
+        routes.default.targets[0].provider = "aa": no such provider; did you mean "a"?
+        routes.default.targets[0].model = "": expected a model's name
+        routes.default.targets[0].max_retries = 50: expected 0 to 20
+        routes.default.targets[0].trigger_on[0] = "content_filter": a content-policy block is surfaced and never sent to another target; remove it
+        routes.default.targets[0].trigger_on[1] = "slow": "slow" is no failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]].assert_eq(&problems.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_step_is_told_to_the_observer() {
+    #[derive(Default)]
+    struct Heard(parking_lot::Mutex<Vec<String>>);
+    impl fb_core::Observer for Heard {
+        fn on(&self, event: &fb_core::Event<'_>) {
+            self.0.lock().push(match event {
+                fb_core::Event::Started { target, number, .. } => format!("started {target} {number}"),
+                fb_core::Event::Ended { attempt, .. } => format!("ended {} {}", attempt.target, attempt.end),
+                fb_core::Event::Finished { report, .. } => format!("finished {} calls", report.attempts()),
+                _ => String::new(),
+            });
+        }
+    }
+    let heard = Arc::new(Heard::default());
+    let script = script("a: 401 / b: 200");
+    let mut builder = Client::builder().observer(Arc::clone(&heard) as _).route(Route::priority(
+        "default",
+        script.providers().into_iter().map(|(name, _)| Target::new(name, "m")),
+    ));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    drop(client.stream(ChatRequest::user("hi")).await.unwrap());
+    expect![[r#"
+        started a/m 1
+        ended a/m auth (401 invalid_api_key)
+        started b/m 1
+        ended b/m ok  15 tokens
+        finished 2 calls
+        ended a/m skipped: key rejected before
+        started b/m 1
+        ended b/m cancelled
+        finished 1 calls"#]]
+    .assert_eq(&heard.0.lock().join("\n"));
+}

@@ -1,0 +1,162 @@
+use std::{sync::Arc, time::Duration};
+
+use fb_breaker::Tail;
+use fb_core::{
+    AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Next, Price, Reply, TargetId, Verdict,
+};
+use tokio::time::sleep;
+
+use super::{
+    Trip,
+    admit::{Ticket, admit},
+    attempt::{Got, Held, attempt},
+    decide::{Situation, Step, decide},
+    lane::{Lane, Upstream},
+    now,
+    run::Row,
+};
+
+/// How a target is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// If it is neither cooling nor open, with the retries its policy allows.
+    Usual,
+    /// Past cooling and an open breaker, one call and no retry.
+    Bypass,
+}
+
+/// How a visit at one target ended.
+pub(super) enum Visit {
+    Reply(TargetId, Box<Reply>),
+    Stream(TargetId, Box<Committed>),
+    Blocked(TargetId, Box<Block>),
+    Surfaced(Failure),
+    /// The next target's turn.
+    Moved,
+}
+
+/// A stream whose first output is there, with what must be told when it ends.
+pub(crate) struct Committed {
+    pub(crate) held: Held,
+    pub(crate) tail: Tail,
+    pub(crate) row: Row,
+    pub(crate) price: Option<Price>,
+    pub(crate) upstream: Arc<Upstream>,
+}
+
+/// The first attempt at one target and its retries. `later` untried targets keep their share of attempts and time;
+/// `more` says whether there are any at all.
+pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, entry: Entry) -> Visit {
+    let hop = if more { Next::Hop } else { Next::Nothing };
+    let mut retries = 0;
+    let mut stale = 0;
+    for number in 1.. {
+        let (ticket, until) = match admit(trip, lane, later, number, entry) {
+            Ok(admitted) => admitted,
+            Err((why, reopens)) => {
+                lane.upstream.count(|counts| counts.skipped += 1);
+                trip.run.skip(lane.id(), why, reopens, hop);
+                return Visit::Moved;
+            }
+        };
+        let began = now();
+        let failure = match attempt(trip, lane, until).await {
+            Ok(got) => return opened(lane, ticket, got, now().saturating_duration_since(began)),
+            Err(CallError::Blocked(block)) => return blocked(lane, ticket, block),
+            Err(CallError::Failed(failure)) => failure,
+        };
+
+        let kind = failure.kind();
+        let then = kind.consequences(false);
+        if kind == FailureKind::StaleConnection {
+            stale += 1;
+        }
+        // The caller's own short deadline says nothing about the target; a second stale connection does.
+        let verdict = match kind {
+            FailureKind::Timeout(_) if trip.hurried && until - began < lane.timeout => Verdict::Neutral,
+            FailureKind::StaleConnection if stale > 1 => Verdict::FULL,
+            _ => then.verdict,
+        };
+        let at = now();
+        lane.upstream.count(|counts| counts.failed(kind));
+        lane.upstream.cool(then.cool, failure.hint(), at);
+        let row = ticket.settle(verdict, failure.hint());
+        let situation = Situation {
+            failure: &failure,
+            triggers: lane.triggers.as_deref(),
+            max_retries: if entry == Entry::Bypass { 0 } else { lane.max_retries },
+            retries,
+            stale,
+            open: lane.upstream.is_dead() || lane.upstream.breaker.peek(at).is_err(),
+            envelope: &trip.run.envelope,
+            used: trip.run.calls(),
+            later,
+            now: at,
+            unit: trip.engine.unit(),
+        };
+        match decide(&situation, &trip.engine.policy) {
+            Step::RetrySame(wait) => {
+                row.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
+                retries += u32::from(kind != FailureKind::StaleConnection);
+                pause(wait).await;
+            }
+            Step::Next(floor) => {
+                floor.apply(trip.run, lane.capabilities());
+                row.close(AttemptEnd::Failed(failure), hop);
+                return Visit::Moved;
+            }
+            Step::Surface => {
+                row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
+                return Visit::Surfaced(failure);
+            }
+        }
+    }
+    Visit::Moved
+}
+
+/// Sleeps, but makes no timer for nothing.
+pub(super) async fn pause(wait: Duration) {
+    if !wait.is_zero() {
+        sleep(wait).await;
+    }
+}
+
+fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
+    let id = lane.id().clone();
+    lane.upstream.count(|counts| counts.answered_after(took));
+    match got {
+        Got::Plain(reply) => {
+            let cost = reply.usage.and_then(|usage| lane.price.map(|price| price.of(usage)));
+            let end = AttemptEnd::Ok { usage: reply.usage, cost };
+            lane.upstream.count(|counts| counts.successes += 1);
+            ticket.settle(Verdict::Success, None).close(end, Next::Nothing);
+            Visit::Reply(id, reply)
+        }
+        Got::Stream(held) => {
+            let (tail, row) = ticket.commit();
+            Visit::Stream(
+                id,
+                Box::new(Committed {
+                    held: *held,
+                    tail,
+                    row,
+                    price: lane.price,
+                    upstream: Arc::clone(&lane.upstream),
+                }),
+            )
+        }
+    }
+}
+
+/// A block ends the request at the attempt that met it: no code path leads from here to another call.
+fn blocked(lane: &Lane, ticket: Ticket, block: Box<Block>) -> Visit {
+    lane.upstream.count(|counts| counts.blocked += 1);
+    // With status 200 the target did its work; a 4xx says nothing about it.
+    let verdict = match &block.form {
+        BlockForm::Body { status, .. } if *status >= 400 => Verdict::Neutral,
+        BlockForm::Body { .. } | BlockForm::InStream => Verdict::Success,
+    };
+    let end = AttemptEnd::Blocked { category: block.category, usage: block.usage };
+    ticket.settle(verdict, None).close(end, Next::Surface);
+    Visit::Blocked(lane.id().clone(), block)
+}

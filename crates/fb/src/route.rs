@@ -1,0 +1,239 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use fb_core::{FailureKind, Json, Price};
+use serde::Deserialize;
+
+/// A named virtual model: targets, a strategy, and how long one request may take.
+///
+/// The same type is the config table `[routes.NAME]` and the value given to [`Builder::route`](crate::Builder).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// What callers put into `model`. In a config: the table's key.
+    #[serde(skip)]
+    pub name: String,
+    /// Other names of the route.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Which target is tried when.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How long a request may take: a plain one in all, a streamed one until its first output.
+    /// Default: 60 s, or the sum of the targets' timeouts when that is more.
+    #[serde(default, with = "humantime_serde")]
+    pub deadline: Option<Duration>,
+    /// Most calls for one request, retries included, 1 to 100. Default 6.
+    #[serde(default = "default_attempts")]
+    pub max_attempts: u32,
+    /// How long a committed stream may send nothing at all. Default 30 s.
+    #[serde(default = "default_idle", with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// How long a committed stream may send signs of life but no output. Default 120 s.
+    #[serde(default = "default_gap", with = "humantime_serde")]
+    pub semantic_gap: Duration,
+    /// How long a committed stream may take in all. Default 10 min.
+    #[serde(default = "default_stream_total", with = "humantime_serde")]
+    pub stream_total: Duration,
+    /// How long a request waits for a target to reopen when none can be called. Default 10 s.
+    #[serde(default = "default_last_resort", with = "humantime_serde")]
+    pub last_resort_wait: Duration,
+    /// What happens when no target reopens within that time.
+    #[serde(default)]
+    pub when_all_unavailable: Unavailable,
+    /// Who answers, in order of preference.
+    pub targets: Vec<Target>,
+}
+
+const fn default_attempts() -> u32 {
+    6
+}
+
+const fn default_idle() -> Duration {
+    Duration::from_secs(30)
+}
+
+const fn default_gap() -> Duration {
+    Duration::from_secs(120)
+}
+
+const fn default_stream_total() -> Duration {
+    Duration::from_secs(600)
+}
+
+const fn default_last_resort() -> Duration {
+    Duration::from_secs(10)
+}
+
+/// The least a route's default deadline is.
+const MIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Which target is tried when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// One after the other, the lowest `priority` first.
+    #[default]
+    Priority,
+}
+
+/// What happens when every target is cooling or open for longer than a request waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// One call at a time is let through to a target, in case it healed early.
+    #[default]
+    TryAnyway,
+    /// The request fails.
+    Fail,
+}
+
+impl Route {
+    /// A route that tries its targets one after the other.
+    pub fn priority(name: impl Into<String>, targets: impl IntoIterator<Item = Target>) -> Self {
+        Self {
+            name: name.into(),
+            aliases: Vec::new(),
+            strategy: Strategy::Priority,
+            deadline: None,
+            max_attempts: default_attempts(),
+            idle_timeout: default_idle(),
+            semantic_gap: default_gap(),
+            stream_total: default_stream_total(),
+            last_resort_wait: default_last_resort(),
+            when_all_unavailable: Unavailable::default(),
+            targets: targets.into_iter().collect(),
+        }
+    }
+
+    /// Sets the deadline.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Adds another name.
+    #[must_use]
+    pub fn alias(mut self, alias: impl Into<String>) -> Self {
+        self.aliases.push(alias.into());
+        self
+    }
+
+    /// The deadline in force.
+    pub(crate) fn effective_deadline(&self) -> Duration {
+        let enabled = self.targets.iter().filter(|target| target.enabled);
+        let sum = enabled.fold(Duration::ZERO, |sum, target| sum.saturating_add(target.timeout));
+        self.deadline.unwrap_or_else(|| sum.max(MIN_DEADLINE))
+    }
+}
+
+/// A provider's model and the policy for calling it.
+///
+/// The same type is the config table `[[routes.NAME.targets]]` and the value given to [`Route::priority`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Name of a configured provider.
+    pub provider: String,
+    /// The model's name at that provider.
+    pub model: String,
+    /// Lower is tried first; targets of one priority in the order of the list. Default: the place in the list.
+    #[serde(default)]
+    pub priority: Option<u32>,
+    /// Retries at this target after the first attempt, 0 to 20; a failure's kind may allow fewer. Default 1.
+    #[serde(default = "default_retries")]
+    pub max_retries: u32,
+    /// How long one attempt may take: a plain one in all, a streamed one until its first output. Default 30 s.
+    #[serde(default = "default_timeout", with = "humantime_serde")]
+    pub timeout: Duration,
+    /// The failure kinds after which the next target is tried; any other is surfaced at once.
+    /// Default: the kinds another target may survive.
+    #[serde(default)]
+    pub trigger_on: Option<Vec<String>>,
+    /// Whether it is used at all. Default true.
+    #[serde(default = "default_enabled")]
+    pub enabled: bool,
+    /// USD per million tokens, to tell what an answer cost.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// Top-level fields of the provider's own dialect to set, whatever the caller asked: `set = { temperature = 0 }`.
+    #[serde(default)]
+    pub set: BTreeMap<String, Json>,
+}
+
+const fn default_retries() -> u32 {
+    1
+}
+
+const fn default_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+const fn default_enabled() -> bool {
+    true
+}
+
+impl Target {
+    /// A target with the default policy.
+    pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        Self {
+            provider: provider.into(),
+            model: model.into(),
+            priority: None,
+            max_retries: default_retries(),
+            timeout: default_timeout(),
+            trigger_on: None,
+            enabled: true,
+            price: None,
+            set: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the priority; lower is tried first.
+    #[must_use]
+    pub const fn priority(mut self, priority: u32) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Sets the retries after the first attempt.
+    #[must_use]
+    pub const fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// Sets how long one attempt may take.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long one attempt may take, in seconds.
+    #[must_use]
+    pub const fn timeout_secs(self, secs: u64) -> Self {
+        self.timeout(Duration::from_secs(secs))
+    }
+
+    /// Sets the failure kinds after which the next target is tried.
+    #[must_use]
+    pub fn trigger_on(mut self, kinds: impl IntoIterator<Item = FailureKind>) -> Self {
+        self.trigger_on = Some(kinds.into_iter().map(|kind| kind.name().to_owned()).collect());
+        self
+    }
+
+    /// Sets whether it is used at all.
+    #[must_use]
+    pub const fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Sets what its tokens cost.
+    #[must_use]
+    pub const fn price(mut self, price: Price) -> Self {
+        self.price = Some(price);
+        self
+    }
+}

@@ -1,0 +1,230 @@
+mod collect;
+mod guard;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use fb_breaker::Tail;
+use fb_core::{
+    AttemptEnd, Block, Failure, FailureKind, Frame, FrameStream, Meta, Next, Price, Report, StreamEvent,
+    Usage,
+};
+use futures_core::Stream;
+
+use crate::{
+    Answer, Ended, Error, Route,
+    engine::{Committed, Row, Run, Upstream, now, weight},
+    stream::guard::Guard,
+};
+
+/// A streamed answer: frames in order, each with what it means and, when it was passed through, its bytes.
+///
+/// Ends with `None` only when the provider said that the answer is complete and nothing was blocked. A break after
+/// the first output is [`Error::Interrupted`]; a block is [`Error::Blocked`], after the frames that say so.
+/// Dropping the stream cancels the upstream call.
+pub struct ChatStream {
+    meta: Meta,
+    held: VecDeque<Frame>,
+    source: Source,
+}
+
+enum Source {
+    Live(Box<Live>),
+    /// A whole reply, played as a stream.
+    Replayed(Box<Report>),
+}
+
+/// A stream that its provider still writes.
+struct Live {
+    run: Arc<Run>,
+    rest: Option<FrameStream>,
+    guard: Guard,
+    books: Option<Books>,
+    usage: Option<Usage>,
+    /// Text so far: what a block's partial answer is.
+    said: String,
+    block: Option<Block>,
+    done: bool,
+}
+
+/// What must be told when the stream ends; dropped untold, the caller left.
+struct Books {
+    row: Row,
+    tail: Tail,
+    price: Option<Price>,
+    upstream: Arc<Upstream>,
+}
+
+impl ChatStream {
+    pub(crate) fn new(committed: Committed, run: Arc<Run>, route: &Route) -> Self {
+        let Committed { held, tail, row, price, upstream } = committed;
+        let live = Live {
+            run,
+            rest: Some(held.rest),
+            guard: Guard::new(route, now()),
+            books: Some(Books { row, tail, price, upstream }),
+            usage: None,
+            said: String::new(),
+            block: None,
+            done: false,
+        };
+        Self { meta: held.meta, held: held.frames, source: Source::Live(Box::new(live)) }
+    }
+
+    /// Plays a whole reply as a stream.
+    pub(crate) fn replay(answer: Answer) -> Self {
+        let Answer { reply, report } = answer;
+        let frames = collect::events_of(&reply).into_iter().map(Frame::event).collect();
+        Self { meta: reply.meta, held: frames, source: Source::Replayed(Box::new(report)) }
+    }
+
+    /// What came with the head of the answer.
+    pub const fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// What happened so far; complete once the stream has ended.
+    pub fn report(&self) -> Report {
+        match &self.source {
+            Source::Live(live) => live.run.report(),
+            Source::Replayed(report) => (**report).clone(),
+        }
+    }
+
+    /// Reads to the end and folds the stream into an answer.
+    ///
+    /// # Errors
+    /// As the stream's own: interrupted or blocked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the upstream call.
+    pub async fn collect(self) -> Result<Answer, Error> {
+        collect::collect(self).await
+    }
+}
+
+impl Stream for ChatStream {
+    type Item = Result<Frame, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let held = this.held.pop_front();
+        match (&mut this.source, held) {
+            (Source::Live(live), Some(frame)) => {
+                live.note(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            (Source::Replayed(_), Some(frame)) => Poll::Ready(Some(Ok(frame))),
+            (Source::Replayed(_), None) => Poll::Ready(None),
+            (Source::Live(live), None) => live.poll(cx),
+        }
+    }
+}
+
+impl Live {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let next = rest.as_mut().poll_next(cx);
+        if self.done {
+            // One more poll lets the connection see its own end and go back to the pool.
+            return Poll::Ready(self.end());
+        }
+        match next {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.guard.heard(frame.is_semantic(), now());
+                self.note(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(failure))) => Poll::Ready(self.fail(failure)),
+            Poll::Ready(None) => {
+                let detail = "the stream ended without its provider's end signal";
+                Poll::Ready(self.fail(Failure::new(FailureKind::Interrupted, detail)))
+            }
+            Poll::Pending => match self.guard.poll(cx) {
+                Poll::Ready(failure) => Poll::Ready(self.fail(failure)),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    /// Takes from a frame what the report needs. The books are closed on the end signal, before the frame is handed
+    /// out: callers stop polling at the last frame.
+    fn note(&mut self, frame: &Frame) {
+        for event in &frame.events {
+            match event {
+                StreamEvent::Text(text) => self.said.push_str(text),
+                StreamEvent::Usage(usage) => self.usage = Some(*usage),
+                StreamEvent::Blocked(block) => self.block = Some(block.clone()),
+                StreamEvent::Refusal(text) => {
+                    if let Some(block) = &mut self.block
+                        && block.detail != *text
+                    {
+                        block.detail.push_str(text);
+                    }
+                }
+                StreamEvent::Done => {
+                    self.done = true;
+                    self.close();
+                }
+                StreamEvent::Started { .. }
+                | StreamEvent::Thinking(_)
+                | StreamEvent::ToolCall(_)
+                | StreamEvent::Finish(_) => {}
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(Books { row, price, upstream, .. }) = self.books.take() else { return };
+        let end = if let Some(block) = &self.block {
+            upstream.count(|counts| counts.blocked += 1);
+            AttemptEnd::Blocked { category: block.category, usage: self.usage }
+        } else {
+            upstream.count(|counts| counts.successes += 1);
+            let cost = self.usage.and_then(|usage| price.map(|price| price.of(usage)));
+            AttemptEnd::Ok { usage: self.usage, cost }
+        };
+        row.close(end, Next::Nothing);
+        self.run.finish(None);
+    }
+
+    /// The end of a stream whose end signal came.
+    fn end(&mut self) -> Option<Result<Frame, Error>> {
+        self.rest = None;
+        let mut block = self.block.take()?;
+        block.partial = std::mem::take(&mut self.said);
+        block.usage = block.usage.or(self.usage);
+        Some(Err(Error::Blocked(Box::new(Ended { cause: block, report: self.run.report(), reopens: None }))))
+    }
+
+    /// The end of a stream that broke.
+    fn fail(&mut self, failure: Failure) -> Option<Result<Frame, Error>> {
+        if self.block.is_some() {
+            self.close();
+            return self.end();
+        }
+        self.rest = None;
+        if let Some(Books { row, tail, upstream, .. }) = self.books.take() {
+            let kind = failure.kind();
+            upstream.count(|counts| counts.failed(kind));
+            if let Some(weight) = weight(kind.consequences(true).verdict, None) {
+                tail.failure(weight, now());
+            }
+            row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
+            self.run.finish(None);
+        }
+        let ended = Ended { cause: failure, report: self.run.report(), reopens: None };
+        Some(Err(Error::Interrupted(Box::new(ended))))
+    }
+}
+
+impl fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatStream").field("report", &self.report()).finish_non_exhaustive()
+    }
+}
