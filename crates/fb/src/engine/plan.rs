@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use fb_breaker::Breaker;
+use fb_breaker::{Breaker, BreakerConfig};
 use fb_core::{FailureKind, Overrides, Provider, ProviderId, TargetId};
 
 use super::{
@@ -32,8 +32,13 @@ pub(super) struct Plan {
 
 impl Directory {
     pub(super) fn new(builder: Builder) -> Result<Self, BuildError> {
-        let mut names =
-            Names { providers: builder.providers, keys: BTreeMap::new(), upstreams: BTreeMap::new() };
+        let mut names = Names {
+            providers: builder.providers,
+            breaker: builder.breaker,
+            seed: builder.seed,
+            keys: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+        };
         let mut directory = Self {
             routes: BTreeMap::new(),
             aliases: BTreeMap::new(),
@@ -43,18 +48,18 @@ impl Directory {
         };
         for route in builder.routes {
             for target in &route.targets {
-                directory.add_single(target, &mut names, &builder.breaker)?;
+                directory.add_single(target, &mut names)?;
             }
             for alias in &route.aliases {
                 directory.aliases.insert(alias.clone(), route.name.clone());
             }
-            let plan = names.plan(route, &builder.breaker)?;
+            let plan = names.plan(route)?;
             directory.routes.insert(plan.route.name.clone(), plan);
         }
         for (provider, models) in builder.models {
             for model in models {
                 let target = Target::new(&provider, &model);
-                directory.add_single(&target, &mut names, &builder.breaker)?;
+                directory.add_single(&target, &mut names)?;
                 directory.bare.entry(model.clone()).or_insert_with(|| format!("{provider}/{model}"));
             }
         }
@@ -63,16 +68,11 @@ impl Directory {
     }
 
     /// A plan for `PROVIDER/MODEL` alone; the first definition of a target counts.
-    fn add_single(
-        &mut self,
-        target: &Target,
-        names: &mut Names,
-        breaker: &fb_breaker::BreakerConfig,
-    ) -> Result<(), BuildError> {
+    fn add_single(&mut self, target: &Target, names: &mut Names) -> Result<(), BuildError> {
         let id = format!("{}/{}", target.provider, target.model);
         if let Entry::Vacant(entry) = self.single.entry(id) {
             let route = Route::priority(entry.key(), [target.clone()]);
-            entry.insert(names.plan(route, breaker)?);
+            entry.insert(names.plan(route)?);
         }
         Ok(())
     }
@@ -100,17 +100,19 @@ impl Directory {
 /// What is shared between routes while the directory is built: one upstream per target, one key per provider.
 struct Names {
     providers: BTreeMap<String, Arc<dyn Provider>>,
+    breaker: BreakerConfig,
+    seed: Option<u64>,
     keys: BTreeMap<String, Arc<Key>>,
     upstreams: BTreeMap<TargetId, Arc<Upstream>>,
 }
 
 impl Names {
-    fn plan(&mut self, route: Route, breaker: &fb_breaker::BreakerConfig) -> Result<Plan, BuildError> {
+    fn plan(&mut self, route: Route) -> Result<Plan, BuildError> {
         let mut ranked = Vec::new();
         for (place, target) in route.targets.iter().enumerate() {
             if target.enabled {
                 let place = u32::try_from(place).unwrap_or(u32::MAX);
-                ranked.push((target.priority.unwrap_or(place), self.lane(target, breaker)?));
+                ranked.push((target.priority.unwrap_or(place), self.lane(target)?));
             }
         }
         // A stable sort: targets of one priority stay in the order of the list.
@@ -119,7 +121,7 @@ impl Names {
         Ok(Plan { route: Arc::new(route), lanes })
     }
 
-    fn lane(&mut self, target: &Target, breaker: &fb_breaker::BreakerConfig) -> Result<Lane, BuildError> {
+    fn lane(&mut self, target: &Target) -> Result<Lane, BuildError> {
         let unknown = |expected: String| BuildError {
             problems: vec![Problem::new("provider", &target.provider, expected)],
         };
@@ -131,10 +133,13 @@ impl Names {
         let upstream = match self.upstreams.entry(id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(entry) => {
-                let breaker = Breaker::new(breaker.clone(), now).map_err(|error| {
+                let mut breaker = Breaker::new(self.breaker.clone(), now).map_err(|error| {
                     let field = format!("breaker.{}", error.field);
                     BuildError::new(Problem::new(field, error.value, error.expected))
                 })?;
+                if let Some(seed) = self.seed {
+                    breaker = breaker.with_seed(seed);
+                }
                 let key = Arc::clone(self.keys.entry(target.provider.clone()).or_default());
                 let upstream = Upstream::new(entry.key().clone(), Arc::clone(provider), breaker, key);
                 Arc::clone(entry.insert(Arc::new(upstream)))

@@ -551,7 +551,7 @@ async fn an_open_breaker_is_skipped_and_probed_again() {
     }
     expect![[r#"
         ok "hello from b" by b/m
-        0.000s  a/m     skipped: breaker open, reopens in 3.43 s            hop
+        0.000s  a/m     skipped: breaker open, reopens in 4.43 s            hop
         0.000s  b/m  1  ok  15 tokens                                 0 ms
     "#]]
     .assert_eq(&plain(&client).await);
