@@ -1,1 +1,19 @@
-//! The fb server: a resilient gateway for OpenAI clients, and the fb command line.
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod cli;
+mod config;
+mod demo;
+mod discover;
+mod error;
+mod log;
+mod relay;
+mod routes;
+mod serve;
+mod server;
+
+pub use crate::{
+    cli::{Cli, Command, run},
+    config::{Loaded, Located, ServerConfig, load, parse},
+    server::{Gateway, start},
+};

@@ -1,0 +1,64 @@
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{check, demo, serve};
+
+/// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
+#[derive(Debug, Parser)]
+#[command(name = "fb", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `fb` can do.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run the gateway.
+    Serve {
+        /// The config file; without it, providers are taken from the environment.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Where to listen, instead of what the config says.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Break simulated providers in front of a gateway and show how requests survive; no keys, no network.
+    Demo {
+        /// Exit after the show instead of staying up for `curl`.
+        #[arg(long)]
+        once: bool,
+        /// Where the gateway listens; a free port when this one is taken.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
+    /// Check a config file and name every error with its place.
+    Check {
+        /// The config file.
+        file: PathBuf,
+    },
+}
+
+/// Runs a command to its end: 0 fine, 1 the thing failed.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Serve { config, listen } => serve::serve(config.as_deref(), listen),
+        Command::Demo { once, listen } => demo::demo(once, listen),
+        Command::Check { file } => check::check(&file),
+    };
+    match done {
+        Ok(code) => code,
+        Err(message) => {
+            say_error(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command line speaks on its standard error")]
+fn say_error(message: &str) {
+    eprintln!("fb: {message}");
+}

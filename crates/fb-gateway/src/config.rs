@@ -1,0 +1,137 @@
+mod locate;
+
+use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
+
+use fb::{BreakerConfig, Config, RetryConfig, Route, providers::ProviderConfig};
+use serde::Deserialize;
+
+use self::locate::Document;
+
+/// Largest config file: 1 MiB.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The table `[server]`: where the gateway listens and what it takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where it listens. Default 127.0.0.1:8080.
+    pub listen: SocketAddr,
+    /// Largest request body in bytes. Default 32 MiB, the most any provider takes.
+    pub max_body: usize,
+    /// Most connections at a time; more wait in the kernel's queue. Default 10,000.
+    pub max_connections: usize,
+    /// How long a client may take to send a request's head. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// How long a client may take to send a request's body. Default 60 s.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// How long requests in flight may go on after SIGTERM. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            max_body: 32 << 20,
+            max_connections: 10_000,
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A config file as it stands: the server's table beside everything of the library.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    server: ServerConfig,
+    providers: BTreeMap<String, ProviderConfig>,
+    routes: BTreeMap<String, Route>,
+    breaker: BreakerConfig,
+    retry: RetryConfig,
+}
+
+/// A config without errors.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The server's own settings.
+    pub server: ServerConfig,
+    /// Providers, routes and mechanisms.
+    pub fb: Config,
+}
+
+/// An error with its place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Line, from 1; 0 when the place is unknown.
+    pub line: usize,
+    /// Column, from 1; 0 when the place is unknown.
+    pub column: usize,
+    /// The field, the value and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (0, _) => write!(f, " {}", self.message),
+            (line, column) => write!(f, "{line}:{column}  {}", self.message),
+        }
+    }
+}
+
+/// Reads a config file's text.
+pub(crate) fn read(file: &Path) -> Result<String, String> {
+    let size = fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+    if size > MAX_FILE {
+        return Err(format!("{}: {size} bytes; expected a config of at most {MAX_FILE}", file.display()));
+    }
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Reads and checks a config file.
+///
+/// # Errors
+/// A text that names every error with its place.
+pub fn load(file: &Path) -> Result<Loaded, String> {
+    let text = read(file)?;
+    parse(&text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(|error| format!("{}:{error}", file.display())).collect();
+        lines.join("\n")
+    })
+}
+
+/// Checks a config's text.
+///
+/// # Errors
+/// The first type error, or else every error of meaning. No value of a secret is ever repeated.
+pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
+    let document = Document::parse(text)?;
+    let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
+    let File { server, providers, routes, breaker, retry } = file;
+    let fb = Config { providers, routes, breaker, retry }.with_names();
+    let mut problems = fb.problems();
+    if fb.routes.is_empty() {
+        problems.push(fb::Problem::new(
+            "routes",
+            "none",
+            "expected at least one route, such as [routes.default]",
+        ));
+    }
+    if !(1..=1 << 30).contains(&server.max_body) {
+        let value = server.max_body.to_string();
+        problems.push(fb::Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
+    }
+    if server.max_connections == 0 {
+        problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
+    }
+    if problems.is_empty() {
+        Ok(Loaded { server, fb })
+    } else {
+        Err(problems.iter().map(|problem| document.locate(problem)).collect())
+    }
+}

@@ -1,0 +1,136 @@
+use std::time::SystemTime;
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::Response,
+};
+use bytes::{Bytes, BytesMut};
+use fb::{Answer, Block, BlockForm, ChatRequest, Dialect, Error, Note, Raw, Report};
+use fb_wire::openai;
+use http_body_util::BodyExt;
+
+use crate::{error, relay::Relay, server::Shared};
+
+/// `POST /v1/chat/completions`, plain and streamed.
+pub(crate) async fn chat(State(shared): State<Shared>, request: Request) -> Response {
+    let body = match read(request, &shared).await {
+        Ok(body) => body,
+        Err(response) => return *response,
+    };
+    let request = match openai::request(body) {
+        Ok(request) => request,
+        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
+    };
+    let response =
+        if request.head().stream { streamed(&shared, request).await } else { plain(&shared, request).await };
+    response.unwrap_or_else(|error| match error {
+        Error::Blocked(ended) => blocked(&ended.cause, &ended.report),
+        error => error::respond(&error),
+    })
+}
+
+/// Reads a body into one buffer, allocated once when the client says how long it is.
+async fn read(request: Request, shared: &Shared) -> Result<Bytes, Box<Response>> {
+    let mut body = request.into_body();
+    let limit = shared.max_body;
+    let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if told > limit {
+        return Err(Box::new(error::too_large(limit)));
+    }
+    let whole = async {
+        let mut buffer = BytesMut::with_capacity(told);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_broken| error::bad_body("the request's body broke off"))?;
+            if let Ok(data) = frame.into_data() {
+                if buffer.len() + data.len() > limit {
+                    return Err(error::too_large(limit));
+                }
+                buffer.extend_from_slice(&data);
+            }
+        }
+        Ok(buffer.freeze())
+    };
+    match tokio::time::timeout(shared.body_timeout, whole).await {
+        Ok(read) => read.map_err(Box::new),
+        Err(_elapsed) => Err(Box::new(error::slow_body(shared.body_timeout))),
+    }
+}
+
+async fn plain(shared: &Shared, request: ChatRequest) -> Result<Response, Error> {
+    let model = request.head().model.clone();
+    let Answer { reply, report } = shared.client.chat(request).await?;
+    let body = match &reply.raw {
+        Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, created(), &model),
+        _ => openai::print_reply(&reply, created(), &model),
+    };
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    tell(headers, &report, &reply.meta.notes);
+    Ok(response)
+}
+
+async fn streamed(shared: &Shared, request: ChatRequest) -> Result<Response, Error> {
+    let (model, usage) = (request.head().model.clone(), request.head().include_usage);
+    let stream = shared.client.stream(request).await?;
+    let (report, notes) = (stream.report(), stream.meta().notes.clone());
+    let relay = Relay::new(stream, created(), &model, usage);
+    let mut response = Response::new(Body::new(relay));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+    tell(headers, &report, &notes);
+    Ok(response)
+}
+
+/// Says a block again in the form its provider gave it; in OpenAI's when it came in another dialect.
+fn blocked(block: &Block, report: &Report) -> Response {
+    let (status, body) = match &block.form {
+        BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
+            (*status, bytes.clone())
+        }
+        _ => openai::print_block(block, created(), ""),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    tell(headers, report, &[]);
+    response
+}
+
+/// Adds what fb has to say about a request.
+pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
+    headers.reserve(6);
+    headers.insert("x-request-id", request_id());
+    headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
+    headers.insert("x-fb-level", HeaderValue::from_static(report.level.name()));
+    let mut set = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    if let Some(by) = &report.served_by {
+        set("x-fb-served-by", by.to_string());
+    }
+    set("x-fb-trace", report.trace.one_line());
+    if !notes.is_empty() {
+        let fields: Vec<&str> = notes.iter().map(|note| note.field.as_str()).collect();
+        set("x-fb-degraded", fields.join(","));
+    }
+}
+
+/// A random id that a client can name to the operator.
+pub(crate) fn request_id() -> HeaderValue {
+    let id = format!("req_{:032x}", fastrand::u128(..));
+    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("req_"))
+}
+
+/// Seconds since 1970: what OpenAI's `created` means.
+#[expect(clippy::disallowed_methods, reason = "a wall-clock field of the answer, no decision depends on it")]
+fn created() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,69 @@
+use std::{net::SocketAddr, path::Path, process::ExitCode};
+
+use fb::Client;
+
+use crate::{
+    config::{self, Loaded},
+    discover,
+    log::{self, Log},
+    server,
+};
+
+/// Runs the gateway until it is told to stop.
+pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result<ExitCode, String> {
+    log::init();
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        let (mut loaded, origin) = if let Some(file) = config {
+            (config::load(file)?, format!("config {}", file.display()))
+        } else {
+            let (loaded, found) = discover::from_environment().await?;
+            (loaded, format!("no config; found {}", discover::describe(&found)))
+        };
+        if let Some(listen) = listen {
+            loaded.server.listen = listen;
+        }
+        let client = Client::builder()
+            .config(&loaded.fb)
+            .and_then(|builder| builder.observer(std::sync::Arc::new(Log)).build())
+            .map_err(|error| error.to_string())?;
+        let gateway = server::start(&loaded.server, client)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
+        announce(&loaded, &origin, gateway.addr());
+        gateway.run_until(stop_signal()).await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Says what the gateway will do: where it listens, its routes, where keys come from.
+#[expect(clippy::print_stdout, reason = "the start message is for the person who started it")]
+fn announce(loaded: &Loaded, origin: &str, addr: SocketAddr) {
+    println!("fb  http://{addr}/v1   ({origin})");
+    for (name, provider) in &loaded.fb.providers {
+        let at = provider.base_url.as_deref().unwrap_or("its usual address");
+        let key = provider.api_key.as_ref().map(|key| format!(", key from {key:?}")).unwrap_or_default();
+        println!("  provider {name}: {} at {at}{key}", provider.kind);
+    }
+    for route in loaded.fb.routes.values() {
+        println!("  route {}:", route.name);
+        for target in &route.targets {
+            let off = if target.enabled { "" } else { "  (disabled)" };
+            println!("    {}/{}{off}", target.provider, target.model);
+        }
+    }
+}
+
+/// Completes on SIGINT or SIGTERM.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}

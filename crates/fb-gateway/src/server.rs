@@ -1,0 +1,131 @@
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use fb::Client;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+
+use crate::{ServerConfig, error, routes};
+
+/// What every handler sees.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) max_body: usize,
+    pub(crate) body_timeout: Duration,
+}
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Gateway {
+    listener: TcpListener,
+    addr: SocketAddr,
+    router: Router,
+    connections: Arc<Semaphore>,
+    head_timeout: Duration,
+    drain: Duration,
+}
+
+/// Binds the listener; connections are taken once [`Gateway::run_until`] runs.
+///
+/// # Errors
+/// When the address cannot be bound.
+///
+/// # Cancel safety
+/// Dropping the future binds nothing.
+pub async fn start(config: &ServerConfig, client: Client) -> io::Result<Gateway> {
+    let listener = TcpListener::bind(config.listen).await?;
+    let addr = listener.local_addr()?;
+    let shared = Shared { client, max_body: config.max_body, body_timeout: config.body_timeout };
+    let router = Router::new()
+        .route("/v1/chat/completions", post(routes::chat))
+        .route("/v1/models", get(routes::models))
+        .route("/v1/models/{*id}", get(routes::model))
+        .route("/livez", get(routes::livez))
+        .route("/readyz", get(routes::readyz))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::wrong_method)
+        .with_state(shared);
+    Ok(Gateway {
+        listener,
+        addr,
+        router,
+        connections: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
+        head_timeout: config.head_timeout,
+        drain: config.drain,
+    })
+}
+
+impl Gateway {
+    /// Where it listens; with port 0 in the config, the port the system chose.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until `stop` completes, then takes no more connections and gives those in flight the time the config
+    /// allows.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes every connection at once.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) {
+        let graceful = GracefulShutdown::new();
+        let mut tasks = JoinSet::new();
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.head_timeout);
+        tokio::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+                accepted = accept(&self.listener, &self.connections) => accepted,
+            };
+            let Some((socket, slot)) = accepted else { continue };
+            let service = TowerToHyperService::new(self.router.clone());
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+            tasks.spawn(async move {
+                // A connection that breaks is its client's affair; the request's own trace tells the rest.
+                drop(connection.await);
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(self.drain, graceful.shutdown()).await.is_err() {
+            tracing::warn!(open = tasks.len(), "drain time is over, closing what is still open");
+        }
+        tasks.shutdown().await;
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((socket, _)) => {
+            // Small chunks of a stream must not wait for each other; a socket without the option still works.
+            let _kept_as_is = socket.set_nodelay(true);
+            Some((socket, slot))
+        }
+        Err(error) => {
+            // Out of file descriptors: trying again at once would only spin.
+            tracing::warn!(%error, "cannot accept");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
