@@ -138,6 +138,16 @@ impl Lane {
         self.upstream.eligibility(at).is_usable() && trip.run.admits(self.capabilities()).is_ok()
     }
 
+    /// How long the last resort would wait for the target: until it reopens, or not at all when it has reopened
+    /// since this request was turned away. `None` when time alone does not help, or when it had its chance.
+    pub(super) fn wait(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
+        let eligibility = self.upstream.eligibility(at);
+        if eligibility.is_usable() {
+            return trip.run.was_turned_away(self.id()).then_some(Duration::ZERO);
+        }
+        eligibility.not_before
+    }
+
     /// How long until the target may be called, if it may not now and time alone helps.
     pub(super) fn reopens(&self, at: Instant) -> Option<Duration> {
         self.upstream.eligibility(at).not_before

@@ -47,7 +47,7 @@ fn soonest<'a>(trip: Trip<'_>, lanes: &'a [Lane], tried: &[&TargetId]) -> Option
     lanes
         .iter()
         .filter(|lane| !tried.contains(&lane.id()) && trip.run.admits(lane.capabilities()).is_ok())
-        .filter_map(|lane| Some((lane, lane.reopens(at)?)))
+        .filter_map(|lane| Some((lane, lane.wait(trip, at)?)))
         .filter(|(_, wait)| fits(*wait))
         .min_by_key(|(_, wait)| *wait)
 }

@@ -4,8 +4,8 @@ use std::{
 };
 
 use fb_core::{
-    Attempt, AttemptEnd, Capabilities, Envelope, Event, Level, Next, Observer, Refusal, Report, ServedBy,
-    Skip, TargetId, Trace,
+    Attempt, AttemptEnd, Capabilities, Cool, Envelope, Event, Level, Next, Observer, Refusal, Report,
+    ServedBy, Skip, TargetId, Trace,
 };
 use parking_lot::Mutex;
 
@@ -90,6 +90,16 @@ impl Run {
     /// Whether the target was called in this request.
     pub(super) fn called(&self, target: &TargetId) -> bool {
         self.state.lock().rows.iter().any(|row| row.is_call() && row.target == *target)
+    }
+
+    /// Whether the target's last word in this request was to come back later.
+    pub(super) fn was_turned_away(&self, target: &TargetId) -> bool {
+        let state = self.state.lock();
+        match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
+            Some(AttemptEnd::Skipped { why, .. }) => matches!(why, Skip::BreakerOpen | Skip::Cooling),
+            Some(AttemptEnd::Failed(failure)) => failure.kind().consequences(false).cool == Cool::Hint,
+            _ => false,
+        }
     }
 
     /// From now on only targets that are known to take more than this one may be tried.
