@@ -11,7 +11,7 @@ use self::wire::{
     Block, Counted, Delta, Event, Message, MessagesRequest, Model, Models, Stop, StopDetails, Usage,
 };
 use crate::answer::Answer;
-use crate::dialect::{Inbound, is_json, to_json};
+use crate::dialect::{Inbound, is_json, read, to_json};
 use crate::fault::BlockForm;
 use crate::reply::SimReply;
 use crate::turn::{Ask, Choice, Finish, Format, Tool, Turn, pieces, text_of, words_in};
@@ -92,7 +92,7 @@ fn one_model(id: &str, number: u64) -> Answer {
 
 /// `Err` is the refusal of a bad request.
 fn parse(request: Inbound<'_>) -> Result<MessagesRequest, Answer> {
-    serde_json::from_slice(request.body).map_err(|error| {
+    read(request.body).map_err(|error| {
         let message = if is_json(request.body) {
             error.to_string()
         } else {

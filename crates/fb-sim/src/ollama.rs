@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use self::wire::{ChatRequest, Failure, Function, Line, Measures, Said, ToolCall};
 use crate::answer::Answer;
-use crate::dialect::{Inbound, to_json};
+use crate::dialect::{Inbound, read, to_json};
 use crate::fault::BlockForm;
 use crate::reply::SimReply;
 use crate::turn::{Ask, Choice, Finish, Format, Tool, Turn, pieces, words_in};
@@ -69,8 +69,8 @@ fn error(text: &str) -> String {
 
 /// `Err` is the refusal of a bad request.
 fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Answer> {
-    let chat: ChatRequest = serde_json::from_slice(request.body)
-        .map_err(|problem| Answer::json(400, error(&problem.to_string())))?;
+    let chat: ChatRequest =
+        read(request.body).map_err(|problem| Answer::json(400, error(&problem.to_string())))?;
     let asked = chat.model.as_deref().filter(|model| !model.is_empty());
     let asked = asked.ok_or_else(|| Answer::json(400, error("model is required")))?;
     // There is no content policy to show in another form.

@@ -12,7 +12,7 @@ use self::wire::{
     Said, ToolCall, Usage,
 };
 use crate::answer::Answer;
-use crate::dialect::{EPOCH, Inbound, is_json, to_json};
+use crate::dialect::{EPOCH, Inbound, is_json, read, to_json};
 use crate::fault::BlockForm;
 use crate::reply::SimReply;
 use crate::turn::{Ask, Choice, Finish, Format, Tool, Turn, pieces, text_of, words_in};
@@ -87,7 +87,7 @@ fn one_model(id: &str) -> Answer {
 /// `Err` is the refusal of a bad request.
 fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Answer> {
     let azure = is_azure(request.path);
-    let chat: ChatRequest = serde_json::from_slice(request.body).map_err(|error| {
+    let chat: ChatRequest = read(request.body).map_err(|error| {
         if is_json(request.body) { failures::wrong_type(&error.to_string()) } else { failures::no_json() }
     })?;
     // The older path of Azure names the deployment itself.

@@ -271,9 +271,9 @@ async fn wrong_type_is_refused() {
         openai-version: 2020-10-01
         openai-processing-ms: 12
         connection: close
-        content-length: 188
+        content-length: 168
 
-        {"error":{"message":"Invalid type in the request: invalid type: string \"Hi\", expected a sequence at line 1 column 28.","type":"invalid_request_error","param":null,"code":"invalid_type"}}
+        {"error":{"message":"Invalid type in the request: invalid type: string \"Hi\", expected a sequence.","type":"invalid_request_error","param":null,"code":"invalid_type"}}
         whole, Fin
     "#]]).await;
 }
