@@ -1,27 +1,22 @@
 use std::{path::Path, process::ExitCode};
 
-use crate::config;
+use crate::{config, out::say};
 
 /// Prints every error of a config file, or what the file sets up.
-#[expect(clippy::print_stdout, reason = "the result of the command")]
 pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
     let text = config::read(file)?;
     match config::parse(&text) {
         Ok(loaded) => {
             let (providers, routes) = (loaded.fb.providers.len(), loaded.fb.routes.len());
-            println!(
-                "{}: ok, {} and {}",
-                file.display(),
-                count(providers, "provider"),
-                count(routes, "route")
-            );
+            let (providers, routes) = (count(providers, "provider"), count(routes, "route"));
+            say(&format!("{}: ok, {providers} and {routes}", file.display()));
             Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {
             for error in &errors {
-                println!("{}:{error}", file.display());
+                say(&format!("{}:{error}", file.display()));
             }
-            println!("{}", count(errors.len(), "error"));
+            say(&count(errors.len(), "error"));
             Ok(ExitCode::FAILURE)
         }
     }

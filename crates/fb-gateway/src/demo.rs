@@ -6,8 +6,8 @@ use fb::{BreakerConfig, Client, Route, Target, providers::ProviderConfig};
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use self::screen::{Screen, say};
-use crate::{ServerConfig, serve::stop_signal, server};
+use self::screen::Screen;
+use crate::{ServerConfig, out::say, serve::stop_signal, server};
 
 /// The question every request of the show asks.
 const QUESTION: &str = "What is a circuit breaker?";

@@ -7,6 +7,7 @@ mod demo;
 mod discover;
 mod error;
 mod log;
+mod out;
 mod relay;
 mod routes;
 mod serve;

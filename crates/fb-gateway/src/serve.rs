@@ -6,6 +6,7 @@ use crate::{
     config::{self, Loaded},
     discover,
     log::{self, Log},
+    out::say,
     server,
 };
 
@@ -37,19 +38,18 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
 }
 
 /// Says what the gateway will do: where it listens, its routes, where keys come from.
-#[expect(clippy::print_stdout, reason = "the start message is for the person who started it")]
 fn announce(loaded: &Loaded, origin: &str, addr: SocketAddr) {
-    println!("fb  http://{addr}/v1   ({origin})");
+    say(&format!("fb  http://{addr}/v1   ({origin})"));
     for (name, provider) in &loaded.fb.providers {
         let at = provider.base_url.as_deref().unwrap_or("its usual address");
         let key = provider.api_key.as_ref().map(|key| format!(", key from {key:?}")).unwrap_or_default();
-        println!("  provider {name}: {} at {at}{key}", provider.kind);
+        say(&format!("  provider {name}: {} at {at}{key}", provider.kind));
     }
     for route in loaded.fb.routes.values() {
-        println!("  route {}:", route.name);
+        say(&format!("  route {}:", route.name));
         for target in &route.targets {
             let off = if target.enabled { "" } else { "  (disabled)" };
-            println!("    {}/{}{off}", target.provider, target.model);
+            say(&format!("    {}/{}{off}", target.provider, target.model));
         }
     }
 }

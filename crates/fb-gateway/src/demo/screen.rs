@@ -5,11 +5,7 @@ use std::{
 
 use fb::{Attempt, AttemptEnd, Event, Observer};
 
-/// Prints a line of the show.
-#[expect(clippy::print_stdout, reason = "the show is the command's result")]
-pub(super) fn say(text: &str) {
-    println!("{text}");
-}
+use crate::out::say;
 
 /// Prints each attempt when it ends. Colour only on a terminal, and not with `NO_COLOR`.
 pub(super) struct Screen {

@@ -38,11 +38,30 @@ fn a_good_config_has_no_errors() {
 
 #[test]
 fn a_type_error_names_place_field_and_what_was_expected() {
-    check(&GOOD.replace("\"30s\"", "\"30\""), expect![[r#"17:11  routes.default.targets[0].timeout: invalid value: string "30", expected a duration"#]]);
-    check(&GOOD.replace("\"30s\"", "30"), expect!["17:11  routes.default.targets[0].timeout: invalid type: integer `30`, expected a duration"]);
-    check(&GOOD.replace("max_retries", "max_retry"), expect!["16:1  routes.default.targets[0].max_retry: unknown field `max_retry`, expected one of `provider`, `model`, `priority`, `max_retries`, `timeout`, `trigger_on`, `enabled`, `price`, `set`"]);
-    check(&GOOD.replace("127.0.0.1:8080", "localhost"), expect!["3:10  server.listen: invalid socket address syntax"]);
-    check(&GOOD.replace("\"priority\"", "\"fastest\""), expect!["10:12  routes.default.strategy: unknown variant `fastest`, expected `priority`"]);
+    check(
+        &GOOD.replace("\"30s\"", "\"30\""),
+        expect![[
+            r#"17:11  routes.default.targets[0].timeout: invalid value: string "30", expected a duration"#
+        ]],
+    );
+    check(
+        &GOOD.replace("\"30s\"", "30"),
+        expect!["17:11  routes.default.targets[0].timeout: invalid type: integer `30`, expected a duration"],
+    );
+    check(
+        &GOOD.replace("max_retries", "max_retry"),
+        expect![
+            "16:1  routes.default.targets[0].max_retry: unknown field `max_retry`, expected one of `provider`, `model`, `priority`, `max_retries`, `timeout`, `trigger_on`, `enabled`, `price`, `set`"
+        ],
+    );
+    check(
+        &GOOD.replace("127.0.0.1:8080", "localhost"),
+        expect!["3:10  server.listen: invalid socket address syntax"],
+    );
+    check(
+        &GOOD.replace("\"priority\"", "\"fastest\""),
+        expect!["10:12  routes.default.strategy: unknown variant `fastest`, expected `priority`"],
+    );
     check("[server", expect!["1:8  unclosed table, expected `]`"]);
 }
 
@@ -56,13 +75,16 @@ fn every_error_of_meaning_is_named_with_its_place() {
         .replace("max_retries = 1", "max_retries = 99")
         .replace("\"30s\"", "\"0s\"")
         .replace("deadline = \"60s\"", "max_attempts = 0");
-    check(&bad, expect![[r#"
+    check(
+        &bad,
+        expect![[r#"
         11:16  routes.default.max_attempts = 0   expected 1 to 100
         14:12  routes.default.targets[0].provider = "locl"   no such provider; did you mean "local"?
         17:15  routes.default.targets[0].max_retries = 99   expected 0 to 20
         18:11  routes.default.targets[0].timeout = 0ns   expected a time above 0 and up to a day, such as "30s"
         15:26  routes.default.targets[0].trigger_on[1] = "content_filter"   a content-policy block is surfaced and never sent to another target; remove it
-        15:44  routes.default.targets[0].trigger_on[2] = "slow"   "slow" is no failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]]);
+        15:44  routes.default.targets[0].trigger_on[2] = "slow"   "slow" is no failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]],
+    );
 }
 
 #[test]
@@ -71,5 +93,10 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
     let errors = parse(&bad).unwrap_err();
     let printed = format!("{errors:?}");
     assert!(!printed.contains("canary"), "{printed}");
-    check(&bad, expect![[r#"7:11  providers.local.api_key: a string here; expected { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file"#]]);
+    check(
+        &bad,
+        expect![[
+            r#"7:11  providers.local.api_key: a string here; expected { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file"#
+        ]],
+    );
 }
