@@ -81,7 +81,8 @@ impl ProviderConfig {
     /// A setting of another kind would be ignored, and its author would not know.
     fn check_foreign(&self, preset: &Preset) -> Result<(), InvalidConfig> {
         use Adapter::{Anthropic, Azure, Ollama, OpenAi};
-        let settings: [(&str, bool, &[Adapter]); 4] = [
+        let settings: [(&str, bool, &[Adapter]); 5] = [
+            ("auth", self.auth.is_some(), &[OpenAi, Anthropic, Azure]),
             ("api_version", self.api_version.is_some(), &[Anthropic, Azure]),
             ("organization", self.organization.is_some(), &[OpenAi]),
             ("project", self.project.is_some(), &[OpenAi]),
@@ -140,3 +141,6 @@ impl ProviderConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

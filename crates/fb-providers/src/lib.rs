@@ -15,6 +15,9 @@ mod preset;
 mod secret;
 mod typed;
 
+#[cfg(test)]
+mod tests;
+
 pub use crate::{
     anthropic::{Anthropic, AnthropicConfig},
     azure::{Azure, AzureConfig},

@@ -230,3 +230,10 @@ impl ProbePath {
         }
     }
 }
+
+/// The body of a plain call, for tests.
+#[cfg(test)]
+pub(crate) fn prepared(call: Call<'_>, quirks: &Quirks) -> Result<(String, Vec<fb_core::Note>), Refusal> {
+    let prepared = encode::prepare(call, false, quirks)?;
+    Ok((String::from_utf8_lossy(&prepared.body.concat()).into_owned(), prepared.notes))
+}

@@ -51,7 +51,8 @@ impl Said<'_> {
     /// Whether the message holds one of these texts, given in lower case. Only for a 4xx, or an error inside an
     /// answer, of a provider known to use these words: messages may echo a prompt.
     pub(crate) fn says(&self, texts: &[&str]) -> bool {
-        if !matches!(self.status(), None | Some(400..=499)) {
+        // What is no JSON is some proxy's page.
+        if !self.body.json || !matches!(self.status(), None | Some(400..=499)) {
             return false;
         }
         let message = self.body.message.to_lowercase();
@@ -61,12 +62,16 @@ impl Said<'_> {
     /// The class, unless a provider that failed claims that the caller is at fault: a proxy's or a crashed
     /// server's word about context or policy is worth nothing.
     pub(crate) fn settle(&self, class: Class) -> Class {
-        match (self.status(), class) {
-            (Some(status @ 500..), Class::Blocked(_) | Class::Failed(FailureKind::ContextLength)) => {
-                by_status(status).into()
-            }
-            _ => class,
-        }
+        let Some(status) = self.status() else { return class };
+        // Of the 5xx only 501 is about the request.
+        let blames_the_caller = match class {
+            Class::Blocked(_) | Class::Failed(FailureKind::ContextLength) => status >= 500,
+            Class::Failed(FailureKind::InvalidRequest) => status >= 500 && status != 501,
+            Class::Failed(_) => false,
+        };
+        // Whatever comes with a redirect: nobody may be followed who was not configured.
+        let is_redirect = matches!(status, 300..=399);
+        if blames_the_caller || is_redirect { by_status(status).into() } else { class }
     }
 
     /// The message, or what the status says.

@@ -44,13 +44,18 @@ enum Cause {
 impl Cause {
     fn of(error: &reqwest::Error) -> Self {
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
+        let mut found = Self::Broken;
         while let Some(error) = next {
             if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
                 if hyper.is_parse() || hyper.is_parse_status() {
                     return Self::NoHttp;
                 }
-                if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() {
+                if hyper.is_incomplete_message() || hyper.is_closed() {
                     return Self::Closed;
+                }
+                if hyper.is_canceled() {
+                    // Never written; what closed the connection may stand behind it.
+                    found = Self::Closed;
                 }
                 if hyper.is_timeout() {
                     return Self::TimedOut;
@@ -61,12 +66,13 @@ impl Cause {
                     // A chunked body with sizes that are none.
                     io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => return Self::NoHttp,
                     io::ErrorKind::TimedOut => return Self::TimedOut,
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => return Self::Broken,
                     _ => {}
                 }
             }
             next = error.source();
         }
-        Self::Broken
+        found
     }
 }
 

@@ -6,6 +6,8 @@ use crate::exchange::{Class, Said, by_status};
 pub(super) fn classify(said: &Said<'_>) -> Class {
     let kind = match said.status() {
         Some(503) => FailureKind::Overloaded,
+        // Ollama's cloud counts by the week.
+        Some(402 | 429) if said.says(&["usage limit"]) => FailureKind::QuotaExhausted,
         Some(400) | None if said.says(&["exceeds the context length", "exceed context window"]) => {
             FailureKind::ContextLength
         }
@@ -35,6 +37,11 @@ mod tests {
             (403, r#"{"error":"cloud is disabled"}"#, "permission"),
             (404, r#"{"error":"model 'x' not found"}"#, "model_not_found"),
             (429, r#"{"error":"too many requests"}"#, "rate_limited"),
+            (
+                429,
+                r#"{"error":"you have reached your weekly usage limit, please upgrade to continue"}"#,
+                "quota_exhausted",
+            ),
             (500, r#"{"error":"llama runner process has terminated"}"#, "server_error"),
             (502, r#"{"error":"cloud unreachable"}"#, "server_error"),
             (

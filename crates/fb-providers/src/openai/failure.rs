@@ -164,6 +164,9 @@ fn openrouter(said: &Said<'_>) -> Option<Class> {
     if said.is(&["openrouter_in_flight_budget"]) || said.body.limit_source.as_deref() == Some(IN_FLIGHT) {
         return Some(RateLimited.into());
     }
+    if said.status() == Some(403) && said.says(&["requires moderation", "was flagged"]) {
+        return Some(BLOCKED);
+    }
     let named = match said.body.error_type.as_deref()? {
         "context_length_exceeded" | "token_limit_exceeded" => ContextLength.into(),
         "authentication" => Auth.into(),

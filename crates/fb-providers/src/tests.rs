@@ -1,0 +1,114 @@
+//! The adapters over real sockets, against simulated providers.
+
+mod cancel;
+mod matrix;
+mod reference;
+mod requests;
+mod secrets;
+
+use std::{fmt::Write, sync::Arc, time::Duration};
+
+use fb_core::{
+    Call, CallError, ChatRequest, Failure, Overrides, Phase, Provider, Reply, StreamEvent, Streaming,
+};
+use fb_sim::{Dialect, Sim};
+use futures_util::StreamExt;
+
+use crate::ProviderConfig;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn soon<T>(wanted: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, wanted).await.unwrap()
+}
+
+/// An adapter of the simulator's dialect that calls it.
+fn provider_of(sim: &Sim) -> Arc<dyn Provider> {
+    provider(&sim.dialect().to_string(), &sim.base_url())
+}
+
+fn provider(kind: &str, base_url: &str) -> Arc<dyn Provider> {
+    let config =
+        ProviderConfig { base_url: Some(base_url.to_owned()), ..ProviderConfig::with_key(kind, "sk-test") };
+    config.build().unwrap()
+}
+
+const NONE: &Overrides = &Overrides(Vec::new());
+
+fn call(request: &ChatRequest) -> Call<'_> {
+    Call { request, model: "m", overrides: NONE }
+}
+
+async fn chat(provider: &dyn Provider, request: &ChatRequest) -> Result<Reply, CallError> {
+    soon(provider.chat(call(request))).await
+}
+
+async fn stream(provider: &dyn Provider, request: &ChatRequest) -> Result<Streaming, CallError> {
+    soon(provider.stream(call(request))).await
+}
+
+fn show_failure(failure: &Failure) -> String {
+    let phase = match failure.kind() {
+        fb_core::FailureKind::Timeout(Phase::Connect) => " at connect",
+        _ => "",
+    };
+    format!("{failure}{phase}")
+}
+
+fn show_error(error: &CallError) -> String {
+    match error {
+        CallError::Failed(failure) => show_failure(failure),
+        CallError::Blocked(block) => format!("blocked: {}: {}", block.category, block.detail),
+    }
+}
+
+fn show_reply(result: &Result<Reply, CallError>) -> String {
+    match result {
+        Ok(reply) => {
+            let mut shown = format!("{:?} {:?}", reply.text, reply.finish);
+            for call in &reply.tool_calls {
+                write!(shown, " {}({})", call.name, call.arguments).unwrap();
+            }
+            shown
+        }
+        Err(error) => show_error(error),
+    }
+}
+
+/// The events of a stream in a line: text joined, then how it ended.
+async fn show_stream(result: Result<Streaming, CallError>) -> String {
+    let mut frames = match result {
+        Ok(streaming) => streaming.frames,
+        Err(error) => return format!("at once: {}", show_error(&error)),
+    };
+    let (mut text, mut rest) = (String::new(), Vec::new());
+    while let Some(item) = soon(frames.next()).await {
+        match item {
+            Ok(frame) => {
+                for event in frame.events {
+                    match event {
+                        StreamEvent::Started { .. } | StreamEvent::Usage(_) => {}
+                        StreamEvent::Text(more) => text.push_str(&more),
+                        StreamEvent::Thinking(more) => rest.push(format!("thinking {more:?}")),
+                        StreamEvent::ToolCall(delta) => {
+                            rest.push(format!("{}{}", delta.name.unwrap_or_default(), delta.arguments));
+                        }
+                        StreamEvent::Refusal(more) => rest.push(format!("refusal {more:?}")),
+                        StreamEvent::Finish(reason) => rest.push(format!("{reason:?}")),
+                        StreamEvent::Blocked(block) => {
+                            rest.push(format!("blocked: {}: {}", block.category, block.detail));
+                        }
+                        StreamEvent::Done => rest.push("done".to_owned()),
+                    }
+                }
+            }
+            Err(failure) => rest.push(show_failure(&failure)),
+        }
+    }
+    format!("{text:?} {}", rest.join(", "))
+}
+
+async fn sim(dialect: Dialect) -> Sim {
+    Sim::start(dialect).await.unwrap()
+}

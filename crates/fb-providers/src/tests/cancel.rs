@@ -1,0 +1,44 @@
+use fb_core::ChatRequest;
+use fb_sim::{Dialect, Fault};
+use futures_util::StreamExt;
+
+use super::{call, provider_of, sim, soon, stream};
+
+#[tokio::test]
+async fn dropping_a_call_or_a_stream_ends_the_upstream_request() {
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let sim = sim(dialect).await;
+        let provider = provider_of(&sim);
+        let request = ChatRequest::user("hi");
+
+        sim.fault(Fault::StallHeaders);
+        tokio::select! {
+            biased;
+            _ = provider.chat(call(&request)) => panic!("an answer"),
+            _ = soon(sim.wait_until(|counters| counters.open == 1)) => {}
+        }
+        soon(sim.wait_until(|counters| counters.open == 0)).await;
+
+        sim.fault(Fault::StallMid { after_events: 2 });
+        let mut streaming = stream(&*provider, &request).await.unwrap();
+        soon(streaming.frames.next()).await.unwrap().unwrap();
+        assert_eq!(sim.open(), 1, "{dialect}");
+        drop(streaming);
+        soon(sim.wait_until(|counters| counters.open == 0)).await;
+        assert_eq!(sim.counters().client_left, 2, "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn an_ended_stream_gives_its_connection_back() {
+    let sim = sim(Dialect::OpenAi).await;
+    let provider = provider_of(&sim);
+    let request = ChatRequest::user("hi");
+    for _ in 0..2 {
+        let mut frames = stream(&*provider, &request).await.unwrap().frames;
+        while let Some(frame) = soon(frames.next()).await {
+            frame.unwrap();
+        }
+    }
+    assert_eq!((sim.calls(), sim.open()), (2, 0));
+}

@@ -1,0 +1,91 @@
+use std::fmt::Write;
+
+use expect_test::expect_file;
+
+use crate::{Adapter, Auth, PRESETS, Preset, ProbePath};
+
+/// `docs/reference/providers.md` is this table; `UPDATE_EXPECT=1` writes it anew.
+#[test]
+fn the_reference_page_is_the_table() {
+    let mut page = String::from(HEAD);
+    for preset in PRESETS {
+        writeln!(page, "{}", row(preset)).unwrap();
+    }
+    page.push_str("\n## What is sent differently\n\n| name | what |\n|---|---|\n");
+    for preset in PRESETS {
+        let differences = differences(preset);
+        if !differences.is_empty() {
+            writeln!(page, "| `{}` | {} |", preset.name, differences.join("; ")).unwrap();
+        }
+    }
+    expect_file!["../../../../docs/reference/providers.md"].assert_eq(&page);
+}
+
+const HEAD: &str = "\
+# Providers
+
+Printed from the table in `crates/fb-providers/src/preset/table.rs` by a test of that crate; `UPDATE_EXPECT=1 cargo
+test -p fb-providers` writes it anew.
+
+A provider of a config has one of these names as its `kind`; `compatible` stands for any other server of OpenAI's
+dialect and needs a `base_url`. Without `api_key` the key comes from the environment variable. A request with an
+unsupported parameter is not sent to the provider, but to the next target; parameters that change nothing an answer
+could not do without are left out, and the answer says so in its notes.
+
+| name | endpoint | auth | environment variable | probe | unsupported parameters | default max_tokens | default model |
+|---|---|---|---|---|---|---|---|
+";
+
+fn row(preset: &Preset) -> String {
+    let code = |text: &str| format!("`{text}`");
+    let auth = match preset.auth {
+        Auth::Bearer if preset.env.is_none() => "bearer, optional",
+        Auth::Bearer => "bearer",
+        Auth::ApiKey => "`api-key`, or bearer",
+        Auth::XApiKey => "`x-api-key`, or bearer",
+    };
+    let probe = match preset.probe {
+        ProbePath::Base(path) => format!("`GET {path}`"),
+        ProbePath::Root(path) => format!("`GET {path}` at the root"),
+        ProbePath::None => "none".to_owned(),
+    };
+    let quirks = &preset.quirks;
+    let mut refused: Vec<String> = quirks.refuse.iter().map(|(field, _)| code(field)).collect();
+    if !quirks.json_schema {
+        refused.push("`response_format` with a schema".to_owned());
+    }
+    let limit = match (preset.adapter, quirks.default_max_tokens) {
+        (Adapter::Anthropic, _) => "the model's, at most 21333; 4096 of an unknown model".to_owned(),
+        (_, Some(tokens)) => tokens.to_string(),
+        (_, None) => "the provider's".to_owned(),
+    };
+    let endpoint = preset.base_url.map_or_else(|| "`https://NAME.openai.azure.com`".to_owned(), code);
+    let env = match preset.adapter {
+        Adapter::Azure => "`AZURE_OPENAI_API_KEY`, `AZURE_OPENAI_ENDPOINT`".to_owned(),
+        _ => preset.env.map_or_else(String::new, code),
+    };
+    let model = preset.default_model.map_or_else(String::new, code);
+    let refused = refused.join(", ");
+    format!("| `{}` | {endpoint} | {auth} | {env} | {probe} | {refused} | {limit} | {model} |", preset.name)
+        .replace("|  |", "| |")
+        .replace("|  |", "| |")
+}
+
+fn differences(preset: &Preset) -> Vec<String> {
+    if preset.adapter == Adapter::Anthropic || preset.adapter == Adapter::Ollama {
+        return Vec::new();
+    }
+    let quirks = &preset.quirks;
+    let mut all: Vec<String> =
+        quirks.rename.iter().map(|(old, new)| format!("`{old}` sent as `{new}`")).collect();
+    all.extend(quirks.values.iter().map(|(field, old, new)| format!("`{field}: {old}` sent as `{new}`")));
+    all.extend(quirks.max_temperature.map(|most| format!("`temperature` at most {most}")));
+    if !quirks.drop.is_empty() {
+        let dropped: Vec<String> = quirks.drop.iter().map(|(field, _)| format!("`{field}`")).collect();
+        all.push(format!("left out: {}", dropped.join(", ")));
+    }
+    if !quirks.developer {
+        all.push("role `developer` sent as `system`".to_owned());
+    }
+    all
+}

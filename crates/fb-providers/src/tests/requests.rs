@@ -1,0 +1,238 @@
+//! What goes over the wire.
+
+use bytes::Bytes;
+use expect_test::{Expect, expect};
+use fb_core::{Call, ChatRequest, Json, Overrides, Probe};
+use fb_sim::{Dialect, Fault, Sim, SimReply};
+
+use super::{chat, provider, provider_of, show_reply, show_stream, sim, soon, stream};
+use crate::{Azure, AzureConfig, Secret};
+
+fn raw(body: &'static str) -> ChatRequest {
+    fb_wire::openai::request(Bytes::from_static(body.as_bytes())).unwrap()
+}
+
+fn sent(sim: &Sim) -> String {
+    let requests = sim.requests();
+    let last = requests.last().unwrap();
+    format!("{} {}\n{}", last.method, last.path, String::from_utf8_lossy(&last.body))
+}
+
+#[tokio::test]
+async fn a_body_of_the_same_dialect_goes_out_as_it_came() {
+    let sim = sim(Dialect::OpenAi).await;
+    let provider = provider_of(&sim);
+    let request = raw(
+        r#"{ "model":"default" , "messages":[{"role":"user","content":"h\u0069"}],"x":1.0, "stream":true}"#,
+    );
+    chat(&*provider, &request).await.unwrap();
+    expect![[r#"
+        POST /v1/chat/completions
+        { "model":"m" , "messages":[{"role":"user","content":"h\u0069"}],"x":1.0, "stream":false}"#]]
+    .assert_eq(&sent(&sim));
+    drop(stream(&*provider, &request).await.unwrap());
+    expect![[r#"
+        POST /v1/chat/completions
+        { "model":"m" , "messages":[{"role":"user","content":"h\u0069"}],"x":1.0, "stream":true,"stream_options":{"include_usage":true}}"#]].assert_eq(&sent(&sim));
+    assert_eq!(sim.requests()[0].header("content-length"), Some("89"));
+}
+
+#[tokio::test]
+async fn a_target_sets_fields_whatever_the_caller_asked() {
+    let sim = sim(Dialect::OpenAi).await;
+    let provider = provider_of(&sim);
+    let request =
+        raw(r#"{"model":"d","messages":[{"role":"user","content":"hi"}],"max_tokens":5,"temperature":2}"#);
+    let json = |text: &str| Json::parse(text).unwrap();
+    let overrides = Overrides(vec![
+        ("temperature".to_owned(), json("0.5")),
+        ("max_completion_tokens".to_owned(), json("9")),
+        ("model".to_owned(), json("\"other\"")),
+    ]);
+    soon(provider.chat(Call { request: &request, model: "m", overrides: &overrides })).await.unwrap();
+    expect![[r#"
+        POST /v1/chat/completions
+        {"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.5,"max_completion_tokens":9}"#]].assert_eq(&sent(&sim));
+}
+
+#[tokio::test]
+async fn token_counts_that_nobody_asked_for_are_counted_but_not_forwarded() {
+    let sim = sim(Dialect::OpenAi).await;
+    let provider = provider_of(&sim);
+    for (body, forwarded) in [
+        (r#"{"model":"d","messages":[{"role":"user","content":"hi"}],"stream":true}"#, false),
+        (
+            r#"{"model":"d","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false}}"#,
+            true,
+        ),
+    ] {
+        use futures_util::StreamExt;
+        let mut frames = stream(&*provider, &raw(body)).await.unwrap().frames;
+        let (mut usage, mut bytes) = (0, Vec::new());
+        while let Some(frame) = soon(frames.next()).await {
+            let frame = frame.unwrap();
+            usage +=
+                frame.events.iter().filter(|event| matches!(event, fb_core::StreamEvent::Usage(_))).count();
+            bytes.extend(frame.raw.map(|raw| raw.bytes).unwrap_or_default());
+        }
+        assert_eq!(usage, 1, "{body}");
+        assert_eq!(String::from_utf8(bytes).unwrap().contains("prompt_tokens"), forwarded, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_json_answer_to_a_stream_call_becomes_a_stream() {
+    let sim = sim(Dialect::OpenAi).await;
+    let provider = provider_of(&sim);
+    let answer = r#"{"id":"c","model":"n","choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":"so","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+    sim.fault(Fault::status(200).with_header("content-type", "application/json").with_body(answer));
+    let shown = show_stream(stream(&*provider, &ChatRequest::user("hi")).await).await;
+    assert_eq!(shown, r#""so" f{}, ToolCalls, done"#);
+    let error =
+        r#"{"error":{"message":"busy","type":"service_unavailable_error","code":"server_is_overloaded"}}"#;
+    sim.fault(Fault::status(200).with_header("content-type", "application/json").with_body(error));
+    let shown = show_stream(stream(&*provider, &ChatRequest::user("hi")).await).await;
+    assert_eq!(shown, "at once: overloaded (server_is_overloaded)");
+}
+
+#[tokio::test]
+async fn the_model_that_answered_and_the_request_id_are_told() {
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let sim = sim(dialect).await;
+        sim.reply(SimReply { model: Some("m-2026-11-01".to_owned()), ..SimReply::text("ok") });
+        let reply = chat(&*provider_of(&sim), &ChatRequest::user("hi")).await.unwrap();
+        assert_eq!(reply.model.as_deref(), Some("m-2026-11-01"), "{dialect}");
+        assert_eq!(reply.meta.request_id.is_some(), dialect != Dialect::Ollama, "{dialect}");
+        assert!(reply.usage.is_some_and(|usage| usage.total() > 0), "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn every_dialect_calls_tools_plain_and_streamed() {
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let sim = sim(dialect).await;
+        sim.reply(SimReply::tool_call("weather", r#"{"city":"Oslo"}"#));
+        let provider = provider_of(&sim);
+        let request = raw(
+            r#"{"model":"d","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object"}}}]}"#,
+        );
+        let plain = show_reply(&chat(&*provider, &request).await);
+        assert_eq!(plain, r#""" ToolCalls weather({"city":"Oslo"})"#, "{dialect}");
+        let streamed = show_stream(stream(&*provider, &request).await).await;
+        assert!(
+            streamed.contains("weather") && streamed.ends_with("ToolCalls, done"),
+            "{dialect}: {streamed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn probes_are_free_and_tell_a_wrong_key() {
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let sim = sim(dialect).await;
+        let provider = provider_of(&sim);
+        assert_eq!(soon(provider.probe()).await, Ok(Probe::Reachable), "{dialect}");
+        assert_eq!(sim.calls(), 0, "{dialect}");
+        sim.fault(Fault::status(401));
+        assert_eq!(
+            soon(provider.probe()).await.unwrap_err().to_string().split(' ').next(),
+            Some("auth"),
+            "{dialect}"
+        );
+        sim.fault(Fault::status(404));
+        assert_eq!(soon(provider.probe()).await, Ok(Probe::Unknown), "{dialect}");
+        sim.fault(Fault::Refuse);
+        let refused = soon(provider_of(&sim).probe()).await.unwrap_err().to_string();
+        assert!(refused.starts_with("connect"), "{dialect}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn azure_calls_its_v1_or_the_path_of_the_deployment() {
+    let sim = sim(Dialect::OpenAi).await;
+    for (path, api_version) in [("", None), ("/openai/v1/", None), ("", Some("2024-10-21"))] {
+        let config = AzureConfig {
+            base_url: Some(format!("http://{}{path}", sim.addr())),
+            api_key: Some(Secret::value("k")),
+            api_version: api_version.map(str::to_owned),
+            ..AzureConfig::default()
+        };
+        let azure = Azure::new(&config).unwrap();
+        let request = ChatRequest::user("hi");
+        let overrides = Overrides::default();
+        let call = Call { request: &request, model: "my deployment", overrides: &overrides };
+        drop(soon(fb_core::Provider::chat(&azure, call)).await);
+    }
+    let paths: Vec<String> = sim.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "/openai/v1/chat/completions",
+            "/openai/v1/chat/completions",
+            "/openai/deployments/my%20deployment/chat/completions?api-version=2024-10-21",
+        ]
+    );
+    assert!(sim.requests().iter().all(|request| request.header("api-key") == Some("k")));
+}
+
+/// What becomes of a body at a provider with quirks.
+#[track_caller]
+fn check(kind: &str, body: &'static str, expected: &Expect) {
+    let preset = crate::Preset::named(kind).unwrap();
+    let request = raw(body);
+    let overrides = Overrides::default();
+    let call = Call { request: &request, model: "m", overrides: &overrides };
+    let shown = match crate::openai::prepared(call, &preset.quirks) {
+        Ok((body, notes)) => {
+            let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+            format!("{body}\n{}", notes.join("\n"))
+        }
+        Err(refusal) => format!("refused: {refusal}"),
+    };
+    expected.assert_eq(shown.trim_end());
+    let admitted = provider(kind, "http://127.0.0.1:1/v1").admit(call).is_ok();
+    assert_eq!(admitted, !shown.starts_with("refused"));
+}
+
+#[test]
+fn quirks_change_only_what_they_must() {
+    check(
+        "openai",
+        r#"{"model":"d","messages":[],"max_tokens":5}"#,
+        &expect![[r#"{"model":"m","messages":[],"max_completion_tokens":5}"#]],
+    );
+    check(
+        "mistral",
+        r#"{"model":"d","max_completion_tokens":5,"seed":0,"tool_choice":"required","temperature":1.8,"user":"u","n":1,"messages":[{"role":"developer","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"id":"call_abc","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"Ab3456789","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_abc","content":"ok"}]}"#,
+        &expect![[r#"
+            {"model":"m","max_tokens":5,"random_seed":0,"tool_choice":"any","temperature":1.5,"n":1,"messages":[{"role":"system","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"id":"WFH8yRA8u","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"Ab3456789","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"WFH8yRA8u","content":"ok"}]}
+            user: left out: the provider keeps no such records
+            temperature: 1.8 lowered to 1.5, the provider's largest
+            messages: role developer sent as system"#]],
+    );
+    check("groq", r#"{"model":"d","messages":[],"n":2}"#, &expect!["refused: n: Groq gives one answer"]);
+    check(
+        "groq",
+        r#"{"model":"d","messages":[],"n":1,"logprobs":false,"reasoning_effort":"xhigh"}"#,
+        &expect![[r#"
+            {"model":"m","messages":[],"reasoning_effort":"high"}
+            reasoning_effort: xhigh sent as high"#]],
+    );
+    check(
+        "deepseek",
+        r#"{"model":"d","messages":[],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{}}}}"#,
+        &expect!["refused: response_format: the provider does not follow a JSON schema"],
+    );
+    check(
+        "deepseek",
+        r#"{"model":"d","messages":[],"max_tokens":1,"max_completion_tokens":2,"seed":7,"response_format":{"type":"json_object"}}"#,
+        &expect![[r#"
+            {"model":"m","messages":[],"max_tokens":1,"response_format":{"type":"json_object"}}
+            seed: left out: DeepSeek has no seed"#]],
+    );
+    check(
+        "perplexity",
+        r#"{"model":"d","messages":[],"tools":[],"stop":["a"]}"#,
+        &expect!["refused: stop: Perplexity has no stop texts"],
+    );
+}

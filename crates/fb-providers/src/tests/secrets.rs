@@ -1,0 +1,57 @@
+use std::fmt::Write;
+
+use fb_core::{CallError, ChatRequest};
+use fb_sim::{Dialect, Fault};
+
+use super::{chat, sim};
+use crate::{
+    Anthropic, AnthropicConfig, Azure, AzureConfig, Ollama, OllamaConfig, OpenAi, OpenAiConfig,
+    ProviderConfig, Secret,
+};
+
+const CANARY: &str = "sk-canary-8d1f3a77c2e9";
+
+#[tokio::test]
+async fn no_key_is_ever_printed() {
+    let sim = sim(Dialect::OpenAi).await;
+    let url = sim.base_url();
+    let key = || Some(Secret::value(CANARY));
+    let mut shown = String::new();
+    let openai = OpenAiConfig { base_url: Some(url.clone()), api_key: key(), ..OpenAiConfig::default() };
+    let anthropic = AnthropicConfig { base_url: url.clone(), api_key: key(), ..AnthropicConfig::default() };
+    let azure = AzureConfig { base_url: Some(url.clone()), api_key: key(), ..AzureConfig::default() };
+    let ollama = OllamaConfig { base_url: url.clone(), api_key: key(), ..OllamaConfig::default() };
+    write!(shown, "{openai:?} {:?}", OpenAi::new(&openai).unwrap()).unwrap();
+    write!(shown, "{anthropic:?} {:?}", Anthropic::new(&anthropic).unwrap()).unwrap();
+    write!(shown, "{azure:?} {:?}", Azure::new(&azure).unwrap()).unwrap();
+    write!(shown, "{ollama:?} {:?}", Ollama::new(&ollama).unwrap()).unwrap();
+    write!(shown, "{:?}", ProviderConfig::with_key("openai", CANARY)).unwrap();
+
+    // A provider that says the key it was sent.
+    let body = format!(
+        r#"{{"error":{{"message":"Incorrect API key provided: {CANARY}","code":"invalid_api_key"}}}}"#
+    );
+    sim.fault(Fault::status(401).with_body(body));
+    let provider = OpenAi::new(&openai).unwrap();
+    let CallError::Failed(failure) = chat(&provider, &ChatRequest::user("hi")).await.unwrap_err() else {
+        panic!("blocked");
+    };
+    write!(shown, "{failure:?} {failure} {}", failure.detail()).unwrap();
+    sim.fault(Fault::Refuse);
+    write!(shown, "{:?}", chat(&provider, &ChatRequest::user("hi")).await).unwrap();
+
+    // Keys that no header can carry, and configs with the key in the wrong place.
+    let broken = ProviderConfig::with_key("openai", format!("{CANARY}\n{CANARY}")).build();
+    write!(shown, "{}", broken.err().unwrap()).unwrap();
+    let userinfo = ProviderConfig {
+        base_url: Some(format!("https://me:{CANARY}@host/v1")),
+        ..ProviderConfig::with_key("openai", "k")
+    };
+    write!(shown, "{}", userinfo.build().err().unwrap()).unwrap();
+    let plain: Result<ProviderConfig, _> =
+        serde_json::from_str(&format!(r#"{{"kind":"openai","api_key":"{CANARY}"}}"#));
+    write!(shown, "{}", plain.unwrap_err()).unwrap();
+
+    assert!(!shown.contains(CANARY), "{shown}");
+    assert!(!shown.contains("8d1f3a77c2e9"), "{shown}");
+}
