@@ -18,9 +18,9 @@ pub mod providers {
 pub use fb_breaker::BreakerConfig;
 pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, Chat, ChatRequest, Dialect, Eligibility, Event,
-    Failure, FailureKind, FinishReason, Frame, InvalidRequest, Level, Message, Money, Next, Note, Observer,
-    Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy, Skip, StreamEvent, TargetId,
-    Tool, ToolCall, Trace, Usage,
+    Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message, Money, Next, Note,
+    Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy, Skip, StreamEvent,
+    TargetId, Tool, ToolCall, Trace, Usage,
 };
 pub use fb_retry::RetryConfig;
 

@@ -7,11 +7,17 @@ use axum::{
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
-use fb::{Answer, Block, BlockForm, ChatRequest, Dialect, Error, Note, Raw, Report};
-use fb_wire::openai;
+use fb::{
+    Answer, Block, BlockCategory, BlockForm, ChatRequest, Dialect, Error, FinishReason, Head, Note, Raw,
+    Report, StreamEvent,
+};
+use fb_wire::openai::{self, ChunkPrinter};
 use http_body_util::BodyExt;
 
 use crate::{error, relay::Relay, server::Shared};
+
+const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// `POST /v1/chat/completions`, plain and streamed.
 pub(crate) async fn chat(State(shared): State<Shared>, request: Request) -> Response {
@@ -23,10 +29,10 @@ pub(crate) async fn chat(State(shared): State<Shared>, request: Request) -> Resp
         Ok(request) => request,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
-    let response =
-        if request.head().stream { streamed(&shared, request).await } else { plain(&shared, request).await };
+    let head = request.head().clone();
+    let response = if head.stream { streamed(&shared, request).await } else { plain(&shared, request).await };
     response.unwrap_or_else(|error| match error {
-        Error::Blocked(ended) => blocked(&ended.cause, &ended.report),
+        Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
         error => error::respond(&error),
     })
 }
@@ -67,7 +73,7 @@ async fn plain(shared: &Shared, request: ChatRequest) -> Result<Response, Error>
     };
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     tell(headers, &report, &reply.meta.notes);
     Ok(response)
 }
@@ -79,27 +85,49 @@ async fn streamed(shared: &Shared, request: ChatRequest) -> Result<Response, Err
     let relay = Relay::new(stream, created(), &model, usage);
     let mut response = Response::new(Body::new(relay));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     tell(headers, &report, &notes);
     Ok(response)
 }
 
-/// Says a block again in the form its provider gave it; in OpenAI's when it came in another dialect.
-fn blocked(block: &Block, report: &Report) -> Response {
+/// Says a block again in the form its provider gave it; in OpenAI's when it came in another dialect, and as a stream
+/// to a client that reads one.
+fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
     let (status, body) = match &block.form {
         BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
             (*status, bytes.clone())
         }
-        _ => openai::print_block(block, created(), ""),
+        _ => openai::print_block(block, created(), &head.model),
     };
+    let as_stream = head.stream && status == 200;
+    let body = if as_stream { block_stream(block, head) } else { body };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(if as_stream { EVENT_STREAM } else { JSON }));
     headers.insert("x-should-retry", HeaderValue::from_static("false"));
     tell(headers, report, &[]);
     response
+}
+
+/// A block that came as a whole body, as the stream it would have been.
+fn block_stream(block: &Block, head: &Head) -> Bytes {
+    let finish = match block.category {
+        BlockCategory::Input | BlockCategory::Output => FinishReason::ContentFilter,
+        BlockCategory::Refusal => FinishReason::Refusal,
+    };
+    let mut events = vec![StreamEvent::Started { id: None, model: None }];
+    if !block.partial.is_empty() {
+        events.push(StreamEvent::Text(block.partial.clone()));
+    }
+    events.push(StreamEvent::Blocked(block.clone()));
+    events.push(StreamEvent::Finish(finish));
+    events.extend(block.usage.map(StreamEvent::Usage));
+    events.push(StreamEvent::Done);
+    let mut out = BytesMut::new();
+    ChunkPrinter::new(created(), &head.model, head.include_usage).print(&events, &mut out);
+    out.freeze()
 }
 
 /// Adds what fb has to say about a request.

@@ -595,15 +595,20 @@ async fn the_last_resort_returns_to_a_target_that_reopened_meanwhile() {
         0.000s  b/m  1  overloaded (529 overloaded_error)           3.00 s  retry in 166 ms
         3.166s  b/m  2  overloaded (529 overloaded_error)           3.00 s
         6.166s  a/m  1  ok  15 tokens                                 0 ms
-    "#]].assert_eq(&plain(&client).await);
+    "#]]
+    .assert_eq(&plain(&client).await);
     // A target that failed without asking for time had its chance.
-    check("a: 503 / b: 503", expect![[r#"
+    check(
+        "a: 503 / b: 503",
+        expect![[r#"
         502 upstream_error (no target could answer: server_error (503): Service Unavailable)
         0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
         0.194s  a/m  2  server_error (503)      0 ms  hop
         0.194s  b/m  1  server_error (503)      0 ms  retry in 180 ms
         0.374s  b/m  2  server_error (503)      0 ms
-        a: 2 calls  b: 2 calls"#]]).await;
+        a: 2 calls  b: 2 calls"#]],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
