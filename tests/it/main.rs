@@ -1,1 +1,19 @@
-//! Integration tests.
+//! The running server, seen from outside: real sockets, real clients, a real local model.
+//!
+//! `cargo xtask test` builds what is needed and hands its paths over in `FB_BIN`, `FB_PYTHON` and `FB_LLAMA_*`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test helper may stop the test, and says loudly what is missing"
+)]
+
+mod blocks;
+mod command_line;
+mod harness;
+mod local_model;
+mod ollama_client;
+mod openai_sdk;
+mod passthrough;
+mod python;

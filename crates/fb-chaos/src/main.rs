@@ -38,7 +38,10 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     // The gateway is asked over plain HTTP, but an HTTP client is not built without TLS.
     drop(rustls::crypto::ring::default_provider().install_default());
-    println!("{:<24} {:>8}  {:<34} {:<34} verdict", "scenario", "time", "clients saw", "providers were asked");
+    println!(
+        "{:<24} {:>8}  {:<34} {:<34} verdict",
+        "scenario", "time", "clients saw", "providers were asked"
+    );
     let mut red = 0;
     for scenario in &chosen {
         let began = Instant::now();

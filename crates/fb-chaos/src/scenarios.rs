@@ -44,7 +44,11 @@ async fn answered_by_backup(stage: &Stage, requests: u64) -> anyhow::Result<Stri
     for number in 0..requests {
         let heard = stage.ask(false).await?;
         ensure!(heard.status == 200, "request {number}: status {} {}", heard.status, heard.body);
-        ensure!(heard.served_by == "backup/claude-sonnet-4-6", "request {number} served by {:?}", heard.served_by);
+        ensure!(
+            heard.served_by == "backup/claude-sonnet-4-6",
+            "request {number} served by {:?}",
+            heard.served_by
+        );
         ensure!(heard.text()? == "Hello from anthropic.", "request {number} says {:?}", heard.text()?);
         if number == 0 {
             first = heard.trace;
@@ -59,7 +63,9 @@ async fn primary_503(fb: PathBuf) -> anyhow::Result<Row> {
     stage.primary.fault(Fault::status(503));
     let trace = answered_by_backup(&stage, REQUESTS).await?;
     ensure!(
-        trace.contains("primary/gpt-6.1-sol 1 ") && trace.contains("primary/gpt-6.1-sol 2 ") && trace.contains("ok"),
+        trace.contains("primary/gpt-6.1-sol 1 ")
+            && trace.contains("primary/gpt-6.1-sol 2 ")
+            && trace.contains("ok"),
         "first trace {trace:?}"
     );
     let calls = stage.calls();
@@ -107,7 +113,10 @@ async fn cut(fb: PathBuf) -> anyhow::Result<Row> {
     let stage = Stage::open(&fb, "5s").await?;
     stage.primary.fault(Fault::CutAfterEvents { events: 1, reset: false });
     let heard = stage.ask(true).await?;
-    ensure!(heard.status == 200 && heard.clean_end && heard.has_done(), "cut before the first token: {heard:?}");
+    ensure!(
+        heard.status == 200 && heard.clean_end && heard.has_done(),
+        "cut before the first token: {heard:?}"
+    );
     ensure!(heard.streamed_text() == "Hello from anthropic.", "{heard:?}");
     ensure!(!heard.body.contains("openai"), "bytes of two providers in one stream: {heard:?}");
     let before = stage.calls();
@@ -116,9 +125,15 @@ async fn cut(fb: PathBuf) -> anyhow::Result<Row> {
     stage.sims().iter().for_each(fb_sim::Handle::reset_counters);
     stage.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
     let heard = stage.ask(true).await?;
-    ensure!(heard.status == 200 && !heard.has_done() && !heard.clean_end, "cut after the first token: {heard:?}");
+    ensure!(
+        heard.status == 200 && !heard.has_done() && !heard.clean_end,
+        "cut after the first token: {heard:?}"
+    );
     ensure!(heard.body.contains("data: {\"error\":"), "no error event: {heard:?}");
-    ensure!("Hello from openai.".starts_with(&heard.streamed_text()) && !heard.streamed_text().is_empty(), "{heard:?}");
+    ensure!(
+        "Hello from openai.".starts_with(&heard.streamed_text()) && !heard.streamed_text().is_empty(),
+        "{heard:?}"
+    );
     let after = stage.calls();
     ensure!(after == [1, 0, 0], "calls {after:?}");
     Ok(Row {

@@ -115,7 +115,8 @@ impl Stage {
             let value = response.headers().get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()
         };
-        let (served_by, trace, retry_after) = (header("x-fb-served-by"), header("x-fb-trace"), header("retry-after"));
+        let (served_by, trace, retry_after) =
+            (header("x-fb-served-by"), header("x-fb-trace"), header("retry-after"));
         let mut text = Vec::new();
         let clean_end = loop {
             match response.chunk().await {
@@ -172,7 +173,9 @@ impl Heard {
     pub(crate) fn streamed_text(&self) -> String {
         let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
         let chunks = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-        chunks.filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned())).collect()
+        chunks
+            .filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned()))
+            .collect()
     }
 
     pub(crate) fn has_done(&self) -> bool {

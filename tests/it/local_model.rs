@@ -1,0 +1,134 @@
+//! Real inference: a llama.cpp server with a small model as the third target, when the first two are broken.
+
+use std::{net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+
+use fb_sim::Fault;
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use crate::harness::{Gateway, Sims, client, needs, timeless};
+
+/// A running llama.cpp server; dropping it stops it.
+struct Llama {
+    url: String,
+    _child: Child,
+}
+
+impl Llama {
+    async fn start(server: PathBuf, model: PathBuf, lib: PathBuf) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(server)
+            .arg("-m")
+            .arg(model)
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "-a",
+                "smollm2",
+                "-c",
+                "4096",
+                "-np",
+                "2",
+            ])
+            .args([
+                "-t",
+                "2",
+                "--device",
+                "none",
+                "--offline",
+                "--no-ui",
+                "--metrics",
+                "--api-key",
+                "test-key",
+            ])
+            .env("LD_LIBRARY_PATH", lib)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        let ready = async {
+            let http = client();
+            while !http.get(format!("{url}/health")).send().await.is_ok_and(|answer| answer.status() == 200) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ready)
+            .await
+            .expect("llama-server is ready within a minute");
+        Self { url, _child: child }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
+    let (Some(fb), Some(server), Some(model), Some(lib)) =
+        (needs("FB_BIN"), needs("FB_LLAMA_SERVER"), needs("FB_LLAMA_MODEL"), needs("FB_LLAMA_LIB"))
+    else {
+        return;
+    };
+    let llama = Llama::start(server, model, lib).await;
+    let sims = Sims::start().await;
+    sims.primary.fault(Fault::status(503));
+    sims.backup.fault(Fault::Reset);
+    let config = format!(
+        r#"{}
+        [providers.local]
+        kind = "llamacpp"
+        base_url = "{}/v1"
+        api_key = {{ env = "FB_TEST_KEY" }}
+        [[routes.default.targets]]
+        provider = "primary"
+        model = "gpt-6.1-sol"
+        [[routes.default.targets]]
+        provider = "backup"
+        model = "claude-sonnet-4-6"
+        [[routes.default.targets]]
+        provider = "local"
+        model = "smollm2"
+        timeout = "60s"
+        "#,
+        sims.providers(),
+        llama.url
+    );
+    let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
+    for stream in [false, true] {
+        let body = json!({
+            "model": "default", "stream": stream, "temperature": 0, "seed": 7, "max_tokens": 40,
+            "messages": [
+                { "role": "system", "content": "You are a helpful assistant." },
+                { "role": "user", "content": "What is the capital of France?" },
+            ],
+        });
+        let heard = gateway.post(body.to_string()).await;
+        assert_eq!(heard.status, 200, "{heard:?}");
+        assert_eq!(heard.header("x-fb-served-by"), "local/smollm2");
+        assert!(said(&heard.body).contains("Paris"), "{heard:?}");
+        assert_eq!(heard.body.ends_with("data: [DONE]\n\n"), stream);
+        let trace = timeless(heard.header("x-fb-trace"));
+        let targets: Vec<&str> = trace.split("; ").filter_map(|row| row.split(' ').next()).collect();
+        let mut hops = targets.clone();
+        hops.dedup();
+        assert_eq!(hops, ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "local/smollm2"], "{trace}");
+    }
+}
+
+/// The text of a plain answer or of all chunks of a stream.
+fn said(body: &str) -> String {
+    let chunks: Vec<&str> = if body.starts_with('{') {
+        vec![body]
+    } else {
+        body.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]").collect()
+    };
+    let mut text = String::new();
+    for chunk in chunks {
+        let chunk: serde_json::Value = serde_json::from_str(chunk).unwrap();
+        let choice = &chunk["choices"][0];
+        let content = choice["message"]["content"].as_str().or_else(|| choice["delta"]["content"].as_str());
+        text.push_str(content.unwrap_or_default());
+    }
+    text
+}

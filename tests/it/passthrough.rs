@@ -1,0 +1,76 @@
+//! To an upstream of the caller's own dialect a request goes byte for byte, but for the model's name.
+
+use expect_test::expect;
+
+use crate::harness::{Gateway, Sims, needs};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_fields_key_order_number_forms_and_duplicates_survive() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &sims.config("")).await;
+    let body = concat!(
+        r#"{ "zebra": {"b":1.0,"a":[ ]},"ratio":1.0,"mod\u0065l":"default", "#,
+        r#""messages":[{"content":"h\u00e9 \ud83d\ude00","role":"user","x":null}],"seed":0,"#,
+        r#""dup":1,"dup":2e0,"big":12345678901234567890123,"model":"default"}"#
+    );
+    let heard = gateway.post(body).await;
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let sent = sims.primary.requests().pop().unwrap();
+    let expected = body.replace("\"default\"", "\"gpt-6.1-sol\"");
+    assert_eq!(String::from_utf8_lossy(&sent.body), expected);
+    assert_eq!(sent.header("authorization"), Some("Bearer sk-test"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_translated_is_refused_by_name_before_the_call() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &sims.config("")).await;
+    sims.primary.fault(fb_sim::Fault::Refuse);
+    let body =
+        r#"{"model":"default","messages":[{"role":"user","content":"hi"}],"logit_bias":{"50256":-100}}"#;
+    let heard = gateway.post(body).await;
+    assert_eq!(sims.calls(), [0, 0, 0]);
+    expect!["400 primary/gpt-6.1-sol skipped: inadmissible: logit_bias: models that think do not take it; backup/claude-sonnet-4-6 skipped: inadmissible: logit_bias: Anthropic has no token bias; third/llama3.2 skipped: inadmissible: logit_bias: Ollama's chat has no such thing"].assert_eq(&format!("{} {}", heard.status, crate::harness::timeless(heard.header("x-fb-trace"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_body_a_client_can_send_is_a_server_error() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &sims.config("")).await;
+    // A target of the same dialect may take what cannot be translated; another never hears of it.
+    let deep = format!(r#"{{"model":"MODEL","messages":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    let bodies = [
+        "",
+        "null",
+        "[]",
+        "{",
+        "{}",
+        r#"{"model":7,"messages":[]}"#,
+        r#"{"model":"MODEL"}"#,
+        r#"{"model":"MODEL","messages":null}"#,
+        r#"{"model":"MODEL","messages":[{"role":"user","content":"\ud800"}]}"#,
+        r#"{"model":"MODEL","messages":[{"role":"martian","content":"x"}]}"#,
+        r#"{"model":"MODEL","messages":[{"role":"user","content":"x"}],"stream":"yes"}"#,
+        deep.as_str(),
+    ];
+    for model in ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6"] {
+        for body in bodies {
+            let heard = gateway.post(body.replace("MODEL", model)).await;
+            let start: String = body.chars().take(80).collect();
+            assert!(
+                heard.status == 400 || (heard.status == 200 && model.starts_with("primary")),
+                "{start}: {heard:?}"
+            );
+            if heard.status == 400 {
+                let error = &heard.json()["error"];
+                for key in ["message", "type", "param", "code"] {
+                    assert!(error.get(key).is_some(), "{start}: no {key} in {error}");
+                }
+            }
+        }
+    }
+    assert_eq!(sims.calls()[1], 0, "what cannot be translated is refused before the call");
+}
