@@ -14,10 +14,11 @@ use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
 
 use crate::{
-    Auth, InvalidConfig, Preset, Secret,
+    Auth, InvalidConfig, Secret,
     exchange::{Class, Exchange, Family, Outbound, Said, Sse},
     http::{self, Base, KeyHeader, Settings, Upstream},
-    models, preset,
+    models,
+    preset::{self, Preset},
 };
 
 /// Anthropic, or a server that speaks its dialect.

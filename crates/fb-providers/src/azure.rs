@@ -8,11 +8,11 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use crate::{
-    Auth, InvalidConfig, Preset, Secret,
+    Auth, InvalidConfig, Secret,
     exchange::{Exchange, Family},
     http::{Base, KeyHeader, Settings, Upstream},
     openai::{ChatApi, Place},
-    preset,
+    preset::{self, Preset},
 };
 
 /// Azure OpenAI. The model of a call is the name of a deployment.

@@ -4,8 +4,9 @@ use fb_core::Provider;
 use serde::Deserialize;
 
 use crate::{
-    Adapter, Anthropic, AnthropicConfig, Auth, Azure, AzureConfig, InvalidConfig, Ollama, OllamaConfig,
-    OpenAi, OpenAiConfig, PRESETS, Preset, Secret, preset,
+    Anthropic, AnthropicConfig, Auth, Azure, AzureConfig, InvalidConfig, Ollama, OllamaConfig, OpenAi,
+    OpenAiConfig, Secret,
+    preset::{self, Adapter, PRESETS, Preset},
 };
 
 /// One provider as a config file says it.

@@ -1,6 +1,9 @@
 use std::env;
 
-use crate::{PRESETS, Preset, ProviderConfig};
+use crate::{
+    ProviderConfig,
+    preset::{PRESETS, Preset},
+};
 
 /// A provider that the environment knows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -98,10 +98,10 @@ impl<F: Family> Exchange<F> {
     pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
         let outbound = self.family.prepare(call, true).map_err(|refusal| refused(&refusal))?;
         let answer = self.upstream.post(&outbound.url, outbound.body).await?;
-        let (answer, head) = self.accepted(answer, outbound.notes).await?;
+        let (mut answer, head) = self.accepted(answer, outbound.notes).await?;
         match essence(answer.header("content-type").unwrap_or_default()).as_str() {
-            // An error after all, or a provider that does not stream.
-            "application/json" => {
+            // An error after all, or a provider that does not stream. Some servers call their streams JSON as well.
+            "application/json" if answer.begins_as_json().await? => {
                 let reply = self.whole(answer, head).await?;
                 let meta = reply.meta.clone();
                 Ok(Streaming { meta, frames: frames::of_reply(reply) })

@@ -5,12 +5,13 @@ mod client;
 mod error;
 mod url;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use fb_core::{Failure, FailureKind};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
 
 pub use self::client::plain_http_client;
 pub(crate) use self::{
@@ -25,6 +26,9 @@ const MAX_BODY: usize = 64 << 20;
 
 /// Most bytes read of an error's body.
 const MAX_ERROR: usize = 64 << 10;
+
+/// How long an error's body may take. Its status is there, and would be lost if the call's time ran out here.
+const ERROR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One account at an upstream: where it is, how to reach it, who we are.
 pub(crate) struct Upstream {
@@ -81,7 +85,8 @@ impl Answer {
     async fn receive(lease: Lease, request: reqwest::RequestBuilder) -> Result<Self, Failure> {
         let mut response = request.send().await.map_err(error::sending)?;
         let headers = std::mem::take(response.headers_mut());
-        Ok(Self { status: response.status().as_u16(), headers, body: Incoming { response, _lease: lease } })
+        let status = response.status().as_u16();
+        Ok(Self { status, headers, body: Incoming { response, seen: None, _lease: lease } })
     }
 
     pub(crate) const fn status(&self) -> u16 {
@@ -98,6 +103,18 @@ impl Answer {
 
     pub(crate) fn into_body(self) -> Incoming {
         self.body
+    }
+
+    /// Whether the body begins as JSON does; waits for its first bytes.
+    pub(crate) async fn begins_as_json(&mut self) -> Result<bool, Failure> {
+        while let Some(chunk) = self.body.chunk().await? {
+            let first = chunk.trim_ascii_start().first().copied();
+            if let Some(first) = first {
+                self.body.seen = Some(chunk);
+                return Ok(matches!(first, b'{' | b'['));
+            }
+        }
+        Ok(true)
     }
 
     /// The whole body, bounded.
@@ -121,10 +138,11 @@ impl Answer {
     /// The beginning of an error's body; what cannot be read is left out, as the status says enough.
     pub(crate) async fn collect_error(&mut self) -> Bytes {
         let mut whole = BytesMut::new();
+        let end = Instant::now() + ERROR_PATIENCE;
         while whole.len() < MAX_ERROR {
-            match self.body.chunk().await {
-                Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
-                Ok(None) | Err(_) => break,
+            match timeout_at(end, self.body.chunk()).await {
+                Ok(Ok(Some(chunk))) => whole.extend_from_slice(&chunk),
+                Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
         whole.truncate(MAX_ERROR);
@@ -136,6 +154,8 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     response: reqwest::Response,
+    /// What was looked at and not yet taken.
+    seen: Option<Bytes>,
     _lease: Lease,
 }
 
@@ -145,6 +165,9 @@ impl Incoming {
     /// # Cancel safety
     /// Nothing is lost.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        if let Some(seen) = self.seen.take() {
+            return Ok(Some(seen));
+        }
         self.response.chunk().await.map_err(error::reading)
     }
 }

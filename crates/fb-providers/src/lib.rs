@@ -26,7 +26,7 @@ pub use crate::{
     http::plain_http_client,
     invalid::{InvalidConfig, nearest},
     ollama::{Ollama, OllamaConfig},
-    openai::{Flavour, OpenAi, OpenAiConfig},
-    preset::{Adapter, Auth, PRESETS, Preset, ProbePath, Quirks, ToolIds},
+    openai::{OpenAi, OpenAiConfig},
+    preset::Auth,
     secret::Secret,
 };

@@ -14,7 +14,7 @@ use fb_wire::{Decoded, WireError, openai::ChunkDecoder};
 use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
 
-pub use self::failure::Flavour;
+pub(crate) use self::failure::Flavour;
 use crate::{
     Auth, InvalidConfig, Secret,
     exchange::{Class, Exchange, Family, Outbound, Said, Sse},

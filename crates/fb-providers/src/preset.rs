@@ -2,36 +2,35 @@
 
 mod table;
 
-pub(crate) use self::table::COMPATIBLE;
-pub use self::table::PRESETS;
+pub(crate) use self::table::{COMPATIBLE, PRESETS};
 use secrecy::SecretString;
 
 use crate::{InvalidConfig, Secret, nearest, openai::Flavour};
 
 /// A known provider.
 #[derive(Debug)]
-pub struct Preset {
+pub(crate) struct Preset {
     /// Its kind in a config.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The adapter that speaks to it.
-    pub adapter: Adapter,
+    pub(crate) adapter: Adapter,
     /// Its address; `None` when every account has its own.
-    pub base_url: Option<&'static str>,
+    pub(crate) base_url: Option<&'static str>,
     /// How the key goes over the wire.
-    pub auth: Auth,
+    pub(crate) auth: Auth,
     /// The environment variable its users keep the key in; `None` when it needs no key.
-    pub env: Option<&'static str>,
+    pub(crate) env: Option<&'static str>,
     /// A free request that says whether it is there.
-    pub probe: ProbePath,
+    pub(crate) probe: ProbePath,
     /// The model a first call goes to; `None` when nobody can know.
-    pub default_model: Option<&'static str>,
+    pub(crate) default_model: Option<&'static str>,
     /// Where its dialect differs.
-    pub quirks: Quirks,
+    pub(crate) quirks: Quirks,
 }
 
 /// Which adapter speaks to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adapter {
+pub(crate) enum Adapter {
     /// [`OpenAi`](crate::OpenAi), which also speaks to everything compatible.
     OpenAi,
     /// [`Anthropic`](crate::Anthropic).
@@ -56,7 +55,7 @@ pub enum Auth {
 
 /// Where a provider's free answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbePath {
+pub(crate) enum ProbePath {
     /// Under its base URL.
     Base(&'static str),
     /// At the root of its server.
@@ -67,35 +66,36 @@ pub enum ProbePath {
 
 /// Where a provider's dialect differs from OpenAI's.
 #[derive(Debug)]
-pub struct Quirks {
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent difference")]
+pub(crate) struct Quirks {
     /// Whose errors it speaks.
-    pub flavour: Flavour,
+    pub(crate) flavour: Flavour,
     /// Fields it knows under another name.
-    pub rename: &'static [(&'static str, &'static str)],
+    pub(crate) rename: &'static [(&'static str, &'static str)],
     /// Fields it rejects or ignores although an answer depends on them, and why a request with them is not sent.
-    pub refuse: &'static [(&'static str, &'static str)],
+    pub(crate) refuse: &'static [(&'static str, &'static str)],
     /// Fields it rejects that change nothing an answer could not do without; they are left out with a note.
-    pub drop: &'static [(&'static str, &'static str)],
+    pub(crate) drop: &'static [(&'static str, &'static str)],
     /// Values it knows under another name: field, OpenAI's value, its own.
-    pub values: &'static [(&'static str, &'static str, &'static str)],
+    pub(crate) values: &'static [(&'static str, &'static str, &'static str)],
     /// The largest temperature it takes; a larger one is lowered with a note.
-    pub max_temperature: Option<f64>,
-    /// What `max_tokens` is when the caller does not say, for dialects that require it.
-    pub default_max_tokens: Option<u32>,
+    pub(crate) max_temperature: Option<f64>,
     /// Whether it knows the role `developer`; else such messages are the system's.
-    pub developer: bool,
+    pub(crate) developer: bool,
     /// Whether it follows a JSON schema; else a request with one is not sent.
-    pub json_schema: bool,
+    pub(crate) json_schema: bool,
     /// Whether it counts tokens at the end of a stream when `stream_options` asks for it; others count unasked or
     /// reject the field.
-    pub stream_usage: bool,
+    pub(crate) stream_usage: bool,
     /// What a tool call's id may look like.
-    pub tool_ids: ToolIds,
+    pub(crate) tool_ids: ToolIds,
+    /// Whether its models are OpenAI's own, of which the thinking ones reject settings that others take.
+    pub(crate) thinkers: bool,
 }
 
 /// What a tool call's id may look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolIds {
+pub(crate) enum ToolIds {
     /// Anything.
     Any,
     /// Nine letters and digits; other ids in the history are replaced by such.
@@ -142,12 +142,7 @@ pub(crate) fn key(
 
 impl Preset {
     /// The preset of this name.
-    pub fn named(name: &str) -> Option<&'static Self> {
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
         PRESETS.iter().find(|preset| preset.name == name)
-    }
-
-    /// Whether its key is optional: a server of one's own.
-    pub fn is_local(&self) -> bool {
-        self.base_url.is_some_and(|url| url.starts_with("http://127.0.0.1"))
     }
 }

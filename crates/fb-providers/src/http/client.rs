@@ -194,6 +194,7 @@ fn plain(tls: ClientConfig) -> reqwest::ClientBuilder {
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
+        .user_agent(concat!("fb/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
 }
 

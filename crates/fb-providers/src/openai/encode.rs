@@ -23,7 +23,11 @@ pub(super) struct Prepared {
 /// Whether the call can be carried; of a body in this dialect only the top-level fields are looked at.
 pub(super) fn admit(call: Call<'_>, quirks: &Quirks) -> Result<(), Refusal> {
     match call.request.raw_in(Dialect::OpenAi) {
-        Some(raw) => quirks_of(raw, quirks, &mut Edits::default(), &mut Vec::new()),
+        Some(raw) => {
+            let (mut edits, mut notes) = (Edits::default(), Vec::new());
+            quirks_of(raw, quirks, &mut edits, &mut notes)?;
+            thinking(raw, call.model, quirks, &mut edits, &mut notes)
+        }
         None => prepare(call, false, quirks).map(drop),
     }
 }
@@ -38,6 +42,7 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, quirks: &Quirks) -> Result<P
     };
     let mut edits = Edits::default();
     quirks_of(&raw, quirks, &mut edits, &mut notes)?;
+    thinking(&raw, call.model, quirks, &mut edits, &mut notes)?;
     rewrite_messages(&raw, quirks, &mut edits, &mut notes);
     for (name, json) in &call.overrides.0 {
         edits.set(name.as_str(), json.get());
@@ -102,6 +107,49 @@ fn quirks_of(
         notes.push(Note::new("temperature", format!("{asked} lowered to {most}, the provider's largest")));
     }
     Ok(())
+}
+
+/// OpenAI's models that think reject what others take, and a caller who wrote for another model cannot know.
+fn thinking(
+    raw: &RawBody,
+    model: &str,
+    quirks: &Quirks,
+    edits: &mut Edits,
+    notes: &mut Vec<Note>,
+) -> Result<(), Refusal> {
+    if !quirks.thinkers || !thinks(model, value(raw, "reasoning_effort")) {
+        return Ok(());
+    }
+    for field in ["logprobs", "top_logprobs", "logit_bias"] {
+        if value(raw, field).is_some_and(|text| !is_neutral(field, text)) {
+            return Err(Refusal::new(field, "models that think do not take it"));
+        }
+    }
+    for field in ["temperature", "top_p", "frequency_penalty", "presence_penalty"] {
+        if let Some(text) = value(raw, field) {
+            let usual = if field.ends_with("penalty") { 0.0 } else { 1.0 };
+            // Left out even where it is the usual value: some models reject the field itself.
+            edits.remove(field);
+            if text.parse() != Ok(usual) {
+                notes.push(Note::new(field, "left out: models that think do not take it"));
+            }
+        }
+    }
+    // gpt-5.6 calls functions over this endpoint only when it does not think.
+    let calls = value(raw, "tools").is_some_and(|tools| !is_neutral("tools", tools));
+    if model.starts_with("gpt-5.6") && calls {
+        edits.set("reasoning_effort", "\"none\"");
+        notes.push(Note::new("reasoning_effort", "none: this model calls no tools while it thinks"));
+    }
+    Ok(())
+}
+
+/// Whether a model of OpenAI's thinks, told to make this effort.
+fn thinks(model: &str, effort: Option<&str>) -> bool {
+    if model.starts_with("gpt-5-chat") || (model.starts_with("gpt-5.") && effort == Some("\"none\"")) {
+        return false;
+    }
+    ["o1", "o3", "o4", "gpt-5", "gpt-6"].iter().any(|family| model.starts_with(family))
 }
 
 /// Whether a value asks for nothing.

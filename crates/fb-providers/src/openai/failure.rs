@@ -4,8 +4,7 @@ use crate::exchange::{Class, Said, by_status};
 
 /// Whose errors a server speaks, beyond OpenAI's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names of the providers")]
-pub enum Flavour {
+pub(crate) enum Flavour {
     OpenAi,
     Azure,
     Groq,

@@ -9,11 +9,11 @@ const COMMON: Quirks = Quirks {
     drop: &[],
     values: &[],
     max_temperature: None,
-    default_max_tokens: None,
     developer: false,
     json_schema: true,
     stream_usage: true,
     tool_ids: ToolIds::Any,
+    thinkers: false,
 };
 
 /// Most servers know only the older name.
@@ -62,13 +62,13 @@ const fn local(name: &'static str, base_url: &'static str, probe: ProbePath, qui
 pub(crate) static COMPATIBLE: Preset = Preset { base_url: None, ..local("compatible", "", MODELS, COMMON) };
 
 /// Every known provider, in the order in which the environment is searched.
-pub static PRESETS: &[Preset] = &[
+pub(crate) static PRESETS: &[Preset] = &[
     hosted(
         "openai",
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         "gpt-6.1-sol",
-        Quirks { rename: NEW_LIMIT, developer: true, ..COMMON },
+        Quirks { rename: NEW_LIMIT, developer: true, thinkers: true, ..COMMON },
     ),
     Preset {
         name: "anthropic",
@@ -88,7 +88,7 @@ pub static PRESETS: &[Preset] = &[
         env: Some("AZURE_OPENAI_API_KEY"),
         probe: MODELS,
         default_model: None,
-        quirks: Quirks { flavour: Flavour::Azure, rename: &[], developer: true, ..COMMON },
+        quirks: Quirks { flavour: Flavour::Azure, rename: &[], developer: true, thinkers: true, ..COMMON },
     },
     hosted(
         "groq",

@@ -2,7 +2,10 @@ use std::fmt::Write;
 
 use expect_test::expect_file;
 
-use crate::{Adapter, Auth, PRESETS, Preset, ProbePath};
+use crate::{
+    Auth,
+    preset::{Adapter, PRESETS, Preset, ProbePath},
+};
 
 /// `docs/reference/providers.md` is this table; `UPDATE_EXPECT=1` writes it anew.
 #[test]
@@ -54,10 +57,9 @@ fn row(preset: &Preset) -> String {
     if !quirks.json_schema {
         refused.push("`response_format` with a schema".to_owned());
     }
-    let limit = match (preset.adapter, quirks.default_max_tokens) {
-        (Adapter::Anthropic, _) => "the model's, at most 21333; 4096 of an unknown model".to_owned(),
-        (_, Some(tokens)) => tokens.to_string(),
-        (_, None) => "the provider's".to_owned(),
+    let limit = match preset.adapter {
+        Adapter::Anthropic => "21333; 4096 for an unknown model",
+        Adapter::OpenAi | Adapter::Azure | Adapter::Ollama => "the provider's",
     };
     let endpoint = preset.base_url.map_or_else(|| "`https://NAME.openai.azure.com`".to_owned(), code);
     let env = match preset.adapter {
@@ -83,6 +85,13 @@ fn differences(preset: &Preset) -> Vec<String> {
     if !quirks.drop.is_empty() {
         let dropped: Vec<String> = quirks.drop.iter().map(|(field, _)| format!("`{field}`")).collect();
         all.push(format!("left out: {}", dropped.join(", ")));
+    }
+    if quirks.thinkers {
+        all.push(
+            "to models that always think (o1, o3, o4, gpt-5, gpt-6): `temperature`, `top_p` and penalties left out; \
+             requests with `logprobs` or `logit_bias` not sent"
+                .to_owned(),
+        );
     }
     if !quirks.developer {
         all.push("role `developer` sent as `system`".to_owned());

@@ -1,8 +1,10 @@
 //! What goes over the wire.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use expect_test::{Expect, expect};
-use fb_core::{Call, ChatRequest, Json, Overrides, Probe};
+use fb_core::{BlockForm, Call, CallError, ChatRequest, Json, Overrides, Probe};
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 
 use super::{chat, provider, provider_of, show_reply, show_stream, sim, soon, stream};
@@ -175,13 +177,18 @@ async fn azure_calls_its_v1_or_the_path_of_the_deployment() {
     assert!(sim.requests().iter().all(|request| request.header("api-key") == Some("k")));
 }
 
-/// What becomes of a body at a provider with quirks.
 #[track_caller]
 fn check(kind: &str, body: &'static str, expected: &Expect) {
-    let preset = crate::Preset::named(kind).unwrap();
+    check_model(kind, "m", body, expected);
+}
+
+/// What becomes of a body at a provider with quirks.
+#[track_caller]
+fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
+    let preset = crate::preset::Preset::named(kind).unwrap();
     let request = raw(body);
     let overrides = Overrides::default();
-    let call = Call { request: &request, model: "m", overrides: &overrides };
+    let call = Call { request: &request, model, overrides: &overrides };
     let shown = match crate::openai::prepared(call, &preset.quirks) {
         Ok((body, notes)) => {
             let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
@@ -235,4 +242,98 @@ fn quirks_change_only_what_they_must() {
         r#"{"model":"d","messages":[],"tools":[],"stop":["a"]}"#,
         &expect!["refused: stop: Perplexity has no stop texts"],
     );
+}
+
+#[test]
+fn models_that_think_are_not_sent_what_they_reject() {
+    let sampled =
+        r#"{"model":"d","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#;
+    check_model("openai", "gpt-6.1-sol", sampled, &expect![[r#"
+        {"model":"gpt-6.1-sol","messages":[],"logprobs":false}
+        temperature: left out: models that think do not take it"#]]);
+    check_model("openai", "gpt-4o-mini", sampled, &expect![[r#"{"model":"gpt-4o-mini","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#]]);
+    check_model("openrouter", "openai/gpt-6.1-sol", sampled, &expect![[r#"{"model":"openai/gpt-6.1-sol","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#]]);
+    check_model(
+        "openai",
+        "gpt-5.1",
+        r#"{"model":"d","messages":[],"temperature":0,"reasoning_effort":"none"}"#,
+        &expect![[r#"{"model":"gpt-5.1","messages":[],"temperature":0,"reasoning_effort":"none"}"#]],
+    );
+    check_model("azure", "gpt-5-mini", r#"{"model":"d","messages":[],"logit_bias":{"1":2}}"#, &expect!["refused: logit_bias: models that think do not take it"]);
+    check_model(
+        "openai",
+        "gpt-5.6",
+        r#"{"model":"d","messages":[],"tools":[{"type":"function"}]}"#,
+        &expect![[r#"
+            {"model":"gpt-5.6","messages":[],"tools":[{"type":"function"}],"reasoning_effort":"none"}
+            reasoning_effort: none: this model calls no tools while it thinks"#]],
+    );
+}
+
+#[tokio::test]
+async fn anthropic_gets_its_own_bytes_or_what_the_typed_view_says() {
+    let sim = sim(Dialect::Anthropic).await;
+    let provider = provider_of(&sim);
+    let own = br#"{"model":"d","max_tokens":9,"messages":[{"role":"user","content":"h\u0069"}],"x":1.0}"#;
+    let own = fb_wire::anthropic::request(Bytes::from_static(own)).unwrap();
+    chat(&*provider, &own).await.unwrap();
+    expect![[r#"
+        POST /v1/messages
+        {"model":"m","max_tokens":9,"messages":[{"role":"user","content":"h\u0069"}],"x":1.0}"#]].assert_eq(&sent(&sim));
+    drop(stream(&*provider, &ChatRequest::user("hi")).await.unwrap());
+    expect![[r#"
+        POST /v1/messages
+        {"model":"m","max_tokens":4096,"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}],"stream":true}"#]].assert_eq(&sent(&sim));
+    let headers = |name| sim.requests()[0].header(name).map(str::to_owned);
+    assert_eq!(headers("anthropic-version").as_deref(), Some("2023-06-01"));
+    assert_eq!(headers("x-api-key").as_deref(), Some("sk-test"));
+    assert_eq!(headers("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_stream_that_calls_itself_json_is_a_stream() {
+    let sim = sim(Dialect::OpenAi).await;
+    let body = "data: {\"id\":\"1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    sim.fault(Fault::status(200).with_header("content-type", "application/json").with_body(body));
+    let shown = show_stream(stream(&*provider_of(&sim), &ChatRequest::user("hi")).await).await;
+    assert_eq!(shown, "\"Hi\" Stop, done");
+}
+
+#[tokio::test]
+async fn what_a_provider_says_about_a_failure_is_kept() {
+    let sim = sim(Dialect::OpenAi).await;
+    let body = r#"{"error":{"message":"Rate limit reached","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
+    let fault =
+        Fault::status(429).with_header("retry-after-ms", "1500").with_header("x-should-retry", "false");
+    sim.fault(fault.with_header("x-request-id", "req_7").with_body(body));
+    let error = chat(&*provider_of(&sim), &ChatRequest::user("hi")).await.unwrap_err();
+    let CallError::Failed(failure) = error else { panic!("{error:?}") };
+    assert_eq!(failure.status(), Some(429));
+    assert_eq!(failure.code(), Some("rate_limit_exceeded"));
+    assert_eq!(failure.request_id(), Some("req_7"));
+    assert_eq!(failure.detail(), "Rate limit reached");
+    assert_eq!(failure.hint(), Some(Duration::from_millis(1500)));
+    assert_eq!(failure.should_retry(), Some(false));
+}
+
+#[tokio::test]
+async fn a_refused_prompt_keeps_its_status_and_body() {
+    let sim = sim(Dialect::OpenAi).await;
+    let body = r#"{"error":{"code":"content_filter","message":"filtered","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"violence":{"filtered":true,"severity":"high"}}}}}"#;
+    sim.fault(Fault::status(400).with_body(body));
+    let azure = provider("azure", &sim.base_url());
+    let CallError::Blocked(block) = chat(&*azure, &ChatRequest::user("hi")).await.unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(block.detail, "prompt filtered: violence (high)");
+    let BlockForm::Body { status: 400, raw: Some(raw) } = &block.form else { panic!("{:?}", block.form) };
+    assert_eq!(raw.bytes, body);
+}
+
+#[tokio::test]
+async fn an_error_whose_body_never_comes_is_known_by_its_status() {
+    let sim = sim(Dialect::OpenAi).await;
+    sim.fault(Fault::Raw(Bytes::from_static(b"HTTP/1.1 503 x\r\ncontent-length: 9\r\n\r\n{")));
+    let shown = show_reply(&chat(&*provider_of(&sim), &ChatRequest::user("hi")).await);
+    assert_eq!(shown, "server_error (503)");
 }
