@@ -27,15 +27,16 @@ impl NdjsonDecoder {
         while let Some(end) = memchr(b'\n', &rest) {
             let mut line = rest.split_to(end + 1);
             line.truncate(end);
+            self.check(line.len())?;
             if !self.pending.is_empty() {
                 self.pending.extend_from_slice(&line);
                 line = self.pending.split().freeze();
             }
-            self.check(line.len())?;
             keep(line, out);
         }
+        self.check(rest.len())?;
         self.pending.extend_from_slice(&rest);
-        self.check(self.pending.len())
+        Ok(())
     }
 
     /// At the end of the stream: gives the last line even without its end.
@@ -43,15 +44,25 @@ impl NdjsonDecoder {
         keep(self.pending.split().freeze(), out);
     }
 
-    const fn check(&self, len: usize) -> Result<(), TooLarge> {
-        if len > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
+    /// Whether the line may grow by this much.
+    fn check(&self, more: usize) -> Result<(), TooLarge> {
+        if self.pending.len() + more > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
     }
 }
 
-fn keep(line: Bytes, out: &mut Vec<Bytes>) {
+fn keep(mut line: Bytes, out: &mut Vec<Bytes>) {
+    if line.ends_with(b"\r") {
+        line.truncate(line.len() - 1);
+    }
     if !line.trim_ascii().is_empty() {
         out.push(line);
     }
+}
+
+/// Prints one line. JSON has line ends only between its tokens, where they become spaces.
+pub fn line(json: &[u8]) -> Bytes {
+    let on_one_line = json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
+    on_one_line.chain([b'\n']).collect()
 }
 
 #[cfg(test)]
@@ -76,9 +87,15 @@ mod tests {
     #[test]
     fn lines_come_without_ends_and_blank_ones_not_at_all() {
         assert_eq!(decode(b"{\"a\":1}\n\r\n \n{\"b\":2}", &[]), ["{\"a\":1}", "{\"b\":2}"]);
+        assert_eq!(decode(b"{\"a\":1}\r\n{\"b\":2}\r", &[]), ["{\"a\":1}", "{\"b\":2}"]);
         let mut decoder = NdjsonDecoder::new(8);
         let long = Bytes::from_static(b"0123456789");
         assert_eq!(decoder.push(&long, &mut Vec::new()), Err(TooLarge { limit: 8 }));
+    }
+
+    #[test]
+    fn a_printed_value_is_one_line() {
+        assert_eq!(decode(&line(b"{\n\"a\":1\r\n}"), &[]), ["{ \"a\":1  }"]);
     }
 
     proptest! {

@@ -29,24 +29,34 @@ pub struct TooLarge {
     pub limit: usize,
 }
 
-/// Cuts a stream of bytes into events. Copies only events that lie in more than one piece.
+/// Cuts a stream of bytes into events. Copies only events that lie in more than one piece, and those once: the time
+/// is linear in the bytes, however small the pieces are.
 #[derive(Debug)]
 pub struct SseDecoder {
     /// The beginning of an event whose end has not come.
     pending: BytesMut,
-    /// Up to where `pending` was searched for line ends.
-    searched: usize,
-    /// Where the line begins that `searched` is in.
+    /// How many bytes of the current line are in `pending`.
     line: usize,
+    /// Whether `pending` ends with a CR to which an LF may still belong.
+    cr: Option<LineEnd>,
     /// Whether nothing has come yet: only there a byte order mark may stand.
     fresh: bool,
     limit: usize,
 }
 
+/// What a line end means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    /// The line held something.
+    Line,
+    /// The line was empty, so its end is the event's.
+    Block,
+}
+
 impl SseDecoder {
     /// A decoder that takes events of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { pending: BytesMut::new(), searched: 0, line: 0, fresh: true, limit }
+        Self { pending: BytesMut::new(), line: 0, cr: None, fresh: true, limit }
     }
 
     /// Takes the next piece and appends every event it completes.
@@ -54,20 +64,18 @@ impl SseDecoder {
     /// # Errors
     /// When an event is larger than the limit; the stream cannot be read on.
     pub fn push(&mut self, bytes: &Bytes, out: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
-        let mut all = if self.pending.is_empty() {
-            bytes.clone()
-        } else {
-            self.pending.extend_from_slice(bytes);
-            self.pending.split().freeze()
-        };
-        while let Some(end) = self.block_end(&all) {
-            let raw = all.split_to(end);
-            (self.searched, self.line) = (0, 0);
+        let mut rest = bytes.clone();
+        while let Some(end) = self.block_end(&rest) {
+            let mut raw = rest.split_to(end);
             self.check(raw.len())?;
+            if !self.pending.is_empty() {
+                self.pending.extend_from_slice(&raw);
+                raw = self.pending.split().freeze();
+            }
             out.push(self.read(raw));
         }
-        self.check(all.len())?;
-        self.pending = all.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        self.check(rest.len())?;
+        self.pending.extend_from_slice(&rest);
         Ok(())
     }
 
@@ -75,42 +83,46 @@ impl SseDecoder {
     pub fn finish(&mut self, out: &mut Vec<SseEvent>) {
         if !self.pending.is_empty() {
             let raw = self.pending.split().freeze();
-            (self.searched, self.line) = (0, 0);
-            // A CR that waited for an LF ends its line now, and with it perhaps a whole block before the last.
+            (self.line, self.cr) = (0, None);
             let event = self.read(raw);
             out.push(event);
         }
     }
 
-    const fn check(&self, len: usize) -> Result<(), TooLarge> {
-        if len > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
+    /// Whether the event may grow by this much.
+    fn check(&self, more: usize) -> Result<(), TooLarge> {
+        if self.pending.len() + more > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
     }
 
-    /// Where the first block ends, if all of it is there. Remembers how far it searched.
-    fn block_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let bom = if self.fresh && bytes.starts_with(BOM) { BOM.len() } else { 0 };
-        while let Some(found) = memchr2(b'\n', b'\r', &bytes[self.searched..]) {
-            let at = self.searched + found;
-            let next = if bytes[at] == b'\n' {
-                at + 1
-            } else {
-                match bytes.get(at + 1) {
-                    Some(b'\n') => at + 2,
-                    Some(_) => at + 1,
-                    // Perhaps an LF comes with the next piece.
+    /// Where in this piece the current event ends, if it does; at 0 when the piece only shows that a CR came alone.
+    fn block_end(&mut self, piece: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        if let Some(ended) = self.cr {
+            at = usize::from(*piece.first()? == b'\n');
+            self.cr = None;
+            if ended == LineEnd::Block {
+                return Some(at);
+            }
+        }
+        while let Some(found) = memchr2(b'\n', b'\r', &piece[at..]) {
+            let ended = if self.line + found == 0 { LineEnd::Block } else { LineEnd::Line };
+            self.line = 0;
+            at += found + 1;
+            if piece[at - 1] == b'\r' {
+                match piece.get(at) {
+                    Some(b'\n') => at += 1,
+                    Some(_) => {}
                     None => {
-                        self.searched = at;
+                        self.cr = Some(ended);
                         return None;
                     }
                 }
-            };
-            let empty = at == self.line || (self.line == 0 && at == bom);
-            (self.searched, self.line) = (next, next);
-            if empty {
-                return Some(next);
+            }
+            if ended == LineEnd::Block {
+                return Some(at);
             }
         }
-        self.searched = bytes.len();
+        self.line += piece.len() - at;
         None
     }
 
@@ -169,22 +181,42 @@ fn lines(bytes: &[u8], start: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Prints one event. `data` must hold no line ends, as JSON never needs to.
+/// Prints one event; see [`put_event`].
 pub fn event(name: Option<&str>, data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(data.len() + name.map_or(0, str::len) + 20);
     put_event(name, data, &mut out);
     out.freeze()
 }
 
-/// Appends one event. `data` must hold no line ends, as JSON never needs to.
+/// Appends one event. Every line of `data` gets a data line of its own, so that no content can end the event early;
+/// a reader finds each line end as an LF. `name` must hold no line ends.
 pub fn put_event(name: Option<&str>, data: &[u8], out: &mut BytesMut) {
     if let Some(name) = name {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\n");
     }
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(data);
+    put_lines(b"data: ", data, out);
+}
+
+/// Prints a comment, which readers skip: a sign of life.
+pub fn comment(text: &str) -> Bytes {
+    let mut out = BytesMut::with_capacity(text.len() + 4);
+    put_lines(b": ", text.as_bytes(), &mut out);
+    out.freeze()
+}
+
+/// Appends each line behind the prefix, and the empty line that ends the block.
+fn put_lines(prefix: &[u8], text: &[u8], out: &mut BytesMut) {
+    let mut rest = text;
+    while let Some(end) = memchr2(b'\n', b'\r', rest) {
+        out.extend_from_slice(prefix);
+        out.extend_from_slice(&rest[..end]);
+        out.extend_from_slice(b"\n");
+        rest = &rest[end + if rest[end..].starts_with(b"\r\n") { 2 } else { 1 }..];
+    }
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(rest);
     out.extend_from_slice(b"\n\n");
 }
 

@@ -60,6 +60,56 @@ fn what_is_printed_is_read_again() {
     check(std::str::from_utf8(&out).unwrap(), &[("ping", "{}"), ("", "[DONE]")]);
 }
 
+#[test]
+fn line_ends_in_content_do_not_end_the_event() {
+    let tricky = event(Some("x"), b"a\n\nevent: y\r\ndata: z\r");
+    check(std::str::from_utf8(&tricky).unwrap(), &[("x", "a\n\nevent: y\ndata: z\n")]);
+    assert_eq!(event(None, b""), "data: \n\n");
+    assert_eq!(comment("keep-alive"), ": keep-alive\n\n");
+    let tricky = comment("a\n\ndata: b");
+    check(std::str::from_utf8(&tricky).unwrap(), &[("", "")]);
+}
+
+#[test]
+fn only_the_event_that_lies_in_two_pieces_is_copied() {
+    let mut decoder = SseDecoder::new(MAX_EVENT);
+    let mut out = Vec::new();
+    decoder.push(&Bytes::from_static(b"data: a"), &mut out).unwrap();
+    let piece = Bytes::from(b"b\n\ndata: c\n\ndata: d\n\n".to_vec());
+    decoder.push(&piece, &mut out).unwrap();
+    let inside: Vec<bool> =
+        out.iter().map(|event| piece.as_ptr_range().contains(&event.raw.as_ptr())).collect();
+    assert_eq!(inside, [false, true, true]);
+}
+
+#[test]
+fn a_long_event_in_small_pieces_is_not_copied_again_and_again() {
+    let mut decoder = SseDecoder::new(MAX_EVENT);
+    decoder.pending.reserve(1 << 16);
+    let place = decoder.pending.as_ptr();
+    let mut out = Vec::new();
+    for _ in 0..1_000 {
+        decoder.push(&Bytes::from_static(b"data: 0123456789"), &mut out).unwrap();
+    }
+    assert_eq!(decoder.pending.as_ptr(), place);
+    decoder.push(&Bytes::from_static(b"\n\n"), &mut out).unwrap();
+    assert_eq!(out[0].raw.as_ptr(), place);
+}
+
+#[test]
+fn an_event_of_just_the_limit_is_taken_in_every_split() {
+    let input = b"data: 012\n\n";
+    for limit in [input.len() - 1, input.len()] {
+        for cut in 0..=input.len() {
+            let mut decoder = SseDecoder::new(limit);
+            let (mut out, mut whole) = (Vec::new(), Bytes::from_static(input));
+            let first = whole.split_to(cut);
+            let result = decoder.push(&first, &mut out).and_then(|()| decoder.push(&whole, &mut out));
+            assert_eq!(result.is_ok(), limit == input.len(), "limit {limit}, cut {cut}");
+        }
+    }
+}
+
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
         "data: {\"a\":1}",
@@ -93,5 +143,13 @@ proptest! {
         prop_assert_eq!(&whole, &split);
         let raw: Vec<u8> = split.iter().flat_map(|event| event.raw.to_vec()).collect();
         prop_assert_eq!(raw, input);
+    }
+
+    #[test]
+    fn every_text_survives_printing_but_for_the_kind_of_its_line_ends(text in "[a\n\r: é]{0,20}") {
+        let events = decode(&event(None, text.as_bytes()), &[]);
+        let expected = text.replace("\r\n", "\n").replace('\r', "\n");
+        prop_assert_eq!(events.len(), 1);
+        prop_assert_eq!(&events[0].data, expected.as_bytes());
     }
 }
