@@ -77,9 +77,9 @@ fn reset_in(value: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// A positive, finite number of seconds.
+/// A positive, finite number of seconds, of at least a nanosecond.
 fn seconds(number: f64) -> Option<Duration> {
-    (number > 0.0).then(|| Duration::try_from_secs_f64(number).ok()).flatten()
+    Duration::try_from_secs_f64(number).ok().filter(|wait| !wait.is_zero())
 }
 
 /// A duration as Go prints it: `6m0s`, `120ms`, `2m59.56s`.
@@ -137,15 +137,17 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since)
 }
 
-/// The provider's id of the request, by the header names in use.
+/// The provider's id of the request, by the header names in use; the first that holds one of a sane length.
 pub fn request_id<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
     const NAMES: [&str; 6] =
         ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-generation-id", "cf-ray"];
-    NAMES.iter().find_map(|name| look_up(name)).filter(|id| !id.is_empty() && id.len() <= 256)
+    NAMES.iter().find_map(|name| look_up(name).map(str::trim).filter(|id| !id.is_empty() && id.len() <= 256))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// 2026-11-21T05:00:00Z.
@@ -173,7 +175,7 @@ mod tests {
             &[("retry-after", "Sat, 21 Nov 2026 05:00:07 GMT"), ("date", "Sat, 21 Nov 2026 05:00:02 GMT")],
             Some(5.0),
         );
-        for garbage in ["-1", "NaN", "inf", "soon", "", "0"] {
+        for garbage in ["-1", "NaN", "inf", "soon", "", "0", "-0", "1e-12", "1e300"] {
             let value: &'static str = garbage;
             check(&[("retry-after", value)], None);
         }
@@ -218,5 +220,38 @@ mod tests {
         assert_eq!(hint(&[("x-should-retry", "false")]).should_retry, Some(false));
         assert_eq!(hint(&[("x-should-retry", "true")]).should_retry, Some(true));
         assert_eq!(hint(&[("x-should-retry", "maybe")]).should_retry, None);
+    }
+
+    #[test]
+    fn an_empty_id_hides_no_other() {
+        let of = |headers: &[(&str, &'static str)]| {
+            request_id(&|name| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value))
+        };
+        assert_eq!(of(&[("x-request-id", "a"), ("request-id", "b")]), Some("a"));
+        assert_eq!(of(&[("x-request-id", " "), ("request-id", "b")]), Some("b"));
+        assert_eq!(of(&[("date", "b")]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_panics_or_waits_longer_than_the_most(
+            value in prop_oneof![
+                "[-+]?[0-9]{0,20}(\\.[0-9]{0,20})?(e[0-9]{1,3})?",
+                "([0-9.]{1,9}(h|m|s|ms|us|µs|ns|x)){0,4}",
+                "[0-9]{4,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9.]{1,9}(Z|[-+][0-9]{2}:[0-9]{2}|é)",
+                "\\PC{0,40}",
+            ],
+            date in prop::option::of("\\PC{0,40}"),
+        ) {
+            for name in ["retry-after-ms", "retry-after", "x-ratelimit-reset"] {
+                let look_up = |asked: &str| match asked {
+                    "x-ratelimit-remaining" => Some("0"),
+                    "date" => date.as_deref(),
+                    asked => (asked == name).then_some(value.as_str()),
+                };
+                let hint = retry_hint(&look_up, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW));
+                prop_assert!(hint.after.is_none_or(|wait| !wait.is_zero() && wait <= MAX_HINT), "{name}");
+            }
+        }
     }
 }

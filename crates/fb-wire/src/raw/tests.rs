@@ -70,7 +70,32 @@ fn edits_touch_nothing_else() {
     check(r#"{"old":1,"a":2}"#, &[Edit::Rename("old", "new")], r#"{"new":1,"a":2}"#);
 }
 
+#[test]
+fn parts_are_slices_of_the_body() {
+    let raw = body(r#"{"a":1,"model":"old","b":[1, 2]}"#);
+    let parts = splice_parts(&raw, &[Edit::Set("model", "\"new\"")]);
+    assert_eq!(parts, [r#"{"a":1,"model":"#, r#""new""#, r#","b":[1, 2]}"#]);
+    let inside: Vec<bool> =
+        parts.iter().map(|part| raw.bytes.as_ptr_range().contains(&part.as_ptr())).collect();
+    assert_eq!(inside, [true, false, true]);
+    let untouched = splice(&raw, &[Edit::Remove("x")]);
+    assert_eq!(untouched.as_ptr(), raw.bytes.as_ptr());
+}
+
 proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..64),
+        "[{}\\[\\]\",:\\\\a1 ]{0,24}".prop_map(String::into_bytes),
+        "\\{\"[a\\\\ud8]{0,9}\":[1\"\\[{ ]{0,4}\\}".prop_map(String::into_bytes),
+    ]) {
+        if let Ok(fields) = scan(&bytes) {
+            for field in fields {
+                prop_assert!(field.key.end < field.value.start && field.value.end < bytes.len());
+            }
+        }
+    }
+
     #[test]
     fn untouched_fields_stay_byte_for_byte(
         names in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d"]), 0..8),
