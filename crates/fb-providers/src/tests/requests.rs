@@ -248,18 +248,42 @@ fn quirks_change_only_what_they_must() {
 fn models_that_think_are_not_sent_what_they_reject() {
     let sampled =
         r#"{"model":"d","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#;
-    check_model("openai", "gpt-6.1-sol", sampled, &expect![[r#"
+    check_model(
+        "openai",
+        "gpt-6.1-sol",
+        sampled,
+        &expect![[r#"
         {"model":"gpt-6.1-sol","messages":[],"logprobs":false}
-        temperature: left out: models that think do not take it"#]]);
-    check_model("openai", "gpt-4o-mini", sampled, &expect![[r#"{"model":"gpt-4o-mini","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#]]);
-    check_model("openrouter", "openai/gpt-6.1-sol", sampled, &expect![[r#"{"model":"openai/gpt-6.1-sol","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#]]);
+        temperature: left out: models that think do not take it"#]],
+    );
+    check_model(
+        "openai",
+        "gpt-4o-mini",
+        sampled,
+        &expect![[
+            r#"{"model":"gpt-4o-mini","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#
+        ]],
+    );
+    check_model(
+        "openrouter",
+        "openai/gpt-6.1-sol",
+        sampled,
+        &expect![[
+            r#"{"model":"openai/gpt-6.1-sol","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#
+        ]],
+    );
     check_model(
         "openai",
         "gpt-5.1",
         r#"{"model":"d","messages":[],"temperature":0,"reasoning_effort":"none"}"#,
         &expect![[r#"{"model":"gpt-5.1","messages":[],"temperature":0,"reasoning_effort":"none"}"#]],
     );
-    check_model("azure", "gpt-5-mini", r#"{"model":"d","messages":[],"logit_bias":{"1":2}}"#, &expect!["refused: logit_bias: models that think do not take it"]);
+    check_model(
+        "azure",
+        "gpt-5-mini",
+        r#"{"model":"d","messages":[],"logit_bias":{"1":2}}"#,
+        &expect!["refused: logit_bias: models that think do not take it"],
+    );
     check_model(
         "openai",
         "gpt-5.6",
@@ -279,7 +303,8 @@ async fn anthropic_gets_its_own_bytes_or_what_the_typed_view_says() {
     chat(&*provider, &own).await.unwrap();
     expect![[r#"
         POST /v1/messages
-        {"model":"m","max_tokens":9,"messages":[{"role":"user","content":"h\u0069"}],"x":1.0}"#]].assert_eq(&sent(&sim));
+        {"model":"m","max_tokens":9,"messages":[{"role":"user","content":"h\u0069"}],"x":1.0}"#]]
+    .assert_eq(&sent(&sim));
     drop(stream(&*provider, &ChatRequest::user("hi")).await.unwrap());
     expect![[r#"
         POST /v1/messages
