@@ -135,3 +135,6 @@ pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,3 +34,8 @@ pub use crate::{
     stats::{Stats, TargetStats},
     stream::ChatStream,
 };
+
+/// The examples of the root README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct RootReadme;

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fb_core::{FailureKind, Json, Price};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 
 /// A named virtual model: targets, a strategy, and how long one request may take.
 ///
@@ -157,8 +157,15 @@ pub struct Target {
     #[serde(default)]
     pub price: Option<Price>,
     /// Top-level fields of the provider's own dialect to set, whatever the caller asked: `set = { temperature = 0 }`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json_fields")]
     pub set: BTreeMap<String, Json>,
+}
+
+/// Reads values of any config language as JSON.
+fn json_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Json>, D::Error> {
+    let fields = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    let print = |(name, value)| Ok((name, Json::print(&value).map_err(D::Error::custom)?));
+    fields.into_iter().map(print).collect()
 }
 
 const fn default_retries() -> u32 {
