@@ -148,3 +148,47 @@ pub(super) fn reply(body: &Bytes) -> Result<Decoded, WireError> {
         ..Reply::default()
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Reply {
+        match reply(&Bytes::copy_from_slice(line.as_bytes())) {
+            Ok(Decoded::Reply(reply)) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn reasons_to_end() {
+        let call = r#"{"function":{"name":"f","arguments":{"a":1}}}"#;
+        for (reason, calls, expected) in [
+            (r#""stop""#, "", FinishReason::Stop),
+            (r#""stop""#, call, FinishReason::ToolCalls),
+            ("null", "", FinishReason::Stop),
+            (r#""length""#, "", FinishReason::Length),
+            (r#""length""#, call, FinishReason::Length),
+            (r#""load""#, "", FinishReason::Other("load".to_owned())),
+            (r#""unload""#, "", FinishReason::Other("unload".to_owned())),
+        ] {
+            let line = format!(
+                r#"{{"model":"m","message":{{"content":"x","thinking":"hm","tool_calls":[{calls}]}},"done":true,"done_reason":{reason},"prompt_eval_count":9,"eval_count":2}}"#
+            );
+            let reply = read(&line);
+            assert_eq!(reply.finish, expected, "{line}");
+            assert_eq!((reply.thinking.as_str(), reply.usage.map(Usage::total)), ("hm", Some(11)));
+        }
+    }
+
+    #[test]
+    fn calls_without_ids_get_some_that_differ() {
+        let calls = r#"{"function":{"name":"f","arguments":{"a":1}}},{"function":{"name":"f","arguments":{"a":1}}},{"id":"call_x","function":{"name":"g"}}"#;
+        let reply = read(&format!(r#"{{"message":{{"tool_calls":[{calls}]}},"done":true}}"#));
+        let ids: Vec<&str> = reply.tool_calls.iter().map(|call| call.id.as_str()).collect();
+        assert!(ids[0] != ids[1] && ids[2] == "call_x", "{ids:?}");
+        let arguments: Vec<&str> = reply.tool_calls.iter().map(|call| call.arguments.as_str()).collect();
+        assert_eq!(arguments, [r#"{"a":1}"#, r#"{"a":1}"#, "{}"]);
+        assert_eq!((reply.model, reply.usage), (None, None));
+    }
+}
