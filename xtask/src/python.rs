@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     apt,
-    process::{run as run_command, succeeds, target_dir},
+    process::{read, run as run_command, succeeds, target_dir},
 };
 
 const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
@@ -36,14 +36,21 @@ pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     fs::create_dir_all(target)?;
-    if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
-        apt::install(&["python3", "python3-venv"], "python3 with venv and ensurepip is missing")?;
+    // Debian ships `venv` without `ensurepip`: the packages come from the pip outside.
+    if !succeeds(Command::new("python3").args(["-c", "import pip, venv"])) {
+        apt::install(&["python3", "python3-pip", "python3-venv"], "python3 with venv and pip is missing")?;
     }
-    run_command(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    run_command(Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(&folder))?;
+    let packages = read(
+        Command::new(&interpreter).args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]),
+    )?;
     let requirements = folder.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
-    let mut install = Command::new(&interpreter);
-    install.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"]).arg(&requirements);
+    let mut install = Command::new("python3");
+    // What is installed outside of the environment is not this environment's conflict.
+    let quiet = "-q --disable-pip-version-check --no-warn-conflicts";
+    install.args(["-m", "pip", "install"]).args(quiet.split(' ')).env("PIP_ROOT_USER_ACTION", "ignore");
+    install.arg("--target").arg(packages.trim()).arg("-r").arg(&requirements);
     run_command(&mut install)?;
     fs::rename(&requirements, &stamp)?;
     Ok(interpreter)

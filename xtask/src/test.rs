@@ -13,8 +13,10 @@ use crate::{
 
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let args = args.strip_prefix(&["--"]).unwrap_or(args);
-    prepare_and_run(args, &mut Counts::default())?;
-    Ok(ExitCode::SUCCESS)
+    let mut counts = Counts::default();
+    let outcome = prepare_and_run(args, &mut counts);
+    println!("{counts}");
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 /// `args` are for `cargo test`.
