@@ -14,7 +14,8 @@ const MAX_BODY: usize = 64 << 10;
 /// Most characters of a message that are kept.
 const MAX_MESSAGE: usize = 300;
 
-/// What an error body says, as far as it says anything. Texts are short and redacted.
+/// What an error body says, as far as it says anything. Every text is redacted, free of control characters and at
+/// most 300 characters long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     /// The message for people; of HTML or text, its beginning.
@@ -35,7 +36,7 @@ pub struct ErrorBody {
     pub limit_source: Option<String>,
     /// Azure's `error.innererror.code`.
     pub inner_code: Option<String>,
-    /// The provider's id of the request, when it stands in the body.
+    /// The provider's id of the request, when it stands in the body: `request_id`, `responseId` or `id`.
     pub request_id: Option<String>,
     /// Google's `RetryInfo`.
     pub retry_delay: Option<Duration>,
@@ -43,17 +44,18 @@ pub struct ErrorBody {
     pub json: bool,
 }
 
-/// Reads an error body.
+/// Reads an error body of any shape; what it does not know, it leaves out. Bytes that are not UTF-8 are replaced, so
+/// they hide no code. Looks at the first 64 KiB: a longer body is text, as is JSON nested deeper than 127 levels.
 pub fn read(body: &[u8]) -> ErrorBody {
-    let body = &body[..body.len().min(MAX_BODY)];
-    match serde_json::from_slice::<Value>(body) {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_BODY)]);
+    match serde_json::from_str::<Value>(&text) {
         Ok(value) => {
             let mut found = ErrorBody { json: true, ..ErrorBody::default() };
             read_value(&value, &mut found);
             found.message = shorten(&found.message);
             found
         }
-        Err(_) => ErrorBody { message: shorten(&String::from_utf8_lossy(body)), ..ErrorBody::default() },
+        Err(_) => ErrorBody { message: shorten(&text), ..ErrorBody::default() },
     }
 }
 
@@ -72,7 +74,7 @@ fn read_value(value: &Value, found: &mut ErrorBody) {
 }
 
 fn read_object(object: &Map<String, Value>, found: &mut ErrorBody) {
-    found.request_id = text(object, "request_id").or_else(|| text(object, "responseId"));
+    found.request_id = ["request_id", "responseId", "id"].iter().find_map(|key| text(object, key));
     match object.get("error") {
         Some(Value::Object(error)) => read_error(error, found),
         Some(Value::String(message)) => {
@@ -105,12 +107,13 @@ fn read_flat(object: &Map<String, Value>, found: &mut ErrorBody) {
     found.status = text(object, "status");
     let message = text(object, "message").or_else(|| text(object, "Message"));
     found.message = message
+        .or_else(|| detail(object.get("message")?))
         .or_else(|| detail(object.get("detail")?))
         .or_else(|| detail(object.get("errors")?))
         .unwrap_or_default();
 }
 
-/// FastAPI's `detail`: a text, or a list of `{loc, msg}`.
+/// FastAPI's `detail`: a text, or a list of `{loc, msg}`. Mistral nests it once more, as its `message`.
 fn detail(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -119,25 +122,24 @@ fn detail(value: &Value) -> Option<String> {
             let message = |key: &str| first.get(key).and_then(Value::as_str).map(str::to_owned);
             first.as_str().map(str::to_owned).or_else(|| message("msg")).or_else(|| message("message"))
         }
-        Value::Object(object) => text(object, "message").or_else(|| text(object, "msg")),
+        Value::Object(object) => {
+            text(object, "message").or_else(|| text(object, "msg")).or_else(|| detail(object.get("detail")?))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
 
 fn text(object: &Map<String, Value>, key: &str) -> Option<String> {
-    object.get(key)?.as_str().filter(|text| !text.is_empty()).map(cut)
+    object.get(key)?.as_str().map(shorten).filter(|text| !text.is_empty())
 }
 
 fn scalar(object: &Map<String, Value>, key: &str) -> Option<String> {
     match object.get(key)? {
-        Value::String(text) if !text.is_empty() => Some(cut(text)),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Number(number) => Some(shorten(&number.to_string())),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            text(object, key)
+        }
     }
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(4 * MAX_MESSAGE).collect()
 }
 
 /// Redacted, without control characters, at most 300 characters.

@@ -1,3 +1,7 @@
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn said(body: &str) -> ErrorBody {
@@ -53,6 +57,15 @@ fn every_known_shape_gives_its_parts() {
     assert_eq!(said(r#"{"detail":"Not Found"}"#).message, "Not Found");
     assert_eq!(said(r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#).message, "field required");
     assert_eq!(said(r#"{"errors":[{"message":"m"}]}"#).message, "m");
+    let nested = said(r#"{"object":"error","message":{"detail":[{"loc":["body"],"msg":"m"}]},"type":"t"}"#);
+    assert_eq!((nested.message.as_str(), nested.kind), ("m", some("t")));
+    assert_eq!(said(r#"{"id":"gen-1","error":{"message":"m","code":502}}"#).request_id, some("gen-1"));
+}
+
+#[test]
+fn bytes_that_are_no_text_hide_no_code() {
+    let broken = read(b"{\"error\":{\"message\":\"a\xff\",\"type\":\"overloaded_error\"}}");
+    assert_eq!((broken.message.as_str(), broken.kind), ("a\u{fffd}", some("overloaded_error")));
 }
 
 #[test]
@@ -71,15 +84,87 @@ fn secrets_are_redacted() {
     let table = [
         ("Incorrect API key provided: sk-canary-123456", "Incorrect API key provided: [redacted]"),
         ("Bearer abcdef0123456789abcdef is wrong", "Bearer [redacted] is wrong"),
+        ("Bearer abcdefghijklmnopqrstuvwxyz", "Bearer [redacted]"),
+        ("Authorization: Basic dXNlcjpwYXNz/29yZDEy+zQ==, no", "Authorization: Basic [redacted], no"),
+        ("api-key: abcdefghijklmnop", "api-key: [redacted]"),
+        ("api_key=0123456789ab&x=1", "api_key=[redacted]&x=1"),
+        ("Your API key ABCD1234 is wrong", "Your API key [redacted] is wrong"),
+        ("{\"x-api-key\":\"abcdefghijklmnop\"}", "{\"x-api-key\":\"[redacted]\"}"),
         ("key=abcDEF0123456789xyz!", "key=[redacted]!"),
+        ("key abcdefgh/ijkl0123456789+/==", "key [redacted]"),
+        ("key abcdefghijklmnopqrstuvwxyzab", "key [redacted]"),
         ("the key abcd****wxyz is revoked", "the key [redacted] is revoked"),
+        ("https://host/v1?key=AIzaCanary", "https://host/v1?key=[redacted]"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.ab", "got [redacted]"),
         ("xai-0123456789", "[redacted]"),
-        ("the model gpt-6.1-sol does not exist", "the model gpt-6.1-sol does not exist"),
-        ("request req_0123456789abcdef failed", "request req_0123456789abcdef failed"),
     ];
     for (text, expected) in table {
         assert_eq!(redact(text), expected);
     }
-    let body = said(r#"{"error":{"message":"bad key: gsk_canary0123456789"}}"#);
-    assert!(!body.message.contains("canary"), "{body:?}");
+}
+
+#[test]
+fn what_helps_to_find_the_mistake_stays() {
+    for text in [
+        "the model gpt-6.1-sol does not exist",
+        "the model you provided gpt-6.1-sol-2026-11-01 does not exist",
+        "request req_0123456789abcdef failed",
+        "unknown key: response_format_json_schema",
+        "missing key generationConfig.responseSchema",
+        "context_length_exceeded",
+        "token limit 200000 exceeded, max_tokens is 16384",
+        "find your API key at https://platform.openai.com/account/api-keys.",
+        "API key authentication failed",
+    ] {
+        assert!(matches!(redact(text), Cow::Borrowed(same) if same == text), "{}", redact(text));
+    }
+}
+
+#[test]
+fn no_field_tells_a_secret() {
+    let secret = "sk-canary0123456789";
+    let fields = format!(
+        r#""message":"{secret}","type":"{secret}","code":"{secret}","param":"{secret}","status":"{secret}","details":{{"error_code":"{secret}"}},"metadata":{{"error_type":"{secret}","limit_source":"{secret}"}},"innererror":{{"code":"{secret}"}}"#
+    );
+    for body in [
+        format!(r#"{{"error":{{{fields}}},"request_id":"{secret}"}}"#),
+        format!(r#"{{{fields},"id":"{secret}"}}"#),
+        format!(r#"{{"error":"bad key: {secret}","code":"{secret}"}}"#),
+        format!(r#"{{"detail":[{{"msg":"{secret}"}}]}}"#),
+        format!(r#"{{"errors":["{secret}"]}}"#),
+        format!(r#""{secret}""#),
+        format!("<html>{secret}</html>"),
+    ] {
+        let found = format!("{:?}", said(&body));
+        assert!(!found.contains("canary") && found.contains("[redacted]"), "{body}: {found}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn reading_never_fails_and_every_text_is_short(
+        value in prop_oneof![
+            "\\PC{0,40}",
+            "(sk-|Bearer |key |api-key: )?[a-zA-Z0-9/+=é_.-]{0,400}",
+            prop::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter),
+        ],
+        shape in prop::sample::select(vec![
+            r#"{"error":{"message":$,"type":$,"code":$,"details":[{"retryDelay":$}]},"id":$}"#,
+            r#"{"error":$,"code":$}"#,
+            r#"[{"error":{"metadata":{"error_type":$},"innererror":{"code":$}}}]"#,
+            r#"{"detail":[$],"message":{"detail":[{"msg":$}]}}"#,
+            "$",
+            "<html>$",
+        ]),
+        cut in 0usize..600,
+    ) {
+        let body = shape.replace('$', &Value::from(value).to_string()).into_bytes();
+        for body in [&body[..], &body[..cut.min(body.len())]] {
+            let found = read(body);
+            let texts = [Some(found.message), found.kind, found.code, found.request_id, found.error_type];
+            for text in texts.into_iter().flatten() {
+                prop_assert!(text.chars().count() <= MAX_MESSAGE && !text.contains(char::is_control), "{text}");
+            }
+        }
+    }
 }
