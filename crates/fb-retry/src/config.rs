@@ -1,3 +1,5 @@
+//! How long to wait between attempts.
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ const THROTTLED_BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(8);
 /// Longer than this another target answers sooner.
 const MAX_HINT_WAIT: Duration = Duration::from_secs(2);
+/// Each wait twice the one before.
+const FACTOR: f64 = 2.0;
 /// The retries of the official OpenAI and Anthropic clients.
 const MAX_RETRIES: u32 = 2;
 /// Longest time that any setting may name.
@@ -36,7 +40,7 @@ pub struct RetryConfig {
     /// The longest wait that the other side may ask for before the retries stop; 2 s.
     #[serde(with = "humantime_serde")]
     pub max_hint_wait: Duration,
-    /// Retries of [`retry`](crate::retry) after the first try, 0 to 100; 2.
+    /// Retries of `retry` after the first try, 0 to 100; 2.
     pub max_retries: u32,
 }
 
@@ -45,7 +49,7 @@ impl Default for RetryConfig {
         Self {
             base: BASE,
             throttled_base: THROTTLED_BASE,
-            factor: 2.0,
+            factor: FACTOR,
             cap: CAP,
             jitter: Jitter::Full,
             max_hint_wait: MAX_HINT_WAIT,
@@ -106,3 +110,6 @@ pub struct InvalidConfig {
     /// What it may be.
     pub expected: &'static str,
 }
+
+#[cfg(test)]
+mod tests;

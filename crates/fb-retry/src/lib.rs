@@ -1,15 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-mod budget;
 mod config;
-#[cfg(feature = "tokio")]
-mod future;
+mod curve;
+
 mod policy;
 
+mod budget;
+
 #[cfg(feature = "tokio")]
-pub use crate::future::retry;
-pub use crate::{
-    budget::{BudgetConfig, RetryBudget},
-    config::{InvalidConfig, Jitter, RetryConfig},
-    policy::{Ask, Decision, Pace, RetryPolicy, Why},
-};
+mod future;
+
+pub use self::budget::{BudgetConfig, RetryBudget};
+pub use self::config::{InvalidConfig, Jitter, RetryConfig};
+#[cfg(feature = "tokio")]
+pub use self::future::retry;
+pub use self::policy::{Ask, Decision, Pace, RetryPolicy, Why};

@@ -1,9 +1,12 @@
-use std::{fmt, time::Duration};
+//! Whether and when to try again.
 
-use crate::{InvalidConfig, Jitter, RetryConfig};
+use std::fmt;
+use std::time::Duration;
 
-/// Decides whether and when to try again.
-#[derive(Debug, Clone)]
+use crate::{InvalidConfig, RetryConfig};
+
+/// Decides whether and when to try again. The default has the default config.
+#[derive(Debug, Clone, Default)]
 pub struct RetryPolicy {
     config: RetryConfig,
 }
@@ -78,7 +81,7 @@ impl RetryPolicy {
         Ok(Self { config })
     }
 
-    /// The retries of [`retry`](crate::retry).
+    /// The retries of `retry`.
     pub const fn max_retries(&self) -> u32 {
         self.config.max_retries
     }
@@ -102,19 +105,7 @@ impl RetryPolicy {
         match ask.hint {
             // All clients that were told the same moment must not come back in it.
             Some(hint) if ask.pace == Pace::Hinted => Decision::After(hint + hint.mul_f64(0.1 * unit)),
-            hint => Decision::After(self.wait(base, ask.done, unit).max(hint.unwrap_or_default())),
-        }
-    }
-
-    /// The wait before retry `n`, from 0: exponential, spread by chance, never above the cap.
-    fn wait(&self, base: Duration, n: u32, unit: f64) -> Duration {
-        let power = self.config.factor.powi(i32::try_from(n).unwrap_or(i32::MAX));
-        let grown = Duration::try_from_secs_f64(base.as_secs_f64() * power).unwrap_or(Duration::MAX);
-        let full = grown.min(self.config.cap);
-        match self.config.jitter {
-            Jitter::Full => full.mul_f64(unit),
-            Jitter::Equal => full.mul_f64(0.5 + unit / 2.0),
-            Jitter::None => full,
+            hint => Decision::After(self.config.wait(base, ask.done, unit).max(hint.unwrap_or_default())),
         }
     }
 }

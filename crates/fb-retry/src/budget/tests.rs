@@ -19,11 +19,11 @@ fn shares_are_exact_to_one_call() {
     for (ratio, expected) in [(0.2, 200), (0.3, 300), (0.6, 600), (1.0, 1_000), (0.0, 0)] {
         let budget = budget(ratio, 0.0, 0);
         let mut retries = 0;
-        for _ in 0..1_000 {
+        for call in 1..=1_000 {
             budget.deposit(t);
             retries += u32::from(budget.try_withdraw(t));
+            assert_eq!(retries, call * expected / 1_000, "ratio {ratio}, call {call}");
         }
-        assert_eq!(retries, expected, "ratio {ratio}");
     }
 }
 
@@ -39,6 +39,28 @@ fn a_quiet_caller_may_retry_now_and_then() {
 }
 
 #[test]
+fn asking_often_loses_no_time() {
+    let t = origin();
+    for (every_micros, per_second, expected) in
+        [(1_000, 0.2, 20), (9_900, 0.2, 20), (1, 0.0, 0), (333, 1.5, 150), (700_001, 0.2, 20)]
+    {
+        // One more than is ever saved up, so that the bucket is never full.
+        let budget = budget(0.0, per_second, 2);
+        assert!(budget.try_withdraw(t) && budget.try_withdraw(t), "the burst");
+        let asks = (1..).map(|n| Duration::from_micros(n * every_micros));
+        let most = if per_second == 0.0 { 1 } else { 100 };
+        let admitted = asks
+            .take_while(|elapsed| *elapsed < Duration::from_secs(most) + Duration::from_micros(every_micros))
+            .filter(|elapsed| budget.try_withdraw(t + *elapsed))
+            .count();
+        assert!(
+            (expected..=expected + 1).contains(&admitted),
+            "{admitted} at {every_micros} us, {per_second}/s"
+        );
+    }
+}
+
+#[test]
 fn unused_allowance_expires() {
     let t = origin();
     let budget = budget(1.0, 0.0, 0);
@@ -51,13 +73,86 @@ fn unused_allowance_expires() {
     assert!(budget.try_withdraw(t), "a clock that steps back changes nothing");
 }
 
+#[test]
+fn a_share_above_one_and_a_share_with_a_floor_add_up() {
+    let t = origin();
+    // ratio, burst, deposits, retries
+    for (ratio, burst, deposits, expected) in
+        [(2.5, 0, 4, 10), (0.2, 3, 10, 5), (0.2, 3, 4, 3), (0.0, 1, 9, 1), (10.0, 2, 1, 12)]
+    {
+        let budget = budget(ratio, 0.2, burst);
+        (0..deposits).for_each(|_| budget.deposit(t));
+        let admitted = (0..100).filter(|_| budget.try_withdraw(t)).count();
+        assert_eq!(admitted, expected, "{deposits} at {ratio} with {burst}");
+    }
+}
+
+#[test]
+fn many_threads_take_no_more_than_there_is() {
+    let t = origin();
+    let budget = budget(0.5, 0.0, 0);
+    let admitted: usize = std::thread::scope(|scope| {
+        let work = || {
+            (0..1_000).for_each(|_| budget.deposit(t));
+            (0..1_000).filter(|_| budget.try_withdraw(t)).count()
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(admitted, 2_000);
+}
+
+#[test]
+fn a_value_no_budget_could_work_with_is_named() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut BudgetConfig), expected: &str) {
+        let mut config = BudgetConfig::default();
+        change(&mut config);
+        let error = RetryBudget::new(&config).unwrap_err().to_string();
+        assert_eq!(error, format!("invalid retry config: {expected}"));
+    }
+    check(|c| c.ratio = -0.1, "`ratio` is -0.1, expected 0 to 10");
+    check(|c| c.ratio = f64::NAN, "`ratio` is NaN, expected 0 to 10");
+    check(|c| c.per_second = 1_001.0, "`per_second` is 1001, expected 0 to 1000");
+    check(|c| c.window = Duration::ZERO, "`window` is 0ns, expected 1 ms to an hour");
+    check(|c| c.window = Duration::from_nanos(5), "`window` is 5ns, expected 1 ms to an hour");
+    check(
+        |c| c.window = Duration::MAX,
+        "`window` is 18446744073709551615.999999999s, expected 1 ms to an hour",
+    );
+}
+
 proptest! {
+    #[test]
+    fn a_share_is_exact_to_one_call_whatever_the_order(
+        percent in prop::sample::select(vec![20u64, 30, 60]),
+        steps in prop::collection::vec(any::<bool>(), 1..400),
+    ) {
+        let t = origin();
+        #[expect(clippy::cast_precision_loss, reason = "at most 60")]
+        let budget = budget(percent as f64 / 100.0, 0.0, 0);
+        let (mut deposits, mut retries) = (0, 0);
+        for deposit in steps {
+            if deposit {
+                budget.deposit(t);
+                deposits += 1;
+            } else {
+                let due = deposits * percent / 100 > retries;
+                prop_assert_eq!(budget.try_withdraw(t), due, "{} after {}", retries, deposits);
+                retries += u64::from(due);
+            }
+        }
+    }
+
     #[test]
     fn never_more_than_share_and_floor_and_burst(
         steps in prop::collection::vec((0u64..3_000, any::<bool>()), 1..200),
-        ratio in 0.0..2.0f64,
+        ratio in 0u32..2_000,
+        per_second in 0u32..2_000,
+        burst in 0u32..5,
     ) {
-        let budget = budget(ratio, 0.2, 3);
+        let (ratio, per_second) = (f64::from(ratio) / 1e3, f64::from(per_second) / 1e3);
+        let budget = budget(ratio, per_second, burst);
         let (mut now, mut deposits, mut retries) = (origin(), 0.0, 0.0);
         let start = now;
         for (ms, deposit) in steps {
@@ -68,7 +163,7 @@ proptest! {
             } else if budget.try_withdraw(now) {
                 retries += 1.0;
             }
-            let most = (ratio + 0.0005) * deposits + 0.2 * (now - start).as_secs_f64() + 3.0;
+            let most = ratio * deposits + per_second * (now - start).as_secs_f64() + f64::from(burst);
             prop_assert!(retries <= most + 1e-6, "{retries} of {most}");
         }
     }

@@ -1,8 +1,9 @@
-//! Behaviours of other libraries held here, by number: 63, 65, 69, 76, 77, 80.
+//! Behaviours of other libraries held here, by number: 65, 69, 76, 77, 80.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::Jitter;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -21,11 +22,17 @@ fn decisions_follow_the_table() {
     use Decision::{After, Stop};
     check(Pace::Never, 0, None, 0.5, Stop(Why::Never));
     check(Pace::AtOnce, 4, None, 0.5, After(MS(0)));
+    check(Pace::Never, 9, Some(9_000), 0.5, Stop(Why::Never));
+    check(Pace::AtOnce, 0, Some(9_000), 0.5, After(MS(0)));
     check(Pace::AtOnce, 5, None, 0.5, Stop(Why::Exhausted));
     check(Pace::Backoff, 0, None, 0.5, After(MS(125)));
     check(Pace::Backoff, 3, None, 0.5, After(MS(1_000)));
     check(Pace::Backoff, 0, Some(900), 0.5, After(MS(900)));
     check(Pace::Backoff, 0, Some(2_001), 0.5, Stop(Why::HintTooLong));
+    check(Pace::Backoff, 5, Some(2_001), 0.5, Stop(Why::Exhausted));
+    check(Pace::Backoff, 3, Some(100), 0.5, After(MS(1_000)));
+    check(Pace::Throttled, 0, Some(2_000), 0.5, After(MS(2_000)));
+    check(Pace::Throttled, 0, Some(2_001), 0.5, Stop(Why::HintTooLong));
     check(Pace::Throttled, 0, None, 0.5, After(MS(500)));
     check(Pace::Throttled, 4, None, 1.0, After(MS(8_000)));
     check(Pace::Hinted, 0, Some(1_000), 0.5, After(MS(1_050)));
@@ -37,26 +44,30 @@ fn decisions_follow_the_table() {
 }
 
 #[test]
-fn jitter_spreads_below_the_cap() {
-    let at = |jitter, unit| {
-        let ask = Ask { pace: Pace::Backoff, most: u32::MAX, done: 1_000_000, hint: None, unit };
-        policy(jitter).decide(ask)
-    };
-    assert_eq!(at(Jitter::None, 0.9), Decision::After(MS(8_000)));
-    assert_eq!(at(Jitter::Equal, 0.0), Decision::After(MS(4_000)));
-    assert_eq!(at(Jitter::Equal, 1.0), Decision::After(MS(8_000)));
-    assert_eq!(at(Jitter::Full, 0.25), Decision::After(MS(2_000)));
+fn no_base_is_no_wait_however_often() {
+    let config = RetryConfig { base: Duration::ZERO, jitter: Jitter::None, ..RetryConfig::default() };
+    let policy = RetryPolicy::new(config).unwrap();
+    for done in [0, 1, 1_023, 1_024, u32::MAX - 1] {
+        let ask = Ask { pace: Pace::Backoff, most: u32::MAX, done, hint: None, unit: 0.5 };
+        assert_eq!(policy.decide(ask), Decision::After(Duration::ZERO), "after {done}");
+    }
 }
 
 #[test]
-fn settings_no_policy_could_work_with_are_refused() {
-    let error = |config: RetryConfig| RetryPolicy::new(config).unwrap_err().to_string();
-    let with = RetryConfig::default;
-    let expected = "invalid retry config: `factor` is 0.5, expected 1 to 10";
-    assert_eq!(error(RetryConfig { factor: 0.5, ..with() }), expected);
-    assert!(error(RetryConfig { factor: f64::NAN, ..with() }).contains("`factor`"));
-    assert!(error(RetryConfig { cap: Duration::MAX, ..with() }).contains("`cap`"));
-    assert!(error(RetryConfig { max_retries: 101, ..with() }).contains("`max_retries`"));
+fn the_config_is_checked() {
+    let config = RetryConfig { factor: 0.5, ..RetryConfig::default() };
+    assert_eq!(RetryPolicy::new(config).unwrap_err().field, "factor");
+}
+
+#[test]
+fn reasons_read_well() {
+    for (why, expected) in [
+        (Why::Never, "not retryable"),
+        (Why::Exhausted, "no retries left"),
+        (Why::HintTooLong, "asked to wait too long"),
+    ] {
+        assert_eq!(why.to_string(), expected);
+    }
 }
 
 proptest! {

@@ -1,0 +1,64 @@
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, MapDeserializer};
+
+use super::*;
+
+#[test]
+fn defaults_are_those_documented() {
+    let config = RetryConfig::default();
+    let times = [config.base, config.throttled_base, config.cap, config.max_hint_wait];
+    assert_eq!(times.map(|time| time.as_millis()), [250, 1_000, 8_000, 2_000]);
+    assert_eq!(
+        (config.factor.to_string().as_str(), config.jitter, config.max_retries),
+        ("2", Jitter::Full, 2)
+    );
+    assert_eq!(config.validate(), Ok(()));
+}
+
+#[test]
+fn a_value_no_policy_could_work_with_is_named() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut RetryConfig), expected: &str) {
+        let mut config = RetryConfig::default();
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert_eq!(error, format!("invalid retry config: {expected}"));
+    }
+    let long = Duration::from_secs(3_601);
+    check(|c| c.base = long, "`base` is 3601s, expected at most an hour");
+    check(|c| c.throttled_base = long, "`throttled_base` is 3601s, expected at most an hour");
+    check(|c| c.cap = long, "`cap` is 3601s, expected at most an hour");
+    check(|c| c.max_hint_wait = long, "`max_hint_wait` is 3601s, expected at most an hour");
+    check(|c| c.factor = 0.5, "`factor` is 0.5, expected 1 to 10");
+    check(|c| c.factor = 10.5, "`factor` is 10.5, expected 1 to 10");
+    check(|c| c.factor = f64::NAN, "`factor` is NaN, expected 1 to 10");
+    check(|c| c.max_retries = 101, "`max_retries` is 101, expected 0 to 100");
+}
+
+#[test]
+fn a_field_left_out_has_its_default_and_an_unknown_one_is_refused() {
+    let read = |fields: &[(&'static str, &'static str)]| {
+        RetryConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&[]), Ok(RetryConfig::default()));
+    let base = Duration::from_millis(1_500);
+    assert_eq!(
+        read(&[("base", "1500ms"), ("cap", "8s")]),
+        Ok(RetryConfig { base, ..RetryConfig::default() })
+    );
+    assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
+    assert_eq!(
+        read(&[("bass", "1s")]).unwrap_err(),
+        "unknown field `bass`, expected one of `base`, `throttled_base`, `factor`, `cap`, `jitter`, \
+         `max_hint_wait`, `max_retries`"
+    );
+}
+
+#[test]
+fn jitter_is_written_in_snake_case() {
+    for (word, jitter) in [("full", Jitter::Full), ("equal", Jitter::Equal), ("none", Jitter::None)] {
+        let word: serde::de::value::StrDeserializer<'_, Error> = word.into_deserializer();
+        assert_eq!(Jitter::deserialize(word), Ok(jitter));
+    }
+}
