@@ -1,18 +1,18 @@
-use std::{net::SocketAddr, path::Path, process::ExitCode};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
 use fb::Client;
 
 use crate::{
     config::{self, Loaded},
     discover,
-    log::{self, Log},
+    log::Log,
     out::say,
     server,
 };
 
 /// Runs the gateway until it is told to stop.
 pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result<ExitCode, String> {
-    log::init();
+    let log = Arc::new(Log::init());
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
         let (mut loaded, origin) = if let Some(file) = config {
@@ -26,13 +26,14 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         }
         let client = Client::builder()
             .config(&loaded.fb)
-            .and_then(|builder| builder.observer(std::sync::Arc::new(Log)).build())
+            .and_then(|builder| builder.observer(Arc::clone(&log) as _).build())
             .map_err(|error| error.to_string())?;
         let gateway = server::start(&loaded.server, client)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         announce(&loaded, &origin, gateway.addr());
         gateway.run_until(stop_signal()).await;
+        log.flush();
         Ok(ExitCode::SUCCESS)
     })
 }
