@@ -36,7 +36,7 @@ impl Log {
 
     /// Writes what waits; the process is about to end.
     pub(crate) fn flush(&self) {
-        self.lines.flush();
+        self.lines.write_out();
     }
 
     fn request(&self, route: &str, report: &Report) {

@@ -63,7 +63,7 @@ impl Lines {
     }
 
     /// Writes what waits.
-    pub(super) fn flush(&self) {
+    pub(super) fn write_out(&self) {
         self.shared.flush();
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         for number in 0..1_000 {
             lines.put(|out| fmt::Write::write_fmt(out, format_args!("{number}\n")));
         }
-        lines.flush();
+        lines.write_out();
         let text = String::from_utf8(kept.0.lock().clone()).unwrap();
         let numbers: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
         assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
