@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::harness::{Gateway, Sims, needs};
+use crate::harness::{Gateway, Sims, client, needs, timeless};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_fields_key_order_number_forms_and_duplicates_survive() {
@@ -32,7 +32,7 @@ async fn what_cannot_be_translated_is_refused_by_name_before_the_call() {
         r#"{"model":"default","messages":[{"role":"user","content":"hi"}],"logit_bias":{"50256":-100}}"#;
     let heard = gateway.post(body).await;
     assert_eq!(sims.calls(), [0, 0, 0]);
-    expect!["400 primary/gpt-6.1-sol skipped: inadmissible: logit_bias: models that think do not take it; backup/claude-sonnet-4-6 skipped: inadmissible: logit_bias: Anthropic has no token bias; third/llama3.2 skipped: inadmissible: logit_bias: Ollama's chat has no such thing"].assert_eq(&format!("{} {}", heard.status, crate::harness::timeless(heard.header("x-fb-trace"))));
+    expect!["400 primary/gpt-6.1-sol skipped: inadmissible: logit_bias: models that think do not take it; backup/claude-sonnet-4-6 skipped: inadmissible: logit_bias: Anthropic has no token bias; third/llama3.2 skipped: inadmissible: logit_bias: Ollama's chat has no such thing"].assert_eq(&format!("{} {}", heard.status, timeless(heard.header("x-fb-trace"))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,4 +73,28 @@ async fn no_body_a_client_can_send_is_a_server_error() {
         }
     }
     assert_eq!(sims.calls()[1], 0, "what cannot be translated is refused before the call");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_the_callers_dialect_comes_as_its_provider_sent_it() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &sims.config("")).await;
+    for usage in [false, true] {
+        let body = format!(
+            r#"{{"model":"default","messages":[{{"role":"user","content":"hi"}}],"stream":true,"stream_options":{{"include_usage":{usage}}}}}"#
+        );
+        sims.reset();
+        let through = gateway.post(body.clone()).await;
+        sims.reset();
+        let url = format!("{}/chat/completions", sims.primary.base_url());
+        let request = client().post(url).header("authorization", "Bearer sk-test");
+        let direct =
+            request.header("content-type", "application/json").body(body.replace("default", "gpt-6.1-sol"));
+        let direct = direct.send().await.unwrap().text().await.unwrap();
+        // The simulator numbers its answers.
+        let unnumbered = |body: &str| body.replace("sim000001", "sim").replace("sim000002", "sim");
+        assert_eq!(unnumbered(&through.body), unnumbered(&direct), "include_usage {usage}");
+        assert!(through.clean_end && through.body.ends_with("data: [DONE]\n\n"));
+    }
 }
