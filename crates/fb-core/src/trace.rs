@@ -1,4 +1,7 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
 
 use crate::{BlockCategory, Failure, Money, Refusal, TargetId, Usage};
 
@@ -37,15 +40,29 @@ impl Trace {
     /// The whole trace in one line of ASCII for a header, such as
     /// `openai/gpt-6.1-sol 1 server_error (503) 2ms; anthropic/claude-sonnet-4-6 1 ok 38ms`.
     pub fn one_line(&self) -> String {
-        let mut line = String::new();
-        for row in &self.0 {
-            if !line.is_empty() {
-                line.push_str("; ");
-            }
-            line.push_str(&row.one_line());
+        let mut line = Ascii(String::with_capacity(64 * self.0.len()));
+        for (index, row) in self.0.iter().enumerate() {
+            let between = if index > 0 { "; " } else { "" };
+            let printed = if row.is_call() {
+                let Attempt { target, number, end, took, .. } = row;
+                write!(line, "{between}{target} {number} {end} {}ms", took.as_millis())
+            } else {
+                write!(line, "{between}{} {}", row.target, row.end)
+            };
+            // Printing into a string does not fail.
+            debug_assert!(printed.is_ok());
         }
-        line.retain(|c| c == ' ' || c.is_ascii_graphic());
-        line
+        line.0
+    }
+}
+
+/// Keeps what a header can hold of what is printed.
+struct Ascii(String);
+
+impl Write for Ascii {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend(text.chars().filter(|c| *c == ' ' || c.is_ascii_graphic()));
+        Ok(())
     }
 }
 
@@ -90,14 +107,6 @@ impl Attempt {
     /// Whether a call was made.
     pub const fn is_call(&self) -> bool {
         !matches!(self.end, AttemptEnd::Skipped { .. })
-    }
-
-    fn one_line(&self) -> String {
-        if self.is_call() {
-            format!("{} {} {} {}ms", self.target, self.number, self.end, self.took.as_millis())
-        } else {
-            format!("{} {}", self.target, self.end)
-        }
     }
 }
 

@@ -48,28 +48,32 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(base: Base, headers: HeaderMap, settings: &Settings) -> Result<Self, InvalidConfig> {
+    pub(crate) fn new(
+        base: Base,
+        mut headers: HeaderMap,
+        settings: &Settings,
+    ) -> Result<Self, InvalidConfig> {
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let clients = Clients::new(&base, settings)?;
         Ok(Self { base, headers, clients })
     }
 
     /// Sends a body; returns when the head of the answer is there.
     pub(crate) async fn post(&self, url: &reqwest::Url, body: Parts) -> Result<Answer, Failure> {
-        let lease = self.clients.lease();
-        let request = lease
-            .client()
-            .request(Method::POST, url.clone())
-            .headers(self.headers.clone())
-            .header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body.into_body());
-        Answer::receive(lease, request).await
+        let mut request = self.request(Method::POST, url);
+        *request.body_mut() = Some(body.into_body());
+        Answer::receive(self.clients.lease(), request).await
     }
 
     /// Asks for a resource; returns when the head of the answer is there.
     pub(crate) async fn get(&self, url: &reqwest::Url) -> Result<Answer, Failure> {
-        let lease = self.clients.lease();
-        let request = lease.client().request(Method::GET, url.clone()).headers(self.headers.clone());
-        Answer::receive(lease, request).await
+        Answer::receive(self.clients.lease(), self.request(Method::GET, url)).await
+    }
+
+    fn request(&self, method: Method, url: &reqwest::Url) -> reqwest::Request {
+        let mut request = reqwest::Request::new(method, url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        request
     }
 }
 
@@ -82,8 +86,8 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    async fn receive(lease: Lease, request: reqwest::RequestBuilder) -> Result<Self, Failure> {
-        let mut response = request.send().await.map_err(error::sending)?;
+    async fn receive(lease: Lease, request: reqwest::Request) -> Result<Self, Failure> {
+        let mut response = lease.client().execute(request).await.map_err(error::sending)?;
         let headers = std::mem::take(response.headers_mut());
         let status = response.status().as_u16();
         Ok(Self { status, headers, body: Incoming { response, seen: None, _lease: lease } })

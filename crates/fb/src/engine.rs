@@ -110,9 +110,9 @@ impl Engine {
         let primary = lanes.first().map(Lane::id);
         match visit {
             Visit::Reply(id, reply) => {
-                run.finish(Some(by(&id)));
+                let report = run.finish(Some(by(&id)));
                 self.totals.lock().answered(primary, &id);
-                Ok(Opened::Plain(Box::new(Answer { reply: *reply, report: run.report() })))
+                Ok(Opened::Plain(Box::new(Answer { reply: *reply, report })))
             }
             Visit::Stream(id, opened) => {
                 run.serving(by(&id));
@@ -120,20 +120,19 @@ impl Engine {
                 Ok(Opened::Stream(Box::new(ChatStream::new(*opened, Arc::clone(run), trip.route))))
             }
             Visit::Blocked(id, block) => {
-                run.finish(Some(by(&id)));
+                let report = run.finish(Some(by(&id)));
                 self.totals.lock().answered(primary, &id);
-                Err(Error::Blocked(Box::new(Ended { cause: *block, report: run.report(), reopens: None })))
+                Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
             }
             Visit::Surfaced(failure) => {
-                run.finish(None);
+                let report = run.finish(None);
                 self.totals.lock().unanswered(primary);
                 let reopens = failure.hint();
-                Err(Error::Surfaced(Box::new(Ended { cause: failure, report: run.report(), reopens })))
+                Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             Visit::Moved => {
-                run.finish(None);
+                let report = run.finish(None);
                 self.totals.lock().unanswered(primary);
-                let report = run.report();
                 let named = trip.request.head().model.contains('/');
                 let cause = most_telling(&report.trace, primary, named);
                 let at = now();

@@ -2,7 +2,6 @@ use std::time::SystemTime;
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::Response,
 };
@@ -20,8 +19,8 @@ const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// `POST /v1/chat/completions`, plain and streamed.
-pub(crate) async fn chat(State(shared): State<Shared>, request: Request) -> Response {
-    let body = match read(request, &shared).await {
+pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(shared: &Shared, body: B) -> Response {
+    let body = match read(body, shared).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -30,7 +29,7 @@ pub(crate) async fn chat(State(shared): State<Shared>, request: Request) -> Resp
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
     let head = request.head().clone();
-    let response = if head.stream { streamed(&shared, request).await } else { plain(&shared, request).await };
+    let response = if head.stream { streamed(shared, request).await } else { plain(shared, request).await };
     response.unwrap_or_else(|error| match error {
         Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
         error => error::respond(&error),
@@ -38,8 +37,10 @@ pub(crate) async fn chat(State(shared): State<Shared>, request: Request) -> Resp
 }
 
 /// Reads a body into one buffer, allocated once when the client says how long it is.
-async fn read(request: Request, shared: &Shared) -> Result<Bytes, Box<Response>> {
-    let mut body = request.into_body();
+async fn read<B: HttpBody<Data = Bytes> + Unpin>(
+    mut body: B,
+    shared: &Shared,
+) -> Result<Bytes, Box<Response>> {
     let limit = shared.max_body;
     let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if told > limit {

@@ -138,22 +138,22 @@ impl Run {
         self.state.lock().served_by = Some(by);
     }
 
-    /// Closes the books, once.
-    pub(crate) fn finish(&self, by: Option<ServedBy>) {
-        {
+    /// Closes the books, once, and says what happened.
+    pub(crate) fn finish(&self, by: Option<ServedBy>) -> Report {
+        let first = {
             let mut state = self.state.lock();
-            if state.took.is_some() {
-                return;
+            let first = state.took.is_none();
+            if first {
+                state.took = Some(now().saturating_duration_since(self.envelope.started));
+                state.served_by = by.or_else(|| state.served_by.take());
             }
-            state.took = Some(now().saturating_duration_since(self.envelope.started));
-            if by.is_some() {
-                state.served_by = by;
-            }
-        }
-        if self.observer.is_some() {
-            let report = self.report();
+            first
+        };
+        let report = self.report();
+        if first {
             self.tell(|route| Event::Finished { route, report: &report });
         }
+        report
     }
 
     /// What happened so far.
@@ -178,7 +178,9 @@ impl Run {
 impl Drop for Run {
     /// A caller that left is a finished request too, or metrics would lose it.
     fn drop(&mut self) {
-        self.finish(None);
+        if self.state.get_mut().took.is_none() {
+            self.finish(None);
+        }
     }
 }
 
