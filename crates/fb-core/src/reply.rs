@@ -25,6 +25,8 @@ pub struct Reply {
     pub usage: Option<Usage>,
     /// The answer as it came.
     pub raw: Option<Raw>,
+    /// Whether `raw` is known to have every field its dialect requires, so that it can go out as it is.
+    pub complete: bool,
 }
 
 /// A body as it came, and its wire language.

@@ -69,6 +69,7 @@ async fn plain(shared: &Shared, request: ChatRequest) -> Result<Response, Error>
     let model = request.head().model.clone();
     let Answer { reply, report } = shared.client.chat(request).await?;
     let body = match &reply.raw {
+        Some(Raw { dialect: Dialect::OpenAi, bytes }) if reply.complete => bytes.clone(),
         Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, created(), &model),
         _ => openai::print_reply(&reply, created(), &model),
     };

@@ -51,6 +51,7 @@ pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
     let tool_calls = tool_calls(&message, finish == FinishReason::Length)?;
     let finish =
         if finish == FinishReason::Stop && !tool_calls.is_empty() { FinishReason::ToolCalls } else { finish };
+    let complete = answer.is_complete(&message);
     Ok(Decoded::Reply(Reply {
         meta: Meta::default(),
         id: word(answer.id).map(Into::into),
@@ -61,6 +62,7 @@ pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
         finish,
         usage: answer.usage(),
         raw: Some(raw),
+        complete,
     }))
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, mem};
 use fb_core::{FinishReason, Usage};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
+    de::{self, IgnoredAny, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -24,6 +24,7 @@ pub(super) struct Answer<'a> {
     pub(super) model: Option<&'a RawValue>,
     #[serde(borrow)]
     object: Option<&'a RawValue>,
+    created: Option<IgnoredAny>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -44,6 +45,8 @@ pub(super) struct Choice<'a> {
     pub(super) delta: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
+    #[serde(default)]
+    logprobs: Given<IgnoredAny>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -55,9 +58,11 @@ pub(super) struct Choice<'a> {
 /// A `message` or a `delta`.
 #[derive(Deserialize, Default)]
 pub(super) struct Said<'a> {
-    #[serde(default, deserialize_with = "Content::or_null")]
-    content: Content,
-    refusal: Option<String>,
+    role: Option<IgnoredAny>,
+    #[serde(default)]
+    content: Given<Content>,
+    #[serde(default)]
+    refusal: Given<Option<String>>,
     reasoning_content: Option<String>,
     #[serde(borrow)]
     reasoning: Option<&'a RawValue>,
@@ -195,13 +200,14 @@ impl<'a> Said<'a> {
     }
 
     pub(super) fn take_text(&mut self) -> String {
-        mem::take(&mut self.content.text)
+        mem::take(&mut self.content.value.text)
     }
 
     pub(super) fn take_refusal(&mut self) -> Option<String> {
         self.refusal
+            .value
             .take()
-            .or_else(|| Some(mem::take(&mut self.content.refusal)))
+            .or_else(|| Some(mem::take(&mut self.content.value.refusal)))
             .filter(|text| !text.is_empty())
     }
 
@@ -209,7 +215,18 @@ impl<'a> Said<'a> {
     pub(super) fn take_thinking(&mut self) -> String {
         let named = self.reasoning_content.take().filter(|text| !text.is_empty());
         let named = named.or_else(|| lenient::<String>(self.reasoning)).filter(|text| !text.is_empty());
-        named.unwrap_or_else(|| mem::take(&mut self.content.thinking))
+        named.unwrap_or_else(|| mem::take(&mut self.content.value.thinking))
+    }
+}
+
+impl Answer<'_> {
+    /// Whether the body has every field that OpenAI's schema requires; `message` is that of the only choice.
+    pub(super) fn is_complete(&self, message: &Said<'_>) -> bool {
+        let value = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() != "\"\"");
+        let [choice] = self.choices.as_deref().unwrap_or_default() else { return false };
+        let top = value(self.id) && value(self.object) && value(self.model) && self.created.is_some();
+        let choice = value(choice.index) && value(choice.finish_reason) && choice.logprobs.there;
+        top && choice && message.role.is_some() && message.content.there && message.refusal.there
     }
 }
 
@@ -257,11 +274,26 @@ struct Content {
     refusal: String,
 }
 
-impl Content {
-    fn or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+/// A field, and whether its key is there at all: `null` is a value of some.
+#[derive(Default)]
+struct Given<T> {
+    there: bool,
+    value: T,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Self { there: true, value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ContentVisitor)
     }
+}
 
+impl Content {
     fn add(&mut self, part: ContentPart<'_>) {
         match part.kind.as_deref() {
             Some("thinking" | "reasoning") => match lenient::<Vec<ContentPart<'_>>>(part.thinking) {

@@ -38,7 +38,8 @@ fn what_is_printed_lacks_nothing_and_is_read_as_the_same() {
         let body = print_reply(&reply_in, 7, "m");
         assert_eq!(complete(&body, 1, "x").as_ptr(), body.as_ptr());
         let Decoded::Reply(read) = reply(&body).unwrap() else { panic!("blocked") };
-        assert_eq!(Reply { raw: None, ..read }, reply_in);
+        assert!(read.complete);
+        assert_eq!(Reply { raw: None, complete: false, ..read }, reply_in);
     }
 }
 

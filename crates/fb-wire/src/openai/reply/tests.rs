@@ -43,6 +43,7 @@ fn an_answer_is_read_and_kept_as_it_came() {
         text: "häi".to_owned(),
         usage: Some(Usage { input: 10, output: 20, cached: 4, cache_written: 3, reasoning: 5 }),
         raw: Some(Raw { dialect: Dialect::OpenAi, bytes: Bytes::from_static(FULL.as_bytes()) }),
+        complete: true,
         ..Reply::default()
     };
     assert_eq!(answer(FULL), expected);
