@@ -1,5 +1,8 @@
+mod template;
+
 use fb_core::{Block, BlockCategory, Dialect, FinishReason, Frame, Raw, StreamEvent, ToolDelta};
 
+use self::template::Template;
 use super::shape::{Answer, Choice, Function, Said, said, word};
 use crate::{WireError, sse::SseEvent};
 
@@ -11,6 +14,7 @@ pub struct ChunkDecoder {
     finish: Option<FinishReason>,
     done: bool,
     calls: Vec<Call>,
+    template: Template,
 }
 
 /// A tool call in the making; its place in the list is its index for the caller.
@@ -62,6 +66,9 @@ impl ChunkDecoder {
     }
 
     fn chunk(&mut self, data: &[u8]) -> Result<Vec<StreamEvent>, WireError> {
+        if let Some(text) = self.template.text(data) {
+            return Ok(vec![StreamEvent::Text(text)]);
+        }
         let answer = Answer::read(data, "a chunk")?;
         let mut events = Vec::new();
         self.start(&answer, &mut events);
@@ -70,6 +77,11 @@ impl ChunkDecoder {
             self.choice(choice, &mut events)?;
         }
         events.extend(answer.usage().map(StreamEvent::Usage));
+        let delta = answer.choice().and_then(|choice| choice.delta);
+        // A reason to end that is repeated is no event, and must stay none only there.
+        if let ([StreamEvent::Text(_)], Some(delta), None) = (&*events, delta, &self.finish) {
+            self.template.learn(data, delta.get());
+        }
         Ok(events)
     }
 

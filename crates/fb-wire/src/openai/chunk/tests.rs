@@ -452,3 +452,50 @@ proptest! {
         decoder.finish();
     }
 }
+
+/// A chunk in one of the shapes that providers send, around the given value of `content`.
+fn chunk_of(content: &str, shape: usize) -> String {
+    let delta = match shape % 5 {
+        0 | 1 => format!(r#"{{"content":{content}}}"#),
+        2 => format!(r#"{{"role":"assistant","content":{content}}}"#),
+        3 => format!(r#"{{"x":{{"content":{content}}},"content":"b"}}"#),
+        _ => format!(r#"{{"content":{content},"reasoning_content":{content}}}"#),
+    };
+    let padding = [r#","obfuscation":"a1B""#, r#","obfuscation":"zz""#, ""][shape / 5 % 3];
+    let finish = ["null", "null", "\"stop\"", "\"content_filter\""][shape / 15 % 4];
+    format!(r#"{{"id":"c1","model":"m","choices":[{{"delta":{delta},"finish_reason":{finish}}}]{padding}}}"#)
+}
+
+proptest! {
+    /// What a chunk means does not hang on the chunks before it, however alike they look.
+    #[test]
+    fn a_chunk_like_the_last_means_what_it_means_alone(
+        chunks in prop::collection::vec(("\\PC{0,6}|[\\\\\"{}:,u0-9\n]{0,6}", any::<bool>(), 0..60usize), 1..8),
+    ) {
+        let mut one = ChunkDecoder::new();
+        for (text, quoted, shape) in chunks {
+            let content = if quoted { serde_json::to_string(&text).unwrap() } else { format!("\"{text}\"") };
+            let chunk = event(&chunk_of(&content, shape));
+            let mut fresh = ChunkDecoder { template: Template::default(), ..one.clone() };
+            let said = |frame: Result<Frame, WireError>| frame.map_err(|error| error.to_string());
+            prop_assert_eq!(said(one.frame(&chunk)), said(fresh.frame(&chunk)), "{}", content);
+        }
+    }
+}
+
+#[test]
+fn chunks_that_differ_in_their_text_only_are_compared_not_parsed() {
+    let chunk = |id, text, padding| {
+        format!(
+            r#"{{"id":"{id}","choices":[{{"delta":{{"content":"{text}"}},"logprobs":null}}],"obfuscation":"{padding}"}}"#
+        )
+    };
+    let mut decoder = ChunkDecoder::new();
+    // The first has the start of the answer, too.
+    for text in ["a", "b"] {
+        assert_eq!(decoder.template.text(chunk("c1", text, "x").as_bytes()), None);
+        decoder.frame(&event(&chunk("c1", text, "x"))).unwrap();
+    }
+    assert_eq!(decoder.template.text(chunk("c1", "c\\n", "yyy").as_bytes()).as_deref(), Some("c\n"));
+    assert_eq!(decoder.template.text(chunk("c2", "d", "x").as_bytes()), None);
+}
