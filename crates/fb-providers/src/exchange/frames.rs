@@ -1,4 +1,10 @@
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use fb_core::{Block, Failure, FailureKind, Frame, FrameStream, Reply, StreamEvent, ToolDelta};
@@ -6,7 +12,7 @@ use fb_wire::{
     WireError,
     sse::{SseDecoder, SseEvent},
 };
-use futures_util::stream;
+use futures_util::{Stream, stream};
 
 use super::{Class, Family, Head, Said};
 use crate::http::Incoming;
@@ -15,7 +21,7 @@ use crate::http::Incoming;
 pub(crate) const MAX_EVENT: usize = fb_wire::sse::MAX_EVENT;
 
 /// Makes frames of the bytes of a stream, however they are cut.
-pub(crate) trait Decode: Send + 'static {
+pub(crate) trait Decode: Send + Unpin + 'static {
     /// Takes the next bytes and appends the frames they complete; those before an error count.
     fn push(&mut self, bytes: &Bytes, out: &mut VecDeque<Frame>) -> Result<(), WireError>;
 
@@ -24,7 +30,7 @@ pub(crate) trait Decode: Send + 'static {
 }
 
 /// A dialect whose streams are server-sent events.
-pub(crate) trait SseDialect: Send + 'static {
+pub(crate) trait SseDialect: Send + Unpin + 'static {
     /// What one event means.
     fn frame(&mut self, event: &SseEvent) -> Result<Frame, WireError>;
 
@@ -106,11 +112,7 @@ pub(super) fn of_body<F: Family>(
     head: Head,
     family: Arc<F>,
 ) -> FrameStream {
-    let pump = Pump { body: Some(body), decoder, ready: VecDeque::new(), failed: None, head, family };
-    Box::pin(stream::unfold(pump, async |mut pump| {
-        let item = pump.next().await?;
-        Some((item, pump))
-    }))
+    Box::pin(Pump { body: Some(body), decoder, ready: VecDeque::new(), failed: None, head, family })
 }
 
 struct Pump<F: Family> {
@@ -124,32 +126,44 @@ struct Pump<F: Family> {
     family: Arc<F>,
 }
 
-impl<F: Family> Pump<F> {
-    async fn next(&mut self) -> Option<Result<Frame, Failure>> {
+impl<F: Family> Stream for Pump<F> {
+    type Item = Result<Frame, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
         loop {
-            if let Some(frame) = self.ready.pop_front() {
-                return Some(Ok(frame));
+            if let Some(frame) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(frame)));
             }
-            if let Some(failure) = self.failed.take() {
-                return Some(Err(failure));
+            if let Some(failure) = this.failed.take() {
+                return Poll::Ready(Some(Err(failure)));
             }
-            let body = self.body.as_mut()?;
-            let decoded = match body.chunk().await {
-                Ok(Some(bytes)) => self.decoder.push(&bytes, &mut self.ready),
-                Ok(None) => {
-                    self.body = None;
-                    self.decoder.finish(&mut self.ready)
-                }
-                Err(failure) => {
-                    self.body = None;
-                    self.failed = Some(failure.with_request_id(self.head.meta.request_id.clone()));
-                    Ok(())
-                }
-            };
-            if let Err(error) = decoded {
+            let Some(body) = &mut this.body else { return Poll::Ready(None) };
+            // The future holds nothing between polls.
+            let chunk = ready!(pin!(body.chunk()).poll(cx));
+            this.take(chunk);
+        }
+    }
+}
+
+impl<F: Family> Pump<F> {
+    /// Takes the next bytes, the end, or what broke.
+    fn take(&mut self, chunk: Result<Option<Bytes>, Failure>) {
+        let decoded = match chunk {
+            Ok(Some(bytes)) => self.decoder.push(&bytes, &mut self.ready),
+            Ok(None) => {
                 self.body = None;
-                self.fail(error);
+                self.decoder.finish(&mut self.ready)
             }
+            Err(failure) => {
+                self.body = None;
+                self.failed = Some(failure.with_request_id(self.head.meta.request_id.clone()));
+                Ok(())
+            }
+        };
+        if let Err(error) = decoded {
+            self.body = None;
+            self.fail(error);
         }
     }
 

@@ -39,17 +39,16 @@ impl Guard {
 
     /// Waits for the first limit to pass.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        loop {
-            let (limit, failure) = self.limit();
+        let (limit, failure) = self.limit();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
+        while timer.as_mut().poll(cx).is_ready() {
+            // It was armed before the last frames came.
             if limit <= now() {
                 return Poll::Ready(failure());
             }
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
             timer.as_mut().reset(limit.into());
         }
+        Poll::Pending
     }
 
     fn limit(&self) -> (Instant, fn() -> Failure) {
