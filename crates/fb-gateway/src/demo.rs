@@ -7,7 +7,12 @@ use fb_sim::{Dialect, Fault, Sim, SimReply};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use self::screen::Screen;
-use crate::{ServerConfig, out::say, serve::stop_signal, server};
+use crate::{
+    ServerConfig,
+    out::say,
+    serve::{runtime, stop_signal},
+    server,
+};
 
 /// The question every request of the show asks.
 const QUESTION: &str = "What is a circuit breaker?";
@@ -18,8 +23,7 @@ const OPEN: Duration = Duration::from_secs(2);
 
 /// Breaks simulated providers one by one in front of a gateway and shows every attempt as it happens.
 pub(crate) fn demo(once: bool, listen: SocketAddr) -> Result<ExitCode, String> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let stage = Stage::open(listen).await?;
         stage.show().await?;
         if !once {
