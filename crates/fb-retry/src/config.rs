@@ -30,7 +30,9 @@ pub struct RetryConfig {
     /// The first wait when the other side is short of capacity; 1 s.
     #[serde(with = "humantime_serde")]
     pub throttled_base: Duration,
-    /// Growth from one wait to the next, 1 to 10; 2.
+    /// How waits grow; exponential.
+    pub curve: Curve,
+    /// Growth from one wait to the next on the exponential curve, 1 to 10; 2.
     pub factor: f64,
     /// The longest wait, jitter included; 8 s.
     #[serde(with = "humantime_serde")]
@@ -49,6 +51,7 @@ impl Default for RetryConfig {
         Self {
             base: BASE,
             throttled_base: THROTTLED_BASE,
+            curve: Curve::Exponential,
             factor: FACTOR,
             cap: CAP,
             jitter: Jitter::Full,
@@ -58,16 +61,38 @@ impl Default for RetryConfig {
     }
 }
 
+/// How waits grow from retry to retry, before jitter and cap; `n` counts from 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Curve {
+    /// `base`
+    Constant,
+    /// `base · (n + 1)`
+    Linear,
+    /// `base · factorⁿ`
+    #[default]
+    Exponential,
+}
+
 /// How chance spreads waits, so that clients that failed together do not come back together.
+///
+/// `e` is the wait of the curve, at most the cap; `U(a, b)` is evenly random between `a` and `b`. The cap holds after
+/// the jitter, too. Full, equal and decorrelated are those of Brooker's "Exponential Backoff And Jitter" (AWS, 2015).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Jitter {
-    /// Anything from nothing to the wait: the least load for the same number of tries.
+    /// `U(0, e)`: the least load for the same number of tries.
     #[default]
     Full,
-    /// Half of the wait, and anything up to the other half.
+    /// `U(e/2, e)`: a pause for certain.
     Equal,
-    /// None; for tests.
+    /// `U(base, 3 · the last wait)`, whatever the curve.
+    Decorrelated,
+    /// `e + U(0, base)`
+    Additive,
+    /// `U(0.5 · e, 1.5 · e)`
+    Proportional,
+    /// `e`; for tests.
     None,
 }
 

@@ -5,13 +5,16 @@ mod curve;
 
 mod policy;
 
+mod compose;
+
 mod budget;
 
 #[cfg(feature = "tokio")]
 mod future;
 
 pub use self::budget::{BudgetConfig, RetryBudget};
-pub use self::config::{InvalidConfig, Jitter, RetryConfig};
+pub use self::compose::{Class, Classify, Or, Policy, Tries, When};
+pub use self::config::{Curve, InvalidConfig, Jitter, RetryConfig};
 #[cfg(feature = "tokio")]
-pub use self::future::retry;
+pub use self::future::{Event, Retry, Retryable, retry};
 pub use self::policy::{Ask, Decision, Pace, RetryPolicy, Why};

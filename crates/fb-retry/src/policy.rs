@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{InvalidConfig, RetryConfig};
+use crate::{Curve, InvalidConfig, Jitter, RetryConfig};
 
 /// Decides whether and when to try again. The default has the default config.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct Ask {
     pub most: u32,
     /// Retries made.
     pub done: u32,
+    /// The wait before the last try, for the jitter that goes by it; zero when there was none.
+    pub last: Duration,
     /// How long the other side asks to wait.
     pub hint: Option<Duration>,
     /// A random number in `[0, 1)`; what lies outside counts as the nearer end.
@@ -59,6 +61,10 @@ pub enum Why {
     Exhausted,
     /// The other side asks for a longer wait than the policy has patience for.
     HintTooLong,
+    /// The wait would end after the deadline.
+    Deadline,
+    /// All calls together have made their share of retries.
+    Budget,
 }
 
 impl fmt::Display for Why {
@@ -67,6 +73,8 @@ impl fmt::Display for Why {
             Self::Never => "not retryable",
             Self::Exhausted => "no retries left",
             Self::HintTooLong => "asked to wait too long",
+            Self::Deadline => "the deadline is too near",
+            Self::Budget => "the retry budget is empty",
         })
     }
 }
@@ -79,6 +87,35 @@ impl RetryPolicy {
     pub fn new(config: RetryConfig) -> Result<Self, InvalidConfig> {
         config.validate()?;
         Ok(Self { config })
+    }
+
+    /// For rate limits, where nothing else answers in the meantime: 5 tries, 5 s doubled up to 120 s, and as long as
+    /// the other side asks for up to that.
+    pub const fn rate_limit() -> Self {
+        let (base, cap) = (Duration::from_secs(5), Duration::from_secs(120));
+        Self::preset(4, 2.0, base, cap)
+    }
+
+    /// For timeouts: 3 tries, 2 s times 1.5 up to 30 s.
+    pub const fn timeout() -> Self {
+        let (base, cap) = (Duration::from_secs(2), Duration::from_secs(30));
+        Self::preset(2, 1.5, base, cap)
+    }
+
+    const fn preset(max_retries: u32, factor: f64, base: Duration, cap: Duration) -> Self {
+        let (curve, jitter) = (Curve::Exponential, Jitter::Full);
+        Self {
+            config: RetryConfig {
+                base,
+                throttled_base: base,
+                curve,
+                factor,
+                cap,
+                jitter,
+                max_hint_wait: cap,
+                max_retries,
+            },
+        }
     }
 
     /// The retries of `retry`.
@@ -105,7 +142,9 @@ impl RetryPolicy {
         match ask.hint {
             // All clients that were told the same moment must not come back in it.
             Some(hint) if ask.pace == Pace::Hinted => Decision::After(hint + hint.mul_f64(0.1 * unit)),
-            hint => Decision::After(self.config.wait(base, ask.done, unit).max(hint.unwrap_or_default())),
+            hint => Decision::After(
+                self.config.wait(base, ask.done, ask.last, unit).max(hint.unwrap_or_default()),
+            ),
         }
     }
 }

@@ -50,14 +50,16 @@ fn a_field_left_out_has_its_default_and_an_unknown_one_is_refused() {
     assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
     assert_eq!(
         read(&[("bass", "1s")]).unwrap_err(),
-        "unknown field `bass`, expected one of `base`, `throttled_base`, `factor`, `cap`, `jitter`, \
-         `max_hint_wait`, `max_retries`"
+        "unknown field `bass`, expected one of `base`, `throttled_base`, `curve`, `factor`, `cap`, \
+         `jitter`, `max_hint_wait`, `max_retries`"
     );
 }
 
 #[test]
 fn jitter_is_written_in_snake_case() {
-    for (word, jitter) in [("full", Jitter::Full), ("equal", Jitter::Equal), ("none", Jitter::None)] {
+    for (word, jitter) in
+        [("full", Jitter::Full), ("decorrelated", Jitter::Decorrelated), ("none", Jitter::None)]
+    {
         let word: serde::de::value::StrDeserializer<'_, Error> = word.into_deserializer();
         assert_eq!(Jitter::deserialize(word), Ok(jitter));
     }

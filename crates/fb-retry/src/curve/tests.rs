@@ -19,7 +19,8 @@ fn waits_grow_up_to_the_cap_and_never_overflow() {
     ];
     for (base, factor, cap, expected) in cases {
         let config = RetryConfig { factor, cap: MS(cap), jitter: Jitter::None, ..RetryConfig::default() };
-        let waits = [0, 1, 2, 5, 6, 1_024, u32::MAX].map(|n| config.wait(MS(base), n, 0.5).as_millis());
+        let waits = [0, 1, 2, 5, 6, 1_024, u32::MAX]
+            .map(|n| config.wait(MS(base), n, Duration::ZERO, 0.5).as_millis());
         assert_eq!(waits, expected, "{base} ms, factor {factor}, cap {cap} ms");
     }
 }
@@ -33,12 +34,48 @@ fn jitter_spreads_what_the_cap_left() {
         (Jitter::Equal, 0.0, 4_000),
         (Jitter::Equal, 0.5, 6_000),
         (Jitter::Equal, 1.0, 8_000),
+        (Jitter::Additive, 0.0, 8_000),
+        (Jitter::Additive, 1.0, 8_000),
+        (Jitter::Proportional, 0.25, 6_000),
+        (Jitter::Proportional, 0.75, 8_000),
         (Jitter::None, 0.9, 8_000),
     ] {
         let config = RetryConfig { jitter, ..RetryConfig::default() };
-        assert_eq!(config.wait(config.base, 1_000_000, unit), MS(expected), "{jitter:?} of {unit}");
+        assert_eq!(
+            config.wait(config.base, 1_000_000, Duration::ZERO, unit),
+            MS(expected),
+            "{jitter:?} of {unit}"
+        );
     }
 }
+
+#[test]
+fn curves_and_jitters_below_the_cap_follow_their_formulas() {
+    // base 200 ms: waits before retries 0, 1, 2; the last wait was 500 ms
+    let cases = [
+        (Curve::Constant, Jitter::None, 0.0, [200, 200, 200]),
+        (Curve::Linear, Jitter::None, 0.0, [200, 400, 600]),
+        (Curve::Exponential, Jitter::None, 0.0, [200, 400, 800]),
+        (Curve::Linear, Jitter::Full, 0.5, [100, 200, 300]),
+        (Curve::Linear, Jitter::Equal, 0.5, [150, 300, 450]),
+        (Curve::Linear, Jitter::Additive, 0.5, [300, 500, 700]),
+        (Curve::Linear, Jitter::Proportional, 0.0, [100, 200, 300]),
+        (Curve::Linear, Jitter::Proportional, 1.0, [300, 600, 900]),
+        (Curve::Linear, Jitter::Decorrelated, 0.0, [200; 3]),
+        (Curve::Linear, Jitter::Decorrelated, 0.5, [850; 3]),
+        (Curve::Constant, Jitter::Decorrelated, 1.0, [1_500; 3]),
+    ];
+    for (curve, jitter, unit, expected) in cases {
+        let config = RetryConfig { curve, jitter, ..RetryConfig::default() };
+        let waits = [0, 1, 2].map(|n| config.wait(MS(200), n, MS(500), unit).as_millis());
+        assert_eq!(waits, expected, "{curve:?}, {jitter:?} of {unit}");
+    }
+    let first = RetryConfig { jitter: Jitter::Decorrelated, ..RetryConfig::default() };
+    assert_eq!(first.wait(MS(200), 0, Duration::ZERO, 1.0), MS(600), "there was no wait before");
+}
+
+const ALL: [Jitter; 6] =
+    [Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::Additive, Jitter::Proportional, Jitter::None];
 
 proptest! {
     #[test]
@@ -48,9 +85,11 @@ proptest! {
         factor in 1.0..=10.0,
         n in prop_oneof![0u32..20, any::<u32>()],
         unit in 0.0..1.0,
-        jitter in prop::sample::select(vec![Jitter::Full, Jitter::Equal, Jitter::None]),
+        last in 0u64..8_000_000,
+        curve in prop::sample::select(vec![Curve::Constant, Curve::Linear, Curve::Exponential]),
+        jitter in prop::sample::select(ALL.to_vec()),
     ) {
-        let config = RetryConfig { factor, cap: MS(cap), jitter, ..RetryConfig::default() };
-        prop_assert!(config.wait(MS(base), n, unit) <= MS(cap));
+        let config = RetryConfig { curve, factor, cap: MS(cap), jitter, ..RetryConfig::default() };
+        prop_assert!(config.wait(MS(base), n, MS(last), unit) <= MS(cap));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::{Jitter, RetryConfig};
+use crate::{BudgetConfig, Class, Jitter, RetryConfig, RetryPolicy};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -102,4 +102,105 @@ fn it_may_cross_threads_although_its_error_may_not() {
     fn sendable(_: &impl Send) {}
     let op = || async { Err::<(), _>(std::ptr::null::<u8>()) };
     sendable(&retry(RetryPolicy::default(), op));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_try_and_why_there_is_no_other_is_told() {
+    let mut told = Vec::new();
+    let listener = |event: Event<'_, u32>| {
+        told.push(match event {
+            Event::Attempt { number } => format!("try {number}"),
+            Event::Retry { error, wait } => format!("{error}: again in {wait:?}"),
+            Event::Stop { error, why } => format!("{error}: {why}"),
+        });
+    };
+    let tries = Cell::new(0);
+    let op = async || {
+        tries.set(tries.get() + 1);
+        Err::<(), u32>(500 + tries.get())
+    };
+    let last = op.retry(policy(MS(250), 1)).on_event(listener).await;
+    assert_eq!(last, Err(502));
+    assert_eq!(told, ["try 1", "501: again in 250ms", "try 2", "502: no retries left"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_panics_changes_nothing() {
+    let tries = Cell::new(0);
+    let op = async || {
+        tries.set(tries.get() + 1);
+        if tries.get() == 2 { Ok(()) } else { Err(()) }
+    };
+    let done =
+        retry(policy(MS(250), 1), op).on_event(|_: Event<'_, ()>| panic!("a listener's own fault")).await;
+    assert_eq!((done, tries.get()), (Ok(()), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_wait_begins_that_would_end_after_the_deadline() {
+    // Waits are 250 ms, 500 ms and 1 s: the second retry begins at 750 ms, the third would at 1,750 ms.
+    for (time, expected) in [(250, 1), (251, 2), (1_750, 3), (1_751, 4)] {
+        let (began, tries) = (Instant::now(), Cell::new(0));
+        let op = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(())
+        };
+        let mut why = None;
+        let heard = |event: Event<'_, ()>| {
+            if let Event::Stop { why: told, .. } = event {
+                why = Some(told);
+            }
+        };
+        assert_eq!(retry(policy(MS(250), 3), op).within(MS(time)).on_event(heard).await, Err(()));
+        assert_eq!(tries.get(), expected, "within {time} ms");
+        assert!(began.elapsed() < MS(time), "no sleep for nothing");
+        assert_eq!(why, Some(if expected == 4 { Why::Exhausted } else { Why::Deadline }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_share_a_budget_share_its_retries_exactly() {
+    let config = BudgetConfig { ratio: 0.2, per_second: 0.0, burst: 0, ..BudgetConfig::default() };
+    let budget = RetryBudget::new(&config).unwrap();
+    let (tries, suppressed) = (Cell::new(0), Cell::new(0));
+    for _ in 0..100 {
+        let op = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>("down")
+        };
+        let heard = |event: Event<'_, &str>| {
+            if let Event::Stop { why: Why::Budget, .. } = event {
+                suppressed.set(suppressed.get() + 1);
+            }
+        };
+        assert_eq!(retry(policy(MS(0), 3), op).budget(&budget).on_event(heard).await, Err("down"));
+    }
+    assert_eq!(tries.get(), 120, "100 calls and one retry for every five");
+    assert_eq!(suppressed.get(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_is_waited_for_and_one_too_long_ends_the_retries() {
+    for (hint, tries_made, waited) in [(1_000, 3, 2_000..2_201), (2_001, 1, 0..1)] {
+        let (began, tries) = (Instant::now(), Cell::new(0));
+        let op = async || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(MS(hint))
+        };
+        let policy = policy(MS(250), 2).when(|hint: &Duration| Class::after(*hint));
+        assert_eq!(retry(policy, op).await, Err(MS(hint)));
+        assert_eq!(tries.get(), tries_made);
+        assert!(waited.contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_future_that_is_done_stays_silent() {
+    let mut done = Box::pin(retry(RetryPolicy::default(), async || Ok::<_, ()>(7)));
+    assert_eq!((&mut done).await, Ok(7));
+    assert!(poll_once(done.as_mut()).is_pending());
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(std::task::Waker::noop()))
 }

@@ -13,7 +13,7 @@ fn policy(jitter: Jitter) -> RetryPolicy {
 
 #[track_caller]
 fn check(pace: Pace, done: u32, hint: Option<u64>, unit: f64, expected: Decision) {
-    let ask = Ask { pace, most: 5, done, hint: hint.map(MS), unit };
+    let ask = Ask { pace, most: 5, done, last: Duration::ZERO, hint: hint.map(MS), unit };
     assert_eq!(policy(Jitter::Full).decide(ask), expected, "{ask:?}");
 }
 
@@ -48,9 +48,34 @@ fn no_base_is_no_wait_however_often() {
     let config = RetryConfig { base: Duration::ZERO, jitter: Jitter::None, ..RetryConfig::default() };
     let policy = RetryPolicy::new(config).unwrap();
     for done in [0, 1, 1_023, 1_024, u32::MAX - 1] {
-        let ask = Ask { pace: Pace::Backoff, most: u32::MAX, done, hint: None, unit: 0.5 };
+        let ask =
+            Ask { pace: Pace::Backoff, most: u32::MAX, done, last: Duration::ZERO, hint: None, unit: 0.5 };
         assert_eq!(policy.decide(ask), Decision::After(Duration::ZERO), "after {done}");
     }
+}
+
+#[test]
+fn presets_have_their_tries_waits_and_patience() {
+    let (rate_limit, timeout) = (RetryPolicy::rate_limit(), RetryPolicy::timeout());
+    for (policy, tries, waits) in
+        [(&rate_limit, 5, [5_000, 10_000, 20_000, 40_000]), (&timeout, 3, [2_000, 3_000, 4_500, 6_750])]
+    {
+        assert_eq!(policy.config.validate(), Ok(()));
+        assert_eq!(policy.max_retries() + 1, tries);
+        let ask = Ask { pace: Pace::Backoff, most: 99, done: 0, last: Duration::ZERO, hint: None, unit: 1.0 };
+        let told = [0, 1, 2, 3].map(|done| policy.decide(Ask { done, ..ask }));
+        assert_eq!(told, waits.map(|wait| Decision::After(MS(wait))));
+    }
+    let ask = |hint| Ask {
+        pace: Pace::Hinted,
+        most: 4,
+        done: 0,
+        last: Duration::ZERO,
+        hint: Some(Duration::from_secs(hint)),
+        unit: 0.0,
+    };
+    assert_eq!(rate_limit.decide(ask(120)), Decision::After(Duration::from_secs(120)));
+    assert_eq!(rate_limit.decide(ask(121)), Decision::Stop(Why::HintTooLong));
 }
 
 #[test]
@@ -65,6 +90,8 @@ fn reasons_read_well() {
         (Why::Never, "not retryable"),
         (Why::Exhausted, "no retries left"),
         (Why::HintTooLong, "asked to wait too long"),
+        (Why::Deadline, "the deadline is too near"),
+        (Why::Budget, "the retry budget is empty"),
     ] {
         assert_eq!(why.to_string(), expected);
     }
@@ -79,7 +106,7 @@ proptest! {
         pace in prop::sample::select(vec![Pace::Backoff, Pace::Throttled, Pace::Hinted]),
         jitter in prop::sample::select(vec![Jitter::Full, Jitter::Equal, Jitter::None]),
     ) {
-        let ask = Ask { pace, most: u32::MAX, done, hint: hint.map(MS), unit };
+        let ask = Ask { pace, most: u32::MAX, done, last: Duration::ZERO, hint: hint.map(MS), unit };
         if let Decision::After(wait) = policy(jitter).decide(ask) {
             prop_assert!(wait <= MS(8_000).max(MS(hint.unwrap_or(0)).mul_f64(1.1)));
             if let Some(hint) = hint {
