@@ -2,7 +2,7 @@ mod locate;
 
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
-use fb::{BreakerConfig, Config, RetryConfig, Route, providers::ProviderConfig};
+use fb::{BreakerConfig, BudgetConfig, Config, RetryConfig, Route, providers::ProviderConfig};
 use serde::Deserialize;
 
 use self::locate::Document;
@@ -53,6 +53,7 @@ struct File {
     routes: BTreeMap<String, Route>,
     breaker: BreakerConfig,
     retry: RetryConfig,
+    retry_budget: BudgetConfig,
 }
 
 /// A config without errors.
@@ -112,8 +113,8 @@ pub fn load(file: &Path) -> Result<Loaded, String> {
 pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File { server, providers, routes, breaker, retry } = file;
-    let fb = Config { providers, routes, breaker, retry }.with_names();
+    let File { server, providers, routes, breaker, retry, retry_budget } = file;
+    let fb = Config { providers, routes, breaker, retry, retry_budget }.with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
         problems.push(fb::Problem::new(

@@ -2,11 +2,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use fb_breaker::BreakerConfig;
 use fb_core::{Observer, Provider, ProviderId};
-use fb_retry::RetryConfig;
+use fb_retry::{BudgetConfig, RetryConfig};
 
 use crate::{
     Client, Config, Route,
-    config::{Problem, check},
+    config::{Problem, check_mechanisms, check_routes},
     engine::Engine,
     error::BuildError,
 };
@@ -21,6 +21,7 @@ pub struct Builder {
     pub(crate) routes: Vec<Route>,
     pub(crate) breaker: BreakerConfig,
     pub(crate) retry: RetryConfig,
+    pub(crate) retry_budget: BudgetConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) seed: Option<u64>,
 }
@@ -65,6 +66,12 @@ impl Builder {
         self
     }
 
+    /// Sets how many retries the calls to one provider may make together.
+    pub const fn retry_budget(mut self, config: BudgetConfig) -> Self {
+        self.retry_budget = config;
+        self
+    }
+
     /// Sets who hears of every step.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -100,6 +107,7 @@ impl Builder {
         self.routes.extend(config.routes.values().cloned());
         self.breaker = config.breaker.clone();
         self.retry = config.retry.clone();
+        self.retry_budget = config.retry_budget.clone();
         Ok(self)
     }
 
@@ -124,7 +132,8 @@ impl Builder {
             seen.push(&route.name);
         }
         let routes: Vec<&Route> = self.routes.iter().collect();
-        check(&routes, &names, &self.breaker, &self.retry, &mut problems);
+        check_mechanisms(&self.breaker, &self.retry, &self.retry_budget, &mut problems);
+        check_routes(&routes, &names, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use fb_breaker::{Breaker, BreakerConfig};
 use fb_core::{FailureKind, ProviderId};
 use fb_providers::ProviderConfig;
-use fb_retry::{RetryConfig, RetryPolicy};
+use fb_retry::{BudgetConfig, RetryBudget, RetryConfig, RetryPolicy};
 use serde::Deserialize;
 
 use crate::{Route, Target, engine::now};
@@ -20,6 +20,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Backoff between attempts at one target.
     pub retry: RetryConfig,
+    /// How many retries the calls to one provider may make together.
+    pub retry_budget: BudgetConfig,
 }
 
 /// One thing that is wrong with a configuration.
@@ -66,7 +68,8 @@ impl Config {
             }
         }
         let routes: Vec<&Route> = self.routes.values().collect();
-        check(&routes, &names, &self.breaker, &self.retry, &mut found);
+        check_mechanisms(&self.breaker, &self.retry, &self.retry_budget, &mut found);
+        check_routes(&routes, &names, &mut found);
         found
     }
 
@@ -80,12 +83,11 @@ impl Config {
     }
 }
 
-/// Checks routes against the names of the providers there are, and the settings of the mechanisms.
-pub(crate) fn check(
-    routes: &[&Route],
-    providers: &[&str],
+/// Checks the settings of the mechanisms.
+pub(crate) fn check_mechanisms(
     breaker: &BreakerConfig,
     retry: &RetryConfig,
+    budget: &BudgetConfig,
     found: &mut Vec<Problem>,
 ) {
     if let Err(error) = Breaker::new(breaker.clone(), now) {
@@ -94,10 +96,13 @@ pub(crate) fn check(
     if let Err(error) = RetryPolicy::new(retry.clone()) {
         found.push(Problem::new(format!("retry.{}", error.field), error.value, error.expected));
     }
-    check_routes(routes, providers, found);
+    if let Err(error) = RetryBudget::new(budget) {
+        found.push(Problem::new(format!("retry_budget.{}", error.field), error.value, error.expected));
+    }
 }
 
-fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Vec<Problem>) {
+/// Checks routes against the names of the providers there are.
+pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Vec<Problem>) {
     let mut taken: BTreeMap<&str, &str> = routes.iter().map(|r| (r.name.as_str(), "a route")).collect();
     for route in routes {
         let at = format!("routes.{}", route.name);

@@ -22,7 +22,7 @@ pub use fb_core::{
     Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy, Skip, StreamEvent,
     TargetId, Tool, ToolCall, Trace, Usage,
 };
-pub use fb_retry::RetryConfig;
+pub use fb_retry::{BudgetConfig, RetryConfig};
 
 pub use crate::{
     answer::Answer,

@@ -13,6 +13,8 @@ pub(super) struct Situation<'a> {
     pub(super) max_retries: u32,
     /// Retries made at this target, stale connections not counted.
     pub(super) retries: u32,
+    /// The wait before the last try here; zero when there was none.
+    pub(super) last: Duration,
     /// Stale connections met at this target.
     pub(super) stale: u32,
     /// Whether the target's breaker is open or its key dead now, after the verdict of the attempt decided on.
@@ -88,8 +90,14 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         Retry::Throttled { most } => (Pace::Throttled, most),
         Retry::Hinted => (Pace::Hinted, if s.failure.hint().is_some() { u32::MAX } else { 1 }),
     };
-    let ask =
-        Ask { pace, most: most.min(s.max_retries), done: s.retries, hint: s.failure.hint(), unit: s.unit };
+    let ask = Ask {
+        pace,
+        most: most.min(s.max_retries),
+        done: s.retries,
+        last: s.last,
+        hint: s.failure.hint(),
+        unit: s.unit,
+    };
     match policy.decide(ask) {
         Decision::After(wait) => afford(wait),
         Decision::Stop(_) => None,

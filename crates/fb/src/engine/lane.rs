@@ -8,6 +8,7 @@ use std::{
 
 use fb_breaker::{Breaker, Weight};
 use fb_core::{Call, Capabilities, Cool, Eligibility, Overrides, Price, Provider, Skip, TargetId, Verdict};
+use fb_retry::RetryBudget;
 use parking_lot::Mutex;
 
 use super::Trip;
@@ -28,11 +29,17 @@ pub(crate) struct Upstream {
 }
 
 /// What the targets of one provider share: its account.
-#[derive(Default)]
 pub(super) struct Key {
     cooling: Mutex<Option<Instant>>,
     /// The key was rejected; only a new configuration helps.
     dead: AtomicBool,
+    retries: RetryBudget,
+}
+
+impl Key {
+    pub(super) fn new(retries: RetryBudget) -> Self {
+        Self { cooling: Mutex::default(), dead: AtomicBool::new(false), retries }
+    }
 }
 
 /// A target as one route uses it.
@@ -81,6 +88,11 @@ impl Upstream {
             Ok(()) => Eligibility::full(),
             Err(rejected) => Eligibility::barred(Skip::BreakerOpen, Some(rejected.retry_after)),
         }
+    }
+
+    /// The retries that all calls to the provider share.
+    pub(super) fn retries(&self) -> &RetryBudget {
+        &self.key.retries
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -5,6 +5,7 @@ use std::{
 
 use fb_breaker::{Breaker, BreakerConfig};
 use fb_core::{FailureKind, Overrides, Provider, ProviderId, TargetId};
+use fb_retry::{BudgetConfig, RetryBudget};
 
 use super::{
     lane::{Key, Lane, Upstream},
@@ -35,6 +36,7 @@ impl Directory {
         let mut names = Names {
             providers: builder.providers,
             breaker: builder.breaker,
+            budget: builder.retry_budget,
             seed: builder.seed,
             keys: BTreeMap::new(),
             upstreams: BTreeMap::new(),
@@ -101,6 +103,7 @@ impl Directory {
 struct Names {
     providers: BTreeMap<String, Arc<dyn Provider>>,
     breaker: BreakerConfig,
+    budget: BudgetConfig,
     seed: Option<u64>,
     keys: BTreeMap<String, Arc<Key>>,
     upstreams: BTreeMap<TargetId, Arc<Upstream>>,
@@ -140,7 +143,16 @@ impl Names {
                 if let Some(seed) = self.seed {
                     breaker = breaker.with_seed(seed);
                 }
-                let key = Arc::clone(self.keys.entry(target.provider.clone()).or_default());
+                let key = match self.keys.entry(target.provider.clone()) {
+                    Entry::Occupied(known) => Arc::clone(known.get()),
+                    Entry::Vacant(entry) => {
+                        let retries = RetryBudget::new(&self.budget).map_err(|error| {
+                            let field = format!("retry_budget.{}", error.field);
+                            BuildError::new(Problem::new(field, error.value, error.expected))
+                        })?;
+                        Arc::clone(entry.insert(Arc::new(Key::new(retries))))
+                    }
+                };
                 let upstream = Upstream::new(entry.key().clone(), Arc::clone(provider), breaker, key);
                 Arc::clone(entry.insert(Arc::new(upstream)))
             }

@@ -7,6 +7,7 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use expect_test::{Expect, expect};
 use fb_breaker::BreakerConfig;
 use fb_core::{Capabilities, ChatRequest, FailureKind, Options, StreamEvent};
+use fb_retry::BudgetConfig;
 use fb_testkit::{Script, script};
 use futures_util::StreamExt;
 
@@ -781,4 +782,27 @@ async fn every_step_is_told_to_the_observer() {
         ended b/m cancelled
         finished 1 calls"#]]
     .assert_eq(&heard.0.lock().join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_share_a_provider_share_its_retry_budget() {
+    let script = script("a: 503 / b: 200");
+    let targets = |names: [&str; 2]| names.map(|name| Target::new(name, "m"));
+    let mut builder = Client::builder()
+        .seed(7)
+        .retry_budget(BudgetConfig { ratio: 0.0, per_second: 0.2, burst: 1, ..BudgetConfig::default() })
+        .route(Route::priority("default", targets(["a", "b"])));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let mut calls = Vec::new();
+    // One saved up, then one in five seconds.
+    for pause in [0, 0, 4_000, 900, 200] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let before = script.providers()[0].1.calls();
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+        calls.push(script.providers()[0].1.calls() - before);
+    }
+    assert_eq!(calls, [2, 1, 1, 1, 0], "the last finds the breaker open");
 }

@@ -50,6 +50,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
     let hop = if more { Next::Hop } else { Next::Nothing };
     let mut retries = 0;
     let mut stale = 0;
+    let mut last = Duration::ZERO;
     for number in 1.. {
         let (ticket, until) = match admit(trip, lane, later, number, entry) {
             Ok(admitted) => admitted,
@@ -60,6 +61,9 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             }
         };
         let began = now();
+        if number == 1 {
+            lane.upstream.retries().deposit(began);
+        }
         let failure = match attempt(trip, lane, until).await {
             Ok(got) => return opened(lane, ticket, got, now().saturating_duration_since(began)),
             Err(CallError::Blocked(block)) => return blocked(lane, ticket, block),
@@ -86,6 +90,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             triggers: lane.triggers.as_deref(),
             max_retries: if entry == Entry::Bypass { 0 } else { lane.max_retries },
             retries,
+            last,
             stale,
             open: lane.upstream.is_dead() || lane.upstream.breaker.peek(at).is_err(),
             envelope: &trip.run.envelope,
@@ -94,10 +99,17 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             now: at,
             unit: trip.engine.unit(),
         };
-        match decide(&situation, &trip.engine.policy) {
+        let mut step = decide(&situation, &trip.engine.policy);
+        // A stale connection brought nobody a call; its repetition is no retry.
+        let counted = kind != FailureKind::StaleConnection;
+        if counted && matches!(step, Step::RetrySame(_)) && !lane.upstream.retries().try_withdraw(at) {
+            step = decide(&Situation { max_retries: 0, ..situation }, &trip.engine.policy);
+        }
+        match step {
             Step::RetrySame(wait) => {
                 row.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
-                retries += u32::from(kind != FailureKind::StaleConnection);
+                retries += u32::from(counted);
+                last = wait;
                 pause(wait).await;
             }
             Step::Next(floor) => {
