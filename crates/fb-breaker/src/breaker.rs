@@ -3,14 +3,16 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::config::{BreakerConfig, InvalidConfig};
+use crate::control::{Mode, Override};
 use crate::machine::{Machine, Pass, Step, Verdict};
 use crate::permit::Permit;
-use crate::state::{Listener, Rejected, State};
+use crate::snapshot::{Forced, Snapshot};
+use crate::state::{Listener, RejectReason, Rejected, State};
 use crate::weight::Weight;
 
 /// Stops calls to a target that fails, and lets a few through to see whether it is back.
@@ -34,6 +36,7 @@ struct Core {
     /// The jitter of the next opening. Drawn ahead so that `peek` sees the same as what follows it.
     unit: f64,
     listener: Option<Listener>,
+    forced: Option<Override>,
 }
 
 impl Breaker {
@@ -49,7 +52,7 @@ impl Breaker {
         config.validate()?;
         let machine = Machine::new(&config, now());
         let mut rng = fastrand::Rng::new();
-        let core = Core { machine, unit: rng.f64(), rng, listener: None };
+        let core = Core { machine, unit: rng.f64(), rng, listener: None, forced: None };
         Ok(Self { shared: Arc::new(Shared { config, now, core: Mutex::new(core) }) })
     }
 
@@ -77,7 +80,7 @@ impl Breaker {
     ///
     /// While the breaker is open, or half-open with all its probes in flight.
     pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.step(now, |mut step| step.acquire()).map(|pass| Permit::new(self.clone(), pass))
+        self.admit(now, false)
     }
 
     /// Asks to make a call even though the breaker is open or full of probes: the last resort of a caller
@@ -91,7 +94,7 @@ impl Breaker {
     ///
     /// While another bypass is in flight and its lease, that of a probe, has not run out.
     pub fn try_bypass(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.step(now, |mut step| step.bypass()).map(|pass| Permit::new(self.clone(), pass))
+        self.admit(now, true)
     }
 
     /// What [`try_acquire`](Self::try_acquire) would answer, without taking or changing anything.
@@ -102,9 +105,12 @@ impl Breaker {
     pub fn peek(&self, now: Instant) -> Result<(), Rejected> {
         let (mut copy, unit) = {
             let core = self.shared.core.lock();
-            // A closed breaker admits everybody; the common case need not copy the window.
-            if core.machine.is_closed() {
-                return Ok(());
+            match core.forced(now) {
+                Some((Mode::ForcedOpen, left)) => return Err(self.forced_open(left)),
+                Some((Mode::ForcedClosed | Mode::MetricsOnly, _)) => return Ok(()),
+                // A closed breaker admits everybody; the common case need not copy the window.
+                None if core.machine.is_closed() => return Ok(()),
+                None => {}
             }
             (core.machine.clone(), core.unit)
         };
@@ -130,28 +136,91 @@ impl Breaker {
     /// Closes the breaker and forgets all it counted. Calls in flight keep their permits, and what they say
     /// is late. Resetting a closed breaker forgets too, but is no transition and is not told to the listener.
     pub fn reset(&self, now: Instant) {
-        self.step(now, |mut step| step.reset());
+        self.step(now, |mut step, _| step.reset());
+    }
+
+    /// Decides over the breaker's head, in place of what was decided before. Its own state goes on beside it.
+    pub fn force(&self, decision: Override) {
+        self.shared.core.lock().forced = Some(decision);
+    }
+
+    /// Gives the breaker its own way again.
+    pub fn lift(&self) {
+        self.shared.core.lock().forced = None;
+    }
+
+    /// What an operator decided, while it lasts.
+    pub fn forced(&self, now: Instant) -> Option<Override> {
+        let core = self.shared.core.lock();
+        core.forced.clone().filter(|decision| decision.lasts(now))
+    }
+
+    /// What is worth keeping over a restart.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let core = self.shared.core.lock();
+        let open_for = match core.machine.state(now) {
+            State::Closed => None,
+            State::Open { reopens_in } => Some(reopens_in),
+            State::HalfOpen => Some(Duration::ZERO),
+        };
+        let forced = core.forced.as_ref().filter(|decision| decision.lasts(now)).map(|decision| Forced {
+            mode: decision.mode,
+            reason: decision.reason.to_string(),
+            left: decision.left(now),
+        });
+        Snapshot { open_for, escalation: core.machine.escalation(), forced }
+    }
+
+    /// Takes over what another breaker was. Calls in flight keep their permits, and what they say is late. The
+    /// listener is not told: it is no transition of this breaker.
+    pub fn restore(&self, snapshot: &Snapshot, now: Instant) {
+        self.step(now, |mut step, _| step.restore(snapshot.open_for, snapshot.escalation));
+        self.shared.core.lock().forced = snapshot.forced.as_ref().map(|forced| Override {
+            mode: forced.mode,
+            reason: forced.reason.as_str().into(),
+            until: forced.left.and_then(|left| now.checked_add(left)),
+        });
+    }
+
+    fn admit(&self, now: Instant, bypass: bool) -> Result<Permit, Rejected> {
+        let pass = self.step(now, |mut step, forced| match forced {
+            Some((Mode::ForcedOpen, left)) => Err(self.forced_open(left)),
+            Some((Mode::ForcedClosed | Mode::MetricsOnly, _)) => Ok(step.acquire_anyway()),
+            None if bypass => step.bypass(),
+            None => step.acquire(),
+        })?;
+        Ok(Permit::new(self.clone(), pass))
+    }
+
+    /// Nobody knows when an operator comes back: then ask as often as an open breaker would let at most.
+    fn forced_open(&self, left: Option<Duration>) -> Rejected {
+        let retry_after = left.unwrap_or(self.shared.config.open.max);
+        Rejected { retry_after, reason: RejectReason::Forced }
     }
 
     pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) -> Pass {
-        self.step(now, |mut step| step.settle(pass, verdict))
+        self.step(now, |mut step, _| step.settle(pass, verdict))
     }
 
     pub(crate) fn late_failure(&self, pass: Pass, weight: Weight, now: Instant) {
-        self.step(now, |mut step| step.late_failure(pass, weight));
+        self.step(now, |mut step, _| step.late_failure(pass, weight));
     }
 
     pub(crate) fn now(&self) -> Instant {
         (self.shared.now)()
     }
 
-    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>) -> T) -> T {
+    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>, Option<(Mode, Option<Duration>)>) -> T) -> T {
         let (answer, told) = {
             let core = &mut *self.shared.core.lock();
-            let answer = act(core.machine.step(&self.shared.config, core.unit, now));
-            let event = core.machine.take_event();
+            let forced = core.forced(now);
+            let answer = act(core.machine.step(&self.shared.config, core.unit, now), forced);
+            let mut event = core.machine.take_event();
             if event.is_some() {
                 core.unit = core.rng.f64();
+            }
+            if matches!(forced, Some((Mode::ForcedClosed, _))) {
+                event = None;
             }
             (answer, event.zip(core.listener.clone()))
         };
@@ -160,6 +229,14 @@ impl Breaker {
             drop(catch_unwind(AssertUnwindSafe(|| listener(&event))));
         }
         answer
+    }
+}
+
+impl Core {
+    /// What an operator makes the breaker do now, and for how long.
+    fn forced(&self, now: Instant) -> Option<(Mode, Option<Duration>)> {
+        let decision = self.forced.as_ref().filter(|decision| decision.lasts(now))?;
+        Some((decision.mode, decision.left(now)))
     }
 }
 

@@ -154,6 +154,19 @@ impl Default for OpenConfig {
 }
 
 impl BreakerConfig {
+    /// The breaker of the usual tutorials: 5 failures in a row open it for a minute, 3 probes at a time, 2 of which
+    /// must succeed. It does not look at rates, and its open time does not grow.
+    pub fn classic() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            failure_rate: 1.0,
+            min_calls: u32::MAX,
+            half_open: HalfOpenConfig { permits: 3, successes: 2, ..HalfOpenConfig::default() },
+            open: OpenConfig { base: minute, factor: 1.0, max: minute },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
         let Self { consecutive, window, failure_rate, min_calls, half_open, open } = self;
         at_least_one("consecutive", consecutive.unwrap_or(1))?;

@@ -8,14 +8,21 @@ mod window;
 mod machine;
 mod state;
 
+mod control;
+mod snapshot;
+
 mod breaker;
+mod call;
 mod permit;
 
 #[cfg(test)]
 mod virtual_time;
 
 pub use self::breaker::Breaker;
+pub use self::call::CallError;
 pub use self::config::{BreakerConfig, HalfOpenConfig, InvalidConfig, OpenConfig, WindowConfig};
+pub use self::control::{Mode, Override};
 pub use self::permit::{Permit, Tail};
+pub use self::snapshot::{Forced, Snapshot};
 pub use self::state::{Listener, RejectReason, Rejected, State, Transition, TransitionReason};
 pub use self::weight::Weight;

@@ -106,6 +106,10 @@ impl Machine {
         self.outstanding
     }
 
+    pub(crate) const fn escalation(&self) -> u32 {
+        self.escalation
+    }
+
     pub(crate) fn late_verdicts(&self) -> u64 {
         self.late_verdicts
     }

@@ -40,6 +40,8 @@ pub enum RejectReason {
     HalfOpenFull,
     /// The one bypass of a breaker that admits nothing else is in flight.
     BypassInFlight,
+    /// An operator forced it open.
+    Forced,
 }
 
 /// A breaker went from one state to another.
@@ -102,6 +104,7 @@ impl fmt::Display for RejectReason {
             Self::Open => "open",
             Self::HalfOpenFull => "half-open and full",
             Self::BypassInFlight => "bypassed already",
+            Self::Forced => "forced open",
         })
     }
 }

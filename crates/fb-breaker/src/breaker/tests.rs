@@ -11,10 +11,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::config::HalfOpenConfig;
-use crate::permit::Tail;
+use crate::permit::{Permit, Tail};
 use crate::virtual_time::{self, at};
 
 use crate::state::{RejectReason, Transition};
+
+use crate::{Forced, Mode, Override, Snapshot};
 
 use super::*;
 
@@ -272,4 +274,106 @@ proptest! {
         drop(held);
         prop_assert_eq!(breaker.outstanding(), 0);
     }
+}
+
+/// A breaker that two failures open, and what its listener heard.
+fn heard() -> (Breaker, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&told);
+    let config = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
+    let breaker = Breaker::new(config, virtual_time::now).unwrap().with_seed(7);
+    (breaker.with_listener(Arc::new(move |event| ear.lock().push(event.reason.to_string()))), told)
+}
+
+#[test]
+fn an_operator_decides_over_the_breakers_head_until_it_ends() {
+    let now = at(0);
+    let later = |secs| now + Duration::from_secs(secs);
+    let (breaker, _) = heard();
+    breaker.force(Override::new(Mode::ForcedOpen, "maintenance").until(later(10)));
+    for ask in [breaker.try_acquire(now).unwrap_err(), breaker.try_bypass(now).unwrap_err()] {
+        assert_eq!(ask, Rejected { retry_after: Duration::from_secs(10), reason: RejectReason::Forced });
+    }
+    assert_eq!(breaker.peek(later(4)).unwrap_err().retry_after, Duration::from_secs(6));
+    assert_eq!(breaker.forced(now).unwrap().reason.as_ref(), "maintenance");
+    assert_eq!(breaker.state(now), State::Closed, "its own state goes on beside it");
+    assert_eq!((breaker.peek(later(10)), breaker.forced(later(10))), (Ok(()), None));
+
+    breaker.force(Override::new(Mode::ForcedOpen, "for good"));
+    let rejected = breaker.try_acquire(later(9_999)).unwrap_err();
+    assert_eq!(rejected.retry_after, Duration::from_secs(300));
+    breaker.lift();
+    breaker.try_acquire(now).unwrap().success(now);
+    assert_eq!(breaker.outstanding(), 0);
+}
+
+#[test]
+fn what_is_forced_closed_admits_all_counts_on_and_tells_only_in_metrics_mode() {
+    for (mode, expected) in [(Mode::ForcedClosed, vec![]), (Mode::MetricsOnly, vec!["consecutive failures"])]
+    {
+        let now = at(0);
+        let (breaker, told) = heard();
+        breaker.force(Override::new(mode, "trial"));
+        for _ in 0..9 {
+            breaker.try_acquire(now).unwrap().failure(Weight::FULL, now);
+            assert_eq!(breaker.peek(now), Ok(()));
+        }
+        assert_eq!(*told.lock(), expected);
+        assert!(matches!(breaker.state(now), State::Open { .. }), "it would have opened");
+        breaker.lift();
+        assert_eq!(breaker.try_acquire(now).unwrap_err().reason, RejectReason::Open);
+        assert_eq!(breaker.outstanding(), 0);
+    }
+}
+
+#[test]
+fn a_snapshot_keeps_what_is_left_and_not_when() {
+    let now = at(0);
+    let (breaker, _) = heard();
+    assert_eq!(breaker.snapshot(now), Snapshot::default());
+    for _ in 0..2 {
+        breaker.try_acquire(now).unwrap().failure(Weight::FULL.with_hint(Duration::from_secs(40)), now);
+    }
+    breaker.force(Override::new(Mode::MetricsOnly, "trial").until(now + Duration::from_secs(20)));
+    let kept = breaker.snapshot(now + Duration::from_secs(15));
+    let forced =
+        Forced { mode: Mode::MetricsOnly, reason: "trial".to_owned(), left: Some(Duration::from_secs(5)) };
+    assert_eq!(
+        kept,
+        Snapshot { open_for: Some(Duration::from_secs(25)), escalation: 1, forced: Some(forced) }
+    );
+
+    // Another process, whose clock says something else.
+    let now = now + Duration::from_secs(5_000);
+    let (again, told) = heard();
+    let before = again.try_acquire(now).unwrap();
+    again.restore(&kept, now);
+    before.failure(Weight::FULL, now);
+    assert_eq!(again.late_verdicts(), 1);
+    assert_eq!(again.snapshot(now), kept);
+    assert_eq!(again.peek(now + Duration::from_secs(4)), Ok(()), "metrics only");
+    let rejected = again.try_acquire(now + Duration::from_secs(6)).unwrap_err();
+    assert_eq!(rejected.retry_after, Duration::from_secs(19));
+    again.try_acquire(now + Duration::from_secs(25)).unwrap().failure(Weight::FULL, now);
+    assert_eq!(again.snapshot(now).escalation, 2, "it goes on from where it was");
+    assert_eq!(*told.lock(), ["open time elapsed", "probes failed"]);
+}
+
+#[test]
+fn the_classic_preset_opens_for_a_minute_after_five_failures_and_closes_after_two_successes() {
+    let now = at(0);
+    let breaker = Breaker::new(BreakerConfig::classic(), virtual_time::now).unwrap();
+    for _ in 0..5 {
+        assert_eq!(breaker.state(now), State::Closed);
+        breaker.try_acquire(now).unwrap().failure(Weight::FULL, now);
+    }
+    let State::Open { reopens_in } = breaker.state(now) else { panic!("not open") };
+    assert!((30..=60).contains(&reopens_in.as_secs()), "{reopens_in:?}: a minute, the second half random");
+    let at = now + reopens_in;
+    let probes: Vec<Permit> = (0..3).map(|_| breaker.try_acquire(at).unwrap()).collect();
+    assert_eq!(breaker.try_acquire(at).unwrap_err().reason, RejectReason::HalfOpenFull);
+    for probe in probes.into_iter().take(2) {
+        probe.success(at);
+    }
+    assert_eq!(breaker.state(at), State::Closed);
 }

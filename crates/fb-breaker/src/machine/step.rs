@@ -9,6 +9,9 @@ use super::{Closed, HalfOpen, Lease, Machine, Pass, Phase, Verdict};
 /// A century: what is added to the present stays within it, so no sum overflows.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// Beyond this many steps any factor has long reached its maximum, and each takes a healthy window to forget.
+const MOST_ESCALATION: u32 = 64;
+
 /// A machine about to take one input.
 #[derive(Debug)]
 pub(crate) struct Step<'a> {
@@ -53,6 +56,14 @@ impl<'a> Step<'a> {
         Ok(self.issue(lease))
     }
 
+    /// Admits whatever the state says; where it would not, the call holds no slot.
+    pub(crate) fn acquire_anyway(&mut self) -> Pass {
+        self.acquire().unwrap_or_else(|_| {
+            let lease = self.lease();
+            self.issue(lease)
+        })
+    }
+
     /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
     pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
         self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
@@ -74,7 +85,7 @@ impl<'a> Step<'a> {
                 }
                 Verdict::Neutral | Verdict::Abandoned => {}
             },
-            // Only a bypass begins in an open breaker.
+            // Only a bypass begins in an open breaker, or a call admitted over its head.
             Phase::Open { .. } => match verdict {
                 Verdict::Success => self.enter_by_bypass(),
                 Verdict::Failure(_) | Verdict::Neutral | Verdict::Abandoned => {}
@@ -140,6 +151,16 @@ impl<'a> Step<'a> {
         } else {
             self.enter(closed, TransitionReason::Reset);
         }
+    }
+
+    /// Begins again as another machine was: open for this long, or closed.
+    pub(crate) fn restore(&mut self, open_for: Option<Duration>, escalation: u32) {
+        self.machine.phase = match open_for {
+            Some(left) => Phase::Open { until: self.now + left.min(FOREVER) },
+            None => Phase::Closed(Closed::new(self.config, self.now)),
+        };
+        self.machine.generation += 1;
+        self.machine.escalation = escalation.min(MOST_ESCALATION);
     }
 
     /// Frees the slots of probes that were never heard of. Only an admission does: a verdict that comes after
