@@ -133,6 +133,13 @@ impl Breaker {
         self.shared.core.lock().machine.state(now)
     }
 
+    /// The share of its usual traffic that the target should get, 0 to 1: less than all while it is just back, nothing
+    /// while it is open or probed. The breaker admits whatever is asked; whoever has another target to send the rest to
+    /// goes by this.
+    pub fn share(&self, now: Instant) -> f64 {
+        self.shared.core.lock().machine.share(&self.shared.config, now)
+    }
+
     /// Closes the breaker and forgets all it counted. Calls in flight keep their permits, and what they say
     /// is late. Resetting a closed breaker forgets too, but is no transition and is not told to the listener.
     pub fn reset(&self, now: Instant) {

@@ -15,6 +15,15 @@ const WINDOW_BUCKETS: u32 = 12;
 const FAILURE_RATE: f64 = 0.5;
 /// Half of Hystrix' 20: the calls this is made for are slow and few.
 const MIN_CALLS: u32 = 10;
+/// A model that has said nothing for so long is given up on by most callers.
+const SLOW_FIRST: Duration = Duration::from_secs(20);
+const SLOW_TOTAL: Duration = Duration::from_secs(120);
+/// Only when nearly all calls are slow is another target sure to be better.
+const SLOW_RATE: f64 = 0.8;
+/// With [`RAMP_FROM`]: a target that is just back has cold caches and few instances.
+const RAMP_SPAN: Duration = Duration::from_secs(30);
+/// As the least share of Envoy's slow start.
+const RAMP_FROM: f64 = 0.1;
 /// One hung probe must not hold up recovery, and more than two would burden a target that is just back.
 const PROBE_PERMITS: u32 = 2;
 /// One lucky answer is not a recovery.
@@ -55,8 +64,12 @@ pub struct BreakerConfig {
     pub failure_rate: f64,
     /// Calls that must be in the window before the rate means anything; 10.
     pub min_calls: u32,
+    /// Which calls are slow, and how many of them open the breaker.
+    pub slow: SlowConfig,
     /// How recovery is tried.
     pub half_open: HalfOpenConfig,
+    /// How traffic returns after it.
+    pub ramp: RampConfig,
     /// How long the breaker stays open.
     pub open: OpenConfig,
 }
@@ -70,6 +83,38 @@ pub struct WindowConfig {
     pub span: Duration,
     /// Into how many pieces the span is cut; 12. At most 1000.
     pub buckets: u32,
+    /// The last so many calls instead, however old; at most 1000. Off. More than this many
+    /// [`min_calls`](BreakerConfig::min_calls) are not asked for then.
+    pub calls: Option<u32>,
+}
+
+/// Which calls are slow, and how many of them open the breaker.
+///
+/// A call that is [provisionally](crate::Permit::provisional) a success is judged by its first output, others by their
+/// whole time. One that is dropped after the time for whole calls counts as slow too: callers that give up must not
+/// hide that there was something to give up on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SlowConfig {
+    /// First output later than this is slow; 20 s.
+    #[serde(with = "humantime_serde")]
+    pub first: Duration,
+    /// A whole call longer than this is slow; 120 s.
+    #[serde(with = "humantime_serde")]
+    pub total: Duration,
+    /// Share of the calls in the window, above 0 and at most 1, that opens the breaker when it is reached; 0.8.
+    pub rate: f64,
+}
+
+/// How traffic returns after a recovery: [`Breaker::share`](crate::Breaker::share) grows from `from` to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RampConfig {
+    /// How long it takes; 30 s. Zero is at once.
+    #[serde(with = "humantime_serde")]
+    pub span: Duration,
+    /// The share it begins with, 0 to 1; 0.1.
+    pub from: f64,
 }
 
 /// How recovery is tried.
@@ -124,7 +169,9 @@ impl Default for BreakerConfig {
             window: WindowConfig::default(),
             failure_rate: FAILURE_RATE,
             min_calls: MIN_CALLS,
+            slow: SlowConfig::default(),
             half_open: HalfOpenConfig::default(),
+            ramp: RampConfig::default(),
             open: OpenConfig::default(),
         }
     }
@@ -132,7 +179,19 @@ impl Default for BreakerConfig {
 
 impl Default for WindowConfig {
     fn default() -> Self {
-        Self { span: WINDOW_SPAN, buckets: WINDOW_BUCKETS }
+        Self { span: WINDOW_SPAN, buckets: WINDOW_BUCKETS, calls: None }
+    }
+}
+
+impl Default for SlowConfig {
+    fn default() -> Self {
+        Self { first: SLOW_FIRST, total: SLOW_TOTAL, rate: SLOW_RATE }
+    }
+}
+
+impl Default for RampConfig {
+    fn default() -> Self {
+        Self { span: RAMP_SPAN, from: RAMP_FROM }
     }
 }
 
@@ -155,12 +214,14 @@ impl Default for OpenConfig {
 
 impl BreakerConfig {
     /// The breaker of the usual tutorials: 5 failures in a row open it for a minute, 3 probes at a time, 2 of which
-    /// must succeed. It does not look at rates, and its open time does not grow.
+    /// must succeed. It looks neither at rates nor at times, its open time does not grow, and traffic returns at once.
     pub fn classic() -> Self {
         let minute = Duration::from_secs(60);
         Self {
             failure_rate: 1.0,
             min_calls: u32::MAX,
+            slow: SlowConfig { first: Duration::MAX, total: Duration::MAX, rate: 1.0 },
+            ramp: RampConfig { span: Duration::ZERO, from: 1.0 },
             half_open: HalfOpenConfig { permits: 3, successes: 2, ..HalfOpenConfig::default() },
             open: OpenConfig { base: minute, factor: 1.0, max: minute },
             ..Self::default()
@@ -168,7 +229,7 @@ impl BreakerConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
-        let Self { consecutive, window, failure_rate, min_calls, half_open, open } = self;
+        let Self { consecutive, window, failure_rate, min_calls, slow, half_open, ramp, open } = self;
         at_least_one("consecutive", consecutive.unwrap_or(1))?;
         check(!window.span.is_zero(), "window.span", &window.span, "more than no time")?;
         check((1..=MOST_BUCKETS).contains(&window.buckets), "window.buckets", &window.buckets, "1 to 1000")?;
@@ -178,7 +239,11 @@ impl BreakerConfig {
             failure_rate,
             "above 0 and at most 1",
         )?;
+        let calls = window.calls.unwrap_or(1);
+        check((1..=MOST_BUCKETS).contains(&calls), "window.calls", &calls, "1 to 1000")?;
         at_least_one("min_calls", *min_calls)?;
+        check(slow.rate > 0.0 && slow.rate <= 1.0, "slow.rate", &slow.rate, "above 0 and at most 1")?;
+        check((0.0..=1.0).contains(&ramp.from), "ramp.from", &ramp.from, "0 to 1")?;
         at_least_one("half_open.permits", half_open.permits)?;
         at_least_one("half_open.successes", half_open.successes)?;
         at_least_one("half_open.failures", half_open.failures)?;
@@ -193,15 +258,20 @@ impl BreakerConfig {
         check(open.max >= open.base, "open.max", &open.max, "at least open.base")
     }
 
-    /// The failure rate in millionths, so that it is compared without rounding.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a valid rate is above 0 and at most 1"
-    )]
-    pub(crate) fn rate_millionths(&self) -> u64 {
-        ((self.failure_rate * 1e6).round() as u64).max(1)
+    /// Calls before a rate means anything.
+    pub(crate) fn least_calls(&self) -> u64 {
+        u64::from(self.window.calls.unwrap_or(u32::MAX).min(self.min_calls))
     }
+}
+
+/// A rate in millionths, so that it is compared without rounding.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a valid rate is above 0 and at most 1"
+)]
+pub(crate) fn millionths(rate: f64) -> u128 {
+    ((rate * 1e6).round() as u128).max(1)
 }
 
 impl OpenConfig {

@@ -20,7 +20,9 @@ mod virtual_time;
 
 pub use self::breaker::Breaker;
 pub use self::call::CallError;
-pub use self::config::{BreakerConfig, HalfOpenConfig, InvalidConfig, OpenConfig, WindowConfig};
+pub use self::config::{
+    BreakerConfig, HalfOpenConfig, InvalidConfig, OpenConfig, RampConfig, SlowConfig, WindowConfig,
+};
 pub use self::control::{Mode, Override};
 pub use self::permit::{Permit, Tail};
 pub use self::snapshot::{Forced, Snapshot};

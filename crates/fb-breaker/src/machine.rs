@@ -50,14 +50,19 @@ enum Phase {
 pub(crate) struct Pass {
     id: u64,
     generation: u64,
+    began: Instant,
     /// Where the window keeps the success of a call that may still fail late.
     counted: Option<u64>,
+    /// Whether it was a probe's success.
+    credited: bool,
 }
 
 /// How an admitted call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Success,
+    /// It is one so far: its first output is there.
+    Begun,
     Failure(Weight),
     /// It says nothing of the target.
     Neutral,
@@ -67,7 +72,7 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     fn is_heard(self) -> bool {
-        matches!(self, Self::Success | Self::Failure(_))
+        matches!(self, Self::Success | Self::Begun | Self::Failure(_))
     }
 }
 
@@ -104,6 +109,13 @@ impl Machine {
 
     pub(crate) fn outstanding(&self) -> u32 {
         self.outstanding
+    }
+
+    pub(crate) fn share(&self, config: &BreakerConfig, now: Instant) -> f64 {
+        match &self.phase {
+            Phase::Closed(closed) => closed.share(&config.ramp, now),
+            Phase::Open { .. } | Phase::HalfOpen(_) => 0.0,
+        }
     }
 
     pub(crate) const fn escalation(&self) -> u32 {

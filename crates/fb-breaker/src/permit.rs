@@ -54,7 +54,7 @@ impl Permit {
     /// The call is a success so far, and goes on. Settles success, gives the slot back, and leaves a way to
     /// tell a late failure.
     pub fn provisional(mut self, now: Instant) -> Tail {
-        let pass = self.settle(Verdict::Success, now);
+        let pass = self.settle(Verdict::Begun, now);
         Tail { breaker: self.breaker.clone(), pass }
     }
 

@@ -66,6 +66,8 @@ pub enum TransitionReason {
     ConsecutiveFailures,
     /// Too large a share of the calls in the window failed.
     FailureRate,
+    /// Too large a share of the calls in the window was slow.
+    SlowCalls,
     /// The open time ran out and a call came.
     OpenElapsed,
     /// A call let past the open breaker succeeded.
@@ -120,6 +122,7 @@ impl fmt::Display for TransitionReason {
         f.write_str(match self {
             Self::ConsecutiveFailures => "consecutive failures",
             Self::FailureRate => "failure rate",
+            Self::SlowCalls => "slow calls",
             Self::OpenElapsed => "open time elapsed",
             Self::BypassSucceeded => "bypass succeeded",
             Self::ProbesSucceeded => "probes succeeded",

@@ -1,18 +1,19 @@
-//! A ring of buckets over the last span of time, with exact integer counts.
+//! A ring of buckets over the last span of time, or of the last calls, with exact integer counts.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::config::{BreakerConfig, WindowConfig};
+use crate::config::{BreakerConfig, WindowConfig, millionths};
 
 /// Weighted failures are kept in hundredths, so sums stay exact however long the window runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counts {
     calls: u64,
     failed_hundredths: u64,
+    slow: u64,
 }
 
-/// The calls of the last span.
+/// The calls of the last span; or the last calls, a bucket each.
 ///
 /// Recording costs the same whatever came before: totals are carried along, and a gap of any length clears
 /// each bucket at most once. The buckets cut the span itself, not a rounded bucket width, so the realised
@@ -21,6 +22,7 @@ struct Counts {
 pub(crate) struct Window {
     began: Instant,
     span_nanos: u128,
+    by_calls: bool,
     /// Which bucket, counted from the beginning, is the newest.
     tick: u64,
     total: Counts,
@@ -30,26 +32,35 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(config: &WindowConfig, now: Instant) -> Self {
-        let buckets = (0..config.buckets).map(|_| Counts::default()).collect();
-        Self { began: now, span_nanos: config.span.as_nanos(), tick: 0, total: Counts::default(), buckets }
+        let buckets = config.calls.unwrap_or(config.buckets);
+        Self {
+            began: now,
+            span_nanos: config.span.as_nanos(),
+            by_calls: config.calls.is_some(),
+            tick: 0,
+            total: Counts::default(),
+            buckets: (0..buckets).map(|_| Counts::default()).collect(),
+        }
     }
 
-    /// Counts a call that failed by so many hundredths and returns where it is kept.
-    pub(crate) fn record(&mut self, failed_hundredths: u8, now: Instant) -> u64 {
-        self.roll(now);
+    /// Counts a call that failed by so many hundredths, or was slow, and returns where it is kept.
+    pub(crate) fn record(&mut self, failed_hundredths: u8, slow: bool, now: Instant) -> u64 {
+        self.roll(if self.by_calls { self.tick + 1 } else { self.at(now) });
         let failed_hundredths = u64::from(failed_hundredths);
         if let Some(newest) = self.buckets.back_mut() {
             newest.calls += 1;
             newest.failed_hundredths += failed_hundredths;
+            newest.slow += u64::from(slow);
             self.total.calls += 1;
             self.total.failed_hundredths += failed_hundredths;
+            self.total.slow += u64::from(slow);
         }
         self.tick
     }
 
-    /// Uncounts a success, if it is not forgotten yet: its call turned out otherwise.
+    /// Uncounts a success, if it is not forgotten yet: its call turned out otherwise. That it was slow stays.
     pub(crate) fn take_back(&mut self, tick: u64, now: Instant) {
-        self.roll(now);
+        self.roll(self.at(now));
         let age = usize::try_from(self.tick.saturating_sub(tick)).ok();
         if let Some(bucket) = age.and_then(|age| self.buckets.iter_mut().rev().nth(age)) {
             bucket.calls -= 1;
@@ -59,10 +70,16 @@ impl Window {
 
     /// Whether there were enough calls and too many of them failed, as of the last one recorded.
     pub(crate) fn is_failing(&self, config: &BreakerConfig) -> bool {
-        let Counts { calls, failed_hundredths } = self.total;
-        calls >= u64::from(config.min_calls)
-            && u128::from(failed_hundredths) * 10_000
-                >= u128::from(config.rate_millionths()) * u128::from(calls)
+        let Counts { calls, failed_hundredths, .. } = self.total;
+        calls >= config.least_calls()
+            && u128::from(failed_hundredths) * 10_000 >= millionths(config.failure_rate) * u128::from(calls)
+    }
+
+    /// Whether there were enough calls and too many of them slow, as of the last one recorded.
+    pub(crate) fn is_slow(&self, config: &BreakerConfig) -> bool {
+        let Counts { calls, slow, .. } = self.total;
+        calls >= config.least_calls()
+            && u128::from(slow) * 1_000_000 >= millionths(config.slow.rate) * u128::from(calls)
     }
 
     /// Calls, and failures in hundredths.
@@ -71,17 +88,24 @@ impl Window {
         (self.total.calls, self.total.failed_hundredths)
     }
 
-    /// A clock that stepped back counts into the newest bucket.
-    fn roll(&mut self, now: Instant) {
+    /// The bucket of this moment. A clock that stepped back counts into the newest.
+    fn at(&self, now: Instant) -> u64 {
+        if self.by_calls {
+            return self.tick;
+        }
         let elapsed = now.saturating_duration_since(self.began).as_nanos();
         // At most 2^94 ns times 1000 buckets.
         let tick = elapsed * self.buckets.len() as u128 / self.span_nanos;
-        let tick = u64::try_from(tick).unwrap_or(u64::MAX).max(self.tick);
+        u64::try_from(tick).unwrap_or(u64::MAX).max(self.tick)
+    }
+
+    fn roll(&mut self, tick: u64) {
         let forgotten = (tick - self.tick).min(self.buckets.len() as u64);
         for _ in 0..forgotten {
             if let Some(oldest) = self.buckets.pop_front() {
                 self.total.calls -= oldest.calls;
                 self.total.failed_hundredths -= oldest.failed_hundredths;
+                self.total.slow -= oldest.slow;
             }
             self.buckets.push_back(Counts::default());
         }

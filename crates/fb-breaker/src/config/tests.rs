@@ -28,6 +28,11 @@ fn a_value_no_breaker_could_work_with_is_named() {
     check(|c| c.failure_rate = -0.5, "`failure_rate` is -0.5, expected above 0 and at most 1");
     check(|c| c.failure_rate = 1.01, "`failure_rate` is 1.01, expected above 0 and at most 1");
     check(|c| c.failure_rate = f64::NAN, "`failure_rate` is NaN, expected above 0 and at most 1");
+    check(|c| c.window.calls = Some(0), "`window.calls` is 0, expected 1 to 1000");
+    check(|c| c.window.calls = Some(1001), "`window.calls` is 1001, expected 1 to 1000");
+    check(|c| c.slow.rate = 0.0, "`slow.rate` is 0.0, expected above 0 and at most 1");
+    check(|c| c.slow.rate = f64::NAN, "`slow.rate` is NaN, expected above 0 and at most 1");
+    check(|c| c.ramp.from = 1.1, "`ramp.from` is 1.1, expected 0 to 1");
     check(|c| c.min_calls = 0, "`min_calls` is 0, expected at least 1");
     check(|c| c.half_open.permits = 0, "`half_open.permits` is 0, expected at least 1");
     check(|c| c.half_open.successes = 0, "`half_open.successes` is 0, expected at least 1");
@@ -43,8 +48,10 @@ fn a_value_no_breaker_could_work_with_is_named() {
 fn extremes_are_accepted() {
     let extreme = with(|c| {
         c.consecutive = None;
-        c.window = WindowConfig { span: Duration::MAX, buckets: 1 };
+        c.window = WindowConfig { span: Duration::MAX, buckets: 1, calls: None };
         c.failure_rate = 1.0;
+        c.slow = SlowConfig { first: Duration::MAX, total: Duration::ZERO, rate: 1.0 };
+        c.ramp = RampConfig { span: Duration::MAX, from: 0.0 };
         c.min_calls = u32::MAX;
         c.half_open = HalfOpenConfig { permits: u32::MAX, successes: 9, failures: 9, lease: Duration::MAX };
         c.open = OpenConfig { base: Duration::MAX, factor: f64::MAX, max: Duration::MAX };

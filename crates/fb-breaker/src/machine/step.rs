@@ -74,10 +74,22 @@ impl<'a> Step<'a> {
             self.machine.late_verdicts += u64::from(verdict.is_heard());
             return pass;
         }
-        let mut counted = None;
+        let (mut counted, mut credited) = (None, false);
+        let slow = self.is_slow(pass, verdict);
         match &mut self.machine.phase {
             Phase::Closed(closed) => match verdict {
-                Verdict::Success => counted = Some(closed.succeed(self.now)),
+                Verdict::Success | Verdict::Begun => {
+                    counted = Some(closed.succeed(slow, self.now));
+                    if slow && closed.window.is_slow(self.config) {
+                        self.open(TransitionReason::SlowCalls, None);
+                    }
+                }
+                Verdict::Abandoned if slow => {
+                    closed.give_up(self.now);
+                    if closed.window.is_slow(self.config) {
+                        self.open(TransitionReason::SlowCalls, None);
+                    }
+                }
                 Verdict::Failure(weight) => {
                     if let Some(reason) = closed.fail(weight, self.config, self.now) {
                         self.open(reason, weight.hint);
@@ -87,14 +99,20 @@ impl<'a> Step<'a> {
             },
             // Only a bypass begins in an open breaker, or a call admitted over its head.
             Phase::Open { .. } => match verdict {
-                Verdict::Success => self.enter_by_bypass(),
+                Verdict::Success | Verdict::Begun => {
+                    credited = true;
+                    self.enter_by_bypass();
+                }
                 Verdict::Failure(_) | Verdict::Neutral | Verdict::Abandoned => {}
             },
             Phase::HalfOpen(half_open) => {
                 // A bypass holds no slot, and one that was reclaimed was counted then.
                 let held = half_open.release(pass.id);
                 match verdict {
-                    Verdict::Success => {
+                    // That it answered at last is no sign of health.
+                    Verdict::Success | Verdict::Begun if slow => {}
+                    Verdict::Success | Verdict::Begun => {
+                        credited = true;
                         if half_open.succeed(&self.config.half_open) {
                             self.close(TransitionReason::ProbesSucceeded);
                         }
@@ -113,7 +131,16 @@ impl<'a> Step<'a> {
                 }
             }
         }
-        Pass { generation: self.machine.generation, counted, ..pass }
+        Pass { generation: self.machine.generation, counted, credited, ..pass }
+    }
+
+    fn is_slow(&self, pass: Pass, verdict: Verdict) -> bool {
+        let took = self.now.saturating_duration_since(pass.began);
+        match verdict {
+            Verdict::Begun => took >= self.config.slow.first,
+            Verdict::Success | Verdict::Abandoned => took >= self.config.slow.total,
+            Verdict::Failure(_) | Verdict::Neutral => false,
+        }
     }
 
     /// Replaces the success which `pass` was settled with by a failure.
@@ -134,7 +161,9 @@ impl<'a> Step<'a> {
             // No success leads to an open breaker.
             Phase::Open { .. } => {}
             Phase::HalfOpen(half_open) => {
-                half_open.take_back(weight);
+                if pass.credited {
+                    half_open.take_back(weight);
+                }
                 if half_open.fail(weight, &self.config.half_open) {
                     self.open(TransitionReason::ProbesFailed, weight.hint);
                 }
@@ -182,7 +211,13 @@ impl<'a> Step<'a> {
     fn issue(&mut self, lease: Lease) -> Pass {
         self.machine.issued += 1;
         self.machine.outstanding = self.machine.outstanding.saturating_add(1);
-        Pass { id: lease.id, generation: self.machine.generation, counted: None }
+        Pass {
+            id: lease.id,
+            generation: self.machine.generation,
+            began: self.now,
+            counted: None,
+            credited: false,
+        }
     }
 
     fn enter_by_bypass(&mut self) {
@@ -195,7 +230,8 @@ impl<'a> Step<'a> {
     }
 
     fn close(&mut self, reason: TransitionReason) {
-        self.enter(Phase::Closed(Closed::new(self.config, self.now)), reason);
+        let closed = Closed { recovered: true, ..Closed::new(self.config, self.now) };
+        self.enter(Phase::Closed(closed), reason);
     }
 
     fn open(&mut self, reason: TransitionReason, hint: Option<Duration>) {

@@ -17,6 +17,7 @@ mod late;
 mod model;
 mod open_time;
 mod probes;
+mod slow;
 mod table;
 mod trip;
 
@@ -115,7 +116,8 @@ impl<'a> Run<'a> {
 
 fn verdict(word: &str) -> Verdict {
     match word {
-        "ok" | "commit" => Verdict::Success,
+        "ok" => Verdict::Success,
+        "commit" => Verdict::Begun,
         "fail" => Verdict::Failure(Weight::FULL),
         "hinted" => Verdict::Failure(Weight::FULL.with_hint(Duration::from_secs(400))),
         "endless" => Verdict::Failure(Weight::FULL.with_hint(Duration::MAX)),

@@ -10,14 +10,14 @@ use crate::virtual_time::at;
 use super::*;
 
 fn window(span_ms: u64, buckets: u32) -> Window {
-    Window::new(&WindowConfig { span: Duration::from_millis(span_ms), buckets }, at(0))
+    Window::new(&WindowConfig { span: Duration::from_millis(span_ms), buckets, calls: None }, at(0))
 }
 
 /// Records calls at these milliseconds and returns how many the window holds at the last of them.
 fn held(span_ms: u64, buckets: u32, calls_at: &[u64]) -> u64 {
     let mut window = window(span_ms, buckets);
     for ms in calls_at {
-        window.record(100, at(*ms));
+        window.record(100, false, at(*ms));
     }
     assert_eq!(window.total.failed_hundredths, 100 * window.total.calls);
     window.total.calls
@@ -60,7 +60,7 @@ fn rates_at_just_below_and_just_above_the_threshold() {
         let config = BreakerConfig { failure_rate, ..BreakerConfig::default() };
         let mut window = window(60_000, 12);
         for call in 0..calls {
-            window.record(if call < failed { 100 } else { 0 }, at(0));
+            window.record(if call < failed { 100 } else { 0 }, false, at(0));
         }
         assert_eq!(window.is_failing(&config), failing, "{failed} of {calls}");
     }
@@ -81,27 +81,62 @@ fn fractions_of_failures_add_up_exactly() {
     let config = BreakerConfig::default();
     let mut window = window(60_000, 12);
     for _ in 0..5 {
-        window.record(33, at(0));
-        window.record(66, at(0));
+        window.record(33, false, at(0));
+        window.record(66, false, at(0));
     }
     assert!(!window.is_failing(&config), "495 hundredths of 10 calls");
-    let success = window.record(0, at(0));
+    let success = window.record(0, false, at(0));
     window.take_back(success, at(0));
-    window.record(60, at(0));
+    window.record(60, false, at(0));
     assert!(window.is_failing(&config), "555 hundredths of 11 calls");
 }
 
 #[test]
 fn a_success_is_taken_back_only_while_it_is_held() {
     let mut window = window(60_000, 12);
-    let early = window.record(0, at(0));
-    let later = window.record(0, at(30_000));
+    let early = window.record(0, false, at(0));
+    let later = window.record(0, false, at(30_000));
     window.take_back(early, at(59_999));
     assert_eq!(window.total.calls, 1);
     window.take_back(early, at(60_000));
     assert_eq!(window.total.calls, 1);
     window.take_back(later, at(60_000));
     assert_eq!(window.total.calls, 0);
+}
+
+/// The last three calls.
+fn three() -> (Window, BreakerConfig) {
+    let window = WindowConfig { calls: Some(3), ..WindowConfig::default() };
+    let config = BreakerConfig { window, failure_rate: 0.6, ..BreakerConfig::default() };
+    (Window::new(&config.window, at(0)), config)
+}
+
+#[test]
+fn a_window_of_calls_holds_the_last_ones_however_old() {
+    let (mut window, config) = three();
+    let mut failing = Vec::new();
+    // Ten calls are asked for, and three are all there can be.
+    for (day, failed) in [100, 0, 100, 0, 0, 100, 100].into_iter().enumerate() {
+        window.record(failed, false, at(day as u64 * 86_400_000));
+        failing.push((window.counts(), window.is_failing(&config)));
+    }
+    let calls: Vec<u64> = failing.iter().map(|((calls, _), _)| *calls).collect();
+    assert_eq!(calls, [1, 2, 3, 3, 3, 3, 3]);
+    let failing: Vec<bool> = failing.iter().map(|(_, failing)| *failing).collect();
+    assert_eq!(failing, [false, false, true, false, false, false, true]);
+}
+
+#[test]
+fn a_window_of_calls_takes_back_the_call_meant_while_it_is_held() {
+    let (mut window, _) = three();
+    let first = window.record(0, false, at(0));
+    window.record(100, false, at(0));
+    window.take_back(first, at(0));
+    assert_eq!(window.counts(), (1, 100));
+    window.record(100, false, at(0));
+    window.record(100, false, at(0));
+    window.take_back(first, at(0));
+    assert_eq!(window.counts(), (3, 300), "long forgotten");
 }
 
 proptest! {
@@ -116,12 +151,12 @@ proptest! {
         let (mut now, mut all) = (0, Vec::new());
         for (gap, failed) in calls {
             now += gap;
-            ring.record(failed, at(now));
+            ring.record(failed, false, at(now));
             let tick = now * u64::from(buckets) / span;
             all.push((tick, u64::from(failed)));
             let held = || all.iter().filter(|(at, _)| at + u64::from(buckets) > tick);
             let expected =
-                Counts { calls: held().count() as u64, failed_hundredths: held().map(|(_, f)| f).sum() };
+                Counts { calls: held().count() as u64, failed_hundredths: held().map(|(_, f)| f).sum(), slow: 0 };
             prop_assert_eq!(ring.total, expected);
             prop_assert_eq!(ring.buckets.len(), buckets as usize);
         }

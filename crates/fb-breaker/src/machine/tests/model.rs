@@ -17,7 +17,8 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let verdict = prop_oneof![
-        3 => Just(Verdict::Success),
+        2 => Just(Verdict::Success),
+        1 => Just(Verdict::Begun),
         4 => Just(Verdict::Failure(Weight::FULL)),
         1 => Just(Verdict::Failure(THROTTLED)),
         1 => Just(Verdict::Failure(HARMLESS)),
@@ -83,7 +84,7 @@ impl Model {
             Op::Settle(which, verdict) => {
                 let call = self.calls.swap_remove(which % self.calls.len());
                 let after = step.settle(call.pass, *verdict);
-                if *verdict == Verdict::Success {
+                if matches!(verdict, Verdict::Success | Verdict::Begun) {
                     self.tails.push(after);
                 }
                 self.stale_changes_nothing(before.clone(), call.pass);

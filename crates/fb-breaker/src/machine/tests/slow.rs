@@ -1,0 +1,123 @@
+//! Slow calls, and the way back. Behaviours 25, 26 and 38.
+
+use crate::config::{RampConfig, SlowConfig};
+
+use super::*;
+
+/// First output within 2 s, whole calls within 10 s; half of at least 4 calls.
+fn impatient() -> BreakerConfig {
+    let slow = SlowConfig { first: Duration::from_secs(2), total: Duration::from_secs(10), rate: 0.5 };
+    BreakerConfig { slow, min_calls: 4, ..default() }
+}
+
+#[test]
+fn too_many_slow_calls_open_although_each_succeeds() {
+    check(
+        &impatient(),
+        "ok ok +a +b @9.999s a:ok @10s b:ok @20s +c +d @30s c:ok d:ok",
+        expect![[r#"
+            0s +a: admitted
+            0s +b: admitted
+            20s +c: admitted
+            20s +d: admitted
+            30s d:ok: closed -> open for 5s (slow calls)
+        "#]],
+    );
+}
+
+#[test]
+fn a_stream_is_judged_by_its_first_output() {
+    check(
+        &impatient(),
+        "+a +b +c +d @1.9s a:commit b:commit c:commit d:commit",
+        expect![[r#"
+        0s +a: admitted
+        0s +b: admitted
+        0s +c: admitted
+        0s +d: admitted
+    "#]],
+    );
+    check(
+        &impatient(),
+        "+a +b +c +d @2s a:commit b:commit c:commit d:commit",
+        expect![[r#"
+        0s +a: admitted
+        0s +b: admitted
+        0s +c: admitted
+        0s +d: admitted
+        2s d:commit: closed -> open for 5s (slow calls)
+    "#]],
+    );
+}
+
+#[test]
+fn a_call_given_up_after_a_long_time_counts_as_slow_and_one_given_up_early_does_not() {
+    check(
+        &impatient(),
+        "+a +b +c +d @9.9s a:drop b:drop c:drop d:drop",
+        expect![[r#"
+        0s +a: admitted
+        0s +b: admitted
+        0s +c: admitted
+        0s +d: admitted
+    "#]],
+    );
+    check(
+        &impatient(),
+        "+a +b +c +d @10s a:drop b:drop c:drop d:drop",
+        expect![[r#"
+        0s +a: admitted
+        0s +b: admitted
+        0s +c: admitted
+        0s +d: admitted
+        10s d:drop: closed -> open for 5s (slow calls)
+    "#]],
+    );
+}
+
+#[test]
+fn a_slow_probe_closes_nothing() {
+    check(&impatient(), "fail*4 @5s +a +b @15s a:ok b:ok +c +d @16s c:ok d:ok", expect![[r#"
+        0s fail: closed -> open for 5s (failure rate)
+        5s +a: admitted
+        5s +a: open, next call probes -> half-open (open time elapsed)
+        5s +b: admitted
+        15s +c: admitted
+        15s +d: admitted
+        16s d:ok: half-open -> closed (probes succeeded)
+    "#]]);
+}
+
+#[test]
+fn a_slow_probe_that_fails_late_takes_no_success_back() {
+    let lenient = BreakerConfig {
+        half_open: HalfOpenConfig { failures: 2, ..HalfOpenConfig::default() },
+        ..impatient()
+    };
+    check(&lenient, "fail*4 @5s +a +b a:ok @8s b:commit b:cut +c c:ok", expect![[r#"
+        0s fail: closed -> open for 5s (failure rate)
+        5s +a: admitted
+        5s +a: open, next call probes -> half-open (open time elapsed)
+        5s +b: admitted
+        8s +c: admitted
+        8s c:ok: half-open -> closed (probes succeeded)
+    "#]]);
+}
+
+#[test]
+fn traffic_returns_in_shares_after_an_outage_only() {
+    let config = BreakerConfig { ramp: RampConfig { span: Duration::from_secs(30), from: 0.1 }, ..default() };
+    let mut run = Run::new(&config);
+    let share = |run: &Run<'_>, secs: u64| run.machine.share(&config, at(secs * 1_000));
+    assert_eq!(share(&run, 0).to_string(), "1", "it begins closed");
+    run.script("fail*5");
+    assert_eq!(share(&run, 1).to_string(), "0");
+    run.script("@5s +a +b a:ok");
+    assert_eq!(share(&run, 5).to_string(), "0", "probes are no traffic");
+    run.script("@10s b:ok");
+    let shares: Vec<String> =
+        [10, 11, 13, 25, 39, 40, 99].iter().map(|at| share(&run, *at).to_string()).collect();
+    assert_eq!(shares, ["0.1", "0.1", "0.1", "0.5", "0.9666666666666667", "1", "1"]);
+    run.script("fail*5 reset");
+    assert_eq!(share(&run, 10).to_string(), "1", "an operator knows");
+}
