@@ -171,6 +171,8 @@ pub enum Skip {
     BreakerOpen,
     /// It asked to be left alone, or its account must be repaired first.
     Cooling,
+    /// It is just back, and this request was not of the share it gets.
+    Ramping,
     /// Its key was rejected; only a new configuration helps.
     KeyRejected,
     /// As many calls as it may have are in flight.
@@ -190,6 +192,7 @@ impl fmt::Display for Skip {
         match self {
             Self::BreakerOpen => f.write_str("breaker open"),
             Self::Cooling => f.write_str("cooling"),
+            Self::Ramping => f.write_str("just back, others take its share"),
             Self::KeyRejected => f.write_str("key rejected before"),
             Self::AtCapacity => f.write_str("at capacity"),
             Self::Budget => f.write_str("no budget left"),

@@ -69,6 +69,9 @@ pub(super) fn admit(
             if let Some(wait) = upstream.cooling(at) {
                 return Err((Skip::Cooling, Some(wait)));
             }
+            if number == 1 && later > 0 && is_turned_down(trip, upstream.breaker.share(at)) {
+                return Err((Skip::Ramping, None));
+            }
             upstream.breaker.try_acquire(at)
         }
         Entry::Bypass => upstream.breaker.try_bypass(at),
@@ -76,4 +79,10 @@ pub(super) fn admit(
     let permit = permit.map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     let row = run.begin(lane.id(), number, at);
     Ok((Ticket { permit, row }, at + slice.min(lane.timeout)))
+}
+
+/// Whether a target that is just back leaves this request to others. Nothing is drawn for one that takes all or that
+/// is probed.
+fn is_turned_down(trip: Trip<'_>, share: f64) -> bool {
+    share > 0.0 && share < 1.0 && trip.engine.unit() >= share
 }

@@ -85,7 +85,12 @@ impl Upstream {
             return Eligibility::barred(Skip::Cooling, Some(wait));
         }
         match self.breaker.peek(at) {
-            Ok(()) => Eligibility::full(),
+            Ok(()) => {
+                let share = self.breaker.share(at);
+                // A probe is no share of the traffic; there may be one now.
+                let weight = if share > 0.0 { share } else { 1.0 };
+                Eligibility { weight, ..Eligibility::full() }
+            }
             Err(rejected) => Eligibility::barred(Skip::BreakerOpen, Some(rejected.retry_after)),
         }
     }

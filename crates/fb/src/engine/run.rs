@@ -96,7 +96,9 @@ impl Run {
     pub(super) fn was_turned_away(&self, target: &TargetId) -> bool {
         let state = self.state.lock();
         match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
-            Some(AttemptEnd::Skipped { why, .. }) => matches!(why, Skip::BreakerOpen | Skip::Cooling),
+            Some(AttemptEnd::Skipped { why, .. }) => {
+                matches!(why, Skip::BreakerOpen | Skip::Cooling | Skip::Ramping)
+            }
             Some(AttemptEnd::Failed(failure)) => failure.kind().consequences(false).cool == Cool::Hint,
             _ => false,
         }

@@ -5,7 +5,7 @@
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use expect_test::{Expect, expect};
-use fb_breaker::BreakerConfig;
+use fb_breaker::{BreakerConfig, HalfOpenConfig, RampConfig};
 use fb_core::{Capabilities, ChatRequest, FailureKind, Options, StreamEvent};
 use fb_retry::BudgetConfig;
 use fb_testkit::{Script, script};
@@ -805,4 +805,63 @@ async fn calls_that_share_a_provider_share_its_retry_budget() {
         calls.push(script.providers()[0].1.calls() - before);
     }
     assert_eq!(calls, [2, 1, 1, 1, 0], "the last finds the breaker open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn traffic_returns_to_a_target_in_growing_shares() {
+    let script = script("a: 503, 200 / b: 200");
+    let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
+    let breaker = BreakerConfig { consecutive: Some(1), half_open, ..BreakerConfig::default() };
+    let mut builder = Client::builder()
+        .seed(7)
+        .breaker(breaker)
+        .route(Route::priority("default", ["a", "b"].map(|name| Target::new(name, "m"))));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let ask = async || client.chat(ChatRequest::user("hi")).await.unwrap();
+    assert_eq!(ask().await.served_by(), "b/m");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(ask().await.served_by(), "a/m", "the probe");
+    let mut shares = Vec::new();
+    for wait in [0, 15, 15] {
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        let before = script.providers()[0].1.calls();
+        for _ in 0..200 {
+            ask().await;
+        }
+        shares.push(script.providers()[0].1.calls() - before);
+    }
+    // A tenth, a half, all of 200; the seed is fixed.
+    assert!((10..=30).contains(&shares[0]) && (80..=120).contains(&shares[1]), "{shares:?}");
+    assert_eq!(shares[2], 200);
+    assert_eq!(client.outstanding(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_just_back_takes_what_nobody_else_can() {
+    let script = script("a: 503, 200 / b: 200, 503");
+    let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
+    let ramp = RampConfig { from: 0.0, ..RampConfig::default() };
+    let breaker = BreakerConfig { consecutive: Some(1), half_open, ramp, ..BreakerConfig::default() };
+    let mut builder = Client::builder()
+        .seed(7)
+        .breaker(breaker)
+        .route(Route::priority("default", ["a", "b"].map(|name| Target::new(name, "m"))));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m     skipped: just back, others take its share            wait 0 ms
+        0.000s  b/m  1  server_error (503)                             0 ms
+        0.000s  a/m  1  ok  15 tokens                                  0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
 }

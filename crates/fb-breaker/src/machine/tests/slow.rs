@@ -77,7 +77,10 @@ fn a_call_given_up_after_a_long_time_counts_as_slow_and_one_given_up_early_does_
 
 #[test]
 fn a_slow_probe_closes_nothing() {
-    check(&impatient(), "fail*4 @5s +a +b @15s a:ok b:ok +c +d @16s c:ok d:ok", expect![[r#"
+    check(
+        &impatient(),
+        "fail*4 @5s +a +b @15s a:ok b:ok +c +d @16s c:ok d:ok",
+        expect![[r#"
         0s fail: closed -> open for 5s (failure rate)
         5s +a: admitted
         5s +a: open, next call probes -> half-open (open time elapsed)
@@ -85,7 +88,8 @@ fn a_slow_probe_closes_nothing() {
         15s +c: admitted
         15s +d: admitted
         16s d:ok: half-open -> closed (probes succeeded)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -94,14 +98,18 @@ fn a_slow_probe_that_fails_late_takes_no_success_back() {
         half_open: HalfOpenConfig { failures: 2, ..HalfOpenConfig::default() },
         ..impatient()
     };
-    check(&lenient, "fail*4 @5s +a +b a:ok @8s b:commit b:cut +c c:ok", expect![[r#"
+    check(
+        &lenient,
+        "fail*4 @5s +a +b a:ok @8s b:commit b:cut +c c:ok",
+        expect![[r#"
         0s fail: closed -> open for 5s (failure rate)
         5s +a: admitted
         5s +a: open, next call probes -> half-open (open time elapsed)
         5s +b: admitted
         8s +c: admitted
         8s c:ok: half-open -> closed (probes succeeded)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
