@@ -10,8 +10,9 @@ use std::{
 use fb_sim::{Dialect, Sim};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    sync::Mutex,
 };
 
 /// The value of a variable that `cargo xtask test` sets. Absent, the test cannot run: under `CI=true` it fails,
@@ -55,6 +56,8 @@ impl Drop for Folder {
 pub(crate) struct Gateway {
     pub(crate) url: String,
     pub(crate) said: Vec<String>,
+    /// What it says after its address.
+    more: Mutex<Lines<BufReader<ChildStdout>>>,
     _child: Child,
     _folder: Folder,
 }
@@ -92,7 +95,18 @@ impl Gateway {
                 break url;
             }
         };
-        Self { url, said, _child: child, _folder: folder }
+        Self { url, said, more: Mutex::new(lines), _child: child, _folder: folder }
+    }
+
+    /// The address of its operators' listener, which it says after its own.
+    pub(crate) async fn admin(&self) -> String {
+        loop {
+            let line =
+                self.more.lock().await.next_line().await.unwrap().expect("it says where admin listens");
+            if let Some((_, address)) = line.split_once("admin ") {
+                return address.trim_end_matches("/v1/health").to_owned();
+            }
+        }
     }
 
     /// `POST /chat/completions` with any body.

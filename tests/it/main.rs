@@ -9,6 +9,7 @@
     reason = "a test helper may stop the test, and says loudly what is missing"
 )]
 
+mod admin;
 mod blocks;
 mod command_line;
 mod harness;

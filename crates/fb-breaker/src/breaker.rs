@@ -140,6 +140,11 @@ impl Breaker {
         self.shared.core.lock().machine.share(&self.shared.config, now)
     }
 
+    /// Failures in a row since it closed; 0 while it is not closed.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.shared.core.lock().machine.streak()
+    }
+
     /// Closes the breaker and forgets all it counted. Calls in flight keep their permits, and what they say
     /// is late. Resetting a closed breaker forgets too, but is no transition and is not told to the listener.
     pub fn reset(&self, now: Instant) {

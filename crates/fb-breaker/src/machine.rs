@@ -118,6 +118,13 @@ impl Machine {
         }
     }
 
+    pub(crate) const fn streak(&self) -> u32 {
+        match &self.phase {
+            Phase::Closed(closed) => closed.streak,
+            Phase::Open { .. } | Phase::HalfOpen(_) => 0,
+        }
+    }
+
     pub(crate) const fn escalation(&self) -> u32 {
         self.escalation
     }

@@ -2,7 +2,10 @@ mod locate;
 
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
-use fb::{BreakerConfig, BudgetConfig, Config, RetryConfig, Route, providers::ProviderConfig};
+use fb::{
+    BreakerConfig, BudgetConfig, Config, RetryConfig, Route,
+    providers::{ProviderConfig, Secret},
+};
 use serde::Deserialize;
 
 use self::locate::Document;
@@ -31,6 +34,17 @@ pub struct ServerConfig {
     pub drain: Duration,
 }
 
+/// The table `[admin]`: a listener of its own for operators. Without the table there is none.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where it listens. It shows what the gateway knows to whoever reaches it: keep it on loopback.
+    pub listen: SocketAddr,
+    /// What a caller must show to change anything, as `Authorization: Bearer TOKEN`. Without one nothing can be changed.
+    #[serde(default)]
+    pub token: Option<Secret>,
+}
+
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
@@ -49,6 +63,7 @@ impl Default for ServerConfig {
 #[serde(default, deny_unknown_fields)]
 struct File {
     server: ServerConfig,
+    admin: Option<AdminConfig>,
     providers: BTreeMap<String, ProviderConfig>,
     routes: BTreeMap<String, Route>,
     breaker: BreakerConfig,
@@ -61,6 +76,8 @@ struct File {
 pub struct Loaded {
     /// The server's own settings.
     pub server: ServerConfig,
+    /// The operators' listener, if there is one.
+    pub admin: Option<AdminConfig>,
     /// Providers, routes and mechanisms.
     pub fb: Config,
 }
@@ -113,7 +130,7 @@ pub fn load(file: &Path) -> Result<Loaded, String> {
 pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File { server, providers, routes, breaker, retry, retry_budget } = file;
+    let File { server, admin, providers, routes, breaker, retry, retry_budget } = file;
     let fb = Config { providers, routes, breaker, retry, retry_budget }.with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
@@ -130,8 +147,13 @@ pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
     if server.max_connections == 0 {
         problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
     }
+    if let Some(token) = admin.as_ref().and_then(|admin| admin.token.as_ref())
+        && let Err(error) = token.resolve("admin.token")
+    {
+        problems.push(fb::Problem::new(error.field, error.value, error.expected));
+    }
     if problems.is_empty() {
-        Ok(Loaded { server, fb })
+        Ok(Loaded { server, admin, fb })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
     }

@@ -33,7 +33,7 @@ pub(crate) async fn from_environment() -> Result<(Loaded, Vec<Found>), String> {
     let providers: BTreeMap<_, _> = found.iter().map(|found| (found.name.clone(), config(found))).collect();
     let fb =
         Config { providers, routes: BTreeMap::from([("default".to_owned(), route)]), ..Config::default() };
-    Ok((Loaded { server: ServerConfig::default(), fb }, found))
+    Ok((Loaded { server: ServerConfig::default(), admin: None, fb }, found))
 }
 
 /// What was found, and where.

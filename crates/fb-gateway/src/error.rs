@@ -90,6 +90,11 @@ fn ours(status: u16, message: &str, param: Option<&str>, code: &str) -> Response
     response
 }
 
+/// An error of the operators' listener.
+pub(crate) fn admin(status: u16, message: &str, param: Option<&str>, code: &str) -> Response {
+    ours(status, message, param, code)
+}
+
 pub(crate) fn too_large(limit: usize) -> Response {
     ours(413, &format!("the body is larger than {limit} bytes"), None, "request_too_large")
 }

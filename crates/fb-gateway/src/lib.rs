@@ -15,6 +15,6 @@ mod server;
 
 pub use crate::{
     cli::{Cli, Command, run},
-    config::{Loaded, Located, ServerConfig, load, parse},
-    server::{Gateway, start},
+    config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
+    server::{Gateway, start, start_admin},
 };

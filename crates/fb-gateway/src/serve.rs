@@ -28,11 +28,20 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .config(&loaded.fb)
             .and_then(|builder| builder.observer(Arc::clone(&log) as _).build())
             .map_err(|error| error.to_string())?;
+        let operated = client.clone();
         let gateway = server::start(&loaded.server, client)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         announce(&loaded, &origin, gateway.addr());
-        gateway.run_until(stop_signal()).await;
+        if let Some(admin) = &loaded.admin {
+            let admin = server::start_admin(admin, operated)
+                .await
+                .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
+            say(&format!("  admin http://{}/v1/health", admin.addr()));
+            tokio::join!(gateway.run_until(stop_signal()), admin.run_until(stop_signal()));
+        } else {
+            gateway.run_until(stop_signal()).await;
+        }
         log.flush();
         Ok(ExitCode::SUCCESS)
     })

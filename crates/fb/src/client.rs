@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc};
 
+use fb_breaker::Breaker;
 use fb_core::{ChatRequest, Eligibility, TargetId};
 
 use crate::{
@@ -61,6 +62,11 @@ impl Client {
     /// Every target and whether it may be called now, in order of name.
     pub fn targets(&self) -> Vec<(TargetId, Eligibility)> {
         self.engine.eligibility()
+    }
+
+    /// Every target and its circuit breaker, in order of name: to look at, to force open or closed, to reset.
+    pub fn breakers(&self) -> Vec<(TargetId, Breaker)> {
+        self.engine.breakers()
     }
 
     /// Every name that `model` may have: routes, aliases, then `PROVIDER/MODEL` of every target.

@@ -13,6 +13,7 @@ mod visit;
 
 use std::{sync::Arc, time::Instant};
 
+use fb_breaker::Breaker;
 use fb_core::{ChatRequest, Eligibility, Envelope, Failure, FailureKind, Observer, ServedBy, TargetId};
 use fb_retry::RetryPolicy;
 use parking_lot::Mutex;
@@ -155,6 +156,10 @@ impl Engine {
     pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
         let at = now();
         self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.eligibility(at))).collect()
+    }
+
+    pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
+        self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.breaker.clone())).collect()
     }
 
     pub(crate) fn models(&self) -> Vec<String> {

@@ -15,7 +15,7 @@ pub mod providers {
     pub use fb_providers::*;
 }
 
-pub use fb_breaker::BreakerConfig;
+pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
 pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, Chat, ChatRequest, Dialect, Eligibility, Event,
     Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message, Money, Next, Note,

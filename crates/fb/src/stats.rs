@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use fb_core::{FailureKind, TargetId};
 
@@ -26,6 +29,8 @@ pub struct TargetStats {
     pub successes: u64,
     /// Calls that failed, by kind.
     pub failures: BTreeMap<&'static str, u64>,
+    /// What the last of them was, and when.
+    pub last_failure: Option<(&'static str, Instant)>,
     /// Calls that ended in a content-policy refusal.
     pub blocked: u64,
     /// Times it was its turn but it was not called.
@@ -49,6 +54,7 @@ pub(crate) struct Counts {
     pub(crate) blocked: u64,
     pub(crate) skipped: u64,
     failures: BTreeMap<&'static str, u64>,
+    last_failure: Option<(&'static str, Instant)>,
     answers: u32,
     latency: Duration,
     max_latency: Duration,
@@ -62,7 +68,8 @@ impl Counts {
         self.max_latency = self.max_latency.max(took);
     }
 
-    pub(crate) fn failed(&mut self, kind: FailureKind) {
+    pub(crate) fn failed(&mut self, kind: FailureKind, at: Instant) {
+        self.last_failure = Some((kind.name(), at));
         *self.failures.entry(kind.name()).or_default() += 1;
     }
 }
@@ -128,6 +135,7 @@ fn target_stats(counts: &Counts, primary: Primary) -> TargetStats {
         calls: counts.successes + counts.blocked + counts.failures.values().sum::<u64>(),
         successes: counts.successes,
         failures: counts.failures.clone(),
+        last_failure: counts.last_failure,
         blocked: counts.blocked,
         skipped: counts.skipped,
         mean_latency: counts.latency.checked_div(counts.answers),

@@ -211,7 +211,7 @@ impl Live {
         self.rest = None;
         if let Some(Books { row, tail, upstream, .. }) = self.books.take() {
             let kind = failure.kind();
-            upstream.count(|counts| counts.failed(kind));
+            upstream.count(|counts| counts.failed(kind, now()));
             if let Some(weight) = weight(kind.consequences(true).verdict, None) {
                 tail.failure(weight, now());
             }

@@ -3,7 +3,9 @@ use super::parse;
 /// The TOML blocks of a page, with keys that every machine has.
 fn configs(page: &str) -> Vec<String> {
     let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.map(|block| block.replace("OPENAI_API_KEY", "PATH").replace("ANTHROPIC_API_KEY", "PATH")).collect()
+    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "FB_ADMIN_TOKEN"];
+    let known = |block: &str| keys.iter().fold(block.to_owned(), |block, key| block.replace(key, "PATH"));
+    blocks.map(known).collect()
 }
 
 #[test]

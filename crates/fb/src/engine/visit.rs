@@ -82,7 +82,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             _ => then.verdict,
         };
         let at = now();
-        lane.upstream.count(|counts| counts.failed(kind));
+        lane.upstream.count(|counts| counts.failed(kind, at));
         lane.upstream.cool(then.cool, failure.hint(), at);
         let row = ticket.settle(verdict, failure.hint());
         let situation = Situation {

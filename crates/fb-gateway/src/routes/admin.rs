@@ -1,0 +1,222 @@
+use std::time::{Duration, Instant};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Path, Request, State},
+    http::{HeaderMap, header::AUTHORIZATION, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use fb::{Breaker, Client, Mode, Override, State as Circuit, TargetId, TargetStats};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error;
+
+/// Largest body of an operator's request.
+const MAX_BODY: usize = 64 << 10;
+/// Longest reason an operator may give.
+const MAX_REASON: usize = 500;
+
+/// What the handlers of the operators' listener see.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin {
+    pub(crate) client: Client,
+    /// Without one nothing can be changed.
+    pub(crate) token: Option<SecretString>,
+}
+
+/// The paths of the operators' listener.
+pub(crate) fn admin(admin: Admin) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/circuits", get(circuits))
+        .route("/v1/circuits/{*target}", post(change))
+        .with_state(admin)
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn answer(body: &Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How every target fares.
+async fn health(State(admin): State<Admin>) -> Response {
+    let at = now();
+    let (stats, breakers) = (admin.client.stats(), admin.client.breakers());
+    let targets = admin.client.targets();
+    let usable = targets.iter().filter(|(_, eligibility)| eligibility.weight >= 1.0).count();
+    let any = targets.iter().any(|(_, eligibility)| eligibility.is_usable());
+    let status = match any {
+        true if usable == targets.len() => "healthy",
+        true => "degraded",
+        false => "unavailable",
+    };
+    let rows = targets.iter().zip(&breakers).map(|((id, eligibility), (_, breaker))| {
+        let counted = stats.targets.get(id).cloned().unwrap_or_default();
+        json!({
+            "target": id.to_string(),
+            "model": id.model(),
+            "healthy": eligibility.weight >= 1.0,
+            "available": eligibility.is_usable(),
+            "share": eligibility.weight,
+            "reasons": eligibility.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "available_in_ms": eligibility.not_before.map(millis),
+            "consecutive_failures": breaker.consecutive_failures(),
+            "error_count": counted.failures.values().sum::<u64>(),
+            "mean_latency_ms": counted.mean_latency.map(millis),
+            "max_latency_ms": millis(counted.max_latency),
+            "last_failure": last_failure(&counted, at),
+        })
+    });
+    answer(&json!({ "status": status, "targets": rows.collect::<Vec<_>>() }))
+}
+
+/// Every circuit breaker.
+async fn circuits(State(admin): State<Admin>) -> Response {
+    let at = now();
+    let stats = admin.client.stats();
+    let rows = admin.client.breakers().into_iter().map(|(id, breaker)| {
+        let counted = stats.targets.get(&id).cloned().unwrap_or_default();
+        circuit(&id, &breaker, &counted, at)
+    });
+    answer(&json!({ "circuits": rows.collect::<Vec<_>>() }))
+}
+
+fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant) -> Value {
+    let (state, reopens_in) = match breaker.state(at) {
+        Circuit::Closed => ("closed", None),
+        Circuit::Open { reopens_in } => ("open", Some(millis(reopens_in))),
+        _ => ("half_open", None),
+    };
+    let forced = breaker.forced(at).map(|decision| {
+        let left = decision.until.map(|until| millis(until.saturating_duration_since(at)));
+        json!({ "mode": decision.mode, "reason": &*decision.reason, "left_ms": left })
+    });
+    json!({
+        "target": id.to_string(),
+        "state": state,
+        "allows_request": breaker.peek(at).is_ok(),
+        "reopens_in_ms": reopens_in,
+        "share": breaker.share(at),
+        "override": forced,
+        "in_flight": breaker.outstanding(),
+        "consecutive_failures": breaker.consecutive_failures(),
+        "calls": counted.calls,
+        "successes": counted.successes,
+        "failures": counted.failures,
+        "skipped": counted.skipped,
+        "last_failure": last_failure(counted, at),
+    })
+}
+
+fn last_failure(counted: &TargetStats, at: Instant) -> Option<Value> {
+    let (kind, when) = counted.last_failure?;
+    Some(json!({ "kind": kind, "ago_ms": millis(at.saturating_duration_since(when)) }))
+}
+
+/// What an operator asks of a circuit breaker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    action: Action,
+    /// Why; shown with the circuit.
+    #[serde(default)]
+    reason: String,
+    /// How long it lasts; without it until it is lifted.
+    #[serde(default, rename = "for", with = "humantime_serde")]
+    lasts: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    ForceOpen,
+    ForceClosed,
+    MetricsOnly,
+    /// Ends what was forced.
+    Lift,
+    /// Closes, forgets, and ends what was forced.
+    Reset,
+}
+
+/// Forces a circuit breaker open or closed, lifts that, or resets it; answers with the circuit as it is then.
+async fn change(State(admin): State<Admin>, Path(target): Path<String>, request: Request) -> Response {
+    if let Err(refused) = may_change(&admin, request.headers()) {
+        return *refused;
+    }
+    let change = match read(request.into_body()).await {
+        Ok(change) => change,
+        Err(refused) => return *refused,
+    };
+    let breakers = admin.client.breakers();
+    let Some((id, breaker)) = breakers.iter().find(|(id, _)| id.to_string() == target) else {
+        let names: Vec<String> = breakers.iter().map(|(id, _)| id.to_string()).collect();
+        let message = format!("no target is named {target:?}; targets: {}", names.join(", "));
+        return error::admin(404, &message, Some("target"), "target_not_found");
+    };
+    let at = now();
+    let force = |mode| {
+        let decision = Override::new(mode, change.reason.as_str());
+        breaker.force(match change.lasts.and_then(|lasts| at.checked_add(lasts)) {
+            Some(until) => decision.until(until),
+            None => decision,
+        });
+    };
+    match change.action {
+        Action::ForceOpen => force(Mode::ForcedOpen),
+        Action::ForceClosed => force(Mode::ForcedClosed),
+        Action::MetricsOnly => force(Mode::MetricsOnly),
+        Action::Lift => breaker.lift(),
+        Action::Reset => {
+            breaker.lift();
+            breaker.reset(at);
+        }
+    }
+    tracing::info!(target = %id, action = ?change.action, reason = change.reason, "circuit changed by an operator");
+    let counted = admin.client.stats().targets.get(id).cloned().unwrap_or_default();
+    answer(&circuit(id, breaker, &counted, at))
+}
+
+async fn read(body: Body) -> Result<Change, Box<Response>> {
+    let refuse = |message: &str, param| Box::new(error::admin(400, message, param, "invalid_request"));
+    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_broken| Box::new(error::too_large(MAX_BODY)))?;
+    let change: Change = serde_json::from_slice(&bytes).map_err(|error| {
+        let expected = r#"{"action": "force_open" | "force_closed" | "metrics_only" | "lift" | "reset", "reason": "…", "for": "10m"}"#;
+        refuse(&format!("the body is not what was expected: {error}; expected {expected}"), None)
+    })?;
+    if change.reason.len() > MAX_REASON {
+        let message = format!("the reason has {} bytes; expected at most {MAX_REASON}", change.reason.len());
+        return Err(refuse(&message, Some("reason")));
+    }
+    Ok(change)
+}
+
+/// Whether the caller shows the token.
+fn may_change(admin: &Admin, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let Some(token) = &admin.token else {
+        let message = "nothing can be changed here: no admin.token is configured";
+        return Err(Box::new(error::admin(403, message, None, "admin_token_not_configured")));
+    };
+    let shown = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if shown.is_some_and(|shown| same(shown, token.expose_secret().as_bytes())) {
+        return Ok(());
+    }
+    let message = "expected Authorization: Bearer and the admin token";
+    Err(Box::new(error::admin(401, message, None, "invalid_admin_token")))
+}
+
+/// Compares in a time that tells nothing of where they differ.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let differing = one.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b));
+    one.len() == other.len() && differing == 0
+}
