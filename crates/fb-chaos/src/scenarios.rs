@@ -1,10 +1,11 @@
 //! What is broken, and what must be true then. Every scenario checks what clients saw and counts what each simulated
 //! provider was asked.
 
-use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use fb_sim::Fault;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::stage::Stage;
 
@@ -31,6 +32,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "primary hangs", run: |fb| Box::pin(hang(fb)) },
     Scenario { name: "primary refuses", run: |fb| Box::pin(refused(fb)) },
     Scenario { name: "stream cut mid-way", run: |fb| Box::pin(cut(fb)) },
+    Scenario { name: "outage under load", run: |fb| Box::pin(outage(fb)) },
     Scenario { name: "all down", run: |fb| Box::pin(all_down(fb)) },
 ];
 
@@ -139,6 +141,68 @@ async fn cut(fb: PathBuf) -> anyhow::Result<Row> {
     Ok(Row {
         clients: "1 whole, 1 honest error, 0 silent".to_owned(),
         providers: format!("{}; {}", asked(before), asked(after)),
+    })
+}
+
+/// Clients that ask at the same time.
+const CLIENTS: usize = 4;
+
+/// Who answered, and how long after the beginning, while several clients ask for this long.
+async fn load(stage: &Arc<Stage>, time: Duration) -> anyhow::Result<Vec<(Duration, String)>> {
+    let began = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let stage = Arc::clone(stage);
+        clients.spawn(async move {
+            let mut answers = Vec::new();
+            while began.elapsed() < time {
+                let heard = stage.ask(false).await?;
+                ensure!(heard.status == 200, "status {} {}", heard.status, heard.body);
+                answers.push((began.elapsed(), heard.served_by));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok(answers)
+        });
+    }
+    let mut all: Vec<_> = clients.join_all().await.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat();
+    all.sort();
+    Ok(all)
+}
+
+/// While the primary is down it is asked by probes only; healed, it gets its traffic back in growing shares.
+async fn outage(fb: PathBuf) -> anyhow::Result<Row> {
+    let quick = r#"
+        [breaker]
+        open = { base = "1s", factor = 1.0, max = "1s" }
+        ramp = { span = "3s", from = 0.1 }
+    "#;
+    let stage = Arc::new(Stage::open_with(&fb, "5s", quick).await?);
+    stage.primary.fault(Fault::status(503));
+    let down = load(&stage, Duration::from_secs(3)).await?;
+    let asked_down = stage.calls();
+    // Five failures open the breaker, and what was in flight then; in 3 s there is room for five more probes, each at
+    // least half a second after the last and perhaps two at a time.
+    let most = 5 + 2 * CLIENTS as u64 + 10;
+    ensure!(asked_down[0] <= most, "expected at most {most} calls to the primary, calls {asked_down:?}");
+    ensure!(down.len() as u64 > 5 * most, "{} requests are no load", down.len());
+
+    stage.primary.heal();
+    stage.sims().iter().for_each(fb_sim::Handle::reset_counters);
+    let up = load(&stage, Duration::from_secs(6)).await?;
+    let by_primary = |(_, by): &&(Duration, String)| by.starts_with("primary/");
+    // Two good probes close the breaker; the ramp begins with the second.
+    let Some((back, _)) = up.iter().filter(by_primary).nth(1) else { bail!("the primary never came back") };
+    let share = |from: u64, to: u64| {
+        let (from, to) = (*back + Duration::from_millis(from), *back + Duration::from_millis(to));
+        let during: Vec<_> = up.iter().filter(|(at, _)| (from..to).contains(at)).collect();
+        100 * during.iter().copied().filter(by_primary).count() / during.len().max(1)
+    };
+    let (first, last) = (share(0, 600), share(3_500, 4_500));
+    ensure!(first < 50, "the primary got {first} % of the requests at once");
+    ensure!(last == 100, "the primary got {last} % of the requests after the ramp");
+    Ok(Row {
+        clients: format!("{n}/{n} ok, share {first} % → {last} %", n = down.len() + up.len()),
+        providers: format!("{}; {}", asked(asked_down), asked(stage.calls())),
     })
 }
 

@@ -29,6 +29,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the providers and the gateway. `timeout` is that of every attempt.
     pub(crate) async fn open(fb: &Path, timeout: &str) -> anyhow::Result<Self> {
+        Self::open_with(fb, timeout, "").await
+    }
+
+    /// The same with more tables in the config.
+    pub(crate) async fn open_with(fb: &Path, timeout: &str, more: &str) -> anyhow::Result<Self> {
         let primary = Sim::start(Dialect::OpenAi).await?;
         let backup = Sim::start(Dialect::Anthropic).await?;
         let third = Sim::start(Dialect::Ollama).await?;
@@ -61,6 +66,7 @@ impl Stage {
             provider = "third"
             model = "llama3.2"
             timeout = "{timeout}"
+            {more}
             "#,
             primary.base_url(),
             backup.base_url(),
