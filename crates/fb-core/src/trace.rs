@@ -173,6 +173,10 @@ pub enum Skip {
     Cooling,
     /// It is just back, and this request was not of the share it gets.
     Ramping,
+    /// It fails more than its peers, and is left out for a while.
+    Ejected,
+    /// Its endpoint does not answer probes.
+    Unhealthy,
     /// Its key was rejected; only a new configuration helps.
     KeyRejected,
     /// As many calls as it may have are in flight.
@@ -193,6 +197,8 @@ impl fmt::Display for Skip {
             Self::BreakerOpen => f.write_str("breaker open"),
             Self::Cooling => f.write_str("cooling"),
             Self::Ramping => f.write_str("just back, others take its share"),
+            Self::Ejected => f.write_str("ejected"),
+            Self::Unhealthy => f.write_str("unhealthy"),
             Self::KeyRejected => f.write_str("key rejected before"),
             Self::AtCapacity => f.write_str("at capacity"),
             Self::Budget => f.write_str("no budget left"),

@@ -1,0 +1,39 @@
+use super::*;
+
+type Spoil = fn(&mut HealthConfig);
+
+#[test]
+fn defaults_are_valid_and_every_bad_field_is_named() {
+    HealthConfig::default().validate().unwrap();
+    HealthConfig::beside_a_breaker().validate().unwrap();
+    let cases: [(&str, Spoil); 17] = [
+        ("probe.interval", |c| c.probe.interval = Duration::from_millis(99)),
+        ("probe.unhealthy_interval", |c| c.probe.unhealthy_interval = Duration::ZERO),
+        ("probe.jitter", |c| c.probe.jitter = f64::NAN),
+        ("probe.timeout", |c| c.probe.timeout = Duration::ZERO),
+        ("probe.concurrency", |c| c.probe.concurrency = 0),
+        ("probe.rise", |c| c.probe.rise = 0),
+        ("probe.fall", |c| c.probe.fall = 0),
+        ("window", |c| c.window = Duration::ZERO),
+        ("outlier.min_peers", |c| c.outlier.min_peers = 1),
+        ("outlier.min_calls", |c| c.outlier.min_calls = 0),
+        ("outlier.deviations", |c| c.outlier.deviations = f64::INFINITY),
+        ("outlier.margin", |c| c.outlier.margin = -0.1),
+        ("outlier.failure_share", |c| c.outlier.failure_share = 0.0),
+        ("outlier.max", |c| c.outlier.max = Duration::from_secs(29)),
+        ("errors.limit", |c| c.errors = Some(ErrorsConfig { limit: 0, ..ErrorsConfig::default() })),
+        ("panic.leave", |c| c.panic.leave = 0.4),
+        ("ramp.from", |c| c.ramp.from = 0.0),
+    ];
+    for (field, spoil) in cases {
+        let mut config = HealthConfig::default();
+        spoil(&mut config);
+        assert_eq!(config.validate().unwrap_err().field, field);
+    }
+    let mut config = HealthConfig::default();
+    config.probe.concurrency = 5_000;
+    assert_eq!(
+        config.validate().unwrap_err().to_string(),
+        "invalid health config: `probe.concurrency` is 5000, expected 1 to 1000"
+    );
+}

@@ -1,0 +1,46 @@
+use super::*;
+use crate::virtual_time::at;
+
+fn failed() -> Check {
+    Check::Failed("refused".to_owned())
+}
+
+/// Behaviours: the threshold delays the status; a probe that says nothing changes nothing.
+#[test]
+fn two_good_answers_raise_and_three_bad_ones_lower() {
+    use Condition::{Healthy, Unhealthy, Unknown};
+    let config = ProbeConfig::default();
+    let mut endpoint = Endpoint::new(&config, at(0.0), 0.5);
+    assert_eq!((endpoint.condition(), endpoint.due()), (Unknown, at(15.0)));
+    let steps = [
+        (Check::Passed, Unknown, 30.0),
+        (failed(), Unknown, 5.0),
+        (Check::Passed, Unknown, 30.0),
+        (Check::Unknown, Unknown, 30.0),
+        (Check::Passed, Healthy, 30.0),
+        (failed(), Healthy, 5.0),
+        (failed(), Healthy, 5.0),
+        (Check::Unknown, Healthy, 5.0),
+        (failed(), Unhealthy, 5.0),
+        (failed(), Unhealthy, 5.0),
+        (Check::Passed, Unhealthy, 5.0),
+        (Check::Passed, Healthy, 30.0),
+    ];
+    for (step, (check, condition, next)) in steps.into_iter().enumerate() {
+        endpoint.record(&config, check.clone(), at(20.0), 0.5);
+        assert_eq!((endpoint.condition(), endpoint.due()), (condition, at(20.0 + next)), "step {step}");
+        assert_eq!(endpoint.last(), Some(&(at(20.0), check)));
+    }
+}
+
+#[test]
+fn times_vary_by_a_fifth_and_a_served_call_is_an_answer() {
+    let config = ProbeConfig::default();
+    let mut endpoint = Endpoint::new(&config, at(0.0), 0.0);
+    for _ in 0..3 {
+        endpoint.record(&config, failed(), at(0.0), 0.0);
+    }
+    assert_eq!((endpoint.condition(), endpoint.due()), (Condition::Unhealthy, at(4.0)));
+    endpoint.served(&config, at(10.0), 1.0);
+    assert_eq!((endpoint.condition(), endpoint.due()), (Condition::Healthy, at(46.0)));
+}

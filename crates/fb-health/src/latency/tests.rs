@@ -1,0 +1,36 @@
+use super::*;
+use crate::virtual_time::at;
+
+/// Behaviours: a peak is believed at once and decays; a clock stepping back harms nothing.
+#[test]
+fn a_slow_sample_counts_at_once_and_is_forgotten_slowly() {
+    let mut ewma = PeakEwma::default();
+    assert_eq!(ewma.value(), None);
+    ewma.record(1.0, at(0.0));
+    ewma.record(5.0, at(1.0));
+    assert_eq!(ewma.value(), Some(5.0));
+    ewma.record(1.0, at(11.0));
+    let third = 1.0 + 4.0 * (-1.0_f64).exp();
+    assert!((ewma.value().unwrap() - third).abs() < 1e-9);
+    ewma.record(0.0, at(0.0));
+    assert!((ewma.value().unwrap() - third).abs() < 1e-9);
+}
+
+#[test]
+fn percentiles_are_those_of_the_latest_256_samples_of_ten_minutes() {
+    let ms = Duration::from_millis;
+    let mut recent = Recent::default();
+    assert_eq!(recent.summary([0.5], at(0.0)), None);
+    recent.record(ms(7), at(0.0));
+    assert_eq!(recent.summary([0.0, 0.5, 1.0], at(0.0)), Some((1, ms(7), [ms(7); 3])));
+    for sample in 1..=100 {
+        recent.record(ms(sample), at(300.0));
+    }
+    let of_hundred = Some((100, Duration::from_micros(50_500), [ms(50), ms(95), ms(100)]));
+    assert_eq!(recent.summary([0.5, 0.95, 1.0], at(601.0)), of_hundred);
+    assert_eq!(recent.summary([0.5], at(901.0)), None);
+    for _ in 0..256 {
+        recent.record(ms(3), at(400.0));
+    }
+    assert_eq!(recent.summary([1.0], at(400.0)), Some((256, ms(3), [ms(3)])));
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+
+mod latency;
+mod window;
+
+mod endpoint;
+mod outlier;
+mod panic;
+mod passive;
+
+mod fleet;
+mod status;
+
+#[cfg(feature = "tokio")]
+mod prober;
+
+#[cfg(test)]
+mod virtual_time;
+
+pub use self::config::{
+    ErrorsConfig, HealthConfig, InvalidConfig, OutlierConfig, PanicConfig, ProbeConfig, RampConfig,
+};
+pub use self::endpoint::{Check, Condition};
+pub use self::fleet::{Fleet, Member};
+pub use self::panic::PanicMode;
+pub use self::passive::Origin;
+#[cfg(feature = "tokio")]
+pub use self::prober::Prober;
+pub use self::status::{LastCheck, Latency, Status};

@@ -1,0 +1,69 @@
+//! Exact counts of the calls of the last span.
+
+use std::time::{Duration, Instant};
+
+/// What is forgotten at once is a twelfth of the window.
+const BUCKETS: usize = 12;
+
+/// Calls and how many of them failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+}
+
+/// A ring of buckets; each is cleared when its time comes round again, so recording costs the same whatever the gap.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    began: Instant,
+    bucket: Duration,
+    newest: u64,
+    /// The tick a bucket was last used in, and its counts.
+    ring: [(u64, Counts); BUCKETS],
+}
+
+impl Window {
+    pub(crate) fn new(span: Duration, now: Instant) -> Self {
+        let bucket = (span / u32::try_from(BUCKETS).unwrap_or(1)).max(Duration::from_nanos(1));
+        Self { began: now, bucket, newest: 0, ring: [(0, Counts::default()); BUCKETS] }
+    }
+
+    pub(crate) fn record(&mut self, failed: bool, now: Instant) {
+        let tick = self.tick(now);
+        self.newest = tick;
+        let (used, counts) = &mut self.ring[slot(tick)];
+        if *used != tick {
+            (*used, *counts) = (tick, Counts::default());
+        }
+        counts.calls += 1;
+        counts.failed += u64::from(failed);
+    }
+
+    pub(crate) fn clear(&mut self, now: Instant) {
+        let tick = self.tick(now);
+        self.newest = tick;
+        self.ring = [(tick, Counts::default()); BUCKETS];
+    }
+
+    pub(crate) fn counts(&self, now: Instant) -> Counts {
+        let tick = self.tick(now);
+        let kept = self.ring.iter().filter(|(used, _)| tick - used < BUCKETS as u64);
+        kept.fold(Counts::default(), |sum, (_, one)| Counts {
+            calls: sum.calls + one.calls,
+            failed: sum.failed + one.failed,
+        })
+    }
+
+    /// A clock that steps back stays in the newest bucket.
+    fn tick(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.began).as_nanos();
+        u64::try_from(since / self.bucket.as_nanos()).unwrap_or(u64::MAX).max(self.newest)
+    }
+}
+
+fn slot(tick: u64) -> usize {
+    usize::try_from(tick % BUCKETS as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
