@@ -145,6 +145,25 @@ impl Breaker {
         self.shared.core.lock().machine.streak()
     }
 
+    /// Whether its own state, whatever an operator decided, is to admit everybody.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.core.lock().machine.is_closed()
+    }
+
+    /// Whether nothing would be lost with it: closed, no permit out, nothing forced and no opening remembered.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        let core = self.shared.core.lock();
+        core.machine.is_closed()
+            && core.machine.outstanding() == 0
+            && core.forced(now).is_none()
+            && core.machine.escalation() == 0
+    }
+
+    /// Whether the other is a clone of this one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Closes the breaker and forgets all it counted. Calls in flight keep their permits, and what they say
     /// is late. Resetting a closed breaker forgets too, but is no transition and is not told to the listener.
     pub fn reset(&self, now: Instant) {

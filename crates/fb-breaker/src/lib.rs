@@ -15,6 +15,8 @@ mod breaker;
 mod call;
 mod permit;
 
+mod registry;
+
 #[cfg(test)]
 mod virtual_time;
 
@@ -25,6 +27,7 @@ pub use self::config::{
 };
 pub use self::control::{Mode, Override};
 pub use self::permit::{Permit, Tail};
+pub use self::registry::{Circuit, Heard, Registry, RegistryConfig};
 pub use self::snapshot::{Forced, Snapshot};
 pub use self::state::{Listener, RejectReason, Rejected, State, Transition, TransitionReason};
 pub use self::weight::Weight;

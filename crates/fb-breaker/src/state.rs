@@ -42,6 +42,10 @@ pub enum RejectReason {
     BypassInFlight,
     /// An operator forced it open.
     Forced,
+    /// Most models of its provider are open.
+    ProviderOpen,
+    /// Its provider's account must be repaired first.
+    ProviderShut,
 }
 
 /// A breaker went from one state to another.
@@ -107,6 +111,8 @@ impl fmt::Display for RejectReason {
             Self::HalfOpenFull => "half-open and full",
             Self::BypassInFlight => "bypassed already",
             Self::Forced => "forced open",
+            Self::ProviderOpen => "open for the whole provider",
+            Self::ProviderShut => "shut for the whole provider",
         })
     }
 }
