@@ -10,6 +10,7 @@ mod id;
 mod json;
 mod money;
 mod observer;
+mod overlay;
 mod provider;
 mod reply;
 mod report;
@@ -33,6 +34,7 @@ pub use crate::{
     json::{InvalidJson, Json},
     money::{Money, Price},
     observer::{Event, Observer},
+    overlay::Overlay,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
     report::{Level, Report, ServedBy},
