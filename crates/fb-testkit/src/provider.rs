@@ -2,7 +2,8 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Chat, Failure, Frame, Meta, Part, Provider, Refusal, Reply, Streaming,
+    Call, CallError, Capabilities, Chat, Failure, Frame, Meta, Part, Probe, Provider, Refusal, Reply,
+    Streaming,
 };
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -29,6 +30,7 @@ pub struct ScriptedProvider {
 struct Temper {
     capabilities: Capabilities,
     refusal: Option<Refusal>,
+    probe: Option<Result<Probe, Failure>>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +54,12 @@ impl ScriptedProvider {
     /// Lets [`Provider::admit`] refuse every call from now on.
     pub fn refuse(&self, field: &str, why: &str) -> &Self {
         self.temper.lock().refusal = Some(Refusal::new(field, why));
+        self
+    }
+
+    /// What every probe finds from now on; it says nothing without this.
+    pub fn probed(&self, found: Result<Probe, Failure>) -> &Self {
+        self.temper.lock().probe = Some(found);
         self
     }
 
@@ -118,6 +126,10 @@ impl Provider for ScriptedProvider {
                 Err(error)
             }
         }
+    }
+
+    async fn probe(&self) -> Result<Probe, Failure> {
+        self.temper.lock().probe.clone().unwrap_or(Ok(Probe::Unknown))
     }
 }
 
