@@ -15,7 +15,8 @@ pub struct HealthConfig {
     pub window: Duration,
     /// When a target is left out because its peers do better.
     pub outlier: OutlierConfig,
-    /// When a target without peers is left out. `None`: never.
+    /// When a target without peers is left out by its count of errors. `None`, the default, is never: a circuit breaker
+    /// knows a series of failures sooner, and finds out by a call that it is over.
     pub errors: Option<ErrorsConfig>,
     /// When so few targets are healthy that leaving some out would do harm.
     pub panic: PanicConfig,
@@ -124,7 +125,7 @@ impl Default for HealthConfig {
             probe: ProbeConfig::default(),
             window: Duration::from_secs(60),
             outlier: OutlierConfig::default(),
-            errors: Some(ErrorsConfig::default()),
+            errors: None,
             panic: PanicConfig::default(),
             ramp: RampConfig::default(),
         }
@@ -132,10 +133,9 @@ impl Default for HealthConfig {
 }
 
 impl HealthConfig {
-    /// For use beside a circuit breaker: without the count of errors. The breaker knows a series of failures sooner, and
-    /// finds out by a probe call that it is over.
-    pub fn beside_a_breaker() -> Self {
-        Self { errors: None, ..Self::default() }
+    /// For programs without circuit breakers: with the count of errors.
+    pub fn without_breakers() -> Self {
+        Self { errors: Some(ErrorsConfig::default()), ..Self::default() }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use fb_core::Provider;
+use fb_core::{Overlay, Provider};
 use serde::Deserialize;
 
 use crate::{
@@ -48,6 +48,13 @@ pub struct ProviderConfig {
     pub connect_timeout: Option<Duration>,
     /// An HTTP proxy; the environment's is not used.
     pub proxy: Option<String>,
+    /// Settings of the circuit breakers of its targets that differ from the global ones. Whoever runs breakers reads
+    /// them, as the next two.
+    pub breaker: Option<Overlay>,
+    /// The same for the waits between attempts.
+    pub retry: Option<Overlay>,
+    /// The same for health.
+    pub health: Option<Overlay>,
 }
 
 impl ProviderConfig {

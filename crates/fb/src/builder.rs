@@ -1,7 +1,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fb_breaker::BreakerConfig;
-use fb_core::{Observer, Provider, ProviderId};
+use fb_core::{Observer, Overlay, Provider, ProviderId};
+use fb_health::HealthConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     config::{Problem, check_mechanisms, check_routes},
     engine::Engine,
     error::BuildError,
+    mechanisms::{Mechanisms, Own},
 };
 
 /// Collects providers and routes; [`Client::builder`] begins one.
@@ -19,8 +21,9 @@ pub struct Builder {
     /// Model names a bare `model` may use, by provider.
     pub(crate) models: BTreeMap<String, Vec<String>>,
     pub(crate) routes: Vec<Route>,
-    pub(crate) breaker: BreakerConfig,
-    pub(crate) retry: RetryConfig,
+    pub(crate) mechanisms: Mechanisms,
+    /// What providers have of their own.
+    pub(crate) own: BTreeMap<String, Own>,
     pub(crate) retry_budget: BudgetConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) seed: Option<u64>,
@@ -56,13 +59,37 @@ impl Builder {
 
     /// Sets the circuit breaker of every target.
     pub fn breaker(mut self, config: BreakerConfig) -> Self {
-        self.breaker = config;
+        self.mechanisms.breaker = config;
         self
     }
 
     /// Sets the backoff between attempts at one target.
     pub fn retry(mut self, config: RetryConfig) -> Self {
-        self.retry = config;
+        self.mechanisms.retry = config;
+        self
+    }
+
+    /// Sets how health is found out.
+    pub fn health(mut self, config: HealthConfig) -> Self {
+        self.mechanisms.health = config;
+        self
+    }
+
+    /// Gives the targets of a provider circuit breakers with settings of their own.
+    pub fn breaker_of(mut self, provider: impl Into<String>, config: &BreakerConfig) -> Self {
+        self.own.entry(provider.into()).or_default().breaker = Some(Overlay::of(config));
+        self
+    }
+
+    /// Gives the targets of a provider waits between attempts of their own.
+    pub fn retry_of(mut self, provider: impl Into<String>, config: &RetryConfig) -> Self {
+        self.own.entry(provider.into()).or_default().retry = Some(Overlay::of(config));
+        self
+    }
+
+    /// Gives the health of a provider and its targets settings of their own.
+    pub fn health_of(mut self, provider: impl Into<String>, config: &HealthConfig) -> Self {
+        self.own.entry(provider.into()).or_default().health = Some(Overlay::of(config));
         self
     }
 
@@ -103,10 +130,10 @@ impl Builder {
             })?;
             self.providers.insert(name.clone(), built);
             self.models.insert(name.clone(), provider.models.clone());
+            self.own.insert(name.clone(), Own::from(provider));
         }
         self.routes.extend(config.routes.values().cloned());
-        self.breaker = config.breaker.clone();
-        self.retry = config.retry.clone();
+        self.mechanisms = config.mechanisms();
         self.retry_budget = config.retry_budget.clone();
         Ok(self)
     }
@@ -132,7 +159,7 @@ impl Builder {
             seen.push(&route.name);
         }
         let routes: Vec<&Route> = self.routes.iter().collect();
-        check_mechanisms(&self.breaker, &self.retry, &self.retry_budget, &mut problems);
+        check_mechanisms(&self.mechanisms, &self.retry_budget, &self.own, &routes, &mut problems);
         check_routes(&routes, &names, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });

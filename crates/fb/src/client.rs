@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc};
 
 use fb_breaker::Breaker;
 use fb_core::{ChatRequest, Eligibility, TargetId};
+use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
     Answer, Builder, ChatStream, Error, Stats,
@@ -67,6 +68,38 @@ impl Client {
     /// Every target and its circuit breaker, in order of name: to look at, to force open or closed, to reset.
     pub fn breakers(&self) -> Vec<(TargetId, Breaker)> {
         self.engine.breakers()
+    }
+
+    /// How every target fares, in order of name.
+    pub fn health(&self) -> Vec<(TargetId, HealthStatus)> {
+        self.engine.health()
+    }
+
+    /// The targets that may be called now, in order of name.
+    pub fn healthy_targets(&self) -> Vec<TargetId> {
+        let usable = |(id, eligibility): (TargetId, Eligibility)| eligibility.is_usable().then_some(id);
+        self.targets().into_iter().filter_map(usable).collect()
+    }
+
+    /// Starts to ask providers in the background how they are, with questions that cost nothing, until the prober is
+    /// shut down or dropped. Without it targets are judged by the calls made anyway.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timer on.
+    #[must_use = "a prober that is dropped stops"]
+    pub fn probe(&self) -> Prober {
+        self.engine.probe()
+    }
+
+    /// Asks every provider once how it is, and returns when all have answered or had their time. While a
+    /// [prober](Self::probe) runs, its own `check_now` does the same without asking twice.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the questions.
+    pub async fn check_now(&self) {
+        let prober = self.probe();
+        prober.check_now().await;
+        prober.shutdown().await;
     }
 
     /// Every name that `model` may have: routes, aliases, then `PROVIDER/MODEL` of every target.

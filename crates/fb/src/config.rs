@@ -1,12 +1,16 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use fb_breaker::{Breaker, BreakerConfig};
+use fb_breaker::BreakerConfig;
 use fb_core::{FailureKind, ProviderId};
+use fb_health::HealthConfig;
 use fb_providers::ProviderConfig;
-use fb_retry::{BudgetConfig, RetryBudget, RetryConfig, RetryPolicy};
+use fb_retry::{BudgetConfig, RetryBudget, RetryConfig};
 use serde::Deserialize;
 
-use crate::{Route, Target, engine::now};
+use crate::{
+    Route, Target,
+    mechanisms::{Mechanisms, Own},
+};
 
 /// Providers, routes and the settings of their mechanisms: everything of a config file that is not the server's.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -16,12 +20,14 @@ pub struct Config {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Virtual models, by name.
     pub routes: BTreeMap<String, Route>,
-    /// The circuit breaker of every target.
+    /// The circuit breaker of every target; a provider and a target may have settings of their own.
     pub breaker: BreakerConfig,
     /// Backoff between attempts at one target.
     pub retry: RetryConfig,
     /// How many retries the calls to one provider may make together.
     pub retry_budget: BudgetConfig,
+    /// Free probes of providers, and how targets fare beside their peers.
+    pub health: HealthConfig,
 }
 
 /// One thing that is wrong with a configuration.
@@ -68,9 +74,14 @@ impl Config {
             }
         }
         let routes: Vec<&Route> = self.routes.values().collect();
-        check_mechanisms(&self.breaker, &self.retry, &self.retry_budget, &mut found);
+        let own = self.providers.iter().map(|(name, provider)| (name.clone(), Own::from(provider))).collect();
+        check_mechanisms(&self.mechanisms(), &self.retry_budget, &own, &routes, &mut found);
         check_routes(&routes, &names, &mut found);
         found
+    }
+
+    pub(crate) fn mechanisms(&self) -> Mechanisms {
+        Mechanisms { breaker: self.breaker.clone(), retry: self.retry.clone(), health: self.health.clone() }
     }
 
     /// Gives every route its table's key as name; a parser calls it after reading.
@@ -83,21 +94,27 @@ impl Config {
     }
 }
 
-/// Checks the settings of the mechanisms.
+/// Checks the settings of the mechanisms, for all and where providers and targets have their own.
 pub(crate) fn check_mechanisms(
-    breaker: &BreakerConfig,
-    retry: &RetryConfig,
+    all: &Mechanisms,
     budget: &BudgetConfig,
+    providers: &BTreeMap<String, Own>,
+    routes: &[&Route],
     found: &mut Vec<Problem>,
 ) {
-    if let Err(error) = Breaker::new(breaker.clone(), now) {
-        found.push(Problem::new(format!("breaker.{}", error.field), error.value, error.expected));
-    }
-    if let Err(error) = RetryPolicy::new(retry.clone()) {
-        found.push(Problem::new(format!("retry.{}", error.field), error.value, error.expected));
-    }
+    all.check("", found);
     if let Err(error) = RetryBudget::new(budget) {
         found.push(Problem::new(format!("retry_budget.{}", error.field), error.value, error.expected));
+    }
+    let narrowed: BTreeMap<&str, Mechanisms> = providers
+        .iter()
+        .map(|(name, own)| (name.as_str(), all.narrowed(own, &format!("providers.{name}"), found)))
+        .collect();
+    for route in routes {
+        for (index, target) in route.targets.iter().enumerate() {
+            let wider = narrowed.get(target.provider.as_str()).unwrap_or(all);
+            wider.narrowed(&Own::from(target), &format!("routes.{}.targets[{index}]", route.name), found);
+        }
     }
 }
 

@@ -14,15 +14,17 @@ mod visit;
 use std::{sync::Arc, time::Instant};
 
 use fb_breaker::Breaker;
-use fb_core::{ChatRequest, Eligibility, Envelope, Failure, FailureKind, Observer, ServedBy, TargetId};
-use fb_retry::RetryPolicy;
+use fb_core::{
+    ChatRequest, Eligibility, Envelope, Failure, FailureKind, Observer, Probe, ServedBy, TargetId,
+};
+use fb_health::{Check, PanicConfig, Prober, Status as HealthStatus};
 use parking_lot::Mutex;
 
 use crate::{
-    Answer, Builder, ChatStream, Ended, Error, Problem, Route, Stats,
+    Answer, Builder, ChatStream, Ended, Error, Route, Stats,
     engine::{
         lane::Lane,
-        plan::Directory,
+        plan::{Directory, Plan},
         visit::{Entry, Visit},
     },
     error::BuildError,
@@ -57,7 +59,7 @@ pub(crate) enum Opened {
 /// Everything the requests of one client share.
 pub(crate) struct Engine {
     directory: Directory,
-    policy: RetryPolicy,
+    health: PanicConfig,
     observer: Option<Arc<dyn Observer>>,
     random: Mutex<fastrand::Rng>,
     totals: Mutex<crate::stats::Totals>,
@@ -73,18 +75,17 @@ struct Trip<'a> {
     run: &'a Arc<Run>,
     /// Whether the caller shortened the deadline: then running out of it is no target's fault.
     hurried: bool,
+    /// Whether too few of the route's targets are healthy for health to be heeded.
+    panic: bool,
 }
 
 impl Engine {
     pub(crate) fn new(builder: Builder) -> Result<Self, BuildError> {
         let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let policy = RetryPolicy::new(builder.retry.clone()).map_err(|error| {
-            let field = format!("retry.{}", error.field);
-            BuildError::new(Problem::new(field, error.value, error.expected))
-        })?;
+        let health = builder.mechanisms.health.panic;
         let observer = builder.observer.clone();
         let directory = Directory::new(builder)?;
-        Ok(Self { directory, policy, observer, random: Mutex::new(random), totals: Mutex::default() })
+        Ok(Self { directory, health, observer, random: Mutex::new(random), totals: Mutex::default() })
     }
 
     /// Answers one request.
@@ -94,8 +95,15 @@ impl Engine {
         let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
         let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len());
         let run = Run::new(Arc::clone(&plan.route), envelope, self.observer.clone());
-        let trip =
-            Trip { engine: self, request, mode, route: &plan.route, run: &run, hurried: asked < deadline };
+        let trip = Trip {
+            engine: self,
+            request,
+            mode,
+            route: &plan.route,
+            run: &run,
+            hurried: asked < deadline,
+            panic: self.panics(plan),
+        };
 
         let visit = match walk(trip, &plan.lanes).await {
             Visit::Moved => last_resort::last_resort(trip, &plan.lanes).await,
@@ -137,10 +145,16 @@ impl Engine {
                 let named = trip.request.head().model.contains('/');
                 let cause = most_telling(&report.trace, primary, named);
                 let at = now();
-                let reopens = lanes.iter().filter_map(|lane| lane.reopens(at)).min();
+                let reopens = lanes.iter().filter_map(|lane| lane.reopens(trip, at)).min();
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
             }
         }
+    }
+
+    fn panics(&self, plan: &Plan) -> bool {
+        let at = now();
+        let healthy = plan.lanes.iter().filter(|lane| lane.upstream.health.standing(at).is_usable()).count();
+        plan.panic.update(&self.health, healthy, plan.lanes.len())
     }
 
     /// A random number in `[0, 1)`.
@@ -155,11 +169,37 @@ impl Engine {
 
     pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
         let at = now();
-        self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.eligibility(at))).collect()
+        let eligibility = |upstream: &Upstream| upstream.eligibility(upstream.health.eligibility(at), at);
+        self.directory.upstreams().map(|upstream| (upstream.id().clone(), eligibility(upstream))).collect()
     }
 
     pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
-        self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.breaker.clone())).collect()
+        self.directory
+            .upstreams()
+            .map(|upstream| (upstream.id().clone(), upstream.breaker().clone()))
+            .collect()
+    }
+
+    pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
+        let at = now();
+        self.directory
+            .upstreams()
+            .map(|upstream| (upstream.id().clone(), upstream.health.status(at)))
+            .collect()
+    }
+
+    /// Starts to ask providers how they are, by what costs nothing.
+    pub(crate) fn probe(&self) -> Prober {
+        let providers = self.directory.providers();
+        Prober::start(self.directory.fleet(), move |name| {
+            let provider = providers.get(name).cloned();
+            async move {
+                match provider {
+                    Some(provider) => found(provider.probe().await),
+                    None => Check::Unknown,
+                }
+            }
+        })
     }
 
     pub(crate) fn models(&self) -> Vec<String> {
@@ -168,6 +208,42 @@ impl Engine {
 
     pub(crate) fn outstanding(&self) -> u32 {
         self.directory.upstreams().map(Upstream::outstanding).sum()
+    }
+}
+
+/// What a probe's outcome says of the provider. That the question was refused or not understood says nothing: a key
+/// may be allowed to chat and not to list models.
+fn found(probed: Result<Probe, Failure>) -> Check {
+    use FailureKind::{
+        Auth, Connect, ContextLength, Interrupted, InvalidRequest, Malformed, ModelNotFound, Network,
+        Overloaded, Permission, Quality, QuotaExhausted, RateLimited, Region, ServerError, StaleConnection,
+        Timeout, TooLarge, Unknown,
+    };
+    match probed {
+        Ok(Probe::Reachable) => Check::Passed,
+        Ok(Probe::Unknown) => Check::Unknown,
+        Err(failure) => match failure.kind() {
+            Auth
+            | Connect
+            | Interrupted
+            | Malformed
+            | Network
+            | Overloaded
+            | QuotaExhausted
+            | Region
+            | ServerError
+            | Timeout(_)
+            | Unknown { server: true } => Check::Failed(failure.to_string()),
+            ContextLength
+            | InvalidRequest
+            | ModelNotFound
+            | Permission
+            | Quality
+            | RateLimited
+            | StaleConnection
+            | TooLarge
+            | Unknown { server: false } => Check::Unknown,
+        },
     }
 }
 

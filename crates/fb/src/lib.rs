@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod engine;
 mod error;
+mod mechanisms;
 mod route;
 mod stats;
 mod stream;
@@ -22,6 +23,7 @@ pub use fb_core::{
     Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy, Skip, StreamEvent,
     TargetId, Tool, ToolCall, Trace, Usage,
 };
+pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_retry::{BudgetConfig, RetryConfig};
 
 pub use crate::{

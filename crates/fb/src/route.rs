@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use fb_core::{FailureKind, Json, Price};
+use fb_breaker::BreakerConfig;
+use fb_core::{FailureKind, Json, Overlay, Price};
+use fb_health::HealthConfig;
+use fb_retry::RetryConfig;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// A named virtual model: targets, a strategy, and how long one request may take.
@@ -159,6 +162,16 @@ pub struct Target {
     /// Top-level fields of the provider's own dialect to set, whatever the caller asked: `set = { temperature = 0 }`.
     #[serde(default, deserialize_with = "json_fields")]
     pub set: BTreeMap<String, Json>,
+    /// Settings of its circuit breaker that differ from its provider's. A target of several routes has one breaker and
+    /// one health, with the settings of the first route that names it.
+    #[serde(default)]
+    pub breaker: Option<Overlay>,
+    /// The same for the waits between its attempts.
+    #[serde(default)]
+    pub retry: Option<Overlay>,
+    /// The same for its health.
+    #[serde(default)]
+    pub health: Option<Overlay>,
 }
 
 /// Reads values of any config language as JSON.
@@ -193,6 +206,9 @@ impl Target {
             enabled: true,
             price: None,
             set: BTreeMap::new(),
+            breaker: None,
+            retry: None,
+            health: None,
         }
     }
 
@@ -234,6 +250,27 @@ impl Target {
     #[must_use]
     pub const fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
+        self
+    }
+
+    /// Gives it a circuit breaker with settings of its own.
+    #[must_use]
+    pub fn breaker(mut self, config: &BreakerConfig) -> Self {
+        self.breaker = Some(Overlay::of(config));
+        self
+    }
+
+    /// Gives it waits between attempts of its own.
+    #[must_use]
+    pub fn retry(mut self, config: &RetryConfig) -> Self {
+        self.retry = Some(Overlay::of(config));
+        self
+    }
+
+    /// Gives its health settings of their own.
+    #[must_use]
+    pub fn health(mut self, config: &HealthConfig) -> Self {
+        self.health = Some(Overlay::of(config));
         self
     }
 

@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use fb_breaker::Tail;
@@ -55,6 +56,8 @@ struct Live {
 /// What must be told when the stream ends; dropped untold, the caller left.
 struct Books {
     row: Row,
+    /// When the first output was there.
+    opened: Instant,
     tail: Tail,
     price: Option<Price>,
     upstream: Arc<Upstream>,
@@ -67,7 +70,7 @@ impl ChatStream {
             run,
             rest: Some(held.rest),
             guard: Guard::new(route, now()),
-            books: Some(Books { row, tail, price, upstream }),
+            books: Some(Books { row, opened: now(), tail, price, upstream }),
             usage: None,
             said: String::new(),
             block: None,
@@ -180,12 +183,14 @@ impl Live {
     }
 
     fn close(&mut self) {
-        let Some(Books { row, price, upstream, .. }) = self.books.take() else { return };
+        let Some(Books { row, opened, price, upstream, .. }) = self.books.take() else { return };
         let end = if let Some(block) = &self.block {
             upstream.count(|counts| counts.blocked += 1);
             AttemptEnd::Blocked { category: block.category, usage: self.usage }
         } else {
             upstream.count(|counts| counts.successes += 1);
+            let (at, tokens) = (now(), self.usage.map_or(0, |usage| usage.output));
+            upstream.health.pace(tokens, at.saturating_duration_since(opened), at);
             let cost = self.usage.and_then(|usage| price.map(|price| price.of(usage)));
             AttemptEnd::Ok { usage: self.usage, cost }
         };
@@ -210,10 +215,12 @@ impl Live {
         }
         self.rest = None;
         if let Some(Books { row, tail, upstream, .. }) = self.books.take() {
-            let kind = failure.kind();
-            upstream.count(|counts| counts.failed(kind, now()));
-            if let Some(weight) = weight(kind.consequences(true).verdict, None) {
-                tail.failure(weight, now());
+            let (kind, at) = (failure.kind(), now());
+            let verdict = kind.consequences(true).verdict;
+            upstream.count(|counts| counts.failed(kind, at));
+            upstream.fell_ill(&failure, verdict, at);
+            if let Some(weight) = weight(verdict, None) {
+                tail.failure(weight, at);
             }
             row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
             self.run.finish(None);

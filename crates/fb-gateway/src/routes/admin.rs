@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use fb::{Breaker, Client, Mode, Override, State as Circuit, TargetId, TargetStats};
+use fb::{
+    Breaker, Check, Client, Condition, LastCheck, Mode, Override, State as Circuit, TargetId, TargetStats,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -52,7 +54,7 @@ fn millis(time: Duration) -> u64 {
 /// How every target fares.
 async fn health(State(admin): State<Admin>) -> Response {
     let at = now();
-    let (stats, breakers) = (admin.client.stats(), admin.client.breakers());
+    let (stats, health) = (admin.client.stats(), admin.client.health());
     let targets = admin.client.targets();
     let usable = targets.iter().filter(|(_, eligibility)| eligibility.weight >= 1.0).count();
     let any = targets.iter().any(|(_, eligibility)| eligibility.is_usable());
@@ -61,7 +63,7 @@ async fn health(State(admin): State<Admin>) -> Response {
         true => "degraded",
         false => "unavailable",
     };
-    let rows = targets.iter().zip(&breakers).map(|((id, eligibility), (_, breaker))| {
+    let rows = targets.iter().zip(&health).map(|((id, eligibility), (_, seen))| {
         let counted = stats.targets.get(id).cloned().unwrap_or_default();
         json!({
             "target": id.to_string(),
@@ -71,14 +73,38 @@ async fn health(State(admin): State<Admin>) -> Response {
             "share": eligibility.weight,
             "reasons": eligibility.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "available_in_ms": eligibility.not_before.map(millis),
-            "consecutive_failures": breaker.consecutive_failures(),
+            "endpoint": condition(seen.condition),
+            "consecutive_failures": seen.consecutive_failures,
             "error_count": counted.failures.values().sum::<u64>(),
-            "mean_latency_ms": counted.mean_latency.map(millis),
-            "max_latency_ms": millis(counted.max_latency),
+            "calls_in_window": seen.calls,
+            "failed_in_window": seen.failed,
+            "mean_latency_ms": seen.latency.map(|latency| millis(latency.mean)),
+            "p95_latency_ms": seen.latency.map(|latency| millis(latency.p95)),
+            "max_latency_ms": seen.latency.map(|latency| millis(latency.max)),
+            "tokens_per_second": seen.tokens_per_second,
+            "last_check": seen.last_check.as_ref().map(last_check),
+            "last_error": seen.last_error.as_ref().map(|(why, ago)| json!({ "error": why, "ago_ms": millis(*ago) })),
             "last_failure": last_failure(&counted, at),
         })
     });
     answer(&json!({ "status": status, "targets": rows.collect::<Vec<_>>() }))
+}
+
+const fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Unknown => "unknown",
+        Condition::Healthy => "healthy",
+        Condition::Unhealthy => "unhealthy",
+    }
+}
+
+fn last_check(check: &LastCheck) -> Value {
+    let (found, error) = match &check.found {
+        Check::Passed => ("passed", None),
+        Check::Failed(error) => ("failed", Some(error)),
+        Check::Unknown => ("unknown", None),
+    };
+    json!({ "found": found, "error": error, "ago_ms": millis(check.ago) })
 }
 
 /// Every circuit breaker.

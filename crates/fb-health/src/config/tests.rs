@@ -5,7 +5,7 @@ type Spoil = fn(&mut HealthConfig);
 #[test]
 fn defaults_are_valid_and_every_bad_field_is_named() {
     HealthConfig::default().validate().unwrap();
-    HealthConfig::beside_a_breaker().validate().unwrap();
+    HealthConfig::without_breakers().validate().unwrap();
     let cases: [(&str, Spoil); 17] = [
         ("probe.interval", |c| c.probe.interval = Duration::from_millis(99)),
         ("probe.unhealthy_interval", |c| c.probe.unhealthy_interval = Duration::ZERO),

@@ -48,7 +48,7 @@ fn a_target_that_fails_more_than_its_peers_is_left_out_for_a_while() {
 
 #[test]
 fn a_target_without_peers_is_left_out_by_its_count_of_errors() {
-    let fleet = fleet(HealthConfig::default());
+    let fleet = fleet(HealthConfig::without_breakers());
     let [a, b] = ["a", "b"].map(|name| fleet.join(name, name, "chat", at(0.0)));
     calls(&a, 2, 2, 0.0);
     calls(&a, 0, 1, 0.0);
@@ -62,7 +62,7 @@ fn a_target_without_peers_is_left_out_by_its_count_of_errors() {
     assert_eq!((a.standing(at(1.0)).is_usable(), b.standing(at(1.0)).is_usable()), (false, false));
     assert_eq!((reasons(&a, 1.0), reasons(&b, 1.0)), (vec![], vec![]));
 
-    let beside = Fleet::new(HealthConfig::beside_a_breaker()).unwrap();
+    let beside = Fleet::new(HealthConfig::default()).unwrap();
     let alone = beside.join("a", "a", "chat", at(0.0));
     calls(&alone, 100, 100, 0.0);
     assert_eq!(reasons(&alone, 0.0), []);
@@ -178,7 +178,7 @@ fn many_threads_never_eject_more_than_half() {
 
 #[test]
 fn a_target_may_have_settings_of_its_own() {
-    let fleet = fleet(HealthConfig::default());
+    let fleet = fleet(HealthConfig::without_breakers());
     let touchy = HealthConfig {
         errors: Some(ErrorsConfig { limit: 1, recovery: Duration::from_secs(5) }),
         ..HealthConfig::default()

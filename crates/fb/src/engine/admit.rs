@@ -64,19 +64,21 @@ pub(super) fn admit(
         run.admits(lane.capabilities()).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
         lane.provider().admit(lane.call(trip)).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
     }
-    let permit = match entry {
-        Entry::Usual => {
-            if let Some(wait) = upstream.cooling(at) {
-                return Err((Skip::Cooling, Some(wait)));
-            }
-            if number == 1 && later > 0 && is_turned_down(trip, upstream.breaker.share(at)) {
-                return Err((Skip::Ramping, None));
-            }
-            upstream.breaker.try_acquire(at)
+    if entry == Entry::Usual {
+        if let Some(wait) = upstream.cooling(at) {
+            return Err((Skip::Cooling, Some(wait)));
         }
-        Entry::Bypass => upstream.breaker.try_bypass(at),
-    };
-    let permit = permit.map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
+        let health = lane.health(trip, at);
+        if let Some(reason) = health.reasons.into_iter().next() {
+            return Err((reason, health.not_before));
+        }
+        let share = upstream.breaker().share(at) * health.weight;
+        if number == 1 && later > 0 && is_turned_down(trip, share) {
+            return Err((Skip::Ramping, None));
+        }
+    }
+    let permit =
+        upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     let row = run.begin(lane.id(), number, at);
     Ok((Ticket { permit, row }, at + slice.min(lane.timeout)))
 }

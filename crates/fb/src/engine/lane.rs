@@ -6,12 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_breaker::{Breaker, Weight};
-use fb_core::{Call, Capabilities, Cool, Eligibility, Overrides, Price, Provider, Skip, TargetId, Verdict};
-use fb_retry::RetryBudget;
+use fb_breaker::{Breaker, Circuit, Permit, Rejected, Weight};
+use fb_core::{
+    Call, Capabilities, Cool, Eligibility, Failure, FailureKind, Overrides, Price, Provider, Skip, TargetId,
+    Verdict,
+};
+use fb_health::{Member, Origin};
+use fb_retry::{RetryBudget, RetryPolicy};
 use parking_lot::Mutex;
 
-use super::Trip;
+use super::{Trip, visit::Entry};
 use crate::stats::Counts;
 
 /// How long a target or key is left alone that only its operator can repair: five minutes.
@@ -21,7 +25,8 @@ const LONG: Duration = Duration::from_secs(300);
 pub(crate) struct Upstream {
     id: TargetId,
     provider: Arc<dyn Provider>,
-    pub(super) breaker: Breaker,
+    circuit: Circuit,
+    pub(crate) health: Member,
     capabilities: Capabilities,
     cooling: Mutex<Option<Instant>>,
     key: Arc<Key>,
@@ -46,6 +51,7 @@ impl Key {
 #[derive(Clone)]
 pub(super) struct Lane {
     pub(super) upstream: Arc<Upstream>,
+    pub(super) retry: RetryPolicy,
     pub(super) max_retries: u32,
     pub(super) timeout: Duration,
     /// Names of the failure kinds that hop, when the target says so itself.
@@ -55,9 +61,32 @@ pub(super) struct Lane {
 }
 
 impl Upstream {
-    pub(super) fn new(id: TargetId, provider: Arc<dyn Provider>, breaker: Breaker, key: Arc<Key>) -> Self {
+    pub(super) fn new(
+        id: TargetId,
+        provider: Arc<dyn Provider>,
+        circuit: Circuit,
+        health: Member,
+        key: Arc<Key>,
+    ) -> Self {
         let capabilities = provider.capabilities(id.model());
-        Self { id, provider, breaker, capabilities, cooling: Mutex::default(), key, counts: Mutex::default() }
+        let (cooling, counts) = (Mutex::default(), Mutex::default());
+        Self { id, provider, circuit, health, capabilities, cooling, key, counts }
+    }
+
+    pub(super) fn provider(&self) -> Arc<dyn Provider> {
+        Arc::clone(&self.provider)
+    }
+
+    pub(super) const fn breaker(&self) -> &Breaker {
+        self.circuit.breaker()
+    }
+
+    /// Takes a permit of the target's breaker, or says why there is none.
+    pub(super) fn acquire(&self, entry: Entry, at: Instant) -> Result<Permit, Rejected> {
+        match entry {
+            Entry::Usual => self.circuit.try_acquire(at),
+            Entry::Bypass => self.breaker().try_bypass(at),
+        }
     }
 
     pub(crate) const fn id(&self) -> &TargetId {
@@ -73,25 +102,32 @@ impl Upstream {
     }
 
     pub(super) fn outstanding(&self) -> u32 {
-        self.breaker.outstanding()
+        self.breaker().outstanding()
     }
 
-    /// Whether the target may be called now.
-    pub(super) fn eligibility(&self, at: Instant) -> Eligibility {
+    /// Whether the target may be called now, as far as health is heeded.
+    pub(super) fn eligibility(&self, health: Eligibility, at: Instant) -> Eligibility {
         if self.is_dead() {
             return Eligibility::barred(Skip::KeyRejected, None);
         }
         if let Some(wait) = self.cooling(at) {
             return Eligibility::barred(Skip::Cooling, Some(wait));
         }
-        match self.breaker.peek(at) {
-            Ok(()) => {
-                let share = self.breaker.share(at);
-                // A probe is no share of the traffic; there may be one now.
-                let weight = if share > 0.0 { share } else { 1.0 };
-                Eligibility { weight, ..Eligibility::full() }
-            }
-            Err(rejected) => Eligibility::barred(Skip::BreakerOpen, Some(rejected.retry_after)),
+        if let Err(rejected) = self.circuit.peek(at) {
+            return Eligibility::barred(Skip::BreakerOpen, Some(rejected.retry_after));
+        }
+        let share = self.breaker().share(at);
+        // A probe is no share of the traffic; there may be one now.
+        let weight = if share > 0.0 { share * health.weight } else { health.weight };
+        Eligibility { weight, ..health }
+    }
+
+    /// Tells health of a failure that speaks against the target: nothing that a caller did, and not that it is busy.
+    pub(crate) fn fell_ill(&self, failure: &Failure, verdict: Verdict, at: Instant) {
+        if let Verdict::Failure { streak: true, .. } = verdict {
+            let local = failure.kind() == FailureKind::Connect;
+            let origin = if local { Origin::Local } else { Origin::Remote };
+            self.health.failure(origin, failure.to_string(), at);
         }
     }
 
@@ -152,13 +188,13 @@ impl Lane {
 
     /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.
     pub(super) fn may_be_called(&self, trip: Trip<'_>, at: Instant) -> bool {
-        self.upstream.eligibility(at).is_usable() && trip.run.admits(self.capabilities()).is_ok()
+        self.eligibility(trip, at).is_usable() && trip.run.admits(self.capabilities()).is_ok()
     }
 
     /// How long the last resort would wait for the target: until it reopens, or not at all when it has reopened
     /// since this request was turned away. `None` when time alone does not help, or when it had its chance.
     pub(super) fn wait(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
-        let eligibility = self.upstream.eligibility(at);
+        let eligibility = self.eligibility(trip, at);
         if eligibility.is_usable() {
             return trip.run.was_turned_away(self.id()).then_some(Duration::ZERO);
         }
@@ -166,8 +202,17 @@ impl Lane {
     }
 
     /// How long until the target may be called, if it may not now and time alone helps.
-    pub(super) fn reopens(&self, at: Instant) -> Option<Duration> {
-        self.upstream.eligibility(at).not_before
+    pub(super) fn reopens(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
+        self.eligibility(trip, at).not_before
+    }
+
+    fn eligibility(&self, trip: Trip<'_>, at: Instant) -> Eligibility {
+        self.upstream.eligibility(self.health(trip, at), at)
+    }
+
+    /// What health says, if it is heeded.
+    pub(super) fn health(&self, trip: Trip<'_>, at: Instant) -> Eligibility {
+        if trip.panic { Eligibility::full() } else { self.upstream.health.standing(at) }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[Lane]) -> Visit {
         return Visit::Moved;
     }
     let uncalled = lanes.iter().find(|lane| {
-        let barred = lane.reopens(now()).is_some();
+        let barred = lane.reopens(trip, now()).is_some();
         barred && !trip.run.called(lane.id()) && trip.run.admits(lane.capabilities()).is_ok()
     });
     match uncalled {

@@ -3,15 +3,20 @@ use std::{
     sync::Arc,
 };
 
-use fb_breaker::{Breaker, BreakerConfig};
+use fb_breaker::{Registry, RegistryConfig};
 use fb_core::{FailureKind, Overrides, Provider, ProviderId, TargetId};
-use fb_retry::{BudgetConfig, RetryBudget};
+use fb_health::{Fleet, PanicMode};
+use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
 
 use super::{
     lane::{Key, Lane, Upstream},
     now,
 };
-use crate::{Builder, Error, Problem, Route, Target, error::BuildError};
+use crate::{
+    Builder, Error, Problem, Route, Target,
+    error::BuildError,
+    mechanisms::{Mechanisms, Own},
+};
 
 /// Every name a request may use, and the targets behind it.
 pub(super) struct Directory {
@@ -22,6 +27,7 @@ pub(super) struct Directory {
     /// Bare model names, listed by a provider.
     bare: BTreeMap<String, String>,
     upstreams: BTreeMap<TargetId, Arc<Upstream>>,
+    fleet: Fleet,
 }
 
 /// The route of a request and its targets in the order they are tried.
@@ -29,13 +35,29 @@ pub(super) struct Directory {
 pub(super) struct Plan {
     pub(super) route: Arc<Route>,
     pub(super) lanes: Arc<[Lane]>,
+    /// Whether so few of them are healthy that health is not heeded.
+    pub(super) panic: Arc<PanicMode>,
 }
 
 impl Directory {
     pub(super) fn new(builder: Builder) -> Result<Self, BuildError> {
+        let invalid = |table: &str, field, value, expected: &str| {
+            BuildError::new(Problem::new(format!("{table}.{field}"), value, expected))
+        };
+        let fleet = Fleet::new(builder.mechanisms.health.clone())
+            .map_err(|error| invalid("health", error.field, error.value, error.expected))?;
+        let fleet = match builder.seed {
+            Some(seed) => fleet.with_seed(seed),
+            None => fleet,
+        };
+        let registry = Registry::new(RegistryConfig::default(), now)
+            .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
         let mut names = Names {
             providers: builder.providers,
-            breaker: builder.breaker,
+            registry,
+            fleet: fleet.clone(),
+            mechanisms: builder.mechanisms,
+            own: builder.own,
             budget: builder.retry_budget,
             seed: builder.seed,
             keys: BTreeMap::new(),
@@ -47,15 +69,17 @@ impl Directory {
             single: BTreeMap::new(),
             bare: BTreeMap::new(),
             upstreams: BTreeMap::new(),
+            fleet,
         };
         for route in builder.routes {
+            // The route first: its targets are each other's peers.
+            let plan = names.plan(route.clone())?;
             for target in &route.targets {
                 directory.add_single(target, &mut names)?;
             }
             for alias in &route.aliases {
                 directory.aliases.insert(alias.clone(), route.name.clone());
             }
-            let plan = names.plan(route)?;
             directory.routes.insert(plan.route.name.clone(), plan);
         }
         for (provider, models) in builder.models {
@@ -90,6 +114,14 @@ impl Directory {
         })
     }
 
+    pub(super) fn providers(&self) -> BTreeMap<String, Arc<dyn Provider>> {
+        self.upstreams.values().map(|one| (one.id().provider().to_string(), one.provider())).collect()
+    }
+
+    pub(super) const fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
         self.upstreams.values().map(AsRef::as_ref)
     }
@@ -102,7 +134,10 @@ impl Directory {
 /// What is shared between routes while the directory is built: one upstream per target, one key per provider.
 struct Names {
     providers: BTreeMap<String, Arc<dyn Provider>>,
-    breaker: BreakerConfig,
+    registry: Registry,
+    fleet: Fleet,
+    mechanisms: Mechanisms,
+    own: BTreeMap<String, Own>,
     budget: BudgetConfig,
     seed: Option<u64>,
     keys: BTreeMap<String, Arc<Key>>,
@@ -115,16 +150,27 @@ impl Names {
         for (place, target) in route.targets.iter().enumerate() {
             if target.enabled {
                 let place = u32::try_from(place).unwrap_or(u32::MAX);
-                ranked.push((target.priority.unwrap_or(place), self.lane(target)?));
+                ranked.push((target.priority.unwrap_or(place), self.lane(target, &route.name)?));
             }
         }
         // A stable sort: targets of one priority stay in the order of the list.
         ranked.sort_by_key(|(priority, _)| *priority);
         let lanes = ranked.into_iter().map(|(_, lane)| lane).collect();
-        Ok(Plan { route: Arc::new(route), lanes })
+        Ok(Plan { route: Arc::new(route), lanes, panic: Arc::default() })
     }
 
-    fn lane(&mut self, target: &Target) -> Result<Lane, BuildError> {
+    /// The settings in force for a target: the nearest wins.
+    fn mechanisms(&self, target: &Target) -> Result<Mechanisms, BuildError> {
+        let mut problems = Vec::new();
+        let mut nearest = self.mechanisms.clone();
+        if let Some(own) = self.own.get(&target.provider) {
+            nearest = nearest.narrowed(own, &format!("providers.{}", target.provider), &mut problems);
+        }
+        nearest = nearest.narrowed(&Own::from(target), "target", &mut problems);
+        if problems.is_empty() { Ok(nearest) } else { Err(BuildError { problems }) }
+    }
+
+    fn lane(&mut self, target: &Target, group: &str) -> Result<Lane, BuildError> {
         let unknown = |expected: String| BuildError {
             problems: vec![Problem::new("provider", &target.provider, expected)],
         };
@@ -133,16 +179,27 @@ impl Names {
         };
         let name = ProviderId::new(&target.provider).map_err(|error| unknown(error.to_string()))?;
         let id = TargetId::new(name, &target.model);
+        let mechanisms = self.mechanisms(target)?;
+        let retry = RetryPolicy::new(mechanisms.retry).map_err(|error| {
+            BuildError::new(Problem::new(format!("retry.{}", error.field), error.value, error.expected))
+        })?;
         let upstream = match self.upstreams.entry(id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(entry) => {
-                let mut breaker = Breaker::new(self.breaker.clone(), now).map_err(|error| {
+                let circuit = self.registry.circuit(&target.provider, &target.model, &mechanisms.breaker);
+                let circuit = circuit.map_err(|error| {
                     let field = format!("breaker.{}", error.field);
                     BuildError::new(Problem::new(field, error.value, error.expected))
                 })?;
                 if let Some(seed) = self.seed {
-                    breaker = breaker.with_seed(seed);
+                    let _same_breaker = circuit.breaker().clone().with_seed(seed);
                 }
+                let (health, name) = (mechanisms.health, entry.key().to_string());
+                let health = self.fleet.join_with(health, &name, &target.provider, group, now());
+                let health = health.map_err(|error| {
+                    let field = format!("health.{}", error.field);
+                    BuildError::new(Problem::new(field, error.value, error.expected))
+                })?;
                 let key = match self.keys.entry(target.provider.clone()) {
                     Entry::Occupied(known) => Arc::clone(known.get()),
                     Entry::Vacant(entry) => {
@@ -153,7 +210,7 @@ impl Names {
                         Arc::clone(entry.insert(Arc::new(Key::new(retries))))
                     }
                 };
-                let upstream = Upstream::new(entry.key().clone(), Arc::clone(provider), breaker, key);
+                let upstream = Upstream::new(entry.key().clone(), Arc::clone(provider), circuit, health, key);
                 Arc::clone(entry.insert(Arc::new(upstream)))
             }
         };
@@ -165,6 +222,7 @@ impl Names {
             Overrides(target.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         Ok(Lane {
             upstream,
+            retry,
             max_retries: target.max_retries,
             timeout: target.timeout,
             triggers,

@@ -97,7 +97,10 @@ impl Run {
         let state = self.state.lock();
         match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
             Some(AttemptEnd::Skipped { why, .. }) => {
-                matches!(why, Skip::BreakerOpen | Skip::Cooling | Skip::Ramping)
+                matches!(
+                    why,
+                    Skip::BreakerOpen | Skip::Cooling | Skip::Ejected | Skip::Ramping | Skip::Unhealthy
+                )
             }
             Some(AttemptEnd::Failed(failure)) => failure.kind().consequences(false).cool == Cool::Hint,
             _ => false,

@@ -13,6 +13,9 @@ use futures_util::StreamExt;
 
 use crate::{Client, Error, Route, Target, Unavailable};
 
+mod health;
+mod settings;
+
 /// A client over the script's providers: one route, a target each, the model named `m`.
 fn client(script: &Script, route: impl FnOnce(Route) -> Route) -> Client {
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m"));
@@ -33,6 +36,11 @@ fn outcome(result: &Result<crate::Answer, Error>) -> String {
         }
     };
     format!("{head}\n{}", report.map(|report| report.trace.to_string()).unwrap_or_default())
+}
+
+/// A request for a route or target by name.
+fn named(model: &str) -> ChatRequest {
+    ChatRequest::from_chat(model, ChatRequest::user("hi").chat().unwrap().clone())
 }
 
 async fn plain(client: &Client) -> String {

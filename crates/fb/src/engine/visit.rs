@@ -83,6 +83,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         };
         let at = now();
         lane.upstream.count(|counts| counts.failed(kind, at));
+        lane.upstream.fell_ill(&failure, verdict, at);
         lane.upstream.cool(then.cool, failure.hint(), at);
         let row = ticket.settle(verdict, failure.hint());
         let situation = Situation {
@@ -92,18 +93,18 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             retries,
             last,
             stale,
-            open: lane.upstream.is_dead() || lane.upstream.breaker.peek(at).is_err(),
+            open: lane.upstream.is_dead() || lane.upstream.breaker().peek(at).is_err(),
             envelope: &trip.run.envelope,
             used: trip.run.calls(),
             later,
             now: at,
             unit: trip.engine.unit(),
         };
-        let mut step = decide(&situation, &trip.engine.policy);
+        let mut step = decide(&situation, &lane.retry);
         // A stale connection brought nobody a call; its repetition is no retry.
         let counted = kind != FailureKind::StaleConnection;
         if counted && matches!(step, Step::RetrySame(_)) && !lane.upstream.retries().try_withdraw(at) {
-            step = decide(&Situation { max_retries: 0, ..situation }, &trip.engine.policy);
+            step = decide(&Situation { max_retries: 0, ..situation }, &lane.retry);
         }
         match step {
             Step::RetrySame(wait) => {
@@ -136,10 +137,13 @@ pub(super) async fn pause(wait: Duration) {
 fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
     let id = lane.id().clone();
     lane.upstream.count(|counts| counts.answered_after(took));
+    let at = now();
+    lane.upstream.health.success(took, at);
     match got {
         Got::Plain(reply) => {
             let cost = reply.usage.and_then(|usage| lane.price.map(|price| price.of(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
+            lane.upstream.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
             lane.upstream.count(|counts| counts.successes += 1);
             ticket.settle(Verdict::Success, None).close(end, Next::Nothing);
             Visit::Reply(id, reply)

@@ -1,0 +1,104 @@
+//! Settings of mechanisms: for all, of a provider, of a target; the nearest wins.
+
+use fb_retry::{Jitter, RetryConfig};
+
+use super::*;
+use crate::Config;
+
+const LAYERED: &str = r#"{
+    "providers": {
+        "a": { "kind": "ollama", "breaker": { "consecutive": 2 }, "retry": { "jitter": "none" } },
+        "b": { "kind": "ollama" }
+    },
+    "breaker": { "open": { "base": "7s" } },
+    "routes": { "default": { "targets": [
+        { "provider": "a", "model": "x", "breaker": { "open": { "factor": 3.0 } } },
+        { "provider": "a", "model": "y" },
+        { "provider": "b", "model": "z", "health": { "window": "5m" } }
+    ] } }
+}"#;
+
+#[test]
+fn the_nearest_setting_wins_and_what_it_leaves_out_comes_from_the_wider() {
+    let config: Config = serde_json::from_str(LAYERED).unwrap();
+    let config = config.with_names();
+    assert_eq!(config.problems(), []);
+    let mut found = Vec::new();
+    let all = config.mechanisms();
+    let a = all.narrowed(&(&config.providers["a"]).into(), "providers.a", &mut found);
+    assert_eq!((a.breaker.consecutive, a.breaker.open.base), (Some(2), Duration::from_secs(7)));
+    assert_eq!(a.retry.jitter, Jitter::None);
+    let x = a.narrowed(&(&config.routes["default"].targets[0]).into(), "x", &mut found);
+    assert_eq!((x.breaker.consecutive, x.breaker.open.base), (Some(2), Duration::from_secs(7)));
+    assert_eq!(x.breaker.open.factor.to_string(), "3");
+    let z = all.narrowed(&(&config.routes["default"].targets[2]).into(), "z", &mut found);
+    assert_eq!((z.breaker, z.health.window), (all.breaker, Duration::from_secs(300)));
+    assert_eq!(found, []);
+}
+
+#[test]
+fn what_is_wrong_with_them_is_named_with_its_place() {
+    let text = LAYERED
+        .replace(r#""consecutive": 2"#, r#""consecutive": 0"#)
+        .replace(r#""factor": 3.0"#, r#""factr": 3.0"#)
+        .replace(r#""window": "5m""#, r#""window": "soon""#);
+    let config: Config = serde_json::from_str(&text).unwrap();
+    let problems: Vec<String> = config.with_names().problems().iter().map(ToString::to_string).collect();
+    expect![[r#"
+        providers.a.breaker.consecutive = 0: at least 1
+        routes.default.targets[0].breaker = (settings): unknown field `factr`, expected one of `base`, `factor`, `max`
+        routes.default.targets[2].health = (settings): invalid value: string "soon", expected a duration"#]]
+    .assert_eq(&problems.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_and_a_provider_have_breakers_and_waits_of_their_own() {
+    let script = script("a: 503 / b: 503 / c: 200");
+    let quick = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let still = RetryConfig {
+        jitter: Jitter::None,
+        base: Duration::from_secs(3),
+        throttled_base: Duration::from_secs(3),
+        ..RetryConfig::default()
+    };
+    let mut builder = Client::builder().seed(7).retry_of("b", &still).route(Route::priority(
+        "default",
+        [Target::new("a", "m").breaker(&quick), Target::new("b", "m"), Target::new("c", "m")],
+    ));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    expect![[r#"
+        ok "hello from c" by c/m
+        0.000s  a/m  1  server_error (503)      0 ms  hop
+        0.000s  b/m  1  server_error (503)      0 ms  retry in 3.00 s
+        3.000s  b/m  2  server_error (503)      0 ms  hop
+        3.000s  c/m  1  ok  15 tokens           0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+}
+
+/// Most models of one provider are down: its other models are not asked either.
+#[tokio::test(start_paused = true)]
+async fn open_models_open_their_provider() {
+    let script = script("p: 503 / q: 200");
+    let targets = ["one", "two", "three"].map(|model| Target::new("p", model).max_retries(0));
+    let mut builder = Client::builder()
+        .seed(7)
+        .breaker(BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() })
+        .route(Route::priority("default", targets.into_iter().chain([Target::new("q", "m")])))
+        .route(Route::priority("other", [Target::new("p", "four"), Target::new("q", "m")]));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    plain(&client).await;
+    let other = outcome(&client.chat(named("other")).await);
+    expect![[r#"
+        ok "hello from q" by q/m
+        0.000s  p/four     skipped: breaker open, reopens in 4.43 s            hop
+        0.000s  q/m     1  ok  15 tokens                                 0 ms
+    "#]]
+    .assert_eq(&other);
+}
