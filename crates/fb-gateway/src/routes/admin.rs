@@ -83,7 +83,7 @@ async fn health(State(admin): State<Admin>) -> Response {
             "max_latency_ms": seen.latency.map(|latency| millis(latency.max)),
             "tokens_per_second": seen.tokens_per_second,
             "last_check": seen.last_check.as_ref().map(last_check),
-            "last_error": seen.last_error.as_ref().map(|(why, ago)| json!({ "error": why, "ago_ms": millis(*ago) })),
+            "last_error": seen.last_error.as_ref().map(|(why, ago)| json!({ "error": **why, "ago_ms": millis(*ago) })),
             "last_failure": last_failure(&counted, at),
         })
     });
