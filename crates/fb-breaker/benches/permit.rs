@@ -1,0 +1,259 @@
+//! What a permit costs, beside other crates in the same run: one that is granted and settled as a success, on one
+//! thread and on two that share a breaker, and one that an open breaker refuses. All with their default configuration.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    hint::black_box,
+    path::Path,
+    pin::Pin,
+    sync::Barrier,
+    task::{Context, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+use circuitbreaker_rs::{BreakerError, DefaultPolicy};
+use criterion::{BenchmarkGroup, Criterion, criterion_group, measurement::WallTime};
+use failsafe::CircuitBreaker as _;
+use fb_breaker::{Breaker, BreakerConfig, Weight};
+use recloser::Recloser;
+use tower_resilience_circuitbreaker::{CircuitBreaker, CircuitBreakerLayer, DefaultClassifier};
+use tower_service::Service;
+
+const NAMES: [&str; 6] = [
+    "fb-breaker",
+    "fb-breaker, reads clock",
+    "failsafe",
+    "recloser",
+    "tower-resilience",
+    "circuitbreaker-rs",
+];
+const GROUPS: [&str; 3] = ["one_thread", "two_threads", "rejected"];
+
+/// One call through each breaker, as a function that makes the call for each thread.
+trait Bench {
+    fn run<C: FnMut()>(&mut self, name: &str, make: impl Fn() -> C + Sync);
+}
+
+struct OneThread<'a>(BenchmarkGroup<'a, WallTime>);
+struct TwoThreads<'a>(BenchmarkGroup<'a, WallTime>);
+
+impl Bench for OneThread<'_> {
+    fn run<C: FnMut()>(&mut self, name: &str, make: impl Fn() -> C + Sync) {
+        self.0.bench_function(name, |bench| bench.iter(make()));
+    }
+}
+
+impl Bench for TwoThreads<'_> {
+    /// The time of the slower thread, so it is what a call costs each of them.
+    fn run<C: FnMut()>(&mut self, name: &str, make: impl Fn() -> C + Sync) {
+        let work = |iterations: u64, start: &Barrier| {
+            let mut call = make();
+            start.wait();
+            let began = clock();
+            for _ in 0..iterations {
+                call();
+            }
+            began.elapsed()
+        };
+        self.0.bench_function(name, |bench| {
+            bench.iter_custom(|iterations| {
+                let start = Barrier::new(2);
+                thread::scope(|scope| {
+                    let other = scope.spawn(|| work(iterations, &start));
+                    let own = work(iterations, &start);
+                    other.join().map_or(own, |other| own.max(other))
+                })
+            });
+        });
+    }
+}
+
+fn permitted(bench: &mut impl Bench) {
+    let now = clock();
+    let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
+    bench.run(NAMES[0], || {
+        || {
+            if let Ok(permit) = breaker.try_acquire(black_box(now)) {
+                permit.success(black_box(now));
+            }
+        }
+    });
+    bench.run(NAMES[1], || {
+        || {
+            if let Ok(permit) = breaker.try_acquire(clock()) {
+                permit.success(clock());
+            }
+        }
+    });
+    // Its two-step interface is for success and failure alike; `call` makes the same two steps.
+    let breaker = failsafe::Config::new().build();
+    bench.run(NAMES[2], || {
+        || {
+            let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
+        }
+    });
+    // It has closures only.
+    let breaker = Recloser::default();
+    bench.run(NAMES[3], || {
+        || {
+            let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
+        }
+    });
+    let Ok(layer) = CircuitBreakerLayer::builder().build() else { return };
+    let service = layer.layer_fn(Answers);
+    bench.run(NAMES[4], || {
+        let mut service = service.clone();
+        move || {
+            let _result = black_box(drive(&mut service, Ok(())));
+        }
+    });
+    // It has closures only.
+    let breaker = circuitbreaker_rs::CircuitBreaker::<DefaultPolicy, Infallible>::builder().build();
+    bench.run(NAMES[5], || {
+        || {
+            let _result: Result<(), BreakerError<Infallible>> = black_box(breaker.call(|| black_box(Ok(()))));
+        }
+    });
+}
+
+fn rejected(bench: &mut impl Bench) {
+    let now = clock();
+    let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
+    while let Ok(permit) = breaker.try_acquire(now) {
+        permit.failure(Weight::FULL, now);
+    }
+    bench.run(NAMES[0], || || drop(black_box(breaker.try_acquire(black_box(now)))));
+    // So that it stays open for the whole measurement.
+    let hint = Weight::FULL.with_hint(Duration::from_secs(600));
+    let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
+    while let Ok(permit) = breaker.try_acquire(clock()) {
+        permit.failure(hint, clock());
+    }
+    bench.run(NAMES[1], || || drop(black_box(breaker.try_acquire(clock()))));
+
+    // Ten minutes as well, by the same rule as its default.
+    let backoff = failsafe::backoff::constant(Duration::from_secs(600));
+    let policy = failsafe::failure_policy::consecutive_failures(5, backoff);
+    let breaker = failsafe::Config::new().failure_policy(policy).build();
+    while breaker.is_call_permitted() {
+        breaker.on_error();
+    }
+    bench.run(NAMES[2], || {
+        || {
+            black_box(breaker.is_call_permitted());
+        }
+    });
+    let breaker = Recloser::custom().open_wait(Duration::from_secs(600)).build();
+    while !matches!(breaker.call(|| Err::<(), ()>(())), Err(recloser::Error::Rejected)) {}
+    bench.run(NAMES[3], || {
+        || {
+            let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
+        }
+    });
+    let layer = CircuitBreakerLayer::builder().wait_duration_in_open(Duration::from_secs(600)).build();
+    let Ok(layer) = layer else { return };
+    let mut service = layer.layer_fn(Answers);
+    while !service.is_open() {
+        let _failed = drive(&mut service, Err(()));
+    }
+    bench.run(NAMES[4], || {
+        let mut service = service.clone();
+        move || {
+            let _result = black_box(drive(&mut service, Ok(())));
+        }
+    });
+    let breaker = circuitbreaker_rs::CircuitBreaker::<DefaultPolicy, Infallible>::builder()
+        .cooldown(Duration::from_secs(600))
+        .build();
+    breaker.force_open();
+    bench.run(NAMES[5], || {
+        || {
+            let _result: Result<(), BreakerError<Infallible>> = black_box(breaker.call(|| black_box(Ok(()))));
+        }
+    });
+}
+
+/// A service that answers what it is asked.
+#[derive(Clone)]
+struct Answers;
+
+impl Service<Result<(), ()>> for Answers {
+    type Response = ();
+    type Error = ();
+    type Future = Ready<Result<(), ()>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, answer: Result<(), ()>) -> Self::Future {
+        ready(black_box(answer))
+    }
+}
+
+/// It is a service only, behind an asynchronous lock. To poll until it answers is cheaper than any runtime.
+fn drive(service: &mut CircuitBreaker<Answers, DefaultClassifier>, answer: Result<(), ()>) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    let ready = spin(|| Service::<Result<(), ()>>::poll_ready(service, &mut context));
+    let mut response = service.call(answer);
+    ready.is_ok() && spin(|| Pin::new(&mut response).poll(&mut context)).is_ok()
+}
+
+fn spin<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
+    loop {
+        if let Poll::Ready(value) = poll() {
+            return value;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is measured is the time")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    group
+}
+
+fn permits(criterion: &mut Criterion) {
+    permitted(&mut OneThread(group(criterion, GROUPS[0])));
+    permitted(&mut TwoThreads(group(criterion, GROUPS[1])));
+    rejected(&mut OneThread(group(criterion, GROUPS[2])));
+}
+
+/// The medians of the run, in nanoseconds a call and thread, and how many times ours each is.
+#[expect(clippy::print_stdout, reason = "the table is the result")]
+fn table() -> Option<()> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.ancestors().nth(3)?.join("criterion");
+    println!("\n| ns a call (× fb-breaker) | one thread | two threads | rejected |\n|---|---|---|---|");
+    for name in NAMES {
+        let cells = GROUPS.map(|group| {
+            let (nanos, ours) = (median(&folder.join(group), name)?, median(&folder.join(group), NAMES[0])?);
+            Some(format!("{nanos:.1} ({:.2})", nanos / ours))
+        });
+        println!("| {name} | {} |", cells.map(Option::unwrap_or_default).join(" | "));
+    }
+    Some(())
+}
+
+fn median(folder: &Path, name: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(folder.join(name).join("new/estimates.json")).ok()?;
+    let estimates: serde_json::Value = serde_json::from_str(&text).ok()?;
+    estimates["median"]["point_estimate"].as_f64()
+}
+
+criterion_group!(benches, permits);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    // Without figures, as when cargo only tests that it runs, there is no table.
+    let _printed = table();
+}
