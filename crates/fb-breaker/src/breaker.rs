@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::{BreakerConfig, InvalidConfig};
 use crate::control::{Mode, Override};
 use crate::machine::{Machine, Pass, Step, Verdict};
 use crate::permit::Permit;
 use crate::snapshot::{Forced, Snapshot};
-use crate::state::{Listener, RejectReason, Rejected, State};
+use crate::state::{Listener, RejectReason, Rejected, State, Transition};
 use crate::weight::Weight;
 
 /// Stops calls to a target that fails, and lets a few through to see whether it is back.
@@ -38,6 +38,9 @@ struct Core {
     listener: Option<Listener>,
     forced: Option<Override>,
 }
+
+/// What an operator makes a breaker do, and for how long.
+type Forcing = Option<(Mode, Option<Duration>)>;
 
 impl Breaker {
     /// Makes a closed breaker.
@@ -241,31 +244,39 @@ impl Breaker {
         (self.shared.now)()
     }
 
-    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>, Option<(Mode, Option<Duration>)>) -> T) -> T {
-        let (answer, told) = {
-            let core = &mut *self.shared.core.lock();
-            let forced = core.forced(now);
-            let answer = act(core.machine.step(&self.shared.config, core.unit, now), forced);
-            let mut event = core.machine.take_event();
-            if event.is_some() {
-                core.unit = core.rng.f64();
-            }
-            if matches!(forced, Some((Mode::ForcedClosed, _))) {
-                event = None;
-            }
-            (answer, event.zip(core.listener.clone()))
-        };
+    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>, Forcing) -> T) -> T {
+        let mut guard = self.shared.core.lock();
+        let core = &mut *guard;
+        let forced = core.forced(now);
+        let answer = act(core.machine.step(&self.shared.config, core.unit, now), forced);
+        if core.machine.has_event() {
+            Self::tell(guard, forced);
+        }
+        answer
+    }
+
+    #[cold]
+    fn tell(mut core: MutexGuard<'_, Core>, forced: Forcing) {
+        let told = core.transition(forced);
+        drop(core);
         if let Some((event, listener)) = told {
             // Whoever watches must not harm the call, least of all in `Drop`. The panic hook has reported it.
             drop(catch_unwind(AssertUnwindSafe(|| listener(&event))));
         }
-        answer
     }
 }
 
 impl Core {
+    /// Takes the transition of the last step, and who is to hear of it.
+    fn transition(&mut self, forced: Forcing) -> Option<(Transition, Listener)> {
+        let event = self.machine.take_event()?;
+        self.unit = self.rng.f64();
+        let listener = self.listener.clone()?;
+        (!matches!(forced, Some((Mode::ForcedClosed, _)))).then_some((event, listener))
+    }
+
     /// What an operator makes the breaker do now, and for how long.
-    fn forced(&self, now: Instant) -> Option<(Mode, Option<Duration>)> {
+    fn forced(&self, now: Instant) -> Forcing {
         let decision = self.forced.as_ref().filter(|decision| decision.lasts(now))?;
         Some((decision.mode, decision.left(now)))
     }

@@ -8,7 +8,7 @@
 //!
 #![doc = include_str!("machine/table.md")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::BreakerConfig;
 use crate::state::{State, Transition};
@@ -22,6 +22,9 @@ pub(crate) use self::step::Step;
 mod closed;
 mod half_open;
 mod step;
+
+/// A century: what is added to the present stays within it, so no sum overflows.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Machine {
@@ -131,6 +134,10 @@ impl Machine {
 
     pub(crate) fn late_verdicts(&self) -> u64 {
         self.late_verdicts
+    }
+
+    pub(crate) const fn has_event(&self) -> bool {
+        self.event.is_some()
     }
 
     /// The transition of the last step, if it made one. No step makes two.

@@ -1,9 +1,11 @@
 //! A ring of buckets over the last span of time, or of the last calls, with exact integer counts.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{BreakerConfig, WindowConfig, millionths};
+
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Weighted failures are kept in hundredths, so sums stay exact however long the window runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,6 +27,8 @@ pub(crate) struct Window {
     by_calls: bool,
     /// Which bucket, counted from the beginning, is the newest.
     tick: u64,
+    /// When that one ends, so that most calls find it without a division.
+    ends: Instant,
     total: Counts,
     /// Oldest first, never empty.
     buckets: VecDeque<Counts>,
@@ -33,14 +37,17 @@ pub(crate) struct Window {
 impl Window {
     pub(crate) fn new(config: &WindowConfig, now: Instant) -> Self {
         let buckets = config.calls.unwrap_or(config.buckets);
-        Self {
+        let mut window = Self {
             began: now,
             span_nanos: config.span.as_nanos(),
             by_calls: config.calls.is_some(),
             tick: 0,
+            ends: now,
             total: Counts::default(),
             buckets: (0..buckets).map(|_| Counts::default()).collect(),
-        }
+        };
+        window.ends = window.end();
+        window
     }
 
     /// Counts a call that failed by so many hundredths, or was slow, and returns where it is kept.
@@ -90,7 +97,7 @@ impl Window {
 
     /// The bucket of this moment. A clock that stepped back counts into the newest.
     fn at(&self, now: Instant) -> u64 {
-        if self.by_calls {
+        if self.by_calls || now < self.ends {
             return self.tick;
         }
         let elapsed = now.saturating_duration_since(self.began).as_nanos();
@@ -99,7 +106,21 @@ impl Window {
         u64::try_from(tick).unwrap_or(u64::MAX).max(self.tick)
     }
 
+    /// The first moment of the next bucket. Where no `Instant` is so late it is the beginning, which is as good as
+    /// not to know.
+    fn end(&self) -> Instant {
+        let nanos = ((u128::from(self.tick) + 1) * self.span_nanos).div_ceil(self.buckets.len() as u128);
+        let seconds = u64::try_from(nanos / NANOS_PER_SECOND).ok();
+        let rest = Duration::from_nanos_u128(nanos % NANOS_PER_SECOND);
+        seconds
+            .and_then(|seconds| self.began.checked_add(Duration::from_secs(seconds))?.checked_add(rest))
+            .unwrap_or(self.began)
+    }
+
     fn roll(&mut self, tick: u64) {
+        if tick == self.tick {
+            return;
+        }
         let forgotten = (tick - self.tick).min(self.buckets.len() as u64);
         for _ in 0..forgotten {
             if let Some(oldest) = self.buckets.pop_front() {
@@ -110,6 +131,9 @@ impl Window {
             self.buckets.push_back(Counts::default());
         }
         self.tick = tick;
+        if !self.by_calls {
+            self.ends = self.end();
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use crate::config::HalfOpenConfig;
 use crate::state::{RejectReason, Rejected};
 use crate::weight::Weight;
 
+use super::FOREVER;
+
 /// How many probes may end without a verdict, for each permit, before the breaker opens again: otherwise
 /// callers that always give up early would keep it half-open for ever.
 const ABANDONED_PER_PERMIT: u32 = 3;
@@ -26,12 +28,7 @@ pub(super) struct Lease {
 }
 
 impl HalfOpen {
-    pub(super) fn admit(
-        &mut self,
-        lease: Lease,
-        config: &HalfOpenConfig,
-        now: Instant,
-    ) -> Result<(), Rejected> {
+    pub(super) fn admit(&mut self, id: u64, config: &HalfOpenConfig, now: Instant) -> Result<(), Rejected> {
         let soonest = self.slots.iter().filter_map(|held| held.left(now)).min();
         match soonest {
             // A slot that frees early is not foreseen, a lease is: whoever waits must not spin.
@@ -39,7 +36,7 @@ impl HalfOpen {
                 Err(Rejected { retry_after, reason: RejectReason::HalfOpenFull })
             }
             Some(_) | None => {
-                self.slots.push(lease);
+                self.slots.push(Lease::new(id, config, now));
                 Ok(())
             }
         }
@@ -85,6 +82,10 @@ impl HalfOpen {
 }
 
 impl Lease {
+    pub(super) fn new(id: u64, config: &HalfOpenConfig, now: Instant) -> Self {
+        Self { id, expires: now + config.lease.min(FOREVER) }
+    }
+
     /// What is left of it, never zero.
     pub(super) fn left(self, now: Instant) -> Option<Duration> {
         let left = self.expires.saturating_duration_since(now);

@@ -4,10 +4,7 @@ use crate::config::BreakerConfig;
 use crate::state::{RejectReason, Rejected, Transition, TransitionReason};
 use crate::weight::Weight;
 
-use super::{Closed, HalfOpen, Lease, Machine, Pass, Phase, Verdict};
-
-/// A century: what is added to the present stays within it, so no sum overflows.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+use super::{Closed, FOREVER, HalfOpen, Lease, Machine, Pass, Phase, Verdict};
 
 /// Beyond this many steps any factor has long reached its maximum, and each takes a healthy window to forget.
 const MOST_ESCALATION: u32 = 64;
@@ -35,11 +32,11 @@ impl<'a> Step<'a> {
             }
             self.enter(Phase::HalfOpen(HalfOpen::default()), TransitionReason::OpenElapsed);
         }
-        let lease = self.lease();
+        let id = self.machine.issued;
         if let Phase::HalfOpen(half_open) = &mut self.machine.phase {
-            half_open.admit(lease, &self.config.half_open, self.now)?;
+            half_open.admit(id, &self.config.half_open, self.now)?;
         }
-        Ok(self.issue(lease))
+        Ok(self.issue())
     }
 
     pub(crate) fn bypass(&mut self) -> Result<Pass, Rejected> {
@@ -51,17 +48,13 @@ impl<'a> Step<'a> {
             let retry_after = left.min(refused.retry_after);
             return Err(Rejected { retry_after, reason: RejectReason::BypassInFlight });
         }
-        let lease = self.lease();
-        self.machine.bypass = Some(lease);
-        Ok(self.issue(lease))
+        self.machine.bypass = Some(Lease::new(self.machine.issued, &self.config.half_open, self.now));
+        Ok(self.issue())
     }
 
     /// Admits whatever the state says; where it would not, the call holds no slot.
     pub(crate) fn acquire_anyway(&mut self) -> Pass {
-        self.acquire().unwrap_or_else(|_| {
-            let lease = self.lease();
-            self.issue(lease)
-        })
+        self.acquire().unwrap_or_else(|_| self.issue())
     }
 
     /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
@@ -203,21 +196,11 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn lease(&self) -> Lease {
-        let expires = self.now + self.config.half_open.lease.min(FOREVER);
-        Lease { id: self.machine.issued, expires }
-    }
-
-    fn issue(&mut self, lease: Lease) -> Pass {
+    fn issue(&mut self) -> Pass {
+        let id = self.machine.issued;
         self.machine.issued += 1;
         self.machine.outstanding = self.machine.outstanding.saturating_add(1);
-        Pass {
-            id: lease.id,
-            generation: self.machine.generation,
-            began: self.now,
-            counted: None,
-            credited: false,
-        }
+        Pass { id, generation: self.machine.generation, began: self.now, counted: None, credited: false }
     }
 
     fn enter_by_bypass(&mut self) {
