@@ -1,0 +1,340 @@
+//! The same scripts for ours and for circuitbreaker-rs 0.1.1, failsafe 1.3.0, recloser 1.4.0 and
+//! tower-resilience-circuitbreaker 0.14.0. What is asserted of them is what they do; who shows no fault is named too.
+//!
+//! Behaviours: half-open admits exactly as many as configured; a late result from a previous state is ignored;
+//! unsubscribing the probe does not leave half-open; a dropped half-open future frees its slot without a result.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, LazyLock, OnceLock},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use circuitbreaker_rs::{CircuitBreaker, DefaultPolicy};
+use failsafe::futures::CircuitBreaker as _;
+use fb_breaker::{Breaker, BreakerConfig, Permit, RejectReason, State, Weight, WindowConfig};
+use recloser::{AsyncRecloser, Recloser};
+use tower_resilience_circuitbreaker::{CircuitBreakerLayer, CircuitState};
+use tower_service::Service;
+
+/// Nothing at all, where a peer's clock must only have moved on.
+const AT_ONCE: Duration = Duration::from_nanos(1);
+/// Long enough to be seen open.
+const OPEN: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("it failed")]
+struct Failed;
+
+/// How a call in flight will end, once that is known.
+type End = Arc<OnceLock<Result<(), Failed>>>;
+
+fn end(result: Result<(), Failed>) -> End {
+    Arc::new(OnceLock::from(result))
+}
+
+fn in_flight() -> End {
+    End::default()
+}
+
+fn until(end: &End) -> impl Future<Output = Result<(), Failed>> + Send + use<> {
+    let end = Arc::clone(end);
+    poll_fn(move |_| end.get().map_or(Poll::Pending, |result| Poll::Ready(*result)))
+}
+
+fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls one that does not wait.
+fn now_or_never<F: Future>(future: F) -> F::Output {
+    match poll(pin!(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// What ours reads as the time.
+fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "an `Instant` can be made in no other way")]
+    static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *BEGINNING + ELAPSED.get()
+}
+
+/// What the peers read.
+#[expect(clippy::disallowed_methods, reason = "there is no other for them")]
+fn peers_now() -> Instant {
+    Instant::now()
+}
+
+thread_local! {
+    static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+fn advance(time: Duration) {
+    ELAPSED.set(ELAPSED.get() + time);
+}
+
+/// Ours, closed, with two probes.
+fn ours() -> Breaker {
+    Breaker::new(BreakerConfig::default(), now).unwrap()
+}
+
+/// Opens it and lets its open time pass.
+fn elapse(breaker: &Breaker) {
+    while let Ok(permit) = breaker.try_acquire(now()) {
+        permit.failure(Weight::FULL, now());
+    }
+    advance(Duration::from_secs(5));
+}
+
+/// A `circuitbreaker-rs` that opens at the first failure, with two probes.
+fn circuitbreaker_rs() -> CircuitBreaker<DefaultPolicy, Failed> {
+    CircuitBreaker::<DefaultPolicy, Failed>::builder()
+        .consecutive_failures(1)
+        .probe_interval(2)
+        .cooldown(Duration::ZERO)
+        .build()
+}
+
+/// A service that ends as its request says.
+#[derive(Clone)]
+struct Inner;
+
+impl Service<End> for Inner {
+    type Response = ();
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: End) -> Self::Future {
+        Box::pin(until(&request))
+    }
+}
+
+type TowerResilience = tower_resilience_circuitbreaker::CircuitBreaker<
+    Inner,
+    tower_resilience_circuitbreaker::DefaultClassifier,
+>;
+
+/// A `tower-resilience` over the last ten calls, with so many probes.
+fn tower_resilience(probes: usize) -> TowerResilience {
+    let layer = CircuitBreakerLayer::builder()
+        .sliding_window_size(10)
+        .wait_duration_in_open(AT_ONCE)
+        .permitted_calls_in_half_open(probes)
+        .build();
+    layer.unwrap().layer_fn(Inner)
+}
+
+#[test]
+fn probes_that_are_cancelled_give_their_slots_back() {
+    let breaker = ours();
+    elapse(&breaker);
+    let probe = || {
+        let end = in_flight();
+        breaker.call(move || until(&end))
+    };
+    for _ in 0..4 {
+        assert!(poll(pin!(probe())).is_pending());
+    }
+    assert_eq!((breaker.state(now()), breaker.outstanding()), (State::HalfOpen, 0));
+    (0..2).for_each(|_| breaker.try_acquire(now()).unwrap().success(now()));
+    assert_eq!(breaker.state(now()), State::Closed);
+
+    // circuitbreaker-rs 0.1.1 is stuck: the slots are gone, and half-open has no end.
+    let peer = circuitbreaker_rs();
+    peer.call(|| Err::<(), _>(Failed)).unwrap_err();
+    for _ in 0..3 {
+        assert!(poll(pin!(peer.call_async(|| until(&in_flight())))).is_pending());
+    }
+    let long_after = peers_now() + OPEN;
+    while peers_now() < long_after {
+        peer.call(|| Ok(())).unwrap_err();
+    }
+    assert_eq!(peer.current_state(), circuitbreaker_rs::State::HalfOpen);
+
+    // tower-resilience 0.14.0 gives them back; failsafe 1.3.0 and recloser 1.4.0 count none.
+    let mut peer = tower_resilience(2);
+    (0..10).for_each(|_| drop(now_or_never(peer.call(end(Err(Failed))))));
+    for _ in 0..4 {
+        assert!(poll(peer.call(in_flight()).as_mut()).is_pending());
+    }
+    (0..2).for_each(|_| now_or_never(peer.call(end(Ok(())))).unwrap());
+    assert_eq!(peer.state_sync(), CircuitState::Closed);
+}
+
+#[test]
+fn the_last_calls_are_judged_whatever_came_before() {
+    let config = BreakerConfig {
+        consecutive: None,
+        window: WindowConfig { calls: Some(10), ..WindowConfig::default() },
+        ..BreakerConfig::default()
+    };
+    let breaker = Breaker::new(config.clone(), now).unwrap();
+    (0..100).for_each(|_| breaker.try_acquire(now()).unwrap().success(now()));
+    (0..5).for_each(|_| breaker.try_acquire(now()).unwrap().failure(Weight::FULL, now()));
+    assert_eq!(breaker.peek(now()).unwrap_err().reason, RejectReason::Open);
+
+    // tower-resilience 0.14.0 was told to look at ten calls too. It looks at all since it closed.
+    let mut peer = tower_resilience(2);
+    (0..100).for_each(|_| now_or_never(peer.call(end(Ok(())))).unwrap());
+    (0..99).for_each(|_| drop(now_or_never(peer.call(end(Err(Failed))))));
+    assert_eq!(peer.state_sync(), CircuitState::Closed);
+
+    // Nine failures, ten successes, one failure: a tenth of the last ten.
+    let breaker = Breaker::new(config, now).unwrap();
+    (0..9).for_each(|_| breaker.try_acquire(now()).unwrap().failure(Weight::FULL, now()));
+    (0..10).for_each(|_| breaker.try_acquire(now()).unwrap().success(now()));
+    breaker.try_acquire(now()).unwrap().failure(Weight::FULL, now());
+    assert_eq!(breaker.state(now()), State::Closed);
+
+    // circuitbreaker-rs 0.1.1 has no window by calls or time: it finds half of all calls ever.
+    let peer = CircuitBreaker::<DefaultPolicy, Failed>::builder()
+        .consecutive_failures(u64::MAX)
+        .failure_threshold(0.5)
+        .min_throughput(10)
+        .build();
+    for _ in 0..9 {
+        peer.call(|| Err::<(), _>(Failed)).unwrap_err();
+    }
+    (0..10).for_each(|_| peer.call(|| Ok(())).unwrap());
+    assert_eq!(peer.current_state(), circuitbreaker_rs::State::Closed);
+    peer.call(|| Err::<(), _>(Failed)).unwrap_err();
+    assert_eq!(peer.current_state(), circuitbreaker_rs::State::Open);
+
+    // recloser 1.4.0 has a ring of calls that slides.
+    let peer = Recloser::custom().closed_len(10).open_wait(OPEN).build();
+    (0..100).for_each(|_| peer.call(|| Ok::<_, Failed>(())).unwrap());
+    for _ in 0..5 {
+        peer.call(|| Err::<(), _>(Failed)).unwrap_err();
+    }
+    assert!(matches!(peer.call(|| Ok::<_, Failed>(())), Err(recloser::Error::Rejected)));
+}
+
+#[test]
+fn half_open_admits_the_probes_it_was_told_and_no_more() {
+    const CALLERS: usize = 20;
+
+    let breaker = ours();
+    elapse(&breaker);
+    let probes: Vec<Permit> = (0..CALLERS).filter_map(|_| breaker.try_acquire(now()).ok()).collect();
+    assert_eq!(probes.len(), 2);
+
+    // circuitbreaker-rs 0.1.1: one more than the two, since the call that ends the open time is not counted.
+    let peer = circuitbreaker_rs();
+    peer.call(|| Err::<(), _>(Failed)).unwrap_err();
+    let mut probes: Vec<_> =
+        (0..CALLERS).map(|_| Box::pin(peer.call_async(|| until(&in_flight())))).collect();
+    assert_eq!(admitted(&mut probes), 3);
+
+    // recloser 1.4.0: everybody, though it was told two.
+    let peer =
+        AsyncRecloser::from(Recloser::custom().closed_len(1).half_open_len(2).open_wait(AT_ONCE).build());
+    for _ in 0..2 {
+        now_or_never(peer.call(until(&end(Err(Failed))))).unwrap_err();
+    }
+    while let Err(recloser::Error::Rejected) = now_or_none(peer.call(until(&in_flight()))) {}
+    let mut probes: Vec<_> = (0..CALLERS).map(|_| Box::pin(peer.call(until(&in_flight())))).collect();
+    assert_eq!(admitted(&mut probes), CALLERS);
+
+    // failsafe 1.3.0: everybody. It cannot be told otherwise.
+    let policy = failsafe::failure_policy::consecutive_failures(1, failsafe::backoff::constant(AT_ONCE));
+    let peer = failsafe::Config::new().failure_policy(policy).build();
+    now_or_never(peer.call(until(&end(Err(Failed))))).unwrap_err();
+    while !peer.is_call_permitted() {}
+    let mut probes: Vec<_> = (0..CALLERS).map(|_| Box::pin(peer.call(until(&in_flight())))).collect();
+    assert_eq!(admitted(&mut probes), CALLERS);
+
+    // tower-resilience 0.14.0: two.
+    let mut peer = tower_resilience(2);
+    (0..10).for_each(|_| drop(now_or_never(peer.call(end(Err(Failed))))));
+    let mut probes: Vec<_> = (0..CALLERS).map(|_| peer.call(in_flight())).collect();
+    assert_eq!(admitted(&mut probes), 2);
+}
+
+/// Of calls that never end, those that were begun.
+fn admitted<F: Future + ?Sized>(calls: &mut [Pin<Box<F>>]) -> usize {
+    calls.iter_mut().filter_map(|call| poll(call.as_mut()).is_pending().then_some(())).count()
+}
+
+/// One that is pending is as good as done.
+fn now_or_none<E>(future: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+    match poll(pin!(future)) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Ok(()),
+    }
+}
+
+#[test]
+fn calls_from_before_an_outage_do_not_end_it_or_begin_it_anew() {
+    let breaker = ours();
+    let early = [breaker.try_acquire(now()).unwrap(), breaker.try_acquire(now()).unwrap()];
+    elapse(&breaker);
+    let _probe = breaker.try_acquire(now()).unwrap();
+    let [succeeds, fails] = early;
+    succeeds.success(now());
+    fails.failure(Weight::FULL, now());
+    assert_eq!((breaker.state(now()), breaker.late_verdicts()), (State::HalfOpen, 2));
+
+    // circuitbreaker-rs 0.1.1: the old failure opens it while its probe is still in flight.
+    let peer = circuitbreaker_rs();
+    let old = in_flight();
+    let mut early = pin!(peer.call_async(|| until(&old)));
+    assert!(poll(early.as_mut()).is_pending());
+    peer.call(|| Err::<(), _>(Failed)).unwrap_err();
+    let mut probe = pin!(peer.call_async(|| until(&in_flight())));
+    assert!(poll(probe.as_mut()).is_pending());
+    assert_eq!(peer.current_state(), circuitbreaker_rs::State::HalfOpen);
+    old.set(Err(Failed)).unwrap();
+    assert!(poll(early).is_ready());
+    assert_eq!(peer.current_state(), circuitbreaker_rs::State::Open);
+
+    // tower-resilience 0.14.0: the old success closes it while its probe is still in flight.
+    let mut peer = tower_resilience(1);
+    let old = in_flight();
+    let mut early = peer.call(Arc::clone(&old));
+    assert!(poll(early.as_mut()).is_pending());
+    (0..10).for_each(|_| drop(now_or_never(peer.call(end(Err(Failed))))));
+    let mut probe = peer.call(in_flight());
+    assert!(poll(probe.as_mut()).is_pending());
+    assert_eq!(peer.state_sync(), CircuitState::HalfOpen);
+    old.set(Ok(())).unwrap();
+    assert!(poll(early.as_mut()).is_ready());
+    assert_eq!(peer.state_sync(), CircuitState::Closed);
+
+    // failsafe 1.3.0: the same.
+    let policy = failsafe::failure_policy::consecutive_failures(1, failsafe::backoff::constant(AT_ONCE));
+    let peer = failsafe::Config::new().failure_policy(policy).build();
+    let old = in_flight();
+    let mut early = pin!(peer.call(until(&old)));
+    assert!(poll(early.as_mut()).is_pending());
+    now_or_never(peer.call(until(&end(Err(Failed))))).unwrap_err();
+    while !peer.is_call_permitted() {}
+    assert_eq!(format!("{peer:?}"), r#"StateMachine { state: "half_open" }"#);
+    old.set(Ok(())).unwrap();
+    assert!(poll(early).is_ready());
+    assert_eq!(format!("{peer:?}"), r#"StateMachine { state: "closed" }"#);
+
+    // recloser 1.4.0: two old failures open it while its probe is still in flight.
+    let peer = AsyncRecloser::from(Recloser::custom().closed_len(1).half_open_len(1).open_wait(OPEN).build());
+    let old = in_flight();
+    let mut early: Vec<_> = (0..2).map(|_| Box::pin(peer.call(until(&old)))).collect();
+    assert_eq!(admitted(&mut early), 2);
+    for _ in 0..2 {
+        now_or_never(peer.call(until(&end(Err(Failed))))).unwrap_err();
+    }
+    while let Err(recloser::Error::Rejected) = now_or_none(peer.call(until(&in_flight()))) {}
+    old.set(Err(Failed)).unwrap();
+    assert_eq!(admitted(&mut early), 0);
+    let rejected = now_or_none(peer.call(until(&in_flight())));
+    assert!(matches!(rejected, Err(recloser::Error::Rejected)));
+}
