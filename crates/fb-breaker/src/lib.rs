@@ -17,6 +17,9 @@ mod permit;
 
 mod registry;
 
+#[cfg(feature = "tower")]
+mod tower;
+
 #[cfg(test)]
 mod virtual_time;
 
@@ -30,4 +33,6 @@ pub use self::permit::{Permit, Tail};
 pub use self::registry::{Circuit, Heard, Registry, RegistryConfig};
 pub use self::snapshot::{Forced, Snapshot};
 pub use self::state::{Listener, RejectReason, Rejected, State, Transition, TransitionReason};
+#[cfg(feature = "tower")]
+pub use self::tower::{BreakerBody, BreakerFuture, BreakerLayer, BreakerService, by_status};
 pub use self::weight::Weight;

@@ -58,6 +58,10 @@ impl Permit {
         Tail { breaker: self.breaker.clone(), pass }
     }
 
+    pub(crate) fn now(&self) -> Instant {
+        self.breaker.now()
+    }
+
     fn settle(&mut self, verdict: Verdict, now: Instant) -> Pass {
         self.settled = true;
         self.breaker.settle(self.pass, verdict, now)
@@ -69,7 +73,7 @@ impl Drop for Permit {
         if !self.settled {
             let verdict =
                 if thread::panicking() { Verdict::Failure(Weight::FULL) } else { Verdict::Abandoned };
-            let now = self.breaker.now();
+            let now = self.now();
             self.settle(verdict, now);
         }
     }
@@ -83,5 +87,10 @@ impl Tail {
     /// can open a breaker that the success has just closed, and changes nothing after that generation.
     pub fn failure(self, weight: Weight, now: Instant) {
         self.breaker.late_failure(self.pass, weight, now);
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn now(&self) -> Instant {
+        self.breaker.now()
     }
 }
