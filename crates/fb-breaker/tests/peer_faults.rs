@@ -1,8 +1,8 @@
 //! The same scripts for ours and for circuitbreaker-rs 0.1.1, failsafe 1.3.0, recloser 1.4.0 and
 //! tower-resilience-circuitbreaker 0.14.0. What is asserted of them is what they do; who shows no fault is named too.
 //!
-//! Behaviours: half-open admits exactly as many as configured; a late result from a previous state is ignored;
-//! unsubscribing the probe does not leave half-open; a dropped half-open future frees its slot without a result.
+//! Behaviours 2: half-open admits as many as it was told; 17: late verdicts change nothing; 22 and 55: a probe that is
+//! dropped frees its slot.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests are tests")]
 

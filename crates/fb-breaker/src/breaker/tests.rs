@@ -1,4 +1,8 @@
-//! Behaviours 12, 18, 22, 28, 29, 33, 55 and 60: what the guards and the lock add to the machine.
+//! What the guards and the lock add to the machine.
+//!
+//! Behaviours 12, 18, 22 and 55: who cancels counts nowhere, who panics counts as a failure, and neither keeps a slot;
+//! 28: a rejection stays small; 29, 33: a listener may use the breaker, or panic; 60: threads do not exceed the permits;
+//! 7, 8, 9 and 41: an operator's decisions, their end, and who is told; 38: a snapshot keeps the time left.
 
 use std::fmt::Write;
 use std::panic::resume_unwind;
@@ -324,6 +328,44 @@ fn what_is_forced_closed_admits_all_counts_on_and_tells_only_in_metrics_mode() {
         assert_eq!(breaker.try_acquire(now).unwrap_err().reason, RejectReason::Open);
         assert_eq!(breaker.outstanding(), 0);
     }
+}
+
+#[test]
+fn every_mode_is_reached_from_every_state_and_from_itself_without_a_transition() {
+    let fail = |breaker: &Breaker| breaker.try_acquire(at(0)).unwrap().failure(Weight::FULL, at(0));
+    let probe = |breaker: &Breaker| drop(breaker.try_acquire(at(10_000)).unwrap());
+    for failures in [0, 2] {
+        for probes in [0, 1] {
+            let (breaker, told) = heard();
+            (0..failures).for_each(|_| fail(&breaker));
+            virtual_time::set(10_000);
+            (0..probes).for_each(|_| probe(&breaker));
+            let (state, before) = (breaker.state(at(10_000)), told.lock().clone());
+            for mode in [Mode::ForcedOpen, Mode::ForcedClosed, Mode::MetricsOnly] {
+                let decision = Override::new(mode, "trial");
+                (0..2).for_each(|_| breaker.force(decision.clone()));
+                assert_eq!(breaker.forced(at(10_000)), Some(decision));
+                assert_eq!(breaker.peek(at(10_000)).is_ok(), mode != Mode::ForcedOpen);
+            }
+            breaker.lift();
+            assert_eq!((breaker.state(at(10_000)), &*told.lock()), (state, &before));
+        }
+    }
+}
+
+#[test]
+fn what_was_half_open_probes_at_once_when_it_is_restored() {
+    let (breaker, _) = heard();
+    for _ in 0..2 {
+        breaker.try_acquire(at(0)).unwrap().failure(Weight::FULL, at(0));
+    }
+    let _probe = breaker.try_acquire(virtual_time::set(10_000)).unwrap();
+    let kept = breaker.snapshot(at(10_000));
+    assert_eq!(kept, Snapshot { open_for: Some(Duration::ZERO), escalation: 1, forced: None });
+    let (again, told) = heard();
+    again.restore(&kept, at(0));
+    again.try_acquire(at(0)).unwrap().success(at(0));
+    assert_eq!((again.state(at(0)), &*told.lock()), (State::HalfOpen, &vec!["open time elapsed".to_owned()]));
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! Behaviours of other libraries held here, by number: 2, 9.
+//! Whole calls.
+//!
+//! Behaviours 12 and 13: a caller that gives up counts nowhere, others once; 19: which errors count.
 
 use std::{cell::Cell, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Behaviours 14, 15, 26 and 53.
+//! Behaviours 14 and 15: what no breaker could work with is refused; 26 and 53: open times stay within their maximum.
 
 use serde::Deserialize;
 use serde::de::value::{Error, MapDeserializer};

@@ -12,6 +12,7 @@ use crate::virtual_time::at;
 
 use super::*;
 
+mod behaviours;
 mod bypass;
 mod late;
 mod model;

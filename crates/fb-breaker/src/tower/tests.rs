@@ -1,5 +1,5 @@
-//! Behaviours: an open rejection does not poll a pending inner service; a dropped half-open future frees its slot
-//! without a result; 429 lowers the rate and fails a probe, but adds to no streak.
+//! Behaviours 54: a rejection does not reach the service inside; 55: a call that is dropped frees its slot; 42 and 43: 429
+//! lowers the rate and fails a probe, but adds to no streak.
 
 use std::{
     future::{Future, pending, ready},

@@ -1,4 +1,5 @@
-//! Behaviours 20, 24, 45, 46, 47, 57 and 58.
+//! Behaviours 20 and 47: the window is as long as configured, whatever its buckets; 24 and 45: few calls have no rate, nor
+//! have those after a gap; 46: a gap of any length; 57: rates at the threshold; 58: its memory stays the same.
 
 use std::time::Duration;
 

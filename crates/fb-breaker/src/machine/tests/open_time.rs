@@ -1,4 +1,7 @@
-//! How long a breaker stays open. Behaviours 25, 26, 27, 32, 37 and 53.
+//! How long a breaker stays open.
+//!
+//! Behaviours 25 and 27: each failed probe waits its whole time, and longer; 26 and 53: up to a maximum; 32: what is left
+//! is told; 37: one recovery does not forget; 52: of two times the longer one counts.
 
 use super::*;
 

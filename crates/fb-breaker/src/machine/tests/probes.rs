@@ -1,5 +1,7 @@
 //! What a half-open breaker admits and what decides it.
-//! Behaviours 1, 2, 3, 10, 12, 17, 22, 23, 31, 39, 43, 48, 50, 51 and 55.
+//!
+//! Behaviours 1, 3, 12, 22, 50 and 55: a probe without a verdict gives its slot back; 2: no more than the permits; 17: late
+//! verdicts; 23 and 48: stragglers and slow leases; 10, 31 and 51: which thresholds decide; 43: throttled probes.
 
 use super::*;
 

@@ -1,4 +1,6 @@
-//! Slow calls, and the way back. Behaviours 25, 26 and 38.
+//! Slow calls, and the way back.
+//!
+//! Behaviours 4: slow calls alone open; 5: slow probes do not close.
 
 use crate::config::{RampConfig, SlowConfig};
 

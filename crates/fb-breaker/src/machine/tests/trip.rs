@@ -1,4 +1,7 @@
-//! What opens a closed breaker. Behaviours 11, 20, 24, 42, 44, 45 and 59.
+//! What opens a closed breaker.
+//!
+//! Behaviours 11: a reset that changes nothing is no transition; 20: a streak outlives the window; 24 and 45: few calls
+//! have no rate, nor have those after a gap; 42: throttling is no streak; 44: of two reasons the streak is told.
 
 use super::*;
 

@@ -1,0 +1,73 @@
+//! What other breakers promise, where no other test here holds it.
+//!
+//! Behaviours 6, 16, 39, 42, 45 and 59: time alone changes nothing; the least number of calls is for a closed breaker
+//! only; a rate of throttled calls is reported as the rate; an idle window begins anew with a success too; the whole
+//! way round.
+
+use super::*;
+
+#[test]
+fn time_alone_changes_nothing() {
+    let config = default();
+    let mut run = Run::new(&config);
+    run.script("fail*5");
+    let reopens_in = [0, 4_999, 5_000, 86_400_000].map(|millis| run.machine.state(at(millis)));
+    let expected = [5_000, 1, 0, 0].map(Duration::from_millis).map(|reopens_in| State::Open { reopens_in });
+    assert_eq!(reopens_in, expected);
+    run.script("@5s +a");
+    assert_eq!(run.machine.state(at(86_400_000)), State::HalfOpen);
+}
+
+#[test]
+fn one_failed_probe_opens_although_fewer_calls_have_no_rate() {
+    check(
+        &BreakerConfig { consecutive: None, ..default() },
+        "fail*10 @5s fail",
+        expect![[r#"
+            0s fail: closed -> open for 5s (failure rate)
+            5s fail: half-open -> open for 10s (probes failed)
+        "#]],
+    );
+}
+
+#[test]
+fn throttling_alone_opens_where_the_rate_is_set_for_it_and_is_reported_as_the_rate() {
+    check(
+        &BreakerConfig { failure_rate: 0.25, ..default() },
+        "throttled*10",
+        expect![[r#"
+            0s throttled: closed -> open for 5s (failure rate)
+        "#]],
+    );
+    check(&BreakerConfig { failure_rate: 0.250_001, ..default() }, "throttled*10", expect![""]);
+}
+
+#[test]
+fn after_an_idle_window_a_success_begins_it_anew_as_well() {
+    let config = BreakerConfig { consecutive: None, ..default() };
+    check(
+        &config,
+        "fail*9 @60s ok fail*8 @61s fail",
+        expect![[r#"
+            61s fail: closed -> open for 5s (failure rate)
+        "#]],
+    );
+}
+
+#[test]
+fn the_whole_way_round() {
+    check(
+        &default(),
+        "fail*5 @5s fail @14.999s +a @15s ok ok @16s fail*5 reset fail*5",
+        expect![[r#"
+            0s fail: closed -> open for 5s (consecutive failures)
+            5s fail: half-open -> open for 10s (probes failed)
+            14.999s +a: breaker is open, retry after 1ms
+            15s ok: open, next call probes -> half-open (open time elapsed)
+            15s ok: half-open -> closed (probes succeeded)
+            16s fail: closed -> open for 20s (consecutive failures)
+            16s reset: open for 20s -> closed (reset)
+            16s fail: closed -> open for 5s (consecutive failures)
+        "#]],
+    );
+}
