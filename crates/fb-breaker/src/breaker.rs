@@ -232,8 +232,15 @@ impl Breaker {
         Rejected { retry_after, reason: RejectReason::Forced }
     }
 
-    pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) -> Pass {
-        self.step(now, |mut step, _| step.settle(pass, verdict))
+    pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) {
+        self.step(now, |mut step, _| {
+            step.settle(pass, verdict);
+        });
+    }
+
+    /// Settles a success so far, and returns what a late failure has to show.
+    pub(crate) fn begin(&self, pass: Pass, now: Instant) -> Pass {
+        self.step(now, |mut step, _| step.settle(pass, Verdict::Begun))
     }
 
     pub(crate) fn late_failure(&self, pass: Pass, weight: Weight, now: Instant) {

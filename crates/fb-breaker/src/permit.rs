@@ -54,7 +54,8 @@ impl Permit {
     /// The call is a success so far, and goes on. Settles success, gives the slot back, and leaves a way to
     /// tell a late failure.
     pub fn provisional(mut self, now: Instant) -> Tail {
-        let pass = self.settle(Verdict::Begun, now);
+        self.settled = true;
+        let pass = self.breaker.begin(self.pass, now);
         Tail { breaker: self.breaker.clone(), pass }
     }
 
@@ -62,9 +63,9 @@ impl Permit {
         self.breaker.now()
     }
 
-    fn settle(&mut self, verdict: Verdict, now: Instant) -> Pass {
+    fn settle(&mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
-        self.breaker.settle(self.pass, verdict, now)
+        self.breaker.settle(self.pass, verdict, now);
     }
 }
 
