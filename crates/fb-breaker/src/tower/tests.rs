@@ -193,6 +193,39 @@ fn a_body_that_ends_without_data_is_a_success() {
     assert_eq!(breaker.state(at(5_000)), State::Closed);
 }
 
+/// Trailers alone; knows when they were given.
+#[derive(Default)]
+struct Trailers {
+    given: bool,
+}
+
+impl Body for Trailers {
+    type Data = Bytes;
+    type Error = Failed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        self.given = true;
+        Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.given
+    }
+}
+
+#[test]
+fn a_body_that_says_it_has_ended_is_not_asked_again() {
+    let (breaker, mut service) = half_open();
+    let answer = Response::new(Trailers::default().boxed_unsync());
+    let mut body = answered(&mut service, Ok(answer)).unwrap().into_body();
+    assert_eq!(breaker.state(at(5_000)), State::HalfOpen);
+    assert_eq!(next(&mut body), Some(Ok(())));
+    assert_eq!((breaker.state(at(5_000)), breaker.outstanding()), (State::Closed, 0));
+}
+
 #[test]
 fn an_error_in_the_body_is_a_failure_before_its_first_data_and_after() {
     let (breaker, mut service) = half_open();
