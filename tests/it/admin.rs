@@ -59,8 +59,59 @@ async fn an_operator_forces_a_circuit_open_and_closed_and_resets_it() {
     assert_eq!(gateway.post(CHAT).await.header("x-fb-served-by"), "primary/gpt-6.1-sol");
     let (_, health) = ask(&format!("{admin}/v1/health"), None).await;
     assert_eq!(health["status"], "healthy");
+    let row = &health["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["target"] == "primary/gpt-6.1-sol")
+        .unwrap();
+    let shown = [
+        &row["model"],
+        &row["healthy"],
+        &row["available"],
+        &row["consecutive_failures"],
+        &row["last_failure"]["kind"],
+    ];
+    assert_eq!(shown.map(ToString::to_string), ["\"gpt-6.1-sol\"", "true", "true", "0", "\"connect\""]);
+    assert!(row["p95_latency_ms"].is_u64() && row["mean_latency_ms"].is_u64(), "{row}");
+    assert!(row["last_error"]["error"].as_str().unwrap().contains("connect"), "{row}");
     change("force_open").await;
     assert_eq!(ask(&format!("{admin}/v1/health"), None).await.1["status"], "degraded");
+}
+
+/// Nobody calls the backup, and still it is known to be down: free probes ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_find_a_provider_down_that_nobody_calls() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    sims.backup.fault(fb_sim::Fault::Refuse);
+    let probe = "[health.probe]\ninterval = \"100ms\"\nunhealthy_interval = \"100ms\"\n";
+    let gateway = Gateway::start(&fb, &format!("{TOKEN}{probe}{}", sims.config(""))).await;
+    let health = format!("{}/v1/health", gateway.admin().await);
+    let of = async |target: &str| {
+        let (_, all) = ask(&health, None).await;
+        let row =
+            all["targets"].as_array().unwrap().iter().find(|row| row["target"] == target).unwrap().clone();
+        (all["status"].clone(), row)
+    };
+    let found = async |endpoint: &str| loop {
+        let (status, row) = of("backup/claude-sonnet-4-6").await;
+        if row["endpoint"] == endpoint {
+            break (status, row);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let (status, down) = found("unhealthy").await;
+    assert_eq!(
+        (status, &down["available"], &down["reasons"]),
+        (json!("degraded"), &json!(false), &json!(["unhealthy"]))
+    );
+    assert_eq!(down["last_check"]["found"], "failed");
+    assert!(down["last_check"]["error"].as_str().unwrap().contains("connect"), "{down}");
+    sims.backup.heal();
+    let (_, up) = found("healthy").await;
+    assert_eq!((&up["available"], &up["last_check"]["found"]), (&json!(true), &json!("passed")));
+    assert_eq!(sims.calls(), [0, 0, 0], "a probe is no call");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         announce(&loaded, &origin, gateway.addr());
+        let prober = operated.probe();
         if let Some(admin) = &loaded.admin {
             let admin = server::start_admin(admin, operated)
                 .await
@@ -42,6 +43,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         } else {
             gateway.run_until(stop_signal()).await;
         }
+        prober.shutdown().await;
         log.flush();
         Ok(ExitCode::SUCCESS)
     })
