@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod key;
+
+mod config;
+mod windows;
+
+mod entry;
+mod ledger;
+mod stats;
+
+mod cache;
+mod purge;
+
+mod recording;
+
+pub use self::cache::{Cache, NotStored};
+pub use self::config::{CacheConfig, InvalidConfig};
+pub use self::entry::{Hit, Item, Tags};
+pub use self::key::{InvalidJson, Key, KeyBuilder};
+pub use self::purge::Purge;
+pub use self::recording::Recording;
+pub use self::stats::Stats;
+pub use self::windows::Windows;

@@ -1,0 +1,77 @@
+//! What a cache has done.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::ledger::Total;
+
+/// What a cache has done since it was made, and what it holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Fresh entries found.
+    pub hits: u64,
+    /// Stale entries found by [`get_stale`](crate::Cache::get_stale).
+    pub stale_hits: u64,
+    /// Nothing found, or nothing fresh enough.
+    pub misses: u64,
+    /// Entries stored.
+    pub stored: u64,
+    /// Items not stored because of their size.
+    pub too_large: u64,
+    /// Items not stored because of their tenant's quota.
+    pub over_quota: u64,
+    /// Entries dropped for want of room.
+    pub evicted: u64,
+    /// Entries dropped because no window covered them any more.
+    pub expired: u64,
+    /// Entries dropped by [`purge`](crate::Cache::purge).
+    pub purged: u64,
+    /// Entries held now.
+    pub entries: u64,
+    /// Bytes that they count as.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) hits: Counter,
+    pub(crate) stale_hits: Counter,
+    pub(crate) misses: Counter,
+    pub(crate) stored: Counter,
+    pub(crate) too_large: Counter,
+    pub(crate) over_quota: Counter,
+    pub(crate) evicted: Counter,
+    pub(crate) expired: Counter,
+    pub(crate) purged: Counter,
+}
+
+impl Counters {
+    pub(crate) fn stats(&self, total: Total) -> Stats {
+        Stats {
+            hits: self.hits.get(),
+            stale_hits: self.stale_hits.get(),
+            misses: self.misses.get(),
+            stored: self.stored.get(),
+            too_large: self.too_large.get(),
+            over_quota: self.over_quota.get(),
+            evicted: self.evicted.get(),
+            expired: self.expired.get(),
+            purged: self.purged.get(),
+            entries: total.entries,
+            bytes: total.bytes,
+        }
+    }
+}
+
+/// Counts events that nothing is decided by.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, events: u64) {
+        self.0.fetch_add(events, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
