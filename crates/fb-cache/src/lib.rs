@@ -14,9 +14,14 @@ mod purge;
 
 mod recording;
 
+#[cfg(feature = "tokio")]
+mod flights;
+
 pub use self::cache::{Cache, NotStored};
 pub use self::config::{CacheConfig, InvalidConfig};
 pub use self::entry::{Hit, Item, Tags};
+#[cfg(feature = "tokio")]
+pub use self::flights::{FlightError, FlightStats, Flights, FlightsConfig, Role, WhenAbandoned};
 pub use self::key::{InvalidJson, Key, KeyBuilder};
 pub use self::purge::Purge;
 pub use self::recording::Recording;

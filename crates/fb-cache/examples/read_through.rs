@@ -1,0 +1,64 @@
+//! A value from the cache, else from upstream for all who ask, else the last known good one.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use fb_cache::{
+    Cache, CacheConfig, FlightError, Flights, FlightsConfig, Item, Key, KeyBuilder, Tags, Windows,
+};
+
+static IS_UP: AtomicBool = AtomicBool::new(true);
+
+async fn upstream() -> Result<String, &'static str> {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    if IS_UP.load(Relaxed) { Ok("an answer".to_owned()) } else { Err("upstream is down") }
+}
+
+/// `now` is the time of asking; an answer is stored with it, so it is never taken for newer than it is.
+async fn ask(
+    cache: &Cache<String>,
+    flights: &Flights<Result<String, &'static str>>,
+    key: Key,
+    now: Instant,
+) -> Result<String, FlightError> {
+    if let Some(hit) = cache.get(&key, now) {
+        return Ok(format!("{} (cached)", hit.value()));
+    }
+    let store = cache.clone();
+    let fill = async move || {
+        let value = upstream().await?;
+        let tags = Tags { tenant: "a".into(), route: "default".into(), provider: "p".into() };
+        let item =
+            Item { bytes: value.len() as u64, value: value.clone(), tags, windows: Windows::default() };
+        // Too large to keep is no reason not to answer.
+        let _stored = store.insert(key, item, now);
+        Ok(value)
+    };
+    let (answer, role) = flights.run(key, None, fill).await?;
+    Ok(match (answer, cache.get_stale(&key, now)) {
+        (Ok(value), _) => format!("{value} ({role:?})"),
+        (Err(_), Some(hit)) => format!("{} (stale, {:?} old)", hit.value(), hit.age()),
+        (Err(error), None) => error.to_owned(),
+    })
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "an example shows what it does, at some time"
+)]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let cache = Cache::new(CacheConfig::default())?;
+    let flights = Flights::new(FlightsConfig::default());
+    let key = KeyBuilder::new("example v1").part("tenant", "a").json("body", br#"{"q": 1}"#)?.finish();
+    let now = Instant::now();
+    let (first, second) = tokio::join!(ask(&cache, &flights, key, now), ask(&cache, &flights, key, now));
+    println!("{}\n{}", first?, second?);
+    println!("{}", ask(&cache, &flights, key, now + Duration::from_secs(60)).await?);
+    IS_UP.store(false, Relaxed);
+    println!("{}", ask(&cache, &flights, key, now + Duration::from_secs(3_600)).await?);
+    Ok(())
+}

@@ -1,0 +1,237 @@
+mod interleavings;
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::{Instant, sleep, timeout},
+};
+
+use super::{FlightError, FlightStats, Flights, FlightsConfig, Role, WhenAbandoned};
+use crate::{Key, KeyBuilder};
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn key(name: &str) -> Key {
+    KeyBuilder::new("test").part("name", name).finish()
+}
+
+fn flights(max_flights: usize, when_abandoned: WhenAbandoned) -> Flights<u32> {
+    Flights::new(FlightsConfig { max_flights, when_abandoned })
+}
+
+/// Calls that take ten seconds and say how many of them were begun and how many ended.
+#[derive(Debug, Clone, Default)]
+struct Calls {
+    begun: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
+}
+
+impl Calls {
+    fn fill(&self) -> impl Future<Output = u32> + Send + use<> {
+        let Self { begun, ended } = self.clone();
+        async move {
+            begun.fetch_add(1, Relaxed);
+            sleep(secs(10)).await;
+            ended.fetch_add(1, Relaxed);
+            7
+        }
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (self.begun.load(Relaxed), self.ended.load(Relaxed))
+    }
+}
+
+/// A caller in a task of its own, already waiting.
+async fn caller(
+    callers: &mut JoinSet<Result<(u32, Role), FlightError>>,
+    flights: &Flights<u32>,
+    calls: &Calls,
+) -> tokio::task::AbortHandle {
+    let (flights, calls) = (flights.clone(), calls.clone());
+    let handle = callers.spawn(async move { flights.run(key("a"), None, move || calls.fill()).await });
+    yield_now().await;
+    handle
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_ask_at_one_time_share_one_call() {
+    let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
+    let ask = || {
+        flights.run(key("a"), None, {
+            let calls = calls.clone();
+            move || calls.fill()
+        })
+    };
+    let shared = tokio::join!(ask(), ask(), ask());
+    assert_eq!(shared, (Ok((7, Role::Leader)), Ok((7, Role::Follower)), Ok((7, Role::Follower))));
+    assert_eq!(ask().await, Ok((7, Role::Leader)));
+    assert_eq!(calls.counts(), (2, 2));
+    assert_eq!(flights.stats(), FlightStats { led: 2, coalesced: 2, alone: 0, in_flight: 0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_different_keys_go_their_own_way() {
+    let flights = flights(10, WhenAbandoned::Cancel);
+    let pair =
+        tokio::join!(flights.run(key("a"), None, async || 1), flights.run(key("b"), None, async || 2),);
+    assert_eq!(pair, (Ok((1, Role::Leader)), Ok((2, Role::Leader))));
+}
+
+// The leader is aborted, the one that began unsubscribes: the others get the value of the same call.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_goes_takes_nothing_from_the_others() {
+    let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
+    let mut callers = JoinSet::new();
+    let leader = caller(&mut callers, &flights, &calls).await;
+    caller(&mut callers, &flights, &calls).await;
+    leader.abort();
+    let began = Instant::now();
+    assert!(callers.join_next().await.unwrap().unwrap_err().is_cancelled());
+    assert_eq!(callers.join_next().await.unwrap().unwrap(), Ok((7, Role::Follower)));
+    assert_eq!((calls.counts(), began.elapsed()), ((1, 1), secs(10)));
+}
+
+// All unsubscribe: the work is cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_waits_for_is_cancelled() {
+    let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
+    let mut callers = JoinSet::new();
+    caller(&mut callers, &flights, &calls).await;
+    caller(&mut callers, &flights, &calls).await;
+    callers.shutdown().await;
+    sleep(secs(60)).await;
+    assert_eq!(calls.counts(), (1, 0));
+    assert_eq!(flights.stats().in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_waits_for_is_finished_if_so_configured() {
+    let (flights, calls) = (flights(10, WhenAbandoned::Finish), Calls::default());
+    let mut callers = JoinSet::new();
+    caller(&mut callers, &flights, &calls).await;
+    callers.shutdown().await;
+    // Who comes while it runs finds it.
+    let late = flights.run(key("a"), None, async || 8).await;
+    assert_eq!((late, calls.counts()), (Ok((7, Role::Follower)), (1, 1)));
+    caller(&mut callers, &flights, &calls).await;
+    callers.shutdown().await;
+    sleep(secs(60)).await;
+    assert_eq!((calls.counts(), flights.stats().in_flight), ((2, 2), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_an_abandoned_call_ends_gets_a_new_one() {
+    let flights = flights(10, WhenAbandoned::Cancel);
+    {
+        let ask = flights.run(key("a"), None, pending::<u32>);
+        assert!(timeout(secs(1), ask).await.is_err());
+    }
+    // The task is aborted and not yet gone.
+    assert_eq!(flights.stats().in_flight, 1);
+    assert_eq!(flights.run(key("a"), None, async || 8).await, Ok((8, Role::Leader)));
+}
+
+// Waiters are released by their own time only.
+#[tokio::test(start_paused = true)]
+async fn every_caller_keeps_its_own_deadline() {
+    let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
+    let began = Instant::now();
+    let ask = |after: Option<u64>| {
+        let (flights, calls) = (&flights, calls.clone());
+        async move {
+            let deadline = after.map(|after| began + secs(after));
+            let result = flights.run(key("a"), deadline, move || calls.fill()).await;
+            (result, began.elapsed())
+        }
+    };
+    let results = tokio::join!(ask(Some(3)), ask(Some(5)), ask(None), ask(Some(11)));
+    let late = |after| (Err(FlightError::Deadline), secs(after));
+    let in_time = (Ok((7, Role::Follower)), secs(10));
+    assert_eq!(results, (late(3), late(5), in_time, in_time));
+    assert_eq!(calls.counts(), (1, 1));
+}
+
+// The call panics: the waiters go on, and the key is free.
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_an_error_to_all_who_wait() {
+    let flights = flights(10, WhenAbandoned::Cancel);
+    let ask = || {
+        flights.run(key("a"), None, async || {
+            sleep(secs(1)).await;
+            panic!("as intended")
+        })
+    };
+    assert_eq!(tokio::join!(ask(), ask()), (Err(FlightError::Panicked), Err(FlightError::Panicked)));
+    assert_eq!(flights.stats().in_flight, 0);
+    assert_eq!(flights.run(key("a"), None, async || 8).await, Ok((8, Role::Leader)));
+}
+
+// Errors reach all who wait, and no one after them.
+#[tokio::test(start_paused = true)]
+async fn an_error_goes_to_those_who_wait_and_is_forgotten() {
+    let flights = Flights::<Result<u32, &str>>::new(FlightsConfig::default());
+    let ask = |answer| {
+        flights.run(key("a"), None, move || async move {
+            sleep(secs(1)).await;
+            answer
+        })
+    };
+    let shared = tokio::join!(ask(Err("down")), ask(Ok(1)));
+    assert_eq!(shared, (Ok((Err("down"), Role::Leader)), Ok((Err("down"), Role::Follower))));
+    assert_eq!(ask(Ok(2)).await, Ok((Ok(2), Role::Leader)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn above_the_limit_calls_are_made_alone() {
+    let (flights, calls) = (flights(1, WhenAbandoned::Cancel), Calls::default());
+    let ask = |name: &str| {
+        flights.run(key(name), None, {
+            let calls = calls.clone();
+            move || calls.fill()
+        })
+    };
+    let shared = tokio::join!(ask("a"), ask("b"), ask("b"), ask("a"));
+    let alone = Ok((7, Role::Alone));
+    assert_eq!(shared, (Ok((7, Role::Leader)), alone, alone, Ok((7, Role::Follower))));
+    assert_eq!(flights.stats(), FlightStats { led: 1, coalesced: 1, alone: 2, in_flight: 0 });
+    // Alone or not, a deadline holds.
+    let none = Flights::<u32>::new(FlightsConfig { max_flights: 0, ..FlightsConfig::default() });
+    let late = none.run(key("a"), Some(Instant::now() + secs(1)), pending).await;
+    assert_eq!(late, Err(FlightError::Deadline));
+}
+
+#[test]
+fn a_runtime_that_ends_frees_the_keys() {
+    let flights = flights(10, WhenAbandoned::Finish);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime().block_on(async {
+        let deadline = Some(Instant::now());
+        let ask = flights.run(key("a"), deadline, pending::<u32>).await;
+        assert_eq!(ask, Err(FlightError::Deadline));
+        assert_eq!(flights.stats().in_flight, 1);
+    });
+    assert_eq!(flights.stats().in_flight, 0);
+    assert_eq!(runtime().block_on(flights.run(key("a"), None, async || 8)), Ok((8, Role::Leader)));
+}
+
+#[test]
+fn settings_have_their_defaults_and_no_others() {
+    let config: FlightsConfig = serde_json::from_str(r#"{"when_abandoned": "finish"}"#).unwrap();
+    assert_eq!(config, FlightsConfig { max_flights: 10_000, when_abandoned: WhenAbandoned::Finish });
+    let error = serde_json::from_str::<FlightsConfig>(r#"{"max": 1}"#).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unknown field `max`, expected `max_flights` or `when_abandoned` at line 1 column 6"
+    );
+}
