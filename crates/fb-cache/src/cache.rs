@@ -18,10 +18,6 @@ use crate::{
     windows::Phase,
 };
 
-/// The part of its share that is freed when a tenant is at its limit: every entry is looked at for it, so not for each
-/// insertion.
-const FREED: u64 = 4;
-
 /// Values by [`Key`], each fresh for a while and then good enough for when there is nothing better.
 ///
 /// It is bounded in bytes, in all and for each tenant. A clone is another handle to the same entries. Time is an
@@ -75,11 +71,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let counters = Arc::<Counters>::default();
         let entries = Entries::builder()
             .max_capacity(config.max_bytes)
-            .weigher(|_, entry: &Arc<Entry<V>>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
+            .weigher(|_, entry: &Arc<Entry<V>>| u32::try_from(entry.charge.bytes).unwrap_or(u32::MAX))
             .eviction_listener({
                 let (ledger, counters) = (Arc::clone(&ledger), Arc::clone(&counters));
                 move |_, entry: Arc<Entry<V>>, cause| {
-                    ledger.release(&entry.item.tags.tenant, entry.weight());
+                    ledger.release(&entry.item.tags.tenant, entry.charge);
                     counters.evicted.add(u64::from(cause.was_evicted()));
                 }
             })
@@ -102,7 +98,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// Stores the item in place of what the key held, with `now` as the time its windows begin.
     ///
     /// When the cache is full, entries that are seldom asked for make room; the new one may be among them. When its
-    /// tenant is at its limit, the oldest entries of the tenant do, a quarter of its share at a time.
+    /// tenant is at its limit, the tenant's oldest entries do.
     ///
     /// # Errors
     ///
@@ -149,7 +145,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         match Hit::new(self.shared.entries.get(key)?, now) {
             Ok(hit) => Some(hit),
             Err(expired) => {
-                let removed = self.remove_entry(*key, &expired);
+                let removed = self.remove_entry(*key, expired.charge.number);
                 self.shared.counters.expired.add(u64::from(removed));
                 None
             }
@@ -174,10 +170,9 @@ impl<V: Send + Sync + 'static> Cache<V> {
         if item.bytes > limit {
             return Err(NotStored::TooLarge { bytes: item.bytes, limit });
         }
-        let entry = Arc::new(Entry::new(item, now));
+        let entry = Arc::new(Entry::new(self.shared.ledger.number(), key, item, now));
         let mut put = self.put(key, &entry);
-        if put.is_err() && entry.weight() <= self.shared.ledger.limit() {
-            self.make_room(&entry);
+        while put.is_err() && self.make_room(&entry) {
             put = self.put(key, &entry);
         }
         // Left alone, hundreds of insertions are held beyond the limit before any entry is evicted.
@@ -193,44 +188,40 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let mut total = Total::default();
         entries.entry(key).and_try_compute_with(|old| {
             let old = old.as_ref().map(moka::Entry::value).filter(|old| old.item.tags.tenant == *tenant);
-            let replaced = old.map_or(0, |old| old.weight());
+            let replaced = old.map_or(0, |old| old.charge.bytes);
             total = ledger
-                .charge(tenant, entry.weight(), replaced)
+                .charge(tenant, entry.charge, replaced)
                 .map_err(|bytes| NotStored::OverQuota { bytes, limit: ledger.limit() })?;
             Ok::<_, NotStored>(Op::Put(Arc::clone(entry)))
         })?;
         Ok(total)
     }
 
-    /// Removes the tenant's oldest entries until this one and some others fit.
-    fn make_room(&self, entry: &Entry<V>) {
-        let Shared { entries, ledger, counters, .. } = &*self.shared;
-        let goal = (ledger.limit() - ledger.limit() / FREED).saturating_sub(entry.weight());
-        let all = entries.iter();
-        let mut own: Vec<_> = all.filter(|(_, it)| it.item.tags.tenant == entry.item.tags.tenant).collect();
-        own.sort_unstable_by_key(|(_, it)| it.stored_at);
-        let mut held: u64 = own.iter().map(|(_, it)| it.weight()).sum();
-        for (key, oldest) in own {
-            if held <= goal {
-                break;
-            }
-            held -= oldest.weight();
-            counters.evicted.add(u64::from(self.remove_entry(*key, &oldest)));
+    /// Removes the tenant's oldest entry, if the entry can have its place.
+    fn make_room(&self, entry: &Entry<V>) -> bool {
+        let Shared { ledger, counters, .. } = &*self.shared;
+        if entry.charge.bytes > ledger.limit() {
+            return false;
         }
+        let Some((number, key)) = ledger.oldest(&entry.item.tags.tenant) else { return false };
+        let removed = self.remove_entry(key, number);
+        counters.evicted.add(u64::from(removed));
+        removed
     }
 
     fn remove(&self, covers: impl Fn(&Entry<V>) -> bool) -> u64 {
         let covered = self.shared.entries.iter().filter(|(_, entry)| covers(entry));
-        let removed = covered.filter(|(key, entry)| self.remove_entry(**key, entry)).count() as u64;
+        let removed =
+            covered.filter(|(key, entry)| self.remove_entry(**key, entry.charge.number)).count() as u64;
         // What was pushed out but is still held goes too.
         self.shared.entries.run_pending_tasks();
         removed
     }
 
-    /// Removes this entry and no other that has taken its place meanwhile.
-    fn remove_entry(&self, key: Key, entry: &Arc<Entry<V>>) -> bool {
+    /// Removes the entry of this number and no other that has taken its place meanwhile.
+    fn remove_entry(&self, key: Key, number: u64) -> bool {
         let removal = self.shared.entries.entry(key).and_compute_with(|current| match current {
-            Some(current) if Arc::ptr_eq(current.value(), entry) => Op::Remove,
+            Some(current) if current.value().charge.number == number => Op::Remove,
             _ => Op::Nop,
         });
         matches!(removal, CompResult::Removed(_))

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::windows::{Phase, Windows};
+use crate::{
+    key::Key,
+    ledger::Charge,
+    windows::{Phase, Windows},
+};
 
 /// What an entry takes besides its value: key, tags, and the books that are kept on it.
 const OVERHEAD: u64 = 256;
@@ -37,17 +41,16 @@ pub struct Item<V> {
 #[derive(Debug)]
 pub(crate) struct Entry<V> {
     pub(crate) item: Item<V>,
-    pub(crate) stored_at: Instant,
+    /// What it counts as.
+    pub(crate) charge: Charge,
+    stored_at: Instant,
 }
 
 impl<V> Entry<V> {
-    pub(crate) fn new(item: Item<V>, now: Instant) -> Self {
-        Self { item, stored_at: now }
-    }
-
-    /// The bytes that it counts as.
-    pub(crate) fn weight(&self) -> u64 {
-        self.item.bytes.saturating_add(OVERHEAD)
+    /// The entry of this number.
+    pub(crate) fn new(number: u64, key: Key, item: Item<V>, now: Instant) -> Self {
+        let bytes = item.bytes.saturating_add(OVERHEAD);
+        Self { item, charge: Charge { number, key, bytes }, stored_at: now }
     }
 
     /// None while the clock stands before the time of storing.

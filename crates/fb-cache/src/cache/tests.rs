@@ -134,12 +134,14 @@ fn a_tenant_has_its_share_and_no_more() {
     cache.insert(key("a", 1), item(5, 244), now + secs(5)).unwrap();
     let found = |fields: [u64; 5]| fields.map(|field| value(cache.get_stale(&key("a", field), now)));
     assert_eq!(found([1, 2, 3, 4, 6]), [Some(5), Some(2), Some(3), Some(4), None]);
-    // One more, and its oldest go until a quarter of its share is free; the other tenant's stay.
-    cache.insert(key("a", 6), item(6, 244), now + secs(6)).unwrap();
-    assert_eq!(found([1, 2, 3, 4, 6]), [Some(5), None, None, Some(4), Some(6)]);
-    assert_eq!(cache.shared.ledger.tenants(), [("a".to_owned(), 1_500), ("b".to_owned(), 1_000)].into());
+    // For one more its oldest goes, for a larger one its two oldest; the other tenant's stay.
+    cache.insert(key("a", 6), item(6, 244), now).unwrap();
+    assert_eq!(found([1, 2, 3, 4, 6]), [Some(5), None, Some(3), Some(4), Some(6)]);
+    cache.insert(key("a", 7), item(7, 245), now).unwrap();
+    assert_eq!(found([1, 3, 4, 6, 7]), [Some(5), None, None, Some(6), Some(7)]);
+    assert_eq!(cache.shared.ledger.tenants(), [("a".to_owned(), 1_501), ("b".to_owned(), 1_000)].into());
     let stats = cache.stats();
-    assert_eq!((stats.stored, stats.evicted, stats.over_quota), (7, 2, 0));
+    assert_eq!((stats.stored, stats.evicted, stats.over_quota), (8, 3, 0));
 }
 
 #[test]
@@ -278,7 +280,7 @@ fn threads_leave_the_books_right() {
     let entries: Vec<_> = cache.shared.entries.iter().map(|(_, entry)| entry).collect();
     let mut held = std::collections::BTreeMap::new();
     for entry in &entries {
-        *held.entry(entry.item.tags.tenant.to_string()).or_insert(0) += entry.weight();
+        *held.entry(entry.item.tags.tenant.to_string()).or_insert(0) += entry.charge.bytes;
     }
     assert_eq!(cache.shared.ledger.tenants(), held);
     assert_eq!(cache.stats().entries, entries.len() as u64);
