@@ -37,8 +37,8 @@ pub use crate::{
     overlay::Overlay,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
-    report::{Level, Report, ServedBy},
-    request::{ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody},
+    report::{CacheUse, Level, Report, ServedBy},
+    request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody},
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},
 };

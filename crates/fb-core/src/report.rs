@@ -11,8 +11,46 @@ pub struct Report {
     pub level: Level,
     /// How long it took; for a stream, so far.
     pub took: Duration,
+    /// What the cache had to do with it; `None` when it was not asked.
+    pub cache: Option<CacheUse>,
     /// Every attempt and skip, in order.
     pub trace: Trace,
+}
+
+/// What the cache had to do with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheUse {
+    /// It had no fresh answer.
+    Miss,
+    /// The answer is that of the same request made by another at the same time.
+    Coalesced,
+    /// The answer is from it, and fresh.
+    Hit {
+        /// How long ago it was given.
+        age: Duration,
+        /// Who gave it.
+        by: TargetId,
+    },
+    /// The answer is from it, and past its time, as no target could answer.
+    Stale {
+        /// How long ago it was given.
+        age: Duration,
+        /// Who gave it.
+        by: TargetId,
+    },
+}
+
+impl fmt::Display for CacheUse {
+    /// As in the header `x-fb-cache`: `hit; age=12; by="openai/gpt-6.1-sol"`, with the age in seconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, age, by) = match self {
+            Self::Miss => return f.write_str("miss"),
+            Self::Coalesced => return f.write_str("coalesced"),
+            Self::Hit { age, by } => ("hit", age, by),
+            Self::Stale { age, by } => ("stale", age, by),
+        };
+        write!(f, "{word}; age={}; by=\"{by}\"", age.as_secs())
+    }
 }
 
 impl Report {

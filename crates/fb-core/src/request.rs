@@ -95,7 +95,12 @@ impl ChatRequest {
 
     /// The caller's own bytes, if they are in this dialect.
     pub fn raw_in(&self, dialect: Dialect) -> Option<&RawBody> {
-        self.inner.raw.as_ref().filter(|raw| raw.dialect == dialect)
+        self.raw().filter(|raw| raw.dialect == dialect)
+    }
+
+    /// The caller's own bytes, if there are any.
+    pub fn raw(&self) -> Option<&RawBody> {
+        self.inner.raw.as_ref()
     }
 
     /// The typed view of the request, parsed on the first call.
@@ -142,6 +147,22 @@ pub struct Head {
 pub struct Options {
     /// A shorter deadline than the route's.
     pub timeout: Option<Duration>,
+    /// For whom the request is made: no answer is ever shared between tenants. `None`: `default`.
+    pub tenant: Option<Arc<str>>,
+    /// What the cache may do, on a route that has one.
+    pub cache: CacheControl,
+}
+
+/// What the cache may do for one request; the words are HTTP's (RFC 9111).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheControl {
+    /// What its route says.
+    #[default]
+    Usual,
+    /// No fresh answer may come from it; a new one is stored, and a stale one is better than none.
+    NoCache,
+    /// Nothing may come from it or be stored in it.
+    NoStore,
 }
 
 /// A body as it came, with where its top-level fields are.

@@ -1,13 +1,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fb_breaker::BreakerConfig;
+use fb_cache::CacheConfig;
 use fb_core::{Observer, Overlay, Provider, ProviderId};
 use fb_health::HealthConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
 
 use crate::{
     Client, Config, Route,
-    config::{Problem, check_mechanisms, check_routes},
+    config::{Problem, check_cache, check_mechanisms, check_routes},
     engine::Engine,
     error::BuildError,
     mechanisms::{Mechanisms, Own},
@@ -25,6 +26,7 @@ pub struct Builder {
     /// What providers have of their own.
     pub(crate) own: BTreeMap<String, Own>,
     pub(crate) retry_budget: BudgetConfig,
+    pub(crate) cache: CacheConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) seed: Option<u64>,
 }
@@ -99,6 +101,12 @@ impl Builder {
         self
     }
 
+    /// Sets how much the cache of answers may hold. What is kept is for each [`Route`] to say.
+    pub const fn cache(mut self, config: CacheConfig) -> Self {
+        self.cache = config;
+        self
+    }
+
     /// Sets who hears of every step.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -135,6 +143,7 @@ impl Builder {
         self.routes.extend(config.routes.values().cloned());
         self.mechanisms = config.mechanisms();
         self.retry_budget = config.retry_budget.clone();
+        self.cache = config.cache.clone();
         Ok(self)
     }
 
@@ -160,6 +169,7 @@ impl Builder {
         }
         let routes: Vec<&Route> = self.routes.iter().collect();
         check_mechanisms(&self.mechanisms, &self.retry_budget, &self.own, &routes, &mut problems);
+        check_cache(&self.cache, &mut problems);
         check_routes(&routes, &names, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });

@@ -1,12 +1,13 @@
 use std::{fmt, sync::Arc};
 
 use fb_breaker::Breaker;
+use fb_cache::{Purge, Stats as CacheStats};
 use fb_core::{ChatRequest, Eligibility, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
     Answer, Builder, ChatStream, Error, Stats,
-    engine::{Engine, Mode, Opened},
+    engine::{Engine, Mode, Opened, now},
 };
 
 /// The whole stack behind one handle; cheap to clone, all clones share breakers and statistics.
@@ -50,7 +51,7 @@ impl Client {
     /// Dropping the future or the stream cancels the upstream call; no permit stays taken.
     pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream, Error> {
         match self.engine.serve(&request, Mode::Stream).await? {
-            Opened::Plain(answer) => Ok(ChatStream::replay(*answer)),
+            Opened::Plain(answer) => Ok(ChatStream::of(*answer)),
             Opened::Stream(stream) => Ok(*stream),
         }
     }
@@ -100,6 +101,16 @@ impl Client {
         let prober = self.probe();
         prober.check_now().await;
         prober.shutdown().await;
+    }
+
+    /// What the cache of answers has done and holds.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.engine.cache().stats()
+    }
+
+    /// Throws answers out of the cache, and says how many that were. Looks at every entry.
+    pub fn purge_cache(&self, purge: &Purge) -> u64 {
+        self.engine.cache().purge(purge, now())
     }
 
     /// Every name that `model` may have: routes, aliases, then `PROVIDER/MODEL` of every target.

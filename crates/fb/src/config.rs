@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use fb_breaker::BreakerConfig;
+use fb_cache::{Cache, CacheConfig};
 use fb_core::{FailureKind, ProviderId};
 use fb_health::HealthConfig;
 use fb_providers::ProviderConfig;
@@ -28,6 +29,8 @@ pub struct Config {
     pub retry_budget: BudgetConfig,
     /// Free probes of providers, and how targets fare beside their peers.
     pub health: HealthConfig,
+    /// How much the cache of answers may hold. What is kept is for each route to say.
+    pub cache: CacheConfig,
 }
 
 /// One thing that is wrong with a configuration.
@@ -56,6 +59,8 @@ impl fmt::Display for Problem {
 
 /// Longest time that any setting may name: a day.
 const MAX_TIME: Duration = Duration::from_secs(86_400);
+/// Longest time that an answer is kept.
+const MAX_WINDOW: Duration = Duration::from_secs(30 * 86_400);
 /// Most targets of a route.
 const MAX_TARGETS: usize = 64;
 
@@ -76,6 +81,7 @@ impl Config {
         let routes: Vec<&Route> = self.routes.values().collect();
         let own = self.providers.iter().map(|(name, provider)| (name.clone(), Own::from(provider))).collect();
         check_mechanisms(&self.mechanisms(), &self.retry_budget, &own, &routes, &mut found);
+        check_cache(&self.cache, &mut found);
         check_routes(&routes, &names, &mut found);
         found
     }
@@ -115,6 +121,13 @@ pub(crate) fn check_mechanisms(
             let wider = narrowed.get(target.provider.as_str()).unwrap_or(all);
             wider.narrowed(&Own::from(target), &format!("routes.{}.targets[{index}]", route.name), found);
         }
+    }
+}
+
+/// Checks the settings of the cache.
+pub(crate) fn check_cache(config: &CacheConfig, found: &mut Vec<Problem>) {
+    if let Err(error) = Cache::<()>::new(config.clone()) {
+        found.push(Problem::new(format!("cache.{}", error.field), error.value, error.expected));
     }
 }
 
@@ -161,6 +174,13 @@ pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Ve
         ];
         for (field, time) in times {
             check_time(&format!("{at}.{field}"), time, found);
+        }
+        let windows = [("fresh", route.cache.fresh), ("stale_if_error", route.cache.stale_if_error)];
+        for (field, window) in windows {
+            if let Some(window) = window.filter(|window| window.is_zero() || *window > MAX_WINDOW) {
+                let expected = "expected true, false, or a time above 0 and up to 30 days";
+                found.push(Problem::new(format!("{at}.cache.{field}"), format!("{window:?}"), expected));
+            }
         }
         for (index, target) in route.targets.iter().enumerate() {
             check_target(&format!("{at}.targets[{index}]"), target, providers, found);

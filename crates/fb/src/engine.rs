@@ -4,6 +4,7 @@
 
 mod admit;
 mod attempt;
+mod cached;
 mod decide;
 mod lane;
 mod last_resort;
@@ -14,15 +15,18 @@ mod visit;
 use std::{sync::Arc, time::Instant};
 
 use fb_breaker::Breaker;
+use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    ChatRequest, Eligibility, Envelope, Failure, FailureKind, Observer, Probe, ServedBy, TargetId,
+    CacheUse, ChatRequest, Eligibility, Envelope, Failure, FailureKind, Frame, Observer, Probe, ServedBy,
+    TargetId,
 };
 use fb_health::{Check, PanicConfig, Prober, Status as HealthStatus};
 use parking_lot::Mutex;
 
 use crate::{
-    Answer, Builder, ChatStream, Ended, Error, Route, Stats,
+    Answer, Builder, ChatStream, Ended, Error, Problem, Route, Stats,
     engine::{
+        cached::{Kept, Lookup, Said, is_unavailable, used},
         lane::Lane,
         plan::{Directory, Plan},
         visit::{Entry, Visit},
@@ -31,6 +35,7 @@ use crate::{
 };
 
 pub(crate) use self::{
+    cached::Recorder,
     lane::{Upstream, weight},
     run::{Row, Run},
     visit::Committed,
@@ -63,6 +68,9 @@ pub(crate) struct Engine {
     observer: Option<Arc<dyn Observer>>,
     random: Mutex<fastrand::Rng>,
     totals: Mutex<crate::stats::Totals>,
+    cache: Cache<Kept>,
+    /// Requests for the same answer at the same time.
+    flights: Flights<Result<Box<Answer>, Error>>,
 }
 
 /// What stays the same while one request visits its targets.
@@ -84,24 +92,99 @@ impl Engine {
         let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let health = builder.mechanisms.health.panic;
         let observer = builder.observer.clone();
+        let cache = Cache::new(builder.cache.clone()).map_err(|error| {
+            let field = format!("cache.{}", error.field);
+            BuildError::new(Problem::new(field, error.value, error.expected))
+        })?;
         let directory = Directory::new(builder)?;
-        Ok(Self { directory, health, observer, random: Mutex::new(random), totals: Mutex::default() })
+        Ok(Self {
+            directory,
+            health,
+            observer,
+            random: Mutex::new(random),
+            totals: Mutex::default(),
+            cache,
+            flights: Flights::new(FlightsConfig::default()),
+        })
     }
 
-    /// Answers one request.
-    pub(crate) async fn serve(&self, request: &ChatRequest, mode: Mode) -> Result<Opened, Error> {
+    /// Answers one request: from the cache, from the same request that is on its way, or by asking.
+    pub(crate) async fn serve(self: &Arc<Self>, request: &ChatRequest, mode: Mode) -> Result<Opened, Error> {
         let plan = self.directory.plan(&request.head().model)?;
+        let lookup = Lookup::of(request, &plan.route, mode);
+        if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
+            if let Some(hit) = self.cache.get(&lookup.key, now()) {
+                let run = self.begin(request, plan);
+                self.totals.lock().cached(plan.primary());
+                return Ok(replay(&run, &hit, request));
+            }
+            // A stream belongs to its caller, and so does a deadline of one's own.
+            if mode == Mode::Plain && request.options().timeout.is_none() {
+                return self.share(request, plan, lookup.clone()).await;
+            }
+        }
+        self.ask(request, mode, plan, lookup).await
+    }
+
+    /// Asks once for all who want the same now. The asking is a task of its own: whoever leaves takes nothing from the
+    /// others, and with the last one it ends.
+    async fn share(
+        self: &Arc<Self>,
+        request: &ChatRequest,
+        plan: &Plan,
+        lookup: Lookup,
+    ) -> Result<Opened, Error> {
+        let (engine, key) = (Arc::clone(self), lookup.key);
+        let (asked, planned) = (request.clone(), plan.clone());
+        let fill = move || async move {
+            match engine.ask(&asked, Mode::Plain, &planned, Some(lookup)).await? {
+                Opened::Plain(answer) => Ok(answer),
+                Opened::Stream(stream) => stream.collect().await.map(Box::new),
+            }
+        };
+        match self.flights.run(key, None, fill).await {
+            Ok((answer, role)) => {
+                let mut answer = answer?;
+                if role == Role::Follower {
+                    answer.report.cache = Some(CacheUse::Coalesced);
+                }
+                Ok(Opened::Plain(answer))
+            }
+            Err(error) => {
+                let cause = Failure::new(FailureKind::Unknown { server: true }, error.to_string());
+                let report = self.begin(request, plan).finish(None);
+                Err(Error::Surfaced(Box::new(Ended { cause, report, reopens: None })))
+            }
+        }
+    }
+
+    fn begin(&self, request: &ChatRequest, plan: &Plan) -> Arc<Run> {
         let deadline = plan.route.effective_deadline();
         let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
         let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len());
-        let run = Run::new(Arc::clone(&plan.route), envelope, self.observer.clone());
+        Run::new(Arc::clone(&plan.route), envelope, self.observer.clone())
+    }
+
+    /// Asks the targets.
+    async fn ask(
+        &self,
+        request: &ChatRequest,
+        mode: Mode,
+        plan: &Plan,
+        lookup: Option<Lookup>,
+    ) -> Result<Opened, Error> {
+        let run = self.begin(request, plan);
+        if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
+            run.cache(CacheUse::Miss);
+        }
+        let deadline = plan.route.effective_deadline();
         let trip = Trip {
             engine: self,
             request,
             mode,
             route: &plan.route,
             run: &run,
-            hurried: asked < deadline,
+            hurried: request.options().timeout.is_some_and(|asked| asked < deadline),
             panic: self.panics(plan),
         };
 
@@ -109,16 +192,25 @@ impl Engine {
             Visit::Moved => last_resort::last_resort(trip, &plan.lanes).await,
             ended => ended,
         };
-        self.conclude(trip, &plan.lanes, visit)
+        self.conclude(trip, &plan.lanes, visit, lookup)
     }
 
     /// Turns how the visits ended into what the caller gets, and closes the books.
-    fn conclude(&self, trip: Trip<'_>, lanes: &[Lane], visit: Visit) -> Result<Opened, Error> {
+    fn conclude(
+        &self,
+        trip: Trip<'_>,
+        lanes: &[Lane],
+        visit: Visit,
+        lookup: Option<Lookup>,
+    ) -> Result<Opened, Error> {
         let run = trip.run;
         let by = |id: &TargetId| ServedBy::Target(id.clone());
         let primary = lanes.first().map(Lane::id);
         match visit {
             Visit::Reply(id, reply) => {
+                if let Some(lookup) = lookup {
+                    lookup.keep(&self.cache, &id, &reply, now());
+                }
                 let report = run.finish(Some(by(&id)));
                 self.totals.lock().answered(primary, &id);
                 Ok(Opened::Plain(Box::new(Answer { reply: *reply, report })))
@@ -126,7 +218,10 @@ impl Engine {
             Visit::Stream(id, opened) => {
                 run.serving(by(&id));
                 self.totals.lock().answered(primary, &id);
-                Ok(Opened::Stream(Box::new(ChatStream::new(*opened, Arc::clone(run), trip.route))))
+                let meta = opened.held.meta.clone();
+                let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
+                let stream = ChatStream::new(*opened, Arc::clone(run), trip.route, recorder);
+                Ok(Opened::Stream(Box::new(stream)))
             }
             Visit::Blocked(id, block) => {
                 let report = run.finish(Some(by(&id)));
@@ -140,6 +235,13 @@ impl Engine {
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             Visit::Moved => {
+                if let Some(lookup) = lookup.filter(Lookup::is_stale_good)
+                    && is_unavailable(&run.report().trace)
+                    && let Some(hit) = self.cache.get_stale(&lookup.key, now())
+                {
+                    self.totals.lock().cached(primary);
+                    return Ok(replay(run, &hit, trip.request));
+                }
                 let report = run.finish(None);
                 self.totals.lock().unanswered(primary);
                 let named = trip.request.head().model.contains('/');
@@ -202,12 +304,33 @@ impl Engine {
         })
     }
 
+    pub(crate) fn cache(&self) -> &Cache<Kept> {
+        &self.cache
+    }
+
     pub(crate) fn models(&self) -> Vec<String> {
         self.directory.models()
     }
 
     pub(crate) fn outstanding(&self) -> u32 {
         self.directory.upstreams().map(Upstream::outstanding).sum()
+    }
+}
+
+/// Closes the books of a request that is answered with what was found.
+fn replay(run: &Run, hit: &Hit<Kept>, request: &ChatRequest) -> Opened {
+    run.cache(used(hit));
+    let report = run.finish(Some(ServedBy::Cache));
+    match &hit.value().said {
+        Said::Reply(reply) => Opened::Plain(Box::new(Answer { reply: (**reply).clone(), report })),
+        Said::Stream { meta, frames, usage } => {
+            let as_it_came = *usage == request.head().include_usage;
+            let frames = frames.iter().map(|frame| Frame {
+                raw: frame.raw.clone().filter(|_| as_it_came),
+                events: frame.events.clone(),
+            });
+            Opened::Stream(Box::new(ChatStream::replay(meta.clone(), frames, report)))
+        }
     }
 }
 

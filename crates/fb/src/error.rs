@@ -7,7 +7,7 @@ use thiserror::Error as ThisError;
 /// Why a request has no answer.
 ///
 /// Every error that saw a target carries the [`Report`]; [`Error::report`] finds it.
-#[derive(Debug, ThisError)]
+#[derive(Debug, Clone, ThisError)]
 #[non_exhaustive]
 pub enum Error {
     /// A provider refused the content. Not retried, not sent elsewhere: another provider must not be asked.
@@ -55,7 +55,7 @@ fn worded(failure: &Failure) -> String {
 }
 
 /// How a request ended without an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ended<T> {
     /// Why.
     pub cause: T,

@@ -17,11 +17,12 @@ pub mod providers {
 }
 
 pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
+pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
-    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, Chat, ChatRequest, Dialect, Eligibility, Event,
-    Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message, Money, Next, Note,
-    Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy, Skip, StreamEvent,
-    TargetId, Tool, ToolCall, Trace, Usage,
+    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Chat, ChatRequest, Dialect,
+    Eligibility, Event, Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message,
+    Money, Next, Note, Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy,
+    Skip, StreamEvent, TargetId, Tool, ToolCall, Trace, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_retry::{BudgetConfig, RetryConfig};
@@ -32,7 +33,7 @@ pub use crate::{
     client::Client,
     config::{Config, Problem},
     error::{BuildError, Ended, Error},
-    route::{Route, Strategy, Target, Unavailable},
+    route::{Route, RouteCache, Strategy, Target, Unavailable},
     stats::{Stats, TargetStats},
     stream::ChatStream,
 };

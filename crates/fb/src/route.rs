@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fb_breaker::BreakerConfig;
+use fb_cache::Windows;
 use fb_core::{FailureKind, Json, Overlay, Price};
 use fb_health::HealthConfig;
 use fb_retry::RetryConfig;
@@ -43,6 +44,9 @@ pub struct Route {
     /// What happens when no target reopens within that time.
     #[serde(default)]
     pub when_all_unavailable: Unavailable,
+    /// What is kept of its answers; nothing unless set.
+    #[serde(default)]
+    pub cache: RouteCache,
     /// Who answers, in order of preference.
     pub targets: Vec<Target>,
 }
@@ -69,6 +73,60 @@ const fn default_last_resort() -> Duration {
 
 /// The least a route's default deadline is.
 const MIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a route keeps of its answers: in memory, for each tenant apart. Nothing unless it says so.
+///
+/// Only complete answers are kept, nothing blocked, cut short or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteCache {
+    /// How long an answer is as good as a new one: then the same request is answered without a call. `true` is 10 min.
+    /// Only for requests with a `temperature` of 0 or a `seed`, unless [`any_temperature`](Self::any_temperature).
+    #[serde(deserialize_with = "fresh_window")]
+    pub fresh: Option<Duration>,
+    /// How long after that it is better than none: when every target failed, or could not be called, for want of
+    /// availability. `true` is 24 h. At any temperature.
+    #[serde(deserialize_with = "stale_window")]
+    pub stale_if_error: Option<Duration>,
+    /// Whether requests that ask for variety may be given the same answer while it is fresh; false.
+    pub any_temperature: bool,
+    /// Whether answers that call tools are kept; false: to call a tool again may not be the same.
+    pub tool_calls: bool,
+}
+
+impl RouteCache {
+    /// Keeps deterministic answers for 10 minutes, and all for another 24 hours in case no target can answer.
+    pub fn usual() -> Self {
+        let Windows { fresh, stale_if_error } = Windows::default();
+        Self { fresh: Some(fresh), stale_if_error: Some(stale_if_error), ..Self::default() }
+    }
+}
+
+/// `true`, `false` or a time.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Window {
+    Switch(bool),
+    Time(#[serde(with = "humantime_serde")] Duration),
+}
+
+impl Window {
+    fn read<'de, D: Deserializer<'de>>(from: D, usual: Duration) -> Result<Option<Duration>, D::Error> {
+        let expected = |_untold| D::Error::custom("expected true, false or a time such as \"10m\"");
+        Ok(match Self::deserialize(from).map_err(expected)? {
+            Self::Switch(on) => on.then_some(usual),
+            Self::Time(time) => Some(time),
+        })
+    }
+}
+
+fn fresh_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    Window::read(from, Windows::default().fresh)
+}
+
+fn stale_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    Window::read(from, Windows::default().stale_if_error)
+}
 
 /// Which target is tried when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -104,6 +162,7 @@ impl Route {
             stream_total: default_stream_total(),
             last_resort_wait: default_last_resort(),
             when_all_unavailable: Unavailable::default(),
+            cache: RouteCache::default(),
             targets: targets.into_iter().collect(),
         }
     }
@@ -112,6 +171,13 @@ impl Route {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets what is kept of its answers.
+    #[must_use]
+    pub const fn cache(mut self, cache: RouteCache) -> Self {
+        self.cache = cache;
         self
     }
 

@@ -12,6 +12,8 @@ pub struct Stats {
     pub requests: u64,
     /// Of these: answered or blocked by a target.
     pub answered: u64,
+    /// Of the rest: answered from the cache, fresh or stale.
+    pub cached: u64,
     /// Share of requests that their first target answered, 0 to 1; `None` before the first request.
     pub primary_success_rate: Option<f64>,
     /// Share of requests that another than their first target answered, 0 to 1.
@@ -85,6 +87,7 @@ struct Primary {
     requests: u64,
     itself: u64,
     others: u64,
+    cached: u64,
 }
 
 impl Totals {
@@ -93,6 +96,10 @@ impl Totals {
             let share = if primary == Some(by) { &mut count.itself } else { &mut count.others };
             *share += 1;
         });
+    }
+
+    pub(crate) fn cached(&mut self, primary: Option<&TargetId>) {
+        self.count(primary, |count| count.cached += 1);
     }
 
     pub(crate) fn unanswered(&mut self, primary: Option<&TargetId>) {
@@ -115,6 +122,7 @@ impl Totals {
             requests: sum.requests + one.requests,
             itself: sum.itself + one.itself,
             others: sum.others + one.others,
+            cached: sum.cached + one.cached,
         });
         let targets = targets.map(|(id, counts)| {
             let primary = self.by_primary.get(&id).copied().unwrap_or_default();
@@ -123,6 +131,7 @@ impl Totals {
         Stats {
             requests: sum.requests,
             answered: sum.itself + sum.others,
+            cached: sum.cached,
             primary_success_rate: share(sum.itself, sum.requests),
             fallback_rate: share(sum.others, sum.requests),
             targets: targets.collect(),

@@ -19,7 +19,7 @@ use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Row, Run, Upstream, now, weight},
+    engine::{Committed, Recorder, Row, Run, Upstream, now, weight},
     stream::guard::Guard,
 };
 
@@ -51,6 +51,7 @@ struct Live {
     said: String,
     block: Option<Block>,
     done: bool,
+    recorder: Option<Recorder>,
 }
 
 /// What must be told when the stream ends; dropped untold, the caller left.
@@ -64,7 +65,12 @@ struct Books {
 }
 
 impl ChatStream {
-    pub(crate) fn new(committed: Committed, run: Arc<Run>, route: &Route) -> Self {
+    pub(crate) fn new(
+        committed: Committed,
+        run: Arc<Run>,
+        route: &Route,
+        recorder: Option<Recorder>,
+    ) -> Self {
         let Committed { held, tail, row, price, upstream } = committed;
         let live = Live {
             run,
@@ -75,15 +81,21 @@ impl ChatStream {
             said: String::new(),
             block: None,
             done: false,
+            recorder,
         };
         Self { meta: held.meta, held: held.frames, source: Source::Live(Box::new(live)) }
     }
 
     /// Plays a whole reply as a stream.
-    pub(crate) fn replay(answer: Answer) -> Self {
+    pub(crate) fn of(answer: Answer) -> Self {
         let Answer { reply, report } = answer;
-        let frames = collect::events_of(&reply).into_iter().map(Frame::event).collect();
-        Self { meta: reply.meta, held: frames, source: Source::Replayed(Box::new(report)) }
+        let frames = collect::events_of(&reply).into_iter().map(Frame::event);
+        Self::replay(reply.meta, frames, report)
+    }
+
+    /// Plays what is all there.
+    pub(crate) fn replay(meta: Meta, frames: impl Iterator<Item = Frame>, report: Report) -> Self {
+        Self { meta, held: frames.collect(), source: Source::Replayed(Box::new(report)) }
     }
 
     /// What came with the head of the answer.
@@ -158,6 +170,9 @@ impl Live {
     /// Takes from a frame what the report needs. The books are closed on the end signal, before the frame is handed
     /// out: callers stop polling at the last frame.
     fn note(&mut self, frame: &Frame) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(frame);
+        }
         for event in &frame.events {
             match event {
                 StreamEvent::Text(text) => self.said.push_str(text),
@@ -191,6 +206,9 @@ impl Live {
             upstream.count(|counts| counts.successes += 1);
             let (at, tokens) = (now(), self.usage.map_or(0, |usage| usage.output));
             upstream.health.pace(tokens, at.saturating_duration_since(opened), at);
+            if let Some(recorder) = self.recorder.take() {
+                recorder.keep(at);
+            }
             let cost = self.usage.and_then(|usage| price.map(|price| price.of(usage)));
             AttemptEnd::Ok { usage: self.usage, cost }
         };

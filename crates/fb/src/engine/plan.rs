@@ -39,6 +39,13 @@ pub(super) struct Plan {
     pub(super) panic: Arc<PanicMode>,
 }
 
+impl Plan {
+    /// Who is asked first.
+    pub(super) fn primary(&self) -> Option<&TargetId> {
+        self.lanes.first().map(Lane::id)
+    }
+}
+
 impl Directory {
     pub(super) fn new(builder: Builder) -> Result<Self, BuildError> {
         let invalid = |table: &str, field, value, expected: &str| {

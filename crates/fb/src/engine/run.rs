@@ -4,8 +4,8 @@ use std::{
 };
 
 use fb_core::{
-    Attempt, AttemptEnd, Capabilities, Cool, Envelope, Event, Level, Next, Observer, Refusal, Report,
-    ServedBy, Skip, TargetId, Trace,
+    Attempt, AttemptEnd, CacheUse, Capabilities, Cool, Envelope, Event, Level, Next, Observer, Refusal,
+    Report, ServedBy, Skip, TargetId, Trace,
 };
 use parking_lot::Mutex;
 
@@ -25,6 +25,7 @@ struct State {
     rows: Vec<Attempt>,
     served_by: Option<ServedBy>,
     took: Option<Duration>,
+    cache: Option<CacheUse>,
     /// Set by a failure that only a target with a larger window of tokens can survive.
     context_above: Option<u64>,
     /// Set by a failure that only a target with a larger limit on bodies can survive.
@@ -138,6 +139,11 @@ impl Run {
         Ok(())
     }
 
+    /// Notes what the cache had to do with it.
+    pub(super) fn cache(&self, used: CacheUse) {
+        self.state.lock().cache = Some(used);
+    }
+
     /// Notes who answers, while the answer still streams.
     pub(super) fn serving(&self, by: ServedBy) {
         self.state.lock().served_by = Some(by);
@@ -167,8 +173,13 @@ impl Run {
         let so_far = || now().saturating_duration_since(self.envelope.started);
         Report {
             served_by: state.served_by.clone(),
-            level: Level::Full,
+            level: if matches!(state.cache, Some(CacheUse::Stale { .. })) {
+                Level::Cached
+            } else {
+                Level::Full
+            },
             took: state.took.unwrap_or_else(so_far),
+            cache: state.cache.clone(),
             trace: Trace::new(state.rows.clone()),
         }
     }

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 
 use crate::{Client, Error, Route, Target, Unavailable};
 
+mod cache;
 mod health;
 mod settings;
 
@@ -542,7 +543,7 @@ async fn no_retry_sleeps_past_the_deadline() {
 async fn an_impatient_caller_still_gets_attempts_and_harms_no_breaker() {
     let script = script("a: hang / b: 200");
     let client = client(&script, |route| route);
-    let options = Options { timeout: Some(Duration::from_secs(3)) };
+    let options = Options { timeout: Some(Duration::from_secs(3)), ..Options::default() };
     for _ in 0..6 {
         let request = ChatRequest::user("hi").with_options(options.clone());
         let answer = client.chat(request).await.unwrap();
