@@ -3,7 +3,7 @@ mod locate;
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
 use fb::{
-    BreakerConfig, BudgetConfig, Config, HealthConfig, RetryConfig, Route,
+    BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, RetryConfig, Route,
     providers::{ProviderConfig, Secret},
 };
 use serde::Deserialize;
@@ -70,6 +70,7 @@ struct File {
     retry: RetryConfig,
     retry_budget: BudgetConfig,
     health: HealthConfig,
+    cache: CacheConfig,
 }
 
 /// A config without errors.
@@ -131,8 +132,8 @@ pub fn load(file: &Path) -> Result<Loaded, String> {
 pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File { server, admin, providers, routes, breaker, retry, retry_budget, health } = file;
-    let fb = Config { providers, routes, breaker, retry, retry_budget, health }.with_names();
+    let File { server, admin, providers, routes, breaker, retry, retry_budget, health, cache } = file;
+    let fb = Config { providers, routes, breaker, retry, retry_budget, health, cache }.with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
         problems.push(fb::Problem::new(

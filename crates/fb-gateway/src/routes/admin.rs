@@ -9,10 +9,11 @@ use axum::{
     routing::{get, post},
 };
 use fb::{
-    Breaker, Check, Client, Condition, LastCheck, Mode, Override, State as Circuit, TargetId, TargetStats,
+    Breaker, Check, Client, Condition, LastCheck, Mode, Override, Purge, State as Circuit, TargetId,
+    TargetStats,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::error;
@@ -36,6 +37,8 @@ pub(crate) fn admin(admin: Admin) -> Router {
         .route("/v1/health", get(health))
         .route("/v1/circuits", get(circuits))
         .route("/v1/circuits/{*target}", post(change))
+        .route("/v1/cache", get(cache))
+        .route("/v1/cache/purge", post(purge))
         .with_state(admin)
 }
 
@@ -180,10 +183,15 @@ async fn change(State(admin): State<Admin>, Path(target): Path<String>, request:
     if let Err(refused) = may_change(&admin, request.headers()) {
         return *refused;
     }
-    let change = match read(request.into_body()).await {
+    let expected = r#"{"action": "force_open" | "force_closed" | "metrics_only" | "lift" | "reset", "reason": "…", "for": "10m"}"#;
+    let change: Change = match read(request.into_body(), expected).await {
         Ok(change) => change,
         Err(refused) => return *refused,
     };
+    if change.reason.len() > MAX_REASON {
+        let message = format!("the reason has {} bytes; expected at most {MAX_REASON}", change.reason.len());
+        return error::admin(400, &message, Some("reason"), "invalid_request");
+    }
     let breakers = admin.client.breakers();
     let Some((id, breaker)) = breakers.iter().find(|(id, _)| id.to_string() == target) else {
         let names: Vec<String> = breakers.iter().map(|(id, _)| id.to_string()).collect();
@@ -213,18 +221,64 @@ async fn change(State(admin): State<Admin>, Path(target): Path<String>, request:
     answer(&circuit(id, breaker, &counted, at))
 }
 
-async fn read(body: Body) -> Result<Change, Box<Response>> {
-    let refuse = |message: &str, param| Box::new(error::admin(400, message, param, "invalid_request"));
-    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_broken| Box::new(error::too_large(MAX_BODY)))?;
-    let change: Change = serde_json::from_slice(&bytes).map_err(|error| {
-        let expected = r#"{"action": "force_open" | "force_closed" | "metrics_only" | "lift" | "reset", "reason": "…", "for": "10m"}"#;
-        refuse(&format!("the body is not what was expected: {error}; expected {expected}"), None)
-    })?;
-    if change.reason.len() > MAX_REASON {
-        let message = format!("the reason has {} bytes; expected at most {MAX_REASON}", change.reason.len());
-        return Err(refuse(&message, Some("reason")));
+/// What the cache of answers has done and holds.
+async fn cache(State(admin): State<Admin>) -> Response {
+    let stats = admin.client.cache_stats();
+    answer(&json!({
+        "hits": stats.hits,
+        "stale_hits": stats.stale_hits,
+        "misses": stats.misses,
+        "stored": stats.stored,
+        "too_large": stats.too_large,
+        "over_quota": stats.over_quota,
+        "evicted": stats.evicted,
+        "expired": stats.expired,
+        "purged": stats.purged,
+        "entries": stats.entries,
+        "bytes": stats.bytes,
+    }))
+}
+
+/// Which answers are to be thrown out: those that meet every condition given; all of them if none is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Unwanted {
+    tenant: Option<String>,
+    route: Option<String>,
+    provider: Option<String>,
+    /// Given at least so long ago.
+    #[serde(with = "humantime_serde")]
+    older_than: Option<Duration>,
+    /// Given at most so long ago.
+    #[serde(with = "humantime_serde")]
+    younger_than: Option<Duration>,
+}
+
+/// Throws answers out of the cache; answers with how many.
+async fn purge(State(admin): State<Admin>, request: Request) -> Response {
+    if let Err(refused) = may_change(&admin, request.headers()) {
+        return *refused;
     }
-    Ok(change)
+    let expected = r#"{"tenant": "…", "route": "…", "provider": "…", "older_than": "1h", "younger_than": "2h"}, all optional"#;
+    let unwanted: Unwanted = match read(request.into_body(), expected).await {
+        Ok(unwanted) => unwanted,
+        Err(refused) => return *refused,
+    };
+    let Unwanted { tenant, route, provider, older_than, younger_than } = unwanted;
+    let age = (older_than.is_some() || younger_than.is_some())
+        .then(|| older_than.unwrap_or_default()..=younger_than.unwrap_or(Duration::MAX));
+    let purge = Purge { tenant, route, provider, age };
+    let purged = admin.client.purge_cache(&purge);
+    tracing::info!(?purge, purged, "cache purged by an operator");
+    answer(&json!({ "purged": purged }))
+}
+
+async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Box<Response>> {
+    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_broken| Box::new(error::too_large(MAX_BODY)))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body is not what was expected: {error}; expected {expected}");
+        Box::new(error::admin(400, &message, None, "invalid_request"))
+    })
 }
 
 /// Whether the caller shows the token.

@@ -2,13 +2,16 @@ use std::time::SystemTime;
 
 use axum::{
     body::{Body, HttpBody},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
 use fb::{
-    Answer, Block, BlockCategory, BlockForm, ChatRequest, Dialect, Error, FinishReason, Head, Note, Raw,
-    Report, StreamEvent,
+    Answer, Block, BlockCategory, BlockForm, CacheControl, ChatRequest, Dialect, Error, FinishReason, Head,
+    Note, Options, Raw, Report, StreamEvent,
 };
 use fb_wire::openai::{self, ChunkPrinter};
 use http_body_util::BodyExt;
@@ -19,13 +22,20 @@ const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// `POST /v1/chat/completions`, plain and streamed.
-pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(shared: &Shared, body: B) -> Response {
+pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(
+    shared: &Shared,
+    request: Request<B>,
+) -> Response {
+    let (parts, body) = request.into_parts();
     let body = match read(body, shared).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
     let request = match openai::request(body) {
-        Ok(request) => request,
+        Ok(request) => match options(&parts.headers) {
+            Some(options) => request.with_options(options),
+            None => request,
+        },
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
     let head = request.head().clone();
@@ -34,6 +44,21 @@ pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(shared: &Shared, bod
         Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
         error => error::respond(&error),
     })
+}
+
+/// What the headers of a request ask of fb; `None` when that is nothing.
+fn options(headers: &HeaderMap) -> Option<Options> {
+    let mut asked =
+        headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok()).peekable();
+    asked.peek()?;
+    let directives: Vec<&str> = asked.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let has = |name: &str| directives.iter().any(|directive| directive.eq_ignore_ascii_case(name));
+    let cache = match () {
+        () if has("no-store") => CacheControl::NoStore,
+        () if has("no-cache") => CacheControl::NoCache,
+        () => return None,
+    };
+    Some(Options { cache, ..Options::default() })
 }
 
 /// Reads a body into one buffer, allocated once when the client says how long it is.
@@ -134,7 +159,7 @@ fn block_stream(block: &Block, head: &Head) -> Bytes {
 
 /// Adds what fb has to say about a request.
 pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
-    headers.reserve(6);
+    headers.reserve(7);
     headers.insert("x-request-id", request_id());
     headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
     headers.insert("x-fb-level", HeaderValue::from_static(report.level.name()));
@@ -145,6 +170,9 @@ pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
     };
     if let Some(by) = &report.served_by {
         set("x-fb-served-by", by.to_string());
+    }
+    if let Some(cache) = &report.cache {
+        set("x-fb-cache", cache.to_string());
     }
     set("x-fb-trace", report.trace.one_line());
     if !notes.is_empty() {
