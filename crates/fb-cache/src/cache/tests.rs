@@ -190,6 +190,17 @@ fn memory_stays_within_its_bound_and_the_books_with_it() {
     assert_eq!(cache.shared.ledger.tenants(), [].into());
 }
 
+// What looked at an entry may be late: another has its place by then.
+#[test]
+fn an_entry_is_not_removed_for_the_one_before_it() {
+    let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
+    cache.insert(key, item(1, 100), now).unwrap();
+    let (before, _) = cache.shared.ledger.oldest("a").unwrap();
+    cache.insert(key, item(2, 100), now).unwrap();
+    assert!(!cache.remove_entry(key, before));
+    assert_eq!(value(cache.get(&key, now)), Some(2));
+}
+
 #[test]
 fn no_tenant_finds_what_another_stored() {
     let (cache, now) = (cache(10_000, 1.0), start());

@@ -1,11 +1,13 @@
 mod interleavings;
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -50,6 +52,15 @@ impl Calls {
     fn counts(&self) -> (usize, usize) {
         (self.begun.load(Relaxed), self.ended.load(Relaxed))
     }
+}
+
+/// Polls once.
+async fn poll_once<F: Future>(mut call: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match call.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// A caller in a task of its own, already waiting.
@@ -140,6 +151,24 @@ async fn who_comes_while_an_abandoned_call_ends_gets_a_new_one() {
     // The task is aborted and not yet gone.
     assert_eq!(flights.stats().in_flight, 1);
     assert_eq!(flights.run(key("a"), None, async || 8).await, Ok((8, Role::Leader)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_a_flight_that_has_landed_leaves_no_other() {
+    let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
+    {
+        let mut slow = Box::pin(flights.run(key("a"), None, async || 1));
+        // It waits, its call ends, and it is not polled again.
+        assert!(poll_once(slow.as_mut()).await.is_none());
+        while flights.stats().in_flight > 0 {
+            yield_now().await;
+        }
+        let mut callers = JoinSet::new();
+        caller(&mut callers, &flights, &calls).await;
+        drop(slow);
+        assert_eq!(callers.join_next().await.unwrap().unwrap(), Ok((7, Role::Leader)));
+    }
+    assert_eq!(calls.counts(), (1, 1));
 }
 
 // Waiters are released by their own time only.
