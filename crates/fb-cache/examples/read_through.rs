@@ -1,13 +1,9 @@
 //! A value from the cache, else from upstream for all who ask, else the last known good one.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use fb_cache::{
-    Cache, CacheConfig, FlightError, Flights, FlightsConfig, Item, Key, KeyBuilder, Tags, Windows,
-};
+use fb_cache::{Cache, FlightError, Flights, FlightsConfig, Item, Key, KeyBuilder, Tags, Windows};
 
 static IS_UP: AtomicBool = AtomicBool::new(true);
 
@@ -32,7 +28,6 @@ async fn ask(
         let tags = Tags { tenant: "a".into(), route: "default".into(), provider: "p".into() };
         let item =
             Item { bytes: value.len() as u64, value: value.clone(), tags, windows: Windows::default() };
-        // Too large to keep is no reason not to answer.
         let _stored = store.insert(key, item, now);
         Ok(value)
     };
@@ -51,7 +46,7 @@ async fn ask(
     reason = "an example shows what it does, at some time"
 )]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cache = Cache::new(CacheConfig::default())?;
+    let cache = Cache::new(fb_cache::CacheConfig::default())?;
     let flights = Flights::new(FlightsConfig::default());
     let key = KeyBuilder::new("example v1").part("tenant", "a").json("body", br#"{"q": 1}"#)?.finish();
     let now = Instant::now();
