@@ -33,7 +33,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "primary refuses", run: |fb| Box::pin(refused(fb)) },
     Scenario { name: "stream cut mid-way", run: |fb| Box::pin(cut(fb)) },
     Scenario { name: "outage under load", run: |fb| Box::pin(outage(fb)) },
+    Scenario { name: "down before it is asked", run: |fb| Box::pin(probed(fb)) },
     Scenario { name: "all down", run: |fb| Box::pin(all_down(fb)) },
+    Scenario { name: "all down, answers kept", run: |fb| Box::pin(kept(fb)) },
 ];
 
 fn asked(calls: [u64; 3]) -> String {
@@ -228,4 +230,100 @@ async fn all_down(fb: PathBuf) -> anyhow::Result<Row> {
     let last = stage.ask(false).await?;
     ensure!(!last.retry_after.is_empty(), "no Retry-After: {last:?}");
     Ok(Row { clients: format!("{requests} typed errors"), providers: asked(stage.calls()) })
+}
+
+/// The second target goes down while nobody asks it: free probes notice, so that no request finds it out.
+async fn probed(fb: PathBuf) -> anyhow::Result<Row> {
+    let often = r#"
+        [providers.backup.health.probe]
+        interval = "100ms"
+        unhealthy_interval = "100ms"
+    "#;
+    let stage = Stage::open_with(&fb, "5s", often).await?;
+    stage.backup.fault(Fault::Refuse);
+    // Three probes, 120 ms apart at most.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.primary.fault(Fault::status(503));
+    for number in 0..REQUESTS {
+        let heard = stage.ask(false).await?;
+        ensure!(
+            (heard.status, heard.served_by.as_str()) == (200, "third/llama3.2"),
+            "request {number}: {heard:?}"
+        );
+        ensure!(
+            heard.trace.contains("backup/claude-sonnet-4-6 skipped: unhealthy"),
+            "trace {:?}",
+            heard.trace
+        );
+    }
+    let down = stage.calls();
+    ensure!(down[1] == 0, "the backup was asked, calls {down:?}");
+    stage.backup.heal();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let heard = stage.ask(false).await?;
+    ensure!(heard.served_by == "backup/claude-sonnet-4-6", "after it healed: {heard:?}");
+    Ok(Row { clients: format!("{REQUESTS}/{REQUESTS} ok"), providers: asked(stage.calls()) })
+}
+
+/// With every target down, answers given before are given again with their age, plain and streamed; other questions get
+/// an error that says when to come back; a rejected key is not hidden.
+async fn kept(fb: PathBuf) -> anyhow::Result<Row> {
+    let keep = r#"
+        [routes.default.cache]
+        fresh = "2s"
+        stale_if_error = true
+        [health.probe]
+        enabled = false
+    "#;
+    let stage = Stage::open_with(&fb, "5s", keep).await?;
+    let (known, streamed, unknown) = ("What is a fallback?", "What is a retry?", "What is a bulkhead?");
+    let first = stage.ask_about(known, false).await?;
+    ensure!((first.status, first.cache.as_str()) == (200, "miss"), "{first:?}");
+    let stream = stage.ask_about(streamed, true).await?;
+    ensure!(stream.has_done() && stream.cache == "miss", "{stream:?}");
+    let before = stage.calls();
+    let again = stage.ask_about(known, false).await?;
+    ensure!(again.cache.starts_with("hit; age=") && again.body == first.body, "{again:?}");
+    ensure!(
+        stage.ask_about(streamed, true).await?.body == stream.body,
+        "the stream is played again as it came"
+    );
+    ensure!(stage.calls() == before, "a hit asked a provider, calls {:?}", stage.calls());
+
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for sim in stage.sims() {
+        sim.fault(Fault::status(503));
+    }
+    let (mut stale, mut refused) = (0, 0);
+    for _ in 0..REQUESTS / 3 {
+        let old = stage.ask_about(known, false).await?;
+        ensure!(old.status == 200 && old.body == first.body, "{old:?}");
+        let age = old.cache.strip_prefix("stale; age=").and_then(|rest| rest.split(';').next());
+        ensure!(
+            age.is_some_and(|age| age.parse().is_ok_and(|age: u64| age >= 2)),
+            "x-fb-cache {:?}",
+            old.cache
+        );
+        ensure!((old.level.as_str(), old.served_by.as_str()) == ("cached", "cache"), "{old:?}");
+        let old = stage.ask_about(streamed, true).await?;
+        ensure!(old.body == stream.body && old.cache.starts_with("stale; "), "{old:?}");
+        stale += 2;
+        let new = stage.ask_about(unknown, false).await?;
+        ensure!(matches!(new.status, 502 | 503) && new.code()?.starts_with("upstream_"), "{new:?}");
+        refused += 1;
+    }
+    let last = stage.ask_about(unknown, false).await?;
+    ensure!(last.status == 503 && !last.retry_after.is_empty(), "no 503 with Retry-After: {last:?}");
+    let down = stage.calls();
+    ensure!(down.iter().sum::<u64>() < 3 * REQUESTS, "expected open breakers, calls {down:?}");
+
+    stage.primary.fault(Fault::status(401));
+    // The longest that its breaker stays open.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let locked = stage.ask_about(known, false).await?;
+    ensure!(locked.status != 200, "a rejected key is hidden by an old answer: {locked:?}");
+    Ok(Row {
+        clients: format!("{stale} stale, {refused} typed errors"),
+        providers: format!("{}; {}", asked(before), asked(down)),
+    })
 }

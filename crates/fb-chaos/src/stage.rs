@@ -102,9 +102,15 @@ impl Stage {
 
     /// Sends one chat and reads all there is.
     pub(crate) async fn ask(&self, stream: bool) -> anyhow::Result<Heard> {
+        self.ask_about("What is a circuit breaker?", stream).await
+    }
+
+    /// The same with a question of one's own, at temperature 0.
+    pub(crate) async fn ask_about(&self, question: &str, stream: bool) -> anyhow::Result<Heard> {
         let body = json!({
             "model": "default",
-            "messages": [{ "role": "user", "content": "What is a circuit breaker?" }],
+            "messages": [{ "role": "user", "content": question }],
+            "temperature": 0,
             "stream": stream,
         });
         let url = format!("{}/chat/completions", self.url);
@@ -123,6 +129,7 @@ impl Stage {
         };
         let (served_by, trace, retry_after) =
             (header("x-fb-served-by"), header("x-fb-trace"), header("retry-after"));
+        let (level, cache) = (header("x-fb-level"), header("x-fb-cache"));
         let mut text = Vec::new();
         let clean_end = loop {
             match response.chunk().await {
@@ -132,7 +139,7 @@ impl Stage {
             }
         };
         let body = String::from_utf8(text).context("the answer is not UTF-8")?;
-        Ok(Heard { status, served_by, trace, retry_after, body, clean_end })
+        Ok(Heard { status, served_by, trace, retry_after, level, cache, body, clean_end })
     }
 }
 
@@ -162,6 +169,8 @@ pub(crate) struct Heard {
     pub(crate) served_by: String,
     pub(crate) trace: String,
     pub(crate) retry_after: String,
+    pub(crate) level: String,
+    pub(crate) cache: String,
     pub(crate) body: String,
     /// Whether the body ended as HTTP says, not by a cut connection.
     pub(crate) clean_end: bool,

@@ -290,6 +290,7 @@ impl Member {
     /// How it fares.
     pub fn status(&self, now: Instant) -> Status {
         let eligibility = self.eligibility(now);
+        let panic = eligibility.is_usable() && !self.standing(now).is_usable();
         let ago = |when: Instant| now.saturating_duration_since(when);
         let (condition, last_check) = {
             let endpoint = self.target.place.endpoint.lock();
@@ -308,6 +309,7 @@ impl Member {
             endpoint: Arc::clone(&self.target.place.name),
             condition,
             eligibility,
+            panic,
             calls: counts.calls,
             failed: counts.failed,
             errors: passive.errors,

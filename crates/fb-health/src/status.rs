@@ -17,6 +17,8 @@ pub struct Status {
     pub condition: Condition,
     /// Whether it may be called.
     pub eligibility: Eligibility,
+    /// Whether it may be called only because so few of its group are healthy that nobody is left out.
+    pub panic: bool,
     /// Calls in the window that ended.
     pub calls: u64,
     /// How many of them failed.

@@ -158,6 +158,17 @@ impl Engine {
         }
     }
 
+    /// An answer given before, if no target was available and the route has it so.
+    fn last_known_good(&self, trip: Trip<'_>, lanes: &[Lane], lookup: Option<&Lookup>) -> Option<Opened> {
+        let lookup = lookup.filter(|lookup| lookup.is_stale_good())?;
+        if !is_unavailable(&trip.run.report().trace) {
+            return None;
+        }
+        let hit = self.cache.get_stale(&lookup.key, now())?;
+        self.totals.lock().cached(lanes.first().map(Lane::id));
+        Some(replay(trip.run, &hit, trip.request))
+    }
+
     fn begin(&self, request: &ChatRequest, plan: &Plan) -> Arc<Run> {
         let deadline = plan.route.effective_deadline();
         let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
@@ -189,7 +200,13 @@ impl Engine {
         };
 
         let visit = match walk(trip, &plan.lanes).await {
-            Visit::Moved => last_resort::last_resort(trip, &plan.lanes).await,
+            Visit::Moved => {
+                // The last resort is for those who have nothing: it may take its time.
+                if let Some(old) = self.last_known_good(trip, &plan.lanes, lookup.as_ref()) {
+                    return Ok(old);
+                }
+                last_resort::last_resort(trip, &plan.lanes).await
+            }
             ended => ended,
         };
         self.conclude(trip, &plan.lanes, visit, lookup)
@@ -235,13 +252,6 @@ impl Engine {
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             Visit::Moved => {
-                if let Some(lookup) = lookup.filter(Lookup::is_stale_good)
-                    && is_unavailable(&run.report().trace)
-                    && let Some(hit) = self.cache.get_stale(&lookup.key, now())
-                {
-                    self.totals.lock().cached(primary);
-                    return Ok(replay(run, &hit, trip.request));
-                }
                 let report = run.finish(None);
                 self.totals.lock().unanswered(primary);
                 let named = trip.request.head().model.contains('/');

@@ -9,8 +9,8 @@ use axum::{
     routing::{get, post},
 };
 use fb::{
-    Breaker, Check, Client, Condition, LastCheck, Mode, Override, Purge, State as Circuit, TargetId,
-    TargetStats,
+    Breaker, Check, Client, Condition, Eligibility, HealthStatus, LastCheck, Mode, Override, Purge,
+    State as Circuit, TargetId, TargetStats,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -59,10 +59,13 @@ async fn health(State(admin): State<Admin>) -> Response {
     let at = now();
     let (stats, health) = (admin.client.stats(), admin.client.health());
     let targets = admin.client.targets();
-    let usable = targets.iter().filter(|(_, eligibility)| eligibility.weight >= 1.0).count();
+    let is_healthy =
+        |eligibility: &Eligibility, seen: &HealthStatus| eligibility.weight >= 1.0 && !seen.panic;
+    let healthy =
+        targets.iter().zip(&health).all(|((_, eligibility), (_, seen))| is_healthy(eligibility, seen));
     let any = targets.iter().any(|(_, eligibility)| eligibility.is_usable());
     let status = match any {
-        true if usable == targets.len() => "healthy",
+        true if healthy => "healthy",
         true => "degraded",
         false => "unavailable",
     };
@@ -71,11 +74,12 @@ async fn health(State(admin): State<Admin>) -> Response {
         json!({
             "target": id.to_string(),
             "model": id.model(),
-            "healthy": eligibility.weight >= 1.0,
+            "healthy": is_healthy(eligibility, seen),
             "available": eligibility.is_usable(),
             "share": eligibility.weight,
             "reasons": eligibility.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "available_in_ms": eligibility.not_before.map(millis),
+            "panic": seen.panic,
             "endpoint": condition(seen.condition),
             "consecutive_failures": seen.consecutive_failures,
             "error_count": counted.failures.values().sum::<u64>(),

@@ -61,6 +61,7 @@ fn a_target_without_peers_is_left_out_by_its_count_of_errors() {
     calls(&b, 3, 3, 1.0);
     assert_eq!((a.standing(at(1.0)).is_usable(), b.standing(at(1.0)).is_usable()), (false, false));
     assert_eq!((reasons(&a, 1.0), reasons(&b, 1.0)), (vec![], vec![]));
+    assert!(fleet.status(at(1.0)).iter().all(|status| status.panic));
 
     let beside = Fleet::new(HealthConfig::default()).unwrap();
     let alone = beside.join("a", "a", "chat", at(0.0));
@@ -128,6 +129,7 @@ fn status_tells_what_was_seen() {
         endpoint: "p".into(),
         condition: Condition::Unknown,
         eligibility: Eligibility::full(),
+        panic: false,
         calls: 101,
         failed: 1,
         errors: 1,
