@@ -111,8 +111,14 @@ impl Gateway {
 
     /// `POST /chat/completions` with any body.
     pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Heard {
+        self.post_with("x-nothing", "", body).await
+    }
+
+    /// The same with one more header.
+    pub(crate) async fn post_with(&self, name: &str, value: &str, body: impl Into<reqwest::Body>) -> Heard {
         let url = format!("{}/chat/completions", self.url);
-        let request = client().post(url).header("content-type", "application/json").body(body);
+        let request =
+            client().post(url).header("content-type", "application/json").header(name, value).body(body);
         let mut response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let headers = response.headers().clone();

@@ -11,6 +11,7 @@
 
 mod admin;
 mod blocks;
+mod cache;
 mod command_line;
 mod harness;
 mod local_model;
