@@ -1,6 +1,8 @@
 //! Everything CI checks, cheap steps first; stops at the first red one.
 
 use std::{
+    fs,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -16,13 +18,14 @@ use crate::{
 
 type Step = fn(&mut Counts) -> Result<()>;
 
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
     ("clippy", |_| {
         run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
     }),
     ("test", |counts| test::prepare_and_run(&["--no-fail-fast"], counts)),
+    ("examples", |_| examples()),
     ("doc", |_| run_command(cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings"))),
     ("demo", |_| run_command(&mut cargo("run --release -p fb-gateway --locked -- demo --once"))),
     ("chaos", |_| green(chaos::run(&[])?)),
@@ -47,6 +50,30 @@ pub(crate) fn run() -> ExitCode {
     }
     println!("{counts}");
     code
+}
+
+/// Runs every example of every crate; each ends by itself and needs no network.
+fn examples() -> Result<()> {
+    let mut files: Vec<_> = list("crates")?.into_iter().map(|krate| krate.join("examples")).collect();
+    files.retain(|folder| folder.is_dir());
+    for folder in files {
+        let package =
+            folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        for file in list(&folder)? {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            run_command(&mut cargo(&format!(
+                "run -q -p {package} --all-features --locked --example {name}"
+            )))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder, in order of name.
+fn list(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let mut found = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    found.sort();
+    Ok(found)
 }
 
 fn green(code: ExitCode) -> Result<()> {

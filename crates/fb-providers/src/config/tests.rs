@@ -41,7 +41,7 @@ fn mistakes_are_named_with_what_was_expected() {
     check(
         r#"{"kind":"openai","apikey":{"env":"X"}}"#,
         &expect![
-            "unknown field `apikey`, expected one of `kind`, `base_url`, `api_key`, `auth`, `api_version`, `organization`, `project`, `num_ctx`, `models`, `connect_timeout`, `proxy` at line 1 column 25"
+            "unknown field `apikey`, expected one of `kind`, `base_url`, `api_key`, `auth`, `api_version`, `organization`, `project`, `num_ctx`, `models`, `connect_timeout`, `proxy`, `breaker`, `retry`, `health` at line 1 column 25"
         ],
     );
     check(
