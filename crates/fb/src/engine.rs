@@ -1,4 +1,4 @@
-//! One request, from the route it names to the answer: plan, walk over the targets, last resort, report.
+//! One request, from the route it names to the answer: plan, race over the targets, last resort, report.
 //!
 //! `serve` reads top to bottom; below it [`visit`] is one target, [`attempt`] one call, [`decide`] what follows.
 
@@ -9,6 +9,7 @@ mod decide;
 mod lane;
 mod last_resort;
 mod plan;
+mod race;
 mod run;
 mod visit;
 
@@ -29,7 +30,8 @@ use crate::{
         cached::{Kept, Lookup, Said, is_unavailable, used},
         lane::Lane,
         plan::{Directory, Plan},
-        visit::{Entry, Visit},
+        race::{Start, race},
+        visit::Visit,
     },
     error::BuildError,
 };
@@ -199,7 +201,7 @@ impl Engine {
             panic: self.panics(plan),
         };
 
-        let visit = match walk(trip, &plan.lanes).await {
+        let visit = match race(trip, &plan.lanes, Start::ONE_BY_ONE).await {
             Visit::Moved => {
                 // The last resort is for those who have nothing: it may take its time.
                 if let Some(old) = self.last_known_good(trip, &plan.lanes, lookup.as_ref()) {
@@ -378,21 +380,6 @@ fn found(probed: Result<Probe, Failure>) -> Check {
             | Unknown { server: false } => Check::Unknown,
         },
     }
-}
-
-/// Visits the targets in order until one ends the request.
-async fn walk(trip: Trip<'_>, lanes: &[Lane]) -> Visit {
-    for (index, lane) in lanes.iter().enumerate() {
-        let at = now();
-        let usable = lanes[index + 1..].iter().filter(|later| later.may_be_called(trip, at)).count();
-        let later = u32::try_from(usable).unwrap_or(u32::MAX);
-        let more = index + 1 < lanes.len();
-        match visit::visit(trip, lane, later, more, Entry::Usual).await {
-            Visit::Moved => {}
-            ended => return ended,
-        }
-    }
-    Visit::Moved
 }
 
 /// The failure that tells the caller most: one that the caller can repair, else the primary's, else the first.

@@ -1,0 +1,80 @@
+//! The one loop over targets: one after the other, several at once, or another when the first is late.
+
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use fb_core::Failure;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::sleep_until;
+
+use super::{
+    Trip,
+    lane::Lane,
+    now,
+    visit::{Entry, Visit, visit},
+};
+
+/// When targets are begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    /// So many at the beginning, at least 1; each that moves on is followed by the next.
+    pub(super) at_once: usize,
+    /// One more when nothing came for so long.
+    pub(super) hedge: Option<Duration>,
+}
+
+impl Start {
+    /// One after the other.
+    pub(super) const ONE_BY_ONE: Self = Self { at_once: 1, hedge: None };
+}
+
+/// Visits the targets, in order of the list, until one ends the request; those still under way are dropped then, and
+/// their guards say so. Nobody new is begun after a failure that must not be hidden by another target; it is surfaced
+/// unless one that was under way answers.
+pub(super) async fn race(trip: Trip<'_>, lanes: &[Lane], start: Start) -> Visit {
+    let mut flying = FuturesUnordered::new();
+    let mut surfaced: Option<Failure> = None;
+    let mut begun = 0;
+    let begin = |begun: &mut usize| {
+        let lane = lanes.get(*begun)?;
+        *begun += 1;
+        let at = now();
+        let usable = lanes[*begun..].iter().filter(|later| later.may_be_called(trip, at)).count();
+        let later = u32::try_from(usable).unwrap_or(u32::MAX);
+        Some(visit(trip, lane, later, *begun < lanes.len(), Entry::Usual))
+    };
+    for _ in 0..start.at_once.max(1) {
+        flying.extend(begin(&mut begun));
+    }
+    let mut hedge = pin!(start.hedge.and_then(|after| now().checked_add(after)).map(at));
+    loop {
+        let late = async {
+            match hedge.as_mut().as_pin_mut() {
+                Some(time) => time.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = flying.next() => match ended {
+                None => return surfaced.map_or(Visit::Moved, Visit::Surfaced),
+                Some(Visit::Moved) if surfaced.is_none() => flying.extend(begin(&mut begun)),
+                Some(Visit::Moved) => {}
+                Some(Visit::Surfaced(failure)) => surfaced = surfaced.or(Some(failure)),
+                Some(ended) => return ended,
+            },
+            () = late => {
+                hedge.set(None);
+                if surfaced.is_none() {
+                    flying.extend(begin(&mut begun));
+                }
+            }
+        }
+    }
+}
+
+async fn at(time: Instant) {
+    sleep_until(time.into()).await;
+}
