@@ -217,6 +217,9 @@ fn check_target(at: &str, target: &Target, providers: &[&str], found: &mut Vec<P
             "expected 0 to 20",
         ));
     }
+    if target.max_in_flight == Some(0) {
+        found.push(Problem::new(format!("{at}.max_in_flight"), "0", "expected at least 1"));
+    }
     check_time(&format!("{at}.timeout"), target.timeout, found);
     if let Some(price) = target.price
         && !(price.input >= 0.0 && price.output >= 0.0 && price.input + price.output < 1e9)

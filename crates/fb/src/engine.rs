@@ -38,7 +38,7 @@ use crate::{
 
 pub(crate) use self::{
     cached::Recorder,
-    lane::{Upstream, weight},
+    lane::{Slot, Upstream, weight},
     run::{Row, Run},
     visit::Committed,
 };

@@ -215,6 +215,10 @@ pub struct Target {
     /// How long one attempt may take: a plain one in all, a streamed one until its first output. Default 30 s.
     #[serde(default = "default_timeout", with = "humantime_serde")]
     pub timeout: Duration,
+    /// Most calls to it at one time, over all routes, at least 1; a request beyond that goes to the next target.
+    /// Default: no limit. The first route that names a target decides.
+    #[serde(default)]
+    pub max_in_flight: Option<u32>,
     /// The failure kinds after which the next target is tried; any other is surfaced at once.
     /// Default: the kinds another target may survive.
     #[serde(default)]
@@ -268,6 +272,7 @@ impl Target {
             priority: None,
             max_retries: default_retries(),
             timeout: default_timeout(),
+            max_in_flight: None,
             trigger_on: None,
             enabled: true,
             price: None,
@@ -303,6 +308,13 @@ impl Target {
     #[must_use]
     pub const fn timeout_secs(self, secs: u64) -> Self {
         self.timeout(Duration::from_secs(secs))
+    }
+
+    /// Sets the most calls at one time.
+    #[must_use]
+    pub const fn max_in_flight(mut self, calls: u32) -> Self {
+        self.max_in_flight = Some(calls);
+        self
     }
 
     /// Sets the failure kinds after which the next target is tried.

@@ -19,7 +19,7 @@ use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Recorder, Row, Run, Upstream, now, weight},
+    engine::{Committed, Recorder, Row, Run, Slot, Upstream, now, weight},
     stream::guard::Guard,
 };
 
@@ -62,6 +62,8 @@ struct Books {
     tail: Tail,
     price: Option<Price>,
     upstream: Arc<Upstream>,
+    /// Its place among the calls to the target, until the stream ends.
+    _slot: Slot,
 }
 
 impl ChatStream {
@@ -71,12 +73,12 @@ impl ChatStream {
         route: &Route,
         recorder: Option<Recorder>,
     ) -> Self {
-        let Committed { held, tail, row, price, upstream } = committed;
+        let Committed { held, tail, row, slot, price, upstream } = committed;
         let live = Live {
             run,
             rest: Some(held.rest),
             guard: Guard::new(route, now()),
-            books: Some(Books { row, opened: now(), tail, price, upstream }),
+            books: Some(Books { row, opened: now(), tail, price, upstream, _slot: slot }),
             usage: None,
             said: String::new(),
             block: None,

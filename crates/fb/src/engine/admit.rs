@@ -5,7 +5,7 @@ use fb_core::{Skip, Verdict};
 
 use super::{
     Trip,
-    lane::{Lane, weight},
+    lane::{Lane, Slot, weight},
     now,
     run::Row,
     visit::Entry,
@@ -15,6 +15,7 @@ use super::{
 pub(super) struct Ticket {
     permit: Permit,
     row: Row,
+    slot: Slot,
 }
 
 impl Ticket {
@@ -33,8 +34,8 @@ impl Ticket {
     }
 
     /// At a stream's commit: success for now, and the means to report a late failure.
-    pub(super) fn commit(self) -> (Tail, Row) {
-        (self.permit.provisional(now()), self.row)
+    pub(super) fn commit(self) -> (Tail, Row, Slot) {
+        (self.permit.provisional(now()), self.row, self.slot)
     }
 }
 
@@ -77,10 +78,11 @@ pub(super) fn admit(
             return Err((Skip::Ramping, None));
         }
     }
+    let slot = upstream.slot().ok_or((Skip::AtCapacity, None))?;
     let permit =
         upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     let row = run.begin(lane.id(), number, at);
-    Ok((Ticket { permit, row }, at + slice.min(lane.timeout)))
+    Ok((Ticket { permit, row, slot }, at + slice.min(lane.timeout)))
 }
 
 /// Whether a target that is just back leaves this request to others. Nothing is drawn for one that takes all or that

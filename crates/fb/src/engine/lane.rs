@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -31,6 +31,18 @@ pub(crate) struct Upstream {
     cooling: Mutex<Option<Instant>>,
     key: Arc<Key>,
     counts: Mutex<Counts>,
+    in_flight: AtomicU32,
+    /// Most calls at one time.
+    most: Option<u32>,
+}
+
+/// A call in flight at a target, until its answer is whole; dropping it makes room.
+pub(crate) struct Slot(Arc<Upstream>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What the targets of one provider share: its account.
@@ -67,10 +79,11 @@ impl Upstream {
         circuit: Circuit,
         health: Member,
         key: Arc<Key>,
+        most: Option<u32>,
     ) -> Self {
         let capabilities = provider.capabilities(id.model());
-        let (cooling, counts) = (Mutex::default(), Mutex::default());
-        Self { id, provider, circuit, health, capabilities, cooling, key, counts }
+        let (cooling, counts, in_flight) = (Mutex::default(), Mutex::default(), AtomicU32::new(0));
+        Self { id, provider, circuit, health, capabilities, cooling, key, counts, in_flight, most }
     }
 
     pub(super) fn provider(&self) -> Arc<dyn Provider> {
@@ -79,6 +92,19 @@ impl Upstream {
 
     pub(super) const fn breaker(&self) -> &Breaker {
         self.circuit.breaker()
+    }
+
+    /// Calls under way.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place for a call, if there is one.
+    pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        // Whether there was room or not, dropping the slot takes the one added away again.
+        let slot = Slot(Arc::clone(self));
+        self.most.is_none_or(|most| before < most).then_some(slot)
     }
 
     /// Takes a permit of the target's breaker, or says why there is none.

@@ -217,7 +217,14 @@ impl Names {
                         Arc::clone(entry.insert(Arc::new(Key::new(retries))))
                     }
                 };
-                let upstream = Upstream::new(entry.key().clone(), Arc::clone(provider), circuit, health, key);
+                let upstream = Upstream::new(
+                    entry.key().clone(),
+                    Arc::clone(provider),
+                    circuit,
+                    health,
+                    key,
+                    target.max_in_flight,
+                );
                 Arc::clone(entry.insert(Arc::new(upstream)))
             }
         };

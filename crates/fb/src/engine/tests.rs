@@ -874,3 +874,30 @@ async fn a_target_that_is_just_back_takes_what_nobody_else_can() {
     "#]]
     .assert_eq(&plain(&client).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_takes_as_many_calls_at_a_time_as_it_may_streams_included() {
+    let script = script("a: 200 in 2s gap 1s / b: 200");
+    let targets = [Target::new("a", "m").max_in_flight(2), Target::new("b", "m")];
+    let mut builder = Client::builder().seed(7).route(Route::priority("default", targets));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let ask = || async { client.chat(ChatRequest::user("hi")).await.unwrap().served_by() };
+    let (stream, one, two, three) =
+        tokio::join!(client.stream(ChatRequest::user("hi")), ask(), ask(), plain(&client));
+    assert_eq!((one.as_str(), two.as_str()), ("a/m", "b/m"));
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m     skipped: at capacity            hop
+        0.000s  b/m  1  ok  15 tokens             0 ms
+    "#]]
+    .assert_eq(&three);
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!((one.as_str(), two.as_str()), ("a/m", "b/m"), "the stream still has its place");
+    stream.unwrap().collect().await.unwrap();
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!((one.as_str(), two.as_str()), ("a/m", "a/m"));
+    assert_eq!(client.outstanding(), 0);
+}

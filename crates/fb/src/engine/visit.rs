@@ -11,7 +11,7 @@ use super::{
     admit::{Ticket, admit},
     attempt::{Got, Held, attempt},
     decide::{Situation, Step, decide},
-    lane::{Lane, Upstream},
+    lane::{Lane, Slot, Upstream},
     now,
     run::Row,
 };
@@ -40,6 +40,7 @@ pub(crate) struct Committed {
     pub(crate) held: Held,
     pub(crate) tail: Tail,
     pub(crate) row: Row,
+    pub(crate) slot: Slot,
     pub(crate) price: Option<Price>,
     pub(crate) upstream: Arc<Upstream>,
 }
@@ -149,13 +150,14 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
             Visit::Reply(id, reply)
         }
         Got::Stream(held) => {
-            let (tail, row) = ticket.commit();
+            let (tail, row, slot) = ticket.commit();
             Visit::Stream(
                 id,
                 Box::new(Committed {
                     held: *held,
                     tail,
                     row,
+                    slot,
                     price: lane.price,
                     upstream: Arc::clone(&lane.upstream),
                 }),
