@@ -37,7 +37,7 @@ pub use crate::{
     overlay::Overlay,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
-    report::{CacheUse, Level, Report, ServedBy},
+    report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
     request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody},
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},

@@ -1,4 +1,6 @@
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
+
+use thiserror::Error;
 
 use crate::{AttemptEnd, Money, TargetId, Trace, Usage};
 
@@ -13,6 +15,8 @@ pub struct Report {
     pub took: Duration,
     /// What the cache had to do with it; `None` when it was not asked.
     pub cache: Option<CacheUse>,
+    /// Why the answer is not a whole one: the error that would have been given instead.
+    pub degraded: Option<String>,
     /// Every attempt and skip, in order.
     pub trace: Trace,
 }
@@ -127,6 +131,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// Every level, the best first.
+    pub const ALL: [Self; 5] = [Self::Full, Self::Reduced, Self::Minimal, Self::Cached, Self::Offline];
+
     /// The word used in headers, metrics and configs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -138,6 +145,20 @@ impl Level {
         }
     }
 }
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        let known = Self::ALL.into_iter().find(|level| level.name() == text);
+        known.ok_or_else(|| UnknownLevel(text.chars().take(64).collect()))
+    }
+}
+
+/// No such level.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no level; expected one of full, reduced, minimal, cached, offline")]
+pub struct UnknownLevel(String);
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -151,6 +151,12 @@ pub struct Options {
     pub tenant: Option<Arc<str>>,
     /// What the cache may do, on a route that has one.
     pub cache: CacheControl,
+    /// The target to try first, as `PROVIDER/MODEL`, or any of this provider; then the route as ever.
+    pub prefer: Option<String>,
+    /// What the request is about, for the choice of a fixed answer.
+    pub category: Option<String>,
+    /// Whether only a whole answer will do: nothing of a lower level, nothing stale, nothing fixed.
+    pub refuse_degraded: bool,
 }
 
 /// What the cache may do for one request; the words are HTTP's (RFC 9111).
