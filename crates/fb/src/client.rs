@@ -1,12 +1,12 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
 use fb_cache::{Purge, Stats as CacheStats};
-use fb_core::{ChatRequest, Eligibility, TargetId};
+use fb_core::{ChatRequest, Eligibility, Level, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, Builder, ChatStream, Error, Stats,
+    Answer, Builder, ChatStream, Error, RouteLevel, Stats,
     engine::{Engine, Mode, Opened, now},
 };
 
@@ -101,6 +101,17 @@ impl Client {
         let prober = self.probe();
         prober.check_now().await;
         prober.shutdown().await;
+    }
+
+    /// The level at which the requests of every route begin, in order of name.
+    pub fn levels(&self) -> Vec<RouteLevel> {
+        self.engine.levels()
+    }
+
+    /// Decides at which level the requests of a route begin, or those of all routes; for so long, or until it is decided
+    /// anew. `None` leaves it to the route. Whether there is such a route.
+    pub fn set_level(&self, route: Option<&str>, decision: Option<(Level, Option<Duration>)>) -> bool {
+        self.engine.set_level(route, decision)
     }
 
     /// What the cache of answers has done and holds.

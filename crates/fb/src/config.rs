@@ -9,7 +9,7 @@ use fb_retry::{BudgetConfig, RetryBudget, RetryConfig};
 use serde::Deserialize;
 
 use crate::{
-    Route, Target,
+    LadderConfig, Route, Target,
     mechanisms::{Mechanisms, Own},
 };
 
@@ -184,6 +184,33 @@ pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Ve
         }
         for (index, target) in route.targets.iter().enumerate() {
             check_target(&format!("{at}.targets[{index}]"), target, providers, found);
+        }
+        check_ladder(&format!("{at}.ladder"), &route.ladder, providers, found);
+    }
+}
+
+fn check_ladder(at: &str, ladder: &LadderConfig, providers: &[&str], found: &mut Vec<Problem>) {
+    if ladder.descend_after == 0 {
+        found.push(Problem::new(format!("{at}.descend_after"), "0", "expected at least 1"));
+    }
+    check_time(&format!("{at}.within"), ladder.within, found);
+    check_time(&format!("{at}.climb"), ladder.climb, found);
+    for (level, rung) in [("reduced", &ladder.reduced), ("minimal", &ladder.minimal)] {
+        let Some(rung) = rung else { continue };
+        if rung.targets.len() > MAX_TARGETS {
+            let (value, expected) =
+                (format!("{} targets", rung.targets.len()), format!("expected at most {MAX_TARGETS}"));
+            found.push(Problem::new(format!("{at}.{level}.targets"), value, expected));
+        }
+        for (index, target) in rung.targets.iter().enumerate() {
+            check_target(&format!("{at}.{level}.targets[{index}]"), target, providers, found);
+        }
+        if rung.max_tokens == Some(0) {
+            found.push(Problem::new(format!("{at}.{level}.max_tokens"), "0", "expected at least 1"));
+        }
+        if let Some(temperature) = rung.temperature.filter(|temperature| !(0.0..=2.0).contains(temperature)) {
+            let field = format!("{at}.{level}.temperature");
+            found.push(Problem::new(field, temperature.to_string(), "expected 0 to 2"));
         }
     }
 }

@@ -6,29 +6,29 @@ mod admit;
 mod attempt;
 mod cached;
 mod decide;
+mod descend;
 mod lane;
 mod last_resort;
+mod operate;
 mod plan;
 mod race;
 mod run;
+mod telling;
 mod visit;
 
 use std::{sync::Arc, time::Instant};
 
-use fb_breaker::Breaker;
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Eligibility, Envelope, Failure, FailureKind, Frame, Observer, Probe, ServedBy,
-    TargetId,
+    CacheUse, ChatRequest, Envelope, Failure, FailureKind, Frame, Level, Observer, ServedBy, TargetId,
 };
-use fb_health::{Check, PanicConfig, Prober, Status as HealthStatus};
+use fb_health::PanicConfig;
 use parking_lot::Mutex;
 
 use crate::{
-    Answer, Builder, ChatStream, Ended, Error, Problem, Route, Stats,
+    Answer, Builder, ChatStream, Ended, Error, Problem, Route,
     engine::{
-        cached::{Kept, Lookup, Said, is_unavailable, used},
-        lane::Lane,
+        cached::{Kept, Lookup, Said, used},
         plan::{Directory, Plan},
         race::{Start, race},
         visit::Visit,
@@ -87,6 +87,8 @@ struct Trip<'a> {
     hurried: bool,
     /// Whether too few of the route's targets are healthy for health to be heeded.
     panic: bool,
+    /// Targets of lower levels that could be called: what must be left for them.
+    reserve: u32,
 }
 
 impl Engine {
@@ -160,21 +162,11 @@ impl Engine {
         }
     }
 
-    /// An answer given before, if no target was available and the route has it so.
-    fn last_known_good(&self, trip: Trip<'_>, lanes: &[Lane], lookup: Option<&Lookup>) -> Option<Opened> {
-        let lookup = lookup.filter(|lookup| lookup.is_stale_good())?;
-        if !is_unavailable(&trip.run.report().trace) {
-            return None;
-        }
-        let hit = self.cache.get_stale(&lookup.key, now())?;
-        self.totals.lock().cached(lanes.first().map(Lane::id));
-        Some(replay(trip.run, &hit, trip.request))
-    }
-
     fn begin(&self, request: &ChatRequest, plan: &Plan) -> Arc<Run> {
         let deadline = plan.route.effective_deadline();
         let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
-        let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len());
+        let below = plan.rungs.iter().map(|step| step.lanes.len()).sum::<usize>();
+        let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len() + below);
         Run::new(Arc::clone(&plan.route), envelope, self.observer.clone())
     }
 
@@ -199,32 +191,50 @@ impl Engine {
             run: &run,
             hurried: request.options().timeout.is_some_and(|asked| asked < deadline),
             panic: self.panics(plan),
+            reserve: 0,
         };
 
-        let visit = match race(trip, &plan.lanes, Start::ONE_BY_ONE).await {
-            Visit::Moved => {
-                // The last resort is for those who have nothing: it may take its time.
-                if let Some(old) = self.last_known_good(trip, &plan.lanes, lookup.as_ref()) {
-                    return Ok(old);
-                }
-                last_resort::last_resort(trip, &plan.lanes).await
+        let whole_only = request.options().refuse_degraded;
+        let level = if whole_only { Level::Full } else { plan.descent.level(&plan.route.ladder, now()) };
+        let mut visit = Visit::Moved;
+        if level == Level::Full {
+            let reserve = if whole_only { 0 } else { descend::reserve(trip, &plan.rungs) };
+            visit = race(Trip { reserve, ..trip }, &plan.lanes, Start::ONE_BY_ONE).await;
+            if let Visit::Moved = visit {
+                plan.descent.exhausted(&plan.route.ladder, Level::Full, now());
             }
-            ended => ended,
-        };
-        self.conclude(trip, &plan.lanes, visit, lookup)
+        }
+        if let Visit::Moved = visit
+            && !whole_only
+        {
+            visit = self.descend(trip, plan, level).await;
+            if let Visit::Moved = visit
+                && let Some(fallback) = self.without_models(trip, plan, lookup.as_ref(), level)
+            {
+                return Ok(fallback);
+            }
+        }
+        // For those who have nothing: it may take its time.
+        if let Visit::Moved = visit {
+            run.level(Level::Full);
+            visit = last_resort::last_resort(trip, &plan.lanes).await;
+        }
+        // What was asked with less is no answer to the whole question.
+        let lookup = lookup.filter(|_| run.report().level == Level::Full);
+        self.conclude(trip, plan, visit, lookup)
     }
 
     /// Turns how the visits ended into what the caller gets, and closes the books.
     fn conclude(
         &self,
         trip: Trip<'_>,
-        lanes: &[Lane],
+        plan: &Plan,
         visit: Visit,
         lookup: Option<Lookup>,
     ) -> Result<Opened, Error> {
         let run = trip.run;
         let by = |id: &TargetId| ServedBy::Target(id.clone());
-        let primary = lanes.first().map(Lane::id);
+        let primary = plan.primary();
         match visit {
             Visit::Reply(id, reply) => {
                 if let Some(lookup) = lookup {
@@ -254,12 +264,10 @@ impl Engine {
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             Visit::Moved => {
+                let cause = telling::cause(trip, plan);
                 let report = run.finish(None);
                 self.totals.lock().unanswered(primary);
-                let named = trip.request.head().model.contains('/');
-                let cause = most_telling(&report.trace, primary, named);
-                let at = now();
-                let reopens = lanes.iter().filter_map(|lane| lane.reopens(trip, at)).min();
+                let reopens = plan.reopens(trip, now());
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
             }
         }
@@ -274,58 +282,6 @@ impl Engine {
     /// A random number in `[0, 1)`.
     fn unit(&self) -> f64 {
         self.random.lock().f64()
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let counts = self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.counts()));
-        self.totals.lock().stats(counts)
-    }
-
-    pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
-        let at = now();
-        let eligibility = |upstream: &Upstream| upstream.eligibility(upstream.health.eligibility(at), at);
-        self.directory.upstreams().map(|upstream| (upstream.id().clone(), eligibility(upstream))).collect()
-    }
-
-    pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
-        self.directory
-            .upstreams()
-            .map(|upstream| (upstream.id().clone(), upstream.breaker().clone()))
-            .collect()
-    }
-
-    pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
-        let at = now();
-        self.directory
-            .upstreams()
-            .map(|upstream| (upstream.id().clone(), upstream.health.status(at)))
-            .collect()
-    }
-
-    /// Starts to ask providers how they are, by what costs nothing.
-    pub(crate) fn probe(&self) -> Prober {
-        let providers = self.directory.providers();
-        Prober::start(self.directory.fleet(), move |name| {
-            let provider = providers.get(name).cloned();
-            async move {
-                match provider {
-                    Some(provider) => found(provider.probe().await),
-                    None => Check::Unknown,
-                }
-            }
-        })
-    }
-
-    pub(crate) fn cache(&self) -> &Cache<Kept> {
-        &self.cache
-    }
-
-    pub(crate) fn models(&self) -> Vec<String> {
-        self.directory.models()
-    }
-
-    pub(crate) fn outstanding(&self) -> u32 {
-        self.directory.upstreams().map(Upstream::outstanding).sum()
     }
 }
 
@@ -344,71 +300,6 @@ fn replay(run: &Run, hit: &Hit<Kept>, request: &ChatRequest) -> Opened {
             Opened::Stream(Box::new(ChatStream::replay(meta.clone(), frames, report)))
         }
     }
-}
-
-/// What a probe's outcome says of the provider. That the question was refused or not understood says nothing: a key
-/// may be allowed to chat and not to list models.
-fn found(probed: Result<Probe, Failure>) -> Check {
-    use FailureKind::{
-        Auth, Connect, ContextLength, Interrupted, InvalidRequest, Malformed, ModelNotFound, Network,
-        Overloaded, Permission, Quality, QuotaExhausted, RateLimited, Region, ServerError, StaleConnection,
-        Timeout, TooLarge, Unknown,
-    };
-    match probed {
-        Ok(Probe::Reachable) => Check::Passed,
-        Ok(Probe::Unknown) => Check::Unknown,
-        Err(failure) => match failure.kind() {
-            Auth
-            | Connect
-            | Interrupted
-            | Malformed
-            | Network
-            | Overloaded
-            | QuotaExhausted
-            | Region
-            | ServerError
-            | Timeout(_)
-            | Unknown { server: true } => Check::Failed(failure.to_string()),
-            ContextLength
-            | InvalidRequest
-            | ModelNotFound
-            | Permission
-            | Quality
-            | RateLimited
-            | StaleConnection
-            | TooLarge
-            | Unknown { server: false } => Check::Unknown,
-        },
-    }
-}
-
-/// The failure that tells the caller most: one that the caller can repair, else the primary's, else the first.
-fn most_telling(trace: &fb_core::Trace, primary: Option<&TargetId>, named: bool) -> Option<Failure> {
-    let failures = || {
-        trace.rows().iter().rev().filter_map(|row| match &row.end {
-            fb_core::AttemptEnd::Failed(failure) => Some((&row.target, failure)),
-            fb_core::AttemptEnd::Running
-            | fb_core::AttemptEnd::Ok { .. }
-            | fb_core::AttemptEnd::Blocked { .. }
-            | fb_core::AttemptEnd::Cancelled
-            | fb_core::AttemptEnd::Skipped { .. } => None,
-        })
-    };
-    // A model that only the operator named is nothing the caller can repair.
-    let foreign = |failure: &Failure| failure.kind() == FailureKind::ModelNotFound && !named;
-    let repairable = |failure: &Failure| {
-        use FailureKind::{ContextLength, InvalidRequest, ModelNotFound, TooLarge, Unknown};
-        matches!(
-            failure.kind(),
-            ContextLength | InvalidRequest | ModelNotFound | TooLarge | Unknown { server: false }
-        ) && !foreign(failure)
-    };
-    let told = failures()
-        .find(|(_, failure)| repairable(failure))
-        .or_else(|| failures().find(|(target, failure)| Some(*target) == primary && !foreign(failure)))
-        .or_else(|| failures().find(|(_, failure)| !foreign(failure)))
-        .or_else(|| failures().next_back());
-    told.map(|(_, failure)| failure.clone())
 }
 
 #[cfg(test)]

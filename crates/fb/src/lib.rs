@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod engine;
 mod error;
+mod ladder;
 mod mechanisms;
 mod route;
 mod stats;
@@ -22,7 +23,7 @@ pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Chat, ChatRequest, Dialect,
     Eligibility, Event, Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message,
     Money, Next, Note, Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy,
-    Skip, StreamEvent, TargetId, Tool, ToolCall, Trace, Usage,
+    Skip, StreamEvent, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_retry::{BudgetConfig, RetryConfig};
@@ -33,6 +34,7 @@ pub use crate::{
     client::Client,
     config::{Config, Problem},
     error::{BuildError, Ended, Error},
+    ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{Route, RouteCache, Strategy, Target, Unavailable},
     stats::{Stats, TargetStats},
     stream::ChatStream,

@@ -7,6 +7,8 @@ use fb_health::HealthConfig;
 use fb_retry::RetryConfig;
 use serde::{Deserialize, Deserializer, de::Error};
 
+use crate::LadderConfig;
+
 /// A named virtual model: targets, a strategy, and how long one request may take.
 ///
 /// The same type is the config table `[routes.NAME]` and the value given to [`Builder::route`](crate::Builder).
@@ -47,6 +49,9 @@ pub struct Route {
     /// What is kept of its answers; nothing unless set.
     #[serde(default)]
     pub cache: RouteCache,
+    /// What is given when no target can give a whole answer; an error unless set.
+    #[serde(default)]
+    pub ladder: LadderConfig,
     /// Who answers, in order of preference.
     pub targets: Vec<Target>,
 }
@@ -163,6 +168,7 @@ impl Route {
             last_resort_wait: default_last_resort(),
             when_all_unavailable: Unavailable::default(),
             cache: RouteCache::default(),
+            ladder: LadderConfig::default(),
             targets: targets.into_iter().collect(),
         }
     }
@@ -178,6 +184,13 @@ impl Route {
     #[must_use]
     pub const fn cache(mut self, cache: RouteCache) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Sets what is given when no target can give a whole answer.
+    #[must_use]
+    pub fn ladder(mut self, ladder: LadderConfig) -> Self {
+        self.ladder = ladder;
         self
     }
 

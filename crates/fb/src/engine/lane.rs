@@ -94,11 +94,6 @@ impl Upstream {
         self.circuit.breaker()
     }
 
-    /// Calls under way.
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
     /// Takes a place for a call, if there is one.
     pub(super) fn slot(self: &Arc<Self>) -> Option<Slot> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);

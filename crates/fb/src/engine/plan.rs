@@ -1,20 +1,23 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use fb_breaker::{Registry, RegistryConfig};
-use fb_core::{FailureKind, Overrides, Provider, ProviderId, TargetId};
+use fb_core::{FailureKind, Level, Overrides, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
 
 use super::{
+    Trip,
     lane::{Key, Lane, Upstream},
     now,
 };
 use crate::{
-    Builder, Error, Problem, Route, Target,
+    Builder, Error, Problem, Route, Rung, Target,
     error::BuildError,
+    ladder::Descent,
     mechanisms::{Mechanisms, Own},
 };
 
@@ -37,12 +40,27 @@ pub(super) struct Plan {
     pub(super) lanes: Arc<[Lane]>,
     /// Whether so few of them are healthy that health is not heeded.
     pub(super) panic: Arc<PanicMode>,
+    /// Levels below the full one at which models are called.
+    pub(super) rungs: Arc<[Step]>,
+    pub(super) descent: Arc<Descent>,
+}
+
+/// A level of a route and who answers there.
+pub(super) struct Step {
+    pub(super) level: Level,
+    pub(super) rung: Rung,
+    pub(super) lanes: Vec<Lane>,
 }
 
 impl Plan {
     /// Who is asked first.
     pub(super) fn primary(&self) -> Option<&TargetId> {
         self.lanes.first().map(Lane::id)
+    }
+
+    /// How long until one of the targets may be called, if none may now.
+    pub(super) fn reopens(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
+        self.lanes.iter().filter_map(|lane| lane.reopens(trip, at)).min()
     }
 }
 
@@ -121,6 +139,10 @@ impl Directory {
         })
     }
 
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Plan> {
+        self.routes.values()
+    }
+
     pub(super) fn providers(&self) -> BTreeMap<String, Arc<dyn Provider>> {
         self.upstreams.values().map(|one| (one.id().provider().to_string(), one.provider())).collect()
     }
@@ -162,8 +184,19 @@ impl Names {
         }
         // A stable sort: targets of one priority stay in the order of the list.
         ranked.sort_by_key(|(priority, _)| *priority);
-        let lanes = ranked.into_iter().map(|(_, lane)| lane).collect();
-        Ok(Plan { route: Arc::new(route), lanes, panic: Arc::default() })
+        let lanes: Arc<[Lane]> = ranked.into_iter().map(|(_, lane)| lane).collect();
+        let mut rungs = Vec::new();
+        for (level, rung) in
+            [(Level::Reduced, &route.ladder.reduced), (Level::Minimal, &route.ladder.minimal)]
+        {
+            let Some(rung) = rung.clone() else { continue };
+            let own = rung.targets.iter().filter(|target| target.enabled);
+            let own = own.map(|target| self.lane(target, &route.name)).collect::<Result<Vec<_>, _>>()?;
+            let lanes = if own.is_empty() { lanes.to_vec() } else { own };
+            rungs.push(Step { level, rung, lanes });
+        }
+        let (panic, descent) = (Arc::default(), Arc::default());
+        Ok(Plan { route: Arc::new(route), lanes, panic, rungs: rungs.into(), descent })
     }
 
     /// The settings in force for a target: the nearest wins.

@@ -42,7 +42,7 @@ pub(super) async fn race(trip: Trip<'_>, lanes: &[Lane], start: Start) -> Visit 
         *begun += 1;
         let at = now();
         let usable = lanes[*begun..].iter().filter(|later| later.may_be_called(trip, at)).count();
-        let later = u32::try_from(usable).unwrap_or(u32::MAX);
+        let later = u32::try_from(usable).unwrap_or(u32::MAX).saturating_add(trip.reserve);
         Some(visit(trip, lane, later, *begun < lanes.len(), Entry::Usual))
     };
     for _ in 0..start.at_once.max(1) {

@@ -26,6 +26,8 @@ struct State {
     served_by: Option<ServedBy>,
     took: Option<Duration>,
     cache: Option<CacheUse>,
+    level: Level,
+    degraded: Option<String>,
     /// Set by a failure that only a target with a larger window of tokens can survive.
     context_above: Option<u64>,
     /// Set by a failure that only a target with a larger limit on bodies can survive.
@@ -144,6 +146,16 @@ impl Run {
         self.state.lock().cache = Some(used);
     }
 
+    /// Notes on which level it is tried.
+    pub(super) fn level(&self, level: Level) {
+        self.state.lock().level = level;
+    }
+
+    /// Notes the error in whose place something else is given.
+    pub(super) fn degraded(&self, instead_of: String) {
+        self.state.lock().degraded = Some(instead_of);
+    }
+
     /// Notes who answers, while the answer still streams.
     pub(super) fn serving(&self, by: ServedBy) {
         self.state.lock().served_by = Some(by);
@@ -173,13 +185,10 @@ impl Run {
         let so_far = || now().saturating_duration_since(self.envelope.started);
         Report {
             served_by: state.served_by.clone(),
-            level: if matches!(state.cache, Some(CacheUse::Stale { .. })) {
-                Level::Cached
-            } else {
-                Level::Full
-            },
+            level: state.level,
             took: state.took.unwrap_or_else(so_far),
             cache: state.cache.clone(),
+            degraded: state.degraded.clone(),
             trace: Trace::new(state.rows.clone()),
         }
     }

@@ -2,7 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Tail;
 use fb_core::{
-    AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Next, Price, Reply, TargetId, Verdict,
+    AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Next, Note, Price, Reply, TargetId,
+    Verdict,
 };
 use tokio::time::sleep;
 
@@ -33,6 +34,18 @@ pub(super) enum Visit {
     Surfaced(Failure),
     /// The next target's turn.
     Moved,
+}
+
+impl Visit {
+    /// The same, with what was changed in the request on its answer.
+    pub(super) fn with_notes(mut self, notes: Vec<Note>) -> Self {
+        match &mut self {
+            Self::Reply(_, reply) => reply.meta.notes.extend(notes),
+            Self::Stream(_, committed) => committed.held.meta.notes.extend(notes),
+            Self::Blocked(..) | Self::Surfaced(_) | Self::Moved => {}
+        }
+        self
+    }
 }
 
 /// A stream whose first output is there, with what must be told when it ends.

@@ -1,0 +1,88 @@
+//! Below the full level: models that are asked for less, then answers without a model.
+
+use fb_core::{Level, ServedBy};
+
+use super::{
+    Engine, Mode, Opened, Trip,
+    cached::{Lookup, is_unavailable},
+    now,
+    plan::{Plan, Step},
+    race::{Start, race},
+    replay,
+    telling::{cause, is_callers},
+    visit::Visit,
+};
+use crate::{
+    Answer, Ended, Error, Feature,
+    ladder::{Cause, reduce},
+};
+
+impl Engine {
+    /// Tries the lower levels at which models are called, from `level` down.
+    pub(super) async fn descend(&self, trip: Trip<'_>, plan: &Plan, level: Level) -> Visit {
+        if is_callers(trip, cause(trip, plan).as_ref()) {
+            return Visit::Moved;
+        }
+        for (index, step) in plan.rungs.iter().enumerate() {
+            if step.level < level {
+                continue;
+            }
+            let Some((asked, notes)) = reduce(trip.request, &step.rung, step.level.name()) else { continue };
+            trip.run.level(step.level);
+            let streams = step.rung.keeps(Feature::Streaming);
+            let mode = if streams { trip.mode } else { Mode::Plain };
+            let reserve = reserve(trip, &plan.rungs[index + 1..]);
+            let lower = Trip { request: &asked, mode, reserve, ..trip };
+            match race(lower, &step.lanes, Start::ONE_BY_ONE).await {
+                Visit::Moved => plan.descent.exhausted(&plan.route.ladder, step.level, now()),
+                ended => return ended.with_notes(notes),
+            }
+        }
+        Visit::Moved
+    }
+
+    /// What can be given without a model: an old answer, or a fixed one.
+    pub(super) fn without_models(
+        &self,
+        trip: Trip<'_>,
+        plan: &Plan,
+        lookup: Option<&Lookup>,
+        level: Level,
+    ) -> Option<Opened> {
+        let (run, at) = (trip.run, now());
+        let told = Error::Exhausted(Box::new(Ended {
+            cause: cause(trip, plan),
+            report: run.report(),
+            reopens: plan.reopens(trip, at),
+        }));
+        let Error::Exhausted(ended) = &told else { return None };
+        // An operator's word for a lower level is reason enough.
+        let good = level >= Level::Cached || is_unavailable(&ended.report.trace);
+        let lookup = lookup.filter(|lookup| good && level <= Level::Cached && lookup.is_stale_good());
+        if let Some(hit) = lookup.and_then(|lookup| self.cache.get_stale(&lookup.key, at)) {
+            run.level(Level::Cached);
+            run.degraded(told.to_string());
+            self.totals.lock().cached(plan.primary());
+            return Some(replay(run, &hit, trip.request));
+        }
+        if is_callers(trip, ended.cause.as_ref()) {
+            return None;
+        }
+        let offline = plan.route.ladder.offline.as_ref()?;
+        let cause =
+            Cause { code: told.code(), failure: ended.cause.as_ref(), retry_after: told.retry_after() };
+        let reply = offline.reply(trip.request, &cause);
+        run.level(Level::Offline);
+        run.degraded(told.to_string());
+        self.totals.lock().unanswered(plan.primary());
+        let report = run.finish(Some(ServedBy::Static));
+        Some(Opened::Plain(Box::new(Answer { reply, report })))
+    }
+}
+
+/// Targets of these levels that could be called now.
+pub(super) fn reserve(trip: Trip<'_>, steps: &[Step]) -> u32 {
+    let at = now();
+    let lanes = steps.iter().flat_map(|step| &step.lanes);
+    u32::try_from(lanes.filter(|lane| lane.may_be_called(trip, at)).count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,124 @@
+//! What operators see of the engine, and what they decide.
+
+use std::time::Duration;
+
+use fb_breaker::Breaker;
+use fb_cache::Cache;
+use fb_core::{Eligibility, Failure, FailureKind, Level, Probe, TargetId};
+use fb_health::{Check, Prober, Status as HealthStatus};
+
+use super::{Engine, cached::Kept, lane::Upstream, now, plan::Plan};
+use crate::{RouteLevel, Stats};
+
+impl Engine {
+    pub(crate) fn stats(&self) -> Stats {
+        let counts = self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.counts()));
+        self.totals.lock().stats(counts)
+    }
+
+    pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
+        let at = now();
+        let eligibility = |upstream: &Upstream| upstream.eligibility(upstream.health.eligibility(at), at);
+        self.directory.upstreams().map(|upstream| (upstream.id().clone(), eligibility(upstream))).collect()
+    }
+
+    pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
+        self.directory
+            .upstreams()
+            .map(|upstream| (upstream.id().clone(), upstream.breaker().clone()))
+            .collect()
+    }
+
+    pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
+        let at = now();
+        self.directory
+            .upstreams()
+            .map(|upstream| (upstream.id().clone(), upstream.health.status(at)))
+            .collect()
+    }
+
+    /// Starts to ask providers how they are, by what costs nothing.
+    pub(crate) fn probe(&self) -> Prober {
+        let providers = self.directory.providers();
+        Prober::start(self.directory.fleet(), move |name| {
+            let provider = providers.get(name).cloned();
+            async move {
+                match provider {
+                    Some(provider) => found(provider.probe().await),
+                    None => Check::Unknown,
+                }
+            }
+        })
+    }
+
+    /// Every route, its level, and what an operator decided about that.
+    pub(crate) fn levels(&self) -> Vec<RouteLevel> {
+        let at = now();
+        let level = |plan: &Plan| {
+            let forced = plan.descent.forced(at);
+            RouteLevel {
+                route: plan.route.name.clone(),
+                level: plan.descent.level(&plan.route.ladder, at),
+                forced: forced.is_some(),
+                left: forced.and_then(|(_, until)| Some(until?.saturating_duration_since(at))),
+            }
+        };
+        self.directory.routes().map(level).collect()
+    }
+
+    /// Decides the level of one route, or of all; `None` leaves it to the route again. Whether there is such a route.
+    pub(crate) fn set_level(&self, route: Option<&str>, decision: Option<(Level, Option<Duration>)>) -> bool {
+        let at = now();
+        let decision = decision.map(|(level, time)| (level, time.and_then(|time| at.checked_add(time))));
+        let plans = self.directory.routes().filter(|plan| route.is_none_or(|route| plan.route.name == route));
+        plans.map(|plan| plan.descent.force(decision)).count() > 0
+    }
+
+    pub(crate) fn cache(&self) -> &Cache<Kept> {
+        &self.cache
+    }
+
+    pub(crate) fn models(&self) -> Vec<String> {
+        self.directory.models()
+    }
+
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.directory.upstreams().map(Upstream::outstanding).sum()
+    }
+}
+
+/// What a probe's outcome says of the provider. That the question was refused or not understood says nothing: a key
+/// may be allowed to chat and not to list models.
+fn found(probed: Result<Probe, Failure>) -> Check {
+    use FailureKind::{
+        Auth, Connect, ContextLength, Interrupted, InvalidRequest, Malformed, ModelNotFound, Network,
+        Overloaded, Permission, Quality, QuotaExhausted, RateLimited, Region, ServerError, StaleConnection,
+        Timeout, TooLarge, Unknown,
+    };
+    match probed {
+        Ok(Probe::Reachable) => Check::Passed,
+        Ok(Probe::Unknown) => Check::Unknown,
+        Err(failure) => match failure.kind() {
+            Auth
+            | Connect
+            | Interrupted
+            | Malformed
+            | Network
+            | Overloaded
+            | QuotaExhausted
+            | Region
+            | ServerError
+            | Timeout(_)
+            | Unknown { server: true } => Check::Failed(failure.to_string()),
+            ContextLength
+            | InvalidRequest
+            | ModelNotFound
+            | Permission
+            | Quality
+            | RateLimited
+            | StaleConnection
+            | TooLarge
+            | Unknown { server: false } => Check::Unknown,
+        },
+    }
+}

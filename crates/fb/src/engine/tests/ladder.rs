@@ -1,0 +1,165 @@
+//! What is given when no target can give a whole answer.
+
+use fb_core::{Chat, Level, Message, Role, ServedBy, Tool, ToolChoice};
+use tokio::time::sleep;
+
+use super::*;
+use crate::{Answer, Feature, LadderConfig, OfflineConfig, RouteCache, Rung};
+
+/// Full: `a`; reduced: `r`; minimal: `m`; offline.
+fn ladder(script: &Script) -> Client {
+    let rung =
+        |provider: &str| Rung { targets: vec![Target::new(provider, "m").max_retries(0)], ..Rung::default() };
+    let ladder = LadderConfig {
+        reduced: Some(Rung { max_tokens: Some(100), ..rung("r") }),
+        minimal: Some(Rung { temperature: Some(0.0), features: Some(vec![Feature::Streaming]), ..rung("m") }),
+        offline: Some(OfflineConfig::default()),
+        ..LadderConfig::default()
+    };
+    let cache = RouteCache { stale_if_error: Some(Duration::from_secs(3_600)), ..RouteCache::default() };
+    let never = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
+    let full = [Target::new("a", "m").max_retries(0)];
+    let mut builder = Client::builder()
+        .seed(7)
+        .breaker(never)
+        .route(Route::priority("default", full).ladder(ladder).cache(cache));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    builder.build().unwrap()
+}
+
+fn how(answer: &Answer) -> String {
+    let calls: Vec<String> =
+        answer.trace().rows().iter().map(|row| row.target.provider().to_string()).collect();
+    format!("{} by {} after {}", answer.level(), answer.served_by(), calls.join(" "))
+}
+
+async fn ask(client: &Client) -> String {
+    how(&client.chat(ChatRequest::user("hi")).await.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_goes_down_alone_as_far_as_it_must() {
+    for (script, expected) in [
+        ("a: 200 / r: 200 / m: 200", "full by a/m after a"),
+        ("a: 503 / r: 200 / m: 200", "reduced by r/m after a r"),
+        ("a: 503 / r: 503 / m: 200", "minimal by m/m after a r m"),
+        ("a: 503 / r: 503 / m: 503", "offline by static after a r m"),
+        ("a: 401 / r: 200 / m: 200", "reduced by r/m after a r"),
+        ("a: 404 / r: 200 / m: 200", "reduced by r/m after a r"),
+    ] {
+        let script = super::script(script);
+        assert_eq!(ask(&ladder(&script)).await, expected);
+    }
+    // What the caller did wrong stays wrong, and what was refused stays refused.
+    for (script, status) in [
+        ("a: 400 / r: 200 / m: 200", 400),
+        ("a: block / r: 200 / m: 200", 400),
+        ("a: context / r: 200 / m: 200", 400),
+    ] {
+        let script = super::script(script);
+        let error = ladder(&script).chat(ChatRequest::user("hi")).await.unwrap_err();
+        assert_eq!((error.status(), script.provider("r").calls()), (status, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_answer_comes_before_a_fixed_one_and_both_say_why() {
+    let script = script("a: 200, 503 / r: 503 / m: 503");
+    let client = ladder(&script);
+    client.chat(ChatRequest::user("known")).await.unwrap();
+    let old = client.chat(ChatRequest::user("known")).await.unwrap();
+    assert_eq!((how(&old).as_str(), old.text()), ("cached by cache after a r m", "hello from a"));
+    let fixed = client.chat(ChatRequest::user("unknown")).await.unwrap();
+    assert_eq!(how(&fixed), "offline by static after a r m");
+    assert_eq!(fixed.text(), "The assistant cannot answer now. Please try again in a moment.");
+    for answer in [old, fixed] {
+        let why = answer.report.degraded.unwrap();
+        assert!(why.starts_with("no target could answer: server_error (503)"), "{why}");
+    }
+    let stream = client.stream(ChatRequest::user("hello")).await.unwrap().collect().await.unwrap();
+    assert_eq!(stream.report.served_by, Some(ServedBy::Static));
+    assert!(stream.text().starts_with("Hello! The assistant cannot"), "{}", stream.text());
+    // Nobody who wants a whole answer gets less.
+    let options = Options { refuse_degraded: true, ..Options::default() };
+    let before = script.provider("r").calls();
+    for text in ["known", "unknown"] {
+        let error = client.chat(ChatRequest::user(text).with_options(options.clone())).await.unwrap_err();
+        assert_eq!(error.status(), 502);
+    }
+    assert_eq!(script.provider("r").calls(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_level_asks_for_less_and_says_so_and_is_skipped_by_what_needs_more() {
+    let tool = || Tool { name: "weather".to_owned(), description: None, parameters: None, strict: None };
+    let chat = |choice| Chat {
+        messages: vec![Message::text(Role::User, "weather?")],
+        tools: vec![tool()],
+        tool_choice: choice,
+        max_tokens: Some(50),
+        ..Chat::default()
+    };
+    let script = script("a: 503 / r: 503 / m: 200");
+    let client = ladder(&script);
+    let optional = client.chat(ChatRequest::from_chat("default", chat(None))).await.unwrap();
+    assert_eq!(how(&optional), "minimal by m/m after a r m");
+    let notes: Vec<String> = optional.notes().iter().map(ToString::to_string).collect();
+    assert_eq!(notes, ["temperature: 0 at level minimal", "tools: dropped at level minimal"]);
+    let required = ChatRequest::from_chat("default", chat(Some(ToolChoice::Required)));
+    assert_eq!(how(&client.chat(required).await.unwrap()), "offline by static after a r");
+    let script = super::script("a: 503 / r: 200 / m: 200");
+    let long = ladder(&script).chat(ChatRequest::user("hi")).await.unwrap();
+    assert_eq!(long.notes()[0].to_string(), "max_tokens: 100 at level reduced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_goes_down_after_three_and_up_after_a_minute_and_where_an_operator_says() {
+    let script = script("a: 503x3, 200 / r: 200 / m: 200");
+    let client = ladder(&script);
+    let mut seen = Vec::new();
+    for wait in [0, 1, 1, 1, 56, 4] {
+        sleep(Duration::from_secs(wait)).await;
+        seen.push(ask(&client).await);
+    }
+    let (down, lower, up) = ("reduced by r/m after a r", "reduced by r/m after r", "full by a/m after a");
+    assert_eq!(seen, [down, down, down, lower, lower, up]);
+
+    assert!(client.set_level(Some("default"), Some((Level::Minimal, Some(Duration::from_secs(10))))));
+    assert!(!client.set_level(Some("unheard of"), None));
+    assert_eq!(ask(&client).await, "minimal by m/m after m");
+    let level = &client.levels()[0];
+    assert_eq!(
+        (level.level, level.forced, level.left),
+        (Level::Minimal, true, Some(Duration::from_secs(10)))
+    );
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(ask(&client).await, up);
+    client.set_level(None, Some((Level::Cached, None)));
+    assert_eq!(ask(&client).await, "cached by cache after ");
+    client.set_level(None, Some((Level::Offline, None)));
+    let calls = script.provider("a").calls();
+    assert_eq!(ask(&client).await, "offline by static after ");
+    assert_eq!(script.provider("a").calls(), calls);
+    client.set_level(None, None);
+    assert_eq!(ask(&client).await, up);
+}
+
+/// Attempts of the envelope are kept back for the lower levels.
+#[tokio::test(start_paused = true)]
+async fn lower_levels_are_not_starved() {
+    let script = script("a: 503 / r: 503 / m: 200");
+    let ladder = LadderConfig {
+        reduced: Some(Rung { targets: vec![Target::new("r", "m").max_retries(9)], ..Rung::default() }),
+        minimal: Some(Rung { targets: vec![Target::new("m", "m")], ..Rung::default() }),
+        ..LadderConfig::default()
+    };
+    let mut route = Route::priority("default", [Target::new("a", "m").max_retries(9)]).ladder(ladder);
+    route.max_attempts = 3;
+    let mut builder = Client::builder().seed(7).route(route);
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    assert_eq!(ask(&builder.build().unwrap()).await, "minimal by m/m after a r m");
+}

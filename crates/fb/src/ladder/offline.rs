@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use fb_core::{ChatRequest, Failure, FailureKind, Part, Reply, Role};
+
+use super::OfflineConfig;
+
+/// Whole messages that are a greeting and nothing else, without punctuation.
+const GREETINGS: [&str; 16] = [
+    "hello",
+    "hi",
+    "hey",
+    "hello there",
+    "hi there",
+    "hey there",
+    "good morning",
+    "good afternoon",
+    "good evening",
+    "hallo",
+    "moin",
+    "servus",
+    "guten tag",
+    "bonjour",
+    "hola",
+    "ciao",
+];
+
+/// Why a fixed answer is given.
+pub(crate) struct Cause<'a> {
+    /// The error's code.
+    pub(crate) code: &'a str,
+    pub(crate) failure: Option<&'a Failure>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl OfflineConfig {
+    /// The fixed answer to a request.
+    pub(crate) fn reply(&self, request: &ChatRequest, cause: &Cause<'_>) -> Reply {
+        let wait = match cause.retry_after {
+            Some(wait) => format!("{} s", wait.as_secs_f64().ceil()),
+            None => "a moment".to_owned(),
+        };
+        let template = self.template(request, cause);
+        let text = template.replace("{reason}", cause.code).replace("{retry_after}", &wait);
+        Reply { text, model: Some("static".to_owned()), ..Reply::default() }
+    }
+
+    fn template(&self, request: &ChatRequest, cause: &Cause<'_>) -> &str {
+        let asked = last_words(request);
+        let says = |text: &str| asked.trim().eq_ignore_ascii_case(text.trim());
+        if let Some((_, answer)) = self.pinned.iter().find(|(text, _)| says(text)) {
+            return answer;
+        }
+        let category = request.options().category.as_deref();
+        if let Some(named) = category.and_then(|category| self.category(category)) {
+            return named;
+        }
+        let busy = |failure: &Failure| {
+            matches!(failure.kind(), FailureKind::RateLimited | FailureKind::QuotaExhausted)
+        };
+        if cause.failure.is_some_and(busy) {
+            return &self.busy;
+        }
+        let bare = asked.trim_matches(|letter: char| !letter.is_alphanumeric());
+        if GREETINGS.iter().any(|greeting| bare.eq_ignore_ascii_case(greeting)) {
+            return &self.greeting;
+        }
+        &self.general
+    }
+
+    fn category(&self, name: &str) -> Option<&str> {
+        Some(match name {
+            "general" => &self.general,
+            "busy" => &self.busy,
+            "greeting" => &self.greeting,
+            "support" => &self.support,
+            "search" => &self.search,
+            other => self.custom.get(other)?,
+        })
+    }
+}
+
+/// The text of the last message of the user.
+fn last_words(request: &ChatRequest) -> String {
+    let Ok(chat) = request.chat() else { return String::new() };
+    let last = chat.messages.iter().rev().find(|message| message.role == Role::User);
+    let texts = last.into_iter().flat_map(|message| &message.parts).filter_map(|part| match part {
+        Part::Text(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use fb_core::Options;
+
+    use super::*;
+
+    fn answer(config: &OfflineConfig, text: &str, category: Option<&str>, kind: FailureKind) -> String {
+        let options = Options { category: category.map(str::to_owned), ..Options::default() };
+        let request = ChatRequest::user(text).with_options(options);
+        let failure = Failure::new(kind, "no");
+        let cause = Cause {
+            code: kind.name(),
+            failure: Some(&failure),
+            retry_after: Some(Duration::from_millis(1_200)),
+        };
+        config.reply(&request, &cause).text
+    }
+
+    #[test]
+    fn the_answer_fits_the_request_then_the_reason() {
+        use FailureKind::{Connect, RateLimited};
+        let text = |text: &str| text.to_owned();
+        let config = OfflineConfig {
+            general: text("general {reason} {retry_after}"),
+            busy: text("busy"),
+            greeting: text("greeting"),
+            support: text("support"),
+            search: text("search"),
+            custom: [(text("billing"), text("billing"))].into(),
+            pinned: [(text("Opening hours?"), text("9 to 5"))].into(),
+        };
+        for (asked, category, kind, expected) in [
+            ("What is Rust?", None, Connect, "general connect 2 s"),
+            ("What is Rust?", None, RateLimited, "busy"),
+            ("Hello!", None, Connect, "greeting"),
+            (" good MORNING ", None, Connect, "greeting"),
+            ("Hello, what is Rust?", None, Connect, "general connect 2 s"),
+            ("Hello", None, RateLimited, "busy"),
+            ("Hello", Some("support"), RateLimited, "support"),
+            ("Hello", Some("billing"), Connect, "billing"),
+            ("What is Rust?", Some("unheard of"), Connect, "general connect 2 s"),
+            ("opening hours? ", Some("support"), Connect, "9 to 5"),
+        ] {
+            assert_eq!(answer(&config, asked, category, kind), expected, "{asked} {category:?}");
+        }
+    }
+}
