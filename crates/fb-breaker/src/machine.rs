@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::BreakerConfig;
+use crate::config::{BreakerConfig, SlowConfig};
 use crate::state::{State, Transition};
 use crate::weight::Weight;
 
@@ -37,6 +37,7 @@ pub(crate) struct Machine {
     bypass: Option<Lease>,
     outstanding: u32,
     late_verdicts: u64,
+    /// Leases, each of which has a number.
     issued: u64,
     event: Option<Transition>,
 }
@@ -51,7 +52,8 @@ enum Phase {
 /// What an admitted call shows again when it settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pass {
-    id: u64,
+    /// Which one it holds: the slot of a probe, or that of the one bypass.
+    lease: Option<u64>,
     generation: u64,
     began: Instant,
     /// Where the window keeps the success of a call that may still fail late.
@@ -71,6 +73,22 @@ pub(crate) enum Verdict {
     Neutral,
     /// Nobody waited for the end.
     Abandoned,
+}
+
+impl Pass {
+    /// One that holds no lease.
+    const fn new(generation: u64, began: Instant) -> Self {
+        Self { lease: None, generation, began, counted: None, credited: false }
+    }
+
+    fn is_slow(&self, verdict: Verdict, config: &SlowConfig, now: Instant) -> bool {
+        let took = now.saturating_duration_since(self.began);
+        match verdict {
+            Verdict::Begun => took >= config.first,
+            Verdict::Success | Verdict::Abandoned => took >= config.total,
+            Verdict::Failure(_) | Verdict::Neutral => false,
+        }
+    }
 }
 
 impl Verdict {

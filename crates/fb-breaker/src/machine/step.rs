@@ -33,10 +33,9 @@ impl<'a> Step<'a> {
             self.enter(Phase::HalfOpen(HalfOpen::default()), TransitionReason::OpenElapsed);
         }
         let id = self.machine.issued;
-        if let Phase::HalfOpen(half_open) = &mut self.machine.phase {
-            half_open.admit(id, &self.config.half_open, self.now)?;
-        }
-        Ok(self.issue())
+        let Phase::HalfOpen(half_open) = &mut self.machine.phase else { return Ok(self.issue()) };
+        half_open.admit(id, &self.config.half_open, self.now)?;
+        Ok(self.issue_leased())
     }
 
     pub(crate) fn bypass(&mut self) -> Result<Pass, Rejected> {
@@ -49,7 +48,7 @@ impl<'a> Step<'a> {
             return Err(Rejected { retry_after, reason: RejectReason::BypassInFlight });
         }
         self.machine.bypass = Some(Lease::new(self.machine.issued, &self.config.half_open, self.now));
-        Ok(self.issue())
+        Ok(self.issue_leased())
     }
 
     /// Admits whatever the state says; where it would not, the call holds no slot.
@@ -60,7 +59,7 @@ impl<'a> Step<'a> {
     /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
     pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
         self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
-        if self.machine.bypass.is_some_and(|held| held.id == pass.id) {
+        if self.machine.bypass.is_some_and(|held| pass.lease == Some(held.id)) {
             self.machine.bypass = None;
         }
         if pass.generation != self.machine.generation {
@@ -68,7 +67,7 @@ impl<'a> Step<'a> {
             return pass;
         }
         let (mut counted, mut credited) = (None, false);
-        let slow = self.is_slow(pass, verdict);
+        let slow = pass.is_slow(verdict, &self.config.slow, self.now);
         match &mut self.machine.phase {
             Phase::Closed(closed) => match verdict {
                 Verdict::Success | Verdict::Begun => {
@@ -100,7 +99,7 @@ impl<'a> Step<'a> {
             },
             Phase::HalfOpen(half_open) => {
                 // A bypass holds no slot, and one that was reclaimed was counted then.
-                let held = half_open.release(pass.id);
+                let held = pass.lease.is_some_and(|id| half_open.release(id));
                 match verdict {
                     // That it answered at last is no sign of health.
                     Verdict::Success | Verdict::Begun if slow => {}
@@ -125,15 +124,6 @@ impl<'a> Step<'a> {
             }
         }
         Pass { generation: self.machine.generation, counted, credited, ..pass }
-    }
-
-    fn is_slow(&self, pass: Pass, verdict: Verdict) -> bool {
-        let took = self.now.saturating_duration_since(pass.began);
-        match verdict {
-            Verdict::Begun => took >= self.config.slow.first,
-            Verdict::Success | Verdict::Abandoned => took >= self.config.slow.total,
-            Verdict::Failure(_) | Verdict::Neutral => false,
-        }
     }
 
     /// Replaces the success which `pass` was settled with by a failure.
@@ -197,10 +187,14 @@ impl<'a> Step<'a> {
     }
 
     fn issue(&mut self) -> Pass {
-        let id = self.machine.issued;
-        self.machine.issued += 1;
         self.machine.outstanding = self.machine.outstanding.saturating_add(1);
-        Pass { id, generation: self.machine.generation, began: self.now, counted: None, credited: false }
+        Pass::new(self.machine.generation, self.now)
+    }
+
+    fn issue_leased(&mut self) -> Pass {
+        let lease = Some(self.machine.issued);
+        self.machine.issued += 1;
+        Pass { lease, ..self.issue() }
     }
 
     fn enter_by_bypass(&mut self) {
