@@ -83,7 +83,17 @@ impl Breaker {
     ///
     /// While the breaker is open, or half-open with all its probes in flight.
     pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.admit(now, false)
+        self.admit(now, false).map(|pass| Permit::new(self.clone(), pass))
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), for a call that does not outlive the breaker: the permit borrows it, which
+    /// spares counting one more owner.
+    ///
+    /// # Errors
+    ///
+    /// As `try_acquire`.
+    pub fn try_enter(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
+        self.admit(now, false).map(|pass| Permit::new(self, pass))
     }
 
     /// Asks to make a call even though the breaker is open or full of probes: the last resort of a caller
@@ -97,7 +107,7 @@ impl Breaker {
     ///
     /// While another bypass is in flight and its lease, that of a probe, has not run out.
     pub fn try_bypass(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.admit(now, true)
+        self.admit(now, true).map(|pass| Permit::new(self.clone(), pass))
     }
 
     /// What [`try_acquire`](Self::try_acquire) would answer, without taking or changing anything.
@@ -216,14 +226,13 @@ impl Breaker {
         });
     }
 
-    fn admit(&self, now: Instant, bypass: bool) -> Result<Permit, Rejected> {
-        let pass = self.step(now, |mut step, forced| match forced {
+    fn admit(&self, now: Instant, bypass: bool) -> Result<Pass, Rejected> {
+        self.step(now, |mut step, forced| match forced {
             Some((Mode::ForcedOpen, left)) => Err(self.forced_open(left)),
             Some((Mode::ForcedClosed | Mode::MetricsOnly, _)) => Ok(step.acquire_anyway()),
             None if bypass => step.bypass(),
             None => step.acquire(),
-        })?;
-        Ok(Permit::new(self.clone(), pass))
+        })
     }
 
     /// Nobody knows when an operator comes back: then ask as often as an open breaker would let at most.

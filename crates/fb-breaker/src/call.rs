@@ -46,7 +46,7 @@ impl Breaker {
     where
         Fut: Future<Output = Result<T, E>>,
     {
-        let permit = self.try_acquire(self.now()).map_err(CallError::Rejected)?;
+        let permit = self.try_enter(self.now()).map_err(CallError::Rejected)?;
         let result = op().await;
         match &result {
             Ok(_) => permit.success(self.now()),

@@ -1,5 +1,6 @@
 //! Guards: what an admitted call holds until the breaker has heard how it ended.
 
+use std::borrow::Borrow;
 use std::thread;
 use std::time::Instant;
 
@@ -12,10 +13,13 @@ use crate::weight::Weight;
 /// A permit counts in the generation it was issued in: whatever it says after a transition is counted as
 /// late and changes nothing. Dropped without a verdict, as a cancelled call does, it says nothing and
 /// gives its slot back; dropped by a panic it says [`Weight::FULL`].
+///
+/// One from [`Breaker::try_acquire`] owns its breaker and may go anywhere; one from [`Breaker::try_enter`] is a
+/// `Permit<&Breaker>`.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped gives no verdict"]
-pub struct Permit {
-    breaker: Breaker,
+pub struct Permit<B: Borrow<Breaker> = Breaker> {
+    breaker: B,
     pass: Pass,
     settled: bool,
 }
@@ -29,8 +33,8 @@ pub struct Tail {
     pass: Pass,
 }
 
-impl Permit {
-    pub(crate) fn new(breaker: Breaker, pass: Pass) -> Self {
+impl<B: Borrow<Breaker>> Permit<B> {
+    pub(crate) fn new(breaker: B, pass: Pass) -> Self {
         Self { breaker, pass, settled: false }
     }
 
@@ -51,6 +55,13 @@ impl Permit {
         self.settle(Verdict::Neutral, now);
     }
 
+    fn settle(&mut self, verdict: Verdict, now: Instant) {
+        self.settled = true;
+        self.breaker.borrow().settle(self.pass, verdict, now);
+    }
+}
+
+impl Permit {
     /// The call is a success so far, and goes on. Settles success, gives the slot back, and leaves a way to
     /// tell a late failure.
     pub fn provisional(mut self, now: Instant) -> Tail {
@@ -59,22 +70,18 @@ impl Permit {
         Tail { breaker: self.breaker.clone(), pass }
     }
 
+    #[cfg(feature = "tower")]
     pub(crate) fn now(&self) -> Instant {
         self.breaker.now()
     }
-
-    fn settle(&mut self, verdict: Verdict, now: Instant) {
-        self.settled = true;
-        self.breaker.settle(self.pass, verdict, now);
-    }
 }
 
-impl Drop for Permit {
+impl<B: Borrow<Breaker>> Drop for Permit<B> {
     fn drop(&mut self) {
         if !self.settled {
             let verdict =
                 if thread::panicking() { Verdict::Failure(Weight::FULL) } else { Verdict::Abandoned };
-            let now = self.now();
+            let now = self.breaker.borrow().now();
             self.settle(verdict, now);
         }
     }
