@@ -21,9 +21,10 @@ use recloser::Recloser;
 use tower_resilience_circuitbreaker::{CircuitBreaker, CircuitBreakerLayer, DefaultClassifier};
 use tower_service::Service;
 
-const NAMES: [&str; 6] = [
-    "fb-breaker",
-    "fb-breaker, reads clock",
+const NAMES: [&str; 7] = [
+    "fb-breaker, borrowed, time supplied",
+    "fb-breaker, owned permit, time supplied",
+    "fb-breaker, borrowed, reads clock",
     "failsafe",
     "recloser",
     "tower-resilience",
@@ -75,35 +76,42 @@ fn permitted(bench: &mut impl Bench) {
     let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
     bench.run(NAMES[0], || {
         || {
-            if let Ok(permit) = breaker.try_acquire(black_box(now)) {
+            if let Ok(permit) = breaker.try_enter(black_box(now)) {
                 permit.success(black_box(now));
             }
         }
     });
     bench.run(NAMES[1], || {
         || {
-            if let Ok(permit) = breaker.try_acquire(clock()) {
+            if let Ok(permit) = breaker.try_acquire(black_box(now)) {
+                permit.success(black_box(now));
+            }
+        }
+    });
+    bench.run(NAMES[2], || {
+        || {
+            if let Ok(permit) = breaker.try_enter(clock()) {
                 permit.success(clock());
             }
         }
     });
     // Its two-step interface is for success and failure alike; `call` makes the same two steps.
     let breaker = failsafe::Config::new().build();
-    bench.run(NAMES[2], || {
+    bench.run(NAMES[3], || {
         || {
             let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
         }
     });
     // It has closures only.
     let breaker = Recloser::default();
-    bench.run(NAMES[3], || {
+    bench.run(NAMES[4], || {
         || {
             let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
         }
     });
     let Ok(layer) = CircuitBreakerLayer::builder().build() else { return };
     let service = layer.layer_fn(Answers);
-    bench.run(NAMES[4], || {
+    bench.run(NAMES[5], || {
         let mut service = service.clone();
         move || {
             let _result = black_box(drive(&mut service, Ok(())));
@@ -111,7 +119,7 @@ fn permitted(bench: &mut impl Bench) {
     });
     // It has closures only.
     let breaker = circuitbreaker_rs::CircuitBreaker::<DefaultPolicy, Infallible>::builder().build();
-    bench.run(NAMES[5], || {
+    bench.run(NAMES[6], || {
         || {
             let _result: Result<(), BreakerError<Infallible>> = black_box(breaker.call(|| black_box(Ok(()))));
         }
@@ -124,14 +132,15 @@ fn rejected(bench: &mut impl Bench) {
     while let Ok(permit) = breaker.try_acquire(now) {
         permit.failure(Weight::FULL, now);
     }
-    bench.run(NAMES[0], || || drop(black_box(breaker.try_acquire(black_box(now)))));
+    bench.run(NAMES[0], || || drop(black_box(breaker.try_enter(black_box(now)))));
+    bench.run(NAMES[1], || || drop(black_box(breaker.try_acquire(black_box(now)))));
     // So that it stays open for the whole measurement.
     let hint = Weight::FULL.with_hint(Duration::from_secs(600));
     let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
     while let Ok(permit) = breaker.try_acquire(clock()) {
         permit.failure(hint, clock());
     }
-    bench.run(NAMES[1], || || drop(black_box(breaker.try_acquire(clock()))));
+    bench.run(NAMES[2], || || drop(black_box(breaker.try_enter(clock()))));
 
     // Ten minutes as well, by the same rule as its default.
     let backoff = failsafe::backoff::constant(Duration::from_secs(600));
@@ -140,14 +149,14 @@ fn rejected(bench: &mut impl Bench) {
     while breaker.is_call_permitted() {
         breaker.on_error();
     }
-    bench.run(NAMES[2], || {
+    bench.run(NAMES[3], || {
         || {
             black_box(breaker.is_call_permitted());
         }
     });
     let breaker = Recloser::custom().open_wait(Duration::from_secs(600)).build();
     while !matches!(breaker.call(|| Err::<(), ()>(())), Err(recloser::Error::Rejected)) {}
-    bench.run(NAMES[3], || {
+    bench.run(NAMES[4], || {
         || {
             let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
         }
@@ -158,7 +167,7 @@ fn rejected(bench: &mut impl Bench) {
     while !service.is_open() {
         let _failed = drive(&mut service, Err(()));
     }
-    bench.run(NAMES[4], || {
+    bench.run(NAMES[5], || {
         let mut service = service.clone();
         move || {
             let _result = black_box(drive(&mut service, Ok(())));
@@ -168,7 +177,7 @@ fn rejected(bench: &mut impl Bench) {
         .cooldown(Duration::from_secs(600))
         .build();
     breaker.force_open();
-    bench.run(NAMES[5], || {
+    bench.run(NAMES[6], || {
         || {
             let _result: Result<(), BreakerError<Infallible>> = black_box(breaker.call(|| black_box(Ok(()))));
         }

@@ -1,6 +1,7 @@
 //! The shell around the machine: one lock, the random numbers, and who is told.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::{BreakerConfig, InvalidConfig};
 use crate::control::{Mode, Override};
+use crate::gate::Gate;
 use crate::machine::{Machine, Pass, Step, Verdict};
 use crate::permit::Permit;
 use crate::snapshot::{Forced, Snapshot};
@@ -27,7 +29,16 @@ pub struct Breaker {
 struct Shared {
     config: BreakerConfig,
     now: fn() -> Instant,
+    gate: Gate,
+    /// While the gate is open, the machine lacks what the gate counted. What steps the machine, asks it for a count or
+    /// changes what is forced takes [`Locked`] instead.
     core: Mutex<Core>,
+}
+
+/// The lock and a shut gate: the machine has counted everything. The gate opens when it is dropped, if it may.
+struct Locked<'a> {
+    gate: &'a Gate,
+    core: MutexGuard<'a, Core>,
 }
 
 struct Core {
@@ -53,10 +64,12 @@ impl Breaker {
     /// Names the first field of `config` with which no breaker could work.
     pub fn new(config: BreakerConfig, now: fn() -> Instant) -> Result<Self, InvalidConfig> {
         config.validate()?;
-        let machine = Machine::new(&config, now());
+        let beginning = now();
+        let machine = Machine::new(&config, beginning);
         let mut rng = fastrand::Rng::new();
         let core = Core { machine, unit: rng.f64(), rng, listener: None, forced: None };
-        Ok(Self { shared: Arc::new(Shared { config, now, core: Mutex::new(core) }) })
+        let shared = Shared { config, now, gate: Gate::new(beginning), core: Mutex::new(core) };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Makes the jitter of this breaker and its clones repeatable.
@@ -82,6 +95,7 @@ impl Breaker {
     /// # Errors
     ///
     /// While the breaker is open, or half-open with all its probes in flight.
+    #[inline]
     pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
         self.admit(now, false).map(|pass| Permit::new(self.clone(), pass))
     }
@@ -92,6 +106,7 @@ impl Breaker {
     /// # Errors
     ///
     /// As `try_acquire`.
+    #[inline]
     pub fn try_enter(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
         self.admit(now, false).map(|pass| Permit::new(self, pass))
     }
@@ -132,7 +147,7 @@ impl Breaker {
 
     /// Permits of all kinds that are neither settled nor dropped. What a test for leaks holds against zero.
     pub fn outstanding(&self) -> u32 {
-        self.shared.core.lock().machine.outstanding()
+        self.shared.lock().machine.outstanding()
     }
 
     /// Verdicts that came after the generation they belonged to, and so changed nothing.
@@ -165,7 +180,7 @@ impl Breaker {
 
     /// Whether nothing would be lost with it: closed, no permit out, nothing forced and no opening remembered.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
-        let core = self.shared.core.lock();
+        let core = self.shared.lock();
         core.machine.is_closed()
             && core.machine.outstanding() == 0
             && core.forced(now).is_none()
@@ -185,12 +200,12 @@ impl Breaker {
 
     /// Decides over the breaker's head, in place of what was decided before. Its own state goes on beside it.
     pub fn force(&self, decision: Override) {
-        self.shared.core.lock().forced = Some(decision);
+        self.shared.lock().forced = Some(decision);
     }
 
     /// Gives the breaker its own way again.
     pub fn lift(&self) {
-        self.shared.core.lock().forced = None;
+        self.shared.lock().forced = None;
     }
 
     /// What an operator decided, while it lasts.
@@ -219,14 +234,23 @@ impl Breaker {
     /// listener is not told: it is no transition of this breaker.
     pub fn restore(&self, snapshot: &Snapshot, now: Instant) {
         self.step(now, |mut step, _| step.restore(snapshot.open_for, snapshot.escalation));
-        self.shared.core.lock().forced = snapshot.forced.as_ref().map(|forced| Override {
+        self.shared.lock().forced = snapshot.forced.as_ref().map(|forced| Override {
             mode: forced.mode,
             reason: forced.reason.as_str().into(),
             until: forced.left.and_then(|left| now.checked_add(left)),
         });
     }
 
+    #[inline]
     fn admit(&self, now: Instant, bypass: bool) -> Result<Pass, Rejected> {
+        match self.shared.gate.enter() {
+            Some(generation) => Ok(Pass::new(generation, now)),
+            None => self.admit_locked(now, bypass),
+        }
+    }
+
+    #[inline(never)]
+    fn admit_locked(&self, now: Instant, bypass: bool) -> Result<Pass, Rejected> {
         self.step(now, |mut step, forced| match forced {
             Some((Mode::ForcedOpen, left)) => Err(self.forced_open(left)),
             Some((Mode::ForcedClosed | Mode::MetricsOnly, _)) => Ok(step.acquire_anyway()),
@@ -241,7 +265,22 @@ impl Breaker {
         Rejected { retry_after, reason: RejectReason::Forced }
     }
 
+    #[inline]
     pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) {
+        let Shared { config, gate, .. } = &*self.shared;
+        let settled = match verdict {
+            _ if pass.is_slow(verdict, &config.slow, now) => false,
+            Verdict::Success => gate.succeed(pass.generation(), now),
+            Verdict::Neutral | Verdict::Abandoned => gate.leave(pass.generation()),
+            Verdict::Begun | Verdict::Failure(_) => false,
+        };
+        if !settled {
+            self.settle_locked(pass, verdict, now);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_locked(&self, pass: Pass, verdict: Verdict, now: Instant) {
         self.step(now, |mut step, _| {
             step.settle(pass, verdict);
         });
@@ -261,7 +300,7 @@ impl Breaker {
     }
 
     fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>, Forcing) -> T) -> T {
-        let mut guard = self.shared.core.lock();
+        let mut guard = self.shared.lock();
         let core = &mut *guard;
         let forced = core.forced(now);
         let answer = act(core.machine.step(&self.shared.config, core.unit, now), forced);
@@ -272,13 +311,48 @@ impl Breaker {
     }
 
     #[cold]
-    fn tell(mut core: MutexGuard<'_, Core>, forced: Forcing) {
+    fn tell(mut core: Locked<'_>, forced: Forcing) {
         let told = core.transition(forced);
         drop(core);
         if let Some((event, listener)) = told {
             // Whoever watches must not harm the call, least of all in `Drop`. The panic hook has reported it.
             drop(catch_unwind(AssertUnwindSafe(|| listener(&event))));
         }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> Locked<'_> {
+        let mut core = self.core.lock();
+        if let Some(counted) = self.gate.shut() {
+            core.machine.take_over(counted);
+        }
+        Locked { gate: &self.gate, core }
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let machine = &self.core.machine;
+        if self.core.forced.is_none()
+            && let Some(ends) = machine.only_counts_until()
+        {
+            self.gate.open(machine.generation(), machine.outstanding(), ends);
+        }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Core {
+        &mut self.core
     }
 }
 
@@ -300,7 +374,7 @@ impl Core {
 
 impl fmt::Debug for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let machine = self.shared.core.lock().machine.clone();
+        let machine = self.shared.lock().machine.clone();
         f.debug_struct("Breaker").field("machine", &machine).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ mod machine;
 mod state;
 
 mod control;
+mod gate;
 mod snapshot;
 
 mod breaker;

@@ -11,6 +11,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::{BreakerConfig, SlowConfig};
+use crate::gate::Counted;
 use crate::state::{State, Transition};
 use crate::weight::Weight;
 
@@ -77,11 +78,17 @@ pub(crate) enum Verdict {
 
 impl Pass {
     /// One that holds no lease.
-    const fn new(generation: u64, began: Instant) -> Self {
+    #[inline]
+    pub(crate) const fn new(generation: u64, began: Instant) -> Self {
         Self { lease: None, generation, began, counted: None, credited: false }
     }
 
-    fn is_slow(&self, verdict: Verdict, config: &SlowConfig, now: Instant) -> bool {
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    #[inline]
+    pub(crate) fn is_slow(&self, verdict: Verdict, config: &SlowConfig, now: Instant) -> bool {
         let took = now.saturating_duration_since(self.began);
         match verdict {
             Verdict::Begun => took >= config.first,
@@ -128,6 +135,27 @@ impl Machine {
         matches!(self.phase, Phase::Closed(_))
     }
 
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Until when a success that is not slow changes nothing but the number of calls in the newest bucket; `None` if it
+    /// may change more.
+    pub(crate) fn only_counts_until(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Closed(closed) if closed.streak == 0 => closed.window.ends(),
+            Phase::Closed(_) | Phase::Open { .. } | Phase::HalfOpen(_) => None,
+        }
+    }
+
+    /// Takes over what was counted while successes only count.
+    pub(crate) fn take_over(&mut self, counted: Counted) {
+        self.outstanding = counted.outstanding;
+        if let Phase::Closed(closed) = &mut self.phase {
+            closed.window.add_successes(counted.successes);
+        }
+    }
+
     pub(crate) fn outstanding(&self) -> u32 {
         self.outstanding
     }
@@ -152,6 +180,15 @@ impl Machine {
 
     pub(crate) fn late_verdicts(&self) -> u64 {
         self.late_verdicts
+    }
+
+    /// Calls in the window, and failures in hundredths, if it is closed.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> Option<(u64, u64)> {
+        match &self.phase {
+            Phase::Closed(closed) => Some(closed.window.counts()),
+            Phase::Open { .. } | Phase::HalfOpen(_) => None,
+        }
     }
 
     pub(crate) const fn has_event(&self) -> bool {

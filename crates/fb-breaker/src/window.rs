@@ -65,6 +65,19 @@ impl Window {
         self.tick
     }
 
+    /// Until when a call is kept in the newest bucket; `None` if each call has its own.
+    pub(crate) fn ends(&self) -> Option<Instant> {
+        (!self.by_calls).then_some(self.ends)
+    }
+
+    /// Counts successes into the newest bucket.
+    pub(crate) fn add_successes(&mut self, successes: u32) {
+        if let Some(newest) = self.buckets.back_mut() {
+            newest.calls += u64::from(successes);
+            self.total.calls += u64::from(successes);
+        }
+    }
+
     /// Uncounts a success, if it is not forgotten yet: its call turned out otherwise. That it was slow stays.
     pub(crate) fn take_back(&mut self, tick: u64, now: Instant) {
         self.roll(self.at(now));

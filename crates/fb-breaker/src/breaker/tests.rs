@@ -24,6 +24,8 @@ use crate::{Forced, Mode, Override, Snapshot};
 
 use super::*;
 
+mod unlocked;
+
 const _: () = assert!(size_of::<Rejected>() <= 24, "refusing has to cost nothing");
 const _: fn(Permit, Breaker) = |permit, breaker| {
     fn shared(_: impl Send + Sync + 'static) {}
