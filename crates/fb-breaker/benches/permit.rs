@@ -72,8 +72,8 @@ impl Bench for TwoThreads<'_> {
 }
 
 fn permitted(bench: &mut impl Bench) {
-    let now = clock();
     let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
+    let now = clock();
     bench.run(NAMES[0], || {
         || {
             if let Ok(permit) = breaker.try_enter(black_box(now)) {

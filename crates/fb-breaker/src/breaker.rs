@@ -249,7 +249,7 @@ impl Breaker {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn admit_locked(&self, now: Instant, bypass: bool) -> Result<Pass, Rejected> {
         self.step(now, |mut step, forced| match forced {
             Some((Mode::ForcedOpen, left)) => Err(self.forced_open(left)),
@@ -266,20 +266,24 @@ impl Breaker {
     }
 
     #[inline]
+    pub(crate) fn succeed(&self, pass: Pass, now: Instant) {
+        let Shared { config, gate, .. } = &*self.shared;
+        let slow = pass.is_slow(Verdict::Success, &config.slow, now);
+        if slow || !gate.succeed(pass.generation(), now) {
+            self.settle_locked(pass, Verdict::Success, now);
+        }
+    }
+
     pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) {
         let Shared { config, gate, .. } = &*self.shared;
-        let settled = match verdict {
-            _ if pass.is_slow(verdict, &config.slow, now) => false,
-            Verdict::Success => gate.succeed(pass.generation(), now),
-            Verdict::Neutral | Verdict::Abandoned => gate.leave(pass.generation()),
-            Verdict::Begun | Verdict::Failure(_) => false,
-        };
-        if !settled {
+        let says_nothing = matches!(verdict, Verdict::Neutral | Verdict::Abandoned)
+            && !pass.is_slow(verdict, &config.slow, now);
+        if !says_nothing || !gate.leave(pass.generation()) {
             self.settle_locked(pass, verdict, now);
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn settle_locked(&self, pass: Pass, verdict: Verdict, now: Instant) {
         self.step(now, |mut step, _| {
             step.settle(pass, verdict);

@@ -40,7 +40,8 @@ impl<B: Borrow<Breaker>> Permit<B> {
 
     /// The call succeeded.
     pub fn success(mut self, now: Instant) {
-        self.settle(Verdict::Success, now);
+        self.settled = true;
+        self.breaker.borrow().succeed(self.pass, now);
     }
 
     /// The call failed.
