@@ -108,7 +108,13 @@ impl Breaker {
     /// As `try_acquire`.
     #[inline]
     pub fn try_enter(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
-        self.admit(now, false).map(|pass| Permit::new(self, pass))
+        match self.shared.gate.enter() {
+            Some(generation) => Ok(Permit::new(self, Pass::new(generation, now))),
+            None => match self.admit_locked(now, false) {
+                Ok(pass) => Ok(Permit::new(self, pass)),
+                Err(rejected) => Err(rejected),
+            },
+        }
     }
 
     /// Asks to make a call even though the breaker is open or full of probes: the last resort of a caller
@@ -266,7 +272,7 @@ impl Breaker {
     }
 
     #[inline]
-    pub(crate) fn succeed(&self, pass: Pass, now: Instant) {
+    pub(crate) fn succeed(&self, pass: &Pass, now: Instant) {
         let Shared { config, gate, .. } = &*self.shared;
         let slow = pass.is_slow(Verdict::Success, &config.slow, now);
         if slow || !gate.succeed(pass.generation(), now) {
@@ -274,7 +280,7 @@ impl Breaker {
         }
     }
 
-    pub(crate) fn settle(&self, pass: Pass, verdict: Verdict, now: Instant) {
+    pub(crate) fn settle(&self, pass: &Pass, verdict: Verdict, now: Instant) {
         let Shared { config, gate, .. } = &*self.shared;
         let says_nothing = matches!(verdict, Verdict::Neutral | Verdict::Abandoned)
             && !pass.is_slow(verdict, &config.slow, now);
@@ -284,9 +290,9 @@ impl Breaker {
     }
 
     #[cold]
-    fn settle_locked(&self, pass: Pass, verdict: Verdict, now: Instant) {
+    fn settle_locked(&self, pass: &Pass, verdict: Verdict, now: Instant) {
         self.step(now, |mut step, _| {
-            step.settle(pass, verdict);
+            step.settle(*pass, verdict);
         });
     }
 

@@ -39,9 +39,10 @@ impl<B: Borrow<Breaker>> Permit<B> {
     }
 
     /// The call succeeded.
+    #[inline]
     pub fn success(mut self, now: Instant) {
         self.settled = true;
-        self.breaker.borrow().succeed(self.pass, now);
+        self.breaker.borrow().succeed(&self.pass, now);
     }
 
     /// The call failed.
@@ -58,7 +59,7 @@ impl<B: Borrow<Breaker>> Permit<B> {
 
     fn settle(&mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
-        self.breaker.borrow().settle(self.pass, verdict, now);
+        self.breaker.borrow().settle(&self.pass, verdict, now);
     }
 }
 
