@@ -53,14 +53,22 @@ enum Phase {
 /// What an admitted call shows again when it settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pass {
-    /// Which one it holds: the slot of a probe, or that of the one bypass.
-    lease: Option<u64>,
     generation: u64,
     began: Instant,
-    /// Where the window keeps the success of a call that may still fail late.
-    counted: Option<u64>,
-    /// Whether it was a probe's success.
-    credited: bool,
+    mark: Mark,
+}
+
+/// What the machine has of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// Nothing that it has to find again.
+    Nothing,
+    /// This lease, in the slot of a probe or that of the one bypass.
+    Leased(u64),
+    /// Its success, in this bucket of the window. It may still fail late.
+    Counted(u64),
+    /// Its success as a probe, which may still fail late as well.
+    Credited,
 }
 
 /// How an admitted call ended.
@@ -80,7 +88,7 @@ impl Pass {
     /// One that holds no lease.
     #[inline]
     pub(crate) const fn new(generation: u64, began: Instant) -> Self {
-        Self { lease: None, generation, began, counted: None, credited: false }
+        Self { generation, began, mark: Mark::Nothing }
     }
 
     pub(crate) const fn generation(&self) -> u64 {

@@ -4,7 +4,7 @@ use crate::config::BreakerConfig;
 use crate::state::{RejectReason, Rejected, Transition, TransitionReason};
 use crate::weight::Weight;
 
-use super::{Closed, FOREVER, HalfOpen, Lease, Machine, Pass, Phase, Verdict};
+use super::{Closed, FOREVER, HalfOpen, Lease, Machine, Mark, Pass, Phase, Verdict};
 
 /// Beyond this many steps any factor has long reached its maximum, and each takes a healthy window to forget.
 const MOST_ESCALATION: u32 = 64;
@@ -59,19 +59,19 @@ impl<'a> Step<'a> {
     /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
     pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
         self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
-        if self.machine.bypass.is_some_and(|held| pass.lease == Some(held.id)) {
+        if self.machine.bypass.is_some_and(|held| pass.mark == Mark::Leased(held.id)) {
             self.machine.bypass = None;
         }
         if pass.generation != self.machine.generation {
             self.machine.late_verdicts += u64::from(verdict.is_heard());
             return pass;
         }
-        let (mut counted, mut credited) = (None, false);
+        let mut mark = Mark::Nothing;
         let slow = pass.is_slow(verdict, &self.config.slow, self.now);
         match &mut self.machine.phase {
             Phase::Closed(closed) => match verdict {
                 Verdict::Success | Verdict::Begun => {
-                    counted = Some(closed.succeed(slow, self.now));
+                    mark = Mark::Counted(closed.succeed(slow, self.now));
                     if slow && closed.window.is_slow(self.config) {
                         self.open(TransitionReason::SlowCalls, None);
                     }
@@ -92,19 +92,19 @@ impl<'a> Step<'a> {
             // Only a bypass begins in an open breaker, or a call admitted over its head.
             Phase::Open { .. } => match verdict {
                 Verdict::Success | Verdict::Begun => {
-                    credited = true;
+                    mark = Mark::Credited;
                     self.enter_by_bypass();
                 }
                 Verdict::Failure(_) | Verdict::Neutral | Verdict::Abandoned => {}
             },
             Phase::HalfOpen(half_open) => {
                 // A bypass holds no slot, and one that was reclaimed was counted then.
-                let held = pass.lease.is_some_and(|id| half_open.release(id));
+                let held = matches!(pass.mark, Mark::Leased(id) if half_open.release(id));
                 match verdict {
                     // That it answered at last is no sign of health.
                     Verdict::Success | Verdict::Begun if slow => {}
                     Verdict::Success | Verdict::Begun => {
-                        credited = true;
+                        mark = Mark::Credited;
                         if half_open.succeed(&self.config.half_open) {
                             self.close(TransitionReason::ProbesSucceeded);
                         }
@@ -123,7 +123,7 @@ impl<'a> Step<'a> {
                 }
             }
         }
-        Pass { generation: self.machine.generation, counted, credited, ..pass }
+        Pass { generation: self.machine.generation, mark, ..pass }
     }
 
     /// Replaces the success which `pass` was settled with by a failure.
@@ -134,7 +134,7 @@ impl<'a> Step<'a> {
         }
         match &mut self.machine.phase {
             Phase::Closed(closed) => {
-                if let Some(tick) = pass.counted {
+                if let Mark::Counted(tick) = pass.mark {
                     closed.window.take_back(tick, self.now);
                 }
                 if let Some(reason) = closed.fail(weight, self.config, self.now) {
@@ -144,7 +144,7 @@ impl<'a> Step<'a> {
             // No success leads to an open breaker.
             Phase::Open { .. } => {}
             Phase::HalfOpen(half_open) => {
-                if pass.credited {
+                if pass.mark == Mark::Credited {
                     half_open.take_back(weight);
                 }
                 if half_open.fail(weight, &self.config.half_open) {
@@ -192,9 +192,9 @@ impl<'a> Step<'a> {
     }
 
     fn issue_leased(&mut self) -> Pass {
-        let lease = Some(self.machine.issued);
+        let mark = Mark::Leased(self.machine.issued);
         self.machine.issued += 1;
-        Pass { lease, ..self.issue() }
+        Pass { mark, ..self.issue() }
     }
 
     fn enter_by_bypass(&mut self) {
