@@ -19,7 +19,7 @@ use crate::weight::Weight;
 
 /// Stops calls to a target that fails, and lets a few through to see whether it is back.
 ///
-/// A clone is the same breaker. Every operation takes one lock, does a bounded amount of work and waits for
+/// A clone is the same breaker. Every operation takes at most one lock, does a bounded amount of work and waits for
 /// nothing else, so all of it may be used from async code, from `Drop` and from a [`Listener`].
 #[derive(Clone)]
 pub struct Breaker {
@@ -108,6 +108,7 @@ impl Breaker {
     /// As `try_acquire`.
     #[inline]
     pub fn try_enter(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
+        // Not by `admit`: what it returns would be copied into the permit, which costs a third of the call.
         match self.shared.gate.enter() {
             Some(generation) => Ok(Permit::new(self, Pass::new(generation, now))),
             None => match self.admit_locked(now, false) {
