@@ -50,6 +50,14 @@ struct Core {
     forced: Option<Override>,
 }
 
+/// For whom a permit is.
+#[derive(Clone, Copy)]
+enum Entry {
+    Owned,
+    Borrowed,
+    Bypass,
+}
+
 /// What an operator makes a breaker do, and for how long.
 type Forcing = Option<(Mode, Option<Duration>)>;
 
@@ -97,11 +105,11 @@ impl Breaker {
     /// While the breaker is open, or half-open with all its probes in flight.
     #[inline]
     pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.admit(now, false).map(|pass| Permit::new(self.clone(), pass))
+        self.admit(now, Entry::Owned).map(|pass| Permit::new(self.clone(), pass))
     }
 
     /// As [`try_acquire`](Self::try_acquire), for a call that does not outlive the breaker: the permit borrows it, which
-    /// spares counting one more owner.
+    /// spares counting one more owner. Unless it is a probe it is not among those [`outstanding`](Self::outstanding).
     ///
     /// # Errors
     ///
@@ -109,9 +117,9 @@ impl Breaker {
     #[inline]
     pub fn try_enter(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
         // Not by `admit`: what it returns would be copied into the permit, which costs a third of the call.
-        match self.shared.gate.enter() {
-            Some(generation) => Ok(Permit::new(self, Pass::new(generation, now))),
-            None => match self.admit_locked(now, false) {
+        match self.shared.gate.look() {
+            Some(generation) => Ok(Permit::new(self, Pass::unseen(generation, now))),
+            None => match self.admit_locked(now, Entry::Borrowed) {
                 Ok(pass) => Ok(Permit::new(self, pass)),
                 Err(rejected) => Err(rejected),
             },
@@ -129,7 +137,7 @@ impl Breaker {
     ///
     /// While another bypass is in flight and its lease, that of a probe, has not run out.
     pub fn try_bypass(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.admit(now, true).map(|pass| Permit::new(self.clone(), pass))
+        self.admit(now, Entry::Bypass).map(|pass| Permit::new(self.clone(), pass))
     }
 
     /// What [`try_acquire`](Self::try_acquire) would answer, without taking or changing anything.
@@ -152,7 +160,8 @@ impl Breaker {
         copy.step(&self.shared.config, unit, now).acquire().map(|_| ())
     }
 
-    /// Permits of all kinds that are neither settled nor dropped. What a test for leaks holds against zero.
+    /// Permits that are neither settled nor dropped: all that own the breaker, and all probes. What a test for leaks
+    /// holds against zero.
     pub fn outstanding(&self) -> u32 {
         self.shared.lock().machine.outstanding()
     }
@@ -249,20 +258,26 @@ impl Breaker {
     }
 
     #[inline]
-    fn admit(&self, now: Instant, bypass: bool) -> Result<Pass, Rejected> {
+    fn admit(&self, now: Instant, entry: Entry) -> Result<Pass, Rejected> {
         match self.shared.gate.enter() {
             Some(generation) => Ok(Pass::new(generation, now)),
-            None => self.admit_locked(now, bypass),
+            None => self.admit_locked(now, entry),
         }
     }
 
     #[cold]
-    fn admit_locked(&self, now: Instant, bypass: bool) -> Result<Pass, Rejected> {
-        self.step(now, |mut step, forced| match forced {
-            Some((Mode::ForcedOpen, left)) => Err(self.forced_open(left)),
-            Some((Mode::ForcedClosed | Mode::MetricsOnly, _)) => Ok(step.acquire_anyway()),
-            None if bypass => step.bypass(),
-            None => step.acquire(),
+    fn admit_locked(&self, now: Instant, entry: Entry) -> Result<Pass, Rejected> {
+        self.step(now, |mut step, forced| {
+            let pass = match (forced, entry) {
+                (Some((Mode::ForcedOpen, left)), _) => Err(self.forced_open(left)),
+                (Some((Mode::ForcedClosed | Mode::MetricsOnly, _)), _) => Ok(step.acquire_anyway()),
+                (None, Entry::Bypass) => step.bypass(),
+                (None, Entry::Owned | Entry::Borrowed) => step.acquire(),
+            };
+            match entry {
+                Entry::Borrowed => pass.map(|pass| step.overlook(pass)),
+                Entry::Owned | Entry::Bypass => pass,
+            }
         })
     }
 
@@ -276,7 +291,7 @@ impl Breaker {
     pub(crate) fn succeed(&self, pass: &Pass, now: Instant) {
         let Shared { config, gate, .. } = &*self.shared;
         let slow = pass.is_slow(Verdict::Success, &config.slow, now);
-        if slow || !gate.succeed(pass.generation(), now) {
+        if slow || !gate.succeed(pass.generation(), pass.is_counted(), now) {
             self.settle_locked(pass, Verdict::Success, now);
         }
     }
@@ -285,7 +300,7 @@ impl Breaker {
         let Shared { config, gate, .. } = &*self.shared;
         let says_nothing = matches!(verdict, Verdict::Neutral | Verdict::Abandoned)
             && !pass.is_slow(verdict, &config.slow, now);
-        if !says_nothing || !gate.leave(pass.generation()) {
+        if !says_nothing || (pass.is_counted() && !gate.leave(pass.generation())) {
             self.settle_locked(pass, verdict, now);
         }
     }

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! bit  63   62 … 40       39 … 20                              19 … 0
-//!      open generation    successes the machine does not know  permits outstanding, all of them
+//!      open generation    successes the machine does not know  counted permits
 //! ```
 //!
 //! Shut, the word is zero, and only the holder of the lock changes it. Open, it is changed in one piece or not at all,
@@ -58,6 +58,13 @@ impl Gate {
         Self { word: AtomicU64::new(SHUT), ends: AtomicU64::new(0), beginning }
     }
 
+    /// The generation of a permit that is not counted, or `None` where that takes the lock.
+    #[inline]
+    pub(crate) fn look(&self) -> Option<u64> {
+        let word = self.word.load(Acquire);
+        is_open(word).then(|| (word >> GENERATION) - OPEN)
+    }
+
     /// Counts a permit and returns its generation, or `None` where that takes the lock.
     #[inline]
     pub(crate) fn enter(&self) -> Option<u64> {
@@ -65,19 +72,21 @@ impl Gate {
         self.word.fetch_update(AcqRel, Acquire, enter).ok().map(|word| (word >> GENERATION) - OPEN)
     }
 
-    /// Settles a permit as a success that is not slow. Returns whether it did; if not, that takes the lock.
+    /// Settles a permit, one that was counted or not, as a success that is not slow. Returns whether it did; if not,
+    /// that takes the lock.
     #[inline]
-    pub(crate) fn succeed(&self, generation: u64, now: Instant) -> bool {
+    pub(crate) fn succeed(&self, generation: u64, counted: bool, now: Instant) -> bool {
         // Before the beginning is as good as at it: no bucket ends there.
         let Some(now) = nanos(now.saturating_duration_since(self.beginning)) else { return false };
+        let permits = if counted { OUTSTANDING } else { 0 };
         let succeed = |word| {
             let counts = is_of(word, generation) && successes(word) < MOST && now < self.ends.load(Acquire);
-            counts.then(|| word + SUCCESS - OUTSTANDING)
+            counts.then(|| word + SUCCESS - permits)
         };
         self.word.fetch_update(AcqRel, Acquire, succeed).is_ok()
     }
 
-    /// Settles a permit that says nothing. Returns whether it did; if not, that takes the lock.
+    /// Settles a counted permit that says nothing. Returns whether it did; if not, that takes the lock.
     #[inline]
     pub(crate) fn leave(&self, generation: u64) -> bool {
         let leave = |word| is_of(word, generation).then(|| word - OUTSTANDING);

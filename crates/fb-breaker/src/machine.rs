@@ -63,6 +63,8 @@ pub(crate) struct Pass {
 enum Mark {
     /// Nothing that it has to find again.
     Nothing,
+    /// As nothing, and not even the permit is counted.
+    Unseen,
     /// This lease, in the slot of a probe or that of the one bypass.
     Leased(u64),
     /// Its success, in this bucket of the window. It may still fail late.
@@ -89,6 +91,17 @@ impl Pass {
     #[inline]
     pub(crate) const fn new(generation: u64, began: Instant) -> Self {
         Self { generation, began, mark: Mark::Nothing }
+    }
+
+    /// One that holds no lease and is not among those outstanding.
+    #[inline]
+    pub(crate) const fn unseen(generation: u64, began: Instant) -> Self {
+        Self { generation, began, mark: Mark::Unseen }
+    }
+
+    #[inline]
+    pub(crate) const fn is_counted(&self) -> bool {
+        !matches!(self.mark, Mark::Unseen)
     }
 
     pub(crate) const fn generation(&self) -> u64 {

@@ -14,10 +14,10 @@ fn open(generation: u64, outstanding: u32) -> Gate {
 fn what_went_through_is_counted_once_and_handed_over_by_shutting() {
     let gate = open(3, 1);
     assert_eq!([gate.enter(), gate.enter(), gate.enter()], [Some(3); 3]);
-    assert!(gate.succeed(3, at(4_999)) && gate.succeed(3, at(0)) && gate.leave(3));
+    assert!(gate.succeed(3, true, at(4_999)) && gate.succeed(3, true, at(0)) && gate.leave(3));
     assert_eq!(gate.shut(), Some(Counted { outstanding: 1, successes: 2 }));
     assert_eq!(
-        (gate.shut(), gate.enter(), gate.succeed(3, at(0)), gate.leave(3)),
+        (gate.shut(), gate.enter(), gate.succeed(3, true, at(0)), gate.leave(3)),
         (None, None, false, false)
     );
 }
@@ -25,8 +25,11 @@ fn what_went_through_is_counted_once_and_handed_over_by_shutting() {
 #[test]
 fn another_generation_and_the_end_of_the_bucket_take_the_lock() {
     let gate = open(3, 2);
-    assert_eq!([2, 4, 3 + OPEN].map(|other| gate.succeed(other, at(0)) || gate.leave(other)), [false; 3]);
-    assert!(!gate.succeed(3, at(5_000)));
+    assert_eq!(
+        [2, 4, 3 + OPEN].map(|other| gate.succeed(other, true, at(0)) || gate.leave(other)),
+        [false; 3]
+    );
+    assert!(!gate.succeed(3, true, at(5_000)));
     assert_eq!(gate.shut(), Some(Counted { outstanding: 2, successes: 0 }));
 }
 
@@ -35,8 +38,8 @@ fn a_full_field_takes_the_lock_and_harms_no_other() {
     let most = u32::try_from(MOST).unwrap();
     let gate = open(OPEN - 1, most - 1);
     assert_eq!([gate.enter(), gate.enter()], [Some(OPEN - 1), None]);
-    assert!((0..most).all(|_| gate.succeed(OPEN - 1, at(0)) && gate.enter().is_some()));
-    assert!(!gate.succeed(OPEN - 1, at(0)));
+    assert!((0..most).all(|_| gate.succeed(OPEN - 1, true, at(0)) && gate.enter().is_some()));
+    assert!(!gate.succeed(OPEN - 1, true, at(0)));
     assert_eq!(gate.shut(), Some(Counted { outstanding: most, successes: most }));
 }
 

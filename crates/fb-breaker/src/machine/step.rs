@@ -56,9 +56,19 @@ impl<'a> Step<'a> {
         self.acquire().unwrap_or_else(|_| self.issue())
     }
 
+    /// Takes a pass that holds no lease out of the count again.
+    pub(crate) fn overlook(&mut self, pass: Pass) -> Pass {
+        if pass.mark != Mark::Nothing {
+            return pass;
+        }
+        self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
+        Pass::unseen(pass.generation, pass.began)
+    }
+
     /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
     pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
-        self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
+        let counted = u32::from(pass.is_counted());
+        self.machine.outstanding = self.machine.outstanding.saturating_sub(counted);
         if self.machine.bypass.is_some_and(|held| pass.mark == Mark::Leased(held.id)) {
             self.machine.bypass = None;
         }

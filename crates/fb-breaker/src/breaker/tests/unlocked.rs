@@ -286,7 +286,7 @@ fn a_trip_while_calls_are_in_flight_loses_no_permit_and_counts_none_of_them() {
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                let permit = breaker.try_enter(at(0)).unwrap();
+                let permit = breaker.try_acquire(at(0)).unwrap();
                 entered.wait();
                 tripped.wait();
                 permit.success(at(0));
