@@ -38,7 +38,7 @@ const OPEN: u64 = 1 << 23;
 
 pub(crate) struct Gate {
     word: AtomicU64,
-    /// Nanoseconds from the beginning.
+    /// Ticks from the beginning.
     ends: AtomicU64,
     beginning: Instant,
 }
@@ -77,7 +77,7 @@ impl Gate {
     #[inline]
     pub(crate) fn succeed(&self, generation: u64, counted: bool, now: Instant) -> bool {
         // Before the beginning is as good as at it: no bucket ends there.
-        let Some(now) = nanos(now.saturating_duration_since(self.beginning)) else { return false };
+        let Some(now) = ticks(now.saturating_duration_since(self.beginning)) else { return false };
         let permits = if counted { OUTSTANDING } else { 0 };
         let succeed = |word| {
             let counts = is_of(word, generation) && successes(word) < MOST && now < self.ends.load(Acquire);
@@ -108,7 +108,7 @@ impl Gate {
     /// who has shut it.
     pub(crate) fn open(&self, generation: u64, outstanding: u32, ends: Instant) {
         let outstanding = u64::from(outstanding);
-        let Some(ends) = ends.checked_duration_since(self.beginning).and_then(nanos) else { return };
+        let Some(ends) = ends.checked_duration_since(self.beginning).and_then(ticks) else { return };
         if generation < OPEN && outstanding <= MOST {
             self.ends.store(ends, Release);
             self.word.store(((OPEN + generation) << GENERATION) + outstanding, Release);
@@ -116,8 +116,16 @@ impl Gate {
     }
 }
 
-fn nanos(time: Duration) -> Option<u64> {
-    u64::try_from(time.as_nanos()).ok()
+/// In the order of time, and quicker made than nanoseconds: seconds above, nanoseconds below.
+#[inline]
+const fn ticks(time: Duration) -> Option<u64> {
+    const NANOS: u32 = 30;
+    let seconds = time.as_secs();
+    if seconds >> (u64::BITS - NANOS) == 0 {
+        Some((seconds << NANOS) | time.subsec_nanos() as u64)
+    } else {
+        None
+    }
 }
 
 const fn is_open(word: u64) -> bool {

@@ -57,6 +57,13 @@ impl<B: Borrow<Breaker>> Permit<B> {
         self.settle(Verdict::Neutral, now);
     }
 
+    #[cold]
+    fn abandon(&mut self) {
+        let verdict = if thread::panicking() { Verdict::Failure(Weight::FULL) } else { Verdict::Abandoned };
+        let now = self.breaker.borrow().now();
+        self.settle(verdict, now);
+    }
+
     fn settle(&mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
         self.breaker.borrow().settle(&self.pass, verdict, now);
@@ -81,10 +88,7 @@ impl Permit {
 impl<B: Borrow<Breaker>> Drop for Permit<B> {
     fn drop(&mut self) {
         if !self.settled {
-            let verdict =
-                if thread::panicking() { Verdict::Failure(Weight::FULL) } else { Verdict::Abandoned };
-            let now = self.breaker.borrow().now();
-            self.settle(verdict, now);
+            self.abandon();
         }
     }
 }
