@@ -1,4 +1,18 @@
 //! Which targets a request goes to, in which order, and why: pure decisions.
 
+mod config;
+
+mod candidate;
+mod facts;
+
 mod rotation;
 mod sticky;
+
+mod hedge;
+
+pub use self::candidate::Candidate;
+pub use self::config::{
+    InvalidConfig, InvalidTarget, RaceConfig, RouterConfig, StickyBy, StickyConfig, Strategy,
+};
+pub use self::facts::{Facts, Needs, estimate_tokens};
+pub use self::hedge::{HedgeAfter, HedgeBudget, HedgeConfig, may_hedge};
