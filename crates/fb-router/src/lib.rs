@@ -5,11 +5,14 @@ mod config;
 mod candidate;
 mod facts;
 
+mod admission;
+
 mod rotation;
 mod sticky;
 
 mod hedge;
 
+pub use self::admission::admissible;
 pub use self::candidate::Candidate;
 pub use self::config::{
     InvalidConfig, InvalidTarget, RaceConfig, RouterConfig, StickyBy, StickyConfig, Strategy,

@@ -1,0 +1,106 @@
+use fb_core::{Capabilities, Money, Price, TargetId};
+
+use super::*;
+use crate::Needs;
+
+/// A target with every limit there is.
+fn limited(target: &TargetId) -> Candidate<'_> {
+    Candidate {
+        price: Some(Price { input: 1.0, output: 2.0 }),
+        capabilities: Capabilities {
+            tools: false,
+            json_schema: false,
+            vision: false,
+            streaming: false,
+            context: Some(100),
+            max_body: None,
+        },
+        parallel_tools: false,
+        max_output: Some(50),
+        region: Some("us"),
+        ..Candidate::new(target)
+    }
+}
+
+#[test]
+fn every_rule_names_what_it_refuses() {
+    let target: TargetId = "a/m".parse().unwrap();
+    let (limited, unlimited) = (limited(&target), Candidate::new(&target));
+    let needs = |needs| Facts { needs, ..Facts::default() };
+    let tokens = |input_tokens, max_output| Facts { input_tokens, max_output, ..Facts::default() };
+    let (eu, us) = (["eu".to_owned()], ["eu".to_owned(), "us".to_owned()]);
+    let regions = |regions| Facts { regions: Some(regions), ..Facts::default() };
+    let health = Facts { data_class: Some("health"), ..Facts::default() };
+    let classes = ["health".to_owned()];
+    let approved = Candidate { data_classes: &classes, ..unlimited.clone() };
+    // 10 tokens at 1,000 nano-dollars and 20 at 2,000.
+    let dear = |ceiling| Facts {
+        input_tokens: 10,
+        max_output: Some(20),
+        ceiling: Some(Money::from_nanos(ceiling)),
+        ..Facts::default()
+    };
+    let none = Needs::default();
+    for (facts, candidate, expected) in [
+        (Facts::default(), &limited, None),
+        (Facts::default(), &unlimited, None),
+        (needs(Needs { tools: true, ..none }), &limited, Some("tools: calls no functions")),
+        (
+            needs(Needs { parallel_tools: true, ..none }),
+            &limited,
+            Some("parallel_tools: calls one function at a time"),
+        ),
+        (needs(Needs { json_schema: true, ..none }), &limited, Some("json_schema: follows no schema")),
+        (needs(Needs { vision: true, ..none }), &limited, Some("vision: sees no pictures")),
+        (needs(Needs { streaming: true, ..none }), &limited, Some("stream: does not stream")),
+        (
+            needs(Needs {
+                tools: true,
+                parallel_tools: true,
+                json_schema: true,
+                vision: true,
+                streaming: true,
+            }),
+            &unlimited,
+            None,
+        ),
+        (tokens(50, Some(50)), &limited, None),
+        (tokens(0, Some(51)), &limited, Some("max_tokens: 51 wanted, at most 50")),
+        (tokens(100, None), &limited, None),
+        (tokens(101, None), &limited, Some("context: about 101 tokens with the answer, at most 100")),
+        (tokens(51, Some(50)), &limited, Some("context: about 101 tokens with the answer, at most 100")),
+        (tokens(u64::MAX, Some(u64::MAX)), &unlimited, None),
+        (regions(&eu), &limited, Some("region: us is not allowed")),
+        (regions(&us), &limited, None),
+        (regions(&us), &unlimited, Some("region: its region is not known")),
+        (regions(&[]), &limited, Some("region: us is not allowed")),
+        (health.clone(), &unlimited, Some("data_class: not approved for health")),
+        (health, &approved, None),
+        (dear(50_000), &limited, None),
+        (dear(49_999), &limited, Some("price: $0.0001 expected, at most $0.0000")),
+        (dear(50_000), &unlimited, Some("price: its price is not known")),
+    ] {
+        let refused = admissible(&facts, candidate).err().map(|refusal| refusal.to_string());
+        assert_eq!(refused.as_deref(), expected, "{facts:?} at {candidate:?}");
+    }
+}
+
+#[test]
+fn who_may_see_a_request_is_named_by_provider_or_by_target() {
+    let target: TargetId = "a/m/large".parse().unwrap();
+    for (allowed, admitted) in [
+        (&["a"][..], true),
+        (&["a/m/large"], true),
+        (&["b", "a"], true),
+        (&["a/m"], false),
+        (&["b/m/large"], false),
+        (&["b"], false),
+        (&[], false),
+    ] {
+        let allowed: Vec<_> = allowed.iter().map(|entry| (*entry).to_owned()).collect();
+        let facts = Facts { allowed: Some(&allowed), ..Facts::default() };
+        let refusal = Refusal::new("allowed", "not among the targets allowed");
+        let expected = if admitted { Ok(()) } else { Err(refusal) };
+        assert_eq!(admissible(&facts, &Candidate::new(&target)), expected, "{allowed:?}");
+    }
+}
