@@ -188,3 +188,6 @@ pub struct InvalidTarget {
     /// What it may be.
     pub expected: &'static str,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Which targets a request goes to, in which order, and why: pure decisions.
+#![doc = include_str!("../README.md")]
 
 mod config;
 
@@ -6,7 +6,10 @@ mod candidate;
 mod facts;
 
 mod admission;
+mod plan;
+mod router;
 
+mod order;
 mod rotation;
 mod sticky;
 
@@ -19,3 +22,5 @@ pub use self::config::{
 };
 pub use self::facts::{Facts, Needs, estimate_tokens};
 pub use self::hedge::{HedgeAfter, HedgeBudget, HedgeConfig, may_hedge};
+pub use self::plan::{Plan, Ranked, Refused, Start, Why};
+pub use self::router::Router;

@@ -1,0 +1,420 @@
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use fb_core::{Capabilities, Eligibility, Money, Price, Skip, TargetId};
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+use super::*;
+use crate::{HedgeConfig, Needs, RaceConfig};
+
+fn targets(names: &[&str]) -> Vec<TargetId> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn router(strategy: Strategy) -> Router {
+    Router::new(RouterConfig { strategy, ..RouterConfig::default() }).unwrap()
+}
+
+fn cooling() -> Eligibility {
+    Eligibility::barred(Skip::Cooling, None)
+}
+
+fn part(weight: f64) -> Eligibility {
+    Eligibility { weight, ..Eligibility::full() }
+}
+
+#[track_caller]
+fn check(strategy: Strategy, candidates: &[Candidate<'_>], facts: &Facts<'_>, expected: &Expect) {
+    expected.assert_eq(&router(strategy).plan(candidates, facts, [0.0, 0.0]).to_string());
+}
+
+/// Who is first in so many plans in a row.
+fn firsts(router: &Router, candidates: &[Candidate<'_>], facts: &Facts<'_>, plans: usize) -> Vec<usize> {
+    (0..plans).map(|_| router.plan(candidates, facts, [0.0, 0.0]).order[0].index).collect()
+}
+
+fn counts(firsts: &[usize], of: usize) -> Vec<u32> {
+    (0..of).map(|index| firsts.iter().map(|first| u32::from(*first == index)).sum()).collect()
+}
+
+#[test]
+fn priority_puts_the_lowest_first_then_known_health_then_the_list() {
+    let ids = targets(&["a/m", "b/m", "c/m", "d/m", "e/m"]);
+    let candidates = [
+        Candidate { priority: 2, ..Candidate::new(&ids[0]) },
+        Candidate { priority: 1, healthy: false, ..Candidate::new(&ids[1]) },
+        Candidate { priority: 1, ..Candidate::new(&ids[2]) },
+        Candidate { priority: 1, ..Candidate::new(&ids[3]) },
+        Candidate { priority: 0, eligibility: cooling(), ..Candidate::new(&ids[4]) },
+    ];
+    let expected = expect![[r#"
+        1  e/m  priority 0, not now: cooling
+        2  c/m  priority 1
+        3  d/m  priority 1
+        4  b/m  priority 1
+        5  a/m  priority 2
+        start: one by one
+    "#]];
+    check(Strategy::Priority, &candidates, &Facts::default(), &expected);
+}
+
+#[test]
+fn a_preferred_target_comes_first_if_it_may_be_called() {
+    let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
+    let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
+    let facts = Facts { preferred: Some(&ids[2]), ..Facts::default() };
+    let expected = expect![[r#"
+        1  c/m  preferred by the request
+        2  a/m  priority 0
+        3  b/m  priority 0
+        4  d/m  priority 0
+        start: one by one
+    "#]];
+    check(Strategy::Priority, &candidates, &facts, &expected);
+
+    candidates[2].eligibility = cooling();
+    let expected = expect![[r#"
+        1  a/m  priority 0
+        2  b/m  priority 0
+        3  c/m  priority 0, not now: cooling
+        4  d/m  priority 0
+        start: one by one
+    "#]];
+    check(Strategy::Priority, &candidates, &facts, &expected);
+
+    let allowed = ["a".to_owned()];
+    let expected = expect![[r#"
+        1  a/m  priority 0
+        -  b/m  refused, allowed: not among the targets allowed
+        -  c/m  refused, allowed: not among the targets allowed
+        -  d/m  refused, allowed: not among the targets allowed
+        start: one by one
+    "#]];
+    check(Strategy::Priority, &candidates, &Facts { allowed: Some(&allowed), ..facts }, &expected);
+}
+
+#[test]
+fn a_plan_holds_every_candidate_once() {
+    let ids = targets(&["a/m", "b/m", "c/m"]);
+    let blind = Capabilities { vision: false, ..Capabilities::default() };
+    let candidates = [
+        Candidate { capabilities: blind, ..Candidate::new(&ids[0]) },
+        Candidate { eligibility: cooling(), ..Candidate::new(&ids[1]) },
+        Candidate::new(&ids[2]),
+    ];
+    let facts = Facts { needs: Needs { vision: true, ..Needs::default() }, ..Facts::default() };
+    let expected = Plan {
+        order: vec![
+            Ranked { index: 2, target: ids[2].clone(), why: Why::Cost(None), barred: None },
+            Ranked { index: 1, target: ids[1].clone(), why: Why::Cost(None), barred: Some(Skip::Cooling) },
+        ],
+        refused: vec![Refused {
+            index: 0,
+            target: ids[0].clone(),
+            refusal: fb_core::Refusal::new("vision", "sees no pictures"),
+        }],
+        start: Start::OneByOne,
+    };
+    assert_eq!(router(Strategy::Cheapest).plan(&candidates, &facts, [0.0, 0.0]), expected);
+    let nothing = Plan { order: Vec::new(), refused: Vec::new(), start: Start::OneByOne };
+    for strategy in [Strategy::Weighted, Strategy::Fastest, Strategy::LeastBusy, Strategy::Race] {
+        assert_eq!(router(strategy).plan(&[], &facts, [0.9, 0.9]), nothing);
+    }
+}
+
+#[test]
+fn weighted_is_exact_over_time() {
+    let ids = targets(&["a/m", "b/m"]);
+    let candidates = [
+        Candidate { weight: 70.0, ..Candidate::new(&ids[0]) },
+        Candidate { weight: 30.0, ..Candidate::new(&ids[1]) },
+    ];
+    let facts = Facts::default();
+    let router = router(Strategy::Weighted);
+    assert_eq!(counts(&firsts(&router, &candidates, &facts, 1_000), 2), [700, 300]);
+
+    // Who is just back gets its part: 70 against a tenth of 30.
+    let [a, b] = candidates.clone();
+    let back = [a.clone(), Candidate { eligibility: part(0.1), ..b.clone() }];
+    assert_eq!(counts(&firsts(&router, &back, &facts, 730), 2), [700, 30]);
+
+    let gone = [a, Candidate { eligibility: cooling(), ..b }];
+    assert_eq!(counts(&firsts(&router, &gone, &facts, 100), 2), [100, 0]);
+    let preferred = Facts { preferred: Some(&ids[1]), ..Facts::default() };
+    assert_eq!(counts(&firsts(&router, &candidates, &preferred, 50), 2), [0, 50]);
+    assert_eq!(counts(&firsts(&router, &candidates, &facts, 1_000), 2), [700, 300]);
+}
+
+#[test]
+fn weighted_falls_back_by_weight() {
+    let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
+    let candidates = [
+        Candidate { weight: 1.0, ..Candidate::new(&ids[0]) },
+        Candidate { weight: 2.0, ..Candidate::new(&ids[1]) },
+        Candidate { weight: 5.0, ..Candidate::new(&ids[2]) },
+        Candidate { weight: 9.0, eligibility: cooling(), ..Candidate::new(&ids[3]) },
+    ];
+    let expected = expect![[r#"
+        1  c/m  its turn, 62.5 %
+        2  b/m  weight 25.0 %
+        3  a/m  weight 12.5 %
+        4  d/m  weight 100.0 %, not now: cooling
+        start: one by one
+    "#]];
+    check(Strategy::Weighted, &candidates, &Facts::default(), &expected);
+}
+
+#[test]
+fn a_clone_takes_nobodys_turn() {
+    let ids = targets(&["a/m", "b/m"]);
+    let candidates = [Candidate::new(&ids[0]), Candidate::new(&ids[1])];
+    let router = router(Strategy::Weighted);
+    let other = router.clone();
+    let [asked, made] = [other, router].map(|router| firsts(&router, &candidates, &Facts::default(), 3));
+    assert_eq!((asked, made), (vec![0, 1, 0], vec![0, 1, 0]));
+}
+
+#[test]
+fn fastest_takes_the_lower_score_of_the_two_drawn() {
+    let ids = targets(&["a/m", "b/m", "c/m"]);
+    let measured = |index: usize, latency, in_flight| Candidate {
+        latency: Some(latency),
+        in_flight,
+        ..Candidate::new(&ids[index])
+    };
+    // Scores: 0.3, 0.4, 0.2.
+    let candidates = [measured(0, 0.3, 0), measured(1, 0.1, 3), measured(2, 0.2, 0)];
+    let router = router(Strategy::Fastest);
+    for (units, order) in [
+        ([0.0, 0.0], [0, 2, 1]),
+        ([0.0, 0.9], [2, 0, 1]),
+        ([0.4, 0.0], [0, 2, 1]),
+        ([0.4, 0.9], [2, 0, 1]),
+        ([0.9, 0.0], [2, 0, 1]),
+        ([0.999_999, 0.999_999], [2, 0, 1]),
+    ] {
+        let plan = router.plan(&candidates, &Facts::default(), units);
+        assert_eq!(plan.order.iter().map(|ranked| ranked.index).collect::<Vec<_>>(), order, "{units:?}");
+    }
+    let expected = expect![[r#"
+        1  a/m  faster of two drawn, score 0.300 s
+        2  c/m  score 0.200 s
+        3  b/m  score 0.400 s
+        start: one by one
+    "#]];
+    check(Strategy::Fastest, &candidates, &Facts::default(), &expected);
+}
+
+#[test]
+fn what_was_never_measured_gets_one_call_at_a_time() {
+    let ids = targets(&["a/m", "b/m"]);
+    let known = Candidate { latency: Some(0.1), ..Candidate::new(&ids[0]) };
+    let idle = [known.clone(), Candidate::new(&ids[1])];
+    let expected = expect![[r#"
+        1  b/m  never measured
+        2  a/m  score 0.100 s
+        start: one by one
+    "#]];
+    check(Strategy::Fastest, &idle, &Facts::default(), &expected);
+    let out = [known, Candidate { in_flight: 1, ..Candidate::new(&ids[1]) }];
+    let expected = expect![[r#"
+        1  a/m  faster of two drawn, score 0.100 s
+        2  b/m  never measured, first calls are out
+        start: one by one
+    "#]];
+    check(Strategy::Fastest, &out, &Facts::default(), &expected);
+}
+
+#[test]
+fn fastest_loads_a_target_that_is_just_back_less() {
+    let ids = targets(&["a/m", "b/m"]);
+    let known = |index: usize, latency| Candidate { latency: Some(latency), ..Candidate::new(&ids[index]) };
+    let candidates = [known(0, 0.3), Candidate { eligibility: part(0.25), ..known(1, 0.1) }];
+    let expected = expect![[r#"
+        1  a/m  faster of two drawn, score 0.300 s
+        2  b/m  score 0.400 s
+        start: one by one
+    "#]];
+    check(Strategy::Fastest, &candidates, &Facts::default(), &expected);
+}
+
+#[test]
+fn cheapest_reckons_with_this_request() {
+    let ids = targets(&["a/m", "b/m", "c/m"]);
+    let priced = |index: usize, input, output| Candidate {
+        price: Some(Price { input, output }),
+        ..Candidate::new(&ids[index])
+    };
+    let candidates = [Candidate::new(&ids[0]), priced(1, 10.0, 1.0), priced(2, 1.0, 10.0)];
+    let tokens = |input_tokens, max_output| Facts { input_tokens, max_output, ..Facts::default() };
+    let expected = expect![[r#"
+        1  c/m  costs about $0.0011
+        2  b/m  costs about $0.0100
+        3  a/m  no price
+        start: one by one
+    "#]];
+    check(Strategy::Cheapest, &candidates, &tokens(1_000, Some(10)), &expected);
+    let expected = expect![[r#"
+        1  b/m  costs about $0.0011
+        2  c/m  costs about $0.0100
+        3  a/m  no price
+        start: one by one
+    "#]];
+    check(Strategy::Cheapest, &candidates, &tokens(10, Some(1_000)), &expected);
+    let usual = candidates[1].cost(&tokens(0, None));
+    assert_eq!(usual, Some(Money::from_nanos(1_024_000)));
+}
+
+#[test]
+fn least_busy_draws_among_equals() {
+    let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
+    let candidates = [
+        Candidate { in_flight: 1, ..Candidate::new(&ids[0]) },
+        Candidate { in_flight: 2, ..Candidate::new(&ids[1]) },
+        Candidate { in_flight: 1, ..Candidate::new(&ids[2]) },
+        Candidate { in_flight: 1, eligibility: part(0.5), ..Candidate::new(&ids[3]) },
+    ];
+    let expected = expect![[r#"
+        1  a/m  1 in flight
+        2  c/m  1 in flight
+        3  b/m  2 in flight
+        4  d/m  1 in flight
+        start: one by one
+    "#]];
+    check(Strategy::LeastBusy, &candidates, &Facts::default(), &expected);
+    let router = router(Strategy::LeastBusy);
+    let first = |unit| router.plan(&candidates, &Facts::default(), [unit, 0.0]).order[0].index;
+    assert_eq!([0.0, 0.25, 0.5, 0.75].map(first), [0, 2, 2, 0]);
+}
+
+#[test]
+fn a_key_sticks_and_without_one_turns_are_taken() {
+    let ids = targets(&["a/m", "b/m", "c/m"]);
+    let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
+    let router = router(Strategy::Sticky);
+    let facts = Facts { sticky_key: Some("user-7"), ..Facts::default() };
+    let owner = firsts(&router, &candidates, &facts, 1)[0];
+    assert_eq!(firsts(&router, &candidates, &facts, 9), [owner; 9]);
+    assert_eq!(counts(&firsts(&router, &candidates, &Facts::default(), 300), 3), [100, 100, 100]);
+
+    let second = router.plan(&candidates, &facts, [0.0, 0.0]).order[1].index;
+    candidates[owner].eligibility = cooling();
+    assert_eq!(firsts(&router, &candidates, &facts, 1), [second]);
+}
+
+#[test]
+fn a_race_starts_all_that_may_be_called_or_so_many() {
+    let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
+    let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
+    candidates[1].eligibility = cooling();
+    let start = |width, candidates: &[Candidate<'_>], facts: &Facts<'_>| {
+        let race = RaceConfig { width };
+        let config = RouterConfig { strategy: Strategy::Race, race, ..RouterConfig::default() };
+        Router::new(config).unwrap().plan(candidates, facts, [0.0, 0.0]).start
+    };
+    let facts = Facts::default();
+    assert_eq!(start(None, &candidates, &facts), Start::AtOnce(3));
+    assert_eq!(start(Some(2), &candidates, &facts), Start::AtOnce(2));
+    assert_eq!(start(Some(9), &candidates, &facts), Start::AtOnce(3));
+    assert_eq!(start(None, &candidates[..2], &facts), Start::OneByOne);
+    let effects = Facts { server_tools: true, ..Facts::default() };
+    assert_eq!(start(None, &candidates, &effects), Start::OneByOne);
+    let expected = expect![[r#"
+        1  a/m  priority 0
+        2  c/m  priority 0
+        3  d/m  priority 0
+        4  b/m  priority 0, not now: cooling
+        start: first 3 at once
+    "#]];
+    check(Strategy::Race, &candidates, &facts, &expected);
+}
+
+#[test]
+fn a_hedge_is_planned_when_the_first_is_measured_and_the_second_may_be_one() {
+    let ids = targets(&["a/m", "b/m"]);
+    let ms = Duration::from_millis;
+    let first = Candidate { p95: Some(ms(800)), samples: 100, ..Candidate::new(&ids[0]) };
+    let second = Candidate::new(&ids[1]);
+    let start = |first: &Candidate<'_>, second: &Candidate<'_>, facts: &Facts<'_>| {
+        router(Strategy::Hedged).plan(&[first.clone(), second.clone()], facts, [0.0, 0.0]).start
+    };
+    let facts = Facts::default();
+    assert_eq!(start(&first, &second, &facts), Start::Hedged { after: ms(800) });
+    let new = Candidate { samples: 99, ..first.clone() };
+    assert_eq!(start(&new, &second, &facts), Start::OneByOne);
+    let probed = Candidate { half_open: true, ..second.clone() };
+    assert_eq!(start(&first, &probed, &facts), Start::OneByOne);
+    let barred = Candidate { eligibility: cooling(), ..second.clone() };
+    assert_eq!(start(&first, &barred, &facts), Start::OneByOne);
+    let effects = Facts { server_tools: true, ..Facts::default() };
+    assert_eq!(start(&first, &second, &effects), Start::OneByOne);
+
+    let after = crate::HedgeAfter::Time(ms(300));
+    let hedge = HedgeConfig { after, ..HedgeConfig::default() };
+    let config = RouterConfig { strategy: Strategy::Hedged, hedge, ..RouterConfig::default() };
+    let plan = Router::new(config).unwrap().plan(&[new, second], &facts, [0.0, 0.0]);
+    let expected = expect![[r#"
+        1  a/m  priority 0
+        2  b/m  priority 0
+        start: second after 300 ms
+    "#]];
+    expected.assert_eq(&plan.to_string());
+}
+
+#[test]
+fn a_router_checks_its_settings() {
+    let race = RaceConfig { width: Some(0) };
+    let error = Router::new(RouterConfig { race, ..RouterConfig::default() }).unwrap_err();
+    assert_eq!(error.to_string(), "invalid router config: `race.width` is 0, expected 2 or more");
+}
+
+proptest! {
+    #[test]
+    fn weights_of_any_kind_are_met_within_one_request(
+        weights in prop::collection::vec(1u32..1_000, 1..8),
+        plans in 1u32..300,
+    ) {
+        let ids: Vec<TargetId> = (0..weights.len()).map(|i| format!("p{i}/m").parse().unwrap()).collect();
+        let candidate = |(id, weight): (_, &u32)| Candidate { weight: f64::from(*weight), ..Candidate::new(id) };
+        let candidates: Vec<_> = ids.iter().zip(&weights).map(candidate).collect();
+        let first = firsts(&router(Strategy::Weighted), &candidates, &Facts::default(), plans as usize);
+        let sum: f64 = weights.iter().copied().map(f64::from).sum();
+        for (count, weight) in counts(&first, weights.len()).into_iter().zip(&weights) {
+            let share = f64::from(plans) * f64::from(*weight) / sum;
+            prop_assert!((f64::from(count) - share).abs() < 1.0, "{count} of {plans} for {weight} of {sum}");
+        }
+    }
+
+    #[test]
+    fn every_strategy_ranks_everyone_once_and_the_barred_last(
+        known in prop::collection::vec((0u32..3, any::<bool>(), any::<bool>(), 0u32..4), 0..6),
+        units in [0.0..1.0, 0.0..1.0],
+    ) {
+        let ids: Vec<TargetId> = (0..known.len()).map(|i| format!("p{i}/m").parse().unwrap()).collect();
+        let candidate = |(id, (priority, healthy, barred, in_flight)): (_, &(u32, bool, bool, u32))| Candidate {
+            priority: *priority,
+            healthy: *healthy,
+            eligibility: if *barred { cooling() } else { Eligibility::full() },
+            in_flight: *in_flight,
+            ..Candidate::new(id)
+        };
+        let candidates: Vec<_> = ids.iter().zip(&known).map(candidate).collect();
+        for strategy in [
+            Strategy::Priority,
+            Strategy::Weighted,
+            Strategy::Fastest,
+            Strategy::Cheapest,
+            Strategy::LeastBusy,
+            Strategy::Sticky,
+            Strategy::Race,
+            Strategy::Hedged,
+        ] {
+            let plan = router(strategy).plan(&candidates, &Facts::default(), units);
+            let mut indices: Vec<_> = plan.order.iter().map(|ranked| ranked.index).collect();
+            let barred: Vec<_> = plan.order.iter().map(|ranked| ranked.barred.is_some()).collect();
+            prop_assert!(strategy == Strategy::Priority || barred.is_sorted(), "{plan}");
+            indices.sort_unstable();
+            prop_assert_eq!(indices, (0..known.len()).collect::<Vec<_>>());
+        }
+    }
+}
