@@ -14,6 +14,7 @@ mod rotation;
 mod sticky;
 
 mod hedge;
+mod stats;
 
 pub use self::admission::admissible;
 pub use self::candidate::Candidate;
@@ -24,3 +25,4 @@ pub use self::facts::{Facts, Needs, estimate_tokens};
 pub use self::hedge::{HedgeAfter, HedgeBudget, HedgeConfig, may_hedge};
 pub use self::plan::{Plan, Ranked, Refused, Start, Why};
 pub use self::router::Router;
+pub use self::stats::{Stats, adjust_weights};
