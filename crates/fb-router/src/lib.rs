@@ -16,6 +16,8 @@ mod sticky;
 mod hedge;
 mod stats;
 
+mod savings;
+
 pub use self::admission::admissible;
 pub use self::candidate::Candidate;
 pub use self::config::{
@@ -25,4 +27,5 @@ pub use self::facts::{Facts, Needs, estimate_tokens};
 pub use self::hedge::{HedgeAfter, HedgeBudget, HedgeConfig, may_hedge};
 pub use self::plan::{Plan, Ranked, Refused, Start, Why};
 pub use self::router::Router;
+pub use self::savings::{NoPrice, Query, Savings, savings};
 pub use self::stats::{Stats, adjust_weights};

@@ -1,0 +1,67 @@
+use super::*;
+
+const BEST: Price = Price { input: 2.0, output: 10.0 };
+
+fn usage(input: u64, output: u64) -> Usage {
+    Usage { input, output, ..Usage::default() }
+}
+
+fn ids() -> [TargetId; 2] {
+    ["openai/large", "local/small"].map(|name| name.parse().unwrap())
+}
+
+fn price(target: &TargetId) -> Option<Price> {
+    match target.model() {
+        "large" => Some(BEST),
+        "small" => Some(Price { input: 0.2, output: 1.0 }),
+        _ => None,
+    }
+}
+
+#[test]
+fn cheaper_targets_save_to_the_nano_dollar() {
+    let [large, small] = &ids();
+    let queries = [
+        Query { target: large, usage: usage(1_000, 100) },
+        Query { target: small, usage: usage(1_000, 100) },
+        Query { target: small, usage: usage(1, 0) },
+    ];
+    let found = savings(&queries, price, BEST).unwrap();
+    let expected =
+        Savings { spent: Money::from_nanos(3_300_200), against_best: Money::from_nanos(6_002_000) };
+    assert_eq!(found, expected);
+    assert_eq!(found.saved().nanos(), 2_701_800);
+    assert_eq!(found.saved_percent(), Some(270_180_000.0 / 6_002_000.0));
+}
+
+#[test]
+fn a_dearer_way_saves_less_than_nothing() {
+    let [large, _] = &ids();
+    let query = Query { target: large, usage: usage(0, 10) };
+    let found = savings(&[query], price, Price { input: 2.0, output: 4.0 }).unwrap();
+    assert_eq!((found.saved(), found.saved_percent()), (Money::ZERO, Some(-150.0)));
+}
+
+#[test]
+fn against_nothing_there_is_no_percentage() {
+    assert_eq!(savings(&[], price, BEST).unwrap().saved_percent(), None);
+    let free = Price { input: 0.0, output: 0.0 };
+    let [large, _] = &ids();
+    let query = Query { target: large, usage: usage(10, 10) };
+    assert_eq!(savings(&[query], price, free).unwrap().saved_percent(), None);
+}
+
+#[test]
+fn a_text_is_estimated() {
+    let [large, _] = &ids();
+    let expected = Query { target: large, usage: usage(5, 30) };
+    assert_eq!(Query::of_text(large, "why is the sky blue?", 30), expected);
+}
+
+#[test]
+fn a_target_without_a_price_is_named() {
+    let other = "a/other".parse().unwrap();
+    let query = Query { target: &other, usage: usage(1, 1) };
+    let error = savings(&[query], price, BEST).unwrap_err();
+    assert_eq!(error.to_string(), "target a/other has no price");
+}
