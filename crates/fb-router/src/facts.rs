@@ -160,6 +160,10 @@ impl Content {
         content
     }
 
+    pub(crate) fn tokens(&self) -> u64 {
+        estimate_tokens(self.bytes)
+    }
+
     fn add(&mut self, parts: &[Part]) {
         for part in parts {
             match part {

@@ -16,10 +16,12 @@ mod sticky;
 mod hedge;
 mod stats;
 
+mod complexity;
 mod savings;
 
 pub use self::admission::admissible;
 pub use self::candidate::Candidate;
+pub use self::complexity::{ClassRoutes, Classifier, ComplexRules, Complexity, Rules, Signals, SimpleRules};
 pub use self::config::{
     InvalidConfig, InvalidTarget, RaceConfig, RouterConfig, StickyBy, StickyConfig, Strategy,
 };

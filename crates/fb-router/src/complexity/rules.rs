@@ -1,0 +1,144 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Classifier, Complexity, Signals};
+
+/// Tells how hard a request is by what can be counted in it.
+///
+/// One signal of [`ComplexRules`] makes a request complex, whatever else it holds. What is not complex is simple by one
+/// signal of [`SimpleRules`], if it declares no tools, wants no schema and shows no picture. The rest is moderate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// What makes a request complex.
+    pub complex: ComplexRules,
+    /// What makes one simple.
+    pub simple: SimpleRules,
+}
+
+/// What makes a request complex: any of these, from so many on. A 0 switches a signal off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComplexRules {
+    /// Words of the latest message of the user; 200.
+    pub words: u64,
+    /// Tokens of the whole conversation; 4,000.
+    pub tokens: u64,
+    /// Blocks of code in the latest message; 1.
+    pub code_blocks: u64,
+    /// Questions in the latest message; 3.
+    pub questions: u64,
+    /// Messages of user and model; 12.
+    pub turns: u64,
+    /// Tools declared; 5.
+    pub tools: u64,
+    /// Pictures; 3.
+    pub images: u64,
+    /// Words and phrases in the latest message, in any case; words such as `prove`, `refactor` and `step by step`.
+    pub keywords: Vec<String>,
+}
+
+impl Default for ComplexRules {
+    fn default() -> Self {
+        Self {
+            words: 200,
+            tokens: 4_000,
+            code_blocks: 1,
+            questions: 3,
+            turns: 12,
+            tools: 5,
+            images: 3,
+            keywords: owned(&[
+                "algorithm",
+                "analyse",
+                "analyze",
+                "architecture",
+                "compare and contrast",
+                "debug",
+                "derive",
+                "in depth",
+                "optimise",
+                "optimize",
+                "proof",
+                "prove",
+                "refactor",
+                "root cause",
+                "step by step",
+                "step-by-step",
+                "trade-off",
+                "trade-offs",
+            ]),
+        }
+    }
+}
+
+/// What makes a request simple: any of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimpleRules {
+    /// At most so many words in the latest message of the user; 12. None at all with 0.
+    pub words: u64,
+    /// Words and phrases in the latest message, in any case; phrases such as `what is` and `translate`.
+    pub keywords: Vec<String>,
+}
+
+impl Default for SimpleRules {
+    fn default() -> Self {
+        let keywords = [
+            "define",
+            "how many",
+            "spell",
+            "translate",
+            "what is",
+            "what's",
+            "when did",
+            "where is",
+            "who is",
+        ];
+        Self { words: 12, keywords: owned(&keywords) }
+    }
+}
+
+fn owned(keywords: &[&str]) -> Vec<String> {
+    keywords.iter().map(|keyword| (*keyword).to_owned()).collect()
+}
+
+impl Classifier for Rules {
+    fn classify(&self, signals: &Signals<'_>) -> Complexity {
+        let words = signals.words();
+        let complex = &self.complex;
+        let counts = [
+            (words, complex.words),
+            (signals.tokens, complex.tokens),
+            (signals.code_blocks(), complex.code_blocks),
+            (signals.questions(), complex.questions),
+            (signals.turns, complex.turns),
+            (signals.tools, complex.tools),
+            (signals.images, complex.images),
+        ];
+        if counts.into_iter().any(|(count, from)| from > 0 && count >= from) {
+            return Complexity::Complex;
+        }
+        let text = signals.text.to_lowercase();
+        if holds(&text, &complex.keywords) {
+            return Complexity::Complex;
+        }
+        let is_bare = signals.tools == 0 && !signals.schema && signals.images == 0;
+        let is_short = (1..=self.simple.words).contains(&words);
+        if is_bare && (is_short || holds(&text, &self.simple.keywords)) {
+            return Complexity::Simple;
+        }
+        Complexity::Moderate
+    }
+}
+
+/// Whether the text, in lower case, holds one of the keywords as whole words: `improve` holds no `prove`.
+fn holds(text: &str, keywords: &[String]) -> bool {
+    let whole = |keyword: &str| {
+        text.match_indices(keyword).any(|(start, found)| {
+            let (before, after) =
+                (text[..start].chars().next_back(), text[start + found.len()..].chars().next());
+            !found.is_empty() && ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+        })
+    };
+    keywords.iter().any(|keyword| whole(&keyword.to_lowercase()))
+}

@@ -1,0 +1,150 @@
+use fb_core::{Chat, Format, Image, ImageSource, Json, Message, Part, Role, Schema, Tool};
+
+use super::*;
+
+#[track_caller]
+fn check(signals: &Signals<'_>, expected: Complexity) {
+    assert_eq!(Rules::default().classify(signals), expected, "{signals:?}");
+}
+
+/// So many words that no rule knows.
+fn words(count: usize) -> String {
+    vec!["word"; count].join(" ")
+}
+
+fn long() -> String {
+    words(13)
+}
+
+#[test]
+fn words_and_phrases_tell_the_class() {
+    for (text, expected) in [
+        ("hello", Complexity::Simple),
+        ("What is the capital of France?", Complexity::Simple),
+        ("Would you please be so kind and translate the line below for my aunt in Lyon?", Complexity::Simple),
+        (
+            "Write a friendly letter to my landlord about the heating, which has been cold since Monday.",
+            Complexity::Moderate,
+        ),
+        ("", Complexity::Moderate),
+        ("Prove it.", Complexity::Complex),
+        ("What is 2 + 2? Think Step By Step.", Complexity::Complex),
+        ("refactor this", Complexity::Complex),
+        ("What is wrong?\n```\nlet x = 1\n```", Complexity::Complex),
+        ("Who? When? (And where?)", Complexity::Complex),
+        ("improve this", Complexity::Simple),
+    ] {
+        check(&Signals::of_text(text), expected);
+    }
+}
+
+#[test]
+fn what_is_counted_counts_from_its_bound_on() {
+    use Complexity::{Complex, Moderate};
+    let text = long();
+    let plain = || Signals::of_text(&text);
+    check(&Signals::of_text(&words(12)), Complexity::Simple);
+    check(&plain(), Moderate);
+    check(&Signals::of_text(&words(199)), Moderate);
+    check(&Signals::of_text(&words(200)), Complex);
+    check(&Signals { tokens: 3_999, ..plain() }, Moderate);
+    check(&Signals { tokens: 4_000, ..plain() }, Complex);
+    check(&Signals { turns: 11, ..plain() }, Moderate);
+    check(&Signals { turns: 12, ..plain() }, Complex);
+    check(&Signals { tools: 4, ..plain() }, Moderate);
+    check(&Signals { tools: 5, ..plain() }, Complex);
+    check(&Signals { images: 2, ..plain() }, Moderate);
+    check(&Signals { images: 3, ..plain() }, Complex);
+}
+
+#[test]
+fn tools_schema_and_pictures_are_never_simple() {
+    let bare = Signals::of_text("hello");
+    check(&bare, Complexity::Simple);
+    check(&Signals { tools: 1, ..bare.clone() }, Complexity::Moderate);
+    check(&Signals { schema: true, ..bare.clone() }, Complexity::Moderate);
+    check(&Signals { images: 1, ..bare }, Complexity::Moderate);
+}
+
+#[test]
+fn signals_are_read_from_the_whole_conversation_and_the_latest_question() {
+    let user = |parts| Message { role: Role::User, name: None, parts };
+    let image =
+        Part::Image(Image { source: ImageSource::Url("https://e.com/a.png".to_owned()), detail: None });
+    let chat = Chat {
+        messages: vec![
+            Message::text(Role::System, "1234"),
+            user(vec![image.clone()]),
+            Message::text(Role::Assistant, "5678"),
+            user(vec![Part::Text("ab".to_owned()), image, Part::Text("cd".to_owned())]),
+            Message::text(Role::Assistant, "9"),
+        ],
+        tools: vec![Tool { name: "look".to_owned(), description: None, parameters: None, strict: None }],
+        format: Format::JsonSchema(Schema {
+            name: "s".to_owned(),
+            description: None,
+            schema: Json::parse("{}").unwrap(),
+            strict: None,
+        }),
+        ..Chat::default()
+    };
+    // 19 bytes.
+    let expected = Signals { text: "ab\ncd".into(), tokens: 5, turns: 4, tools: 1, schema: true, images: 2 };
+    assert_eq!(Signals::of(&chat), expected);
+    let nothing = Signals::default();
+    assert_eq!(Signals::of(&Chat::default()), nothing);
+}
+
+#[test]
+fn a_text_is_counted() {
+    let counts = |text| {
+        let signals = Signals::of_text(text);
+        (signals.words(), signals.code_blocks(), signals.questions())
+    };
+    assert_eq!(counts(""), (0, 0, 0));
+    assert_eq!(counts("Really?? See http://e.com/?q=1 for \"why?\""), (5, 0, 2));
+    assert_eq!(counts("```a``` ```b"), (2, 2, 0));
+}
+
+#[test]
+fn rules_can_be_replaced() {
+    let rules: Rules = toml::from_str(
+        r#"
+            complex = { words = 0, code_blocks = 0, keywords = ["Quantum"] }
+            simple = { words = 0, keywords = [""] }
+        "#,
+    )
+    .unwrap();
+    for (text, expected) in [
+        ("refactor ```this```", Complexity::Moderate),
+        (&*words(500), Complexity::Moderate),
+        ("quantum leap", Complexity::Complex),
+        ("hello", Complexity::Moderate),
+    ] {
+        assert_eq!(rules.classify(&Signals::of_text(text)), expected, "{text}");
+    }
+    let default: Rules = toml::from_str("").unwrap();
+    assert_eq!(default, Rules::default());
+}
+
+#[test]
+fn somebodys_own_classifier_stands_in_for_the_rules() {
+    struct Always;
+    impl Classifier for Always {
+        fn classify(&self, _: &Signals<'_>) -> Complexity {
+            Complexity::Complex
+        }
+    }
+    let classifiers: [Box<dyn Classifier>; 2] = [Box::new(Rules::default()), Box::new(Always)];
+    let found = classifiers.map(|classifier| classifier.classify(&Signals::of_text("hello")));
+    assert_eq!(found, [Complexity::Simple, Complexity::Complex]);
+}
+
+#[test]
+fn classes_name_routes() {
+    let routes: ClassRoutes = toml::from_str("simple = \"small\"\ncomplex = \"large\"").unwrap();
+    let classes = [Complexity::Simple, Complexity::Moderate, Complexity::Complex];
+    let expected = [("simple", Some("small")), ("moderate", None), ("complex", Some("large"))];
+    let found = classes.map(|class| (class.to_string(), routes.of(class)));
+    assert_eq!(found, expected.map(|(class, route)| (class.to_owned(), route)));
+}
