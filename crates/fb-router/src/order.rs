@@ -29,10 +29,9 @@ pub(crate) fn by_priority(candidates: &[Candidate<'_>], indices: &[usize]) -> Ve
 }
 
 pub(crate) fn by_weight(candidates: &[Candidate<'_>], indices: &[usize]) -> Vec<Rank> {
-    let sum: f64 = indices.iter().map(|index| candidates[*index].share_when_back()).sum();
     let highest: Lower<f64> = |a, b| b.total_cmp(a);
     let share = |one: &Candidate<'_>| one.share_when_back();
-    sorted(candidates, indices, share, highest, |weight, _| Why::Weight(weight / sum))
+    sorted(candidates, indices, share, highest, |weight, _| Why::Weight(*weight))
 }
 
 pub(crate) fn by_cost(candidates: &[Candidate<'_>], facts: &Facts<'_>, indices: &[usize]) -> Vec<Rank> {

@@ -64,7 +64,7 @@ pub enum Why {
     Priority(u32),
     /// It is its turn, by this part (0 to 1) of the route's weights.
     Turn(f64),
-    /// It is next by this part (0 to 1) of the route's weights.
+    /// Its weight, times the part of its usual traffic it gets.
     Weight(f64),
     /// It had the lower score of the two that chance drew; the score in seconds.
     Drawn(f64),
@@ -89,7 +89,7 @@ impl fmt::Display for Why {
             Self::Preferred => f.write_str("preferred by the request"),
             Self::Priority(priority) => write!(f, "priority {priority}"),
             Self::Turn(part) => write!(f, "its turn, {:.1} %", part * 1e2),
-            Self::Weight(part) => write!(f, "weight {:.1} %", part * 1e2),
+            Self::Weight(weight) => write!(f, "weight {}", (weight * 1e6).round() / 1e6),
             Self::Drawn(score) => write!(f, "faster of two drawn, score {score:.3} s"),
             Self::Score(score) => write!(f, "score {score:.3} s"),
             Self::Unmeasured { waiting: false } => f.write_str("never measured"),

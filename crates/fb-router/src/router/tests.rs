@@ -149,16 +149,16 @@ fn weighted_is_exact_over_time() {
 fn weighted_falls_back_by_weight() {
     let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
     let candidates = [
-        Candidate { weight: 1.0, ..Candidate::new(&ids[0]) },
+        Candidate { weight: 3.0, eligibility: part(0.1), ..Candidate::new(&ids[0]) },
         Candidate { weight: 2.0, ..Candidate::new(&ids[1]) },
         Candidate { weight: 5.0, ..Candidate::new(&ids[2]) },
         Candidate { weight: 9.0, eligibility: cooling(), ..Candidate::new(&ids[3]) },
     ];
     let expected = expect![[r#"
-        1  c/m  its turn, 62.5 %
-        2  b/m  weight 25.0 %
-        3  a/m  weight 12.5 %
-        4  d/m  weight 100.0 %, not now: cooling
+        1  c/m  its turn, 68.5 %
+        2  b/m  weight 2
+        3  a/m  weight 0.3
+        4  d/m  weight 9, not now: cooling
         start: one by one
     "#]];
     check(Strategy::Weighted, &candidates, &Facts::default(), &expected);
