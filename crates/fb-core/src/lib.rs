@@ -38,7 +38,7 @@ pub use crate::{
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
     report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
-    request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody},
+    request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody, Rules},
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},
 };

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::Range,
     sync::{Arc, OnceLock},
@@ -8,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chat, Message, Role};
+use crate::{Chat, Message, Money, Role};
 
 /// The wire language of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,6 +158,32 @@ pub struct Options {
     pub category: Option<String>,
     /// Whether only a whole answer will do: nothing of a lower level, nothing stale, nothing fixed.
     pub refuse_degraded: bool,
+    /// The conversation it belongs to, for routes whose requests stick by it.
+    pub session: Option<String>,
+    /// What else it belongs to, by name: a feature, a team.
+    pub tags: BTreeMap<String, String>,
+    /// Who may answer it.
+    pub rules: Rules,
+}
+
+/// Who may answer a request, whatever its route says. They hold for every call made for it and for answers given before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The regions it may be computed in; `None` is anywhere.
+    pub regions: Option<Vec<String>>,
+    /// The class of its data, which a target has to be approved for; `None` needs no approval.
+    pub data_class: Option<String>,
+    /// Who may see it, each a `PROVIDER` or a `PROVIDER/MODEL`; `None` is anyone.
+    pub allowed: Option<Vec<String>>,
+    /// Most that one call for it is expected to cost; `None` is no limit.
+    pub ceiling: Option<Money>,
+}
+
+impl Rules {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the cache may do for one request; the words are HTTP's (RFC 9111).

@@ -287,6 +287,16 @@ impl Member {
         if panic { Eligibility::full() } else { own }
     }
 
+    /// What free probes last said of where it answers.
+    pub fn condition(&self) -> Condition {
+        self.target.place.endpoint.lock().condition()
+    }
+
+    /// How long its latest calls took to their first output; `None` before the first.
+    pub fn latency(&self, now: Instant) -> Option<Latency> {
+        self.target.passive.lock().latency(now)
+    }
+
     /// How it fares.
     pub fn status(&self, now: Instant) -> Status {
         let eligibility = self.eligibility(now);
@@ -300,10 +310,6 @@ impl Member {
         };
         let passive = self.target.passive.lock();
         let counts = passive.counts(now);
-        let summary = passive.recent.summary([0.5, 0.95, 1.0], now);
-        let latency = summary.zip(passive.first.value()).map(|((calls, mean, [p50, p95, max]), peak)| {
-            Latency { calls, mean, p50, p95, max, peak: Duration::try_from_secs_f64(peak).unwrap_or(max) }
-        });
         Status {
             name: Arc::clone(&self.target.name),
             endpoint: Arc::clone(&self.target.place.name),
@@ -314,7 +320,7 @@ impl Member {
             failed: counts.failed,
             errors: passive.errors,
             consecutive_failures: passive.consecutive_failures,
-            latency,
+            latency: passive.latency(now),
             tokens_per_second: passive.pace.value().filter(|each| *each > 0.0).map(f64::recip),
             last_check,
             last_error: passive.last_error.as_ref().map(|(when, why)| (Arc::clone(why), ago(*when))),

@@ -9,6 +9,7 @@ use crate::{
     config::{HealthConfig, RampConfig},
     latency::{PeakEwma, Recent},
     outlier,
+    status::Latency,
     window::{Counts, Window},
 };
 
@@ -70,6 +71,13 @@ impl Passive {
         self.errors = self.errors.saturating_sub(1);
         self.consecutive_failures = 0;
         self.last_call = Some((now, None));
+    }
+
+    /// How long the latest calls took to their first output.
+    pub(crate) fn latency(&self, now: Instant) -> Option<Latency> {
+        let (calls, mean, [p50, p95, max]) = self.recent.summary([0.5, 0.95, 1.0], now)?;
+        let peak = Duration::try_from_secs_f64(self.first.value()?).unwrap_or(max);
+        Some(Latency { calls, mean, p50, p95, max, peak })
     }
 
     pub(crate) fn failure(&mut self, origin: Origin, why: Arc<str>, now: Instant, ramp: &RampConfig) {

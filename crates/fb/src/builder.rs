@@ -5,6 +5,7 @@ use fb_cache::CacheConfig;
 use fb_core::{Observer, Overlay, Provider, ProviderId};
 use fb_health::HealthConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
+use fb_router::Classifier;
 
 use crate::{
     Client, Config, Route,
@@ -28,6 +29,7 @@ pub struct Builder {
     pub(crate) retry_budget: BudgetConfig,
     pub(crate) cache: CacheConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) classifier: Option<Arc<dyn Classifier>>,
     pub(crate) seed: Option<u64>,
 }
 
@@ -104,6 +106,13 @@ impl Builder {
     /// Sets how much the cache of answers may hold. What is kept is for each [`Route`] to say.
     pub const fn cache(mut self, config: CacheConfig) -> Self {
         self.cache = config;
+        self
+    }
+
+    /// Sets who tells how hard a request is, in place of the rules of its route; heard where a route has
+    /// [classes](Route::classes).
+    pub fn classifier(mut self, classifier: Arc<dyn Classifier>) -> Self {
+        self.classifier = Some(classifier);
         self
     }
 

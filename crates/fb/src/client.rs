@@ -6,7 +6,7 @@ use fb_core::{ChatRequest, Eligibility, Level, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, Builder, ChatStream, Error, RouteLevel, Stats,
+    Answer, Builder, ChatStream, Error, Plan, RouteLevel, Stats,
     engine::{Engine, Mode, Opened, now},
 };
 
@@ -101,6 +101,21 @@ impl Client {
         let prober = self.probe();
         prober.check_now().await;
         prober.shutdown().await;
+    }
+
+    /// How the targets of a request would be tried now: in which order, why, and who is refused. Asks nobody, and takes
+    /// nobody's turn.
+    ///
+    /// # Errors
+    /// When the request names no route, or prefers a target that does not exist.
+    pub fn plan(&self, request: &ChatRequest) -> Result<Plan, Error> {
+        self.engine.plan(request)
+    }
+
+    /// Moves the weights of a route's targets halfway to the share of calls that each answered, and returns them: in
+    /// all 1, none below 0.01. `None` if there is no such route.
+    pub fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
+        self.engine.adjust_weights(route)
     }
 
     /// The level at which the requests of every route begin, in order of name.

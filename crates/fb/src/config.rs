@@ -6,6 +6,7 @@ use fb_core::{FailureKind, ProviderId};
 use fb_health::HealthConfig;
 use fb_providers::ProviderConfig;
 use fb_retry::{BudgetConfig, RetryBudget, RetryConfig};
+use fb_router::{Candidate, ClassRoutes, Router, Strategy};
 use serde::Deserialize;
 
 use crate::{
@@ -185,7 +186,47 @@ pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Ve
         for (index, target) in route.targets.iter().enumerate() {
             check_target(&format!("{at}.targets[{index}]"), target, providers, found);
         }
+        check_strategy(&at, route, routes, found);
         check_ladder(&format!("{at}.ladder"), &route.ladder, providers, found);
+    }
+}
+
+fn check_strategy(at: &str, route: &Route, routes: &[&Route], found: &mut Vec<Problem>) {
+    if let Err(error) = Router::new(route.router()) {
+        let expected = format!("expected {}", error.expected);
+        found.push(Problem::new(format!("{at}.{}", error.field), error.value, expected));
+    }
+    for (index, target) in route.targets.iter().enumerate() {
+        if !(target.weight > 0.0 && target.weight <= Candidate::MAX_WEIGHT) {
+            let field = format!("{at}.targets[{index}].weight");
+            found.push(Problem::new(
+                field,
+                target.weight.to_string(),
+                "expected more than 0, at most 1000000",
+            ));
+        }
+        if route.strategy == Strategy::Cheapest && target.price.is_none() {
+            let expected = "the strategy is cheapest: expected price = { input = …, output = … }";
+            found.push(Problem::new(format!("{at}.targets[{index}].price"), "missing", expected));
+        }
+    }
+    let ClassRoutes { simple, moderate, complex } = &route.classes;
+    for (class, name) in [("simple", simple), ("moderate", moderate), ("complex", complex)] {
+        let Some(name) = name else { continue };
+        let expected = match routes.iter().find(|other| other.name == *name) {
+            None => {
+                let names = routes.iter().map(|route| route.name.as_str());
+                match fb_providers::nearest(name, names) {
+                    Some(near) => format!("no such route; did you mean {near:?}?"),
+                    None => "no such route; expected the name of one".to_owned(),
+                }
+            }
+            Some(other) if other.classes != ClassRoutes::default() => {
+                "this route has classes itself; expected one that has none".to_owned()
+            }
+            Some(_) => continue,
+        };
+        found.push(Problem::new(format!("{at}.classes.{class}"), quote(name), expected));
     }
 }
 

@@ -5,6 +5,7 @@
 mod admit;
 mod attempt;
 mod cached;
+mod choose;
 mod decide;
 mod descend;
 mod lane;
@@ -20,9 +21,11 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Failure, FailureKind, Frame, Level, Observer, ServedBy, TargetId,
+    CacheUse, ChatRequest, Envelope, Failure, FailureKind, Frame, Level, Observer, Options, ServedBy,
+    TargetId,
 };
 use fb_health::PanicConfig;
+use fb_router::Classifier;
 use parking_lot::Mutex;
 
 use crate::{
@@ -30,7 +33,7 @@ use crate::{
     engine::{
         cached::{Kept, Lookup, Said, used},
         plan::{Directory, Plan},
-        race::{Start, race},
+        race::race,
         visit::Visit,
     },
     error::BuildError,
@@ -70,6 +73,7 @@ pub(crate) struct Engine {
     observer: Option<Arc<dyn Observer>>,
     random: Mutex<fastrand::Rng>,
     totals: Mutex<crate::stats::Totals>,
+    classifier: Option<Arc<dyn Classifier>>,
     cache: Cache<Kept>,
     /// Requests for the same answer at the same time.
     flights: Flights<Result<Box<Answer>, Error>>,
@@ -95,7 +99,7 @@ impl Engine {
     pub(crate) fn new(builder: Builder) -> Result<Self, BuildError> {
         let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let health = builder.mechanisms.health.panic;
-        let observer = builder.observer.clone();
+        let (observer, classifier) = (builder.observer.clone(), builder.classifier.clone());
         let cache = Cache::new(builder.cache.clone()).map_err(|error| {
             let field = format!("cache.{}", error.field);
             BuildError::new(Problem::new(field, error.value, error.expected))
@@ -107,6 +111,7 @@ impl Engine {
             observer,
             random: Mutex::new(random),
             totals: Mutex::default(),
+            classifier,
             cache,
             flights: Flights::new(FlightsConfig::default()),
         })
@@ -114,16 +119,16 @@ impl Engine {
 
     /// Answers one request: from the cache, from the same request that is on its way, or by asking.
     pub(crate) async fn serve(self: &Arc<Self>, request: &ChatRequest, mode: Mode) -> Result<Opened, Error> {
-        let plan = self.directory.plan(&request.head().model)?;
+        let plan = self.find(request)?;
         let lookup = Lookup::of(request, &plan.route, mode);
         if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
-            if let Some(hit) = self.cache.get(&lookup.key, now()) {
+            let hit = self.cache.get(&lookup.key, now());
+            if let Some(hit) = hit.filter(|hit| self.may_be_given(request, plan, hit)) {
                 let run = self.begin(request, plan);
                 self.totals.lock().cached(plan.primary());
                 return Ok(replay(&run, &hit, request));
             }
-            // A stream belongs to its caller, and so does a deadline of one's own.
-            if mode == Mode::Plain && request.options().timeout.is_none() {
+            if mode == Mode::Plain && may_share(request) {
                 return self.share(request, plan, lookup.clone()).await;
             }
         }
@@ -194,12 +199,13 @@ impl Engine {
             reserve: 0,
         };
 
+        let chosen = self.choose(trip, plan);
         let whole_only = request.options().refuse_degraded;
         let level = if whole_only { Level::Full } else { plan.descent.level(&plan.route.ladder, now()) };
         let mut visit = Visit::Moved;
         if level == Level::Full {
             let reserve = if whole_only { 0 } else { descend::reserve(trip, &plan.rungs) };
-            visit = race(Trip { reserve, ..trip }, &plan.lanes, Start::ONE_BY_ONE).await;
+            visit = race(Trip { reserve, ..trip }, &chosen.lanes, chosen.start).await;
             if let Visit::Moved = visit {
                 plan.descent.exhausted(&plan.route.ladder, Level::Full, now());
             }
@@ -217,7 +223,7 @@ impl Engine {
         // For those who have nothing: it may take its time.
         if let Visit::Moved = visit {
             run.level(Level::Full);
-            visit = last_resort::last_resort(trip, &plan.lanes).await;
+            visit = last_resort::last_resort(trip, &chosen.lanes).await;
         }
         // What was asked with less is no answer to the whole question.
         let lookup = lookup.filter(|_| run.report().level == Level::Full);
@@ -283,6 +289,13 @@ impl Engine {
     fn unit(&self) -> f64 {
         self.random.lock().f64()
     }
+}
+
+/// Whether the request may be asked together with others. A deadline or rules of its own are its own, and a stream
+/// belongs to its caller anyway.
+fn may_share(request: &ChatRequest) -> bool {
+    let Options { timeout, prefer, refuse_degraded, rules, .. } = request.options();
+    timeout.is_none() && prefer.is_none() && !refuse_degraded && rules.is_empty()
 }
 
 /// Closes the books of a request that is answered with what was found.

@@ -22,11 +22,15 @@ pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Chat, ChatRequest, Dialect,
     Eligibility, Event, Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message,
-    Money, Next, Note, Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, ServedBy,
-    Skip, StreamEvent, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
+    Money, Next, Note, Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, Rules,
+    ServedBy, Skip, StreamEvent, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_retry::{BudgetConfig, RetryConfig};
+pub use fb_router::{
+    ClassRoutes, Classifier, ComplexRules, Complexity, HedgeAfter, HedgeConfig, Plan, Query, RaceConfig,
+    Rules as ComplexityRules, Savings, Signals, SimpleRules, StickyBy, StickyConfig, Strategy, savings,
+};
 
 pub use crate::{
     answer::Answer,
@@ -35,7 +39,7 @@ pub use crate::{
     config::{Config, Problem},
     error::{BuildError, Ended, Error},
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
-    route::{Route, RouteCache, Strategy, Target, Unavailable},
+    route::{Route, RouteCache, Target, TargetCapabilities, Unavailable},
     stats::{Stats, TargetStats},
     stream::ChatStream,
 };

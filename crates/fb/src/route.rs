@@ -2,9 +2,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use fb_breaker::BreakerConfig;
 use fb_cache::Windows;
-use fb_core::{FailureKind, Json, Overlay, Price};
+use fb_core::{Capabilities, FailureKind, Json, Overlay, Price};
 use fb_health::HealthConfig;
 use fb_retry::RetryConfig;
+use fb_router::{
+    ClassRoutes, HedgeConfig, RaceConfig, RouterConfig, Rules as Complexities, StickyConfig, Strategy,
+};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::LadderConfig;
@@ -24,6 +27,21 @@ pub struct Route {
     /// Which target is tried when.
     #[serde(default)]
     pub strategy: Strategy,
+    /// Settings of the strategy `race`.
+    #[serde(default)]
+    pub race: RaceConfig,
+    /// Settings of the strategy `hedged`.
+    #[serde(default)]
+    pub hedge: HedgeConfig,
+    /// Settings of the strategy `sticky`.
+    #[serde(default)]
+    pub sticky: StickyConfig,
+    /// The routes that simple, moderate and complex requests go to instead; none unless set.
+    #[serde(default)]
+    pub classes: ClassRoutes,
+    /// What makes a request simple or complex, for `classes`.
+    #[serde(default)]
+    pub complexity: Complexities,
     /// How long a request may take: a plain one in all, a streamed one until its first output.
     /// Default: 60 s, or the sum of the targets' timeouts when that is more.
     #[serde(default, with = "humantime_serde")]
@@ -133,15 +151,6 @@ fn stale_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, 
     Window::read(from, Windows::default().stale_if_error)
 }
 
-/// Which target is tried when.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// One after the other, the lowest `priority` first.
-    #[default]
-    Priority,
-}
-
 /// What happens when every target is cooling or open for longer than a request waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -156,10 +165,24 @@ pub enum Unavailable {
 impl Route {
     /// A route that tries its targets one after the other.
     pub fn priority(name: impl Into<String>, targets: impl IntoIterator<Item = Target>) -> Self {
+        Self::new(name, Strategy::Priority, targets)
+    }
+
+    /// A route of any strategy.
+    pub fn new(
+        name: impl Into<String>,
+        strategy: Strategy,
+        targets: impl IntoIterator<Item = Target>,
+    ) -> Self {
         Self {
             name: name.into(),
             aliases: Vec::new(),
-            strategy: Strategy::Priority,
+            strategy,
+            race: RaceConfig::default(),
+            hedge: HedgeConfig::default(),
+            sticky: StickyConfig::default(),
+            classes: ClassRoutes::default(),
+            complexity: Complexities::default(),
             deadline: None,
             max_attempts: default_attempts(),
             idle_timeout: default_idle(),
@@ -177,6 +200,34 @@ impl Route {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how many targets a race starts at once.
+    #[must_use]
+    pub const fn race(mut self, race: RaceConfig) -> Self {
+        self.race = race;
+        self
+    }
+
+    /// Sets when a second target is started beside a slow first one.
+    #[must_use]
+    pub const fn hedge(mut self, hedge: HedgeConfig) -> Self {
+        self.hedge = hedge;
+        self
+    }
+
+    /// Sets what requests stick by.
+    #[must_use]
+    pub fn sticky(mut self, sticky: StickyConfig) -> Self {
+        self.sticky = sticky;
+        self
+    }
+
+    /// Sets where simple, moderate and complex requests go instead.
+    #[must_use]
+    pub fn classes(mut self, classes: ClassRoutes) -> Self {
+        self.classes = classes;
         self
     }
 
@@ -201,6 +252,15 @@ impl Route {
         self
     }
 
+    pub(crate) fn router(&self) -> RouterConfig {
+        RouterConfig {
+            strategy: self.strategy,
+            race: self.race,
+            hedge: self.hedge.clone(),
+            sticky: self.sticky.clone(),
+        }
+    }
+
     /// The deadline in force.
     pub(crate) fn effective_deadline(&self) -> Duration {
         let enabled = self.targets.iter().filter(|target| target.enabled);
@@ -219,6 +279,10 @@ pub struct Target {
     pub provider: String,
     /// The model's name at that provider.
     pub model: String,
+    /// Its share of the requests under `weighted` and `sticky`, beside the weights of the route's other targets; above 0
+    /// and at most 1,000,000. Default 1.
+    #[serde(default = "default_weight")]
+    pub weight: f64,
     /// Lower is tried first; targets of one priority in the order of the list. Default: the place in the list.
     #[serde(default)]
     pub priority: Option<u32>,
@@ -242,6 +306,18 @@ pub struct Target {
     /// USD per million tokens, to tell what an answer cost.
     #[serde(default)]
     pub price: Option<Price>,
+    /// Where it computes, for requests that may not be computed everywhere. Unknown unless set.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The classes of data it is approved for. None unless set.
+    #[serde(default)]
+    pub data_classes: Vec<String>,
+    /// Most tokens of one answer; a request that asks for more goes to another target. Unknown unless set.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+    /// What its model can do, where it is not what fb knows of it.
+    #[serde(default)]
+    pub capabilities: TargetCapabilities,
     /// Top-level fields of the provider's own dialect to set, whatever the caller asked: `set = { temperature = 0 }`.
     #[serde(default, deserialize_with = "json_fields")]
     pub set: BTreeMap<String, Json>,
@@ -255,6 +331,40 @@ pub struct Target {
     /// The same for its health.
     #[serde(default)]
     pub health: Option<Overlay>,
+}
+
+/// What a target's model can do, where it is not what fb knows of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TargetCapabilities {
+    /// Whether it calls functions.
+    pub tools: Option<bool>,
+    /// Whether it calls several functions at once; true unless set.
+    pub parallel_tools: Option<bool>,
+    /// Whether it follows a JSON schema.
+    pub json_schema: Option<bool>,
+    /// Whether it sees pictures.
+    pub vision: Option<bool>,
+    /// Whether it streams; one that does not answers whole, and its answer comes as a stream of one piece.
+    pub streaming: Option<bool>,
+    /// Most tokens of prompt and answer together.
+    pub context: Option<u64>,
+    /// Largest request body in bytes.
+    pub max_body: Option<u64>,
+}
+
+impl TargetCapabilities {
+    /// What is known, with what is set here in its place.
+    pub(crate) fn over(&self, known: Capabilities) -> Capabilities {
+        Capabilities {
+            tools: self.tools.unwrap_or(known.tools),
+            json_schema: self.json_schema.unwrap_or(known.json_schema),
+            vision: self.vision.unwrap_or(known.vision),
+            streaming: self.streaming.unwrap_or(known.streaming),
+            context: self.context.or(known.context),
+            max_body: self.max_body.or(known.max_body),
+        }
+    }
 }
 
 /// Reads values of any config language as JSON.
@@ -276,12 +386,17 @@ const fn default_enabled() -> bool {
     true
 }
 
+const fn default_weight() -> f64 {
+    1.0
+}
+
 impl Target {
     /// A target with the default policy.
     pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
         Self {
             provider: provider.into(),
             model: model.into(),
+            weight: default_weight(),
             priority: None,
             max_retries: default_retries(),
             timeout: default_timeout(),
@@ -289,11 +404,29 @@ impl Target {
             trigger_on: None,
             enabled: true,
             price: None,
+            region: None,
+            data_classes: Vec::new(),
+            max_output: None,
+            capabilities: TargetCapabilities::default(),
             set: BTreeMap::new(),
             breaker: None,
             retry: None,
             health: None,
         }
+    }
+
+    /// Sets its share of the requests, beside the weights of the route's other targets.
+    #[must_use]
+    pub const fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// Sets where it computes.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
     }
 
     /// Sets the priority; lower is tried first.

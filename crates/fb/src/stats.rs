@@ -41,6 +41,10 @@ pub struct TargetStats {
     pub mean_latency: Option<Duration>,
     /// Longest such time.
     pub max_latency: Duration,
+    /// Calls after which the request moved on to another target.
+    pub fallback_from: u64,
+    /// Calls for requests that another target had failed.
+    pub fallback_to: u64,
     /// Requests whose first target this is.
     pub primary_requests: u64,
     /// Of these, the share it answered itself.
@@ -49,12 +53,26 @@ pub struct TargetStats {
     pub fallback_rate: Option<f64>,
 }
 
+impl TargetStats {
+    /// What a router goes by, with the rates derived from it.
+    pub const fn routing(&self) -> fb_router::Stats {
+        fb_router::Stats {
+            selected: self.calls,
+            successes: self.successes,
+            fallback_from: self.fallback_from,
+            fallback_to: self.fallback_to,
+        }
+    }
+}
+
 /// What one target counts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
     pub(crate) successes: u64,
     pub(crate) blocked: u64,
     pub(crate) skipped: u64,
+    pub(crate) fallback_from: u64,
+    pub(crate) fallback_to: u64,
     failures: BTreeMap<&'static str, u64>,
     last_failure: Option<(&'static str, Instant)>,
     answers: u32,
@@ -63,6 +81,10 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    fn calls(&self) -> u64 {
+        self.successes + self.blocked + self.failures.values().sum::<u64>()
+    }
+
     /// A first output or a whole reply came after this time.
     pub(crate) fn answered_after(&mut self, took: Duration) {
         self.answers = self.answers.saturating_add(1);
@@ -141,12 +163,14 @@ impl Totals {
 
 fn target_stats(counts: &Counts, primary: Primary) -> TargetStats {
     TargetStats {
-        calls: counts.successes + counts.blocked + counts.failures.values().sum::<u64>(),
+        calls: counts.calls(),
         successes: counts.successes,
         failures: counts.failures.clone(),
         last_failure: counts.last_failure,
         blocked: counts.blocked,
         skipped: counts.skipped,
+        fallback_from: counts.fallback_from,
+        fallback_to: counts.fallback_to,
         mean_latency: counts.latency.checked_div(counts.answers),
         max_latency: counts.max_latency,
         primary_requests: primary.requests,

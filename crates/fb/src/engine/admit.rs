@@ -69,7 +69,7 @@ pub(super) fn admit(
         if let Some(wait) = upstream.cooling(at) {
             return Err((Skip::Cooling, Some(wait)));
         }
-        let health = lane.health(trip, at);
+        let health = lane.health(trip.panic, at);
         if let Some(reason) = health.reasons.into_iter().next() {
             return Err((reason, health.not_before));
         }
@@ -82,7 +82,7 @@ pub(super) fn admit(
     let permit =
         upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     let row = run.begin(lane.id(), number, at);
-    Ok((Ticket { permit, row, slot }, at + slice.min(lane.timeout)))
+    Ok((Ticket { permit, row, slot }, at + slice.min(lane.target.timeout)))
 }
 
 /// Whether a target that is just back leaves this request to others. Nothing is drawn for one that takes all or that

@@ -5,6 +5,7 @@ use fb_core::{Level, ServedBy};
 use super::{
     Engine, Mode, Opened, Trip,
     cached::{Lookup, is_unavailable},
+    choose::admitted,
     now,
     plan::{Plan, Step},
     race::{Start, race},
@@ -33,7 +34,7 @@ impl Engine {
             let mode = if streams { trip.mode } else { Mode::Plain };
             let reserve = reserve(trip, &plan.rungs[index + 1..]);
             let lower = Trip { request: &asked, mode, reserve, ..trip };
-            match race(lower, &step.lanes, Start::ONE_BY_ONE).await {
+            match race(lower, &admitted(lower, &step.lanes), Start::ONE_BY_ONE).await {
                 Visit::Moved => plan.descent.exhausted(&plan.route.ladder, step.level, now()),
                 ended => return ended.with_notes(notes),
             }
@@ -59,7 +60,8 @@ impl Engine {
         // An operator's word for a lower level is reason enough.
         let good = level >= Level::Cached || is_unavailable(&ended.report.trace);
         let lookup = lookup.filter(|lookup| good && level <= Level::Cached && lookup.is_stale_good());
-        if let Some(hit) = lookup.and_then(|lookup| self.cache.get_stale(&lookup.key, at)) {
+        let hit = lookup.and_then(|lookup| self.cache.get_stale(&lookup.key, at));
+        if let Some(hit) = hit.filter(|hit| self.may_be_given(trip.request, plan, hit)) {
             run.level(Level::Cached);
             run.degraded(told.to_string());
             self.totals.lock().cached(plan.primary());

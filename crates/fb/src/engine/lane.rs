@@ -1,22 +1,21 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use fb_breaker::{Breaker, Circuit, Permit, Rejected, Weight};
+use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
 use fb_core::{
-    Call, Capabilities, Cool, Eligibility, Failure, FailureKind, Overrides, Price, Provider, Skip, TargetId,
-    Verdict,
+    Call, Capabilities, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Skip, TargetId, Verdict,
 };
 use fb_health::{Member, Origin};
 use fb_retry::{RetryBudget, RetryPolicy};
 use parking_lot::Mutex;
 
 use super::{Trip, visit::Entry};
-use crate::stats::Counts;
+use crate::{Target, stats::Counts};
 
 /// How long a target or key is left alone that only its operator can repair: five minutes.
 const LONG: Duration = Duration::from_secs(300);
@@ -27,7 +26,6 @@ pub(crate) struct Upstream {
     provider: Arc<dyn Provider>,
     circuit: Circuit,
     pub(crate) health: Member,
-    capabilities: Capabilities,
     cooling: Mutex<Option<Instant>>,
     key: Arc<Key>,
     counts: Mutex<Counts>,
@@ -63,13 +61,16 @@ impl Key {
 #[derive(Clone)]
 pub(super) struct Lane {
     pub(super) upstream: Arc<Upstream>,
+    pub(super) target: Arc<Target>,
+    /// Lower is tried first.
+    pub(super) priority: u32,
+    /// The bits of its weight, which follows its successes if that is asked for.
+    weight: Arc<AtomicU64>,
     pub(super) retry: RetryPolicy,
-    pub(super) max_retries: u32,
-    pub(super) timeout: Duration,
     /// Names of the failure kinds that hop, when the target says so itself.
     pub(super) triggers: Option<Vec<&'static str>>,
     pub(super) overrides: Overrides,
-    pub(super) price: Option<Price>,
+    capabilities: Capabilities,
 }
 
 impl Upstream {
@@ -81,9 +82,8 @@ impl Upstream {
         key: Arc<Key>,
         most: Option<u32>,
     ) -> Self {
-        let capabilities = provider.capabilities(id.model());
         let (cooling, counts, in_flight) = (Mutex::default(), Mutex::default(), AtomicU32::new(0));
-        Self { id, provider, circuit, health, capabilities, cooling, key, counts, in_flight, most }
+        Self { id, provider, circuit, health, cooling, key, counts, in_flight, most }
     }
 
     pub(super) fn provider(&self) -> Arc<dyn Provider> {
@@ -92,6 +92,16 @@ impl Upstream {
 
     pub(super) const fn breaker(&self) -> &Breaker {
         self.circuit.breaker()
+    }
+
+    /// Calls under way.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether its breaker lets probes through at most.
+    pub(super) fn is_tried_out(&self, at: Instant) -> bool {
+        self.breaker().state(at) != State::Closed
     }
 
     /// Takes a place for a call, if there is one.
@@ -191,6 +201,28 @@ impl Upstream {
 }
 
 impl Lane {
+    pub(super) fn new(upstream: Arc<Upstream>, target: &Target, priority: u32, retry: RetryPolicy) -> Self {
+        let triggers = target
+            .trigger_on
+            .as_ref()
+            .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
+        let overrides =
+            Overrides(target.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+        let capabilities = target.capabilities.over(upstream.provider.capabilities(upstream.id.model()));
+        let weight = Arc::new(AtomicU64::new(target.weight.to_bits()));
+        let target = Arc::new(target.clone());
+        Self { upstream, target, priority, weight, retry, triggers, overrides, capabilities }
+    }
+
+    /// Its share of the requests, beside the weights of the other targets.
+    pub(super) fn weight(&self) -> f64 {
+        f64::from_bits(self.weight.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_weight(&self, weight: f64) {
+        self.weight.store(weight.to_bits(), Ordering::Relaxed);
+    }
+
     pub(super) fn id(&self) -> &TargetId {
         &self.upstream.id
     }
@@ -200,7 +232,7 @@ impl Lane {
     }
 
     pub(super) fn capabilities(&self) -> &Capabilities {
-        &self.upstream.capabilities
+        &self.capabilities
     }
 
     pub(super) fn call<'a>(&'a self, trip: Trip<'a>) -> Call<'a> {
@@ -210,6 +242,11 @@ impl Lane {
     /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.
     pub(super) fn may_be_called(&self, trip: Trip<'_>, at: Instant) -> bool {
         self.eligibility(trip, at).is_usable() && trip.run.admits(self.capabilities()).is_ok()
+    }
+
+    /// Whether a visit beside another would make a call. One that is only tried out is not asked for that.
+    pub(super) fn may_be_hedge(&self, trip: Trip<'_>, at: Instant) -> bool {
+        !self.upstream.is_tried_out(at) && self.may_be_called(trip, at)
     }
 
     /// How long the last resort would wait for the target: until it reopens, or not at all when it has reopened
@@ -228,12 +265,17 @@ impl Lane {
     }
 
     fn eligibility(&self, trip: Trip<'_>, at: Instant) -> Eligibility {
-        self.upstream.eligibility(self.health(trip, at), at)
+        self.eligible(trip.panic, at)
+    }
+
+    /// Whether it may be called now; in a panic whatever health says.
+    pub(super) fn eligible(&self, panic: bool, at: Instant) -> Eligibility {
+        self.upstream.eligibility(self.health(panic, at), at)
     }
 
     /// What health says, if it is heeded.
-    pub(super) fn health(&self, trip: Trip<'_>, at: Instant) -> Eligibility {
-        if trip.panic { Eligibility::full() } else { self.upstream.health.standing(at) }
+    pub(super) fn health(&self, panic: bool, at: Instant) -> Eligibility {
+        if panic { Eligibility::full() } else { self.upstream.health.standing(at) }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::Unavailable;
 /// When every target was tried or barred: waits for the one that reopens first, if that is soon enough, then for
 /// the next; each target at most once, also those that began to cool in this very request. If none reopens in
 /// time, lets one call through to a target that this request has not called.
-pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[Lane]) -> Visit {
+pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[&Lane]) -> Visit {
     let mut tried: Vec<&TargetId> = Vec::new();
     while let Some((lane, wait)) = soonest(trip, lanes, &tried) {
         tried.push(lane.id());
@@ -38,7 +38,7 @@ pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[Lane]) -> Visit {
 }
 
 /// The untried target that reopens first, if waiting for it fits the deadline and the route's patience.
-fn soonest<'a>(trip: Trip<'_>, lanes: &'a [Lane], tried: &[&TargetId]) -> Option<(&'a Lane, Duration)> {
+fn soonest<'a>(trip: Trip<'_>, lanes: &[&'a Lane], tried: &[&TargetId]) -> Option<(&'a Lane, Duration)> {
     let at = now();
     let envelope = &trip.run.envelope;
     let fits = |wait: Duration| {
@@ -46,6 +46,7 @@ fn soonest<'a>(trip: Trip<'_>, lanes: &'a [Lane], tried: &[&TargetId]) -> Option
     };
     lanes
         .iter()
+        .copied()
         .filter(|lane| !tried.contains(&lane.id()) && trip.run.admits(lane.capabilities()).is_ok())
         .filter_map(|lane| Some((lane, lane.wait(trip, at)?)))
         .filter(|(_, wait)| fits(*wait))

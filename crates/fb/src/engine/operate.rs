@@ -4,11 +4,18 @@ use std::time::Duration;
 
 use fb_breaker::Breaker;
 use fb_cache::Cache;
-use fb_core::{Eligibility, Failure, FailureKind, Level, Probe, TargetId};
+use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, TargetId};
 use fb_health::{Check, Prober, Status as HealthStatus};
+use fb_router::adjust_weights;
 
-use super::{Engine, cached::Kept, lane::Upstream, now, plan::Plan};
-use crate::{RouteLevel, Stats};
+use super::{
+    Engine,
+    cached::Kept,
+    lane::{Lane, Upstream},
+    now,
+    plan::Plan,
+};
+use crate::{Error, RouteLevel, Stats, TargetStats};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
@@ -49,6 +56,25 @@ impl Engine {
                 }
             }
         })
+    }
+
+    /// How the targets of a request would be tried now, and why.
+    pub(crate) fn plan(&self, request: &ChatRequest) -> Result<fb_router::Plan, Error> {
+        Ok(self.explain(request, self.find(request)?))
+    }
+
+    /// Lets the weights of a route's targets follow their successes; `None` if there is no such route.
+    pub(crate) fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
+        let plan = self.directory.routes().find(|plan| plan.route.name == route)?;
+        let stats = self.stats().targets;
+        let told =
+            |lane: &Lane| (lane.weight(), stats.get(lane.id()).map(TargetStats::routing).unwrap_or_default());
+        let weights = adjust_weights(&plan.lanes.iter().map(told).collect::<Vec<_>>());
+        let set = |(lane, weight): (&Lane, f64)| {
+            lane.set_weight(weight);
+            (lane.id().clone(), weight)
+        };
+        Some(plan.lanes.iter().zip(weights).map(set).collect())
     }
 
     /// Every route, its level, and what an operator decided about that.

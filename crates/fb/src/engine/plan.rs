@@ -5,12 +5,14 @@ use std::{
 };
 
 use fb_breaker::{Registry, RegistryConfig};
-use fb_core::{FailureKind, Level, Overrides, Provider, ProviderId, TargetId};
+use fb_core::{Level, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
+use fb_router::{HedgeBudget, Router};
 
 use super::{
     Trip,
+    choose::Chooser,
     lane::{Key, Lane, Upstream},
     now,
 };
@@ -38,6 +40,7 @@ pub(super) struct Directory {
 pub(super) struct Plan {
     pub(super) route: Arc<Route>,
     pub(super) lanes: Arc<[Lane]>,
+    pub(super) chooser: Arc<Chooser>,
     /// Whether so few of them are healthy that health is not heeded.
     pub(super) panic: Arc<PanicMode>,
     /// Levels below the full one at which models are called.
@@ -139,6 +142,11 @@ impl Directory {
         })
     }
 
+    /// A target that some route or provider names.
+    pub(super) fn target(&self, id: &str) -> Option<&Lane> {
+        self.single.get(id)?.lanes.first()
+    }
+
     pub(super) fn routes(&self) -> impl Iterator<Item = &Plan> {
         self.routes.values()
     }
@@ -178,25 +186,33 @@ impl Names {
         let mut ranked = Vec::new();
         for (place, target) in route.targets.iter().enumerate() {
             if target.enabled {
-                let place = u32::try_from(place).unwrap_or(u32::MAX);
-                ranked.push((target.priority.unwrap_or(place), self.lane(target, &route.name)?));
+                ranked.push(self.lane(target, place, &route.name)?);
             }
         }
         // A stable sort: targets of one priority stay in the order of the list.
-        ranked.sort_by_key(|(priority, _)| *priority);
-        let lanes: Arc<[Lane]> = ranked.into_iter().map(|(_, lane)| lane).collect();
+        ranked.sort_by_key(|lane| lane.priority);
+        let lanes: Arc<[Lane]> = ranked.into();
+        let invalid = |field: &str, value: String, expected: &str| {
+            BuildError::new(Problem::new(format!("routes.{}.{field}", route.name), value, expected))
+        };
+        let router =
+            Router::new(route.router()).map_err(|error| invalid(error.field, error.value, error.expected))?;
+        let hedges = HedgeBudget::new(&route.hedge)
+            .map_err(|error| invalid(error.field, error.value, error.expected))?;
+        let chooser = Arc::new(Chooser { router, hedges });
         let mut rungs = Vec::new();
         for (level, rung) in
             [(Level::Reduced, &route.ladder.reduced), (Level::Minimal, &route.ladder.minimal)]
         {
             let Some(rung) = rung.clone() else { continue };
             let own = rung.targets.iter().filter(|target| target.enabled);
-            let own = own.map(|target| self.lane(target, &route.name)).collect::<Result<Vec<_>, _>>()?;
+            let own = own.enumerate().map(|(place, target)| self.lane(target, place, &route.name));
+            let own = own.collect::<Result<Vec<_>, _>>()?;
             let lanes = if own.is_empty() { lanes.to_vec() } else { own };
             rungs.push(Step { level, rung, lanes });
         }
         let (panic, descent) = (Arc::default(), Arc::default());
-        Ok(Plan { route: Arc::new(route), lanes, panic, rungs: rungs.into(), descent })
+        Ok(Plan { route: Arc::new(route), lanes, chooser, panic, rungs: rungs.into(), descent })
     }
 
     /// The settings in force for a target: the nearest wins.
@@ -210,7 +226,7 @@ impl Names {
         if problems.is_empty() { Ok(nearest) } else { Err(BuildError { problems }) }
     }
 
-    fn lane(&mut self, target: &Target, group: &str) -> Result<Lane, BuildError> {
+    fn lane(&mut self, target: &Target, place: usize, group: &str) -> Result<Lane, BuildError> {
         let unknown = |expected: String| BuildError {
             problems: vec![Problem::new("provider", &target.provider, expected)],
         };
@@ -261,20 +277,7 @@ impl Names {
                 Arc::clone(entry.insert(Arc::new(upstream)))
             }
         };
-        let triggers = target
-            .trigger_on
-            .as_ref()
-            .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
-        let overrides =
-            Overrides(target.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
-        Ok(Lane {
-            upstream,
-            retry,
-            max_retries: target.max_retries,
-            timeout: target.timeout,
-            triggers,
-            overrides,
-            price: target.price,
-        })
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        Ok(Lane::new(upstream, target, target.priority.unwrap_or(place), retry))
     }
 }

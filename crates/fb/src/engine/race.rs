@@ -6,6 +6,7 @@ use std::{
 };
 
 use fb_core::Failure;
+use fb_router::HedgeBudget;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep_until;
 
@@ -17,15 +18,24 @@ use super::{
 };
 
 /// When targets are begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Start {
+#[derive(Clone, Copy)]
+pub(super) struct Start<'a> {
     /// So many at the beginning, at least 1; each that moves on is followed by the next.
     pub(super) at_once: usize,
-    /// One more when nothing came for so long.
-    pub(super) hedge: Option<Duration>,
+    /// One more when the first is late.
+    pub(super) hedge: Option<Hedge<'a>>,
 }
 
-impl Start {
+/// When one more target is begun.
+#[derive(Clone, Copy)]
+pub(super) struct Hedge<'a> {
+    /// When nothing came for so long.
+    pub(super) after: Duration,
+    /// As long as this has one.
+    pub(super) budget: &'a HedgeBudget,
+}
+
+impl Start<'_> {
     /// One after the other.
     pub(super) const ONE_BY_ONE: Self = Self { at_once: 1, hedge: None };
 }
@@ -33,12 +43,12 @@ impl Start {
 /// Visits the targets, in order of the list, until one ends the request; those still under way are dropped then, and
 /// their guards say so. Nobody new is begun after a failure that must not be hidden by another target; it is surfaced
 /// unless one that was under way answers.
-pub(super) async fn race(trip: Trip<'_>, lanes: &[Lane], start: Start) -> Visit {
+pub(super) async fn race(trip: Trip<'_>, lanes: &[&Lane], start: Start<'_>) -> Visit {
     let mut flying = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
     let mut begun = 0;
     let begin = |begun: &mut usize| {
-        let lane = lanes.get(*begun)?;
+        let lane = *lanes.get(*begun)?;
         *begun += 1;
         let at = now();
         let usable = lanes[*begun..].iter().filter(|later| later.may_be_called(trip, at)).count();
@@ -48,7 +58,7 @@ pub(super) async fn race(trip: Trip<'_>, lanes: &[Lane], start: Start) -> Visit 
     for _ in 0..start.at_once.max(1) {
         flying.extend(begin(&mut begun));
     }
-    let mut hedge = pin!(start.hedge.and_then(|after| now().checked_add(after)).map(at));
+    let mut hedge = pin!(start.hedge.and_then(|hedge| now().checked_add(hedge.after)).map(at));
     loop {
         let late = async {
             match hedge.as_mut().as_pin_mut() {
@@ -67,7 +77,9 @@ pub(super) async fn race(trip: Trip<'_>, lanes: &[Lane], start: Start) -> Visit 
             },
             () = late => {
                 hedge.set(None);
-                if surfaced.is_none() {
+                let good = |lane: &&Lane| lane.may_be_hedge(trip, now());
+                let affords = |hedge: Hedge<'_>| hedge.budget.try_withdraw();
+                if surfaced.is_none() && lanes.get(begun).is_some_and(good) && start.hedge.is_some_and(affords) {
                     flying.extend(begin(&mut begun));
                 }
             }

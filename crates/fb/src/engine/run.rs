@@ -95,6 +95,12 @@ impl Run {
         self.state.lock().rows.iter().any(|row| row.is_call() && row.target == *target)
     }
 
+    /// Whether another target failed in this request.
+    pub(super) fn has_failed_elsewhere(&self, target: &TargetId) -> bool {
+        let failed = |row: &Attempt| matches!(row.end, AttemptEnd::Failed(_)) && row.target != *target;
+        self.state.lock().rows.iter().any(failed)
+    }
+
     /// Whether the target's last word in this request was to come back later.
     pub(super) fn was_turned_away(&self, target: &TargetId) -> bool {
         let state = self.state.lock();

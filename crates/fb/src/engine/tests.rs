@@ -16,6 +16,7 @@ use crate::{Client, Error, Route, Target, Unavailable};
 mod cache;
 mod health;
 mod ladder;
+mod routing;
 mod settings;
 
 /// A client over the script's providers: one route, a target each, the model named `m`.

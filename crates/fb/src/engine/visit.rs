@@ -77,6 +77,9 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         let began = now();
         if number == 1 {
             lane.upstream.retries().deposit(began);
+            if trip.run.has_failed_elsewhere(lane.id()) {
+                lane.upstream.count(|counts| counts.fallback_to += 1);
+            }
         }
         let failure = match attempt(trip, lane, until).await {
             Ok(got) => return opened(lane, ticket, got, now().saturating_duration_since(began)),
@@ -91,7 +94,9 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         }
         // The caller's own short deadline says nothing about the target; a second stale connection does.
         let verdict = match kind {
-            FailureKind::Timeout(_) if trip.hurried && until - began < lane.timeout => Verdict::Neutral,
+            FailureKind::Timeout(_) if trip.hurried && until - began < lane.target.timeout => {
+                Verdict::Neutral
+            }
             FailureKind::StaleConnection if stale > 1 => Verdict::FULL,
             _ => then.verdict,
         };
@@ -103,7 +108,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         let situation = Situation {
             failure: &failure,
             triggers: lane.triggers.as_deref(),
-            max_retries: if entry == Entry::Bypass { 0 } else { lane.max_retries },
+            max_retries: if entry == Entry::Bypass { 0 } else { lane.target.max_retries },
             retries,
             last,
             stale,
@@ -129,6 +134,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             }
             Step::Next(floor) => {
                 floor.apply(trip.run, lane.capabilities());
+                lane.upstream.count(|counts| counts.fallback_from += u64::from(more));
                 row.close(AttemptEnd::Failed(failure), hop);
                 return Visit::Moved;
             }
@@ -155,7 +161,7 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
     lane.upstream.health.success(took, at);
     match got {
         Got::Plain(reply) => {
-            let cost = reply.usage.and_then(|usage| lane.price.map(|price| price.of(usage)));
+            let cost = reply.usage.and_then(|usage| lane.target.price.map(|price| price.of(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             lane.upstream.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
             lane.upstream.count(|counts| counts.successes += 1);
@@ -171,7 +177,7 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
                     tail,
                     row,
                     slot,
-                    price: lane.price,
+                    price: lane.target.price,
                     upstream: Arc::clone(&lane.upstream),
                 }),
             )

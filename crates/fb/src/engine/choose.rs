@@ -1,0 +1,239 @@
+//! Who of a route's targets is asked for one request: in which order, how many at once, and who not at all.
+
+use std::{borrow::Cow, time::Instant};
+
+use fb_cache::Hit;
+use fb_core::{ChatRequest, Dialect, InvalidRequest, Next, Skip};
+use fb_health::Condition;
+use fb_router::{
+    Candidate, ClassRoutes, Classifier, Facts, HedgeBudget, Plan as Choice, Router, Signals, Start as Choose,
+    StickyBy, Strategy, admissible,
+};
+use serde::Deserialize;
+
+use super::{
+    Engine, Trip,
+    cached::Kept,
+    lane::Lane,
+    now,
+    plan::Plan,
+    race::{Hedge, Start},
+};
+use crate::Error;
+
+/// The targets of a request in the order they are tried.
+pub(super) struct Chosen<'a> {
+    pub(super) lanes: Vec<&'a Lane>,
+    pub(super) start: Start<'a>,
+}
+
+/// What a route keeps to choose by.
+pub(super) struct Chooser {
+    pub(super) router: Router,
+    pub(super) hedges: HedgeBudget,
+}
+
+impl Engine {
+    /// The plan for a request: that of the route it names, or of the route that its class goes to.
+    pub(super) fn find(&self, request: &ChatRequest) -> Result<&Plan, Error> {
+        let named = self.directory.plan(&request.head().model)?;
+        let plan = self.classified(request, named).unwrap_or(named);
+        let preferred = request.options().prefer.as_deref();
+        let known = |name: &str| {
+            plan.lanes.iter().any(|lane| is_meant(lane, name)) || self.directory.target(name).is_some()
+        };
+        if let Some(name) = preferred.filter(|name| !known(name)) {
+            let name: String = name.chars().take(256).collect();
+            let message = format!(
+                "no target is called {name:?}: expected PROVIDER/MODEL, or PROVIDER of a target of the route"
+            );
+            return Err(Error::InvalidRequest(InvalidRequest::field("prefer", message)));
+        }
+        Ok(plan)
+    }
+
+    /// A request that cannot be read stays where it is: its target's adapter says by field what is wrong.
+    fn classified(&self, request: &ChatRequest, plan: &Plan) -> Option<&Plan> {
+        let route = &plan.route;
+        if route.classes == ClassRoutes::default() {
+            return None;
+        }
+        let signals = Signals::of(request.chat().ok()?);
+        let class = match &self.classifier {
+            Some(classifier) => classifier.classify(&signals),
+            None => route.complexity.classify(&signals),
+        };
+        self.directory.plan(route.classes.of(class)?).ok()
+    }
+
+    /// Whether an answer that was kept may be given to this request.
+    pub(super) fn may_be_given(&self, request: &ChatRequest, plan: &Plan, hit: &Hit<Kept>) -> bool {
+        let by = &hit.value().by;
+        let lower = plan.rungs.iter().flat_map(|step| &step.lanes);
+        let mut lanes = plan.lanes.iter().chain(lower).chain(self.directory.target(&by.to_string()));
+        request.options().rules.is_empty()
+            || lanes.find(|lane| lane.id() == by).is_some_and(|lane| may_answer(request, lane))
+    }
+
+    /// Chooses among the targets of the full level, and writes down who is refused.
+    pub(super) fn choose<'a>(&'a self, trip: Trip<'_>, plan: &'a Plan) -> Chosen<'a> {
+        let listed = self.listed(trip.request, plan);
+        let Chooser { router, hedges } = &*plan.chooser;
+        let choice = self.choice(trip.request, &listed, router, trip.panic);
+        if router.config().strategy == Strategy::Hedged {
+            hedges.deposit();
+        }
+        let next = if choice.order.is_empty() { Next::Nothing } else { Next::Hop };
+        for refused in choice.refused {
+            trip.run.skip(&refused.target, Skip::Inadmissible(refused.refusal), None, next);
+        }
+        let start = match choice.start {
+            Choose::OneByOne => Start::ONE_BY_ONE,
+            Choose::AtOnce(count) => Start { at_once: count, hedge: None },
+            Choose::Hedged { after } => Start { at_once: 1, hedge: Some(Hedge { after, budget: hedges }) },
+        };
+        Chosen { lanes: choice.order.iter().map(|ranked| listed[ranked.index]).collect(), start }
+    }
+
+    /// What would be chosen now; takes nobody's turn.
+    pub(super) fn explain(&self, request: &ChatRequest, plan: &Plan) -> Choice {
+        let listed = self.listed(request, plan);
+        self.choice(request, &listed, &plan.chooser.router.clone(), self.panics(plan))
+    }
+
+    /// The route's targets, and before them the one that the request prefers, if it is another.
+    fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> Vec<&'a Lane> {
+        let own = plan.lanes.iter();
+        let preferred = request.options().prefer.as_deref();
+        let foreign = preferred
+            .filter(|name| !plan.lanes.iter().any(|lane| is_meant(lane, name)))
+            .and_then(|name| self.directory.target(name));
+        foreign.into_iter().chain(own).collect()
+    }
+
+    fn choice(&self, request: &ChatRequest, listed: &[&Lane], router: &Router, panic: bool) -> Choice {
+        let (at, strategy) = (now(), router.config().strategy);
+        let candidates: Vec<_> = listed.iter().map(|lane| candidate(lane, strategy, panic, at)).collect();
+        // Messages that cannot be read are for the target's adapter to complain of, by field.
+        let facts = Facts::read(request, &candidates, strategy).unwrap_or_else(|_| Facts::of(request));
+        let key = match strategy {
+            Strategy::Sticky => key(request, &router.config().sticky.by),
+            _ => None,
+        };
+        let preferred = request.options().prefer.as_deref();
+        let preferred = preferred.and_then(|name| listed.iter().find(|lane| is_meant(lane, name)));
+        let facts = Facts {
+            preferred: preferred.map(|lane| lane.id()),
+            sticky_key: key.as_deref(),
+            ..ruled(facts, request)
+        };
+        let units = match strategy {
+            Strategy::Fastest | Strategy::LeastBusy => [self.unit(), self.unit()],
+            _ => [0.0; 2],
+        };
+        router.plan(&candidates, &facts, units)
+    }
+}
+
+/// Those of the targets of a lower level that may be asked at all, in their order; the others are written down.
+pub(super) fn admitted<'a>(trip: Trip<'_>, lanes: &'a [Lane]) -> Vec<&'a Lane> {
+    let (request, at) = (trip.request, now());
+    let candidates: Vec<_> = lanes.iter().map(|lane| candidate(lane, Strategy::Priority, true, at)).collect();
+    let facts = Facts::read(request, &candidates, Strategy::Priority).unwrap_or_else(|_| Facts::of(request));
+    let facts = ruled(facts, request);
+    let may_be_asked = |(lane, candidate): &(&Lane, &Candidate<'_>)| {
+        let refused = admissible(&facts, candidate);
+        refused.map_err(|why| trip.run.skip(lane.id(), Skip::Inadmissible(why), None, Next::Hop)).is_ok()
+    };
+    lanes.iter().zip(&candidates).filter(may_be_asked).map(|(lane, _)| lane).collect()
+}
+
+/// Adds the request's own rules. A target that does not stream answers whole, so nothing is asked of that.
+fn ruled<'a>(mut facts: Facts<'a>, request: &'a ChatRequest) -> Facts<'a> {
+    let rules = &request.options().rules;
+    facts.needs.streaming = false;
+    Facts {
+        regions: rules.regions.as_deref(),
+        data_class: rules.data_class.as_deref(),
+        allowed: rules.allowed.as_deref(),
+        ceiling: rules.ceiling,
+        ..facts
+    }
+}
+
+/// Whether the rules of the request let it have an answer that the target gave before, which costs nothing.
+pub(super) fn may_answer(request: &ChatRequest, lane: &Lane) -> bool {
+    let facts = Facts { ceiling: None, ..ruled(Facts::default(), request) };
+    admissible(&facts, &candidate(lane, Strategy::Priority, true, now())).is_ok()
+}
+
+fn candidate(lane: &Lane, strategy: Strategy, panic: bool, at: Instant) -> Candidate<'_> {
+    let (target, upstream) = (&*lane.target, &lane.upstream);
+    let measured = matches!(strategy, Strategy::Fastest | Strategy::Hedged);
+    let latency = measured.then(|| upstream.health.latency(at)).flatten();
+    Candidate {
+        priority: lane.priority,
+        weight: lane.weight(),
+        price: target.price,
+        capabilities: *lane.capabilities(),
+        parallel_tools: target.capabilities.parallel_tools.unwrap_or(true),
+        max_output: target.max_output,
+        region: target.region.as_deref(),
+        data_classes: &target.data_classes,
+        eligibility: lane.eligible(panic, at),
+        healthy: upstream.health.condition() == Condition::Healthy,
+        half_open: upstream.is_tried_out(at),
+        latency: latency.map(|latency| latency.peak.as_secs_f64()),
+        p95: latency.map(|latency| latency.p95),
+        samples: latency.map_or(0, |latency| latency.calls as u64),
+        in_flight: upstream.in_flight(),
+        ..Candidate::new(lane.id())
+    }
+}
+
+/// Whether a name, `PROVIDER/MODEL` or `PROVIDER`, means the target.
+fn is_meant(lane: &Lane, name: &str) -> bool {
+    let id = lane.id();
+    name.split_once('/').map_or_else(
+        || id.provider().as_str() == name,
+        |(provider, model)| id.provider().as_str() == provider && id.model() == model,
+    )
+}
+
+/// What a request sticks by.
+fn key<'a>(request: &'a ChatRequest, by: &StickyBy) -> Option<Cow<'a, str>> {
+    let options = request.options();
+    match by {
+        StickyBy::User => user(request),
+        StickyBy::Session => options.session.as_deref().map(Cow::Borrowed),
+        StickyBy::Tag(name) => options.tags.get(name).map(|tag| Cow::Borrowed(tag.as_str())),
+    }
+}
+
+/// The end user, as the caller's dialect names one.
+fn user(request: &ChatRequest) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Metadata<'a> {
+        #[serde(borrow)]
+        user_id: Option<Cow<'a, str>>,
+    }
+    fn text(json: &str) -> Option<Cow<'_, str>> {
+        serde_json::from_str(json).ok()
+    }
+    let Some(raw) = request.raw() else {
+        let extra = &request.chat().ok()?.extra;
+        return extra.iter().find(|field| field.name == "user").and_then(|field| text(field.value.get()));
+    };
+    let value = |name: &str| {
+        let field = raw.fields.iter().rfind(|field| &*field.name == name)?;
+        std::str::from_utf8(raw.bytes.get(field.value.clone())?).ok()
+    };
+    match raw.dialect {
+        Dialect::OpenAi => value("user").or_else(|| value("safety_identifier")).and_then(text),
+        Dialect::Anthropic => {
+            let metadata: Metadata<'_> = serde_json::from_str(value("metadata")?).ok()?;
+            metadata.user_id
+        }
+        Dialect::Ollama => None,
+    }
+}

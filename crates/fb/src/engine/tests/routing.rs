@@ -1,0 +1,315 @@
+//! Who is asked first, how many at once, and who not at all.
+
+use fb_core::{Chat, Message, Rules, Tool};
+use fb_router::{ClassRoutes, HedgeAfter, HedgeConfig, RaceConfig, StickyBy, StickyConfig, Strategy};
+
+use super::*;
+use crate::TargetCapabilities;
+
+/// A client of one route with this strategy, a target for each provider of the script.
+fn by(script: &Script, strategy: Strategy, tune: impl Fn(Route) -> Route) -> Client {
+    client(script, |route| tune(Route { strategy, ..route }))
+}
+
+fn edit(mut route: Route, edit: impl Fn(usize, Target) -> Target) -> Route {
+    route.targets =
+        route.targets.into_iter().enumerate().map(|(index, target)| edit(index, target)).collect();
+    route
+}
+
+fn of(options: Options) -> ChatRequest {
+    ChatRequest::user("hi").with_options(options)
+}
+
+async fn server(client: &Client, request: ChatRequest) -> String {
+    client.chat(request).await.unwrap().served_by()
+}
+
+fn calls(script: &Script) -> Vec<u32> {
+    script.providers().iter().map(|(_, provider)| provider.calls()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn weights_are_exact_over_time_and_follow_successes_when_told() {
+    let script = script("a: 200 / b: 200");
+    let weights = [70.0, 30.0];
+    let client =
+        by(&script, Strategy::Weighted, |route| edit(route, |index, target| target.weight(weights[index])));
+    for _ in 0..1_000 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    assert_eq!(calls(&script), [700, 300]);
+    // Half of 0.7 and 1.0, half of 0.3 and 1.0; together 1.
+    let adjusted = client.adjust_weights("default").unwrap();
+    let rounded: Vec<_> = adjusted.iter().map(|(id, weight)| format!("{id} {weight:.3}")).collect();
+    assert_eq!(rounded, ["a/m 0.567", "b/m 0.433"]);
+    assert_eq!(client.adjust_weights("other"), None);
+    for _ in 0..1_000 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    assert_eq!(calls(&script), [1_267, 733]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_weighted_target_that_fails_is_left_for_the_others() {
+    let script = script("a: 503 / b: 200");
+    let client = by(&script, Strategy::Weighted, |route| route);
+    for _ in 0..50 {
+        assert_eq!(server(&client, ChatRequest::user("hi")).await, "b/m");
+    }
+    let stats = client.stats();
+    let routing: Vec<_> = stats.targets.values().map(crate::TargetStats::routing).collect();
+    let [a, b] = routing.as_slice() else { panic!("{routing:?}") };
+    assert_eq!((b.selected, b.successes, b.fallback_from, b.fallback_to), (50, 50, 0, a.fallback_from));
+    assert!(a.selected < 10, "an open target takes no turns: {}", a.selected);
+    assert_eq!((a.success_rate(), b.fallback_to_rate() > Some(0.0)), (Some(0.0), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cheapest_the_least_busy_and_the_fastest_come_first() {
+    let price = |input, output| Some(fb_core::Price { input, output });
+    let script = script("a: 200 / b: 200");
+    let client = by(&script, Strategy::Cheapest, |route| {
+        edit(route, |index, target| Target { price: [price(3.0, 15.0), price(0.1, 0.4)][index], ..target })
+    });
+    assert_eq!(server(&client, ChatRequest::user("hi")).await, "b/m");
+
+    let script = super::script("a: 200 in 1s / b: 200 in 1s");
+    let client = by(&script, Strategy::LeastBusy, |route| route);
+    let chats = (0..10).map(|_| client.chat(ChatRequest::user("hi")));
+    futures_util::future::join_all(chats).await;
+    assert_eq!(calls(&script), [5, 5]);
+
+    let script = super::script("a: 200 in 900ms / b: 200 in 100ms");
+    let client = by(&script, Strategy::Fastest, |route| route);
+    for _ in 0..100 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    assert_eq!(calls(&script), [1, 99], "each is measured once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_sticks_until_its_target_is_gone() {
+    let script = script("a: 200 / b: 200 / c: 200");
+    let by_session = StickyConfig { by: StickyBy::Session };
+    let client = by(&script, Strategy::Sticky, |route| route.sticky(by_session.clone()));
+    let session = |name: &str| of(Options { session: Some(name.to_owned()), ..Options::default() });
+    let mut first = Vec::new();
+    for name in 0..30 {
+        first.push(server(&client, session(&name.to_string())).await);
+    }
+    assert!(["a/m", "b/m", "c/m"].iter().all(|id| first.iter().any(|by| by == id)), "{first:?}");
+    let (gone, breaker) = client.breakers().remove(0);
+    breaker.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
+    for (name, before) in first.iter().enumerate() {
+        let now = server(&client, session(&name.to_string())).await;
+        assert_eq!(now == *before, *before != gone.to_string(), "only those of {gone} move");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preferred_target_comes_first_also_one_of_another_route() {
+    let script = script("a: 200 / b: 200 / c: 503");
+    let own = [Target::new("a", "m"), Target::new("b", "m")];
+    let mut builder = Client::builder()
+        .seed(7)
+        .route(Route::priority("default", own))
+        .route(Route::priority("other", [Target::new("c", "m").max_retries(0)]));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let prefer = |name: &str| of(Options { prefer: Some(name.to_owned()), ..Options::default() });
+    for (name, expected) in [("b/m", "b/m"), ("b", "b/m"), ("a", "a/m"), ("c/m", "a/m")] {
+        assert_eq!(server(&client, prefer(name)).await, expected);
+    }
+    assert_eq!(script.provider("c").calls(), 1);
+    let error = client.chat(prefer("d/m")).await.unwrap_err();
+    assert_eq!(
+        (error.status(), error.to_string().as_str()),
+        (
+            400,
+            "invalid request: no target is called \"d/m\": expected PROVIDER/MODEL, or PROVIDER of a target of the route"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_a_request_hold_for_every_call_and_for_kept_answers() {
+    let script = script("a: 200 / b: 503 / c: 200");
+    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::usual() };
+    let client = client(&script, |route| {
+        edit(route, |index, target| target.region(["us", "eu", "eu"][index]).max_retries(0)).cache(cache)
+    });
+    let rules = Rules { regions: Some(vec!["eu".to_owned()]), ..Rules::default() };
+    let in_eu = || of(Options { rules: rules.clone(), ..Options::default() });
+    assert_eq!(server(&client, ChatRequest::user("hi")).await, "a/m");
+    expect![[r#"
+        ok "hello from c" by c/m
+        0.000s  a/m     skipped: inadmissible: region: us is not allowed            hop
+        0.000s  b/m  1  server_error (503)                                    0 ms  hop
+        0.000s  c/m  1  ok  15 tokens                                         0 ms
+    "#]]
+    .assert_eq(&outcome(&client.chat(in_eu()).await));
+    assert_eq!(server(&client, ChatRequest::user("hi")).await, "cache", "what was kept last");
+    assert_eq!(server(&client, in_eu()).await, "cache", "it came from c");
+    let nowhere = Rules { allowed: Some(vec!["d".to_owned()]), ..Rules::default() };
+    let error = client.chat(of(Options { rules: nowhere, ..Options::default() })).await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (400, "unsupported_parameter"));
+    assert_eq!(calls(&script), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_target_cannot_do_is_refused_before_the_call() {
+    let script = script("a: 200 / b: 200");
+    let blind = TargetCapabilities { tools: Some(false), context: Some(50), ..TargetCapabilities::default() };
+    let client = client(&script, |route| {
+        edit(route, |index, target| Target {
+            capabilities: if index == 0 { blind } else { TargetCapabilities::default() },
+            ..target
+        })
+    });
+    let tool = Tool { name: "weather".to_owned(), description: None, parameters: None, strict: None };
+    let chat = |tools, text: &str| {
+        let messages = vec![Message::text(fb_core::Role::User, text)];
+        ChatRequest::from_chat("default", Chat { messages, tools, ..Chat::default() })
+    };
+    assert_eq!(server(&client, chat(vec![], "hi")).await, "a/m");
+    assert_eq!(server(&client, chat(vec![tool], "hi")).await, "b/m");
+    assert_eq!(server(&client, chat(vec![], &"long ".repeat(100))).await, "b/m");
+    let plan = client.plan(&chat(vec![], &"long ".repeat(100))).unwrap().to_string();
+    expect![[r#"
+        1  b/m  priority 1
+        -  a/m  refused, context: about 125 tokens with the answer, at most 50
+        start: one by one
+    "#]]
+    .assert_eq(&plan);
+    assert_eq!(calls(&script), [1, 2], "a plan asks nobody");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_wins_a_race_and_the_others_are_dropped() {
+    let race = |text: &str, width: Option<usize>| {
+        let script = script(text);
+        let client = by(&script, Strategy::Race, |route| route.race(RaceConfig { width }));
+        (script, client)
+    };
+    let (script, client) = race("a: 200 in 3s / b: 200 in 1s / c: 200 in 2s", None);
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  cancelled        1.00 s
+        0.000s  b/m  1  ok  15 tokens    1.00 s
+        0.000s  c/m  1  cancelled        1.00 s
+    "#]]
+    .assert_eq(&plain(&client).await);
+    assert_eq!((script.provider("a").in_flight(), client.outstanding()), (0, 0));
+    assert!(streamed(&client).await.starts_with("\"hello from b [done]\""));
+    assert_eq!(client.outstanding(), 0);
+
+    let (script, client) = race("a: 503 in 1s / b: 200 in 4s / c: 200 in 1s", Some(2));
+    let client_route = plain(&client).await;
+    assert!(client_route.starts_with("ok \"hello from c\""), "c follows a, and beats b: {client_route}");
+    assert_eq!(calls(&script), [2, 1, 1]);
+
+    // A refusal ends it, however many others might answer.
+    let (script, client) = race("a: block in 1s / b: 200 in 2s", None);
+    assert!(plain(&client).await.starts_with("400 content_filter"));
+    assert_eq!((calls(&script), client.outstanding()), (vec![1, 1], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_target_is_given_a_second_beside_it_as_long_as_the_budget_lasts() {
+    let hedge = |after, budget| HedgeConfig { after, budget, ..HedgeConfig::default() };
+    let after = HedgeAfter::Time(Duration::from_millis(300));
+    let script = script("a: 200 in 2s / b: 200 in 100ms");
+    let client = by(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 1.0)));
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  cancelled        400 ms
+        0.300s  b/m  1  ok  15 tokens    100 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+    assert!(streamed(&client).await.starts_with("\"hello from b [done]\""));
+    // One that is only tried out is no second.
+    client.breakers()[1].1.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
+    assert!(plain(&client).await.starts_with("ok \"hello from a\""));
+    assert_eq!((calls(&script), client.outstanding()), (vec![3, 2], 0));
+
+    // One in twenty.
+    let script = super::script("a: 200 in 2s / b: 200");
+    let client = by(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 0.05)));
+    for _ in 0..100 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    assert_eq!(calls(&script), [100, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hedge_follows_the_time_to_the_first_output() {
+    let script = script("a: 200 in 200ms x150, 200 in 5s / b: 200");
+    let client = by(&script, Strategy::Hedged, |route| route);
+    for _ in 0..150 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    assert_eq!(calls(&script), [150, 0]);
+    let hedged = plain(&client).await;
+    assert!(hedged.contains("0.200s  b/m"), "95 of 100 took 200 ms: {hedged}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hard_question_goes_to_the_route_for_hard_ones() {
+    struct Always;
+    impl fb_router::Classifier for Always {
+        fn classify(&self, _: &fb_router::Signals<'_>) -> fb_router::Complexity {
+            fb_router::Complexity::Simple
+        }
+    }
+    let script = script("a: 200 / b: 200 / c: 200");
+    let classes = ClassRoutes {
+        simple: Some("small".to_owned()),
+        complex: Some("large".to_owned()),
+        ..ClassRoutes::default()
+    };
+    let builder = || {
+        let mut builder = Client::builder()
+            .route(Route::priority("default", [Target::new("b", "m")]).classes(classes.clone()))
+            .route(Route::priority("small", [Target::new("a", "m")]))
+            .route(Route::priority("large", [Target::new("c", "m")]));
+        for (name, provider) in script.providers() {
+            builder = builder.provider(name, provider);
+        }
+        builder
+    };
+    let client = builder().build().unwrap();
+    let hard = "Prove step by step that there are infinitely many primes.";
+    let between = "Please write a short note to my neighbour about the noise last night, polite but clear, \
+                   and sign it with my name, which is Ada.";
+    for (text, by) in [("What is the capital of France?", "a/m"), (between, "b/m"), (hard, "c/m")] {
+        assert_eq!(server(&client, ChatRequest::user(text)).await, by);
+    }
+    let client = builder().classifier(Arc::new(Always)).build().unwrap();
+    assert_eq!(server(&client, ChatRequest::user(hard)).await, "a/m");
+}
+
+#[test]
+fn a_strategy_without_what_it_needs_is_a_mistake_of_the_config() {
+    let text = r#"{
+        "providers": { "a": { "kind": "ollama" } },
+        "routes": {
+            "cheap": { "strategy": "cheapest", "targets": [{ "provider": "a", "model": "m" }] },
+            "odd": {
+                "strategy": "race", "race": { "width": 1 }, "classes": { "simple": "chaep", "complex": "odd" },
+                "targets": [{ "provider": "a", "model": "m", "weight": 0 }]
+            }
+        }
+    }"#;
+    let config: crate::Config = serde_json::from_str(text).unwrap();
+    let problems: Vec<String> = config.with_names().problems().iter().map(ToString::to_string).collect();
+    expect![[r#"
+        routes.cheap.targets[0].price = missing: the strategy is cheapest: expected price = { input = …, output = … }
+        routes.odd.race.width = 1: expected 2 or more
+        routes.odd.targets[0].weight = 0: expected more than 0, at most 1000000
+        routes.odd.classes.simple = "chaep": no such route; did you mean "cheap"?
+        routes.odd.classes.complex = "odd": this route has classes itself; expected one that has none"#]]
+    .assert_eq(&problems.join("\n"));
+}
