@@ -33,7 +33,7 @@ pub use crate::{
     id::{InvalidId, ProviderId, TargetId},
     json::{InvalidJson, Json},
     money::{Money, Price},
-    observer::{Event, Observer},
+    observer::{Circuit, Event, Observer},
     overlay::Overlay,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},

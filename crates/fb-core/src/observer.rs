@@ -1,4 +1,6 @@
-use crate::{Attempt, Report, TargetId};
+use std::{fmt, time::Duration};
+
+use crate::{Attempt, Level, Report, TargetId};
 
 /// Hears of every step of every request; for metrics, spans, logs and live displays.
 ///
@@ -33,7 +35,69 @@ pub enum Event<'a> {
     Finished {
         /// The route asked for.
         route: &'a str,
+        /// For whom the request was made; `None`: `default`.
+        tenant: Option<&'a str>,
         /// Everything that happened.
         report: &'a Report,
     },
+    /// The first semantic event of a stream came: text, a tool call or a refusal.
+    FirstToken {
+        /// The route asked for.
+        route: &'a str,
+        /// The target that answers.
+        target: &'a TargetId,
+        /// Since its call began.
+        after: Duration,
+    },
+    /// The circuit breaker of a target changed its state.
+    Breaker {
+        /// The target.
+        target: &'a TargetId,
+        /// What it did.
+        from: Circuit,
+        /// What it does now.
+        to: Circuit,
+        /// What caused it: one of the breaker's own few words, in `snake_case`.
+        reason: &'static str,
+    },
+    /// A route moved to another rung of the ladder.
+    Ladder {
+        /// The route.
+        route: &'a str,
+        /// Where it was.
+        from: Level,
+        /// Where it is.
+        to: Level,
+    },
+}
+
+/// What a circuit breaker does, as observers hear it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Circuit {
+    /// Every call is admitted.
+    Closed,
+    /// No call is admitted.
+    Open,
+    /// A few calls are admitted as probes.
+    HalfOpen,
+}
+
+impl Circuit {
+    /// Every state once.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    /// The word used in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+impl fmt::Display for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }

@@ -75,7 +75,7 @@ impl std::fmt::Display for Request<'_> {
 impl Observer for Log {
     fn on(&self, event: &Event<'_>) {
         match event {
-            Event::Finished { route, report } => self.request(route, report),
+            Event::Finished { route, report, .. } => self.request(route, report),
             Event::Ended { route, attempt } => {
                 if let AttemptEnd::Failed(failure) = &attempt.end
                     && failure.kind().consequences(false).alert

@@ -180,7 +180,7 @@ impl Run {
         };
         let report = self.report();
         if first {
-            self.tell(|route| Event::Finished { route, report: &report });
+            self.tell(|route| Event::Finished { route, tenant: None, report: &report });
         }
         report
     }
