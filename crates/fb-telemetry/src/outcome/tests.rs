@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use fb_core::{Attempt, BlockCategory, CacheUse, Failure, FailureKind, Level, Skip};
+
+use super::*;
+use crate::fell_back;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ok() -> AttemptEnd {
+    AttemptEnd::Ok { usage: None, cost: None }
+}
+
+fn failed() -> AttemptEnd {
+    AttemptEnd::Failed(Failure::new(FailureKind::ServerError, ""))
+}
+
+fn blocked() -> AttemptEnd {
+    AttemptEnd::Blocked { category: BlockCategory::Output, usage: None }
+}
+
+fn skipped(why: Skip) -> AttemptEnd {
+    AttemptEnd::Skipped { why, reopens: None }
+}
+
+fn inadmissible() -> AttemptEnd {
+    skipped(Skip::Inadmissible(fb_core::Refusal::new("tools", "unknown")))
+}
+
+/// How a request with these rows ended, and whether it fell back. `by` is a target, `cache`, or empty.
+#[track_caller]
+fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Option<bool>)) {
+    let attempt = |(target, end, next): (&str, AttemptEnd, Next)| Attempt {
+        target: format!("{target}/m").parse().unwrap(),
+        number: 1,
+        at: Duration::ZERO,
+        took: SECOND,
+        end,
+        next,
+    };
+    let report = Report {
+        served_by: match by {
+            "" => None,
+            "cache" => Some(ServedBy::Cache),
+            name => Some(ServedBy::Target(format!("{name}/m").parse().unwrap())),
+        },
+        level: Level::Full,
+        took: SECOND,
+        cache: (by == "cache").then_some(CacheUse::Miss),
+        trace: Trace::new(rows.into_iter().map(attempt).collect()),
+    };
+    assert_eq!((Outcome::of(&report), fell_back(&report)), expected);
+}
+
+#[test]
+fn answers() {
+    use Next::{Hop, Nothing, RetryIn};
+    check("a", vec![("a", ok(), Nothing)], (Outcome::Answered, Some(false)));
+    let retried = vec![("a", failed(), RetryIn(SECOND)), ("a", ok(), Nothing)];
+    check("a", retried, (Outcome::Answered, Some(false)));
+    let hopped = vec![("a", failed(), Hop), ("b", ok(), Nothing)];
+    check("b", hopped, (Outcome::Answered, Some(true)));
+    let skipped_over = vec![("a", skipped(Skip::BreakerOpen), Hop), ("b", ok(), Nothing)];
+    check("b", skipped_over, (Outcome::Answered, Some(true)));
+    let cannot = vec![("a", inadmissible(), Hop), ("b", ok(), Nothing)];
+    check("b", cannot, (Outcome::Answered, Some(false)));
+    let raced = vec![("a", AttemptEnd::Cancelled, Nothing), ("b", ok(), Nothing)];
+    check("b", raced, (Outcome::Answered, Some(false)));
+    check("cache", vec![], (Outcome::Answered, None));
+    check("cache", vec![("a", failed(), Nothing)], (Outcome::Answered, Some(true)));
+}
+
+#[test]
+fn no_answers() {
+    use Next::{Hop, Nothing, RetryIn, Surface, WaitFor};
+    check("a", vec![("a", blocked(), Surface)], (Outcome::Blocked, Some(false)));
+    let raced = vec![("b", AttemptEnd::Cancelled, Nothing), ("a", blocked(), Surface)];
+    check("a", raced, (Outcome::Blocked, Some(false)));
+    check("", vec![("a", failed(), Surface)], (Outcome::Surfaced, None));
+    let all = vec![("a", failed(), Hop), ("b", failed(), Nothing)];
+    check("", all, (Outcome::Exhausted, Some(true)));
+    check("", vec![("a", inadmissible(), Nothing)], (Outcome::Exhausted, Some(true)));
+    let waited = vec![("a", skipped(Skip::Cooling), WaitFor(SECOND)), ("a", failed(), Nothing)];
+    check("", waited, (Outcome::Exhausted, Some(true)));
+    check("", vec![], (Outcome::Exhausted, None));
+    check("a", vec![("a", failed(), Surface)], (Outcome::Interrupted, Some(false)));
+    check("", vec![("a", AttemptEnd::Cancelled, Nothing)], (Outcome::Cancelled, None));
+    check("a", vec![("a", AttemptEnd::Cancelled, Nothing)], (Outcome::Cancelled, None));
+    check("", vec![("a", failed(), RetryIn(SECOND))], (Outcome::Cancelled, None));
+    let left = vec![("a", skipped(Skip::Cooling), WaitFor(SECOND)), ("b", failed(), Nothing)];
+    check("", left, (Outcome::Cancelled, None));
+}
