@@ -4,4 +4,10 @@ mod outcome;
 
 mod fallback;
 
-pub use self::{fallback::fell_back, outcome::Outcome};
+mod drift;
+
+pub use self::{
+    drift::{Drift, DriftConfig, Drifted, InvalidConfig},
+    fallback::fell_back,
+    outcome::Outcome,
+};
