@@ -1,13 +1,20 @@
 //! What a resilience layer does, told to operators.
 
+mod names;
 mod outcome;
 
 mod fallback;
 
 mod drift;
+mod drift_watch;
+
+#[cfg(test)]
+mod samples;
 
 pub use self::{
     drift::{Drift, DriftConfig, Drifted, InvalidConfig},
+    drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
+    names::Names,
     outcome::Outcome,
 };

@@ -1,0 +1,80 @@
+use std::{fmt, time::Instant};
+
+use fb_core::{Event, Observer};
+use parking_lot::Mutex;
+use tracing::warn;
+
+use crate::{
+    Drift, DriftConfig, Drifted, InvalidConfig, Names, fell_back,
+    names::{Closed, DEFAULT_TENANT, Label},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// An alarm, and where: both names are configured ones or `other`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alarm<'a> {
+    /// The route.
+    pub route: &'a str,
+    /// The tenant; `default` for requests without one.
+    pub tenant: &'a str,
+    /// What has become of the share of fallbacks.
+    pub drifted: Drifted,
+}
+
+/// Watches the share of fallbacks of every route and tenant, and says once when one has risen.
+///
+/// An alarm is a `tracing` warning and a call of the function given. All routes and tenants that are not configured are
+/// watched as one, `other`, so memory is bounded: at most 256 bytes for each pair beside its names.
+pub struct DriftWatch {
+    pairs: Closed<Label, Closed<Label, Pair>>,
+    now: fn() -> Instant,
+    on_alarm: Box<dyn Fn(&Alarm<'_>) + Send + Sync>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    route: Label,
+    tenant: Label,
+    drift: Mutex<Drift>,
+}
+
+impl DriftWatch {
+    /// Watches every pair of these names. `on_alarm` runs in the task of the request that tipped the scale, under no
+    /// lock, so it must be quick.
+    ///
+    /// # Errors
+    /// When a number of the configuration is out of its range; names the field.
+    pub fn new(
+        names: &Names,
+        config: DriftConfig,
+        now: fn() -> Instant,
+        on_alarm: impl Fn(&Alarm<'_>) + Send + Sync + 'static,
+    ) -> Result<Self, InvalidConfig> {
+        let drift = Drift::new(config)?;
+        let pairs = names.per_route(|route| {
+            names.per_tenant(|tenant| Pair { route: route.clone(), tenant, drift: Mutex::new(drift.clone()) })
+        });
+        Ok(Self { pairs, now, on_alarm: Box::new(on_alarm) })
+    }
+}
+
+impl Observer for DriftWatch {
+    fn on(&self, event: &Event<'_>) {
+        let Event::Finished { route, tenant, report } = *event else { return };
+        let Some(yes) = fell_back(report) else { return };
+        let pair = self.pairs.get(route).get(tenant.unwrap_or(DEFAULT_TENANT));
+        let Some(drifted) = pair.drift.lock().observe(yes, (self.now)()) else { return };
+        let (route, tenant) = (&*pair.route, &*pair.tenant);
+        let Drifted { baseline, rate, requests, .. } = drifted;
+        warn!(route, tenant, baseline, rate, requests, "the share of fallbacks has risen");
+        (self.on_alarm)(&Alarm { route, tenant, drifted });
+    }
+}
+
+impl fmt::Debug for DriftWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriftWatch").finish_non_exhaustive()
+    }
+}

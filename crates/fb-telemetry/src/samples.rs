@@ -1,0 +1,62 @@
+//! What the tests feed.
+
+use std::time::Duration;
+
+use fb_core::{
+    Attempt, AttemptEnd, CacheUse, Event, Failure, FailureKind, Level, Money, Next, Observer, Report,
+    ServedBy, Skip, TargetId, Trace, Usage,
+};
+
+use crate::Names;
+
+pub(crate) fn target(name: &str) -> TargetId {
+    format!("{name}/m").parse().unwrap()
+}
+
+/// Routes `default` and `cheap`, targets `a/m` and `b/m`, tenant `acme`.
+pub(crate) fn names() -> Names {
+    Names {
+        routes: vec!["default".to_owned(), "cheap".to_owned()],
+        targets: vec![target("a"), target("b")],
+        tenants: vec!["acme".to_owned()],
+    }
+}
+
+pub(crate) fn attempt(name: &str, end: AttemptEnd, next: Next) -> Attempt {
+    let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
+    let (at, took) = (Duration::ZERO, Duration::from_millis(400));
+    Attempt { target: target(name), number, at, took, end, next }
+}
+
+/// A skip, a failure and an answer.
+pub(crate) fn rows(names: [&str; 3]) -> [Attempt; 3] {
+    let open = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
+    let detail = "sk-secret said no to \"my prompt\"";
+    let code = Some("code-of-provider".to_owned());
+    let failure = Failure::new(FailureKind::Overloaded, detail).with_status(529).with_code(code);
+    let usage = Some(Usage { input: 14, output: 200, ..Usage::default() });
+    let ok = AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) };
+    [
+        attempt(names[0], open, Next::Hop),
+        attempt(names[1], AttemptEnd::Failed(failure), Next::Hop),
+        attempt(names[2], ok, Next::Nothing),
+    ]
+}
+
+/// One request of these rows, answered by the last.
+pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>, rows: &[Attempt]) {
+    for attempt in rows {
+        if attempt.is_call() {
+            observer.on(&Event::Started { route, target: &attempt.target, number: attempt.number });
+        }
+        observer.on(&Event::Ended { route, attempt });
+    }
+    let report = Report {
+        served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
+        level: Level::Full,
+        took: Duration::from_millis(900),
+        cache: Some(CacheUse::Miss),
+        trace: Trace::new(rows.to_vec()),
+    };
+    observer.on(&Event::Finished { route, tenant, report: &report });
+}
