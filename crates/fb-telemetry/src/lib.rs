@@ -2,8 +2,10 @@
 
 mod names;
 mod outcome;
+mod words;
 
 mod fallback;
+mod metrics;
 
 mod drift;
 mod drift_watch;
@@ -15,6 +17,7 @@ pub use self::{
     drift::{Drift, DriftConfig, Drifted, InvalidConfig},
     drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
+    metrics::Metrics,
     names::Names,
     outcome::Outcome,
 };

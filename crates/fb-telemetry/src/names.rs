@@ -28,6 +28,11 @@ impl Names {
         Closed::new(self.routes.iter().map(|name| (name.as_str().into(), name.as_str().into())), make)
     }
 
+    /// Makes something for each target.
+    pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> Closed<TargetId, V> {
+        Closed::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
+    }
+
     /// Makes something for each tenant.
     pub(crate) fn per_tenant<V>(&self, make: impl FnMut(Label) -> V) -> Closed<Label, V> {
         let names = self.tenants.iter().map(String::as_str).chain([DEFAULT_TENANT]);

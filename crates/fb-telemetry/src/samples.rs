@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fb_core::{
-    Attempt, AttemptEnd, CacheUse, Event, Failure, FailureKind, Level, Money, Next, Observer, Report,
-    ServedBy, Skip, TargetId, Trace, Usage,
+    Attempt, AttemptEnd, CacheUse, Circuit, Event, Failure, FailureKind, Level, Money, Next, Observer,
+    Report, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
 use crate::Names;
@@ -59,4 +59,14 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         trace: Trace::new(rows.to_vec()),
     };
     observer.on(&Event::Finished { route, tenant, report: &report });
+}
+
+/// At least one event of every kind.
+pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3]) {
+    request(observer, route, None, &rows(targets));
+    let target = target(targets[2]);
+    observer.on(&Event::FirstToken { route, target: &target, after: Duration::from_millis(90) });
+    let (from, to, reason) = (Circuit::Closed, Circuit::Open, "failure_rate");
+    observer.on(&Event::Breaker { target: &target, from, to, reason });
+    observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
 }

@@ -1,0 +1,112 @@
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Metric, Registry, Unit},
+};
+
+use super::labels::{
+    AttemptLabels, BreakerLabels, CacheLabels, DriftLabels, HopLabels, MoveLabels, RequestLabels,
+    RouteLabels, SkipLabels, TargetLabels, TokenLabels, TransitionLabels,
+};
+
+pub(super) type Cost = Counter<f64, AtomicU64>;
+pub(super) type Ratio = Gauge<f64, AtomicU64>;
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Upper bounds in seconds: a first token comes in tenths of a second, an answer in seconds, and the usual limit of a
+/// call is a minute or two.
+pub(super) const BUCKETS: [f64; 16] =
+    [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0];
+
+/// Every metric there is.
+pub(super) struct Families {
+    pub(super) requests: Family<RequestLabels, Counter>,
+    pub(super) request_duration: Histograms<RouteLabels>,
+    pub(super) fallback_ratio: Family<RouteLabels, Ratio>,
+    pub(super) drift_alarms: Family<DriftLabels, Counter>,
+    pub(super) hops: Family<HopLabels, Counter>,
+    pub(super) skips: Family<SkipLabels, Counter>,
+    pub(super) attempts: Family<AttemptLabels, Counter>,
+    pub(super) attempt_duration: Histograms<TargetLabels>,
+    pub(super) first_token: Histograms<TargetLabels>,
+    pub(super) in_flight: Family<TargetLabels, Gauge>,
+    pub(super) tokens: Family<TokenLabels, Counter>,
+    pub(super) cost: Family<TargetLabels, Cost>,
+    pub(super) breaker_state: Family<BreakerLabels, Gauge>,
+    pub(super) breaker_transitions: Family<TransitionLabels, Counter>,
+    pub(super) ladder_level: Family<RouteLabels, Gauge>,
+    pub(super) ladder_moves: Family<MoveLabels, Counter>,
+    pub(super) cache_results: Family<CacheLabels, Counter>,
+}
+
+impl Families {
+    /// The suffixes `_total`, `_seconds` and `_usd` are added by the registry.
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let mut with = Register(registry);
+        Self {
+            requests: with.plain("fb_requests", "Requests that are over"),
+            request_duration: with.unit(
+                "fb_request_duration",
+                Unit::Seconds,
+                "Time from a request to the end of its answer, without cancelled ones",
+                Histograms::new_with_constructor(histogram),
+            ),
+            fallback_ratio: with.plain(
+                "fb_fallback_ratio",
+                "Share of the last 100 or so requests that the first target did not answer",
+            ),
+            drift_alarms: with.plain("fb_drift_alarms", "Alarms that the share of fallbacks has risen"),
+            hops: with.plain("fb_hops", "Moves from a target that failed to the one called next"),
+            skips: with.plain("fb_skips", "Targets that were passed over without a call"),
+            attempts: with.plain("fb_attempts", "Calls to targets that are over"),
+            attempt_duration: with.unit(
+                "fb_attempt_duration",
+                Unit::Seconds,
+                "Time from a call to the end of its answer, without cancelled ones",
+                Histograms::new_with_constructor(histogram),
+            ),
+            first_token: with.unit(
+                "fb_first_token",
+                Unit::Seconds,
+                "Time from a call to the first output of its stream",
+                Histograms::new_with_constructor(histogram),
+            ),
+            in_flight: with.plain("fb_attempts_in_flight", "Calls under way"),
+            tokens: with.plain("fb_tokens", "Tokens that providers counted"),
+            cost: with.unit(
+                "fb_cost",
+                Unit::Other("usd".to_owned()),
+                "Cost of answers by the price list",
+                Family::default(),
+            ),
+            breaker_state: with.plain("fb_breaker_state", "1 for the state the breaker is in"),
+            breaker_transitions: with.plain("fb_breaker_transitions", "Changes of a breaker's state"),
+            ladder_level: with.plain(
+                "fb_ladder_level",
+                "Rung of the ladder: 0 full, 1 reduced, 2 minimal, 3 cached, 4 offline",
+            ),
+            ladder_moves: with.plain("fb_ladder_moves", "Moves to another rung of the ladder"),
+            cache_results: with.plain("fb_cache_results", "Requests for which the cache was asked"),
+        }
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+struct Register<'a>(&'a mut Registry);
+
+impl Register<'_> {
+    fn plain<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn unit<M: Metric + Clone>(&mut self, name: &str, unit: Unit, help: &str, metric: M) -> M {
+        self.0.register_with_unit(name, help, unit, metric.clone());
+        metric
+    }
+}

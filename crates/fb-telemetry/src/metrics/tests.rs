@@ -1,0 +1,181 @@
+use std::{collections::BTreeSet, time::Instant};
+
+use expect_test::expect;
+
+use super::*;
+use crate::{
+    Drifted,
+    samples::{attempt, everything, names, request, rows},
+};
+
+const README: &str = include_str!("../../README.md");
+
+#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
+fn alarm<'a>(route: &'a str, tenant: &'a str) -> Alarm<'a> {
+    let drifted = Drifted { baseline: 0.02, rate: 0.3, requests: 30, since: Instant::now() };
+    Alarm { route, tenant, drifted }
+}
+
+/// The series that are not zero, in order, without buckets.
+fn series(metrics: &Metrics) -> Vec<String> {
+    let text = metrics.render();
+    let mut lines: Vec<String> = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.contains("_bucket{"))
+        .filter(|line| !line.ends_with(" 0") && !line.ends_with(" 0.0"))
+        .map(str::to_owned)
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_request_is_counted_in_every_metric_it_concerns() {
+    let metrics = Metrics::new(&names());
+    everything(&metrics, "default", ["a", "a", "b"]);
+    metrics.count_alarm(&alarm("default", "acme"));
+    expect![[r#"
+        fb_attempt_duration_seconds_count{target="a/m"} 1
+        fb_attempt_duration_seconds_count{target="b/m"} 1
+        fb_attempt_duration_seconds_sum{target="a/m"} 0.4
+        fb_attempt_duration_seconds_sum{target="b/m"} 0.4
+        fb_attempts_total{route="default",target="a/m",outcome="overloaded"} 1
+        fb_attempts_total{route="default",target="b/m",outcome="ok"} 1
+        fb_breaker_state{target="a/m",state="closed"} 1
+        fb_breaker_state{target="b/m",state="open"} 1
+        fb_breaker_state{target="other",state="closed"} 1
+        fb_breaker_transitions_total{target="b/m",from="closed",to="open",reason="failure_rate"} 1
+        fb_cache_results_total{route="default",result="miss"} 1
+        fb_cost_usd_total{target="b/m"} 0.0031
+        fb_drift_alarms_total{route="default",tenant="acme"} 1
+        fb_fallback_ratio{route="default"} 1.0
+        fb_first_token_seconds_count{target="b/m"} 1
+        fb_first_token_seconds_sum{target="b/m"} 0.09
+        fb_hops_total{route="default",from="a/m",to="b/m",reason="overloaded"} 1
+        fb_ladder_level{route="default"} 2
+        fb_ladder_moves_total{route="default",from="full",to="minimal"} 1
+        fb_request_duration_seconds_count{route="default"} 1
+        fb_request_duration_seconds_sum{route="default"} 0.9
+        fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 1
+        fb_skips_total{route="default",target="a/m",reason="breaker_open"} 1
+        fb_tokens_total{target="b/m",direction="input"} 14
+        fb_tokens_total{target="b/m",direction="output"} 200"#]]
+    .assert_eq(&series(&metrics).join("\n"));
+}
+
+#[test]
+fn calls_under_way_are_counted_until_they_end_however_they_end() {
+    let metrics = Metrics::new(&names());
+    let gauge = || {
+        let text = metrics.render();
+        let line = text.lines().find(|line| line.starts_with("fb_attempts_in_flight{target=\"a/m\"}"));
+        line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
+    };
+    let target = crate::samples::target("a");
+    for number in 1..=3 {
+        metrics.on(&Event::Started { route: "default", target: &target, number });
+    }
+    assert_eq!(gauge().as_deref(), Some("3"));
+    let [skip, failure, answer] = rows(["a", "a", "a"]);
+    let cancelled = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
+    for attempt in [&skip, &failure, &answer, &cancelled] {
+        metrics.on(&Event::Ended { route: "default", attempt });
+    }
+    assert_eq!(gauge().as_deref(), Some("0"));
+}
+
+#[test]
+fn junk_names_cannot_grow_the_label_sets() {
+    let metrics = Metrics::new(&names());
+    let labels = |metrics: &Metrics| -> Vec<String> {
+        let text = metrics.render();
+        let mut labels: Vec<String> =
+            text.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect();
+        labels.sort();
+        labels
+    };
+    everything(&metrics, "junk", ["junk0", "junk0", "junk1"]);
+    metrics.count_alarm(&alarm("junk", "junk"));
+    let before = labels(&metrics);
+    for n in 0..10_000 {
+        let (route, tenant) = (format!("route{n}"), format!("tenant{n}"));
+        let [a, b] = [format!("a{n}"), format!("b{n}")];
+        everything(&metrics, &route, [&a, &a, &b]);
+        metrics.count_alarm(&alarm(&route, &tenant));
+    }
+    assert_eq!(labels(&metrics), before);
+    let text = metrics.render();
+    for junk in ["junk", "route1", "tenant1", "a1/", "b1/"] {
+        assert!(!text.contains(junk), "{junk} in {text}");
+    }
+    assert!(
+        text.contains(r#"fb_hops_total{route="other",from="other",to="other",reason="overloaded"} 10001"#)
+    );
+}
+
+#[test]
+fn a_breaker_is_in_one_state() {
+    let metrics = Metrics::new(&names());
+    let states = || {
+        let ones = series(&metrics).into_iter().filter(|line| line.starts_with("fb_breaker_state"));
+        ones.collect::<Vec<_>>().join(" ")
+    };
+    let (a, closed) = (crate::samples::target("a"), states());
+    let step = |from, to| metrics.on(&Event::Breaker { target: &a, from, to, reason: "reset" });
+    step(Circuit::Closed, Circuit::Open);
+    assert_eq!(states(), closed.replace(r#""a/m",state="closed""#, r#""a/m",state="open""#));
+    step(Circuit::Open, Circuit::HalfOpen);
+    assert_eq!(states(), closed.replace(r#""a/m",state="closed""#, r#""a/m",state="half_open""#));
+    step(Circuit::HalfOpen, Circuit::Closed);
+    assert_eq!(states(), closed);
+}
+
+#[test]
+fn a_cancelled_request_is_counted_and_not_timed() {
+    let metrics = Metrics::new(&names());
+    let cancelled = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
+    request(&metrics, "default", None, &[cancelled]);
+    let about = |line: &String| !line.starts_with("fb_breaker_state");
+    let got: Vec<String> = series(&metrics).into_iter().filter(about).collect();
+    assert_eq!(
+        got,
+        [
+            r#"fb_attempts_total{route="default",target="a/m",outcome="cancelled"} 1"#,
+            r#"fb_cache_results_total{route="default",result="miss"} 1"#,
+            r#"fb_requests_total{route="default",outcome="cancelled",level="full",cache="miss"} 1"#,
+        ]
+    );
+}
+
+/// A row of the README's table for each metric: name, type, labels, help.
+fn table(metrics: &Metrics) -> Vec<String> {
+    let text = metrics.render();
+    let mut rows = Vec::new();
+    for help in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = help.split_once(' ').unwrap();
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let shown = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+        let one = text.lines().find(|line| line.starts_with(name) && line.contains('{')).unwrap();
+        let inside = one.split_once('{').unwrap().1.rsplit_once('}').unwrap().0;
+        let labels: BTreeSet<&str> = inside
+            .split("\",")
+            .map(|label| label.split_once('=').unwrap().0)
+            .filter(|key| *key != "le")
+            .collect();
+        let labels: Vec<&str> = labels.into_iter().collect();
+        rows.push(format!("| `{shown}` | {kind} | {} | {} |", labels.join(", "), help.trim_end_matches('.')));
+    }
+    rows.sort();
+    rows
+}
+
+#[test]
+fn the_readme_names_every_metric_and_no_other() {
+    let metrics = Metrics::new(&names());
+    everything(&metrics, "default", ["a", "a", "b"]);
+    metrics.count_alarm(&alarm("default", "acme"));
+    let told: Vec<&str> = README.lines().filter(|line| line.starts_with("| `fb_")).collect();
+    assert_eq!(told, table(&metrics), "the table should be\n{}", table(&metrics).join("\n"));
+    let buckets = families::BUCKETS.map(|bound| bound.to_string()).join(", ");
+    assert!(README.contains(&buckets), "the README should name the buckets {buckets}");
+}
