@@ -6,6 +6,7 @@ mod words;
 
 mod fallback;
 mod metrics;
+mod tracing_events;
 
 mod drift;
 mod drift_watch;
@@ -20,4 +21,5 @@ pub use self::{
     metrics::Metrics,
     names::Names,
     outcome::Outcome,
+    tracing_events::TracingEvents,
 };

@@ -1,4 +1,4 @@
-use fb_core::{AttemptEnd, CacheUse, Skip};
+use fb_core::{AttemptEnd, CacheUse, Next, Skip};
 
 /// A word out of this workspace's code: so there are few.
 pub(crate) type Word = &'static str;
@@ -29,6 +29,17 @@ pub(crate) const fn skip_word(why: &Skip) -> Word {
         Skip::Inadmissible(_) => "inadmissible",
         Skip::Attempts => "attempts",
         Skip::NoTime => "no_time",
+    }
+}
+
+/// What was decided after an attempt.
+pub(crate) const fn next_word(next: Next) -> Word {
+    match next {
+        Next::Nothing => "nothing",
+        Next::RetryIn(_) => "retry",
+        Next::WaitFor(_) => "wait",
+        Next::Hop => "hop",
+        Next::Surface => "surface",
     }
 }
 
