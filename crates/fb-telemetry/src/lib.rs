@@ -1,4 +1,4 @@
-//! What a resilience layer does, told to operators.
+#![doc = include_str!("../README.md")]
 
 mod names;
 mod outcome;
@@ -11,6 +11,8 @@ mod tracing_events;
 mod drift;
 mod drift_watch;
 
+mod fan;
+
 #[cfg(test)]
 mod samples;
 
@@ -18,6 +20,7 @@ pub use self::{
     drift::{Drift, DriftConfig, Drifted, InvalidConfig},
     drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
+    fan::Fan,
     metrics::Metrics,
     names::Names,
     outcome::Outcome,

@@ -1,0 +1,62 @@
+//! What one request with one call costs its observers.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use fb_core::{
+    Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, ServedBy, TargetId, Trace, Usage,
+};
+use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
+
+fn tell(observer: &dyn Observer, report: &Report) {
+    let route = "default";
+    for attempt in report.trace.rows() {
+        observer.on(&Event::Started { route, target: &attempt.target, number: 1 });
+        observer.on(&Event::Ended { route, attempt });
+    }
+    observer.on(&Event::Finished { route, tenant: Some("tenant7"), report });
+}
+
+fn events(criterion: &mut Criterion) {
+    let targets: Vec<TargetId> =
+        (0..20).filter_map(|n| format!("provider{n}/model-{n}").parse().ok()).collect();
+    let answers = targets[7].clone();
+    let tenants = (0..100).map(|n| format!("tenant{n}")).collect();
+    let names = Names { routes: vec!["default".to_owned(), "cheap".to_owned()], targets, tenants };
+    let usage = Some(Usage { input: 14, output: 200, ..Usage::default() });
+    let row = Attempt {
+        target: answers.clone(),
+        number: 1,
+        at: Duration::ZERO,
+        took: Duration::from_millis(800),
+        end: AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) },
+        next: Next::Nothing,
+    };
+    let report = Report {
+        served_by: Some(ServedBy::Target(answers)),
+        level: Level::Full,
+        took: Duration::from_millis(800),
+        cache: None,
+        trace: Trace::new(vec![row]),
+    };
+
+    let metrics = Metrics::new(&names);
+    #[expect(clippy::disallowed_methods, reason = "the clock that a program gives")]
+    let now: fn() -> Instant = Instant::now;
+    let mut group = criterion.benchmark_group("one request");
+    group.bench_function("metrics", |bencher| bencher.iter(|| tell(&metrics, black_box(&report))));
+    if let Ok(watch) = DriftWatch::new(&names, DriftConfig::default(), now, |_| {}) {
+        group.bench_function("drift", |bencher| bencher.iter(|| tell(&watch, black_box(&report))));
+    }
+    group.bench_function("tracing, nobody listens", |bencher| {
+        bencher.iter(|| tell(&TracingEvents, black_box(&report)));
+    });
+    group.finish();
+    criterion.bench_function("render, 20 targets", |bencher| bencher.iter(|| metrics.render()));
+}
+
+criterion_group!(benches, events);
+criterion_main!(benches);

@@ -1,0 +1,76 @@
+//! What costs no memory.
+
+#![expect(clippy::unwrap_used, reason = "the names are fixed")]
+
+use std::time::{Duration, Instant};
+
+use allocation_counter::measure;
+use fb_core::{
+    Attempt, AttemptEnd, Circuit, Event, Failure, FailureKind, Level, Next, Observer, Report, ServedBy, Skip,
+    TargetId, Trace,
+};
+use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
+
+fn target(name: &str) -> TargetId {
+    name.parse().unwrap()
+}
+
+/// One of each event, for a request that was passed over, failed over and answered.
+fn tell(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
+    let target = &report.trace.rows()[0].target;
+    observer.on(&Event::Started { route, target, number: 1 });
+    observer.on(&Event::FirstToken { route, target, after: Duration::from_millis(90) });
+    for attempt in report.trace.rows() {
+        observer.on(&Event::Ended { route, attempt });
+    }
+    observer.on(&Event::Breaker { target, from: Circuit::Closed, to: Circuit::Open, reason: "failure_rate" });
+    observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
+    observer.on(&Event::Finished { route, tenant: Some(tenant), report });
+}
+
+fn report() -> Report {
+    let row = |name: &str, end, next| {
+        let (at, took) = (Duration::ZERO, Duration::from_millis(400));
+        Attempt { target: target(name), number: 1, at, took, end, next }
+    };
+    let skipped = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
+    let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));
+    let ok = AttemptEnd::Ok { usage: None, cost: None };
+    Report {
+        served_by: Some(ServedBy::Target(target("c/m"))),
+        level: Level::Full,
+        took: Duration::from_millis(900),
+        cache: None,
+        trace: Trace::new(vec![
+            row("a/m", skipped, Next::Hop),
+            row("b/m", failed, Next::Hop),
+            row("c/m", ok, Next::Nothing),
+        ]),
+    }
+}
+
+#[test]
+fn an_event_allocates_nothing_once_its_series_is_there() {
+    let names = Names {
+        routes: vec!["default".to_owned()],
+        targets: ["a/m", "b/m"].map(target).into(),
+        tenants: vec!["acme".to_owned()],
+    };
+    let metrics = Metrics::new(&names);
+    #[expect(clippy::disallowed_methods, reason = "the clock that a program gives")]
+    let now: fn() -> Instant = Instant::now;
+    let watch = DriftWatch::new(&names, DriftConfig::default(), now, |_| {}).unwrap();
+    let report = report();
+    for observer in [&metrics as &dyn Observer, &watch, &TracingEvents] {
+        for route in ["default", "unknown"] {
+            tell(observer, route, "acme", &report);
+        }
+        let counted = measure(|| {
+            for _ in 0..1_000 {
+                tell(observer, "default", "acme", &report);
+                tell(observer, "unknown", "unknown", &report);
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{counted:?}");
+    }
+}
