@@ -147,6 +147,18 @@ fn a_cancelled_request_is_counted_and_not_timed() {
     );
 }
 
+#[test]
+fn a_race_that_was_lost_and_a_retry_are_no_hops() {
+    let metrics = Metrics::new(&names());
+    let [_, failure, answer] = rows(["a", "a", "b"]);
+    let lost = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
+    request(&metrics, "default", None, &[lost, answer.clone()]);
+    let retried = Attempt { next: Next::RetryIn(Duration::ZERO), ..failure.clone() };
+    request(&metrics, "default", None, &[retried, failure, answer]);
+    let hops: Vec<String> = series(&metrics).into_iter().filter(|line| line.starts_with("fb_hops")).collect();
+    assert_eq!(hops, [r#"fb_hops_total{route="default",from="a/m",to="b/m",reason="overloaded"} 1"#]);
+}
+
 /// A row of the README's table for each metric: name, type, labels, help.
 fn table(metrics: &Metrics) -> Vec<String> {
     let text = metrics.render();
