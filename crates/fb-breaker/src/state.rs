@@ -86,6 +86,23 @@ pub enum TransitionReason {
     Reset,
 }
 
+impl TransitionReason {
+    /// The word used in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::FailureRate => "failure_rate",
+            Self::SlowCalls => "slow_calls",
+            Self::OpenElapsed => "open_elapsed",
+            Self::BypassSucceeded => "bypass_succeeded",
+            Self::ProbesSucceeded => "probes_succeeded",
+            Self::ProbesFailed => "probes_failed",
+            Self::ProbesAbandoned => "probes_abandoned",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 /// Hears of every transition, after the breaker's lock is released.
 ///
 /// It runs in the call that caused the transition, which may be the drop of a permit, so it has to be quick.

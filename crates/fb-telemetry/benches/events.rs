@@ -40,6 +40,7 @@ fn events(criterion: &mut Criterion) {
         level: Level::Full,
         took: Duration::from_millis(800),
         cache: None,
+        degraded: None,
         trace: Trace::new(vec![row]),
     };
 

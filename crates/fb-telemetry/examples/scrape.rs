@@ -40,6 +40,7 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         level: Level::Full,
         took: rows.iter().map(|row| row.took).sum(),
         cache: None,
+        degraded: None,
         trace: Trace::new(rows),
     };
     observer.on(&Event::Finished { route: ROUTE, tenant: None, report: &report });

@@ -6,6 +6,7 @@ mod words;
 
 mod fallback;
 mod metrics;
+mod spans;
 mod tracing_events;
 
 mod drift;
@@ -24,5 +25,6 @@ pub use self::{
     metrics::Metrics,
     names::Names,
     outcome::Outcome,
+    spans::{AttemptSpan, RequestSpan},
     tracing_events::TracingEvents,
 };

@@ -56,6 +56,7 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         level: Level::Full,
         took: Duration::from_millis(900),
         cache: Some(CacheUse::Miss),
+        degraded: None,
         trace: Trace::new(rows.to_vec()),
     };
     observer.on(&Event::Finished { route, tenant, report: &report });

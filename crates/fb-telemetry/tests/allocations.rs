@@ -41,6 +41,7 @@ fn report() -> Report {
         level: Level::Full,
         took: Duration::from_millis(900),
         cache: None,
+        degraded: None,
         trace: Trace::new(vec![
             row("a/m", skipped, Next::Hop),
             row("b/m", failed, Next::Hop),

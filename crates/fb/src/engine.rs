@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Failure, FailureKind, Frame, Level, Observer, Options, ServedBy,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, Level, Observer, Options, ServedBy,
     TargetId,
 };
 use fb_health::PanicConfig;
@@ -156,6 +156,10 @@ impl Engine {
                 let mut answer = answer?;
                 if role == Role::Follower {
                     answer.report.cache = Some(CacheUse::Coalesced);
+                    if let Some(observer) = &self.observer {
+                        let (route, tenant) = (&*plan.route.name, request.options().tenant.as_deref());
+                        observer.on(&Event::Finished { route, tenant, report: &answer.report });
+                    }
                 }
                 Ok(Opened::Plain(answer))
             }
@@ -172,7 +176,7 @@ impl Engine {
         let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
         let below = plan.rungs.iter().map(|step| step.lanes.len()).sum::<usize>();
         let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len() + below);
-        Run::new(Arc::clone(&plan.route), envelope, self.observer.clone())
+        Run::new(&plan.route, request.options().tenant.as_ref(), envelope, self.observer.clone())
     }
 
     /// Asks the targets.
@@ -201,13 +205,13 @@ impl Engine {
 
         let chosen = self.choose(trip, plan);
         let whole_only = request.options().refuse_degraded;
-        let level = if whole_only { Level::Full } else { plan.descent.level(&plan.route.ladder, now()) };
+        let level = if whole_only { Level::Full } else { self.level(plan) };
         let mut visit = Visit::Moved;
         if level == Level::Full {
             let reserve = if whole_only { 0 } else { descend::reserve(trip, &plan.rungs) };
             visit = race(Trip { reserve, ..trip }, &chosen.lanes, chosen.start).await;
             if let Visit::Moved = visit {
-                plan.descent.exhausted(&plan.route.ladder, Level::Full, now());
+                self.exhausted(plan, Level::Full);
             }
         }
         if let Visit::Moved = visit

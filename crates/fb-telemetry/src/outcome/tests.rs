@@ -47,6 +47,7 @@ fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Opti
         level: Level::Full,
         took: SECOND,
         cache: (by == "cache").then_some(CacheUse::Miss),
+        degraded: None,
         trace: Trace::new(rows.into_iter().map(attempt).collect()),
     };
     assert_eq!((Outcome::of(&report), fell_back(&report)), expected);

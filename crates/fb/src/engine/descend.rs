@@ -1,6 +1,6 @@
 //! Below the full level: models that are asked for less, then answers without a model.
 
-use fb_core::{Level, ServedBy};
+use fb_core::{Event, Level, ServedBy};
 
 use super::{
     Engine, Mode, Opened, Trip,
@@ -19,6 +19,21 @@ use crate::{
 };
 
 impl Engine {
+    /// The level at which a request of the route begins.
+    pub(super) fn level(&self, plan: &Plan) -> Level {
+        let (level, before) = plan.descent.level(&plan.route.ladder, now());
+        if let (Some(from), Some(observer)) = (before, &self.observer) {
+            observer.on(&Event::Ladder { route: &plan.route.name, from, to: level });
+        }
+        level
+    }
+
+    /// Nobody answered at this level.
+    pub(super) fn exhausted(&self, plan: &Plan, level: Level) {
+        plan.descent.exhausted(&plan.route.ladder, level, now());
+        self.level(plan);
+    }
+
     /// Tries the lower levels at which models are called, from `level` down.
     pub(super) async fn descend(&self, trip: Trip<'_>, plan: &Plan, level: Level) -> Visit {
         if is_callers(trip, cause(trip, plan).as_ref()) {
@@ -35,7 +50,7 @@ impl Engine {
             let reserve = reserve(trip, &plan.rungs[index + 1..]);
             let lower = Trip { request: &asked, mode, reserve, ..trip };
             match race(lower, &admitted(lower, &step.lanes), Start::ONE_BY_ONE).await {
-                Visit::Moved => plan.descent.exhausted(&plan.route.ladder, step.level, now()),
+                Visit::Moved => self.exhausted(plan, step.level),
                 ended => return ended.with_notes(notes),
             }
         }

@@ -84,7 +84,7 @@ impl Engine {
             let forced = plan.descent.forced(at);
             RouteLevel {
                 route: plan.route.name.clone(),
-                level: plan.descent.level(&plan.route.ladder, at),
+                level: self.level(plan),
                 forced: forced.is_some(),
                 left: forced.and_then(|(_, until)| Some(until?.saturating_duration_since(at))),
             }
@@ -97,7 +97,11 @@ impl Engine {
         let at = now();
         let decision = decision.map(|(level, time)| (level, time.and_then(|time| at.checked_add(time))));
         let plans = self.directory.routes().filter(|plan| route.is_none_or(|route| plan.route.name == route));
-        plans.map(|plan| plan.descent.force(decision)).count() > 0
+        let decide = |plan: &Plan| {
+            plan.descent.force(decision);
+            self.level(plan)
+        };
+        plans.map(decide).count() > 0
     }
 
     pub(crate) fn cache(&self) -> &Cache<Kept> {

@@ -4,8 +4,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_breaker::{Registry, RegistryConfig};
-use fb_core::{Level, Provider, ProviderId, TargetId};
+use fb_breaker::{Heard, Registry, RegistryConfig, State};
+use fb_core::{Circuit, Event, Level, Observer, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
 use fb_router::{HedgeBudget, Router};
@@ -80,6 +80,10 @@ impl Directory {
         };
         let registry = Registry::new(RegistryConfig::default(), now)
             .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
+        let registry = match builder.observer.clone() {
+            Some(observer) => registry.with_listener(listener(observer)),
+            None => registry,
+        };
         let mut names = Names {
             providers: builder.providers,
             registry,
@@ -166,6 +170,20 @@ impl Directory {
     pub(super) fn models(&self) -> Vec<String> {
         self.routes.keys().chain(self.aliases.keys()).chain(self.single.keys()).cloned().collect()
     }
+}
+
+/// Tells an observer of what the breakers do.
+fn listener(observer: Arc<dyn Observer>) -> Heard {
+    let circuit = |state: State| match state {
+        State::Closed => Circuit::Closed,
+        State::Open { .. } => Circuit::Open,
+        _ => Circuit::HalfOpen,
+    };
+    Arc::new(move |provider, model, event| {
+        let Ok(provider) = ProviderId::new(provider) else { return };
+        let (target, from, to) = (TargetId::new(provider, model), circuit(event.from), circuit(event.to));
+        observer.on(&Event::Breaker { target: &target, from, to, reason: event.reason.name() });
+    })
 }
 
 /// What is shared between routes while the directory is built: one upstream per target, one key per provider.

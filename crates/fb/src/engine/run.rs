@@ -7,6 +7,7 @@ use fb_core::{
     Attempt, AttemptEnd, CacheUse, Capabilities, Cool, Envelope, Event, Level, Next, Observer, Refusal,
     Report, ServedBy, Skip, TargetId, Trace,
 };
+use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
 use super::now;
@@ -17,6 +18,8 @@ pub(crate) struct Run {
     route: Arc<Route>,
     pub(super) envelope: Envelope,
     observer: Option<Arc<dyn Observer>>,
+    tenant: Option<Arc<str>>,
+    span: RequestSpan,
     state: Mutex<State>,
 }
 
@@ -36,11 +39,14 @@ struct State {
 
 impl Run {
     pub(super) fn new(
-        route: Arc<Route>,
+        route: &Arc<Route>,
+        tenant: Option<&Arc<str>>,
         envelope: Envelope,
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
-        Arc::new(Self { route, envelope, observer, state: Mutex::default() })
+        let span = RequestSpan::new(&route.name, tenant.map(AsRef::as_ref));
+        let (route, tenant) = (Arc::clone(route), tenant.cloned());
+        Arc::new(Self { route, envelope, observer, tenant, span, state: Mutex::default() })
     }
 
     /// Opens the row of a call; the row closes itself as cancelled when it is dropped.
@@ -53,13 +59,16 @@ impl Run {
             end: AttemptEnd::Running,
             next: Next::Nothing,
         };
-        let index = {
+        let (index, span) = {
             let mut state = self.state.lock();
+            let failed = |row: &&Attempt| matches!(row.end, AttemptEnd::Failed(_)) && row.next == Next::Hop;
+            let from = state.rows.iter().rfind(failed).filter(|row| number == 1 && row.target != *target);
+            let span = self.span.attempt(target, number, from);
             state.rows.push(row);
-            state.rows.len() - 1
+            (state.rows.len() - 1, span)
         };
         self.tell(|route| Event::Started { route, target, number });
-        Row { run: Arc::clone(self), index, started: at, closed: false }
+        Row { run: Arc::clone(self), index, started: at, closed: false, span }
     }
 
     /// Writes down that a target was not called.
@@ -72,6 +81,7 @@ impl Run {
             end: AttemptEnd::Skipped { why, reopens },
             next,
         };
+        self.span.skipped(&row);
         self.state.lock().rows.push(row.clone());
         self.tell(|route| Event::Ended { route, attempt: &row });
     }
@@ -147,6 +157,11 @@ impl Run {
         Ok(())
     }
 
+    /// Tells of the first output of a stream.
+    pub(super) fn first_token(&self, target: &TargetId, after: Duration) {
+        self.tell(|route| Event::FirstToken { route, target, after });
+    }
+
     /// Notes what the cache had to do with it.
     pub(super) fn cache(&self, used: CacheUse) {
         self.state.lock().cache = Some(used);
@@ -180,7 +195,9 @@ impl Run {
         };
         let report = self.report();
         if first {
-            self.tell(|route| Event::Finished { route, tenant: None, report: &report });
+            self.span.finished(&report);
+            let tenant = self.tenant.as_deref();
+            self.tell(|route| Event::Finished { route, tenant, report: &report });
         }
         report
     }
@@ -221,6 +238,7 @@ pub(crate) struct Row {
     index: usize,
     started: Instant,
     closed: bool,
+    span: AttemptSpan,
 }
 
 impl Row {
@@ -232,6 +250,7 @@ impl Row {
     fn write(&mut self, end: AttemptEnd, next: Next) {
         self.closed = true;
         let took = now().saturating_duration_since(self.started);
+        self.span.ended(&end, next);
         let row = {
             let mut state = self.run.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };

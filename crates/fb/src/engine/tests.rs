@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use crate::{Client, Error, Route, Target, Unavailable};
 
 mod cache;
+mod events;
 mod health;
 mod ladder;
 mod routing;
@@ -790,6 +791,7 @@ async fn every_step_is_told_to_the_observer() {
         finished 2 calls
         ended a/m skipped: key rejected before
         started b/m 1
+
         ended b/m cancelled
         finished 1 calls"#]]
     .assert_eq(&heard.0.lock().join("\n"));

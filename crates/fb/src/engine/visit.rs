@@ -82,7 +82,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             }
         }
         let failure = match attempt(trip, lane, until).await {
-            Ok(got) => return opened(lane, ticket, got, now().saturating_duration_since(began)),
+            Ok(got) => return opened(trip, lane, ticket, got, now().saturating_duration_since(began)),
             Err(CallError::Blocked(block)) => return blocked(lane, ticket, block),
             Err(CallError::Failed(failure)) => failure,
         };
@@ -154,7 +154,7 @@ pub(super) async fn pause(wait: Duration) {
     }
 }
 
-fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
+fn opened(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
     let id = lane.id().clone();
     lane.upstream.count(|counts| counts.answered_after(took));
     let at = now();
@@ -170,6 +170,7 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
         }
         Got::Stream(held) => {
             let (tail, row, slot) = ticket.commit();
+            trip.run.first_token(&id, took);
             Visit::Stream(
                 id,
                 Box::new(Committed {

@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, mem, time::Instant};
 
 use fb_core::Level;
 use parking_lot::Mutex;
@@ -22,16 +22,20 @@ struct State {
     /// When it last went down or up, or found nobody.
     troubled: Option<Instant>,
     forced: Option<(Level, Option<Instant>)>,
+    /// What was last said of it.
+    said: Level,
 }
 
 impl Descent {
-    /// Where a request begins now.
-    pub(crate) fn level(&self, config: &LadderConfig, now: Instant) -> Level {
+    /// Where a request begins now, and where one began when this was last asked, if that is another level.
+    pub(crate) fn level(&self, config: &LadderConfig, now: Instant) -> (Level, Option<Level>) {
         let mut state = self.state.lock();
         if state.forced(now).is_none() {
             state.climb(config, now);
         }
-        state.forced(now).unwrap_or(state.level)
+        let level = state.forced(now).unwrap_or(state.level);
+        let said = mem::replace(&mut state.said, level);
+        (level, (said != level).then_some(said))
     }
 
     /// A request that began at this level found nobody there.
@@ -130,19 +134,19 @@ mod tests {
         // (second, what was found nobody at)
         for (secs, level) in [(0, Level::Full), (20, Level::Full), (31, Level::Full), (40, Level::Full)] {
             descent.exhausted(&config, level, at(secs));
-            seen.push(descent.level(&config, at(secs)));
+            seen.push(descent.level(&config, at(secs)).0);
         }
         assert_eq!(seen, [Level::Full, Level::Full, Level::Full, Level::Reduced], "20, 31 and 40");
         for secs in [41, 42] {
             descent.exhausted(&config, Level::Full, at(secs));
         }
-        assert_eq!(descent.level(&config, at(42)), Level::Reduced, "late news of another level");
+        assert_eq!(descent.level(&config, at(42)).0, Level::Reduced, "late news of another level");
         for secs in [50, 51, 52, 53, 54, 55] {
             descent.exhausted(&config, Level::Reduced, at(secs));
             descent.exhausted(&config, Level::Minimal, at(secs));
         }
-        assert_eq!(descent.level(&config, at(55)), Level::Minimal, "no further by itself");
-        let levels = [114, 115, 174, 175, 10_000].map(|secs| descent.level(&config, at(secs)));
+        assert_eq!(descent.level(&config, at(55)).0, Level::Minimal, "no further by itself");
+        let levels = [114, 115, 174, 175, 10_000].map(|secs| descent.level(&config, at(secs)).0);
         assert_eq!(levels, [Level::Minimal, Level::Reduced, Level::Reduced, Level::Full, Level::Full]);
     }
 
@@ -154,8 +158,8 @@ mod tests {
             for secs in 0..3 {
                 descent.exhausted(&config, Level::Full, at(secs));
             }
-            assert_eq!(descent.level(&config, at(3)), down);
-            assert_eq!(descent.level(&config, at(100)), Level::Full);
+            assert_eq!(descent.level(&config, at(3)).0, down);
+            assert_eq!(descent.level(&config, at(100)).0, Level::Full);
         }
     }
 
@@ -167,11 +171,11 @@ mod tests {
             descent.exhausted(&config, Level::Full, at(secs));
         }
         assert_eq!(descent.forced(at(59)), Some((Level::Offline, Some(at(60)))));
-        assert_eq!([59, 60].map(|secs| descent.level(&config, at(secs))), [Level::Offline, Level::Full]);
+        assert_eq!([59, 60].map(|secs| descent.level(&config, at(secs)).0), [Level::Offline, Level::Full]);
         assert_eq!(descent.forced(at(60)), None);
         descent.force(Some((Level::Minimal, None)));
-        assert_eq!(descent.level(&config, at(1_000_000)), Level::Minimal);
+        assert_eq!(descent.level(&config, at(1_000_000)).0, Level::Minimal);
         descent.force(None);
-        assert_eq!(descent.level(&config, at(1_000_000)), Level::Full);
+        assert_eq!(descent.level(&config, at(1_000_000)).0, Level::Full);
     }
 }

@@ -1,0 +1,166 @@
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use expect_test::expect;
+use fb_core::{CacheUse, Level, Trace};
+use parking_lot::Mutex;
+use tracing::{
+    Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+    registry,
+};
+
+use super::*;
+use crate::samples::rows;
+
+/// Writes down every span and event with its parent.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<String>>);
+
+impl Capture {
+    fn line(&self, head: &str, id: Option<&Id>) {
+        let of = id.map(|id| format!(" of {}", id.into_u64())).unwrap_or_default();
+        writeln!(self.0.lock(), "{head}{of}").unwrap();
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Capture {
+    fn on_new_span(&self, attrs: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        self.line(&format!("begins {}", attrs.metadata().target()), None);
+        assert_eq!(attrs.parent().is_some(), attrs.metadata().name() == "attempt");
+        attrs.record(&mut Lines(&mut self.0.lock()));
+    }
+
+    fn on_record(&self, _: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        values.record(&mut Lines(&mut self.0.lock()));
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        assert!(event.parent().is_some(), "{event:?}");
+        self.line(event.metadata().target(), None);
+        event.record(&mut Lines(&mut self.0.lock()));
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        self.line("ends", None);
+    }
+}
+
+struct Lines<'a>(&'a mut String);
+
+impl Visit for Lines<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        writeln!(self.0, "  {field} = {value:?}").unwrap();
+    }
+}
+
+fn captured(run: impl FnOnce()) -> String {
+    let capture = Capture::default();
+    tracing::subscriber::with_default(registry().with(capture.clone()), run);
+    let text = capture.0.lock();
+    text.clone()
+}
+
+/// A target passed over, one that failed, one that answered.
+fn request() {
+    let [skipped, failed, answered] = rows(["a", "b", "c"]);
+    let span = RequestSpan::new("default", Some("acme"));
+    span.skipped(&skipped);
+    span.attempt(&failed.target, 1, None).ended(&failed.end, failed.next);
+    span.attempt(&answered.target, 1, Some(&failed)).ended(&answered.end, answered.next);
+    let report = Report {
+        served_by: Some(ServedBy::Target(answered.target.clone())),
+        level: Level::Full,
+        took: Duration::from_millis(900),
+        cache: Some(CacheUse::Miss),
+        degraded: None,
+        trace: Trace::new(vec![skipped, failed, answered]),
+    };
+    span.finished(&report);
+}
+
+#[test]
+fn a_request_is_a_span_with_one_for_each_call_and_the_names_of_the_conventions() {
+    expect![[r#"
+        begins fb::request
+          gen_ai.operation.name = "chat"
+          fb.route = "default"
+          fb.tenant = "acme"
+        fb::skip
+          message = passed over
+          gen_ai.provider.name = "a"
+          gen_ai.request.model = "m"
+          fb.reason = "breaker_open"
+          fb.next = "hop"
+          fb.route = "default"
+          fb.tenant = "acme"
+        begins fb::attempt
+          otel.kind = "client"
+          gen_ai.operation.name = "chat"
+          gen_ai.provider.name = "b"
+          gen_ai.request.model = "m"
+          fb.attempt = 1
+          error.type = "overloaded"
+          http.response.status_code = 529
+          fb.outcome = "overloaded"
+          fb.next = "hop"
+        ends
+        fb::hop
+          message = moved on
+          fb.from = b/m
+          fb.to = c/m
+          fb.reason = "overloaded"
+          fb.route = "default"
+          fb.tenant = "acme"
+        begins fb::attempt
+          otel.kind = "client"
+          gen_ai.operation.name = "chat"
+          gen_ai.provider.name = "c"
+          gen_ai.request.model = "m"
+          fb.attempt = 1
+          gen_ai.usage.input_tokens = 14
+          gen_ai.usage.output_tokens = 200
+          fb.outcome = "ok"
+          fb.next = "nothing"
+        ends
+          gen_ai.provider.name = "c"
+          gen_ai.request.model = "m"
+          gen_ai.usage.input_tokens = 14
+          gen_ai.usage.output_tokens = 200
+          fb.outcome = "answered"
+          fb.level = "full"
+          fb.cache = "miss"
+          fb.attempts = 2
+          fb.hops = 1
+        ends
+    "#]]
+    .assert_eq(&captured(request));
+}
+
+#[test]
+fn nothing_that_a_caller_or_a_provider_wrote_is_told() {
+    let failure = format!("{:?}", rows(["a", "a", "b"])[1].end);
+    let text = captured(request);
+    for secret in ["sk-secret", "my prompt", "code-of-provider"] {
+        assert!(failure.contains(secret) && !text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[test]
+fn the_table_of_fields_names_every_field() {
+    let source = include_str!("../spans.rs");
+    let text = captured(request);
+    for (field, _) in text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(" = ")) {
+        let documented =
+            source.lines().any(|line| line.starts_with("/// |") && line.contains(&format!("`{field}`")));
+        assert!(documented || field == "message", "{field}");
+    }
+}

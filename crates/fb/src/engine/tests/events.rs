@@ -1,0 +1,114 @@
+//! What an observer hears.
+
+use std::sync::Mutex;
+
+use fb_core::{Event, Level, Observer};
+use fb_telemetry::Outcome;
+
+use super::*;
+use crate::{LadderConfig, RouteCache, Rung};
+
+#[derive(Default)]
+struct Ear(Mutex<Vec<String>>);
+
+impl Observer for Ear {
+    fn on(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Started { target, number, .. } => format!("started {target} {number}"),
+            Event::Ended { attempt, .. } => format!("ended {}", attempt.target),
+            Event::Finished { route, tenant, report } => {
+                let outcome = Outcome::of(report).name();
+                let cache = report.cache.as_ref().map(|used| format!(", {used}")).unwrap_or_default();
+                format!("finished {route} for {tenant:?}: {outcome}{cache}")
+            }
+            Event::FirstToken { target, after, .. } => format!("first token of {target} after {after:?}"),
+            Event::Breaker { target, from, to, reason } => {
+                format!("breaker {target} {from} to {to}: {reason}")
+            }
+            Event::Ladder { route, from, to } => format!("ladder {route} {from} to {to}"),
+            other => panic!("{other:?}"),
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+fn heard(script: &Script, tune: impl Fn(Route) -> Route) -> (Arc<Ear>, Client) {
+    let ear = Arc::new(Ear::default());
+    let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
+    let route = tune(Route::priority("default", targets));
+    let once = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let mut builder = Client::builder().seed(7).breaker(once).route(route).observer(ear.clone());
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    (ear, builder.build().unwrap())
+}
+
+fn drain(ear: &Ear) -> String {
+    std::mem::take(&mut *ear.0.lock().unwrap()).join("\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_step_is_heard_with_whom_it_was_for() {
+    let script = script("a: 503 / b: 200 in 300ms");
+    let (ear, client) = heard(&script, |route| route);
+    let options = Options { tenant: Some("acme".into()), ..Options::default() };
+    let stream = client.stream(ChatRequest::user("hi").with_options(options)).await.unwrap();
+    stream.collect().await.unwrap();
+    expect![[r#"
+        started a/m 1
+        breaker a/m closed to open: consecutive_failures
+        ended a/m
+        started b/m 1
+        first token of b/m after 300ms
+        ended b/m
+        finished default for Some("acme"): answered"#]]
+    .assert_eq(&drain(&ear));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_moves_on_its_ladder_says_so() {
+    let script = script("a: 503 / b: 200");
+    let ladder = LadderConfig {
+        reduced: Some(Rung { targets: vec![Target::new("b", "m")], ..Rung::default() }),
+        ..LadderConfig::default()
+    };
+    let (ear, client) = heard(&script, |mut route| {
+        route.targets.truncate(1);
+        route.ladder(ladder.clone())
+    });
+    for _ in 0..4 {
+        plain(&client).await;
+    }
+    tokio::time::advance(Duration::from_secs(61)).await;
+    plain(&client).await;
+    client.set_level(None, Some((Level::Reduced, None)));
+    let moves: Vec<String> =
+        drain(&ear).lines().filter(|line| line.starts_with("ladder")).map(Into::into).collect();
+    assert_eq!(
+        moves,
+        [
+            "ladder default full to reduced",
+            "ladder default reduced to full",
+            "ladder default full to reduced"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_share_an_answer_are_heard_each() {
+    let script = script("a: 200 in 1s");
+    let cache = RouteCache { any_temperature: true, ..RouteCache::usual() };
+    let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
+    let asks = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
+    futures_util::future::join_all(asks).await;
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    expect![[r#"
+        started a/m 1
+        ended a/m
+        finished default for None: answered, miss
+        finished default for None: answered, coalesced
+        finished default for None: answered, coalesced
+        finished default for None: answered, hit; age=0; by="a/m""#]]
+    .assert_eq(&drain(&ear));
+}
