@@ -97,11 +97,13 @@ impl Engine {
         let at = now();
         let decision = decision.map(|(level, time)| (level, time.and_then(|time| at.checked_add(time))));
         let plans = self.directory.routes().filter(|plan| route.is_none_or(|route| plan.route.name == route));
-        let decide = |plan: &Plan| {
+        let mut any = false;
+        for plan in plans {
             plan.descent.force(decision);
-            self.level(plan)
-        };
-        plans.map(decide).count() > 0
+            self.level(plan);
+            any = true;
+        }
+        any
     }
 
     pub(crate) fn cache(&self) -> &Cache<Kept> {

@@ -1,9 +1,8 @@
 //! What an observer hears.
 
-use std::sync::Mutex;
-
 use fb_core::{Event, Level, Observer};
 use fb_telemetry::Outcome;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::{LadderConfig, RouteCache, Rung};
@@ -28,7 +27,7 @@ impl Observer for Ear {
             Event::Ladder { route, from, to } => format!("ladder {route} {from} to {to}"),
             other => panic!("{other:?}"),
         };
-        self.0.lock().unwrap().push(line);
+        self.0.lock().push(line);
     }
 }
 
@@ -45,7 +44,7 @@ fn heard(script: &Script, tune: impl Fn(Route) -> Route) -> (Arc<Ear>, Client) {
 }
 
 fn drain(ear: &Ear) -> String {
-    std::mem::take(&mut *ear.0.lock().unwrap()).join("\n")
+    std::mem::take(&mut *ear.0.lock()).join("\n")
 }
 
 #[tokio::test(start_paused = true)]
