@@ -6,6 +6,7 @@ use fb::{
     BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, RetryConfig, Route,
     providers::{ProviderConfig, Secret},
 };
+use fb_telemetry::{Drift, DriftConfig};
 use serde::Deserialize;
 
 use self::locate::Document;
@@ -71,6 +72,7 @@ struct File {
     retry_budget: BudgetConfig,
     health: HealthConfig,
     cache: CacheConfig,
+    drift: DriftConfig,
 }
 
 /// A config without errors.
@@ -80,6 +82,8 @@ pub struct Loaded {
     pub server: ServerConfig,
     /// The operators' listener, if there is one.
     pub admin: Option<AdminConfig>,
+    /// When the share of fallbacks is said to have risen.
+    pub drift: DriftConfig,
     /// Providers, routes and mechanisms.
     pub fb: Config,
 }
@@ -132,7 +136,7 @@ pub fn load(file: &Path) -> Result<Loaded, String> {
 pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File { server, admin, providers, routes, breaker, retry, retry_budget, health, cache } = file;
+    let File { server, admin, providers, routes, breaker, retry, retry_budget, health, cache, drift } = file;
     let fb = Config { providers, routes, breaker, retry, retry_budget, health, cache }.with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
@@ -146,6 +150,9 @@ pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
         let value = server.max_body.to_string();
         problems.push(fb::Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
     }
+    if let Err(error) = Drift::new(drift.clone()) {
+        problems.push(fb::Problem::new(format!("drift.{}", error.field), error.value, error.expected));
+    }
     if server.max_connections == 0 {
         problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
     }
@@ -155,7 +162,7 @@ pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
         problems.push(fb::Problem::new(error.field, error.value, error.expected));
     }
     if problems.is_empty() {
-        Ok(Loaded { server, admin, fb })
+        Ok(Loaded { server, admin, drift, fb })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
     }

@@ -4,6 +4,7 @@ use fb::{
     Config, Route, Target,
     providers::{self, Found, ProviderConfig, Secret},
 };
+use fb_telemetry::DriftConfig;
 
 use crate::config::{Loaded, ServerConfig};
 
@@ -33,7 +34,7 @@ pub(crate) async fn from_environment() -> Result<(Loaded, Vec<Found>), String> {
     let providers: BTreeMap<_, _> = found.iter().map(|found| (found.name.clone(), config(found))).collect();
     let fb =
         Config { providers, routes: BTreeMap::from([("default".to_owned(), route)]), ..Config::default() };
-    Ok((Loaded { server: ServerConfig::default(), admin: None, fb }, found))
+    Ok((Loaded { server: ServerConfig::default(), admin: None, drift: DriftConfig::default(), fb }, found))
 }
 
 /// What was found, and where.

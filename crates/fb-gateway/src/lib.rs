@@ -12,6 +12,7 @@ mod relay;
 mod routes;
 mod serve;
 mod server;
+mod telemetry;
 
 pub use crate::{
     cli::{Cli, Command, run},

@@ -8,7 +8,7 @@ use crate::{
     discover,
     log::Log,
     out::say,
-    server,
+    server, telemetry,
 };
 
 /// Runs the gateway until it is told to stop.
@@ -24,9 +24,10 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         if let Some(listen) = listen {
             loaded.server.listen = listen;
         }
+        let (observer, metrics) = telemetry::observers(&log, &loaded.fb, &loaded.drift)?;
         let client = Client::builder()
             .config(&loaded.fb)
-            .and_then(|builder| builder.observer(Arc::clone(&log) as _).build())
+            .and_then(|builder| builder.observer(Arc::new(observer)).build())
             .map_err(|error| error.to_string())?;
         let operated = client.clone();
         let gateway = server::start(&loaded.server, client)
@@ -35,7 +36,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         announce(&loaded, &origin, gateway.addr());
         let prober = operated.probe();
         if let Some(admin) = &loaded.admin {
-            let admin = server::start_admin(admin, operated)
+            let admin = server::start_admin(admin, operated, metrics)
                 .await
                 .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
             say(&format!("  admin http://{}/v1/health", admin.addr()));

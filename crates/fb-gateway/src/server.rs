@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use fb::Client;
+use fb_telemetry::Metrics;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -65,6 +66,8 @@ pub async fn start(config: &ServerConfig, client: Client) -> io::Result<Gateway>
     let shared = Shared { client, max_body: config.max_body, body_timeout: config.body_timeout };
     let router = Router::new()
         .route(CHAT, post(chat))
+        .route("/v1/completions", post(completions))
+        .route("/v1/completions/circuit", post(completions))
         .route("/v1/models", get(routes::models))
         .route("/v1/models/{*id}", get(routes::model))
         .route("/livez", get(routes::livez))
@@ -89,12 +92,12 @@ pub async fn start(config: &ServerConfig, client: Client) -> io::Result<Gateway>
 ///
 /// # Cancel safety
 /// Dropping the future binds nothing.
-pub async fn start_admin(config: &AdminConfig, client: Client) -> io::Result<Gateway> {
+pub async fn start_admin(config: &AdminConfig, client: Client, metrics: Arc<Metrics>) -> io::Result<Gateway> {
     let token = config.token.as_ref().map(|token| token.resolve("admin.token")).transpose();
     let token = token.map_err(|error| io::Error::other(error.to_string()))?;
     let listener = TcpListener::bind(config.listen).await?;
     let addr = listener.local_addr()?;
-    let router = routes::admin(Admin { client, token })
+    let router = routes::admin(Admin { client, metrics, token })
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::wrong_method);
     Ok(Gateway {
@@ -105,6 +108,10 @@ pub async fn start_admin(config: &AdminConfig, client: Client) -> io::Result<Gat
         head_timeout: ADMIN_TIMEOUT,
         drain: ADMIN_TIMEOUT,
     })
+}
+
+async fn completions(State(shared): State<Shared>, request: Request) -> Response {
+    routes::completions(&shared, request).await
 }
 
 async fn chat(State(shared): State<Shared>, request: Request) -> Response {

@@ -41,23 +41,27 @@ impl Default for DriftConfig {
 
 /// A [`DriftConfig`] that cannot be used.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("drift.{field}: expected {expected}")]
+#[error("drift.{field}: {value}, expected {expected}")]
 pub struct InvalidConfig {
-    field: &'static str,
-    expected: &'static str,
+    /// The field.
+    pub field: &'static str,
+    /// What it was.
+    pub value: String,
+    /// What it may be.
+    pub expected: &'static str,
 }
 
 impl DriftConfig {
     fn check(&self) -> Result<(), InvalidConfig> {
-        let invalid = |field, expected| Err(InvalidConfig { field, expected });
+        let invalid = |field, value, expected| Err(InvalidConfig { field, value, expected });
         if !(50..=100_000).contains(&self.warm_up) {
-            return invalid("warm_up", "50 to 100000");
+            return invalid("warm_up", self.warm_up.to_string(), "50 to 100000");
         }
         if !(0.01..=0.9).contains(&self.shift) {
-            return invalid("shift", "0.01 to 0.9");
+            return invalid("shift", self.shift.to_string(), "0.01 to 0.9");
         }
         if !(1e2..=1e9).contains(&self.run_length) {
-            return invalid("run_length", "100 to 1e9");
+            return invalid("run_length", self.run_length.to_string(), "100 to 1e9");
         }
         Ok(())
     }

@@ -1,4 +1,9 @@
-use std::time::{Duration, Instant};
+mod level;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -12,6 +17,7 @@ use fb::{
     Breaker, Check, Client, Condition, Eligibility, HealthStatus, LastCheck, Mode, Override, Purge,
     State as Circuit, TargetId, TargetStats,
 };
+use fb_telemetry::Metrics;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -27,6 +33,7 @@ const MAX_REASON: usize = 500;
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     pub(crate) client: Client,
+    pub(crate) metrics: Arc<Metrics>,
     /// Without one nothing can be changed.
     pub(crate) token: Option<SecretString>,
 }
@@ -39,6 +46,8 @@ pub(crate) fn admin(admin: Admin) -> Router {
         .route("/v1/circuits/{*target}", post(change))
         .route("/v1/cache", get(cache))
         .route("/v1/cache/purge", post(purge))
+        .route("/v1/degradation/level", get(level::levels).post(level::decide))
+        .route("/metrics", get(metrics))
         .with_state(admin)
 }
 
@@ -52,6 +61,11 @@ fn answer(body: &Value) -> Response {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What Prometheus fetches.
+async fn metrics(State(admin): State<Admin>) -> Response {
+    ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], admin.metrics.render()).into_response()
 }
 
 /// How every target fares.

@@ -2,23 +2,23 @@ use std::time::SystemTime;
 
 use axum::{
     body::{Body, HttpBody},
-    http::{
-        HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
+    http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::CONTENT_TYPE},
     response::Response,
 };
 use bytes::{Bytes, BytesMut};
 use fb::{
-    Answer, Block, BlockCategory, BlockForm, CacheControl, ChatRequest, Dialect, Error, FinishReason, Head,
-    Note, Options, Raw, Report, StreamEvent,
+    Answer, Block, BlockCategory, BlockForm, ChatRequest, Dialect, Error, FinishReason, Head, Note, Raw,
+    Report, StreamEvent,
 };
 use fb_wire::openai::{self, ChunkPrinter};
 use http_body_util::BodyExt;
 
+use super::headers::options;
 use crate::{error, relay::Relay, server::Shared};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
+/// Letters of the reason for a degraded answer.
+const MAX_REASON: usize = 300;
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 /// `POST /v1/chat/completions`, plain and streamed.
@@ -31,11 +31,15 @@ pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(
         Ok(body) => body,
         Err(response) => return *response,
     };
-    let request = match openai::request(body) {
-        Ok(request) => match options(&parts.headers) {
+    let asked = openai::request(body).and_then(|request| {
+        let options = options(&parts.headers)?;
+        Ok(match options {
             Some(options) => request.with_options(options),
             None => request,
-        },
+        })
+    });
+    let request = match asked {
+        Ok(request) => request,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
     let head = request.head().clone();
@@ -46,23 +50,8 @@ pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(
     })
 }
 
-/// What the headers of a request ask of fb; `None` when that is nothing.
-fn options(headers: &HeaderMap) -> Option<Options> {
-    let mut asked =
-        headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok()).peekable();
-    asked.peek()?;
-    let directives: Vec<&str> = asked.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let has = |name: &str| directives.iter().any(|directive| directive.eq_ignore_ascii_case(name));
-    let cache = match () {
-        () if has("no-store") => CacheControl::NoStore,
-        () if has("no-cache") => CacheControl::NoCache,
-        () => return None,
-    };
-    Some(Options { cache, ..Options::default() })
-}
-
 /// Reads a body into one buffer, allocated once when the client says how long it is.
-async fn read<B: HttpBody<Data = Bytes> + Unpin>(
+pub(super) async fn read<B: HttpBody<Data = Bytes> + Unpin>(
     mut body: B,
     shared: &Shared,
 ) -> Result<Bytes, Box<Response>> {
@@ -159,7 +148,7 @@ fn block_stream(block: &Block, head: &Head) -> Bytes {
 
 /// Adds what fb has to say about a request.
 pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
-    headers.reserve(7);
+    headers.reserve(8);
     headers.insert("x-request-id", request_id());
     headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
     headers.insert("x-fb-level", HeaderValue::from_static(report.level.name()));
@@ -173,6 +162,10 @@ pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
     }
     if let Some(cache) = &report.cache {
         set("x-fb-cache", cache.to_string());
+    }
+    if let Some(reason) = &report.degraded {
+        let plain = |letter: char| if letter.is_ascii() && !letter.is_ascii_control() { letter } else { '?' };
+        set("x-fb-reason", reason.chars().take(MAX_REASON).map(plain).collect());
     }
     set("x-fb-trace", report.trace.one_line());
     if !notes.is_empty() {

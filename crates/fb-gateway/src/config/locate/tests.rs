@@ -51,7 +51,7 @@ fn a_type_error_names_place_field_and_what_was_expected() {
     check(
         &GOOD.replace("max_retries", "max_retry"),
         expect![
-            "16:1  routes.default.targets[0].max_retry: unknown field `max_retry`, expected one of `provider`, `model`, `priority`, `max_retries`, `timeout`, `max_in_flight`, `trigger_on`, `enabled`, `price`, `set`, `breaker`, `retry`, `health`"
+            "16:1  routes.default.targets[0].max_retry: unknown field `max_retry`, expected one of `provider`, `model`, `weight`, `priority`, `max_retries`, `timeout`, `max_in_flight`, `trigger_on`, `enabled`, `price`, `region`, `data_classes`, `max_output`, `capabilities`, `set`, `breaker`, `retry`, `health`"
         ],
     );
     check(

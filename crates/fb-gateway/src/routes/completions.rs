@@ -1,0 +1,92 @@
+use axum::{
+    body::{Body, HttpBody},
+    http::{HeaderValue, Request, header::CONTENT_TYPE},
+    response::Response,
+};
+use bytes::Bytes;
+use fb::{CacheUse, Error, InvalidRequest, ServedBy, TargetId};
+use fb_wire::openai;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::json;
+
+use super::{
+    chat::{JSON, read, tell},
+    headers::options,
+};
+use crate::{error, server::Shared};
+
+/// The fields that this endpoint reads itself.
+#[derive(Deserialize)]
+struct Asked {
+    model: Option<IgnoredAny>,
+    messages: Option<IgnoredAny>,
+    prompt: Option<IgnoredAny>,
+    stream: Option<bool>,
+}
+
+/// `POST /v1/completions` and its alias `/v1/completions/circuit`: a chat for programs that want to know in the body who
+/// answered. The request is that of a chat completion, `model` is `default` unless given; the answer is
+/// `{content, provider, model, level, from_cache}`, and `reason` when it is not a whole one.
+pub(crate) async fn completions<B: HttpBody<Data = Bytes> + Unpin>(
+    shared: &Shared,
+    request: Request<B>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match read(body, shared).await {
+        Ok(body) => body,
+        Err(response) => return *response,
+    };
+    let asked = whole(body).and_then(|body| {
+        let request = openai::request(body)?;
+        Ok(request.with_options(options(&parts.headers)?.unwrap_or_default()))
+    });
+    let request = match asked {
+        Ok(request) => request,
+        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
+    };
+    let answer = match shared.client.chat(request).await {
+        Ok(answer) => answer,
+        Err(error) => return error::respond(&error),
+    };
+    let report = &answer.report;
+    let (from_cache, by) = match (&report.cache, &report.served_by) {
+        (Some(CacheUse::Hit { by, .. } | CacheUse::Stale { by, .. }), _) => (true, Some(by)),
+        (_, Some(ServedBy::Target(by))) => (false, Some(by)),
+        _ => (false, None),
+    };
+    let mut body = json!({
+        "content": answer.text(),
+        "provider": by.map(|by| by.provider().as_str()),
+        "model": by.map(TargetId::model),
+        "level": report.level.name(),
+        "from_cache": from_cache,
+    });
+    if let Some(reason) = &report.degraded {
+        body["reason"] = json!(reason);
+    }
+    let mut response = Response::new(Body::from(body.to_string()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    tell(headers, report, &answer.reply.meta.notes);
+    response
+}
+
+/// The body as one of a chat completion.
+fn whole(body: Bytes) -> Result<Bytes, InvalidRequest> {
+    // What is no object, or has fields of other types, is for the reader of chats to complain of.
+    let Ok(asked) = serde_json::from_slice::<Asked>(&body) else { return Ok(body) };
+    if asked.stream == Some(true) {
+        let message = "stream: true; expected false: /v1/chat/completions streams";
+        return Err(InvalidRequest::field("stream", message));
+    }
+    if asked.messages.is_none() && asked.prompt.is_some() {
+        let message = "messages: missing; expected a list of messages in place of `prompt`";
+        return Err(InvalidRequest::field("messages", message));
+    }
+    if asked.model.is_some() {
+        return Ok(body);
+    }
+    let Some(start) = body.iter().position(|byte| *byte == b'{') else { return Ok(body) };
+    let rest = &body[start + 1..];
+    Ok([br#"{"model":"default","#.as_slice(), rest].concat().into())
+}

@@ -1,0 +1,50 @@
+//! Who hears of what the gateway does.
+
+use std::{sync::Arc, time::Instant};
+
+use fb::{Config, Observer, TargetId};
+use fb_telemetry::{DriftConfig, DriftWatch, Fan, Metrics, Names, TracingEvents};
+
+use crate::log::Log;
+
+/// Log, metrics and the alarm, as one; and the metrics to be fetched.
+pub(crate) fn observers(
+    log: &Arc<Log>,
+    config: &Config,
+    drift: &DriftConfig,
+) -> Result<(Fan, Arc<Metrics>), String> {
+    let names = names(config);
+    let metrics = Arc::new(Metrics::new(&names));
+    let counts = Arc::clone(&metrics);
+    let watch = DriftWatch::new(&names, drift.clone(), now, move |alarm| counts.count_alarm(alarm))
+        .map_err(|error| error.to_string())?;
+    let all: [Arc<dyn Observer>; 4] =
+        [Arc::clone(log) as _, Arc::clone(&metrics) as _, Arc::new(watch), Arc::new(TracingEvents)];
+    Ok((Fan::new(all), metrics))
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Every route and target, and every target as the route that it is by itself.
+fn names(config: &Config) -> Names {
+    let of_routes = config.routes.values().flat_map(|route| {
+        let rungs = [&route.ladder.reduced, &route.ladder.minimal].into_iter().flatten();
+        let lower = rungs.flat_map(|rung| &rung.targets);
+        route.targets.iter().chain(lower).map(|target| format!("{}/{}", target.provider, target.model))
+    });
+    let listed = config
+        .providers
+        .iter()
+        .flat_map(|(provider, has)| has.models.iter().map(move |model| format!("{provider}/{model}")));
+    let mut targets: Vec<String> = of_routes.chain(listed).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let ids: Vec<TargetId> = targets.iter().filter_map(|id| id.parse().ok()).collect();
+    Names {
+        routes: config.routes.keys().cloned().chain(targets).collect(),
+        targets: ids,
+        tenants: Vec::new(),
+    }
+}
