@@ -40,8 +40,9 @@ const MOST_BUCKETS: u32 = 1_000;
 /// Half of a shorter one could round to no time at all.
 const LEAST_OPEN: Duration = Duration::from_millis(1);
 
-/// When a breaker opens, for how long, and what closes it again. Checked by
-/// [`Breaker::new`](crate::Breaker::new).
+/// When a breaker opens, for how long, and what closes it again.
+///
+/// Checked by [`Breaker::new`](crate::Breaker::new).
 ///
 /// ```
 /// # use fb_breaker::{BreakerConfig, HalfOpenConfig};
@@ -55,7 +56,8 @@ const LEAST_OPEN: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Failures in a row that open the breaker, however few calls there were; 5. `None` turns it off.
+    /// Failures in a row that open the breaker, however few calls there were; 5. `None`, for which a config file has no
+    /// word, turns it off.
     pub consecutive: Option<u32>,
     /// Over which calls the failure rate is taken.
     pub window: WindowConfig,
@@ -83,7 +85,7 @@ pub struct WindowConfig {
     pub span: Duration,
     /// Into how many pieces the span is cut; 12. At most 1000.
     pub buckets: u32,
-    /// The last so many calls instead, however old; at most 1000. Off. More than this many
+    /// The last so many calls instead, however old; at most 1000. Default: off. More than this many
     /// [`min_calls`](BreakerConfig::min_calls) are not asked for then.
     pub calls: Option<u32>,
 }
@@ -106,7 +108,7 @@ pub struct SlowConfig {
     pub rate: f64,
 }
 
-/// How traffic returns after a recovery: [`Breaker::share`](crate::Breaker::share) grows from `from` to 1.
+/// How traffic returns after a recovery: the [share](crate::Breaker::share) of calls to send grows from `from` to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RampConfig {

@@ -13,7 +13,9 @@ const TENANT_SHARE: f64 = 0.5;
 /// The largest entry that can be weighed.
 const MOST_ENTRY_BYTES: u64 = 1 << 31;
 
-/// How much a cache may hold. Checked by [`Cache::new`](crate::Cache::new).
+/// How much a cache may hold.
+///
+/// Checked by [`Cache::new`](crate::Cache::new).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {

@@ -18,7 +18,7 @@ const MAX_FILE: u64 = 1 << 20;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// Where it listens. Default 127.0.0.1:8080.
+    /// Where it listens. Default "127.0.0.1:8080".
     pub listen: SocketAddr,
     /// Largest request body in bytes. Default 32 MiB, the most any provider takes.
     pub max_body: usize,
@@ -65,7 +65,9 @@ impl Default for ServerConfig {
 struct File {
     server: ServerConfig,
     admin: Option<AdminConfig>,
+    /// Accounts at upstreams, by name.
     providers: BTreeMap<String, ProviderConfig>,
+    /// Virtual models, by name; at least one. Required.
     routes: BTreeMap<String, Route>,
     breaker: BreakerConfig,
     retry: RetryConfig,

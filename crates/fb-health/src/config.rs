@@ -4,7 +4,9 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// How health is found out. Checked by [`Fleet::new`](crate::Fleet::new).
+/// How health is found out.
+///
+/// Checked by [`Fleet::new`](crate::Fleet::new).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthConfig {
@@ -15,8 +17,8 @@ pub struct HealthConfig {
     pub window: Duration,
     /// When a target is left out because its peers do better.
     pub outlier: OutlierConfig,
-    /// When a target without peers is left out by its count of errors. `None`, the default, is never: a circuit breaker
-    /// knows a series of failures sooner, and finds out by a call that it is over.
+    /// When a target without peers is left out by its count of errors. Default: never. A circuit breaker knows a series
+    /// of failures sooner, and finds out by a call that it is over.
     pub errors: Option<ErrorsConfig>,
     /// When so few targets are healthy that leaving some out would do harm.
     pub panic: PanicConfig,

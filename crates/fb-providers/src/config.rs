@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderConfig {
-    /// The name of a preset, or `compatible` for any server of OpenAI's dialect.
+    /// The name of a preset, or `compatible` for any server of OpenAI's dialect. Required.
     pub kind: String,
     /// Its address; `None`: the preset's.
     pub base_url: Option<String>,

@@ -42,7 +42,7 @@ pub struct RetryConfig {
     /// The longest wait that the other side may ask for before the retries stop; 2 s.
     #[serde(with = "humantime_serde")]
     pub max_hint_wait: Duration,
-    /// Retries of `retry` after the first try, 0 to 100; 2.
+    /// Retries of `retry` after the first try, 0 to 100; 2. Targets of a route have a count of their own.
     pub max_retries: u32,
 }
 

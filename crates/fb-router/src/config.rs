@@ -70,7 +70,7 @@ pub struct RaceConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StickyConfig {
-    /// Where the key of a request is found; the user.
+    /// Where the key of a request is found: `user`, `session`, or the name of a tag. Default "user".
     pub by: StickyBy,
 }
 

@@ -32,7 +32,7 @@ pub struct HedgeConfig {
     pub min: Duration,
     /// Most hedges per request, 0 to 1; 0.05. Exact to a millionth.
     pub budget: f64,
-    /// Calls to measure before `p95` is believed; until then nothing is hedged. 100.
+    /// Calls to measure before `p95` is believed; 100. Until then nothing is hedged.
     pub warm_up: u64,
 }
 

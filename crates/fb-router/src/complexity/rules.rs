@@ -33,7 +33,8 @@ pub struct ComplexRules {
     pub tools: u64,
     /// Pictures; 3.
     pub images: u64,
-    /// Words and phrases in the latest message, in any case; words such as `prove`, `refactor` and `step by step`.
+    /// Words and phrases in the latest message, in any case. Default: words such as `prove`, `refactor` and
+    /// `step by step`.
     pub keywords: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ impl Default for ComplexRules {
 pub struct SimpleRules {
     /// At most so many words in the latest message of the user; 12. None at all with 0.
     pub words: u64,
-    /// Words and phrases in the latest message, in any case; phrases such as `what is` and `translate`.
+    /// Words and phrases in the latest message, in any case. Default: phrases such as `what is` and `translate`.
     pub keywords: Vec<String>,
 }
 

@@ -42,7 +42,7 @@ impl Default for LadderConfig {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rung {
-    /// Who answers; empty: the route's own targets.
+    /// Who answers. Default: the route's own targets.
     pub targets: Vec<Target>,
     /// Most tokens to generate, if the caller asked for more or for no limit.
     pub max_tokens: Option<u32>,
@@ -69,15 +69,18 @@ pub enum Feature {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OfflineConfig {
-    /// When nothing else fits.
+    /// When nothing else fits. Default: `"The assistant cannot answer now. Please try again in {retry_after}."`.
     pub general: String,
-    /// When a rate limit or a quota is the reason.
+    /// When a rate limit or a quota is the reason. Default: `"The assistant has more to do than it can. Please try
+    /// again in {retry_after}."`.
     pub busy: String,
-    /// When the whole message is a greeting.
+    /// When the whole message is a greeting. Default: `"Hello! The assistant cannot answer questions now. Please try
+    /// again in {retry_after}."`.
     pub greeting: String,
-    /// For the category `support`.
+    /// For the category `support`. Default: `"Our assistant cannot answer now. Please try again in {retry_after}, or
+    /// ask our people."`.
     pub support: String,
-    /// For the category `search`.
+    /// For the category `search`. Default: `"The search cannot answer now. Please try again in {retry_after}."`.
     pub search: String,
     /// For categories of one's own.
     pub custom: BTreeMap<String, String>,
