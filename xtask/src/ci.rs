@@ -12,15 +12,17 @@ use anyhow::{Result, bail};
 use crate::{
     chaos,
     counts::Counts,
+    docs,
     process::{cargo, run as run_command},
     test, tidy,
 };
 
 type Step = fn(&mut Counts) -> Result<()>;
 
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
+    ("docs", |_| green(docs::check()?)),
     ("clippy", |_| {
         run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
     }),

@@ -5,6 +5,7 @@ mod apt;
 mod chaos;
 mod ci;
 mod counts;
+mod docs;
 mod local_model;
 mod process;
 mod python;
@@ -21,6 +22,7 @@ Usage: cargo xtask <command>
   ci                                   everything CI checks, cheap steps first
   test [-- <cargo test arguments>]     prepares what the tests need, then runs them all
   tidy                                 layers, fences, names and words of the repository
+  docs [--check]                       writes docs/reference/config.md from the types, or says whether it is stale
   chaos [<arguments>]                  builds the gateway and lets fb-chaos loose on it
   local-model fetch|start|stop|status  a real small model, served on 127.0.0.1:18110
   python                               the Python environment of the tests, in target/py
@@ -43,6 +45,8 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["ci"] => Ok(ci::run()),
         ["test", args @ ..] => test::run(args),
         ["tidy"] => tidy::run(),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
         ["chaos", args @ ..] => chaos::run(args),
         ["local-model", "fetch"] => local_model::fetch(),
         ["local-model", "start"] => local_model::start(),
