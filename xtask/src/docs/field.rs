@@ -127,7 +127,10 @@ impl<'a> Reader<'a> {
         let reader = serde.reader();
         let kind = match reader.map_or(Ok(None), kind::of_reader) {
             Ok(Some(kind)) => kind,
-            Ok(None) => self.kind(inner, of, &field.name),
+            Ok(None) => match self.kind(inner, of, &field.name) {
+                Kind::Unknown => return Vec::new(),
+                kind => kind,
+            },
             Err(()) => {
                 let reader = reader.unwrap_or_default();
                 self.note(of, &field.name, &format!("the function {reader} is not known"));
@@ -190,7 +193,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn unknown(&mut self, name: &str, of: TypeId, field: &str) -> Kind {
         let path = self.sources.path(of);
         self.problems.push(format!("type {name} of field {field} in {path} is not known"));
-        Kind::Words("?".to_owned())
+        Kind::Unknown
     }
 
     pub(crate) fn note(&mut self, of: TypeId, field: &str, problem: &str) {

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     /// By names of the user's choice.
     Map(Box<Self>),
     Either(Vec<Self>),
+    /// Noted as a problem, so no page is printed.
+    Unknown,
 }
 
 /// The words that a setting may be.
@@ -115,6 +117,7 @@ impl Kind {
             Self::Switch => "`true` or `false`".to_owned(),
             Self::Duration => "duration (`\"30s\"`)".to_owned(),
             Self::Words(words) => words.clone(),
+            Self::Unknown => String::new(),
             Self::OneOf(choices) => {
                 let words: Vec<String> =
                     choices.words.iter().map(|it| format!("`\"{}\"`", it.word)).collect();
@@ -179,7 +182,7 @@ impl Kind {
             // The defaults of its fields are in its own section.
             Self::Table(_) => String::new(),
             Self::List(_) | Self::Map(_) => "none".to_owned(),
-            Self::Words(_) | Self::Either(_) => return None,
+            Self::Words(_) | Self::Either(_) | Self::Unknown => return None,
         })
     }
 }

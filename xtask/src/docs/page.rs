@@ -8,7 +8,7 @@ use super::{
     sources::{Sources, TypeId},
 };
 
-const HEAD: &str = "\
+pub(crate) const HEAD: &str = "\
 # Every setting of the config file
 
 Written by `cargo xtask docs` from the types that read the file; do not edit it. An example with all of it is in

@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
                         let (first, second) = (self.sources.path(first), self.sources.path(second));
                         let problem = format!("its type {name} may be that of {first} or of {second}");
                         self.note(beside, field, &problem);
-                        Kind::Words("?".to_owned())
+                        Kind::Unknown
                     }
                 },
             },

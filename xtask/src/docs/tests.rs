@@ -1,1 +1,388 @@
+use super::{
+    difference,
+    kind::Kind,
+    page, prose,
+    serde::renamed,
+    sources::{Sources, TypeId},
+};
 
+/// The type `File` in the first file.
+fn read(files: &[(&str, &str)]) -> (Sources, TypeId) {
+    let files: Vec<_> = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    let sources = Sources::parse(&files).unwrap();
+    let root = sources.at(&files[0].0, "File").unwrap();
+    (sources, root)
+}
+
+/// Its page without the head, or the problems.
+fn page(files: &[(&str, &str)]) -> Result<String, Vec<String>> {
+    let (sources, root) = read(files);
+    page::print(&sources, root).map(|page| page.trim_start_matches(page::HEAD).trim_start().to_owned())
+}
+
+const PATH: &str = "crates/fb-a/src/config.rs";
+
+/// The rows of the table with the fields of `File`, whose body this is, beside other types.
+fn rows(fields: &str, types: &str) -> Vec<String> {
+    let text =
+        format!("#[derive(Default, Deserialize)] #[serde(default)] struct File {{ {fields} }} {types}");
+    let page = page(&[(PATH, &text)]).unwrap();
+    page.lines().take_while(|line| line.starts_with('|')).skip(2).map(str::to_owned).collect()
+}
+
+fn problems(fields: &str, types: &str) -> Vec<String> {
+    let text = format!("#[derive(Deserialize)] #[serde(default)] struct File {{ {fields} }} {types}");
+    page(&[(PATH, &text)]).unwrap_err()
+}
+
+#[test]
+fn every_table_has_a_section_below_the_one_it_is_in() {
+    let text = r#"
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct File {
+            routes: BTreeMap<String, Route>,
+            cache: Option<Cache>,
+        }
+
+        /// A virtual model.
+        ///
+        /// For programs too.
+        #[derive(Deserialize)]
+        struct Route {
+            #[serde(skip)]
+            name: String,
+            /// Other names.
+            #[serde(default)]
+            aliases: Vec<String>,
+            /// Who answers.
+            targets: Vec<Target>,
+        }
+
+        /// Who answers.
+        #[derive(Deserialize)]
+        struct Target {
+            /// Its name.
+            model: String,
+            /// How long | at most; 30 s.
+            #[serde(default = "default_timeout", with = "humantime_serde")]
+            timeout: Duration,
+        }
+
+        /// What is kept.
+        #[derive(Deserialize)]
+        #[serde(default)]
+        struct Cache {
+            /// Bytes of it; 2 KiB.
+            max_bytes: u64,
+            /// Tried first.
+            first: Option<Target>,
+        }
+
+        impl Default for Cache {
+            fn default() -> Self {
+                Self { max_bytes: 2 << 10, first: None }
+            }
+        }
+    "#;
+    let expected = r#"
+| field | type | default | meaning |
+|---|---|---|---|
+| `routes` | tables [`[routes.NAME]`](#routesname) | none | A virtual model. |
+| `cache` | table [`[cache]`](#cache) | none | What is kept. |
+
+## `[routes.NAME]`
+
+A virtual model.
+
+| field | type | default | meaning |
+|---|---|---|---|
+| `aliases` | list of strings | none | Other names. |
+| `targets` | list of tables [`[[routes.NAME.targets]]`](#routesnametargets) | **required** | Who answers. |
+
+### `[[routes.NAME.targets]]`
+
+Who answers.
+
+| field | type | default | meaning |
+|---|---|---|---|
+| `model` | string | **required** | Its name. |
+| `timeout` | duration (`"30s"`) | `"30s"` | How long \| at most. |
+
+## `[cache]`
+
+What is kept.
+
+| field | type | default | meaning |
+|---|---|---|---|
+| `max_bytes` | integer | `2048` (2 KiB) | Bytes of it. |
+| `first` | table [`[[routes.NAME.targets]]`](#routesnametargets) | none | Tried first. |
+"#;
+    assert_eq!(page(&[(PATH, text)]).unwrap(), expected.trim_start());
+}
+
+#[test]
+fn a_type_of_several_tables_is_described_where_it_is_least_deep() {
+    let text = r#"
+        #[derive(Default, Deserialize)] #[serde(default)] struct File { deep: Deep, flat: Flat }
+        /// Deep.
+        #[derive(Default, Deserialize)] #[serde(default)] struct Deep { flat: Flat }
+        /// Flat.
+        #[derive(Default, Deserialize)] #[serde(default)] struct Flat { /** On; true. */ on: bool }
+    "#;
+    let page = page(&[(PATH, text)]).unwrap();
+    let headings: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(headings, ["## `[deep]`", "## `[flat]`"]);
+}
+
+#[test]
+fn an_enum_is_the_words_a_user_may_write() {
+    let text = r#"
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct File {
+            /// Which first.
+            order: Order,
+            /// Kept; `None`: all.
+            only: Option<Vec<Order>>,
+        }
+        /// An order. See [`File`].
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Order {
+            /// By *turns*.
+            #[default]
+            RoundRobin,
+            #[serde(rename = "random")]
+            Chance,
+            #[serde(skip)]
+            Secret,
+        }
+    "#;
+    let expected = r#"
+| field | type | default | meaning |
+|---|---|---|---|
+| `order` | one of `"round_robin"`, `"random"` | `"round_robin"` | Which first. |
+| `only` | list of one of `"round_robin"`, `"random"` | all | Kept. |
+
+`order`: An order. See `File`.
+
+- `"round_robin"`: By *turns*.
+
+`only`: An order. See `File`.
+
+- `"round_robin"`: By *turns*.
+"#;
+    assert_eq!(page(&[(PATH, text)]).unwrap(), expected.trim_start());
+}
+
+#[test]
+fn an_enum_that_holds_something_is_a_choice_of_values_or_a_table() {
+    let untagged = r#"
+        #[derive(Deserialize)] #[serde(untagged)]
+        enum After { #[serde(with = "p95")] P95, Time(#[serde(with = "humantime_serde")] Duration), Count(u8) }
+    "#;
+    assert_eq!(
+        rows("/// How long; 5 s.\n after: After,", untagged),
+        ["| `after` | `\"p95\"` or duration (`\"30s\"`) or integer | `\"5s\"` | How long. |"]
+    );
+    let mixed =
+        r#"#[derive(Deserialize)] #[serde(rename_all = "lowercase")] enum To { Stdout, File(PathBuf) }"#;
+    assert_eq!(
+        rows("/// Where. Default \"stdout\".\n to: To,", mixed),
+        ["| `to` | `\"stdout\"` or table [`[to]`](#to) | `\"stdout\"` | Where. |"]
+    );
+    let tagged = r#"
+        #[derive(Default, Deserialize)] #[serde(default)] struct File { sink: Option<Sink> }
+        /// A sink.
+        #[derive(Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Sink { Memory, Disk { /** Where. */ path: PathBuf }, Net(Net) }
+        #[derive(Deserialize)]
+        struct Net { /** Who. */ host: String }
+    "#;
+    let expected = r#"
+## `[sink]`
+
+A sink.
+
+| field | type | default | meaning |
+|---|---|---|---|
+| `type` | one of `"memory"`, `"disk"`, `"net"` | **required** |  |
+| `path` | string | **required** | With `type = "disk"`. Where. |
+| `host` | string | **required** | With `type = "net"`. Who. |
+"#;
+    let page = page(&[(PATH, tagged)]).unwrap();
+    assert_eq!(page[page.find("\n## ").unwrap()..], *expected);
+}
+
+#[test]
+fn names_are_those_that_serde_reads() {
+    let inner = r#"
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename_all = "kebab-case")]
+        struct Inner { /** A. */ two_words: bool, /** B. */ r#type: String }
+    "#;
+    let fields = r#"
+        #[serde(flatten)] inner: Inner,
+        /// C.
+        #[serde(rename = "for", alias = "until")] duration: u32,
+        /// D.
+        #[serde(rename(serialize = "x", deserialize = "y"))] z: f64,
+        #[serde(skip_deserializing)] gone: bool,
+        /// E.
+        #[serde(flatten)] rest: BTreeMap<String, Json>,
+    "#;
+    assert_eq!(
+        rows(fields, inner),
+        [
+            "| `two-words` | `true` or `false` | `false` | A. |",
+            "| `type` | string | `\"\"` | B. |",
+            "| `for` or `until` | integer | `0` | C. |",
+            "| `y` | number | `0` | D. |",
+            "| `NAME` | any value | none | E. |",
+        ]
+    );
+    assert_eq!(renamed("TryAnyway", Some("SCREAMING_SNAKE_CASE")).as_deref(), Some("TRY_ANYWAY"));
+    assert_eq!(renamed("x", Some("aLtErNaTe")), None);
+}
+
+#[test]
+fn a_type_may_stand_for_another() {
+    let types = r#"
+        #[derive(Deserialize)] struct Name(String);
+        #[derive(Deserialize)] #[serde(transparent)] struct Names { of: Vec<Name> }
+        #[derive(Default, Deserialize)] #[serde(from = "String")] enum By { #[default] User, Tag(String) }
+    "#;
+    assert_eq!(
+        rows(
+            "/// A.\n one: Box<Name>, /// B.\n all: Names, /// C. Default \"user\".\n by: By, /// D.\n own: Option<Overlay>,",
+            types
+        ),
+        [
+            "| `one` | string | `\"\"` | A. |",
+            "| `all` | list of strings | none | B. |",
+            "| `by` | string | `\"user\"` | C. |",
+            "| `own` | table: what differs from [`[own]`](#own) | none | D. |",
+        ]
+    );
+}
+
+#[test]
+fn of_types_with_one_name_the_nearest_is_meant() {
+    let files = |import: &str| {
+        let ramp = |words: &str| {
+            format!(
+                "#[derive(Default, Deserialize)] #[serde(default)] pub struct Ramp {{ /** {words}. */ on: bool }}"
+            )
+        };
+        let root = format!(
+            "{import} #[derive(Default, Deserialize)] #[serde(default)] struct File {{ ramp: Ramp }}"
+        );
+        [
+            ("crates/gate/src/lib.rs", root),
+            ("crates/fb-a/src/lib.rs", ramp("Of a")),
+            ("crates/fb-b/src/lib.rs", ramp("Of b")),
+            ("crates/all/src/lib.rs", "pub use {fb_a::Ramp as Slope, fb_b::Ramp};".to_owned()),
+        ]
+    };
+    let meant = |import: &str| {
+        let files = files(import);
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        page(&files).map(|page| page.split("| `false` | ").nth(1).unwrap().to_owned())
+    };
+    assert_eq!(meant("use fb_a::Ramp;"), Ok("Of a. |\n".to_owned()));
+    assert_eq!(meant("use all::{x::Y, Ramp};"), Ok("Of b. |\n".to_owned()));
+    assert_eq!(meant("use all::Slope as Ramp;"), Ok("Of a. |\n".to_owned()));
+    let problem = "field ramp of File in crates/gate/src/lib.rs: its type Ramp may be that of \
+                   crates/fb-a/src/lib.rs or of crates/fb-b/src/lib.rs";
+    assert_eq!(meant(""), Err(vec![problem.to_owned()]));
+}
+
+#[test]
+fn what_is_not_understood_is_named_with_its_place() {
+    let fields = r#"
+        /// A.
+        a: Strange,
+        /// B.
+        #[serde(deserialize_with = "odd")]
+        b: u8,
+        /// C, from 0; more is better.
+        c: u8,
+        /// D.
+        d: Option<u8>,
+        /// E.
+        e: Vec<u8>,
+    "#;
+    let by_hand = r"impl Default for File {
+        fn default() -> Self { let e = vec![1]; Self { a: Strange, b: 1, c: 2, d: None, e } }
+    }";
+    let no_default = "its doc comment says no default, as in \"…; 30 s.\" or \"Default 30 s.\"";
+    assert_eq!(
+        problems(fields, by_hand),
+        [
+            format!("type Strange of field a in {PATH} is not known"),
+            format!("field b of File in {PATH}: the function odd is not known"),
+            format!("field c of File in {PATH}: {no_default}"),
+            format!("field e of File in {PATH}: {no_default}"),
+        ]
+    );
+    // Only what derives Deserialize can be in a config, and what only tests have cannot.
+    let others = "struct Strange; #[cfg(test)] mod tests { #[derive(Deserialize)] struct Strange {} }";
+    let unknown = problems("/// A. Default: none.\n a: Strange,", others);
+    assert_eq!(unknown, [format!("type Strange of field a in {PATH} is not known")]);
+}
+
+#[test]
+fn the_default_is_what_the_doc_comment_says() {
+    let check = |kind: &Kind, text: &str, default: Option<&str>, meaning: &str| {
+        let said = prose::said(text, |words| kind.value(words));
+        assert_eq!(
+            (said.default.as_deref(), said.meaning.as_str(), said.is_required),
+            (default, meaning, false)
+        );
+    };
+    check(&Kind::Integer, "Most, 1 to 9,000; 1,000.", Some("`1000`"), "Most, 1 to 9,000.");
+    check(
+        &Kind::Integer,
+        "Most; more wait. Default 32 MiB.",
+        Some("`33554432` (32 MiB)"),
+        "Most; more wait.",
+    );
+    check(&Kind::Integer, "Default 7, as others.", Some("`7`"), "Default 7, as others.");
+    check(&Kind::Number, "A share; 0.1, as others. More.", Some("`0.1`"), "A share; 0.1, as others. More.");
+    check(&Kind::Duration, "A time; 10 min. 0 is never.", Some("`\"10min\"`"), "A time. 0 is never.");
+    check(&Kind::Duration, "A time. Default: the sum of 2. More.", Some("the sum of 2"), "A time. More.");
+    check(&Kind::Duration, "A time; `None`: 5 s.", Some("`\"5s\"`"), "A time.");
+    check(&Kind::Switch, "Whether; false: it costs.", Some("`false`"), "Whether; false: it costs.");
+    check(&Kind::Text, "Said. Default: \"A. B, c.\"", Some("`\"A. B, c.\"`"), "Said.");
+    check(&Kind::Text, "By `a; b. c`; that is all.", None, "By `a; b. c`; that is all.");
+    let required = prose::said("A name. Required.", |_| None);
+    assert_eq!((required.is_required, required.meaning.as_str()), (true, "A name."));
+}
+
+#[test]
+fn links_to_items_become_words() {
+    let text = r#"
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct File {
+            /// As [`min`](Self::min) and [the cap](crate::Cap), [`Other`] or `[table]`,
+            /// [the page](https://example.invalid) or [1].
+            ///
+            /// Not this.
+            one: bool,
+        }
+    "#;
+    let page = page(&[(PATH, text)]).unwrap();
+    let meaning = "As `min` and the cap, `Other` or `[table]`, [the page](https://example.invalid) or [1].";
+    assert_eq!(page.lines().nth(2), Some(&*format!("| `one` | `true` or `false` | `false` | {meaning} |")));
+}
+
+#[test]
+fn a_stale_page_is_told_by_its_first_difference() {
+    assert_eq!(difference("a\nb\n", "a\nb\n"), None);
+    assert_eq!(difference("a\nb\nc\n", "a\nx\ny\n").as_deref(), Some("2:\n- b\n+ x"));
+    assert_eq!(difference("a\n", "a\nb\n").as_deref(), Some("2:\n- (the end)\n+ b"));
+    assert_eq!(difference("a\r\n", "a\n").as_deref(), Some("2: the ends of lines differ"));
+}
