@@ -1,30 +1,65 @@
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use fb::{BreakerConfig, BudgetConfig, CacheConfig, HealthConfig, RetryConfig, Route, RouteCache, Target};
 use serde_json::{Value, json};
 
 use super::{ServerConfig, parse};
 
-/// The TOML blocks of a page, with keys that every machine has.
-fn configs(page: &str) -> Vec<String> {
-    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "FB_ADMIN_TOKEN"];
-    let known = |block: &str| keys.iter().fold(block.to_owned(), |block, key| block.replace(key, "PATH"));
-    blocks.map(known).collect()
+/// The whole configs among a page's TOML blocks, each with the number of its fence's line.
+fn configs(page: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        if line == "```toml" {
+            let block = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+            let block = block.collect::<Vec<_>>().join("\n");
+            if ["[routes", "[providers"].iter().any(|table| block.contains(table)) {
+                found.push((index + 1, block));
+            }
+        }
+    }
+    found
+}
+
+/// All pages of a folder and those in it.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
 }
 
 #[test]
 fn every_config_in_the_documentation_is_accepted() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let guides = fs::read_dir(root.join("docs/guide")).unwrap().map(|entry| entry.unwrap().path());
-    for file in guides.chain([root.join("README.md")]) {
-        let page = fs::read_to_string(&file).unwrap();
-        let configs = configs(&page);
-        assert!(!configs.is_empty(), "no config in {}", file.display());
-        for config in configs {
-            let errors = parse(&config).err().unwrap_or_default();
-            assert!(errors.is_empty(), "{errors:?}\n{config}");
+    let mut files = vec![root.join("README.md")];
+    pages(&root.join("docs"), &mut files);
+    // Every machine has PATH.
+    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "FB_ADMIN_TOKEN"];
+    let (mut with_configs, mut wrong) = (BTreeSet::new(), Vec::new());
+    for file in files {
+        for (fence, config) in configs(&fs::read_to_string(&file).unwrap()) {
+            let config = keys.iter().fold(config, |config, key| config.replace(key, "PATH"));
+            for error in parse(&config).err().unwrap_or_default() {
+                let page = file.strip_prefix(&root).unwrap().display();
+                wrong.push(format!("{page}:{}: {}", fence + error.line, error.message));
+            }
+            with_configs.insert(file.file_name().unwrap().to_owned());
         }
+    }
+    assert_eq!(wrong, [""; 0]);
+    for page in ["README.md", "config.md", "cache.md", "health.md"] {
+        assert!(with_configs.contains(OsStr::new(page)), "no config in {page}");
     }
 }
 
@@ -106,4 +141,36 @@ fn the_page_of_defaults_has_every_default_and_a_reason() {
         );
     }
     assert_eq!(written, defaults());
+}
+
+/// A value of a config file in one way of writing it: `1m` is `60s`, `2` is `2.0`.
+fn one_way(value: &str) -> String {
+    let value = value.trim_matches('"');
+    match (value.parse::<f64>(), humantime::parse_duration(value)) {
+        (Ok(number), _) => number.to_string(),
+        (_, Ok(time)) => format!("{time:?}"),
+        _ => value.to_owned(),
+    }
+}
+
+#[test]
+fn the_reference_says_the_defaults_of_the_code() {
+    let page = include_str!("../../../../docs/reference/config.md");
+    let (mut table, mut written) = ("", BTreeMap::new());
+    for line in page.lines() {
+        if line.starts_with('#') {
+            table = line.trim_matches(['#', ' ', '`', '[', ']']);
+        }
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if let [field, _, default, _] = cells[..] {
+            // Words instead of a value say what happens when nothing is set.
+            let value = default.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or("off");
+            written.insert(format!("{table}.{}", field.trim_matches('`')), one_way(value));
+        }
+    }
+    for (setting, value) in defaults() {
+        if !setting.ends_with("= true") {
+            assert_eq!(written.get(&setting), Some(&one_way(&value)), "{setting}");
+        }
+    }
 }
