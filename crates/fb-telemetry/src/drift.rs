@@ -22,12 +22,12 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DriftConfig {
-    /// Requests from which the baseline is learned, 50 to 100,000. No alarm while it is.
+    /// Requests from which the baseline is learned, 50 to 100,000; 200. No alarm while it is.
     pub warm_up: u32,
-    /// The rise of the share that is to be found soonest, 0.01 to 0.9. A rise that stays below the slack is not to be
+    /// The rise of the share that is to be found soonest, 0.01 to 0.9; 0.2. A rise that stays below the slack is not to be
     /// found, and none from a baseline that has no room for it.
     pub shift: f64,
-    /// Requests between two false alarms, on average and at least; 100 to 10⁹.
+    /// Requests between two false alarms, on average and at least, 100 to 10⁹; 100,000.
     pub run_length: f64,
 }
 

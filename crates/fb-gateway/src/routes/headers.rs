@@ -77,7 +77,7 @@ fn time(name: &str, text: &str) -> Result<Duration, InvalidRequest> {
 }
 
 fn flag(name: &str, text: &str) -> Result<bool, InvalidRequest> {
-    text.to_ascii_lowercase().parse().map_err(|_| wrong(name, text, "true or false"))
+    text.to_ascii_lowercase().parse().map_err(|_unread| wrong(name, text, "true or false"))
 }
 
 fn list(text: &str) -> Vec<String> {

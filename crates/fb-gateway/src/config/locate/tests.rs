@@ -59,8 +59,10 @@ fn a_type_error_names_place_field_and_what_was_expected() {
         expect!["3:10  server.listen: invalid socket address syntax"],
     );
     check(
-        &GOOD.replace("\"priority\"", "\"fastest\""),
-        expect!["10:12  routes.default.strategy: unknown variant `fastest`, expected `priority`"],
+        &GOOD.replace("\"priority\"", "\"quickest\""),
+        expect![
+            "10:12  routes.default.strategy: unknown variant `quickest`, expected one of `priority`, `weighted`, `fastest`, `cheapest`, `least_busy`, `sticky`, `race`, `hedged`"
+        ],
     );
     check("[server", expect!["1:8  unclosed table, expected `]`"]);
 }
