@@ -27,7 +27,7 @@ pub struct DriftConfig {
     /// The rise of the share that is to be found soonest, 0.01 to 0.9; 0.2. A rise that stays below the slack is not to be
     /// found, and none from a baseline that has no room for it.
     pub shift: f64,
-    /// Requests between two false alarms, on average and at least, 100 to 1,000,000,000; 100,000.
+    /// Requests between two false alarms, on average and at least, 100 to 1e9. Default 1e5.
     pub run_length: f64,
 }
 
