@@ -15,6 +15,24 @@ use tokio::{
     process::{Child, Command},
 };
 
+/// How a scenario differs from three targets, one after the other.
+pub(crate) struct Setup<'a> {
+    /// Of every attempt.
+    pub(crate) timeout: &'a str,
+    /// More keys of the route.
+    pub(crate) route: &'a str,
+    /// More keys of its targets.
+    pub(crate) targets: [&'a str; 3],
+    /// More tables.
+    pub(crate) more: &'a str,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { timeout: "5s", route: "", targets: [""; 3], more: "" }
+    }
+}
+
 /// Everything of one scenario; dropping it stops the gateway and the providers.
 pub(crate) struct Stage {
     pub(crate) primary: Sim,
@@ -34,6 +52,12 @@ impl Stage {
 
     /// The same with more tables in the config.
     pub(crate) async fn open_with(fb: &Path, timeout: &str, more: &str) -> anyhow::Result<Self> {
+        Self::of(fb, Setup { timeout, more, ..Setup::default() }).await
+    }
+
+    /// Starts the providers and the gateway.
+    pub(crate) async fn of(fb: &Path, setup: Setup<'_>) -> anyhow::Result<Self> {
+        let Setup { timeout, route, targets: [first, second, last], more } = setup;
         let primary = Sim::start(Dialect::OpenAi).await?;
         let backup = Sim::start(Dialect::Anthropic).await?;
         let third = Sim::start(Dialect::Ollama).await?;
@@ -54,18 +78,22 @@ impl Stage {
             base_url = "{}"
             [routes.default]
             last_resort_wait = "1s"
+            {route}
             [[routes.default.targets]]
             provider = "primary"
             model = "gpt-6.1-sol"
             timeout = "{timeout}"
+            {first}
             [[routes.default.targets]]
             provider = "backup"
             model = "claude-sonnet-4-6"
             timeout = "{timeout}"
+            {second}
             [[routes.default.targets]]
             provider = "third"
             model = "llama3.2"
             timeout = "{timeout}"
+            {last}
             {more}
             "#,
             primary.base_url(),
@@ -107,6 +135,15 @@ impl Stage {
 
     /// The same with a question of one's own, at temperature 0.
     pub(crate) async fn ask_about(&self, question: &str, stream: bool) -> anyhow::Result<Heard> {
+        self.ask_with(&[], question, stream).await
+    }
+
+    async fn send(
+        &self,
+        headers: &[(&str, &str)],
+        question: &str,
+        stream: bool,
+    ) -> anyhow::Result<reqwest::Response> {
         let body = json!({
             "model": "default",
             "messages": [{ "role": "user", "content": question }],
@@ -114,14 +151,32 @@ impl Stage {
             "stream": stream,
         });
         let url = format!("{}/chat/completions", self.url);
-        let mut response = self
-            .client
-            .post(url)
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .context("the gateway did not answer")?;
+        let request = self.client.post(url).header("content-type", "application/json").body(body.to_string());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.context("the gateway did not answer")
+    }
+
+    /// Asks for a stream, reads its first text and goes away; returns what was read.
+    pub(crate) async fn ask_and_leave(&self) -> anyhow::Result<String> {
+        let mut response = self.send(&[], "What is a circuit breaker?", true).await?;
+        let mut read = Vec::new();
+        while let Some(bytes) = response.chunk().await? {
+            read.extend_from_slice(&bytes);
+            if read.windows(4).any(|four| four == b"word") {
+                break;
+            }
+        }
+        String::from_utf8(read).context("the stream is not UTF-8")
+    }
+
+    /// The same with headers.
+    pub(crate) async fn ask_with(
+        &self,
+        headers: &[(&str, &str)],
+        question: &str,
+        stream: bool,
+    ) -> anyhow::Result<Heard> {
+        let mut response = self.send(headers, question, stream).await?;
         let status = response.status().as_u16();
         let header = |name: &str| {
             let value = response.headers().get(name).and_then(|value| value.to_str().ok());
