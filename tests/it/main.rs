@@ -17,5 +17,6 @@ mod harness;
 mod local_model;
 mod ollama_client;
 mod openai_sdk;
+mod operate;
 mod passthrough;
 mod python;

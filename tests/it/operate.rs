@@ -1,0 +1,145 @@
+//! What callers ask with headers, and what operators decide and fetch: levels, metrics, short completions.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Sims, client, needs};
+
+const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
+const LADDER: &str = r#"
+    [routes.default.ladder.reduced]
+    max_tokens = 50
+    targets = [{ provider = "third", model = "llama3.2" }]
+    [routes.default.ladder.offline]
+"#;
+const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
+
+async fn decide(admin: &str, body: Value) -> (u16, Value) {
+    let url = format!("{admin}/v1/degradation/level");
+    let response = client().post(url).bearer_auth("sk-test").body(body.to_string()).send().await.unwrap();
+    (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sets_the_level_and_leaves_it_to_the_route_again() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(LADDER))).await;
+    let admin = gateway.admin().await;
+    let served = async || {
+        let heard = gateway.post(CHAT).await;
+        format!("{} {} by {}", heard.status, heard.header("x-fb-level"), heard.header("x-fb-served-by"))
+    };
+    assert_eq!(served().await, "200 full by primary/gpt-6.1-sol");
+    let (status, shown) =
+        decide(&admin, json!({ "level": "reduced", "route": "default", "for": "1h" })).await;
+    assert_eq!((status, &shown["routes"][0]["level"]), (200, &json!("reduced")));
+    assert!(shown["routes"][0]["left_ms"].as_u64().unwrap() > 3_500_000, "{shown}");
+    assert_eq!(served().await, "200 reduced by third/llama3.2");
+    decide(&admin, json!({ "level": "offline" })).await;
+    assert_eq!(served().await, "200 offline by static");
+    decide(&admin, json!({ "level": "auto" })).await;
+    assert_eq!(served().await, "200 full by primary/gpt-6.1-sol");
+
+    let (status, unknown) = decide(&admin, json!({ "level": "lowest" })).await;
+    let message = unknown["error"]["message"].as_str().unwrap();
+    assert_eq!((status, &unknown["error"]["param"]), (400, &json!("level")));
+    assert!(message.contains("full, reduced, minimal, cached, offline"), "{message}");
+    let (status, unknown) = decide(&admin, json!({ "level": "full", "route": "other" })).await;
+    assert_eq!((status, &unknown["error"]["code"]), (404, &json!("route_not_found")));
+    let shown =
+        client().get(format!("{admin}/v1/degradation/level")).send().await.unwrap().text().await.unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        shown["routes"],
+        json!([{ "route": "default", "level": "full", "forced": false, "left_ms": null }])
+    );
+    let url = format!("{admin}/v1/degradation/level");
+    let stranger = client().post(url).body(r#"{"level":"offline"}"#).send().await.unwrap();
+    assert_eq!(stranger.status().as_u16(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_completion_says_in_its_body_who_answered() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let more = format!("{LADDER}[routes.default.cache]\nfresh = true\nany_temperature = true\n");
+    let gateway = Gateway::start(&fb, &sims.config(&more)).await;
+    let ask = async |path: &str, body: Value| {
+        let request = client().post(format!("{}/{path}", gateway.url)).body(body.to_string());
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let hi = json!({ "messages": [{ "role": "user", "content": "hi" }] });
+    let fresh = json!({
+        "content": "Hello from openai.", "provider": "primary", "model": "gpt-6.1-sol", "level": "full",
+        "from_cache": false,
+    });
+    assert_eq!(ask("completions", hi.clone()).await, (200, fresh.clone()));
+    let kept = json!({ "from_cache": true });
+    let (_, again) = ask("completions/circuit", hi).await;
+    assert_eq!((&again["from_cache"], &again["content"]), (&kept["from_cache"], &fresh["content"]));
+    for sim in [&sims.primary, &sims.backup, &sims.third] {
+        sim.fault(fb_sim::Fault::status(503));
+    }
+    let other = json!({ "model": "default", "messages": [{ "role": "user", "content": "Hello!" }] });
+    let (status, fixed) = ask("completions", other).await;
+    assert_eq!((status, &fixed["provider"], &fixed["level"]), (200, &Value::Null, &json!("offline")));
+    assert!(fixed["reason"].as_str().unwrap().contains("no target could answer"), "{fixed}");
+    let (status, old) = ask("completions", json!({ "prompt": "hi" })).await;
+    assert_eq!((status, &old["error"]["param"]), (400, &json!("messages")));
+    let streamed = json!({ "messages": [{ "role": "user", "content": "hi" }], "stream": true });
+    assert_eq!(ask("completions", streamed).await.1["error"]["param"], json!("stream"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_what_the_providers_counted() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
+    let admin = gateway.admin().await;
+    gateway.post(CHAT).await;
+    sims.primary.fault(fb_sim::Fault::status(503));
+    for _ in 0..4 {
+        assert_eq!(gateway.post(CHAT).await.status, 200);
+    }
+    let metrics = client().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let sum = |name: &str, label: &str| -> u64 {
+        let of = |line: &&str| line.starts_with(name) && line.contains(label);
+        let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        metrics.lines().filter(of).map(value).sum()
+    };
+    let attempts = ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "third/llama3.2"]
+        .map(|target| sum("fb_attempts_total{", &format!("target=\"{target}\"")));
+    assert_eq!(attempts, sims.calls());
+    assert_eq!(sum("fb_requests_total{", r#"outcome="answered""#), 5);
+    assert_eq!(
+        sum("fb_hops_total{", r#"reason="overloaded""#) + sum("fb_hops_total{", r#"reason="server_error""#),
+        3
+    );
+    assert_eq!(sum("fb_breaker_state{", r#"target="primary/gpt-6.1-sol",state="open""#), 1);
+    assert_eq!(sum("fb_skips_total{", r#"reason="breaker_open""#), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_choose_within_what_the_route_allows_and_are_checked() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &sims.config(LADDER)).await;
+    let heard = gateway.post_with("x-fb-prefer", "third", CHAT).await;
+    assert_eq!(heard.header("x-fb-served-by"), "third/llama3.2");
+    for (name, value) in
+        [("x-fb-prefer", "fourth/m"), ("x-fb-timeout", "soon"), ("x-fb-allow-degraded", "perhaps")]
+    {
+        let heard = gateway.post_with(name, value, CHAT).await;
+        let message = heard.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!(heard.status, 400);
+        assert!(message.contains(value), "{message}");
+    }
+    for sim in [&sims.primary, &sims.backup, &sims.third] {
+        sim.fault(fb_sim::Fault::StallHeaders);
+    }
+    let heard = gateway.post_with("x-fb-timeout", "300ms", CHAT).await;
+    assert_eq!((heard.status, heard.header("x-fb-served-by")), (200, "static"));
+    assert!(heard.header("x-fb-reason").contains("timeout"), "{:?}", heard.headers);
+}
