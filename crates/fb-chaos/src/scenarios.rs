@@ -36,6 +36,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "all down, answers kept", run: |fb| Box::pin(answers::kept(fb)) },
     Scenario { name: "down the ladder and up", run: |fb| Box::pin(answers::ladder(fb)) },
     Scenario { name: "stream cut mid-way", run: |fb| Box::pin(streams::cut(fb)) },
+    Scenario { name: "stream cut, resumed", run: |fb| Box::pin(streams::resumed(fb)) },
     Scenario { name: "stream stalls", run: |fb| Box::pin(streams::stall(fb)) },
     Scenario { name: "callers leave", run: |fb| Box::pin(streams::left(fb)) },
     Scenario { name: "weights 70 and 30", run: |fb| Box::pin(routing::weighted(fb)) },

@@ -2,7 +2,7 @@ use std::{fmt, pin::Pin};
 
 use futures_core::Stream;
 
-use crate::{Block, Failure, FinishReason, Meta, Raw, Usage};
+use crate::{Block, Failure, FinishReason, Meta, Raw, TargetId, Usage};
 
 /// The frames of a streamed answer.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Failure>> + Send>>;
@@ -74,6 +74,13 @@ pub enum StreamEvent {
     Usage(Usage),
     /// The answer is blocked; the frames after it are still forwarded.
     Blocked(Block),
+    /// The stream of one target broke, and what follows comes from a call that was asked to go on where it stopped.
+    Resumed {
+        /// Who goes on.
+        by: TargetId,
+        /// The provider's id of the answer so far.
+        id: Option<String>,
+    },
     /// The provider's own end signal: the answer is complete.
     Done,
 }
@@ -84,7 +91,9 @@ impl StreamEvent {
         match self {
             Self::Text(text) | Self::Thinking(text) | Self::Refusal(text) => !text.is_empty(),
             Self::ToolCall(_) | Self::Blocked(_) => true,
-            Self::Started { .. } | Self::Finish(_) | Self::Usage(_) | Self::Done => false,
+            Self::Started { .. } | Self::Finish(_) | Self::Usage(_) | Self::Resumed { .. } | Self::Done => {
+                false
+            }
         }
     }
 }

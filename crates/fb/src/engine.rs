@@ -13,6 +13,7 @@ mod last_resort;
 mod operate;
 mod plan;
 mod race;
+mod resume;
 mod run;
 mod telling;
 mod visit;
@@ -42,6 +43,7 @@ use crate::{
 pub(crate) use self::{
     cached::Recorder,
     lane::{Slot, Upstream, weight},
+    resume::{Resume, Resumed},
     run::{Row, Run},
     visit::Committed,
 };
@@ -87,6 +89,8 @@ struct Trip<'a> {
     mode: Mode,
     route: &'a Route,
     run: &'a Arc<Run>,
+    /// What its calls may use.
+    envelope: Envelope,
     /// Whether the caller shortened the deadline: then running out of it is no target's fault.
     hurried: bool,
     /// Whether too few of the route's targets are healthy for health to be heeded.
@@ -181,7 +185,7 @@ impl Engine {
 
     /// Asks the targets.
     async fn ask(
-        &self,
+        self: &Arc<Self>,
         request: &ChatRequest,
         mode: Mode,
         plan: &Plan,
@@ -198,6 +202,7 @@ impl Engine {
             mode,
             route: &plan.route,
             run: &run,
+            envelope: run.envelope,
             hurried: request.options().timeout.is_some_and(|asked| asked < deadline),
             panic: self.panics(plan),
             reserve: 0,
@@ -236,7 +241,7 @@ impl Engine {
 
     /// Turns how the visits ended into what the caller gets, and closes the books.
     fn conclude(
-        &self,
+        self: &Arc<Self>,
         trip: Trip<'_>,
         plan: &Plan,
         visit: Visit,
@@ -259,7 +264,8 @@ impl Engine {
                 self.totals.lock().answered(primary, &id);
                 let meta = opened.held.meta.clone();
                 let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
-                let stream = ChatStream::new(*opened, Arc::clone(run), trip.route, recorder);
+                let resume = Resume::of(self, plan, trip.request, run.report().level);
+                let stream = ChatStream::new(*opened, Arc::clone(run), trip.route, recorder, resume);
                 Ok(Opened::Stream(Box::new(stream)))
             }
             Visit::Blocked(id, block) => {

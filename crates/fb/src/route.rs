@@ -58,6 +58,10 @@ pub struct Route {
     /// How long a committed stream may take in all. Default 10 min.
     #[serde(default = "default_stream_total", with = "humantime_serde")]
     pub stream_total: Duration,
+    /// Whether a stream of text that breaks goes on with what another target writes from where it stopped, said in the
+    /// stream. Default false: it ends with an error.
+    #[serde(default)]
+    pub resume: bool,
     /// How long a request waits for a target to reopen when none can be called. Default 10 s.
     #[serde(default = "default_last_resort", with = "humantime_serde")]
     pub last_resort_wait: Duration,
@@ -188,6 +192,7 @@ impl Route {
             idle_timeout: default_idle(),
             semantic_gap: default_gap(),
             stream_total: default_stream_total(),
+            resume: false,
             last_resort_wait: default_last_resort(),
             when_all_unavailable: Unavailable::default(),
             cache: RouteCache::default(),
@@ -228,6 +233,13 @@ impl Route {
     #[must_use]
     pub fn classes(mut self, classes: ClassRoutes) -> Self {
         self.classes = classes;
+        self
+    }
+
+    /// Lets streams of text that break go on with what another target writes.
+    #[must_use]
+    pub const fn resume(mut self) -> Self {
+        self.resume = true;
         self
     }
 

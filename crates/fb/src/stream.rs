@@ -6,20 +6,20 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
 use fb_breaker::Tail;
 use fb_core::{
-    AttemptEnd, Block, Failure, FailureKind, Frame, FrameStream, Meta, Next, Price, Report, StreamEvent,
-    Usage,
+    AttemptEnd, Block, Failure, FailureKind, Frame, FrameStream, Meta, Next, Price, Report, ServedBy,
+    StreamEvent, TargetId, Usage,
 };
 use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Recorder, Row, Run, Slot, Upstream, now, weight},
+    engine::{Committed, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, now, weight},
     stream::guard::Guard,
 };
 
@@ -52,6 +52,19 @@ struct Live {
     block: Option<Block>,
     done: bool,
     recorder: Option<Recorder>,
+    /// How it goes on when it breaks, if it may.
+    resume: Option<Arc<Resume>>,
+    resuming: Option<Pin<Box<dyn Future<Output = Resumed> + Send>>>,
+    /// The provider's id of the answer.
+    started: Option<String>,
+    /// Whether all that was said is text.
+    is_text: bool,
+    /// Why the target before the one that is asked for did not end.
+    broke: Option<Failure>,
+    /// Whether another target has gone on.
+    resumed: bool,
+    /// What the target that goes on has said already.
+    queued: VecDeque<Frame>,
 }
 
 /// What must be told when the stream ends; dropped untold, the caller left.
@@ -72,6 +85,7 @@ impl ChatStream {
         run: Arc<Run>,
         route: &Route,
         recorder: Option<Recorder>,
+        resume: Option<Resume>,
     ) -> Self {
         let Committed { held, tail, row, slot, price, upstream } = committed;
         let live = Live {
@@ -84,6 +98,13 @@ impl ChatStream {
             block: None,
             done: false,
             recorder,
+            resume: resume.map(Arc::new),
+            resuming: None,
+            started: None,
+            is_text: true,
+            broke: None,
+            resumed: false,
+            queued: VecDeque::new(),
         };
         Self { meta: held.meta, held: held.frames, source: Source::Live(Box::new(live)) }
     }
@@ -145,28 +166,90 @@ impl Stream for ChatStream {
 
 impl Live {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
+        loop {
+            if let Some(frame) = self.queued.pop_front() {
+                self.note(&frame);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            match self.resuming.as_mut() {
+                Some(resuming) => match ready!(resuming.as_mut().poll(cx)) {
+                    Resumed::By(by, committed) => self.go_on(by, *committed),
+                    Resumed::Blocked(block) => return Poll::Ready(self.refuse(*block)),
+                    Resumed::Nobody => return Poll::Ready(self.give_up()),
+                },
+                None => match ready!(self.poll_rest(cx)) {
+                    Some(Err(failure)) if self.may_resume() => self.break_off(failure),
+                    Some(Err(failure)) => return Poll::Ready(self.fail(failure)),
+                    Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+                    None => return Poll::Ready(self.end()),
+                },
+            }
+        }
+    }
+
+    /// The next frame of the stream as its target writes it; `None` after its end signal.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Failure>>> {
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
         let next = rest.as_mut().poll_next(cx);
         if self.done {
             // One more poll lets the connection see its own end and go back to the pool.
-            return Poll::Ready(self.end());
+            return Poll::Ready(None);
         }
         match next {
             Poll::Ready(Some(Ok(frame))) => {
                 self.guard.heard(frame.is_semantic(), now());
+                let frame = if self.resumed { further(frame) } else { frame };
                 self.note(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(failure))) => Poll::Ready(self.fail(failure)),
+            Poll::Ready(Some(Err(failure))) => Poll::Ready(Some(Err(failure))),
             Poll::Ready(None) => {
                 let detail = "the stream ended without its provider's end signal";
-                Poll::Ready(self.fail(Failure::new(FailureKind::Interrupted, detail)))
+                Poll::Ready(Some(Err(Failure::new(FailureKind::Interrupted, detail))))
             }
-            Poll::Pending => match self.guard.poll(cx) {
-                Poll::Ready(failure) => Poll::Ready(self.fail(failure)),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => self.guard.poll(cx).map(|failure| Some(Err(failure))),
         }
+    }
+
+    /// Whether another target may go on with what was said: plain text, and no part of a refusal.
+    fn may_resume(&self) -> bool {
+        self.resume.is_some() && self.is_text && !self.said.is_empty() && self.block.is_none()
+    }
+
+    /// Leaves the target whose stream broke, and asks for the rest.
+    fn break_off(&mut self, failure: Failure) {
+        let (Some(resume), Some(books)) = (self.resume.clone(), &self.books) else { return };
+        let (broken, run) = (books.upstream.id().clone(), Arc::clone(&self.run));
+        self.settle_broken(&failure, Next::Hop);
+        self.broke = Some(failure);
+        self.resuming = Some(Box::pin(resume.go_on(run, self.said.clone(), broken, self.guard.end())));
+    }
+
+    fn go_on(&mut self, by: TargetId, committed: Committed) {
+        let Committed { held, tail, row, slot, price, upstream } = committed;
+        (self.resuming, self.broke, self.recorder, self.resumed) = (None, None, None, true);
+        self.rest = Some(held.rest);
+        self.guard.heard(true, now());
+        self.books = Some(Books { row, opened: now(), tail, price, upstream, _slot: slot });
+        self.run.serving(ServedBy::Target(by.clone()));
+        self.queued.push_back(Frame::event(StreamEvent::Resumed { by, id: self.started.clone() }));
+        self.queued.extend(held.frames.into_iter().map(further));
+    }
+
+    /// Nobody goes on.
+    fn give_up(&mut self) -> Option<Result<Frame, Error>> {
+        self.resuming = None;
+        let cause = self.broke.take()?;
+        self.run.finish(None);
+        Some(Err(Error::Interrupted(Box::new(Ended { cause, report: self.run.report(), reopens: None }))))
+    }
+
+    /// Whoever was to go on refused.
+    fn refuse(&mut self, block: Block) -> Option<Result<Frame, Error>> {
+        (self.resuming, self.broke) = (None, None);
+        self.block = Some(block);
+        self.run.finish(None);
+        self.end()
     }
 
     /// Takes from a frame what the report needs. The books are closed on the end signal, before the frame is handed
@@ -191,10 +274,9 @@ impl Live {
                     self.done = true;
                     self.close();
                 }
-                StreamEvent::Started { .. }
-                | StreamEvent::Thinking(_)
-                | StreamEvent::ToolCall(_)
-                | StreamEvent::Finish(_) => {}
+                StreamEvent::Started { id, .. } => self.started.clone_from(id),
+                StreamEvent::Thinking(_) | StreamEvent::ToolCall(_) => self.is_text = false,
+                StreamEvent::Finish(_) | StreamEvent::Resumed { .. } => {}
             }
         }
     }
@@ -233,21 +315,33 @@ impl Live {
             self.close();
             return self.end();
         }
-        self.rest = None;
-        if let Some(Books { row, tail, upstream, .. }) = self.books.take() {
-            let (kind, at) = (failure.kind(), now());
-            let verdict = kind.consequences(true).verdict;
-            upstream.count(|counts| counts.failed(kind, at));
-            upstream.fell_ill(&failure, verdict, at);
-            if let Some(weight) = weight(verdict, None) {
-                tail.failure(weight, at);
-            }
-            row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
+        if self.settle_broken(&failure, Next::Surface) {
             self.run.finish(None);
         }
         let ended = Ended { cause: failure, report: self.run.report(), reopens: None };
         Some(Err(Error::Interrupted(Box::new(ended))))
     }
+
+    /// Closes the books of a stream that broke; whether they were open.
+    fn settle_broken(&mut self, failure: &Failure, next: Next) -> bool {
+        self.rest = None;
+        let Some(Books { row, tail, upstream, .. }) = self.books.take() else { return false };
+        let (kind, at) = (failure.kind(), now());
+        let verdict = kind.consequences(true).verdict;
+        upstream.count(|counts| counts.failed(kind, at));
+        upstream.fell_ill(failure, verdict, at);
+        if let Some(weight) = weight(verdict, None) {
+            tail.failure(weight, at);
+        }
+        row.close(AttemptEnd::Failed(failure.clone()), next);
+        true
+    }
+}
+
+/// A frame of whoever goes on: its bytes belong to another answer, and the answer has begun long ago.
+fn further(frame: Frame) -> Frame {
+    let events = frame.events.into_iter().filter(|event| !matches!(event, StreamEvent::Started { .. }));
+    Frame { raw: None, events: events.collect() }
 }
 
 impl fmt::Debug for ChatStream {

@@ -91,3 +91,22 @@ pub(super) async fn left(fb: PathBuf) -> anyhow::Result<Row> {
     ensure!(heard.served_by == "primary/gpt-6.1-sol", "ten callers left and opened a breaker: {heard:?}");
     Ok(Row { clients: format!("{callers} left, 1 ok"), providers: asked(stage.calls()) })
 }
+
+/// On a route that allows it a cut stream goes on at another target, with nothing lost, and says so.
+pub(super) async fn resumed(fb: PathBuf) -> anyhow::Result<Row> {
+    let stage = Stage::of(&fb, Setup { route: "resume = true", ..Setup::default() }).await?;
+    stage.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
+    let heard = stage.ask(true).await?;
+    ensure!(heard.status == 200 && heard.clean_end && heard.has_done(), "{heard:?}");
+    let marker = r#""fb":{"resumed_by":"backup/claude-sonnet-4-6"}"#;
+    ensure!(heard.body.matches(marker).count() == 1, "it is not said once: {heard:?}");
+    let text = heard.streamed_text();
+    let Some(prefix) = text.strip_suffix("Hello from anthropic.") else { anyhow::bail!("{text:?}") };
+    ensure!(!prefix.is_empty() && "Hello from openai.".starts_with(prefix), "{text:?}");
+    let [recorded] = &stage.backup.requests()[..] else { anyhow::bail!("{:?}", stage.calls()) };
+    let question = String::from_utf8_lossy(&recorded.body).into_owned();
+    ensure!(question.contains(prefix.trim()), "the rest was asked for without {prefix:?}: {question}");
+    let calls = stage.calls();
+    ensure!(calls == [1, 1, 0], "calls {calls:?}");
+    Ok(Row { clients: "1 whole of two, disclosed".to_owned(), providers: asked(calls) })
+}

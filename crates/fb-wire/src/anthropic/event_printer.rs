@@ -84,6 +84,10 @@ impl EventPrinter {
             StreamEvent::Finish(finish) => self.finish = Some(finish.clone()),
             StreamEvent::Blocked(block) => self.blocked = Some(said_of(block).to_owned()),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
+            // This API has no word for it, and its readers skip what they do not know in a ping.
+            StreamEvent::Resumed { by, .. } => {
+                write("ping", &Event::Ping { fb: Said { resumed_by: &by.to_string() } }, out);
+            }
             StreamEvent::Done => self.end(out),
         }
     }
@@ -175,9 +179,17 @@ fn write(name: &str, event: &Event<'_>, out: &mut BytesMut) {
     sse::put_event(Some(name), &print(event), out);
 }
 
+/// What only fb says.
+#[derive(Serialize)]
+struct Said<'a> {
+    /// Who goes on with an answer that broke off.
+    resumed_by: &'a str,
+}
+
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Event<'a> {
+    Ping { fb: Said<'a> },
     MessageStart { message: Message<'a> },
     ContentBlockStart { index: u32, content_block: Content<'a> },
     ContentBlockDelta { index: u32, delta: Delta<'a> },

@@ -19,7 +19,7 @@ pub struct ChunkPrinter {
     refusal: Option<Block>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Fresh,
     /// The chunk with the role went out.
@@ -79,6 +79,14 @@ impl ChunkPrinter {
             StreamEvent::Blocked(block) => self.block(block, out),
             StreamEvent::Finish(reason) => self.finish(reason, out),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
+            StreamEvent::Resumed { by, id } => {
+                // What went out before it may not have been printed here.
+                self.stage = self.stage.max(Stage::Begun);
+                if let Some(id) = id {
+                    self.id.clone_from(id);
+                }
+                self.resumed(&by.to_string(), out);
+            }
             StreamEvent::Done => self.end(out),
         }
     }
@@ -105,16 +113,7 @@ impl ChunkPrinter {
         }
         self.begin(out);
         self.stage = Stage::Finished;
-        self.chunk(
-            &[Choice {
-                index: 0,
-                delta: Delta::default(),
-                finish_reason: Some(finish_word(reason)),
-                logprobs: (),
-            }],
-            None,
-            out,
-        );
+        self.chunk(&[Choice::empty(Some(finish_word(reason)))], None, out);
     }
 
     fn end(&mut self, out: &mut BytesMut) {
@@ -138,7 +137,16 @@ impl ChunkPrinter {
         self.chunk(&[Choice { index: 0, delta, finish_reason: None, logprobs: () }], None, out);
     }
 
+    /// A chunk without output that says who goes on, in a field of fb's own.
+    fn resumed(&self, by: &str, out: &mut BytesMut) {
+        self.said(&[Choice::empty(None)], None, Some(Said { resumed_by: by }), out);
+    }
+
     fn chunk(&self, choices: &[Choice<'_>], usage: Option<Usage>, out: &mut BytesMut) {
+        self.said(choices, usage, None, out);
+    }
+
+    fn said(&self, choices: &[Choice<'_>], usage: Option<Usage>, fb: Option<Said<'_>>, out: &mut BytesMut) {
         let chunk = Chunk {
             id: &self.id,
             object: "chat.completion.chunk",
@@ -146,6 +154,7 @@ impl ChunkPrinter {
             model: &self.model,
             choices,
             usage: self.include_usage.then(|| usage.map(PrintedUsage::from)),
+            fb,
         };
         sse::put_event(None, &print(&chunk), out);
     }
@@ -162,6 +171,15 @@ struct Chunk<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[expect(clippy::option_option, reason = "absent, `null` and counts are three things")]
     usage: Option<Option<PrintedUsage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fb: Option<Said<'a>>,
+}
+
+/// What only fb says.
+#[derive(Serialize)]
+struct Said<'a> {
+    /// Who goes on with an answer that broke off.
+    resumed_by: &'a str,
 }
 
 #[derive(Serialize)]
@@ -170,6 +188,12 @@ struct Choice<'a> {
     delta: Delta<'a>,
     finish_reason: Option<&'static str>,
     logprobs: (),
+}
+
+impl Choice<'_> {
+    fn empty(finish_reason: Option<&'static str>) -> Self {
+        Self { index: 0, delta: Delta::default(), finish_reason, logprobs: () }
+    }
 }
 
 #[derive(Serialize, Default)]

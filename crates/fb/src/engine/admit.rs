@@ -50,10 +50,10 @@ pub(super) fn admit(
 ) -> Result<(Ticket, Instant), (Skip, Option<Duration>)> {
     let at = now();
     let run = trip.run;
-    if run.calls() >= run.envelope.attempts {
+    if run.calls() >= trip.envelope.attempts {
         return Err((Skip::Attempts, None));
     }
-    let Some(slice) = run.envelope.slice(at, later) else {
+    let Some(slice) = trip.envelope.slice(at, later) else {
         return Err((Skip::NoTime, None));
     };
     let upstream = &lane.upstream;

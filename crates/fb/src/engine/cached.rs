@@ -251,6 +251,7 @@ impl Recorder {
                 | StreamEvent::Refusal(_)
                 | StreamEvent::Usage(_)
                 | StreamEvent::Blocked(_)
+                | StreamEvent::Resumed { .. }
                 | StreamEvent::Done => {}
             }
         }

@@ -40,7 +40,7 @@ pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[&Lane]) -> Visit {
 /// The untried target that reopens first, if waiting for it fits the deadline and the route's patience.
 fn soonest<'a>(trip: Trip<'_>, lanes: &[&'a Lane], tried: &[&TargetId]) -> Option<(&'a Lane, Duration)> {
     let at = now();
-    let envelope = &trip.run.envelope;
+    let envelope = &trip.envelope;
     let fits = |wait: Duration| {
         wait <= trip.route.last_resort_wait && envelope.affords_retry(at, wait, trip.run.calls(), 0)
     };

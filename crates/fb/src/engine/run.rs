@@ -178,7 +178,7 @@ impl Run {
     }
 
     /// Notes who answers, while the answer still streams.
-    pub(super) fn serving(&self, by: ServedBy) {
+    pub(crate) fn serving(&self, by: ServedBy) {
         self.state.lock().served_by = Some(by);
     }
 

@@ -17,6 +17,7 @@ mod cache;
 mod events;
 mod health;
 mod ladder;
+mod resume;
 mod routing;
 mod settings;
 

@@ -113,7 +113,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             last,
             stale,
             open: lane.upstream.is_dead() || lane.upstream.breaker().peek(at).is_err(),
-            envelope: &trip.run.envelope,
+            envelope: &trip.envelope,
             used: trip.run.calls(),
             later,
             now: at,

@@ -26,7 +26,10 @@ fn fold(reply: &mut Reply, event: StreamEvent) {
         StreamEvent::ToolCall(delta) => fold_tool(&mut reply.tool_calls, delta),
         StreamEvent::Finish(finish) => reply.finish = finish,
         StreamEvent::Usage(usage) => reply.usage = Some(usage),
-        StreamEvent::Refusal(_) | StreamEvent::Blocked(_) | StreamEvent::Done => {}
+        StreamEvent::Refusal(_)
+        | StreamEvent::Blocked(_)
+        | StreamEvent::Resumed { .. }
+        | StreamEvent::Done => {}
     }
 }
 

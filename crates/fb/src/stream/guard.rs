@@ -29,6 +29,11 @@ impl Guard {
         Self { idle: route.idle_timeout, gap: route.semantic_gap, end, heard: at, meant: at, timer: None }
     }
 
+    /// When the stream has to be over.
+    pub(super) const fn end(&self) -> Instant {
+        self.end
+    }
+
     /// A frame came; pings and comments keep only the idle limit away.
     pub(super) fn heard(&mut self, semantic: bool, at: Instant) {
         self.heard = at;

@@ -122,3 +122,23 @@ fn what_is_printed_is_decoded_as_the_same() {
     }
     assert_eq!(decoded, events);
 }
+
+#[test]
+fn who_goes_on_is_said_without_a_second_role_and_under_the_same_id() {
+    let by = "backup/m".parse().unwrap();
+    check(
+        &[
+            StreamEvent::Resumed { by, id: Some("chatcmpl-1".to_owned()) },
+            StreamEvent::Text("rest".to_owned()),
+            StreamEvent::Finish(FinishReason::Stop),
+            StreamEvent::Done,
+        ],
+        false,
+        &expect![[r#"
+            data: {"id":"chatcmpl-1","model":"m","choices":[{"index":0,"delta":{},"finish_reason":null,"logprobs":null}],"fb":{"resumed_by":"backup/m"}}
+            data: {"id":"chatcmpl-1","model":"m","choices":[{"index":0,"delta":{"content":"rest"},"finish_reason":null,"logprobs":null}]}
+            data: {"id":"chatcmpl-1","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop","logprobs":null}]}
+            data: [DONE]
+        "#]],
+    );
+}
