@@ -1,0 +1,43 @@
+//! The first target is late, so a second is asked beside it; the budget says how often that may be.
+
+use std::{sync::Arc, time::Duration};
+
+use fb::{
+    ChatRequest, Client, Error, HedgeAfter, HedgeConfig, Provider, Route, Strategy, Target,
+    providers::ProviderConfig,
+};
+use fb_sim::{Dialect, Sim, SimReply};
+
+/// A simulator as a provider: only the address differs from a real one.
+fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
+    let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
+    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
+    first.reply(SimReply { latency: Duration::from_millis(300), ..SimReply::text("Late.") });
+    second.reply(SimReply::text("At once."));
+    // Half of the requests may be asked twice. The default is one in twenty, after the p95 of the first target.
+    let hedge = HedgeConfig {
+        after: HedgeAfter::Time(Duration::from_millis(100)),
+        budget: 0.5,
+        ..HedgeConfig::default()
+    };
+    let targets = [Target::new("openai", "gpt-6.1-sol"), Target::new("anthropic", "claude-sonnet-4-6")];
+    let client = Client::builder()
+        .provider("openai", provider(&first)?)
+        .provider("anthropic", provider(&second)?)
+        .route(Route::new("default", Strategy::Hedged, targets).hedge(hedge))
+        .build()?;
+
+    println!("{}", client.plan(&ChatRequest::user("Hello!"))?);
+    for _ in 0..4 {
+        let answer = client.chat(ChatRequest::user("Hello!")).await?;
+        println!("{:?} by {}\n{}", answer.text(), answer.served_by(), answer.trace());
+    }
+    println!("calls: {} + {} for 4 requests", first.calls(), second.calls());
+    Ok(())
+}
