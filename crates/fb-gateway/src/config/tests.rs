@@ -7,6 +7,7 @@ use std::{
 };
 
 use fb::{BreakerConfig, BudgetConfig, CacheConfig, HealthConfig, RetryConfig, Route, RouteCache, Target};
+use fb_telemetry::DriftConfig;
 use serde_json::{Value, json};
 
 use super::{ServerConfig, parse};
@@ -76,6 +77,7 @@ fn defaults() -> BTreeMap<String, String> {
         "retry_budget": BudgetConfig::default(),
         "health": HealthConfig::default(),
         "cache": CacheConfig::default(),
+        "drift": DriftConfig::default(),
         "server": {
             "listen": server.listen.to_string(),
             "max_body": server.max_body,
@@ -96,6 +98,15 @@ fn defaults() -> BTreeMap<String, String> {
             "cache.stale_if_error = true": usual.stale_if_error.map(time),
             "cache.any_temperature": route.cache.any_temperature,
             "cache.tool_calls": route.cache.tool_calls,
+            "ladder.descend_after": route.ladder.descend_after,
+            "ladder.within": time(route.ladder.within),
+            "ladder.climb": time(route.ladder.climb),
+            "race": route.race,
+            "hedge": route.hedge,
+            "sticky": route.sticky,
+            "complexity": route.complexity,
+            "targets.weight": target.weight,
+            "targets.max_in_flight": target.max_in_flight,
             "targets.max_retries": target.max_retries,
             "targets.timeout": time(target.timeout),
             "targets.enabled": target.enabled,
@@ -114,6 +125,8 @@ fn flatten(at: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
             }
             return;
         }
+        // Keywords, which the page only speaks of.
+        Value::Array(_) => return,
         Value::Null => "off".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
