@@ -88,7 +88,8 @@ async fn show_stream(result: Result<Streaming, CallError>) -> String {
             Ok(frame) => {
                 for event in frame.events {
                     match event {
-                        StreamEvent::Started { .. } | StreamEvent::Usage(_) => {}
+                        StreamEvent::Started { .. } | StreamEvent::Usage(_) | StreamEvent::Resumed { .. } => {
+                        }
                         StreamEvent::Text(more) => text.push_str(&more),
                         StreamEvent::Thinking(more) => rest.push(format!("thinking {more:?}")),
                         StreamEvent::ToolCall(delta) => {

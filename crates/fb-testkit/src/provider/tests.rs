@@ -43,9 +43,10 @@ fn print_event(event: &StreamEvent) -> String {
         StreamEvent::Finish(why) => format!("{why:?}"),
         StreamEvent::Usage(usage) => format!("{} tokens", usage.total()),
         StreamEvent::Blocked(block) => format!("blocked ({})", block.category),
-        StreamEvent::Resumed { by, .. } => format!("resumed by {by}"),
         StreamEvent::Done => "done".to_owned(),
-        StreamEvent::Started { .. } | StreamEvent::Thinking(_) => unreachable!("never scripted"),
+        StreamEvent::Started { .. } | StreamEvent::Thinking(_) | StreamEvent::Resumed { .. } => {
+            unreachable!("never scripted")
+        }
     }
 }
 

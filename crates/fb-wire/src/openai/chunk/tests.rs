@@ -40,7 +40,7 @@ fn lines(events: &[StreamEvent]) -> String {
         StreamEvent::Finish(reason) => format!("finish {reason:?}\n"),
         StreamEvent::Usage(usage) => format!("usage {} {}\n", usage.input, usage.output),
         StreamEvent::Blocked(block) => format!("blocked {} {:?}\n", block.category, block.detail),
-        StreamEvent::Resumed { by, .. } => format!("resumed by {by}"),
+        StreamEvent::Resumed { by, .. } => unreachable!("no provider says {by}"),
         StreamEvent::Done => "done\n".to_owned(),
     };
     events.iter().map(line).collect()
