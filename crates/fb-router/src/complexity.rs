@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::rules::{ComplexRules, Rules, SimpleRules};
+pub use self::rules::{ComplexRules, Rules, Sign, SimpleRules};
 pub use self::signals::Signals;
 
 /// How hard a request is.

@@ -21,7 +21,9 @@ mod savings;
 
 pub use self::admission::admissible;
 pub use self::candidate::Candidate;
-pub use self::complexity::{ClassRoutes, Classifier, ComplexRules, Complexity, Rules, Signals, SimpleRules};
+pub use self::complexity::{
+    ClassRoutes, Classifier, ComplexRules, Complexity, Rules, Sign, Signals, SimpleRules,
+};
 pub use self::config::{
     InvalidConfig, InvalidTarget, RaceConfig, RouterConfig, StickyBy, StickyConfig, Strategy,
 };

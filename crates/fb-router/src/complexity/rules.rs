@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Classifier, Complexity, Signals};
@@ -103,37 +105,72 @@ fn owned(keywords: &[&str]) -> Vec<String> {
     keywords.iter().map(|keyword| (*keyword).to_owned()).collect()
 }
 
-impl Classifier for Rules {
-    fn classify(&self, signals: &Signals<'_>) -> Complexity {
-        let words = signals.words();
-        let complex = &self.complex;
-        let counts = [
-            (words, complex.words),
-            (signals.tokens, complex.tokens),
-            (signals.code_blocks(), complex.code_blocks),
-            (signals.questions(), complex.questions),
-            (signals.turns, complex.turns),
-            (signals.tools, complex.tools),
-            (signals.images, complex.images),
-        ];
-        if counts.into_iter().any(|(count, from)| from > 0 && count >= from) {
-            return Complexity::Complex;
+/// What told how hard a request is. Displays as `words: 6` or `keyword "prove"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign<'a> {
+    /// So many of something.
+    Count {
+        /// What was counted.
+        of: &'static str,
+        /// How many there are.
+        count: u64,
+    },
+    /// A word or phrase of the rules, as it stands there.
+    Keyword(&'a str),
+    /// Nothing: no rule applied.
+    None,
+}
+
+impl fmt::Display for Sign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count { of, count } => write!(f, "{of}: {count}"),
+            Self::Keyword(keyword) => write!(f, "keyword {keyword:?}"),
+            Self::None => f.write_str("no sign of either"),
         }
-        let text = signals.text.to_lowercase();
-        if holds(&text, &complex.keywords) {
-            return Complexity::Complex;
-        }
-        let is_bare = signals.tools == 0 && !signals.schema && signals.images == 0;
-        let is_short = (1..=self.simple.words).contains(&words);
-        if is_bare && (is_short || holds(&text, &self.simple.keywords)) {
-            return Complexity::Simple;
-        }
-        Complexity::Moderate
     }
 }
 
-/// Whether the text, in lower case, holds one of the keywords as whole words: `improve` holds no `prove`.
-fn holds(text: &str, keywords: &[String]) -> bool {
+impl Rules {
+    /// How hard a request is, and the first sign that told.
+    pub fn explain(&self, signals: &Signals<'_>) -> (Complexity, Sign<'_>) {
+        let words = signals.words();
+        let complex = &self.complex;
+        let counts = [
+            ("words", words, complex.words),
+            ("tokens", signals.tokens, complex.tokens),
+            ("code blocks", signals.code_blocks(), complex.code_blocks),
+            ("questions", signals.questions(), complex.questions),
+            ("turns", signals.turns, complex.turns),
+            ("tools", signals.tools, complex.tools),
+            ("images", signals.images, complex.images),
+        ];
+        if let Some((of, count, _)) = counts.into_iter().find(|(_, count, from)| *from > 0 && count >= from) {
+            return (Complexity::Complex, Sign::Count { of, count });
+        }
+        let text = signals.text.to_lowercase();
+        if let Some(keyword) = held(&text, &complex.keywords) {
+            return (Complexity::Complex, Sign::Keyword(keyword));
+        }
+        let is_bare = signals.tools == 0 && !signals.schema && signals.images == 0;
+        if is_bare && (1..=self.simple.words).contains(&words) {
+            return (Complexity::Simple, Sign::Count { of: "words", count: words });
+        }
+        match held(&text, &self.simple.keywords).filter(|_| is_bare) {
+            Some(keyword) => (Complexity::Simple, Sign::Keyword(keyword)),
+            None => (Complexity::Moderate, Sign::None),
+        }
+    }
+}
+
+impl Classifier for Rules {
+    fn classify(&self, signals: &Signals<'_>) -> Complexity {
+        self.explain(signals).0
+    }
+}
+
+/// The first of the keywords that the text, in lower case, holds as whole words: `improve` holds no `prove`.
+fn held<'a>(text: &str, keywords: &'a [String]) -> Option<&'a str> {
     let whole = |keyword: &str| {
         text.match_indices(keyword).any(|(start, found)| {
             let (before, after) =
@@ -141,5 +178,5 @@ fn holds(text: &str, keywords: &[String]) -> bool {
             !found.is_empty() && ![before, after].into_iter().flatten().any(char::is_alphanumeric)
         })
     };
-    keywords.iter().any(|keyword| whole(&keyword.to_lowercase()))
+    keywords.iter().find(|keyword| whole(&keyword.to_lowercase())).map(String::as_str)
 }

@@ -39,6 +39,20 @@ fn words_and_phrases_tell_the_class() {
 }
 
 #[test]
+fn the_first_sign_that_told_is_named() {
+    let rules = Rules::default();
+    let print = |text: &str| {
+        let (class, sign) = rules.explain(&Signals::of_text(text));
+        format!("{class}, {sign}")
+    };
+    assert_eq!(print("hello there"), "simple, words: 2");
+    assert_eq!(print(&format!("translate {}", long())), "simple, keyword \"translate\"");
+    assert_eq!(print("Prove it."), "complex, keyword \"prove\"");
+    assert_eq!(print("Who? When? (And where?)"), "complex, questions: 3");
+    assert_eq!(print(&long()), "moderate, no sign of either");
+}
+
+#[test]
 fn what_is_counted_counts_from_its_bound_on() {
     use Complexity::{Complex, Moderate};
     let text = long();
