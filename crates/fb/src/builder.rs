@@ -146,6 +146,14 @@ impl Builder {
                 )],
             })?;
             self.providers.insert(name.clone(), built);
+        }
+        Ok(self.settings(config))
+    }
+
+    /// Adds everything a configuration names but its providers: they are the caller's to add, under the same names.
+    /// What is wrong in it is found by [`Builder::build`].
+    pub fn settings(mut self, config: &Config) -> Self {
+        for (name, provider) in &config.providers {
             self.models.insert(name.clone(), provider.models.clone());
             self.own.insert(name.clone(), Own::from(provider));
         }
@@ -153,7 +161,7 @@ impl Builder {
         self.mechanisms = config.mechanisms();
         self.retry_budget = config.retry_budget.clone();
         self.cache = config.cache.clone();
-        Ok(self)
+        self
     }
 
     /// Checks everything and builds the client.

@@ -6,7 +6,7 @@ use fb_core::{ChatRequest, Eligibility, Level, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, Builder, ChatStream, Error, Plan, RouteLevel, Stats,
+    Answer, Builder, ChatStream, Destination, Error, Plan, RouteLevel, Stats,
     engine::{Engine, Mode, Opened, now},
 };
 
@@ -103,8 +103,16 @@ impl Client {
         prober.shutdown().await;
     }
 
-    /// How the targets of a request would be tried now: in which order, why, and who is refused. Asks nobody, and takes
-    /// nobody's turn.
+    /// The route that a request goes to, and the class that sends it there.
+    ///
+    /// # Errors
+    /// As [`Client::plan`].
+    pub fn destination(&self, request: &ChatRequest) -> Result<Destination, Error> {
+        self.engine.destination(request)
+    }
+
+    /// How the targets of a request would be tried now: in which order, why, and who is refused, by the router or by
+    /// its adapter. Asks nobody, and takes nobody's turn.
     ///
     /// # Errors
     /// When the request names no route, or prefers a target that does not exist.

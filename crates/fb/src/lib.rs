@@ -4,6 +4,7 @@ mod answer;
 mod builder;
 mod client;
 mod config;
+mod destination;
 mod engine;
 mod error;
 mod ladder;
@@ -20,16 +21,18 @@ pub mod providers {
 pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
-    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Chat, ChatRequest, Dialect,
-    Eligibility, Event, Failure, FailureKind, FinishReason, Frame, Head, InvalidRequest, Level, Message,
-    Money, Next, Note, Observer, Options, Part, Price, Probe, Provider, Raw, Reply, Report, Role, Rules,
-    ServedBy, Skip, StreamEvent, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
+    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
+    Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Frame,
+    FrameStream, Head, InvalidRequest, Level, Message, Meta, Money, Next, Note, Observer, Options, Part,
+    Price, Probe, Provider, Raw, Refusal, Reply, Report, Role, Rules, ServedBy, Skip, StreamEvent, Streaming,
+    TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_retry::{BudgetConfig, RetryConfig};
 pub use fb_router::{
-    ClassRoutes, Classifier, ComplexRules, Complexity, HedgeAfter, HedgeConfig, Plan, Query, RaceConfig,
-    Rules as ComplexityRules, Savings, Signals, SimpleRules, StickyBy, StickyConfig, Strategy, savings,
+    ClassRoutes, Classifier, ComplexRules, Complexity, Facts, HedgeAfter, HedgeConfig, NoPrice, Plan, Query,
+    RaceConfig, Rules as ComplexityRules, Savings, Sign, Signals, SimpleRules, StickyBy, StickyConfig,
+    Strategy, savings,
 };
 
 pub use crate::{
@@ -37,6 +40,7 @@ pub use crate::{
     builder::Builder,
     client::Client,
     config::{Config, Problem},
+    destination::Destination,
     error::{BuildError, Ended, Error},
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{Route, RouteCache, Target, TargetCapabilities, Unavailable},

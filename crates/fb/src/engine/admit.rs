@@ -63,7 +63,9 @@ pub(super) fn admit(
     // Checked once per visit: what a target can carry does not change between its retries.
     if number == 1 {
         run.admits(lane.capabilities()).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        lane.provider().admit(lane.call(trip)).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        lane.provider()
+            .admit(lane.call(trip.request))
+            .map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
     }
     if entry == Entry::Usual {
         if let Some(wait) = upstream.cooling(at) {

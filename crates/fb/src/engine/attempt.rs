@@ -27,7 +27,7 @@ pub(crate) struct Held {
 /// of the call, which is what lets it be retried or moved.
 pub(super) async fn attempt(trip: Trip<'_>, lane: &Lane, until: Instant) -> Result<Got, CallError> {
     let began = now();
-    let call = lane.call(trip);
+    let call = lane.call(trip.request);
     let late = |phase| {
         let secs = until.saturating_duration_since(began).as_secs_f64();
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);

@@ -6,8 +6,8 @@ use fb_cache::Hit;
 use fb_core::{ChatRequest, Dialect, InvalidRequest, Next, Skip};
 use fb_health::Condition;
 use fb_router::{
-    Candidate, ClassRoutes, Classifier, Facts, HedgeBudget, Plan as Choice, Router, Signals, Start as Choose,
-    StickyBy, Strategy, admissible,
+    Candidate, ClassRoutes, Classifier, Complexity, Facts, HedgeBudget, Plan as Choice, Refused, Router,
+    Signals, Start as Choose, StickyBy, Strategy, admissible,
 };
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use super::{
     plan::Plan,
     race::{Hedge, Start},
 };
-use crate::Error;
+use crate::{Destination, Error};
 
 /// The targets of a request in the order they are tried.
 pub(super) struct Chosen<'a> {
@@ -37,7 +37,7 @@ impl Engine {
     /// The plan for a request: that of the route it names, or of the route that its class goes to.
     pub(super) fn find(&self, request: &ChatRequest) -> Result<&Plan, Error> {
         let named = self.directory.plan(&request.head().model)?;
-        let plan = self.classified(request, named).unwrap_or(named);
+        let plan = self.classified(request, named).and_then(|(_, plan)| plan).unwrap_or(named);
         let preferred = request.options().prefer.as_deref();
         let known = |name: &str| {
             plan.lanes.iter().any(|lane| is_meant(lane, name)) || self.directory.target(name).is_some()
@@ -52,8 +52,17 @@ impl Engine {
         Ok(plan)
     }
 
-    /// A request that cannot be read stays where it is: its target's adapter says by field what is wrong.
-    fn classified(&self, request: &ChatRequest, plan: &Plan) -> Option<&Plan> {
+    /// Where a request goes, and by which class.
+    pub(crate) fn destination(&self, request: &ChatRequest) -> Result<Destination, Error> {
+        let route = self.find(request)?.route.name.clone();
+        let asked = self.directory.plan(&request.head().model)?;
+        let class = self.classified(request, asked).map(|(class, _)| class);
+        Ok(Destination { asked: asked.route.name.clone(), class, route })
+    }
+
+    /// The class of a request to a route with classes, and the plan of that class. A request that cannot be read stays
+    /// where it is: its target's adapter says by field what is wrong.
+    fn classified(&self, request: &ChatRequest, plan: &Plan) -> Option<(Complexity, Option<&Plan>)> {
         let route = &plan.route;
         if route.classes == ClassRoutes::default() {
             return None;
@@ -63,7 +72,7 @@ impl Engine {
             Some(classifier) => classifier.classify(&signals),
             None => route.complexity.classify(&signals),
         };
-        self.directory.plan(route.classes.of(class)?).ok()
+        Some((class, route.classes.of(class).and_then(|name| self.directory.plan(name).ok())))
     }
 
     /// Whether an answer that was kept may be given to this request.
@@ -98,7 +107,16 @@ impl Engine {
     /// What would be chosen now; takes nobody's turn.
     pub(super) fn explain(&self, request: &ChatRequest, plan: &Plan) -> Choice {
         let listed = self.listed(request, plan);
-        self.choice(request, &listed, &plan.chooser.router.clone(), self.panics(plan))
+        let mut choice = self.choice(request, &listed, &plan.chooser.router.clone(), self.panics(plan));
+        // What a visit would find out: the request cannot be carried there.
+        choice.order.retain(|ranked| {
+            let lane = listed[ranked.index];
+            let Err(refusal) = lane.provider().admit(lane.call(request)) else { return true };
+            choice.refused.push(Refused { index: ranked.index, target: ranked.target.clone(), refusal });
+            false
+        });
+        choice.refused.sort_by_key(|refused| refused.index);
+        choice
     }
 
     /// The route's targets, and before them the one that the request prefers, if it is another.

@@ -8,7 +8,8 @@ use std::{
 
 use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
 use fb_core::{
-    Call, Capabilities, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Skip, TargetId, Verdict,
+    Call, Capabilities, ChatRequest, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Skip,
+    TargetId, Verdict,
 };
 use fb_health::{Member, Origin};
 use fb_retry::{RetryBudget, RetryPolicy};
@@ -235,8 +236,8 @@ impl Lane {
         &self.capabilities
     }
 
-    pub(super) fn call<'a>(&'a self, trip: Trip<'a>) -> Call<'a> {
-        Call { request: trip.request, model: self.upstream.id.model(), overrides: &self.overrides }
+    pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
+        Call { request, model: self.upstream.id.model(), overrides: &self.overrides }
     }
 
     /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.

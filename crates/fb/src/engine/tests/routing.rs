@@ -1,10 +1,12 @@
 //! Who is asked first, how many at once, and who not at all.
 
 use fb_core::{Chat, Message, Rules, Tool};
-use fb_router::{ClassRoutes, HedgeAfter, HedgeConfig, RaceConfig, StickyBy, StickyConfig, Strategy};
+use fb_router::{
+    ClassRoutes, Complexity, HedgeAfter, HedgeConfig, RaceConfig, StickyBy, StickyConfig, Strategy,
+};
 
 use super::*;
-use crate::TargetCapabilities;
+use crate::{Destination, TargetCapabilities};
 
 /// A client of one route with this strategy, a target for each provider of the script.
 fn by(script: &Script, strategy: Strategy, tune: impl Fn(Route) -> Route) -> Client {
@@ -184,6 +186,14 @@ async fn what_a_target_cannot_do_is_refused_before_the_call() {
         start: one by one
     "#]]
     .assert_eq(&plan);
+    script.provider("b").refuse("logit_bias", "has no such field");
+    let plan = client.plan(&chat(vec![], &"long ".repeat(100))).unwrap().to_string();
+    expect![[r#"
+        -  a/m  refused, context: about 125 tokens with the answer, at most 50
+        -  b/m  refused, logit_bias: has no such field
+        start: one by one
+    "#]]
+    .assert_eq(&plan);
     assert_eq!(calls(&script), [1, 2], "a plan asks nobody");
 }
 
@@ -260,8 +270,8 @@ async fn the_hedge_follows_the_time_to_the_first_output() {
 async fn a_hard_question_goes_to_the_route_for_hard_ones() {
     struct Always;
     impl fb_router::Classifier for Always {
-        fn classify(&self, _: &fb_router::Signals<'_>) -> fb_router::Complexity {
-            fb_router::Complexity::Simple
+        fn classify(&self, _: &fb_router::Signals<'_>) -> Complexity {
+            Complexity::Simple
         }
     }
     let script = script("a: 200 / b: 200 / c: 200");
@@ -287,6 +297,17 @@ async fn a_hard_question_goes_to_the_route_for_hard_ones() {
     for (text, by) in [("What is the capital of France?", "a/m"), (between, "b/m"), (hard, "c/m")] {
         assert_eq!(server(&client, ChatRequest::user(text)).await, by);
     }
+    let goes = |text: &str| client.destination(&ChatRequest::user(text)).unwrap();
+    let to = |class, route: &str| Destination {
+        asked: "default".to_owned(),
+        class: Some(class),
+        route: route.to_owned(),
+    };
+    assert_eq!(goes("hi"), to(Complexity::Simple, "small"));
+    assert_eq!(goes(between), to(Complexity::Moderate, "default"));
+    let alone = ChatRequest::from_chat("c/m", Chat::default());
+    let direct = Destination { asked: "c/m".to_owned(), class: None, route: "c/m".to_owned() };
+    assert_eq!(client.destination(&alone).unwrap(), direct);
     let client = builder().classifier(Arc::new(Always)).build().unwrap();
     assert_eq!(server(&client, ChatRequest::user(hard)).await, "a/m");
 }
