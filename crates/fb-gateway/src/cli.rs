@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, demo, serve};
+use crate::{PlanArgs, check, demo, plan, serve};
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ pub enum Command {
         /// The config file.
         file: PathBuf,
     },
+    /// Show where a request would go: its route, its class, who is asked in which order, who is refused and why.
+    /// Nobody is called, and no key is needed.
+    Plan(PlanArgs),
 }
 
 /// Runs a command to its end: 0 fine, 1 the thing failed.
@@ -48,6 +51,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve { config, listen } => serve::serve(config.as_deref(), listen),
         Command::Demo { once, listen } => demo::demo(once, listen),
         Command::Check { file } => check::check(&file),
+        Command::Plan(args) => plan::plan(&args),
     };
     match done {
         Ok(code) => code,

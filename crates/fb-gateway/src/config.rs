@@ -124,6 +124,15 @@ pub(crate) fn read(file: &Path) -> Result<String, String> {
 /// # Errors
 /// A text that names every error with its place.
 pub fn load(file: &Path) -> Result<Loaded, String> {
+    load_with(file, parse)
+}
+
+/// The same for commands that call nobody: in place of a key that is not there stands one that opens nothing.
+pub(crate) fn load_without_keys(file: &Path) -> Result<Loaded, String> {
+    load_with(file, parse_without_keys)
+}
+
+fn load_with(file: &Path, parse: fn(&str) -> Result<Loaded, Vec<Located>>) -> Result<Loaded, String> {
     let text = read(file)?;
     parse(&text).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|error| format!("{}:{error}", file.display())).collect();
@@ -136,9 +145,40 @@ pub fn load(file: &Path) -> Result<Loaded, String> {
 /// # Errors
 /// The first type error, or else every error of meaning. No value of a secret is ever repeated.
 pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
+    parse_with(text, Keys::Needed)
+}
+
+/// The same with every key that is not there stood in for.
+pub(crate) fn parse_without_keys(text: &str) -> Result<Loaded, Vec<Located>> {
+    parse_with(text, Keys::StoodIn)
+}
+
+/// What becomes of a key that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Needed,
+    StoodIn,
+}
+
+fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File { server, admin, providers, routes, breaker, retry, retry_budget, health, cache, drift } = file;
+    let File {
+        server,
+        mut admin,
+        mut providers,
+        routes,
+        breaker,
+        retry,
+        retry_budget,
+        health,
+        cache,
+        drift,
+    } = file;
+    if keys == Keys::StoodIn {
+        admin = None;
+        providers.values_mut().for_each(stand_in);
+    }
     let fb = Config { providers, routes, breaker, retry, retry_budget, health, cache }.with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
@@ -167,6 +207,13 @@ pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
         Ok(Loaded { server, admin, drift, fb })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
+    }
+}
+
+/// Gives a provider whose key is not there one that opens nothing.
+fn stand_in(provider: &mut ProviderConfig) {
+    if provider.build().is_err_and(|error| error.field == "api_key") {
+        provider.api_key = Some(Secret::value("none"));
     }
 }
 

@@ -8,6 +8,7 @@ mod discover;
 mod error;
 mod log;
 mod out;
+mod plan;
 mod relay;
 mod routes;
 mod serve;
@@ -17,5 +18,6 @@ mod telemetry;
 pub use crate::{
     cli::{Cli, Command, run},
     config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
+    plan::PlanArgs,
     server::{Gateway, start, start_admin},
 };

@@ -10,7 +10,7 @@ use fb::{BreakerConfig, BudgetConfig, CacheConfig, HealthConfig, RetryConfig, Ro
 use fb_telemetry::DriftConfig;
 use serde_json::{Value, json};
 
-use super::{ServerConfig, parse};
+use super::{ServerConfig, parse, parse_without_keys};
 
 /// The whole configs among a page's TOML blocks, each with the number of its fence's line.
 fn configs(page: &str) -> Vec<(usize, String)> {
@@ -191,4 +191,19 @@ fn the_reference_says_the_defaults_of_the_code() {
             assert_eq!(written.get(&setting), Some(&one_way(&value)), "{setting}");
         }
     }
+}
+
+#[test]
+fn a_command_that_calls_nobody_needs_no_keys_but_sees_every_other_mistake() {
+    let text = |more: &str| {
+        format!(
+            "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {{ env = \"FB_TEST_NO_SUCH_KEY\" }}\n\
+             [providers.a]\nkind = \"openai\"\napi_key = {{ env = \"FB_TEST_NO_SUCH_KEY\" }}\n{more}\n\
+             [routes.default]\ntargets = [{{ provider = \"a\", model = \"m\" }}]"
+        )
+    };
+    assert_eq!(parse(&text("")).map(drop).unwrap_err().len(), 2, "the key and the token");
+    assert!(parse_without_keys(&text("")).is_ok());
+    let errors = parse_without_keys(&text("base_url = \"ftp://x\"")).map(drop).unwrap_err();
+    assert!(errors[0].message.starts_with("providers.a.base_url"), "{errors:?}");
 }
