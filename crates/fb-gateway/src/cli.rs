@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{PlanArgs, check, demo, plan, serve};
+use crate::{PlanArgs, SavingsArgs, check, demo, plan, savings, serve};
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ pub enum Command {
     /// Show where a request would go: its route, its class, who is asked in which order, who is refused and why.
     /// Nobody is called, and no key is needed.
     Plan(PlanArgs),
+    /// Reckon what requests cost where their classes send them, beside what they cost at the best model.
+    Savings(SavingsArgs),
 }
 
 /// Runs a command to its end: 0 fine, 1 the thing failed.
@@ -52,6 +54,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo { once, listen } => demo::demo(once, listen),
         Command::Check { file } => check::check(&file),
         Command::Plan(args) => plan::plan(&args),
+        Command::Savings(args) => savings::savings(&args),
     };
     match done {
         Ok(code) => code,

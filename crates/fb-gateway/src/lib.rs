@@ -11,6 +11,7 @@ mod out;
 mod plan;
 mod relay;
 mod routes;
+mod savings;
 mod serve;
 mod server;
 mod telemetry;
@@ -19,5 +20,6 @@ pub use crate::{
     cli::{Cli, Command, run},
     config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
     plan::PlanArgs,
+    savings::SavingsArgs,
     server::{Gateway, start, start_admin},
 };

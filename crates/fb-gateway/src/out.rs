@@ -20,3 +20,22 @@ pub(crate) fn open(file: &Path) -> Result<Box<dyn Read>, String> {
         Err(error) => Err(format!("{}: {error}", file.display())),
     }
 }
+
+/// Rows as lines of aligned columns, the first one a head; the last `right` columns end at the same place.
+pub(crate) fn table(rows: &[Vec<String>], right: usize) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let cell = |(column, text): (usize, &String)| {
+        let width = widths[column];
+        if column + right >= columns { format!("{text:>width$}") } else { format!("{text:width$}") }
+    };
+    let line = |row: &Vec<String>| {
+        row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+mod ledger;
+mod query;
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+use fb::{Client, Config, TargetId};
+
+use self::{
+    ledger::{Ledger, Priced},
+    query::Query,
+};
+use crate::{
+    config,
+    out::{open, say},
+};
+
+/// Most bytes of one line: 1 MiB.
+const MAX_LINE: u64 = 1 << 20;
+/// Most lines.
+const MAX_LINES: usize = 1_000_000;
+
+/// What `fb savings` is told.
+#[derive(Debug, Args)]
+pub struct SavingsArgs {
+    /// The config file; its targets need a `price`.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Requests, one a line: a text, `{"text": "...", "output_tokens": 300}`, or a chat request with `messages`.
+    /// `-` reads standard input.
+    pub queries: PathBuf,
+    /// The route of requests that name none in `model`.
+    #[arg(long, default_value = "default")]
+    pub route: String,
+    /// The target to compare with, PROVIDER/MODEL; without it the one at which all requests together cost most, of
+    /// the targets of the route and of its classes.
+    #[arg(long)]
+    pub best: Option<TargetId>,
+}
+
+/// Prints what the requests cost by class and target, and in all beside the best model.
+pub(crate) fn savings(args: &SavingsArgs) -> Result<ExitCode, String> {
+    let loaded = config::load_without_keys(&args.config)?;
+    let builder = Client::builder().config(&loaded.fb).map_err(|error| error.to_string())?;
+    // Strategies that draw draw the same each time.
+    let client = builder.seed(0).build().map_err(|error| error.to_string())?;
+    let compared = match &args.best {
+        Some(best) => vec![ledger::priced(&loaded.fb, best)?],
+        None => ledger::candidates(&loaded.fb, &args.route)?,
+    };
+    let mut ledger = Ledger::new(compared);
+    let reader = BufReader::new(open(&args.queries)?);
+    for_each_line(reader, |line| add(&mut ledger, &loaded.fb, &client, &Query::read(line, &args.route)?))
+        .map_err(|(line, error)| format!("{}:{line}  {error}", args.queries.display()))?;
+    if ledger.is_empty() {
+        return Err(format!("{}: no request; expected one a line", args.queries.display()));
+    }
+    say(&ledger.print()?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hands every line that is not blank to `each`; an error comes with the number of its line, from 1.
+fn for_each_line(
+    mut from: impl BufRead,
+    mut each: impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), (usize, String)> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = from.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
+        if read.map_err(|error| (number, error.to_string()))? == 0 {
+            break;
+        }
+        if line.len() as u64 > MAX_LINE {
+            return Err((number, format!("expected at most {MAX_LINE} bytes a line")));
+        }
+        if number > MAX_LINES {
+            return Err((number, format!("expected at most {MAX_LINES} lines")));
+        }
+        let text = str::from_utf8(&line).map_err(|error| (number, format!("not UTF-8 text: {error}")))?;
+        if !text.trim().is_empty() {
+            each(text.trim()).map_err(|error| (number, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a request on paper to the first target of its plan.
+fn add(ledger: &mut Ledger, config: &Config, client: &Client, query: &Query) -> Result<(), String> {
+    let request = &query.request;
+    let destination = client.destination(request).map_err(|error| error.to_string())?;
+    let plan = client.plan(request).map_err(|error| error.to_string())?;
+    let Some(first) = plan.order.first() else {
+        let refused = plan.refused.iter().map(|one| format!("{}: {}", one.target, one.refusal));
+        return Err(format!("nobody may be asked; {}", refused.collect::<Vec<_>>().join("; ")));
+    };
+    let price = ledger::price_in(config, &destination.route, &first.target)?;
+    ledger.add(destination.class, Priced { target: first.target.clone(), price }, query.usage()?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use bytes::Bytes;
+use fb::{Chat, ChatRequest, Facts, Message, Role, Usage};
+use fb_wire::openai;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// One request of the file.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub(super) request: ChatRequest,
+    /// Tokens of its answer, if the file says so.
+    output: Option<u64>,
+}
+
+/// A text and what is known of its answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    #[serde(rename = "text")]
+    said: String,
+    model: Option<String>,
+    output_tokens: Option<u64>,
+    max_tokens: Option<u32>,
+}
+
+/// Most tokens of one answer: beyond what any model writes, and far from where sums of money end.
+const MAX_OUTPUT: u64 = 10_000_000;
+
+impl Query {
+    /// Reads a line: JSON when it begins with a brace, or else a text.
+    pub(super) fn read(line: &str, route: &str) -> Result<Self, String> {
+        let query = if line.starts_with('{') {
+            let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+            if fields.contains_key("messages") {
+                Self::of_messages(fields, route)?
+            } else {
+                Self::of_text(fields, route)?
+            }
+        } else {
+            Self { request: text(route.to_owned(), line.to_owned(), None), output: None }
+        };
+        match query.output {
+            Some(tokens) if tokens > MAX_OUTPUT => {
+                Err(format!("output_tokens: expected at most {MAX_OUTPUT}, got {tokens}"))
+            }
+            _ => Ok(query),
+        }
+    }
+
+    fn of_text(fields: Map<String, Value>, route: &str) -> Result<Self, String> {
+        let Text { said, model, output_tokens, max_tokens } =
+            serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+        let model = model.unwrap_or_else(|| route.to_owned());
+        Ok(Self { request: text(model, said, max_tokens), output: output_tokens })
+    }
+
+    fn of_messages(mut fields: Map<String, Value>, route: &str) -> Result<Self, String> {
+        let output = match fields.remove("output_tokens") {
+            None => None,
+            Some(Value::Number(tokens)) if tokens.is_u64() => tokens.as_u64(),
+            Some(other) => return Err(format!("output_tokens: expected a number, got {other}")),
+        };
+        fields.entry("model").or_insert_with(|| Value::from(route));
+        let body = Bytes::from(Value::Object(fields).to_string());
+        let request = openai::request(body).map_err(|error| error.to_string())?;
+        request.chat().map_err(ToString::to_string)?;
+        Ok(Self { request, output })
+    }
+
+    /// Its tokens, estimated as everywhere in fb: a quarter of the bytes in, and as many out as the file says, the
+    /// request allows, or 1,024.
+    pub(super) fn usage(&self) -> Result<Usage, String> {
+        let facts = Facts::of(&self.request).with(self.request.chat().map_err(ToString::to_string)?);
+        let output = self.output.unwrap_or_else(|| facts.expected_output());
+        Ok(Usage { input: facts.input_tokens, output, ..Usage::default() })
+    }
+}
+
+fn text(model: String, text: String, max_tokens: Option<u32>) -> ChatRequest {
+    let messages = vec![Message::text(Role::User, text)];
+    ChatRequest::from_chat(model, Chat { messages, max_tokens, ..Chat::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Result<(&str, u64, u64), &str>) {
+        let read = Query::read(line, "default").and_then(|query| {
+            let usage = query.usage()?;
+            Ok((query.request.head().model.clone(), usage.input, usage.output))
+        });
+        let read = read.as_ref().map(|(model, input, output)| (model.as_str(), *input, *output));
+        assert_eq!(read.map_err(String::as_str), expected, "{line}");
+    }
+
+    #[test]
+    fn a_line_is_a_text_an_object_or_a_chat_request() {
+        check("What is it?", Ok(("default", 3, 1_024)));
+        check(r#"{"text": "12345678", "output_tokens": 300}"#, Ok(("default", 2, 300)));
+        check(r#"{"text": "12345678", "model": "small", "max_tokens": 50}"#, Ok(("small", 2, 50)));
+        check(
+            r#"{"messages": [{"role": "user", "content": "1234"}], "max_tokens": 7}"#,
+            Ok(("default", 1, 7)),
+        );
+        check(
+            r#"{"model": "a/m", "messages": [{"role": "user", "content": "1234"}], "max_tokens": 7, "output_tokens": 3}"#,
+            Ok(("a/m", 1, 3)),
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_named() {
+        check("{", Err("EOF while parsing an object at line 1 column 1"));
+        check(
+            r#"{"txt": "hi"}"#,
+            Err("unknown field `txt`, expected one of `text`, `model`, `output_tokens`, `max_tokens`"),
+        );
+        check(
+            r#"{"text": "hi", "output_tokens": 99999999}"#,
+            Err("output_tokens: expected at most 10000000, got 99999999"),
+        );
+        check(
+            r#"{"messages": [], "output_tokens": "many"}"#,
+            Err("output_tokens: expected a number, got \"many\""),
+        );
+        check(r#"{"messages": "hi"}"#, Err("messages: expected an array of messages, got a string"));
+    }
+}
