@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{PlanArgs, SavingsArgs, check, demo, plan, savings, serve};
+use crate::{DrillArgs, PlanArgs, SavingsArgs, check, demo, drill, plan, savings, serve};
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Reckon what requests cost where their classes send them, beside what they cost at the best model.
     Savings(SavingsArgs),
+    /// Break every target of a config on paper and show who answers then. No provider is called, and no key is needed.
+    Drill(DrillArgs),
 }
 
 /// Runs a command to its end: 0 fine, 1 the thing failed.
@@ -55,6 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check { file } => check::check(&file),
         Command::Plan(args) => plan::plan(&args),
         Command::Savings(args) => savings::savings(&args),
+        Command::Drill(args) => drill::drill(&args),
     };
     match done {
         Ok(code) => code,

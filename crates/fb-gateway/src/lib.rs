@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod discover;
+mod drill;
 mod error;
 mod log;
 mod out;
@@ -19,6 +20,7 @@ mod telemetry;
 pub use crate::{
     cli::{Cli, Command, run},
     config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
+    drill::DrillArgs,
     plan::PlanArgs,
     savings::SavingsArgs,
     server::{Gateway, start, start_admin},
