@@ -1,6 +1,6 @@
-//! The commands `check`, `serve` without a config, and `demo`, as a person at a terminal sees them.
+//! The commands as a person at a terminal sees them.
 
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 use expect_test::expect;
 use fb_sim::{Dialect, Sim};
@@ -94,4 +94,91 @@ async fn health_says_live_and_ready() {
     let answer = http.get(format!("{base}/nowhere")).send().await.unwrap();
     assert_eq!(answer.status(), 404);
     assert!(answer.text().await.unwrap().contains("no such path"));
+}
+
+/// The page `docs/guide/plan-and-drill.md`: its files in a folder, and the commands it shows with what they print.
+struct Page {
+    folder: Folder,
+    shown: Vec<(String, String)>,
+}
+
+impl Page {
+    fn open() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/plan-and-drill.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        let (folder, mut shown) = (Folder::new(), Vec::new());
+        for block in text.split("\n```").skip(1).step_by(2) {
+            let (kind, body) = block.split_once('\n').unwrap();
+            match kind {
+                "toml" => drop(folder.write("fb.toml", body)),
+                "json" => drop(folder.write("request.json", body)),
+                "jsonl" => drop(folder.write("queries.txt", body)),
+                "console" => {
+                    let (command, printed) = body.split_once('\n').unwrap();
+                    shown.push((command.to_owned(), printed.to_owned()));
+                }
+                other => panic!("a block of {other}"),
+            }
+        }
+        Self { folder, shown }
+    }
+
+    /// Runs a command without any key; its exit code, output and errors.
+    async fn run(&self, fb: &Path, args: &str) -> (Option<i32>, String, String) {
+        let mut command = Command::new(fb);
+        command.args(args.split(' ')).current_dir(&self.folder.0).env_clear().stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap().trim_end().to_owned();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Whether every command of this name prints what the page shows; their exit codes.
+    async fn check(&self, fb: &Path, name: &str) -> Vec<i32> {
+        let mut codes = Vec::new();
+        for (command, printed) in &self.shown {
+            let args = command.strip_prefix("$ fb ").unwrap();
+            if args.starts_with(name) {
+                let (code, said, errors) = self.run(fb, args).await;
+                assert_eq!((said.as_str(), errors.as_str()), (printed.as_str(), ""), "{command}");
+                codes.extend(code);
+            }
+        }
+        codes
+    }
+}
+
+#[tokio::test]
+async fn plan_prints_what_its_page_shows_and_fails_when_nobody_may_be_asked() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let page = Page::open();
+    assert_eq!(page.check(&fb, "plan").await, [0, 0]);
+    let (code, said, _) = page.run(&fb, "plan --config fb.toml --data-class secret request.json").await;
+    assert!(said.contains("refused, data_class: not approved for secret"), "{said}");
+    assert_eq!(code, Some(1));
+    let (code, _, errors) = page.run(&fb, "plan --config fb.toml queries.txt").await;
+    assert_eq!((code, errors.starts_with("fb: queries.txt: ")), (Some(1), true), "{errors}");
+    let (code, ..) = page.run(&fb, "plan --config fb.toml --max-cost cheap request.json").await;
+    assert_eq!(code, Some(2), "called wrong");
+}
+
+#[tokio::test]
+async fn savings_prints_what_its_page_shows_and_names_a_bad_line() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let page = Page::open();
+    assert_eq!(page.check(&fb, "savings").await, [0]);
+    page.folder.write("bad.txt", "hello\n{\"text\": 7}\n");
+    let (code, said, errors) = page.run(&fb, "savings --config fb.toml bad.txt").await;
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert_eq!(errors, "fb: bad.txt:2  invalid type: integer `7`, expected a string");
+}
+
+#[tokio::test]
+async fn drill_prints_what_its_page_shows_and_fails_for_a_single_point_of_failure() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let page = Page::open();
+    assert_eq!(page.check(&fb, "drill").await, [1]);
+    for (args, expected) in [("--route default", 0), ("--route small", 1), ("--allow-errors 5", 0)] {
+        let (code, ..) = page.run(&fb, &format!("drill --config fb.toml {args}")).await;
+        assert_eq!(code, Some(expected), "{args}");
+    }
 }

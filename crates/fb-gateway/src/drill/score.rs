@@ -65,8 +65,7 @@ impl Score {
 
     fn line(&self) -> Vec<String> {
         let calls: u32 = self.outcomes.iter().map(|outcome| outcome.calls).sum();
-        let took =
-            |outcome: Option<&Outcome>| outcome.map_or_else(String::new, |outcome| seconds(outcome.took));
+        let times = || self.outcomes.iter().map(|outcome| outcome.took);
         vec![
             self.route.clone(),
             self.down.to_string(),
@@ -74,19 +73,19 @@ impl Score {
             self.answers(),
             self.level().to_owned(),
             calls.to_string(),
-            took(self.outcomes.first()),
-            took(self.outcomes.last()),
+            seconds(times().max()),
+            seconds(times().next_back()),
         ]
     }
 }
 
-fn seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
+fn seconds(time: Option<Duration>) -> String {
+    time.map(|time| format!("{:.1} s", time.as_secs_f64())).unwrap_or_default()
 }
 
 /// The table of all outages and what they come to.
 pub(super) fn print(scores: &[Score], requests: u32) -> String {
-    let head = ["route", "down", "fails with", "answered by", "level", "calls", "first", "last"];
+    let head = ["route", "down", "fails with", "answered by", "level", "calls", "slowest", "last"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     lines.extend(scores.iter().map(Score::line));
     let sum = |what: &str, single: bool| {
@@ -136,9 +135,9 @@ mod tests {
             outcomes: vec![outcome(error, None, 4, 1_234), outcome(error, None, 0, 10_000)],
         };
         expect![[r#"
-            route    down         fails with  answered by                  level   calls   first    last
-            default  a/m          no answer   2 b/m, 1 cache               cached      3  30.5 s   0.0 s
-            default  all targets  503         503 all_targets_unavailable  error       4   1.2 s  10.0 s
+            route    down         fails with  answered by                  level   calls  slowest    last
+            default  a/m          no answer   2 b/m, 1 cache               cached      3   30.5 s   0.0 s
+            default  all targets  503         503 all_targets_unavailable  error       4   10.0 s  10.0 s
 
             one target down: 1 outages, 1 survived, 0 with errors
             all targets down: 1 outages, 0 survived, 1 with errors
