@@ -163,18 +163,8 @@ enum Keys {
 fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File {
-        server,
-        mut admin,
-        mut providers,
-        routes,
-        breaker,
-        retry,
-        retry_budget,
-        health,
-        cache,
-        drift,
-    } = file;
+    let File { server, mut admin, mut providers, routes, breaker, retry, retry_budget, health, cache, drift } =
+        file;
     if keys == Keys::StoodIn {
         admin = None;
         providers.values_mut().for_each(stand_in);
