@@ -3,7 +3,7 @@
 use std::{net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
 use fb_sim::Fault;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::harness::{Gateway, Sims, client, needs, timeless};
@@ -61,6 +61,14 @@ impl Llama {
             .expect("llama-server is ready within a minute");
         Self { url, _child: child }
     }
+
+    /// Slots that write an answer.
+    async fn busy(&self) -> usize {
+        let asked = client().get(format!("{}/slots", self.url)).bearer_auth("test-key").send();
+        let slots: Value = serde_json::from_str(&asked.await.unwrap().text().await.unwrap()).unwrap();
+        let slots = slots.as_array().unwrap_or_else(|| panic!("{slots}"));
+        slots.iter().filter(|slot| slot["is_processing"] == true).count()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +122,46 @@ async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
         hops.dedup();
         assert_eq!(hops, ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "local/smollm2"], "{trace}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
+    let (Some(fb), Some(server), Some(model), Some(lib)) =
+        (needs("FB_BIN"), needs("FB_LLAMA_SERVER"), needs("FB_LLAMA_MODEL"), needs("FB_LLAMA_LIB"))
+    else {
+        return;
+    };
+    let llama = Llama::start(server, model, lib).await;
+    let config = format!(
+        r#"
+        [providers.local]
+        kind = "llamacpp"
+        base_url = "{}/v1"
+        api_key = {{ env = "FB_TEST_KEY" }}
+        [[routes.default.targets]]
+        provider = "local"
+        model = "smollm2"
+        timeout = "60s"
+        "#,
+        llama.url
+    );
+    let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
+    // Two minutes of writing at 30 tokens a second, unless somebody ends it.
+    let body = json!({
+        "model": "default", "stream": true, "max_tokens": 3_600, "ignore_eos": true,
+        "messages": [{ "role": "user", "content": "Count from one to ten thousand." }],
+    });
+    let request = client().post(format!("{}/chat/completions", gateway.url)).body(body.to_string());
+    let mut response = request.send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    assert_eq!(llama.busy().await, 1);
+    drop(response);
+    let freed = async {
+        while llama.busy().await > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), freed).await.expect("the slot is free within ten seconds");
 }
 
 /// The text of a plain answer or of all chunks of a stream.
