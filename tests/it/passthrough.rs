@@ -1,5 +1,7 @@
 //! To an upstream of the caller's own dialect a request goes byte for byte, but for the model's name.
 
+use std::time::Duration;
+
 use expect_test::expect;
 
 use crate::harness::{Gateway, Sims, client, needs, timeless};
@@ -101,4 +103,28 @@ async fn a_stream_of_the_callers_dialect_comes_as_its_provider_sent_it() {
         assert_eq!(unnumbered(&through.body), unnumbered(&direct), "include_usage {usage}");
         assert!(through.clean_end && through.body.ends_with("data: [DONE]\n\n"));
     }
+}
+
+/// What a slow reader does not take stays with the provider, not in the gateway's memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_slows_its_provider_down() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    // More than all sockets between can hold.
+    let text = "word ".repeat(8 << 20);
+    sims.primary.reply(fb_sim::SimReply { chunks: 4_096, ..fb_sim::SimReply::text(text.as_str()) });
+    let gateway = Gateway::start(&fb, &sims.config("")).await;
+    let body = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let request = client().post(format!("{}/chat/completions", gateway.url)).body(body);
+    let mut response = request.send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let waiting = sims.primary.counters();
+    assert_eq!((waiting.open, waiting.completed), (1, 0), "it was written to the end though nobody read it");
+    let mut read = 0;
+    while let Some(bytes) = response.chunk().await.unwrap() {
+        read += bytes.len();
+    }
+    assert!(read > text.len(), "{read}");
+    assert_eq!(sims.primary.counters().completed, 1);
 }
