@@ -173,7 +173,7 @@ fn said(body: &str) -> String {
     };
     let mut text = String::new();
     for chunk in chunks {
-        let chunk: serde_json::Value = serde_json::from_str(chunk).unwrap();
+        let chunk: Value = serde_json::from_str(chunk).unwrap();
         let choice = &chunk["choices"][0];
         let content = choice["message"]["content"].as_str().or_else(|| choice["delta"]["content"].as_str());
         text.push_str(content.unwrap_or_default());
