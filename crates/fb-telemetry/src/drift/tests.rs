@@ -77,11 +77,14 @@ fn after_a_recovery_the_next_outage_is_told_again() {
 fn numbers_out_of_range_are_refused_by_name() {
     let default = DriftConfig::default;
     let refused = |config: DriftConfig| Drift::new(config).unwrap_err().to_string();
-    assert_eq!(refused(DriftConfig { warm_up: 49, ..default() }), "drift.warm_up: expected 50 to 100000");
-    assert_eq!(refused(DriftConfig { shift: f64::NAN, ..default() }), "drift.shift: expected 0.01 to 0.9");
+    assert_eq!(refused(DriftConfig { warm_up: 49, ..default() }), "drift.warm_up: 49, expected 50 to 100000");
+    assert_eq!(
+        refused(DriftConfig { shift: f64::NAN, ..default() }),
+        "drift.shift: NaN, expected 0.01 to 0.9"
+    );
     assert_eq!(
         refused(DriftConfig { run_length: 1.0, ..default() }),
-        "drift.run_length: expected 100 to 1e9"
+        "drift.run_length: 1, expected 100 to 1e9"
     );
 }
 
