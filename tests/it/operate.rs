@@ -143,3 +143,46 @@ async fn headers_choose_within_what_the_route_allows_and_are_checked() {
     assert_eq!((heard.status, heard.header("x-fb-served-by")), (200, "static"));
     assert!(heard.header("x-fb-reason").contains("timeout"), "{:?}", heard.headers);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_explained_by_the_id_its_client_got() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
+    let admin = gateway.admin().await;
+    sims.primary.fault(fb_sim::Fault::status(503));
+    let secret = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"my secret plan"}]}"#;
+    let id = gateway.post(secret).await.header("x-request-id").to_owned();
+    let explain = async |id: &str| {
+        let mut command = tokio::process::Command::new(&fb);
+        let output = command.args(["explain", id, "--admin", &admin]).output().await.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let (code, told) = explain(&id).await;
+    assert_eq!(code, Some(0), "{told}");
+    for part in [
+        format!("{id}  route default (asked for gpt-4o)\n").as_str(),
+        "served by backup/claude-sonnet-4-6 at level full",
+        "1  primary/gpt-6.1-sol       priority 0",
+        "primary/gpt-6.1-sol       2  overloaded (503",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    assert!(!told.contains("secret"), "{told}");
+    let url = format!("{admin}/v1/traces");
+    let get = async |url: String| {
+        let text = client().get(url).send().await.unwrap().text().await.unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let one = get(format!("{url}/{id}")).await;
+    assert_eq!(one["plan"]["order"][1]["target"], "backup/claude-sonnet-4-6");
+    assert_eq!(one["attempts"][0]["failure"], "overloaded");
+    let all = get(format!("{url}?limit=5")).await;
+    assert_eq!(all["traces"][0]["id"], json!(id));
+    assert_eq!(get(format!("{url}?limit=many")).await["error"]["param"], "limit");
+    let (code, told) = explain("req_00000000000000000000000000000000").await;
+    assert_eq!(code, Some(1));
+    assert!(told.contains("is remembered"), "{told}");
+}

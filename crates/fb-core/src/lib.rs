@@ -15,6 +15,7 @@ mod provider;
 mod reply;
 mod report;
 mod request;
+mod request_id;
 mod stream;
 mod trace;
 
@@ -39,6 +40,7 @@ pub use crate::{
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
     report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
     request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody, Rules},
+    request_id::{InvalidRequestId, RequestId},
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},
 };

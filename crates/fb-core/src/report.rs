@@ -2,11 +2,13 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-use crate::{AttemptEnd, Money, TargetId, Trace, Usage};
+use crate::{AttemptEnd, Money, RequestId, TargetId, Trace, Usage};
 
 /// What happened to one request; comes with every answer and with every error that saw a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
+    /// The request's own id, by which its record is found again.
+    pub id: RequestId,
     /// Who answered; `None` when nobody did.
     pub served_by: Option<ServedBy>,
     /// On which rung of the ladder.

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{DrillArgs, PlanArgs, SavingsArgs, check, demo, drill, plan, savings, serve};
+use crate::{DrillArgs, PlanArgs, SavingsArgs, check, demo, drill, explain, plan, savings, serve};
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
 #[derive(Debug, Parser)]
@@ -35,6 +35,14 @@ pub enum Command {
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
     },
+    /// Say what a running gateway decided for one request, and why.
+    Explain {
+        /// The request's id: the answer's header `x-request-id`.
+        id: String,
+        /// The gateway's operators' listener, such as `http://127.0.0.1:9090`.
+        #[arg(long)]
+        admin: String,
+    },
     /// Check a config file and name every error with its place.
     Check {
         /// The config file.
@@ -54,6 +62,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Serve { config, listen } => serve::serve(config.as_deref(), listen),
         Command::Demo { once, listen } => demo::demo(once, listen),
+        Command::Explain { id, admin } => explain::explain(&id, &admin),
         Command::Check { file } => check::check(&file),
         Command::Plan(args) => plan::plan(&args),
         Command::Savings(args) => savings::savings(&args),

@@ -3,7 +3,7 @@ mod locate;
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
 use fb::{
-    BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, RetryConfig, Route,
+    BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, RetryConfig, Route, TracesConfig,
     providers::{ProviderConfig, Secret},
 };
 use fb_telemetry::{Drift, DriftConfig};
@@ -74,6 +74,7 @@ struct File {
     retry_budget: BudgetConfig,
     health: HealthConfig,
     cache: CacheConfig,
+    traces: TracesConfig,
     drift: DriftConfig,
 }
 
@@ -163,13 +164,24 @@ enum Keys {
 fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
-    let File { server, mut admin, mut providers, routes, breaker, retry, retry_budget, health, cache, drift } =
-        file;
+    let File {
+        server,
+        mut admin,
+        mut providers,
+        routes,
+        breaker,
+        retry,
+        retry_budget,
+        health,
+        cache,
+        traces,
+        drift,
+    } = file;
     if keys == Keys::StoodIn {
         admin = None;
         providers.values_mut().for_each(stand_in);
     }
-    let fb = Config { providers, routes, breaker, retry, retry_budget, health, cache }.with_names();
+    let fb = Config { providers, routes, breaker, retry, retry_budget, health, cache, traces }.with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
         problems.push(fb::Problem::new(

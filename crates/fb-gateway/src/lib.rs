@@ -7,6 +7,7 @@ mod demo;
 mod discover;
 mod drill;
 mod error;
+mod explain;
 mod log;
 mod out;
 mod plan;

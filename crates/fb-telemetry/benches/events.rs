@@ -7,7 +7,8 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fb_core::{
-    Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, ServedBy, TargetId, Trace, Usage,
+    Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, RequestId, ServedBy, TargetId, Trace,
+    Usage,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -36,6 +37,7 @@ fn events(criterion: &mut Criterion) {
         next: Next::Nothing,
     };
     let report = Report {
+        id: RequestId::default(),
         served_by: Some(ServedBy::Target(answers)),
         level: Level::Full,
         took: Duration::from_millis(800),

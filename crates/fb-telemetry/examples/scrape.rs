@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use fb_core::{
-    Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, ServedBy,
-    TargetId, Trace, Usage,
+    Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, RequestId,
+    ServedBy, TargetId, Trace, Usage,
 };
 use fb_telemetry::{Metrics, Names};
 
@@ -36,6 +36,7 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         observer.on(&Event::Ended { route: ROUTE, attempt });
     }
     let report = Report {
+        id: RequestId::default(),
         served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
         level: Level::Full,
         took: rows.iter().map(|row| row.took).sum(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fb_core::{
     Attempt, AttemptEnd, CacheUse, Circuit, Event, Failure, FailureKind, Level, Money, Next, Observer,
-    Report, ServedBy, Skip, TargetId, Trace, Usage,
+    Report, RequestId, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
 use crate::Names;
@@ -52,6 +52,7 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         observer.on(&Event::Ended { route, attempt });
     }
     let report = Report {
+        id: RequestId::default(),
         served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
         level: Level::Full,
         took: Duration::from_millis(900),

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use fb_core::{
-    Attempt, AttemptEnd, Circuit, Event, Failure, FailureKind, Level, Next, Observer, Report, ServedBy, Skip,
-    TargetId, Trace,
+    Attempt, AttemptEnd, Circuit, Event, Failure, FailureKind, Level, Next, Observer, Report, RequestId,
+    ServedBy, Skip, TargetId, Trace,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -37,6 +37,7 @@ fn report() -> Report {
     let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));
     let ok = AttemptEnd::Ok { usage: None, cost: None };
     Report {
+        id: RequestId::default(),
         served_by: Some(ServedBy::Target(target("c/m"))),
         level: Level::Full,
         took: Duration::from_millis(900),

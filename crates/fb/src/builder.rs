@@ -8,8 +8,8 @@ use fb_retry::{BudgetConfig, RetryConfig};
 use fb_router::Classifier;
 
 use crate::{
-    Client, Config, Route,
-    config::{Problem, check_cache, check_mechanisms, check_routes},
+    Client, Config, Route, TracesConfig,
+    config::{Problem, check_cache, check_mechanisms, check_routes, check_traces},
     engine::Engine,
     error::BuildError,
     mechanisms::{Mechanisms, Own},
@@ -28,6 +28,7 @@ pub struct Builder {
     pub(crate) own: BTreeMap<String, Own>,
     pub(crate) retry_budget: BudgetConfig,
     pub(crate) cache: CacheConfig,
+    pub(crate) traces: TracesConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) classifier: Option<Arc<dyn Classifier>>,
     pub(crate) seed: Option<u64>,
@@ -116,6 +117,12 @@ impl Builder {
         self
     }
 
+    /// Sets how many requests are remembered with what was decided for them.
+    pub const fn traces(mut self, config: TracesConfig) -> Self {
+        self.traces = config;
+        self
+    }
+
     /// Sets who hears of every step.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -161,6 +168,7 @@ impl Builder {
         self.mechanisms = config.mechanisms();
         self.retry_budget = config.retry_budget.clone();
         self.cache = config.cache.clone();
+        self.traces = config.traces.clone();
         self
     }
 
@@ -187,6 +195,7 @@ impl Builder {
         let routes: Vec<&Route> = self.routes.iter().collect();
         check_mechanisms(&self.mechanisms, &self.retry_budget, &self.own, &routes, &mut problems);
         check_cache(&self.cache, &mut problems);
+        check_traces(&self.traces, &mut problems);
         check_routes(&routes, &names, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });

@@ -2,11 +2,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
 use fb_cache::{Purge, Stats as CacheStats};
-use fb_core::{ChatRequest, Eligibility, Level, TargetId};
+use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, Builder, ChatStream, Destination, Error, Plan, RouteLevel, Stats,
+    Answer, Builder, ChatStream, Destination, Error, Plan, Record, RouteLevel, Stats,
     engine::{Engine, Mode, Opened, now},
 };
 
@@ -124,6 +124,17 @@ impl Client {
     /// all 1, none below 0.01. `None` if there is no such route.
     pub fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
         self.engine.adjust_weights(route)
+    }
+
+    /// What was decided for a request, and why, by the id in its [report](fb_core::Report); `None` when it is not
+    /// remembered any more, or runs still.
+    pub fn trace(&self, id: RequestId) -> Option<Arc<Record>> {
+        self.engine.trace(id)
+    }
+
+    /// The same of the latest requests, the newest first.
+    pub fn traces(&self, most: usize) -> Vec<Arc<Record>> {
+        self.engine.traces(most)
     }
 
     /// The level at which the requests of every route begin, in order of name.

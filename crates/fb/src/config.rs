@@ -10,7 +10,7 @@ use fb_router::{Candidate, ClassRoutes, Router, Strategy};
 use serde::Deserialize;
 
 use crate::{
-    LadderConfig, Route, Target,
+    LadderConfig, Route, Target, TracesConfig,
     mechanisms::{Mechanisms, Own},
 };
 
@@ -32,6 +32,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// How much the cache of answers may hold. What is kept is for each route to say.
     pub cache: CacheConfig,
+    /// How many requests are remembered with what was decided for them.
+    pub traces: TracesConfig,
 }
 
 /// One thing that is wrong with a configuration.
@@ -83,6 +85,7 @@ impl Config {
         let own = self.providers.iter().map(|(name, provider)| (name.clone(), Own::from(provider))).collect();
         check_mechanisms(&self.mechanisms(), &self.retry_budget, &own, &routes, &mut found);
         check_cache(&self.cache, &mut found);
+        check_traces(&self.traces, &mut found);
         check_routes(&routes, &names, &mut found);
         found
     }
@@ -129,6 +132,13 @@ pub(crate) fn check_mechanisms(
 pub(crate) fn check_cache(config: &CacheConfig, found: &mut Vec<Problem>) {
     if let Err(error) = Cache::<()>::new(config.clone()) {
         found.push(Problem::new(format!("cache.{}", error.field), error.value, error.expected));
+    }
+}
+
+pub(crate) fn check_traces(config: &TracesConfig, found: &mut Vec<Problem>) {
+    if config.keep > TracesConfig::MOST {
+        let expected = format!("expected at most {}", TracesConfig::MOST);
+        found.push(Problem::new("traces.keep", config.keep.to_string(), expected));
     }
 }
 

@@ -22,8 +22,8 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, Level, Observer, Options, ServedBy,
-    TargetId,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, Level, Observer, Options, RequestId,
+    ServedBy, TargetId,
 };
 use fb_health::PanicConfig;
 use fb_router::Classifier;
@@ -38,6 +38,7 @@ use crate::{
         visit::Visit,
     },
     error::BuildError,
+    traces::{Record, Traces},
 };
 
 pub(crate) use self::{
@@ -76,6 +77,7 @@ pub(crate) struct Engine {
     random: Mutex<fastrand::Rng>,
     totals: Mutex<crate::stats::Totals>,
     classifier: Option<Arc<dyn Classifier>>,
+    traces: Arc<Traces>,
     cache: Cache<Kept>,
     /// Requests for the same answer at the same time.
     flights: Flights<Result<Box<Answer>, Error>>,
@@ -104,6 +106,7 @@ impl Engine {
         let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let health = builder.mechanisms.health.panic;
         let (observer, classifier) = (builder.observer.clone(), builder.classifier.clone());
+        let traces = Arc::new(Traces::new(&builder.traces));
         let cache = Cache::new(builder.cache.clone()).map_err(|error| {
             let field = format!("cache.{}", error.field);
             BuildError::new(Problem::new(field, error.value, error.expected))
@@ -116,6 +119,7 @@ impl Engine {
             random: Mutex::new(random),
             totals: Mutex::default(),
             classifier,
+            traces,
             cache,
             flights: Flights::new(FlightsConfig::default()),
         })
@@ -159,10 +163,22 @@ impl Engine {
             Ok((answer, role)) => {
                 let mut answer = answer?;
                 if role == Role::Follower {
+                    // A request of its own, with the story of the one that was asked.
+                    answer.report.id = RequestId::new(fastrand::u128(..));
                     answer.report.cache = Some(CacheUse::Coalesced);
                     if let Some(observer) = &self.observer {
                         let (route, tenant) = (&*plan.route.name, request.options().tenant.as_deref());
                         observer.on(&Event::Finished { route, tenant, report: &answer.report });
+                    }
+                    if self.traces.is_on() {
+                        self.traces.remember(Record {
+                            route: plan.route.name.clone(),
+                            asked: None,
+                            tenant: request.options().tenant.clone(),
+                            began: now(),
+                            plan: None,
+                            report: answer.report.clone(),
+                        });
                     }
                 }
                 Ok(Opened::Plain(answer))
@@ -180,7 +196,7 @@ impl Engine {
         let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
         let below = plan.rungs.iter().map(|step| step.lanes.len()).sum::<usize>();
         let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len() + below);
-        Run::new(&plan.route, request.options().tenant.as_ref(), envelope, self.observer.clone())
+        Run::new(&plan.route, request, envelope, self.observer.clone(), &self.traces)
     }
 
     /// Asks the targets.
@@ -304,8 +320,8 @@ impl Engine {
 /// Whether the request may be asked together with others. A deadline or rules of its own are its own, and a stream
 /// belongs to its caller anyway.
 fn may_share(request: &ChatRequest) -> bool {
-    let Options { timeout, prefer, refuse_degraded, rules, .. } = request.options();
-    timeout.is_none() && prefer.is_none() && !refuse_degraded && rules.is_empty()
+    let Options { timeout, prefer, category, refuse_degraded, rules, .. } = request.options();
+    timeout.is_none() && prefer.is_none() && category.is_none() && !refuse_degraded && rules.is_empty()
 }
 
 /// Closes the books of a request that is answered with what was found.

@@ -12,6 +12,7 @@ mod mechanisms;
 mod route;
 mod stats;
 mod stream;
+mod traces;
 
 /// The provider adapters.
 pub mod providers {
@@ -24,8 +25,8 @@ pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Frame,
     FrameStream, Head, InvalidRequest, Level, Message, Meta, Money, Next, Note, Observer, Options, Part,
-    Price, Probe, Provider, Raw, Refusal, Reply, Report, Role, Rules, ServedBy, Skip, StreamEvent, Streaming,
-    TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
+    Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId, Role, Rules, ServedBy, Skip, StreamEvent,
+    Streaming, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_retry::{BudgetConfig, RetryConfig};
@@ -46,6 +47,7 @@ pub use crate::{
     route::{Route, RouteCache, Target, TargetCapabilities, Unavailable},
     stats::{Stats, TargetStats},
     stream::ChatStream,
+    traces::{Record, TracesConfig},
 };
 
 /// The examples of the root README compile.

@@ -1,4 +1,5 @@
 mod level;
+mod traces;
 
 use std::{
     sync::Arc,
@@ -47,6 +48,8 @@ pub(crate) fn admin(admin: Admin) -> Router {
         .route("/v1/cache", get(cache))
         .route("/v1/cache/purge", post(purge))
         .route("/v1/degradation/level", get(level::levels).post(level::decide))
+        .route("/v1/traces", get(traces::latest))
+        .route("/v1/traces/{id}", get(traces::one))
         .route("/metrics", get(metrics))
         .with_state(admin)
 }

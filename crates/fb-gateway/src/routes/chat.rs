@@ -8,7 +8,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use fb::{
     Answer, Block, BlockCategory, BlockForm, ChatRequest, Dialect, Error, FinishReason, Head, Note, Raw,
-    Report, StreamEvent,
+    Report, RequestId, StreamEvent,
 };
 use fb_wire::openai::{self, ChunkPrinter};
 use http_body_util::BodyExt;
@@ -149,7 +149,7 @@ fn block_stream(block: &Block, head: &Head) -> Bytes {
 /// Adds what fb has to say about a request.
 pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
     headers.reserve(8);
-    headers.insert("x-request-id", request_id());
+    headers.insert("x-request-id", header(report.id));
     headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
     headers.insert("x-fb-level", HeaderValue::from_static(report.level.name()));
     let mut set = |name: &'static str, value: String| {
@@ -174,10 +174,13 @@ pub(crate) fn tell(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
     }
 }
 
-/// A random id that a client can name to the operator.
+fn header(id: RequestId) -> HeaderValue {
+    HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("req_"))
+}
+
+/// A random id for a request that reached no route.
 pub(crate) fn request_id() -> HeaderValue {
-    let id = format!("req_{:032x}", fastrand::u128(..));
-    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("req_"))
+    header(RequestId::new(fastrand::u128(..)))
 }
 
 /// Seconds since 1970: what OpenAI's `created` means.

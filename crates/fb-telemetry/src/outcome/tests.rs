@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fb_core::{Attempt, BlockCategory, CacheUse, Failure, FailureKind, Level, Skip};
+use fb_core::{Attempt, BlockCategory, CacheUse, Failure, FailureKind, Level, RequestId, Skip};
 
 use super::*;
 use crate::fell_back;
@@ -39,6 +39,7 @@ fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Opti
         next,
     };
     let report = Report {
+        id: RequestId::default(),
         served_by: match by {
             "" => None,
             "cache" => Some(ServedBy::Cache),

@@ -5,7 +5,7 @@ use std::{
 };
 
 use expect_test::expect;
-use fb_core::{CacheUse, Level, Trace};
+use fb_core::{CacheUse, Level, RequestId, Trace};
 use parking_lot::Mutex;
 use tracing::{
     Subscriber,
@@ -77,6 +77,7 @@ fn request() {
     span.attempt(&failed.target, 1, None).ended(&failed.end, failed.next);
     span.attempt(&answered.target, 1, Some(&failed)).ended(&answered.end, answered.next);
     let report = Report {
+        id: RequestId::default(),
         served_by: Some(ServedBy::Target(answered.target.clone())),
         level: Level::Full,
         took: Duration::from_millis(900),

@@ -93,7 +93,7 @@ impl Engine {
             hedges.deposit();
         }
         let next = if choice.order.is_empty() { Next::Nothing } else { Next::Hop };
-        for refused in choice.refused {
+        for refused in choice.refused.iter().cloned() {
             trip.run.skip(&refused.target, Skip::Inadmissible(refused.refusal), None, next);
         }
         let start = match choice.start {
@@ -101,7 +101,9 @@ impl Engine {
             Choose::AtOnce(count) => Start { at_once: count, hedge: None },
             Choose::Hedged { after } => Start { at_once: 1, hedge: Some(Hedge { after, budget: hedges }) },
         };
-        Chosen { lanes: choice.order.iter().map(|ranked| listed[ranked.index]).collect(), start }
+        let lanes = choice.order.iter().map(|ranked| listed[ranked.index]).collect();
+        trip.run.planned(choice);
+        Chosen { lanes, start }
     }
 
     /// What would be chosen now; takes nobody's turn.

@@ -1,10 +1,10 @@
 //! What operators see of the engine, and what they decide.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
 use fb_cache::Cache;
-use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, TargetId};
+use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, RequestId, TargetId};
 use fb_health::{Check, Prober, Status as HealthStatus};
 use fb_router::adjust_weights;
 
@@ -15,7 +15,7 @@ use super::{
     now,
     plan::Plan,
 };
-use crate::{Error, RouteLevel, Stats, TargetStats};
+use crate::{Error, Record, RouteLevel, Stats, TargetStats};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
@@ -75,6 +75,16 @@ impl Engine {
             (lane.id().clone(), weight)
         };
         Some(plan.lanes.iter().zip(weights).map(set).collect())
+    }
+
+    /// The record of a request, if it is still remembered.
+    pub(crate) fn trace(&self, id: RequestId) -> Option<Arc<Record>> {
+        self.traces.find(id)
+    }
+
+    /// Records of the latest requests.
+    pub(crate) fn traces(&self, most: usize) -> Vec<Arc<Record>> {
+        self.traces.latest(most)
     }
 
     /// Every route, its level, and what an operator decided about that.

@@ -4,21 +4,29 @@ use std::{
 };
 
 use fb_core::{
-    Attempt, AttemptEnd, CacheUse, Capabilities, Cool, Envelope, Event, Level, Next, Observer, Refusal,
-    Report, ServedBy, Skip, TargetId, Trace,
+    Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, Level, Next, Observer,
+    Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
 };
+use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
 use super::now;
-use crate::Route;
+use crate::{
+    Route,
+    traces::{Record, Traces},
+};
 
 /// One request: its limits and its trace. Whoever holds a [`Row`] holds the run.
 pub(crate) struct Run {
     route: Arc<Route>,
     pub(super) envelope: Envelope,
     observer: Option<Arc<dyn Observer>>,
+    id: RequestId,
+    /// What the caller put into `model`.
+    asked: String,
     tenant: Option<Arc<str>>,
+    traces: Arc<Traces>,
     span: RequestSpan,
     state: Mutex<State>,
 }
@@ -31,6 +39,7 @@ struct State {
     cache: Option<CacheUse>,
     level: Level,
     degraded: Option<String>,
+    plan: Option<Plan>,
     /// Set by a failure that only a target with a larger window of tokens can survive.
     context_above: Option<u64>,
     /// Set by a failure that only a target with a larger limit on bodies can survive.
@@ -40,13 +49,17 @@ struct State {
 impl Run {
     pub(super) fn new(
         route: &Arc<Route>,
-        tenant: Option<&Arc<str>>,
+        request: &ChatRequest,
         envelope: Envelope,
         observer: Option<Arc<dyn Observer>>,
+        traces: &Arc<Traces>,
     ) -> Arc<Self> {
-        let span = RequestSpan::new(&route.name, tenant.map(AsRef::as_ref));
-        let (route, tenant) = (Arc::clone(route), tenant.cloned());
-        Arc::new(Self { route, envelope, observer, tenant, span, state: Mutex::default() })
+        let (asked, tenant) = (request.head().model.clone(), request.options().tenant.clone());
+        let span = RequestSpan::new(&route.name, tenant.as_deref());
+        let (route, traces) = (Arc::clone(route), Arc::clone(traces));
+        // Not of the engine's own numbers: an id decides nothing, and a seeded run is the same with and without it.
+        let id = RequestId::new(fastrand::u128(..));
+        Arc::new(Self { route, envelope, observer, id, asked, tenant, traces, span, state: Mutex::default() })
     }
 
     /// Opens the row of a call; the row closes itself as cancelled when it is dropped.
@@ -198,6 +211,7 @@ impl Run {
             self.span.finished(&report);
             let tenant = self.tenant.as_deref();
             self.tell(|route| Event::Finished { route, tenant, report: &report });
+            self.remember(&report);
         }
         report
     }
@@ -207,6 +221,7 @@ impl Run {
         let state = self.state.lock();
         let so_far = || now().saturating_duration_since(self.envelope.started);
         Report {
+            id: self.id,
             served_by: state.served_by.clone(),
             level: state.level,
             took: state.took.unwrap_or_else(so_far),
@@ -214,6 +229,27 @@ impl Run {
             degraded: state.degraded.clone(),
             trace: Trace::new(state.rows.clone()),
         }
+    }
+
+    /// Notes how the targets were ranked.
+    pub(super) fn planned(&self, plan: Plan) {
+        if self.traces.is_on() {
+            self.state.lock().plan.get_or_insert(plan);
+        }
+    }
+
+    fn remember(&self, report: &Report) {
+        if !self.traces.is_on() {
+            return;
+        }
+        self.traces.remember(Record {
+            route: self.route.name.clone(),
+            asked: (self.asked != self.route.name).then(|| self.asked.clone()),
+            tenant: self.tenant.clone(),
+            began: self.envelope.started,
+            plan: self.state.lock().plan.take(),
+            report: report.clone(),
+        });
     }
 
     fn tell<'a>(&'a self, event: impl FnOnce(&'a str) -> Event<'a>) {

@@ -111,3 +111,66 @@ async fn those_who_share_an_answer_are_heard_each() {
         finished default for None: answered, hit; age=0; by="a/m""#]]
     .assert_eq(&drain(&ear));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_remembered_with_what_was_decided_and_found_by_its_id() {
+    let script = script("a: 503 / b: 200 in 300ms / c: 200");
+    let (_, client) = heard(&script, |mut route| {
+        route.targets[2].region = Some("us".to_owned());
+        route.targets[0].region = Some("eu".to_owned());
+        route.targets[1].region = Some("eu".to_owned());
+        route.alias("gpt-4o")
+    });
+    let rules = fb_core::Rules { regions: Some(vec!["eu".to_owned()]), ..fb_core::Rules::default() };
+    let options = Options { tenant: Some("acme".into()), rules, ..Options::default() };
+    let answer = client.chat(named("gpt-4o").with_options(options)).await.unwrap();
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    let record = client.trace(answer.report.id).unwrap();
+    let told = record.to_string().replace(&record.id().to_string(), "ID");
+    expect![[r#"
+        ID  route default (asked for gpt-4o), tenant acme
+        served by b/m at level full after 300 ms
+
+        plan
+        1  a/m  priority 0
+        2  b/m  priority 1
+        -  c/m  refused, region: us is not allowed
+        start: one by one
+
+        trace
+        0.000s  c/m     skipped: inadmissible: region: us is not allowed            hop
+        0.000s  a/m  1  server_error (503)                                    0 ms  hop
+        0.000s  b/m  1  ok  15 tokens                                       300 ms
+    "#]]
+    .assert_eq(&told);
+    let latest = client.traces(10);
+    assert_eq!(latest.len(), 2);
+    assert!(latest[0].began >= latest[1].began && latest[1].id() == record.id());
+    assert!(client.trace(fb_core::RequestId::new(7)).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_are_remembered_as_asked_for() {
+    let script = script("a: 200");
+    let remembering = |keep| {
+        let mut builder = Client::builder()
+            .traces(crate::TracesConfig { keep })
+            .route(Route::priority("default", [Target::new("a", "m")]));
+        for (name, provider) in script.providers() {
+            builder = builder.provider(name, provider);
+        }
+        builder.build().unwrap()
+    };
+    for (keep, left) in [(0, 0), (3, 3)] {
+        let client = remembering(keep);
+        let mut last = None;
+        for _ in 0..5 {
+            last = Some(client.chat(ChatRequest::user("hi")).await.unwrap().report.id);
+        }
+        let latest = client.traces(100);
+        assert_eq!(
+            (latest.len(), latest.first().map(|record| record.id())),
+            (left, last.filter(|_| keep > 0))
+        );
+    }
+}
