@@ -3,11 +3,14 @@
 mod script;
 
 mod fault;
+mod sign;
 mod step;
 
+mod log;
 mod provider;
 
 pub use crate::{
+    log::{Fate, Made},
     provider::ScriptedProvider,
     script::{Script, script},
 };

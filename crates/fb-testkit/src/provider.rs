@@ -1,14 +1,23 @@
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Chat, Failure, Frame, Meta, Part, Probe, Provider, Refusal, Reply,
-    Streaming,
+    Call, CallError, Capabilities, Chat, Failure, Format, Frame, Meta, Part, Probe, Provider, Refusal, Reply,
+    StreamEvent, Streaming,
 };
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 
-use crate::step::{End, Step, Tape};
+use crate::{
+    log::{Fate, Flight, Log, Made},
+    sign::Signature,
+    step::{End, Step, Tape},
+};
 
 #[cfg(test)]
 mod tests;
@@ -22,32 +31,48 @@ pub struct ScriptedProvider {
     /// Never empty; the last one repeats for ever.
     steps: Vec<Step>,
     temper: Mutex<Temper>,
-    tally: Arc<Mutex<Tally>>,
+    log: Log,
 }
 
 /// What the provider says of itself.
 #[derive(Debug, Default)]
 struct Temper {
     capabilities: Capabilities,
+    /// Of models that differ.
+    of_models: BTreeMap<String, Capabilities>,
     refusal: Option<Refusal>,
     probe: Option<Result<Probe, Failure>>,
+    signs: bool,
 }
 
-#[derive(Debug, Default)]
-struct Tally {
-    requests: Vec<(String, String)>,
-    in_flight: u32,
-    cancelled: u32,
+impl Temper {
+    fn capabilities(&self, model: &str) -> Capabilities {
+        self.of_models.get(model).copied().unwrap_or(self.capabilities)
+    }
 }
 
 impl ScriptedProvider {
-    pub(crate) fn new(steps: Vec<Step>) -> Self {
-        Self { steps, temper: Mutex::default(), tally: Arc::default() }
+    /// `places` counts the calls of the whole script.
+    pub(crate) fn new(steps: Vec<Step>, places: Arc<AtomicU32>) -> Self {
+        Self { steps, temper: Mutex::default(), log: Log::new(places) }
     }
 
     /// Sets what its models can do; everything without this.
     pub fn with_capabilities(&self, capabilities: Capabilities) -> &Self {
         self.temper.lock().capabilities = capabilities;
+        self
+    }
+
+    /// Sets what one of its models can do; all others are as without this.
+    pub fn with_capabilities_of(&self, model: &str, capabilities: Capabilities) -> &Self {
+        self.temper.lock().of_models.insert(model.to_owned(), capabilities);
+        self
+    }
+
+    /// Signs every word of its answers from now on, and the id of every tool call: `hello@m#3.0` is the first word of
+    /// call 3, counted from 0 over all models, to the model `m`.
+    pub fn signed(&self) -> &Self {
+        self.temper.lock().signs = true;
         self
     }
 
@@ -65,64 +90,85 @@ impl ScriptedProvider {
 
     /// Calls begun, plain and streamed.
     pub fn calls(&self) -> u32 {
-        u32::try_from(self.tally.lock().requests.len()).unwrap_or(u32::MAX)
+        self.count(|_| true)
     }
 
     /// Calls neither answered nor dropped; a stream is answered at its end signal, failure or end.
     pub fn in_flight(&self) -> u32 {
-        self.tally.lock().in_flight
+        self.count(|made| made.ended.is_none())
     }
 
     /// Calls dropped before they were answered.
     pub fn cancelled(&self) -> u32 {
-        self.tally.lock().cancelled
+        self.count(|made| matches!(made.ended, Some((_, Fate::Cancelled))))
     }
 
     /// Model and text of every call, in order; the text is that of all messages, a line each.
     pub fn requests(&self) -> Vec<(String, String)> {
-        self.tally.lock().requests.clone()
+        let text = |made: &Made| made.request.chat().map_or_else(ToString::to_string, text_of);
+        self.log.made().iter().map(|made| (made.model.clone(), text(made))).collect()
     }
 
-    fn begin(&self, call: Call<'_>) -> (&Step, Flight) {
-        let text = call.request.chat().map_or_else(ToString::to_string, text_of);
-        let mut tally = self.tally.lock();
-        let step = tally.requests.len().min(self.steps.len() - 1);
-        tally.requests.push((call.model.to_owned(), text));
-        tally.in_flight += 1;
-        (&self.steps[step], Flight { tally: Arc::clone(&self.tally), landed: false })
+    /// Every call, in order.
+    pub fn log(&self) -> Vec<Made> {
+        self.log.made().clone()
+    }
+
+    fn count(&self, which: impl Fn(&Made) -> bool) -> u32 {
+        u32::try_from(self.log.made().iter().filter(|made| which(made)).count()).unwrap_or(u32::MAX)
+    }
+
+    fn begin(&self, call: Call<'_>, streamed: bool) -> (&Step, Option<Signature>, Flight) {
+        let flight = self.log.begin(call, streamed);
+        let signature = self.temper.lock().signs.then(|| Signature::new(call.model, flight.number()));
+        (&self.steps[flight.number().min(self.steps.len() - 1)], signature, flight)
     }
 }
 
 #[async_trait]
 impl Provider for ScriptedProvider {
-    fn capabilities(&self, _model: &str) -> Capabilities {
-        self.temper.lock().capabilities
+    fn capabilities(&self, model: &str) -> Capabilities {
+        self.temper.lock().capabilities(model)
     }
 
-    fn admit(&self, _call: Call<'_>) -> Result<(), Refusal> {
-        self.temper.lock().refusal.clone().map_or(Ok(()), Err)
+    /// Refuses what the model's capabilities do not cover.
+    fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
+        let temper = self.temper.lock();
+        let lacking = || lacking(temper.capabilities(call.model), call.request.chat().ok()?);
+        temper.refusal.clone().or_else(lacking).map_or(Ok(()), Err)
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let (step, flight) = self.begin(call);
+        let (step, mut signature, flight) = self.begin(call, false);
         pause(step.delay).await;
-        let Some(answer) = step.plain(call.model) else { return pending().await };
-        flight.land();
+        let Some(mut answer) = step.plain(call.model) else { return pending().await };
+        if let Some(signature) = &mut signature {
+            signature.plain(&mut answer);
+            flight.count_words(signature.words());
+        }
+        flight.land(match &answer {
+            Ok(_) => Fate::Answered,
+            Err(error) => Fate::of(error),
+        });
         answer
     }
 
     async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
-        let (step, flight) = self.begin(call);
+        let (step, mut signature, flight) = self.begin(call, true);
         pause(step.delay).await;
         let Some(head) = step.streamed() else { return pending().await };
         match head {
-            Ok(tape) => {
+            Ok(mut tape) => {
+                if let Some(signature) = &mut signature {
+                    tape.items.iter_mut().flatten().for_each(|frame| signature.frame(frame));
+                    flight.count_words(signature.words());
+                }
                 let playing = Playing { tape, gap: step.gap, begun: false, flight: Some(flight) };
                 let frames = stream::unfold(playing, Playing::next).fuse();
                 Ok(Streaming { meta: Meta::default(), frames: Box::pin(frames) })
             }
             Err(error) => {
-                flight.land();
+                flight.land(Fate::of(&error));
                 Err(error)
             }
         }
@@ -130,27 +176,6 @@ impl Provider for ScriptedProvider {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         self.temper.lock().probe.clone().unwrap_or(Ok(Probe::Unknown))
-    }
-}
-
-/// One call in flight; dropped before it landed, it was cancelled.
-#[derive(Debug)]
-struct Flight {
-    tally: Arc<Mutex<Tally>>,
-    landed: bool,
-}
-
-impl Flight {
-    fn land(mut self) {
-        self.landed = true;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let mut tally = self.tally.lock();
-        tally.in_flight -= 1;
-        tally.cancelled += u32::from(!self.landed);
     }
 }
 
@@ -175,21 +200,32 @@ impl Playing {
             }
             (None, End::Silence) => pending().await,
             (None, End::Eof) => {
-                self.land();
+                self.land(Fate::Cut);
                 return None;
             }
         };
         self.begun = true;
-        // Callers stop polling at the end signal.
-        if item.as_ref().map_or(true, Frame::is_done) {
-            self.land();
+        match &item {
+            Ok(frame) => {
+                let says_block = |event: &StreamEvent| matches!(event, StreamEvent::Blocked(_));
+                if let Some(flight) = &mut self.flight
+                    && frame.events.iter().any(says_block)
+                {
+                    flight.block();
+                }
+                // Callers stop polling at the end signal.
+                if frame.is_done() {
+                    self.land(Fate::Answered);
+                }
+            }
+            Err(failure) => self.land(Fate::Failed(failure.kind())),
         }
         Some((item, self))
     }
 
-    fn land(&mut self) {
+    fn land(&mut self, fate: Fate) {
         if let Some(flight) = self.flight.take() {
-            flight.land();
+            flight.land(fate);
         }
     }
 }
@@ -198,6 +234,20 @@ impl Playing {
 async fn pause(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
+    }
+}
+
+fn lacking(capabilities: Capabilities, chat: &Chat) -> Option<Refusal> {
+    let has_picture =
+        || chat.messages.iter().any(|each| each.parts.iter().any(|part| matches!(part, Part::Image(_))));
+    if !capabilities.tools && !chat.tools.is_empty() {
+        Some(Refusal::new("tools", "the model calls none"))
+    } else if !capabilities.vision && has_picture() {
+        Some(Refusal::new("messages", "the model sees no pictures"))
+    } else if !capabilities.json_schema && matches!(chat.format, Format::JsonSchema(_)) {
+        Some(Refusal::new("response_format", "the model follows no schema"))
+    } else {
+        None
     }
 }
 

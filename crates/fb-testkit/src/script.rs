@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use fb_core::{Failure, ProviderId};
 
@@ -51,6 +54,7 @@ impl Script {
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut providers: Vec<(String, Arc<ScriptedProvider>)> = Vec::new();
+        let places = Arc::new(AtomicU32::new(0));
         for part in split(text, Split::Providers)? {
             let (name, steps) = part.split_once(':').ok_or_else(|| format!("no `NAME:` in {part:?}"))?;
             let name = ProviderId::new(name.trim()).map_err(|bad| bad.to_string())?.to_string();
@@ -58,7 +62,7 @@ impl Script {
                 return Err(format!("two providers {name:?}"));
             }
             let steps = steps_of(&name, steps)?;
-            providers.push((name, Arc::new(ScriptedProvider::new(steps))));
+            providers.push((name, Arc::new(ScriptedProvider::new(steps, Arc::clone(&places)))));
         }
         Ok(Self(providers))
     }

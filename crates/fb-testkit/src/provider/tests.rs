@@ -1,7 +1,9 @@
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};
-use fb_core::{BlockForm, ChatRequest, Message, Overrides, Role, StreamEvent, Usage};
+use fb_core::{
+    BlockForm, ChatRequest, Image, ImageSource, Json, Message, Overrides, Role, Schema, Tool, Usage,
+};
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -438,4 +440,97 @@ fn capabilities_and_refusals_can_be_set() {
     provider.with_capabilities(small).refuse("seed", "not there");
     assert_eq!(provider.capabilities("m"), small);
     assert_eq!(provider.admit(call(&request)), Err(Refusal::new("seed", "not there")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn signed_words_say_whose_they_are_and_where_they_stood() {
+    let provider = script("p: 200(tool), block(mid 2), 200(\"one two\") gap 1s").provider("p");
+    provider.signed();
+    let request = ChatRequest::user("hi");
+    let tool = provider.chat(call(&request)).await.unwrap();
+    assert_eq!(tool.tool_calls[0].id, "call_1@m#0");
+    let Err(CallError::Blocked(block)) = provider.chat(call(&request)).await else { panic!("no block") };
+    assert_eq!(block.partial, "hello@m#1.0 from@m#1.1 ");
+    assert_eq!(provider.chat(call(&request)).await.unwrap().text, "one@m#2.0 two@m#2.1");
+    let frames = provider.stream(call(&request)).await.unwrap().frames;
+    let texts = frames.map(Result::unwrap).filter_map(async |frame| frame.events.first().map(print_event));
+    let texts: Vec<String> = texts.collect().await;
+    assert_eq!(texts, ["\"one@m#3.0 \"", "\"two@m#3.1\"", "Stop", "done"]);
+    assert_eq!(provider.log().iter().map(|made| made.words).collect::<Vec<_>>(), [0, 2, 2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_holds_every_call_from_its_beginning_to_its_end() {
+    let provider = script("p: 200 in 5s, 503, block, cut(1), error(1 529), block(mid 1), 200").provider("p");
+    let (request, begin) = (ChatRequest::user("hi"), Instant::now());
+    let mut left = Box::pin(provider.chat(call(&request)));
+    assert!(timeout(Duration::from_secs(1), &mut left).await.is_err());
+    assert_eq!(provider.log()[0].ended, None);
+    provider.chat(call(&request)).await.unwrap_err();
+    provider.chat(call(&request)).await.unwrap_err();
+    drop(left);
+    for _ in 0..2 {
+        provider.stream(call(&request)).await.unwrap().frames.collect::<Vec<_>>().await;
+    }
+    let mut blocked = provider.stream(call(&request)).await.unwrap().frames;
+    for _ in 0..3 {
+        blocked.next().await.unwrap().unwrap();
+    }
+    drop(blocked);
+    provider.stream(call(&request)).await.unwrap().frames.collect::<Vec<_>>().await;
+    let secs = |at: std::time::Instant| (at - begin.into_std()).as_secs();
+    let print = |made: &Made| {
+        let (ended, fate) = made.ended.unwrap();
+        let kind = if made.streamed { "stream" } else { "chat" };
+        format!("{kind} {} {} {} {fate:?}", secs(made.began), made.beside, secs(ended))
+    };
+    let log: Vec<String> = provider.log().iter().map(print).collect();
+    assert_eq!(
+        log,
+        [
+            "chat 0 0 1 Cancelled",
+            "chat 1 1 1 Failed(ServerError)",
+            "chat 1 1 1 Blocked",
+            "stream 1 0 1 Cut",
+            "stream 1 0 1 Failed(Overloaded)",
+            "stream 1 0 1 Blocked",
+            "stream 1 0 1 Answered",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn calls_are_in_order_over_all_providers_of_a_script() {
+    let (script, request) = (script("p: 200 / q: 200"), ChatRequest::user("hi"));
+    for name in ["p", "q", "p"] {
+        script.provider(name).chat(call(&request)).await.unwrap();
+    }
+    let places = |name| script.provider(name).log().iter().map(|made| made.place).collect::<Vec<_>>();
+    assert_eq!((places("p"), places("q")), (vec![0, 2], vec![1]));
+}
+
+#[test]
+fn what_a_model_cannot_do_is_refused() {
+    let provider = script("p: 200").provider("p");
+    let none = Capabilities { tools: false, vision: false, json_schema: false, ..Capabilities::default() };
+    provider.with_capabilities_of("small", none);
+    let tool = Tool { name: "look".to_owned(), description: None, parameters: None, strict: None };
+    let picture =
+        Image { source: ImageSource::Url("https://example.invalid/a.png".to_owned()), detail: None };
+    let message = Message { role: Role::User, name: None, parts: vec![Part::Image(picture)] };
+    let format =
+        Schema { name: "s".to_owned(), description: None, schema: Json::print(&1).unwrap(), strict: None };
+    let field = |chat: Chat, model: &str| {
+        let request = ChatRequest::from_chat("default", chat);
+        provider.admit(Call { request: &request, model, overrides: &NONE }).err().map(|refusal| refusal.field)
+    };
+    for (chat, refused) in [
+        (Chat::default(), None),
+        (Chat { tools: vec![tool], ..Chat::default() }, Some("tools")),
+        (Chat { messages: vec![message], ..Chat::default() }, Some("messages")),
+        (Chat { format: Format::JsonSchema(format), ..Chat::default() }, Some("response_format")),
+    ] {
+        assert_eq!(field(chat.clone(), "small").as_deref(), refused);
+        assert_eq!(field(chat, "m"), None);
+    }
 }
