@@ -146,6 +146,30 @@ async fn a_route_goes_down_after_three_and_up_after_a_minute_and_where_an_operat
     assert_eq!(ask(&client).await, up);
 }
 
+/// Nor by asking at the same time as somebody who is content with less.
+#[tokio::test(start_paused = true)]
+async fn who_refuses_less_shares_no_call_with_others() {
+    let script = script("a: 503 in 1s / r: 200");
+    let ladder = LadderConfig {
+        reduced: Some(Rung { targets: vec![Target::new("r", "m")], ..Rung::default() }),
+        ..LadderConfig::default()
+    };
+    let fresh = Some(Duration::from_secs(600));
+    let cache = RouteCache { fresh, any_temperature: true, ..RouteCache::default() };
+    let full = [Target::new("a", "m").max_retries(0)];
+    let mut builder =
+        Client::builder().seed(7).route(Route::priority("default", full).ladder(ladder).cache(cache));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let whole = Options { refuse_degraded: true, ..Options::default() };
+    let (content, refusing) =
+        tokio::join!(ask(&client), client.chat(ChatRequest::user("hi").with_options(whole)));
+    assert_eq!(content, "reduced by r/m after a r");
+    assert_eq!(refusing.map(|answer| how(&answer)).unwrap_err().status(), 502);
+}
+
 /// Attempts of the envelope are kept back for the lower levels.
 #[tokio::test(start_paused = true)]
 async fn lower_levels_are_not_starved() {
