@@ -165,7 +165,10 @@ impl Engine {
                 if role == Role::Follower {
                     // A request of its own, with the story of the one that was asked.
                     answer.report.id = RequestId::new(fastrand::u128(..));
-                    answer.report.cache = Some(CacheUse::Coalesced);
+                    // How old an old answer is must be known to all who get it.
+                    if answer.report.served_by != Some(ServedBy::Cache) {
+                        answer.report.cache = Some(CacheUse::Coalesced);
+                    }
                     if let Some(observer) = &self.observer {
                         let (route, tenant) = (&*plan.route.name, request.options().tenant.as_deref());
                         observer.on(&Event::Finished { route, tenant, report: &answer.report });

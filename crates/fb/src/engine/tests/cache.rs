@@ -114,6 +114,17 @@ async fn many_who_ask_at_once_make_one_call_and_the_first_may_leave() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_who_share_an_old_answer_hear_how_old_it_is() {
+    let script = script("a: 200, 503 in 1s");
+    let client = cached(&script, RouteCache { stale_if_error: Some(Duration::from_secs(600)), ..any(10) });
+    ask(&client).await;
+    sleep(Duration::from_secs(20)).await;
+    let (one, other) = tokio::join!(ask(&client), ask(&client));
+    assert!(one.contains(r#"by cache at cached: stale; age="#), "{one}");
+    assert_eq!(one, other);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_goes_to_all_who_wait_and_is_not_kept() {
     let script = script("a: 400 in 1s, 200");
     let client = cached(&script, any(600));
