@@ -63,6 +63,11 @@ pub(super) fn decide(situation: &Situation<'_>, policy: &RetryPolicy) -> Step {
     if let Some(wait) = retry(situation, policy) {
         return Step::RetrySame(wait);
     }
+    onward(situation)
+}
+
+/// What follows when there is no retry.
+pub(super) fn onward(situation: &Situation<'_>) -> Step {
     let kind = situation.failure.kind();
     let hop = kind.consequences(false).hop;
     let named = situation.triggers.map(|kinds| kinds.contains(&kind.name()));

@@ -467,6 +467,25 @@ async fn triggers_decide_what_hops() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_is_not_let_in_is_no_reason_to_hop() {
+    let script = script("a: 503 / b: 200");
+    let opens = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
+    let client = client(&script, |mut route| {
+        let target = route.targets[0].clone();
+        route.targets[0] = target.trigger_on([FailureKind::RateLimited]).breaker(&opens);
+        route
+    });
+    // The second opens the breaker while the first waits for its retry.
+    let (first, _second) = tokio::join!(plain(&client), plain(&client));
+    expect![[r#"
+        502 upstream_error (server_error (503): Service Unavailable)
+        0.000s  a/m  1  server_error (503)                            0 ms  retry in 193 ms
+        0.194s  a/m     skipped: breaker open, reopens in 4.24 s            surface
+    "#]]
+    .assert_eq(&first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn priorities_and_disabled_targets_are_obeyed() {
     let route = |mut route: Route| {
         route.targets[0] = route.targets[0].clone().priority(5);

@@ -11,7 +11,7 @@ use super::{
     Trip,
     admit::{Ticket, admit},
     attempt::{Got, Held, attempt},
-    decide::{Situation, Step, decide},
+    decide::{Situation, Step, decide, onward},
     lane::{Lane, Slot, Upstream},
     now,
     run::Row,
@@ -65,13 +65,16 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
     let mut retries = 0;
     let mut stale = 0;
     let mut last = Duration::ZERO;
+    // A failure that is retried and that no other target may hide.
+    let mut own: Option<Failure> = None;
     for number in 1.. {
         let (ticket, until) = match admit(trip, lane, later, number, entry) {
             Ok(admitted) => admitted,
             Err((why, reopens)) => {
                 lane.upstream.count(|counts| counts.skipped += 1);
-                trip.run.skip(lane.id(), why, reopens, hop);
-                return Visit::Moved;
+                let next = if own.is_some() { Next::Surface } else { hop };
+                trip.run.skip(lane.id(), why, reopens, next);
+                return own.map_or(Visit::Moved, Visit::Surfaced);
             }
         };
         let began = now();
@@ -127,6 +130,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         }
         match step {
             Step::RetrySame(wait) => {
+                own = (onward(&situation) == Step::Surface).then(|| failure.clone());
                 row.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
                 retries += u32::from(counted);
                 last = wait;
