@@ -16,6 +16,7 @@ use crate::{Client, Error, Route, Target, Unavailable};
 mod cache;
 mod events;
 mod health;
+mod invariants;
 mod ladder;
 mod resume;
 mod routing;

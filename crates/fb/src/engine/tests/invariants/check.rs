@@ -1,0 +1,368 @@
+//! What must hold of every world, said of one caller at a time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use fb_core::{
+    Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Next, Part, Report, ServedBy, Skip,
+};
+use fb_testkit::{Fate, Made};
+
+use super::{
+    play::{End, Played, Told, user},
+    words::Words,
+    world::{Caller, World},
+};
+use crate::{Error, Route, Strategy};
+
+/// Everything that does not hold.
+pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
+    let mut wrong = played.leaks.clone();
+    for (caller, told) in world.callers.iter().zip(&played.told) {
+        let made = played.calls.iter().filter(|made| user(made) == caller.name).collect();
+        let case = Case { world, played, caller, told, route: world.route_of(caller), made };
+        let mut found = Vec::new();
+        case.envelope(&mut found);
+        case.order(&mut found);
+        case.admissible(&mut found);
+        case.bytes(&mut found);
+        case.trace(&mut found);
+        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", caller.name)));
+    }
+    rows_are_calls(played, &mut wrong);
+    wrong
+}
+
+/// One caller, and the calls that were made for it: also those for others who joined its flight.
+struct Case<'a> {
+    world: &'a World,
+    played: &'a Played,
+    caller: &'a Caller,
+    told: &'a Told,
+    route: Route,
+    made: Vec<&'a Made>,
+}
+
+impl Case<'_> {
+    fn report(&self) -> Option<&Report> {
+        match &self.told.end {
+            End::Whole(report) => Some(report),
+            End::Error(error) => error.report(),
+            End::Left => None,
+        }
+    }
+
+    fn deadline(&self) -> Duration {
+        let route = self.route.effective_deadline();
+        self.caller.options.timeout.unwrap_or(route).min(route)
+    }
+
+    /// No request makes more attempts or lives longer than its envelope.
+    fn envelope(&self, wrong: &mut Vec<String>) {
+        let (told, deadline) = (self.told, self.deadline());
+        let most = self.route.max_attempts as usize;
+        if self.made.len() > most {
+            wrong.push(format!("{} calls, {most} allowed", self.made.len()));
+        }
+        let over = told.began + deadline;
+        if self.made.iter().any(|made| made.began > over) {
+            wrong.push("a call began after the deadline".to_owned());
+        }
+        let left = matches!(told.end, End::Left);
+        match told.opened {
+            None if told.ended > over && !left => {
+                wrong.push(format!("took {:?}, deadline {deadline:?}", told.ended - told.began));
+            }
+            Some(opened) if opened > over => {
+                wrong.push(format!("opened after {:?}, deadline {deadline:?}", opened - told.began));
+            }
+            Some(opened) if self.caller.pace.is_zero() && told.ended > opened + self.route.stream_total => {
+                wrong.push(format!("streamed for {:?}", told.ended - opened));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a call ended with decides whether another may follow.
+    fn order(&self, wrong: &mut Vec<String>) {
+        for pair in self.made.windows(2) {
+            let (made, next) = (pair[0], pair[1]);
+            let Some((ended, fate)) = made.ended else { continue };
+            if self.world.strategy() == Strategy::Priority && next.began < ended {
+                wrong.push(format!("a call to {} began while {} was asked", next.model, made.model));
+            }
+            let triggers = self.world.target(&made.model).trigger_on.as_ref();
+            let hops =
+                |kind: FailureKind| triggers.is_none_or(|names| names.iter().any(|name| name == kind.name()));
+            let again = next.model == made.model;
+            let bad = match fate {
+                Fate::Answered => Some("after an answer"),
+                Fate::Blocked => Some("after a block"),
+                Fate::Failed(FailureKind::InvalidRequest) if again => Some("to repeat the caller's mistake"),
+                Fate::Failed(FailureKind::InvalidRequest) if triggers.is_none() => {
+                    Some("after the caller's mistake")
+                }
+                Fate::Failed(kind) if !again && !hops(kind) => Some("after a failure that is to be surfaced"),
+                Fate::Failed(_) | Fate::Cut | Fate::Cancelled => None,
+            };
+            if let Some(bad) = bad {
+                wrong.push(format!("{} was called {bad} of {}", next.model, made.model));
+            }
+        }
+    }
+
+    /// No call reaches a target that cannot take it.
+    fn admissible(&self, wrong: &mut Vec<String>) {
+        let (mut window, mut body) = (None, None);
+        for made in &self.made {
+            let can = self.world.capabilities_of(&made.model);
+            let chat = made.request.chat().unwrap();
+            let pictures = chat.messages.iter().flat_map(|message| &message.parts);
+            let pictures = pictures.filter(|part| matches!(part, Part::Image(_))).count();
+            if (!can.tools && !chat.tools.is_empty()) || (!can.vision && pictures > 0) {
+                wrong.push(format!("{} was asked for what it cannot do", made.model));
+            }
+            if made.streamed && !(can.streaming && self.caller.streams) {
+                wrong.push(format!("{} was asked for a stream", made.model));
+            }
+            let most = self.world.target(&made.model).max_in_flight;
+            if most.is_some_and(|most| made.beside >= most) {
+                wrong.push(format!("{} had {} calls at once", made.model, made.beside + 1));
+            }
+            if window.is_some_and(|above| can.context <= above)
+                || body.is_some_and(|above| can.max_body <= above)
+            {
+                wrong.push(format!("{} is no larger than one that was too small", made.model));
+            }
+            match made.ended {
+                Some((_, Fate::Failed(FailureKind::ContextLength))) => window = Some(can.context),
+                Some((_, Fate::Failed(FailureKind::TooLarge))) => body = Some(can.max_body),
+                _ => {}
+            }
+        }
+    }
+
+    /// What a caller got is one call's output, whole, or a beginning of it and one error.
+    fn bytes(&self, wrong: &mut Vec<String>) {
+        let told = self.told;
+        if told.surplus > 0 {
+            wrong.push("something came after the end".to_owned());
+        }
+        let words = match Words::read(&told.text, &told.tools) {
+            Ok(words) => words,
+            Err(why) => return wrong.push(why),
+        };
+        let said = words.as_ref().and_then(|words| self.source(words));
+        if words.is_some() && said.is_none() {
+            wrong.push(format!("{words:?} are of no call"));
+        }
+        let whole = words.as_ref().zip(said).is_some_and(|(words, made)| words.count == made.words);
+        match &told.end {
+            End::Whole(report) => {
+                if told.dones != 1 {
+                    wrong.push(format!("{} end signals", told.dones));
+                }
+                self.whole(report, said.filter(|_| whole), wrong);
+            }
+            End::Error(Error::Blocked(ended)) => {
+                let last = self.made.last().and_then(|made| made.ended);
+                // Whoever shares a call has the leader's block.
+                if !self.made.is_empty() && !matches!(last, Some((_, Fate::Blocked))) {
+                    wrong.push("blocked by nobody".to_owned());
+                }
+                if self.caller.streams && told.opened.is_some() && ended.cause.partial != told.text {
+                    wrong.push(format!("the block's partial answer is {:?}", ended.cause.partial));
+                }
+            }
+            End::Error(Error::Interrupted(_)) => {
+                let unfinished = said.is_some_and(|made| {
+                    matches!(made.ended, Some((_, Fate::Failed(_) | Fate::Cut | Fate::Cancelled)))
+                });
+                if told.dones > 0 || told.opened.is_none() || !unfinished {
+                    wrong.push("interrupted, but nothing broke".to_owned());
+                }
+            }
+            End::Error(_) => {
+                if words.is_some() || told.opened.is_some() {
+                    wrong.push("an error after a beginning that was no beginning".to_owned());
+                }
+            }
+            End::Left => {}
+        }
+    }
+
+    /// The call whose words these are, if it was made for the like of this caller.
+    fn source(&self, words: &Words) -> Option<&Made> {
+        let provider = &self.world.target(&words.model).provider;
+        let of_provider = |made: &&Made| self.world.target(&made.model).provider == *provider;
+        let made = self.played.calls.iter().filter(of_provider).nth(words.call)?;
+        let (mine, model) = (user(made) == self.caller.name, made.model == words.model);
+        (model && words.count <= made.words && (mine || self.is_shared_with(user(made)))).then_some(made)
+    }
+
+    /// Whether an answer to that caller may be one to this: same question, same tenant, and a cache.
+    fn is_shared_with(&self, other: &str) -> bool {
+        let other = self.world.callers.iter().find(|caller| caller.name == other);
+        let cached = self.route.cache.fresh.is_some() || self.route.cache.stale_if_error.is_some();
+        other.is_some_and(|other| {
+            cached
+                && other.model == self.caller.model
+                && other.asks == self.caller.asks
+                && other.options.tenant == self.caller.options.tenant
+        })
+    }
+
+    fn whole(&self, report: &Report, said: Option<&Made>, wrong: &mut Vec<String>) {
+        let complete = said.filter(|made| matches!(made.ended, Some((_, Fate::Answered))));
+        let by = |id: &fb_core::TargetId| {
+            complete.is_some_and(|made| {
+                id.model() == made.model && id.provider().as_str() == self.world.target(&made.model).provider
+            })
+        };
+        let plainly = matches!(report.level, Level::Full | Level::Reduced | Level::Minimal);
+        let cache = &self.route.cache;
+        let fresh = cache.fresh.unwrap_or_default();
+        let right = match (&report.served_by, &report.cache) {
+            (Some(ServedBy::Target(id)), None | Some(CacheUse::Miss | CacheUse::Coalesced)) => {
+                by(id) && plainly
+            }
+            (Some(ServedBy::Cache), Some(CacheUse::Hit { age, by: id })) => {
+                // Fresh or not, it is level `cached` when targets were asked in vain.
+                by(id) && *age < fresh && matches!(report.level, Level::Full | Level::Cached)
+            }
+            (Some(ServedBy::Cache), Some(CacheUse::Stale { age, by: id })) => {
+                by(id)
+                    && *age < fresh + cache.stale_if_error.unwrap_or_default()
+                    && report.level == Level::Cached
+            }
+            (Some(ServedBy::Static), _) => {
+                self.route.ladder.offline.is_some()
+                    && report.level == Level::Offline
+                    && self.told.text.contains("Please try again in")
+            }
+            _ => false,
+        };
+        if !right {
+            let (served, cache) = (&report.served_by, &report.cache);
+            wrong.push(format!("served by {served:?} ({cache:?}, {}), said by {complete:?}", report.level));
+        }
+        if self.caller.options.refuse_degraded && report.level != Level::Full {
+            wrong.push(format!("level {} for one who refuses it", report.level));
+        }
+        if (report.level > Level::Minimal) != report.degraded.is_some() {
+            wrong.push(format!("level {}, but degraded for {:?}", report.level, report.degraded));
+        }
+    }
+
+    /// The trace tells the truth.
+    fn trace(&self, wrong: &mut Vec<String>) {
+        let Some(report) = self.report() else { return };
+        let rows = report.trace.rows();
+        let calls: Vec<&Attempt> = rows.iter().filter(|row| row.is_call()).collect();
+        let others = self.world.callers.iter().zip(&self.played.told);
+        let mut leaders = others.filter(|(other, _)| self.is_shared_with(&other.name));
+        let shared = self.made.is_empty() && leaders.any(|(other, told)| self.matches(&calls, other, told));
+        if !shared && !self.matches(&calls, self.caller, self.told) {
+            wrong.push(format!("the trace is not of the calls made:\n{}", report.trace));
+        }
+        for (index, row) in rows.iter().enumerate() {
+            let last = index + 1 == rows.len();
+            let next = rows.get(index + 1);
+            if let Some(why) = self.untrue(row, next, last) {
+                wrong.push(format!("row {index}: {why}\n{}", report.trace));
+            }
+        }
+        let by_target = matches!(report.served_by, Some(ServedBy::Target(_)));
+        let good = matches!(self.told.end, End::Whole(_)) && by_target;
+        let ok = rows.last().filter(|row| matches!(row.end, AttemptEnd::Ok { .. }));
+        if good && ok.map(|row| ServedBy::Target(row.target.clone())) != report.served_by {
+            wrong.push(format!("{:?} served, by no row of\n{}", report.served_by, report.trace));
+        }
+    }
+
+    /// Whether these rows are the calls that were made for a caller.
+    fn matches(&self, rows: &[&Attempt], caller: &Caller, told: &Told) -> bool {
+        let made: Vec<&Made> = self.played.calls.iter().filter(|made| user(made) == caller.name).collect();
+        let same = |(row, made): (&&Attempt, &&Made)| {
+            row.target.model() == made.model && told.began + row.at == made.began && is_told(&row.end, made)
+        };
+        rows.len() == made.len() && rows.iter().zip(&made).all(same)
+    }
+
+    fn untrue(&self, row: &Attempt, next: Option<&Attempt>, last: bool) -> Option<String> {
+        let failed = matches!(row.end, AttemptEnd::Failed(_));
+        let skipped = matches!(row.end, AttemptEnd::Skipped { .. });
+        match row.end {
+            AttemptEnd::Running => return Some("still running".to_owned()),
+            AttemptEnd::Ok { .. } | AttemptEnd::Blocked { .. } if !last => {
+                return Some("not the last".to_owned());
+            }
+            AttemptEnd::Skipped { why: Skip::AtCapacity, .. } if !self.is_full(row) => {
+                return Some("there was room".to_owned());
+            }
+            _ => {}
+        }
+        match row.next {
+            Next::Surface if !last => Some("surfaced, yet not the last".to_owned()),
+            Next::Hop if !failed && !skipped => Some("a hop without a reason".to_owned()),
+            Next::RetryIn(wait) => {
+                let again =
+                    next.is_some_and(|next| next.target == row.target && next.at >= row.at + row.took + wait);
+                (!failed || !again).then(|| "not retried as said".to_owned())
+            }
+            Next::WaitFor(_) if last || !(failed || skipped) => Some("not waited for".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether the target of a skip had as many calls as it may have.
+    fn is_full(&self, row: &Attempt) -> bool {
+        let Some(most) = self.world.target(row.target.model()).max_in_flight else { return false };
+        let mut moments = self.world.callers.iter().zip(&self.played.told);
+        moments.any(|(other, told)| {
+            let at = told.began + row.at;
+            let under_way = |made: &&Made| {
+                made.model == row.target.model()
+                    && made.began <= at
+                    && made.ended.is_none_or(|(end, _)| end >= at)
+            };
+            let like = other.name == self.caller.name || self.is_shared_with(&other.name);
+            like && self.played.calls.iter().filter(under_way).count() >= most as usize
+        })
+    }
+}
+
+/// Whether a row says of a call how it ended.
+fn is_told(end: &AttemptEnd, made: &Made) -> bool {
+    let Some((_, fate)) = made.ended else { return false };
+    match (end, fate) {
+        (AttemptEnd::Ok { .. }, Fate::Answered)
+        | (AttemptEnd::Blocked { .. }, Fate::Blocked)
+        | (AttemptEnd::Cancelled, Fate::Cancelled) => true,
+        (AttemptEnd::Failed(failure), Fate::Failed(kind)) => failure.kind() == kind,
+        (AttemptEnd::Failed(failure), Fate::Cut) => failure.kind() == FailureKind::Interrupted,
+        // The engine gave up on it.
+        (AttemptEnd::Failed(failure), Fate::Cancelled) => gave_up(failure),
+        _ => false,
+    }
+}
+
+/// It was late, or there was no end of its signs of life.
+fn gave_up(failure: &Failure) -> bool {
+    matches!(failure.kind(), FailureKind::Timeout(_) | FailureKind::Malformed)
+}
+
+/// Over all requests, those included whose caller left: a row for every call.
+fn rows_are_calls(played: &Played, wrong: &mut Vec<String>) {
+    let mut count: BTreeMap<&str, i32> = BTreeMap::new();
+    for made in &played.calls {
+        *count.entry(&made.model).or_default() += 1;
+    }
+    for report in &played.finished {
+        for row in report.trace.rows().iter().filter(|row| row.is_call()) {
+            *count.entry(row.target.model()).or_default() -= 1;
+        }
+    }
+    for (model, surplus) in count.into_iter().filter(|(_, surplus)| *surplus != 0) {
+        wrong.push(format!("{model}: {surplus} more calls than rows"));
+    }
+}

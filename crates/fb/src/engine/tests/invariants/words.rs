@@ -1,0 +1,47 @@
+/// The words of one call, in order from its first.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) model: String,
+    /// Which call of its provider it was.
+    pub(super) call: usize,
+    /// How many words there are.
+    pub(super) count: usize,
+}
+
+impl Words {
+    /// Reads the signatures of a text and of the ids of tool calls; `None` when nothing is signed.
+    pub(super) fn read(text: &str, tools: &[String]) -> Result<Option<Self>, String> {
+        let mut words: Option<Self> = None;
+        let tool_marks = tools.iter().map(|id| (id.as_str(), false));
+        let text_marks = text.split_whitespace().map(|word| (word, true));
+        for (word, is_text) in tool_marks.chain(text_marks).filter(|(word, _)| word.contains('@')) {
+            let (model, call, index) = signature(word).ok_or_else(|| format!("no signature: {word:?}"))?;
+            let known = words.get_or_insert_with(|| Self { model: model.to_owned(), call, count: 0 });
+            if (known.model.as_str(), known.call) != (model, call) {
+                return Err(format!("words of two calls: {text:?} {tools:?}"));
+            }
+            if is_text {
+                if index != Some(known.count) {
+                    return Err(format!("words lost, doubled or out of order: {text:?}"));
+                }
+                known.count += 1;
+            }
+        }
+        // A fixed answer has no signature, and shares no text with one that has.
+        let bare = text.split_whitespace().filter(|word| !word.contains('@')).count();
+        if words.is_some() && bare > 0 {
+            return Err(format!("words of nobody: {text:?}"));
+        }
+        Ok(words)
+    }
+}
+
+/// Model, call and place of `hello@m0#3.1`; a tool call has no place.
+fn signature(word: &str) -> Option<(&str, usize, Option<usize>)> {
+    let (_, mark) = word.rsplit_once('@')?;
+    let (model, numbers) = mark.split_once('#')?;
+    match numbers.split_once('.') {
+        Some((call, index)) => Some((model, call.parse().ok()?, Some(index.parse().ok()?))),
+        None => Some((model, numbers.parse().ok()?, None)),
+    }
+}

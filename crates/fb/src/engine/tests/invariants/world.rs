@@ -1,0 +1,344 @@
+//! A random world: who can be asked, how they will behave, and who asks when.
+
+use std::{fmt::Write, sync::Arc, time::Duration};
+
+use fb_breaker::{BreakerConfig, HalfOpenConfig, OpenConfig};
+use fb_core::{CacheControl, Capabilities, ChatRequest, FailureKind, Level, Options};
+use fb_health::HealthConfig;
+use fb_retry::BudgetConfig;
+
+use crate::{Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, Unavailable};
+
+/// Everything that is decided before the first request; made of one number.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) seed: u64,
+    /// In the language of the testkit; providers are `p0`, `p1`, ...
+    pub(super) script: String,
+    /// Every target there is: provider `pN`, model `mN`, which no other provider has.
+    pub(super) targets: Vec<Target>,
+    /// Of the targets, in the same order.
+    pub(super) capabilities: Vec<Capabilities>,
+    pub(super) route: Route,
+    pub(super) breaker: BreakerConfig,
+    pub(super) health: HealthConfig,
+    pub(super) budget: BudgetConfig,
+    /// What an operator says of the level before all begins.
+    pub(super) forced: Option<(Level, Option<Duration>)>,
+    pub(super) callers: Vec<Caller>,
+}
+
+/// One request, and what becomes of its caller's patience.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// In the field `user` of the request, so that providers know whose call it is; no key of the cache.
+    pub(super) name: String,
+    pub(super) model: String,
+    pub(super) starts: Duration,
+    /// How long after that it goes away, answered or not.
+    pub(super) leaves: Option<Duration>,
+    pub(super) streams: bool,
+    /// Time between two frames it reads.
+    pub(super) pace: Duration,
+    /// What it asks, without its name: the same means the same answer will do.
+    pub(super) asks: String,
+    pub(super) options: Options,
+}
+
+impl Caller {
+    pub(super) fn request(&self) -> ChatRequest {
+        let body = format!(r#"{{"model":"{}","user":"{}",{}}}"#, self.model, self.name, self.asks);
+        let request = fb_wire::openai::request(body.into()).unwrap();
+        request.with_options(self.options.clone())
+    }
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        Dice(fastrand::Rng::with_seed(seed)).world(seed)
+    }
+
+    /// How targets are chosen: where races and hedges will be drawn.
+    pub(super) const fn strategy(&self) -> Strategy {
+        self.route.strategy
+    }
+
+    pub(super) fn target(&self, model: &str) -> &Target {
+        self.targets.iter().find(|target| target.model == model).unwrap()
+    }
+
+    pub(super) fn capabilities_of(&self, model: &str) -> Capabilities {
+        let index = self.targets.iter().position(|target| target.model == model).unwrap();
+        self.capabilities[index]
+    }
+
+    /// The route of a caller: the world's own, or one of a single target.
+    pub(super) fn route_of(&self, caller: &Caller) -> Route {
+        match caller.model.split_once('/') {
+            None => self.route.clone(),
+            Some((_, model)) => Route::priority(&caller.model, [self.target(model).clone()]),
+        }
+    }
+}
+
+struct Dice(fastrand::Rng);
+
+/// Failures that another try may survive, then those that it won't.
+const TRANSIENT: [&str; 15] = [
+    "refused",
+    "timeout",
+    "reset",
+    "stale",
+    "interrupted",
+    "529",
+    "500",
+    "502",
+    "503",
+    "504",
+    "429",
+    "malformed",
+    "quality",
+    "520",
+    "529",
+];
+const LASTING: [&str; 10] = ["400", "422", "413", "418", "404", "403", "region", "quota", "402", "context"];
+
+impl Dice {
+    fn chance(&mut self, percent: u32) -> bool {
+        self.0.u32(0..100) < percent
+    }
+
+    fn maybe<T>(&mut self, percent: u32, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.chance(percent).then(|| make(self))
+    }
+
+    fn pick<T: Clone>(&mut self, among: &[T]) -> T {
+        among[self.0.usize(0..among.len())].clone()
+    }
+
+    /// One of these, in milliseconds.
+    fn ms(&mut self, among: &[u64]) -> Duration {
+        Duration::from_millis(self.pick(among))
+    }
+
+    fn world(&mut self, seed: u64) -> World {
+        let providers = self.0.u32(1..=3);
+        let count = self.0.u32(1..=4);
+        let targets: Vec<Target> = (0..count).map(|index| self.target(index, providers)).collect();
+        let capabilities = targets.iter().map(|_| self.capabilities()).collect();
+        let mut route = self.route(&targets);
+        // In a crowd all want the same, and a cache gives it to them.
+        let crowd = self.maybe(25, Self::question);
+        if crowd.is_some() {
+            route.cache.fresh = Some(self.ms(&[5_000, 30_000]));
+            route.cache.any_temperature = true;
+        }
+        let callers = self.0.u32(1..=6);
+        World {
+            seed,
+            script: self.script(providers),
+            capabilities,
+            breaker: self.breaker(),
+            health: if self.chance(70) { HealthConfig::default() } else { HealthConfig::without_breakers() },
+            budget: if self.chance(50) { generous() } else { BudgetConfig::default() },
+            forced: self.maybe(6, |dice| {
+                let level = dice.pick(&[Level::Reduced, Level::Minimal, Level::Cached, Level::Offline]);
+                (level, dice.maybe(50, |dice| dice.ms(&[1_000, 10_000])))
+            }),
+            callers: (0..callers).map(|index| self.caller(index, &route, crowd.as_deref())).collect(),
+            targets,
+            route,
+        }
+    }
+
+    fn target(&mut self, index: u32, providers: u32) -> Target {
+        let provider = self.0.u32(0..providers);
+        let mut target = Target::new(format!("p{provider}"), format!("m{index}"))
+            .max_retries(self.0.u32(0..=3))
+            .timeout(self.ms(&[200, 1_000, 5_000, 30_000]))
+            .enabled(self.chance(92));
+        target.priority = self.maybe(20, |dice| dice.0.u32(0..4));
+        target.max_in_flight = self.maybe(35, |dice| dice.0.u32(1..=2));
+        if self.chance(12) {
+            let mut kinds = FailureKind::ALL;
+            self.0.shuffle(&mut kinds);
+            target = target.trigger_on(kinds.into_iter().take(self.0.usize(1..8)));
+        }
+        target
+    }
+
+    fn capabilities(&mut self) -> Capabilities {
+        Capabilities {
+            tools: self.chance(80),
+            vision: self.chance(80),
+            streaming: self.chance(85),
+            context: self.maybe(50, |dice| dice.pick(&[1_000, 8_000, 128_000])),
+            max_body: self.maybe(30, |dice| dice.pick(&[10_000, 1_000_000])),
+            ..Capabilities::default()
+        }
+    }
+
+    fn route(&mut self, targets: &[Target]) -> Route {
+        // Some targets are only of the lower levels.
+        let mut own: Vec<Target> = targets.iter().filter(|_| self.chance(85)).cloned().collect();
+        if own.iter().all(|target| !target.enabled) {
+            own = targets.iter().map(|target| target.clone().enabled(true)).collect();
+        }
+        let mut route = Route::priority("default", own);
+        route.deadline = self.maybe(70, |dice| dice.ms(&[700, 2_000, 5_000, 10_000, 20_000, 60_000]));
+        route.max_attempts = if self.chance(40) { 6 } else { self.0.u32(1..=8) };
+        route.idle_timeout = self.ms(&[1_000, 5_000, 30_000]);
+        route.semantic_gap = self.ms(&[2_000, 10_000, 120_000]);
+        route.stream_total = self.ms(&[3_000, 20_000, 600_000]);
+        route.last_resort_wait = self.ms(&[0, 1_000, 10_000, 30_000]);
+        route.when_all_unavailable = self.pick(&[Unavailable::TryAnyway, Unavailable::Fail]);
+        if self.chance(55) {
+            route.cache = RouteCache {
+                fresh: self.maybe(60, |dice| dice.ms(&[1_000, 10_000, 600_000])),
+                stale_if_error: self.maybe(70, |dice| dice.ms(&[10_000, 3_600_000])),
+                any_temperature: self.chance(60),
+                tool_calls: self.chance(40),
+            };
+        }
+        if self.chance(50) {
+            route.ladder = LadderConfig {
+                reduced: self.maybe(50, |dice| dice.rung(targets)),
+                minimal: self.maybe(40, |dice| dice.rung(targets)),
+                offline: self.maybe(50, |_| OfflineConfig::default()),
+                descend_after: self.0.u32(1..=3),
+                climb: self.ms(&[5_000, 60_000]),
+                ..LadderConfig::default()
+            };
+        }
+        route
+    }
+
+    fn rung(&mut self, targets: &[Target]) -> Rung {
+        Rung {
+            targets: targets.iter().filter(|_| self.chance(30)).cloned().collect(),
+            max_tokens: self.maybe(40, |_| 16),
+            temperature: self.maybe(20, |_| 0.0),
+            features: self.maybe(30, |dice| {
+                let all = [Feature::Streaming, Feature::Tools, Feature::Vision];
+                all.into_iter().filter(|_| dice.chance(50)).collect()
+            }),
+        }
+    }
+
+    fn breaker(&mut self) -> BreakerConfig {
+        BreakerConfig {
+            consecutive: self.pick(&[Some(1), Some(2), Some(3), Some(5), None]),
+            half_open: HalfOpenConfig { permits: self.0.u32(1..=2), ..HalfOpenConfig::default() },
+            open: OpenConfig { base: self.ms(&[500, 2_000, 5_000, 60_000]), ..OpenConfig::default() },
+            ..BreakerConfig::default()
+        }
+    }
+
+    fn script(&mut self, providers: u32) -> String {
+        let mut script = String::new();
+        for provider in 0..providers {
+            // How many of a hundred calls go well.
+            let mood = self.pick(&[95, 80, 40, 5]);
+            let steps: Vec<String> = (0..self.0.u32(1..=8)).map(|_| self.step(mood)).collect();
+            let between = if provider == 0 { "" } else { " / " };
+            write!(script, "{between}p{provider}: {}", steps.join(", ")).unwrap();
+        }
+        script
+    }
+
+    fn step(&mut self, mood: u32) -> String {
+        let mut step = if self.chance(mood) { self.success() } else { self.failure() };
+        if self.chance(60) {
+            let ms = self.pick(&[1, 30, 150, 400, 900, 2_500, 7_000, 40_000]);
+            write!(step, " in {ms}ms").unwrap();
+        }
+        if self.chance(50) {
+            let ms = self.pick(&[1, 20, 300, 1_500, 6_000]);
+            write!(step, " gap {ms}ms").unwrap();
+        }
+        step
+    }
+
+    fn success(&mut self) -> String {
+        let long = r#"200("one two three four five six seven eight nine ten")"#;
+        self.pick(&["200", "200", long, r#"200("yes")"#, "200(tool)"]).to_owned()
+    }
+
+    fn failure(&mut self) -> String {
+        let words = self.0.u32(0..5);
+        match self.0.u32(0..100) {
+            0..50 => {
+                let word = self.pick(&TRANSIENT);
+                let hinted = matches!(word, "429" | "529" | "503") && self.chance(50);
+                let ms = self.pick(&[100, 1_000, 1_900, 5_000, 20_000]);
+                if hinted { format!("{word}(retry-after {ms}ms)") } else { word.to_owned() }
+            }
+            50..60 => self.pick(&LASTING).to_owned(),
+            60 => "401".to_owned(),
+            61..65 => "hang".to_owned(),
+            65..69 => "pings".to_owned(),
+            69..74 => self.pick(&["block", "block(400)", "block(403)"]).to_owned(),
+            74..79 => format!("block(mid {words})"),
+            79..85 => format!("cut({words})"),
+            85..89 => format!("stall({words})"),
+            89..97 => format!("error({words} {})", self.pick(&TRANSIENT)),
+            _ => "nodone".to_owned(),
+        }
+    }
+
+    fn caller(&mut self, index: u32, route: &Route, crowd: Option<&str>) -> Caller {
+        let direct = self.maybe(8, |dice| dice.pick(&route.targets));
+        let model =
+            direct.map_or_else(|| route.name.clone(), |one| format!("{}/{}", one.provider, one.model));
+        let latest = if crowd.is_some() && self.chance(60) { 3_000 } else { 40_000 };
+        let timeout = self.maybe(20, |dice| dice.ms(&[100, 1_000, 3_000, 15_000, 90_000]));
+        let cache = if self.chance(90) { CacheControl::Usual } else { CacheControl::NoCache };
+        Caller {
+            name: format!("c{index}"),
+            model,
+            starts: if self.chance(35) {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(self.0.u64(0..latest))
+            },
+            leaves: self.maybe(20, |dice| dice.ms(&[1, 100, 500, 1_000, 2_000, 8_000, 30_000])),
+            streams: self.chance(50),
+            pace: if self.chance(75) { Duration::ZERO } else { self.ms(&[10, 500, 2_000]) },
+            asks: crowd.map_or_else(|| self.question(), str::to_owned),
+            options: Options {
+                timeout,
+                tenant: self.maybe(15, |_| Arc::from("other")),
+                cache,
+                refuse_degraded: self.chance(15),
+                ..Options::default()
+            },
+        }
+    }
+
+    fn question(&mut self) -> String {
+        let number = self.0.u32(0..2);
+        let picture = if self.chance(10) {
+            r#",{"type":"image_url","image_url":{"url":"https://example.invalid/a.png"}}"#
+        } else {
+            ""
+        };
+        let mut asks = format!(
+            r#""messages":[{{"role":"user","content":[{{"type":"text","text":"question {number}"}}{picture}]}}]"#
+        );
+        if self.chance(20) {
+            asks.push_str(r#","tools":[{"type":"function","function":{"name":"lookup"}}]"#);
+            if self.chance(40) {
+                asks.push_str(r#","tool_choice":"required""#);
+            }
+        }
+        if self.chance(30) {
+            asks.push_str(r#","seed":7"#);
+        }
+        asks
+    }
+}
+
+/// Retries that are not held back: what decides is each target's own limit.
+fn generous() -> BudgetConfig {
+    BudgetConfig { ratio: 10.0, burst: 100, ..BudgetConfig::default() }
+}
