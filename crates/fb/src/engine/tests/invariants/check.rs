@@ -359,6 +359,9 @@ fn rows_are_calls(played: &Played, wrong: &mut Vec<String>) {
     }
     for report in &played.finished {
         for row in report.trace.rows().iter().filter(|row| row.is_call()) {
+            if row.end == AttemptEnd::Running {
+                wrong.push(format!("finished, with a call under way:\n{}", report.trace));
+            }
             *count.entry(row.target.model()).or_default() -= 1;
         }
     }

@@ -237,9 +237,11 @@ impl Dice {
     fn script(&mut self, providers: u32) -> String {
         let mut script = String::new();
         for provider in 0..providers {
-            // How many of a hundred calls go well.
-            let mood = self.pick(&[95, 80, 40, 5]);
-            let steps: Vec<String> = (0..self.0.u32(1..=8)).map(|_| self.step(mood)).collect();
+            // How many of a hundred calls go well, at first and then.
+            let moods = self.pick(&[[95, 95], [80, 80], [40, 40], [5, 5], [100, 5]]);
+            let (early, late) = (self.0.u32(1..=3), self.0.u32(1..=5));
+            let moods = (0..early).map(|_| moods[0]).chain((0..late).map(|_| moods[1]));
+            let steps: Vec<String> = moods.map(|mood| self.step(mood)).collect();
             let between = if provider == 0 { "" } else { " / " };
             write!(script, "{between}p{provider}: {}", steps.join(", ")).unwrap();
         }
@@ -290,7 +292,7 @@ impl Dice {
         let direct = self.maybe(8, |dice| dice.pick(&route.targets));
         let model =
             direct.map_or_else(|| route.name.clone(), |one| format!("{}/{}", one.provider, one.model));
-        let latest = if crowd.is_some() && self.chance(60) { 3_000 } else { 40_000 };
+        let latest = if crowd.is_some() && self.chance(60) { 1_500 } else { 40_000 };
         let timeout = self.maybe(20, |dice| dice.ms(&[100, 1_000, 3_000, 15_000, 90_000]));
         let cache = if self.chance(90) { CacheControl::Usual } else { CacheControl::NoCache };
         Caller {
