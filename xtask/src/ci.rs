@@ -13,13 +13,14 @@ use crate::{
     chaos,
     counts::Counts,
     docs,
+    mutants,
     process::{cargo, run as run_command},
     test, tidy,
 };
 
 type Step = fn(&mut Counts) -> Result<()>;
 
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
     ("docs", |_| green(docs::check()?)),
@@ -27,6 +28,7 @@ const STEPS: [(&str, Step); 9] = [
         run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
     }),
     ("test", |counts| test::prepare_and_run(&["--no-fail-fast"], counts)),
+    ("mutants", |_| mutants::run()),
     ("examples", |_| examples()),
     ("doc", |_| run_command(cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings"))),
     ("demo", |_| run_command(&mut cargo("run --release -p fb-gateway --locked -- demo --once"))),

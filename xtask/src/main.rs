@@ -7,6 +7,7 @@ mod ci;
 mod counts;
 mod docs;
 mod local_model;
+mod mutants;
 mod process;
 mod python;
 mod test;
@@ -23,6 +24,7 @@ Usage: cargo xtask <command>
   test [-- <cargo test arguments>]     prepares what the tests need, then runs them all
   tidy                                 layers, fences, names and words of the repository
   docs [--check]                       writes docs/reference/config.md from the types, or says whether it is stale
+  mutants                              breaks the engine in known ways; its invariants must notice each
   chaos [<arguments>]                  builds the gateway and lets fb-chaos loose on it
   local-model fetch|start|stop|status  a real small model, served on 127.0.0.1:18110
   python                               the Python environment of the tests, in target/py
@@ -47,6 +49,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["mutants"] => mutants::run().map(|()| ExitCode::SUCCESS),
         ["chaos", args @ ..] => chaos::run(args),
         ["local-model", "fetch"] => local_model::fetch(),
         ["local-model", "start"] => local_model::start(),
