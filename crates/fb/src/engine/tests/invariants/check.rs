@@ -351,21 +351,21 @@ fn gave_up(failure: &Failure) -> bool {
     matches!(failure.kind(), FailureKind::Timeout(_) | FailureKind::Malformed)
 }
 
-/// Over all requests, those included whose caller left: a row for every call.
+/// Over all requests, those included whose caller left: a row for every call, and none open in the end.
 fn rows_are_calls(played: &Played, wrong: &mut Vec<String>) {
     let mut count: BTreeMap<&str, i32> = BTreeMap::new();
     for made in &played.calls {
         *count.entry(&made.model).or_default() += 1;
     }
-    for report in &played.finished {
-        for row in report.trace.rows().iter().filter(|row| row.is_call()) {
-            if row.end == AttemptEnd::Running {
-                wrong.push(format!("finished, with a call under way:\n{}", report.trace));
-            }
-            *count.entry(row.target.model()).or_default() -= 1;
-        }
+    for row in &played.heard.rows {
+        *count.entry(row.target.model()).or_default() -= 1;
     }
     for (model, surplus) in count.into_iter().filter(|(_, surplus)| *surplus != 0) {
         wrong.push(format!("{model}: {surplus} more calls than rows"));
+    }
+    for report in &played.heard.reports {
+        if report.trace.rows().iter().any(|row| row.end == AttemptEnd::Running) {
+            wrong.push(format!("finished, with a call under way:\n{}", report.trace));
+        }
     }
 }

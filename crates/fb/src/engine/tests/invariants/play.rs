@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{AttemptEnd, Event, Observer, Report, Skip, StreamEvent};
+use fb_core::{Attempt, AttemptEnd, Event, Observer, Report, Skip, StreamEvent};
 use fb_testkit::{Made, Script, script};
 use futures_util::{StreamExt, future::join_all};
 use parking_lot::Mutex;
@@ -27,8 +27,8 @@ pub(super) struct Played {
     pub(super) told: Vec<Told>,
     /// Every call of every provider, in order.
     pub(super) calls: Vec<Made>,
-    /// The reports of all requests, of those whose caller left too.
-    pub(super) finished: Vec<Report>,
+    /// What was said of all requests, of those whose caller left too.
+    pub(super) heard: Heard,
     /// Guards that outlived all requests.
     pub(super) leaks: Vec<String>,
 }
@@ -77,8 +77,8 @@ async fn play_all(world: &World) -> Played {
             }
         }
     }
-    let finished = Arc::new(Finished::default());
-    let client = client(world, &script, &finished);
+    let ears = Arc::new(Ears::default());
+    let client = client(world, &script, &ears);
     if let Some(decision) = world.forced {
         client.set_level(None, Some(decision));
     }
@@ -88,31 +88,42 @@ async fn play_all(world: &World) -> Played {
     let mut leaks = leaks(&client, &script);
     let mut calls: Vec<Made> = script.providers().iter().flat_map(|(_, provider)| provider.log()).collect();
     calls.sort_by_key(|made| made.place);
-    let finished = finished.0.lock().clone();
+    let heard = ears.0.lock().clone();
     for target in &world.targets {
         leaks.extend(taken_slot(&client, world, &target.model).await);
     }
-    Played { told, calls, finished, leaks }
+    Played { told, calls, heard, leaks }
+}
+
+/// What an observer heard.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard {
+    /// Rows of calls, each when it was complete.
+    pub(super) rows: Vec<Attempt>,
+    /// Reports of requests that were over.
+    pub(super) reports: Vec<Report>,
 }
 
 #[derive(Default)]
-struct Finished(Mutex<Vec<Report>>);
+struct Ears(Mutex<Heard>);
 
-impl Observer for Finished {
+impl Observer for Ears {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { report, .. } = event {
-            self.0.lock().push((*report).clone());
+        match event {
+            Event::Ended { attempt, .. } if attempt.is_call() => self.0.lock().rows.push((*attempt).clone()),
+            Event::Finished { report, .. } => self.0.lock().reports.push((*report).clone()),
+            _ => {}
         }
     }
 }
 
-fn client(world: &World, script: &Script, finished: &Arc<Finished>) -> Client {
+fn client(world: &World, script: &Script, ears: &Arc<Ears>) -> Client {
     let mut builder = Client::builder()
         .seed(world.seed)
         .breaker(world.breaker.clone())
         .health(world.health.clone())
         .retry_budget(world.budget.clone())
-        .observer(Arc::clone(finished) as Arc<dyn Observer>)
+        .observer(Arc::clone(ears) as Arc<dyn Observer>)
         .route(world.route.clone());
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
@@ -259,7 +270,7 @@ pub(super) fn print(world: &World, played: &Played) -> String {
         )
         .unwrap();
     }
-    for report in &played.finished {
+    for report in &played.heard.reports {
         writeln!(out, "finished {}", report.trace.one_line()).unwrap();
     }
     writeln!(out, "leaks {:?}", played.leaks).unwrap();
