@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fb_core::{
-    Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Next, Part, Report, ServedBy, Skip,
+    Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Hop, Level, Next, Part, Report, ServedBy, Skip,
 };
 use fb_testkit::{Fate, Made};
 
@@ -12,7 +12,7 @@ use super::{
     words::Words,
     world::{Caller, World},
 };
-use crate::{Error, Route, Strategy};
+use crate::{Error, Route};
 
 /// Everything that does not hold.
 pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
@@ -84,35 +84,66 @@ impl Case<'_> {
 
     /// What a call ended with decides whether another may follow.
     fn order(&self, wrong: &mut Vec<String>) {
-        for pair in self.made.windows(2) {
-            let (made, next) = (pair[0], pair[1]);
+        let several = self.route.strategy.starts_several();
+        for (index, made) in self.made.iter().enumerate() {
             let Some((ended, fate)) = made.ended else { continue };
-            if self.world.strategy() == Strategy::Priority && next.began < ended {
-                wrong.push(format!("a call to {} began while {} was asked", next.model, made.model));
-            }
-            let triggers = self.world.target(&made.model).trigger_on.as_ref();
-            let hops =
-                |kind: FailureKind| triggers.is_none_or(|names| names.iter().any(|name| name == kind.name()));
-            let again = next.model == made.model;
-            let bad = match fate {
-                Fate::Answered => Some("after an answer"),
-                Fate::Blocked => Some("after a block"),
-                Fate::Failed(FailureKind::InvalidRequest) if again => Some("to repeat the caller's mistake"),
-                Fate::Failed(FailureKind::InvalidRequest) if triggers.is_none() => {
-                    Some("after the caller's mistake")
+            let later = &self.made[index + 1..];
+            for (between, next) in later.iter().enumerate() {
+                if !several && next.began < ended {
+                    wrong.push(format!("a call to {} began while {} was asked", next.model, made.model));
                 }
-                Fate::Failed(kind) if !again && !hops(kind) => Some("after a failure that is to be surfaced"),
-                Fate::Failed(_) | Fate::Cut | Fate::Cancelled => None,
-            };
-            if let Some(bad) = bad {
-                wrong.push(format!("{} was called {bad} of {}", next.model, made.model));
+                // A racer that waits for its retry keeps nobody from beginning.
+                let until = if several { later } else { &later[..between] };
+                let repeated = until.iter().any(|other| other.model == made.model);
+                if self.is_after(made, next)
+                    && let Some(bad) = self.is_forbidden(made, fate, next, repeated)
+                {
+                    wrong.push(format!("{} was called {bad} of {}", next.model, made.model));
+                }
             }
+        }
+    }
+
+    /// Whether a call began after another had ended. Of one moment racers say nothing.
+    fn is_after(&self, made: &Made, next: &Made) -> bool {
+        let ended = made.ended.map(|(at, _)| at);
+        let several = self.route.strategy.starts_several();
+        next.place > made.place && ended.is_some_and(|ended| if several { next.began > ended } else { true })
+    }
+
+    /// Why a call must not follow that one, if so; `repeated` when that target was called again in between.
+    fn is_forbidden(&self, made: &Made, fate: Fate, next: &Made, repeated: bool) -> Option<&'static str> {
+        match fate {
+            Fate::Answered => Some("after an answer"),
+            Fate::Blocked => Some("after a block"),
+            Fate::Failed(FailureKind::InvalidRequest) if next.model == made.model => {
+                Some("to repeat the caller's mistake")
+            }
+            Fate::Failed(kind) if !repeated && self.is_new(next) && !self.hops(made, kind) => {
+                Some("after a failure that is to be surfaced")
+            }
+            Fate::Failed(_) | Fate::Cut | Fate::Cancelled => None,
+        }
+    }
+
+    /// Whether the call is the first to its target; another is a retry of one that was under way.
+    fn is_new(&self, made: &Made) -> bool {
+        self.made.iter().all(|other| other.place >= made.place || other.model != made.model)
+    }
+
+    /// Whether another target may survive the failure of this one.
+    fn hops(&self, made: &Made, kind: FailureKind) -> bool {
+        let named = self.world.target(&made.model).trigger_on.as_ref();
+        let named = named.map(|names| names.iter().any(|name| name == kind.name()));
+        match kind.consequences(false).hop {
+            Hop::No => false,
+            Hop::OptIn => named == Some(true),
+            Hop::Yes | Hop::LargerWindow | Hop::LargerLimit => named != Some(false),
         }
     }
 
     /// No call reaches a target that cannot take it.
     fn admissible(&self, wrong: &mut Vec<String>) {
-        let (mut window, mut body) = (None, None);
         for made in &self.made {
             let can = self.world.capabilities_of(&made.model);
             let chat = made.request.chat().unwrap();
@@ -128,15 +159,20 @@ impl Case<'_> {
             if most.is_some_and(|most| made.beside >= most) {
                 wrong.push(format!("{} had {} calls at once", made.model, made.beside + 1));
             }
-            if window.is_some_and(|above| can.context <= above)
-                || body.is_some_and(|above| can.max_body <= above)
-            {
-                wrong.push(format!("{} is no larger than one that was too small", made.model));
+            if !self.world.target(&made.model).enabled {
+                wrong.push(format!("{} is not enabled", made.model));
             }
-            match made.ended {
-                Some((_, Fate::Failed(FailureKind::ContextLength))) => window = Some(can.context),
-                Some((_, Fate::Failed(FailureKind::TooLarge))) => body = Some(can.max_body),
-                _ => {}
+            let too_small = |other: &Made| {
+                let had = self.world.capabilities_of(&other.model);
+                match other.ended {
+                    Some((_, Fate::Failed(FailureKind::ContextLength))) => can.context <= had.context,
+                    Some((_, Fate::Failed(FailureKind::TooLarge))) => can.max_body <= had.max_body,
+                    _ => false,
+                }
+            };
+            let mut earlier = self.made.iter().filter(|other| self.is_after(other, made));
+            if self.is_new(made) && earlier.any(|other| too_small(other)) {
+                wrong.push(format!("{} is no larger than one that was too small", made.model));
             }
         }
     }
@@ -164,9 +200,9 @@ impl Case<'_> {
                 self.whole(report, said.filter(|_| whole), wrong);
             }
             End::Error(Error::Blocked(ended)) => {
-                let last = self.made.last().and_then(|made| made.ended);
+                let mut made = self.made.iter();
                 // Whoever shares a call has the leader's block.
-                if !self.made.is_empty() && !matches!(last, Some((_, Fate::Blocked))) {
+                if !self.made.is_empty() && !made.any(|made| matches!(made.ended, Some((_, Fate::Blocked)))) {
                     wrong.push("blocked by nobody".to_owned());
                 }
                 if self.caller.streams && told.opened.is_some() && ended.cause.partial != told.text {
@@ -265,15 +301,13 @@ impl Case<'_> {
             wrong.push(format!("the trace is not of the calls made:\n{}", report.trace));
         }
         for (index, row) in rows.iter().enumerate() {
-            let last = index + 1 == rows.len();
-            let next = rows.get(index + 1);
-            if let Some(why) = self.untrue(row, next, last) {
+            if let Some(why) = self.untrue(row, &rows[index + 1..]) {
                 wrong.push(format!("row {index}: {why}\n{}", report.trace));
             }
         }
         let by_target = matches!(report.served_by, Some(ServedBy::Target(_)));
         let good = matches!(self.told.end, End::Whole(_)) && by_target;
-        let ok = rows.last().filter(|row| matches!(row.end, AttemptEnd::Ok { .. }));
+        let ok = rows.iter().rfind(|row| matches!(row.end, AttemptEnd::Ok { .. }));
         if good && ok.map(|row| ServedBy::Target(row.target.clone())) != report.served_by {
             wrong.push(format!("{:?} served, by no row of\n{}", report.served_by, report.trace));
         }
@@ -288,9 +322,12 @@ impl Case<'_> {
         rows.len() == made.len() && rows.iter().zip(&made).all(same)
     }
 
-    fn untrue(&self, row: &Attempt, next: Option<&Attempt>, last: bool) -> Option<String> {
+    fn untrue(&self, row: &Attempt, rest: &[Attempt]) -> Option<String> {
         let failed = matches!(row.end, AttemptEnd::Failed(_));
         let skipped = matches!(row.end, AttemptEnd::Skipped { .. });
+        // Racers write their rows while others are under way.
+        let several = self.route.strategy.starts_several();
+        let last = rest.is_empty() || several;
         match row.end {
             AttemptEnd::Running => return Some("still running".to_owned()),
             AttemptEnd::Ok { .. } | AttemptEnd::Blocked { .. } if !last => {
@@ -301,15 +338,15 @@ impl Case<'_> {
             }
             _ => {}
         }
+        let next = rest.iter().find(|next| next.target == row.target);
         match row.next {
             Next::Surface if !last => Some("surfaced, yet not the last".to_owned()),
             Next::Hop if !failed && !skipped => Some("a hop without a reason".to_owned()),
             Next::RetryIn(wait) => {
-                let again =
-                    next.is_some_and(|next| next.target == row.target && next.at >= row.at + row.took + wait);
+                let again = next.map_or(several, |next| next.at >= row.at + row.took + wait);
                 (!failed || !again).then(|| "not retried as said".to_owned())
             }
-            Next::WaitFor(_) if last || !(failed || skipped) => Some("not waited for".to_owned()),
+            Next::WaitFor(_) if next.is_none() || !(failed || skipped) => Some("not waited for".to_owned()),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::play::{End, Played};
 use crate::Error;
 
 /// Each must be seen often enough.
-pub(super) const WANTED: [&str; 17] = [
+pub(super) const WANTED: [&str; 18] = [
     "retry",
     "hop",
     "block",
@@ -26,6 +26,7 @@ pub(super) const WANTED: [&str; 17] = [
     "breaker open skip",
     "wait for reopening",
     "last resort",
+    "lost race",
 ];
 
 /// Requests in which something happened.
@@ -77,6 +78,7 @@ impl Seen {
         self.note("stale", matches!(report.cache, Some(CacheUse::Stale { .. })));
         self.note("degraded level", matches!(report.level, Level::Reduced | Level::Minimal));
         self.note("static answer", report.served_by == Some(ServedBy::Static));
+        self.note("lost race", rows.iter().any(|row| row.end == AttemptEnd::Cancelled));
         self.note("last resort", is_bypassed(report));
     }
 }

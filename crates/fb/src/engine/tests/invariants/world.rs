@@ -6,6 +6,7 @@ use fb_breaker::{BreakerConfig, HalfOpenConfig, OpenConfig};
 use fb_core::{CacheControl, Capabilities, ChatRequest, FailureKind, Level, Options};
 use fb_health::HealthConfig;
 use fb_retry::BudgetConfig;
+use fb_router::{HedgeAfter, HedgeConfig};
 
 use crate::{Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, Unavailable};
 
@@ -56,11 +57,6 @@ impl Caller {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         Dice(fastrand::Rng::with_seed(seed)).world(seed)
-    }
-
-    /// How targets are chosen: where races and hedges will be drawn.
-    pub(super) const fn strategy(&self) -> Strategy {
-        self.route.strategy
     }
 
     pub(super) fn target(&self, model: &str) -> &Target {
@@ -124,7 +120,9 @@ impl Dice {
     fn world(&mut self, seed: u64) -> World {
         let providers = self.0.u32(1..=3);
         let count = self.0.u32(1..=4);
-        let targets: Vec<Target> = (0..count).map(|index| self.target(index, providers)).collect();
+        let mut targets: Vec<Target> = (0..count).map(|index| self.target(index, providers)).collect();
+        // A route without any is refused when it is built.
+        targets[0].enabled |= targets.iter().all(|target| !target.enabled);
         let capabilities = targets.iter().map(|_| self.capabilities()).collect();
         let mut route = self.route(&targets);
         // In a crowd all want the same, and a cache gives it to them.
@@ -182,9 +180,13 @@ impl Dice {
         // Some targets are only of the lower levels.
         let mut own: Vec<Target> = targets.iter().filter(|_| self.chance(85)).cloned().collect();
         if own.iter().all(|target| !target.enabled) {
-            own = targets.iter().map(|target| target.clone().enabled(true)).collect();
+            own = targets.to_vec();
         }
         let mut route = Route::priority("default", own);
+        route.strategy = self.strategy();
+        route.race.width = self.maybe(50, |_| 2);
+        let after = HedgeAfter::Time(self.ms(&[0, 100, 800, 5_000]));
+        route.hedge = HedgeConfig { after, min: Duration::ZERO, budget: 1.0, ..HedgeConfig::default() };
         route.deadline = self.maybe(70, |dice| dice.ms(&[700, 2_000, 5_000, 10_000, 20_000, 60_000]));
         route.max_attempts = if self.chance(40) { 6 } else { self.0.u32(1..=8) };
         route.idle_timeout = self.ms(&[1_000, 5_000, 30_000]);
@@ -211,6 +213,14 @@ impl Dice {
             };
         }
         route
+    }
+
+    fn strategy(&mut self) -> Strategy {
+        if self.chance(50) {
+            return Strategy::Priority;
+        }
+        let (race, hedged) = (Strategy::Race, Strategy::Hedged);
+        self.pick(&[race, race, hedged, hedged, Strategy::Weighted, Strategy::Fastest, Strategy::LeastBusy])
     }
 
     fn rung(&mut self, targets: &[Target]) -> Rung {
@@ -312,6 +322,10 @@ impl Dice {
                 tenant: self.maybe(15, |_| Arc::from("other")),
                 cache,
                 refuse_degraded: self.chance(15),
+                prefer: self.maybe(8, |dice| {
+                    let Target { provider, model, .. } = dice.pick(&route.targets);
+                    format!("{provider}/{model}")
+                }),
                 ..Options::default()
             },
         }
