@@ -12,8 +12,7 @@ use anyhow::{Result, bail};
 use crate::{
     chaos,
     counts::Counts,
-    docs,
-    mutants,
+    docs, mutants,
     process::{cargo, run as run_command},
     test, tidy,
 };

@@ -8,7 +8,7 @@ pub(super) struct Mutation {
 }
 
 /// One of each kind of promise: limits, order, guards, bytes, books.
-pub(super) const MUTATIONS: [Mutation; 13] = [
+pub(super) const MUTATIONS: [Mutation; 14] = [
     Mutation {
         breaks: "one attempt more than the envelope has",
         file: "crates/fb/src/engine/admit.rs",
@@ -72,8 +72,8 @@ pub(super) const MUTATIONS: [Mutation; 13] = [
     Mutation {
         breaks: "retries have no row in the trace",
         file: "crates/fb/src/engine/run.rs",
-        from: "            state.rows.push(row);\n            state.rows.len() - 1",
-        to: "            if number == 1 { state.rows.push(row) }\n            state.rows.len().saturating_sub(1)",
+        from: "            state.rows.push(row);\n            (state.rows.len() - 1, span)",
+        to: "            if number == 1 { state.rows.push(row) }\n            (state.rows.len().saturating_sub(1), span)",
     },
     Mutation {
         breaks: "a question gets the answer to another",
@@ -86,5 +86,11 @@ pub(super) const MUTATIONS: [Mutation; 13] = [
         file: "crates/fb/src/engine/cached.rs",
         from: ".part(\"tenant\", tenant)",
         to: ".part(\"tenant\", tenant.get(..0).unwrap_or_default())",
+    },
+    Mutation {
+        breaks: "a race goes on after a failure that is to be surfaced",
+        file: "crates/fb/src/engine/race.rs",
+        from: "Some(Visit::Moved) if surfaced.is_none() =>",
+        to: "Some(Visit::Moved) if begun > 0 =>",
     },
 ];
