@@ -92,11 +92,10 @@ impl Case<'_> {
                 if !several && next.began < ended {
                     wrong.push(format!("a call to {} began while {} was asked", next.model, made.model));
                 }
-                // A racer that waits for its retry keeps nobody from beginning.
-                let until = if several { later } else { &later[..between] };
-                let repeated = until.iter().any(|other| other.model == made.model);
+                let again = later[..between].iter().any(|other| other.model == made.model);
+                let surfaced = if several { self.is_surfaced(made) } else { !again };
                 if self.is_after(made, next)
-                    && let Some(bad) = self.is_forbidden(made, fate, next, repeated)
+                    && let Some(bad) = self.is_forbidden(made, fate, next, surfaced)
                 {
                     wrong.push(format!("{} was called {bad} of {}", next.model, made.model));
                 }
@@ -111,15 +110,22 @@ impl Case<'_> {
         next.place > made.place && ended.is_some_and(|ended| if several { next.began > ended } else { true })
     }
 
-    /// Why a call must not follow that one, if so; `repeated` when that target was called again in between.
-    fn is_forbidden(&self, made: &Made, fate: Fate, next: &Made, repeated: bool) -> Option<&'static str> {
+    /// Whether a racer's failure was not to be retried: one that waits for its retry keeps nobody from beginning.
+    fn is_surfaced(&self, made: &Made) -> bool {
+        let rows = self.report().map_or(&[][..], |report| report.trace.rows());
+        let its = |row: &&Attempt| row.target.model() == made.model && self.told.began + row.at == made.began;
+        rows.iter().filter(its).any(|row| row.next == Next::Surface)
+    }
+
+    /// Why a call must not follow that one, if so; `surfaced` when that one's failure is its target's last word.
+    fn is_forbidden(&self, made: &Made, fate: Fate, next: &Made, surfaced: bool) -> Option<&'static str> {
         match fate {
             Fate::Answered => Some("after an answer"),
             Fate::Blocked => Some("after a block"),
             Fate::Failed(FailureKind::InvalidRequest) if next.model == made.model => {
                 Some("to repeat the caller's mistake")
             }
-            Fate::Failed(kind) if !repeated && self.is_new(next) && !self.hops(made, kind) => {
+            Fate::Failed(kind) if surfaced && self.is_new(next) && !self.hops(made, kind) => {
                 Some("after a failure that is to be surfaced")
             }
             Fate::Failed(_) | Fate::Cut | Fate::Cancelled => None,
