@@ -46,6 +46,7 @@ impl Signature {
                 | StreamEvent::Finish(_)
                 | StreamEvent::Usage(_)
                 | StreamEvent::Blocked(_)
+                | StreamEvent::Resumed { .. }
                 | StreamEvent::Done => {}
             }
         }

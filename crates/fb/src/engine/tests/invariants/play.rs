@@ -251,7 +251,7 @@ pub(super) fn print(world: &World, played: &Played) -> String {
             End::Left => ("left".to_owned(), None),
         };
         writeln!(out, "  {head}").unwrap();
-        if let Some(Report { served_by, level, took, cache, degraded, trace }) = report {
+        if let Some(Report { id: _, served_by, level, took, cache, degraded, trace }) = report {
             let by = served_by.as_ref().map(ToString::to_string);
             writeln!(out, "  by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}\n{trace}")
                 .unwrap();
