@@ -1,6 +1,7 @@
 //! One request, from the route it names to the answer: plan, race over the targets, last resort, report.
 //!
-//! `serve` reads top to bottom; below it [`visit`] is one target, [`attempt`] one call, [`decide`] what follows.
+//! `serve` reads top to bottom. Below it, in the order a request meets them: [`choose`] ranks the targets, [`race`] goes
+//! through them, [`visit`] is one target, [`admit`] what one call needs, [`attempt`] the call, [`decide`] what follows.
 
 mod admit;
 mod attempt;
