@@ -23,8 +23,8 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, Level, Observer, Options, RequestId,
-    ServedBy, TargetId,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, Level, Observer, Options, Report,
+    RequestId, ServedBy, TargetId,
 };
 use fb_health::PanicConfig;
 use fb_router::Classifier;
@@ -170,20 +170,7 @@ impl Engine {
                     if answer.report.served_by != Some(ServedBy::Cache) {
                         answer.report.cache = Some(CacheUse::Coalesced);
                     }
-                    if let Some(observer) = &self.observer {
-                        let (route, tenant) = (&*plan.route.name, request.options().tenant.as_deref());
-                        observer.on(&Event::Finished { route, tenant, report: &answer.report });
-                    }
-                    if self.traces.is_on() {
-                        self.traces.remember(Record {
-                            route: plan.route.name.clone(),
-                            asked: None,
-                            tenant: request.options().tenant.clone(),
-                            began: now(),
-                            plan: None,
-                            report: answer.report.clone(),
-                        });
-                    }
+                    self.tell_of(request, plan, &answer.report);
                 }
                 Ok(Opened::Plain(answer))
             }
@@ -192,6 +179,25 @@ impl Engine {
                 let report = self.begin(request, plan).finish(None);
                 Err(Error::Surfaced(Box::new(Ended { cause, report, reopens: None })))
             }
+        }
+    }
+
+    /// Tells and remembers what came of a request that another was made for.
+    fn tell_of(&self, request: &ChatRequest, plan: &Plan, report: &Report) {
+        let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
+        if let Some(observer) = &self.observer {
+            observer.on(&Event::Finished { route, tenant: tenant.map(AsRef::as_ref), report });
+        }
+        if self.traces.is_on() {
+            let asked = request.head().model.as_str();
+            self.traces.remember(Record {
+                route: route.clone(),
+                asked: (asked != route).then(|| asked.to_owned()),
+                tenant: tenant.cloned(),
+                began: now(),
+                plan: None,
+                report: report.clone(),
+            });
         }
     }
 
