@@ -216,6 +216,8 @@ pub enum Next {
     Nothing,
     /// The same target again after this wait.
     RetryIn(Duration),
+    /// The same target again, with what was wrong with its answer.
+    Repair,
     /// Wait for this target to reopen.
     WaitFor(Duration),
     /// The next target.
@@ -230,6 +232,7 @@ impl fmt::Display for Next {
             Self::Nothing => Ok(()),
             Self::RetryIn(wait) if wait.is_zero() => f.write_str("retry at once"),
             Self::RetryIn(wait) => write!(f, "retry in {}", Took(*wait)),
+            Self::Repair => f.write_str("repair"),
             Self::WaitFor(wait) => write!(f, "wait {}", Took(*wait)),
             Self::Hop => f.write_str("hop"),
             Self::Surface => f.write_str("surface"),

@@ -37,6 +37,7 @@ pub(crate) const fn next_word(next: Next) -> Word {
     match next {
         Next::Nothing => "nothing",
         Next::RetryIn(_) => "retry",
+        Next::Repair => "repair",
         Next::WaitFor(_) => "wait",
         Next::Hop => "hop",
         Next::Surface => "surface",
