@@ -12,8 +12,8 @@ pub(super) const MUTATIONS: [Mutation; 14] = [
     Mutation {
         breaks: "one attempt more than the envelope has",
         file: "crates/fb/src/engine/admit.rs",
-        from: "run.calls() >= run.envelope.attempts",
-        to: "run.calls() > run.envelope.attempts",
+        from: "run.calls() >= trip.envelope.attempts",
+        to: "run.calls() > trip.envelope.attempts",
     },
     Mutation {
         breaks: "a retry waits past the deadline",
