@@ -66,7 +66,7 @@ pub(super) const MUTATIONS: [Mutation; 14] = [
     Mutation {
         breaks: "a stream that was cut ends like a whole one",
         file: "crates/fb/src/stream.rs",
-        from: "Poll::Ready(self.fail(Failure::new(FailureKind::Interrupted, detail)))",
+        from: "Poll::Ready(Some(Err(Failure::new(FailureKind::Interrupted, detail))))",
         to: "Poll::Ready(detail.is_empty().then(|| unreachable!()))",
     },
     Mutation {
