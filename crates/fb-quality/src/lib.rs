@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod losses;
+
+pub use self::losses::{Loss, Losses, MaxLoss, Severity, TooMuchLost};
