@@ -1,7 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod config;
+mod defect;
+
+mod gate;
+mod gates;
+
+mod json;
+mod repetition;
+mod shape;
+mod tools;
+
 mod losses;
 mod score;
 
+pub use self::config::{InvalidConfig, QualityConfig};
+pub use self::defect::{Defect, GateKind};
+pub use self::gate::Gate;
+pub use self::gates::Gates;
 pub use self::losses::{Loss, Losses, MaxLoss, Severity, TooMuchLost};
 pub use self::score::{Score, rank_penalty};

@@ -1,0 +1,74 @@
+//! Tool calls against what the request declares.
+
+use std::collections::HashSet;
+
+use fb_core::{Chat, Reply, ToolCall, ToolChoice};
+use serde_json::{Map, Value};
+
+use crate::{
+    Defect, GateKind,
+    defect::cut,
+    json::{kind, parse},
+};
+
+/// Most bytes of a tool's name in a message; providers take 64.
+const MAX_NAME: usize = 64;
+
+/// Whether these calls are ones the request allows, and none is missing.
+pub(crate) fn allowed(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
+    let calls = &reply.tool_calls;
+    match &chat.tool_choice {
+        Some(ToolChoice::Required) if calls.is_empty() => {
+            return defect("no tool was called, expected a call");
+        }
+        Some(ToolChoice::Named(name)) if !calls.iter().any(|call| call.name == *name) => {
+            return defect(format!("{} was not called, expected a call of it", quoted(name)));
+        }
+        Some(ToolChoice::None) if !calls.is_empty() => {
+            return defect(format!("{} was called, expected no call", quoted(&calls[0].name)));
+        }
+        None | Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Named(_)) => {}
+    }
+    if chat.parallel_tools == Some(false) && calls.len() > 1 {
+        return defect(format!("{} calls at once, expected one", calls.len()));
+    }
+    let mut ids = HashSet::new();
+    for call in calls {
+        if !is_declared(chat, &call.name) {
+            return defect(format!("{} was called, which is not declared", quoted(&call.name)));
+        }
+        if !call.id.is_empty() && !ids.insert(&call.id) {
+            return defect(format!("two calls with the id {}, expected one each", quoted(&call.id)));
+        }
+    }
+    Ok(())
+}
+
+/// The arguments of a call. None at all are an empty object: some providers write nothing for a tool without any.
+pub(crate) fn arguments(call: &ToolCall) -> Result<Value, Defect> {
+    if call.arguments.trim().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    let of =
+        |what: String| Defect::of(GateKind::Tools, format!("arguments of {}: {what}", quoted(&call.name)));
+    let value = parse(&call.arguments).map_err(of)?;
+    if value.is_object() { Ok(value) } else { Err(of(format!("{}, expected an object", kind(&value)))) }
+}
+
+/// A tool of a kind without a word in [`Chat`] may be called by any name.
+fn is_declared(chat: &Chat, name: &str) -> bool {
+    let is_foreign = |path: &str| path.starts_with("tools") || path.starts_with("functions");
+    chat.tools.iter().any(|tool| tool.name == name) || chat.extra.iter().any(|extra| is_foreign(&extra.path))
+}
+
+/// A name as a message says it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("`{}`", cut(name, MAX_NAME))
+}
+
+fn defect(message: impl AsRef<str>) -> Result<(), Defect> {
+    Err(Defect::of(GateKind::Tools, message))
+}
+
+#[cfg(test)]
+mod tests;
