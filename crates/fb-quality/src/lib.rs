@@ -8,6 +8,8 @@ mod gates;
 
 mod json;
 mod repetition;
+#[cfg(feature = "schema")]
+mod schema;
 mod shape;
 mod tools;
 
@@ -19,4 +21,6 @@ pub use self::defect::{Defect, GateKind};
 pub use self::gate::Gate;
 pub use self::gates::Gates;
 pub use self::losses::{Loss, Losses, MaxLoss, Severity, TooMuchLost};
+#[cfg(feature = "schema")]
+pub use self::schema::UnusableSchema;
 pub use self::score::{Score, rank_penalty};
