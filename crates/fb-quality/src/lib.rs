@@ -13,6 +13,8 @@ mod schema;
 mod shape;
 mod tools;
 
+mod repair;
+
 mod losses;
 mod score;
 
@@ -21,6 +23,7 @@ pub use self::defect::{Defect, GateKind};
 pub use self::gate::Gate;
 pub use self::gates::Gates;
 pub use self::losses::{Loss, Losses, MaxLoss, Severity, TooMuchLost};
+pub use self::repair::repair;
 #[cfg(feature = "schema")]
 pub use self::schema::UnusableSchema;
 pub use self::score::{Score, rank_penalty};
