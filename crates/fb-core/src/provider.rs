@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{Block, ChatRequest, Failure, Json, Reply, Streaming};
+use crate::{Block, ChatRequest, Failure, Json, Note, Reply, Streaming};
 
 /// An upstream that answers chats.
 ///
@@ -20,6 +20,12 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// The field that cannot be carried to this provider, and why.
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal>;
+
+    /// What would be sent differently from what the caller asked for; pure, sends nothing. The answer's head says it
+    /// again.
+    fn losses(&self, _call: Call<'_>) -> Vec<Note> {
+        Vec::new()
+    }
 
     /// Answers with a whole reply.
     ///
@@ -54,6 +60,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
         (**self).admit(call)
+    }
+
+    fn losses(&self, call: Call<'_>) -> Vec<Note> {
+        (**self).losses(call)
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {

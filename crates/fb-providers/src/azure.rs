@@ -3,7 +3,7 @@
 use std::{env, time::Duration};
 
 use async_trait::async_trait;
-use fb_core::{Call, CallError, Capabilities, Failure, Probe, Provider, Refusal, Reply, Streaming};
+use fb_core::{Call, CallError, Capabilities, Failure, Note, Probe, Provider, Refusal, Reply, Streaming};
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
@@ -128,6 +128,10 @@ impl Provider for Azure {
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
         self.exchange.family().admit(call)
+    }
+
+    fn losses(&self, call: Call<'_>) -> Vec<Note> {
+        self.exchange.losses(call)
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {

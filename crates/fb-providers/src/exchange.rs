@@ -80,6 +80,11 @@ impl<F: Family> Exchange<F> {
         &self.family
     }
 
+    /// What would be sent differently from what the caller asked for.
+    pub(crate) fn losses(&self, call: Call<'_>) -> Vec<Note> {
+        self.family.prepare(call, false).map(|outbound| outbound.notes).unwrap_or_default()
+    }
+
     /// One plain call.
     ///
     /// # Cancel safety

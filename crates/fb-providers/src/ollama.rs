@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fb_core::{Call, CallError, Capabilities, Dialect, Failure, Probe, Provider, Refusal, Reply, Streaming};
+use fb_core::{
+    Call, CallError, Capabilities, Dialect, Failure, Note, Probe, Provider, Refusal, Reply, Streaming,
+};
 use fb_wire::{Decoded, WireError};
 use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
@@ -95,6 +97,10 @@ impl Provider for Ollama {
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
         self.exchange.family().admit(call)
+    }
+
+    fn losses(&self, call: Call<'_>) -> Vec<Note> {
+        self.exchange.losses(call)
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {

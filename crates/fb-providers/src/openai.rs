@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fb_core::{Call, CallError, Capabilities, Dialect, Failure, Probe, Provider, Refusal, Reply, Streaming};
+use fb_core::{
+    Call, CallError, Capabilities, Dialect, Failure, Note, Probe, Provider, Refusal, Reply, Streaming,
+};
 use fb_wire::{Decoded, WireError, openai::ChunkDecoder};
 use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
@@ -128,6 +130,10 @@ impl Provider for OpenAi {
         self.exchange.family().admit(call)
     }
 
+    fn losses(&self, call: Call<'_>) -> Vec<Note> {
+        self.exchange.losses(call)
+    }
+
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
         self.exchange.chat(call).await
     }
@@ -233,7 +239,7 @@ impl ProbePath {
 
 /// The body of a plain call, for tests.
 #[cfg(test)]
-pub(crate) fn prepared(call: Call<'_>, quirks: &Quirks) -> Result<(String, Vec<fb_core::Note>), Refusal> {
+pub(crate) fn prepared(call: Call<'_>, quirks: &Quirks) -> Result<(String, Vec<Note>), Refusal> {
     let prepared = encode::prepare(call, false, quirks)?;
     Ok((String::from_utf8_lossy(&prepared.body.concat()).into_owned(), prepared.notes))
 }

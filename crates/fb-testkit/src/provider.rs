@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Chat, Failure, Format, Frame, Meta, Part, Probe, Provider, Refusal, Reply,
-    StreamEvent, Streaming,
+    Call, CallError, Capabilities, Chat, Failure, Format, Frame, Meta, Note, Part, Probe, Provider, Refusal,
+    Reply, StreamEvent, Streaming,
 };
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -41,6 +41,7 @@ struct Temper {
     /// Of models that differ.
     of_models: BTreeMap<String, Capabilities>,
     refusal: Option<Refusal>,
+    losses: Vec<Note>,
     probe: Option<Result<Probe, Failure>>,
     signs: bool,
 }
@@ -60,6 +61,12 @@ impl ScriptedProvider {
     /// Sets what its models can do; everything without this.
     pub fn with_capabilities(&self, capabilities: Capabilities) -> &Self {
         self.temper.lock().capabilities = capabilities;
+        self
+    }
+
+    /// Says of every request that this is sent differently.
+    pub fn loses(&self, field: &str, what: &str) -> &Self {
+        self.temper.lock().losses.push(Note::new(field, what));
         self
     }
 
@@ -136,6 +143,10 @@ impl Provider for ScriptedProvider {
         let temper = self.temper.lock();
         let lacking = || lacking(temper.capabilities(call.model), call.request.chat().ok()?);
         temper.refusal.clone().or_else(lacking).map_or(Ok(()), Err)
+    }
+
+    fn losses(&self, _call: Call<'_>) -> Vec<Note> {
+        self.temper.lock().losses.clone()
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {

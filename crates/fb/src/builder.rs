@@ -4,6 +4,7 @@ use fb_breaker::BreakerConfig;
 use fb_cache::CacheConfig;
 use fb_core::{Observer, Overlay, Provider, ProviderId};
 use fb_health::HealthConfig;
+use fb_quality::Gate;
 use fb_retry::{BudgetConfig, RetryConfig};
 use fb_router::Classifier;
 
@@ -30,6 +31,8 @@ pub struct Builder {
     pub(crate) cache: CacheConfig,
     pub(crate) traces: TracesConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Checks of the program's own, by route.
+    pub(crate) gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
     pub(crate) classifier: Option<Arc<dyn Classifier>>,
     pub(crate) seed: Option<u64>,
 }
@@ -107,6 +110,13 @@ impl Builder {
     /// Sets how much the cache of answers may hold. What is kept is for each [`Route`] to say.
     pub const fn cache(mut self, config: CacheConfig) -> Self {
         self.cache = config;
+        self
+    }
+
+    /// Adds a check of the program's own to a route: after those of its [quality](Route::quality), in the order they are
+    /// added. A closure `Fn(&Chat, &Reply) -> Result<(), Defect>` is one.
+    pub fn gate(mut self, route: impl Into<String>, gate: impl Gate + 'static) -> Self {
+        self.gates.entry(route.into()).or_default().push(Box::new(gate));
         self
     }
 

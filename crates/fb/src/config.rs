@@ -5,6 +5,7 @@ use fb_cache::{Cache, CacheConfig};
 use fb_core::{FailureKind, ProviderId};
 use fb_health::HealthConfig;
 use fb_providers::ProviderConfig;
+use fb_quality::Gates;
 use fb_retry::{BudgetConfig, RetryBudget, RetryConfig};
 use fb_router::{Candidate, ClassRoutes, Router, Strategy};
 use serde::Deserialize;
@@ -197,6 +198,10 @@ pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Ve
             check_target(&format!("{at}.targets[{index}]"), target, providers, found);
         }
         check_strategy(&at, route, routes, found);
+        if let Err(error) = Gates::new(route.quality.clone(), Vec::new()) {
+            let expected = format!("expected {}", error.expected);
+            found.push(Problem::new(format!("{at}.quality.{}", error.field), error.value, expected));
+        }
         check_ladder(&format!("{at}.ladder"), &route.ladder, providers, found);
     }
 }

@@ -9,6 +9,7 @@ mod cached;
 mod choose;
 mod decide;
 mod descend;
+mod inspect;
 mod lane;
 mod last_resort;
 mod operate;
@@ -23,10 +24,11 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, Level, Observer, Options, Report,
-    RequestId, ServedBy, TargetId,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, InvalidRequest, Level, Observer,
+    Options, Reply, Report, RequestId, ServedBy, TargetId,
 };
 use fb_health::PanicConfig;
+use fb_quality::{Gates, UnusableSchema};
 use fb_router::Classifier;
 use parking_lot::Mutex;
 
@@ -39,6 +41,7 @@ use crate::{
         visit::Visit,
     },
     error::BuildError,
+    stream::Inspection,
     traces::{Record, Traces},
 };
 
@@ -92,6 +95,8 @@ struct Trip<'a> {
     mode: Mode,
     route: &'a Route,
     run: &'a Arc<Run>,
+    /// What its answers must hold.
+    gates: &'a Arc<Gates>,
     /// What its calls may use.
     envelope: Envelope,
     /// Whether the caller shortened the deadline: then running out of it is no target's fault.
@@ -217,6 +222,13 @@ impl Engine {
         plan: &Plan,
         lookup: Option<Lookup>,
     ) -> Result<Opened, Error> {
+        // A schema that no answer can be held against is its caller's mistake.
+        if !plan.gates.is_empty()
+            && let Ok(chat) = request.chat()
+        {
+            let unusable = |error: UnusableSchema| InvalidRequest::field(error.field, error.why);
+            plan.gates.prepare(chat).map_err(|error| Error::InvalidRequest(unusable(error)))?;
+        }
         let run = self.begin(request, plan);
         if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
             run.cache(CacheUse::Miss);
@@ -228,6 +240,7 @@ impl Engine {
             mode,
             route: &plan.route,
             run: &run,
+            gates: &plan.gates,
             envelope: run.envelope,
             hurried: request.options().timeout.is_some_and(|asked| asked < deadline),
             panic: self.panics(plan),
@@ -291,7 +304,13 @@ impl Engine {
                 let meta = opened.held.meta.clone();
                 let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
                 let resume = Resume::of(self, plan, trip.request, run.report().level);
-                let stream = ChatStream::new(*opened, Arc::clone(run), trip.route, recorder, resume);
+                let inspection = (!trip.gates.is_empty()).then(|| Inspection {
+                    gates: Arc::clone(trip.gates),
+                    request: trip.request.clone(),
+                    reply: Reply::default(),
+                });
+                let stream =
+                    ChatStream::new(*opened, Arc::clone(run), trip.route, recorder, resume, inspection);
                 Ok(Opened::Stream(Box::new(stream)))
             }
             Visit::Blocked(id, block) => {

@@ -29,6 +29,7 @@ pub use fb_core::{
     Streaming, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
+pub use fb_quality::{Defect, Gate, GateKind, Losses, MaxLoss, QualityConfig};
 pub use fb_retry::{BudgetConfig, RetryConfig};
 pub use fb_router::{
     ClassRoutes, Classifier, ComplexRules, Complexity, Facts, HedgeAfter, HedgeConfig, NoPrice, Plan, Query,

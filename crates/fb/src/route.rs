@@ -4,6 +4,7 @@ use fb_breaker::BreakerConfig;
 use fb_cache::Windows;
 use fb_core::{Capabilities, FailureKind, Json, Overlay, Price};
 use fb_health::HealthConfig;
+use fb_quality::QualityConfig;
 use fb_retry::RetryConfig;
 use fb_router::{
     ClassRoutes, HedgeConfig, RaceConfig, RouterConfig, Rules as Complexities, StickyConfig, Strategy,
@@ -71,6 +72,9 @@ pub struct Route {
     /// What is kept of its answers; nothing unless set.
     #[serde(default)]
     pub cache: RouteCache,
+    /// What an answer must hold to be good enough; anything is unless set.
+    #[serde(default)]
+    pub quality: QualityConfig,
     /// What is given when no target can give a whole answer; an error unless set.
     #[serde(default)]
     pub ladder: LadderConfig,
@@ -196,6 +200,7 @@ impl Route {
             last_resort_wait: default_last_resort(),
             when_all_unavailable: Unavailable::default(),
             cache: RouteCache::default(),
+            quality: QualityConfig::default(),
             ladder: LadderConfig::default(),
             targets: targets.into_iter().collect(),
         }
@@ -247,6 +252,13 @@ impl Route {
     #[must_use]
     pub const fn cache(mut self, cache: RouteCache) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Sets what an answer must hold to be good enough.
+    #[must_use]
+    pub fn quality(mut self, quality: QualityConfig) -> Self {
+        self.quality = quality;
         self
     }
 

@@ -12,9 +12,10 @@ use std::{
 
 use fb_breaker::Tail;
 use fb_core::{
-    AttemptEnd, Block, Failure, FailureKind, Frame, FrameStream, Meta, Next, Price, Report, ServedBy,
-    StreamEvent, TargetId, Usage,
+    AttemptEnd, Block, ChatRequest, Failure, FailureKind, Frame, FrameStream, Meta, Next, Price, Reply,
+    Report, ServedBy, StreamEvent, TargetId, Usage,
 };
+use fb_quality::Gates;
 use futures_core::Stream;
 
 use crate::{
@@ -59,12 +60,21 @@ struct Live {
     started: Option<String>,
     /// Whether all that was said is text.
     is_text: bool,
+    /// What its answer must hold, if it is looked at when it is whole.
+    inspection: Option<Inspection>,
     /// Why the target before the one that is asked for did not end.
     broke: Option<Failure>,
     /// Whether another target has gone on.
     resumed: bool,
     /// What the target that goes on has said already.
     queued: VecDeque<Frame>,
+}
+
+/// What an answer must hold, and what of it has come.
+pub(crate) struct Inspection {
+    pub(crate) gates: Arc<Gates>,
+    pub(crate) request: ChatRequest,
+    pub(crate) reply: Reply,
 }
 
 /// What must be told when the stream ends; dropped untold, the caller left.
@@ -86,6 +96,7 @@ impl ChatStream {
         route: &Route,
         recorder: Option<Recorder>,
         resume: Option<Resume>,
+        inspection: Option<Inspection>,
     ) -> Self {
         let Committed { held, tail, row, slot, price, upstream } = committed;
         let live = Live {
@@ -102,6 +113,7 @@ impl ChatStream {
             resuming: None,
             started: None,
             is_text: true,
+            inspection,
             broke: None,
             resumed: false,
             queued: VecDeque::new(),
@@ -154,6 +166,10 @@ impl Stream for ChatStream {
         let held = this.held.pop_front();
         match (&mut this.source, held) {
             (Source::Live(live), Some(frame)) => {
+                if let Some(failure) = live.inspect(&frame) {
+                    this.held.clear();
+                    return Poll::Ready(live.fail(failure));
+                }
                 live.note(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -199,6 +215,9 @@ impl Live {
             Poll::Ready(Some(Ok(frame))) => {
                 self.guard.heard(frame.is_semantic(), now());
                 let frame = if self.resumed { further(frame) } else { frame };
+                if let Some(failure) = self.inspect(&frame) {
+                    return Poll::Ready(Some(Err(failure)));
+                }
                 self.note(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -209,6 +228,22 @@ impl Live {
             }
             Poll::Pending => self.guard.poll(cx).map(|failure| Some(Err(failure))),
         }
+    }
+
+    /// Looks at the answer when its end signal comes: that is not handed out when it is not good enough.
+    fn inspect(&mut self, frame: &Frame) -> Option<Failure> {
+        let Inspection { gates, request, reply } = self.inspection.as_mut()?;
+        for event in &frame.events {
+            collect::fold(reply, event.clone());
+        }
+        if self.block.is_some() || !frame.is_done() {
+            return None;
+        }
+        let found = gates.check(request.chat().ok()?, reply).err();
+        if let Some(books) = &self.books {
+            books.upstream.inspected(found.is_none(), now());
+        }
+        found.map(|defect| Failure::new(FailureKind::Quality, defect.to_string()))
     }
 
     /// Whether another target may go on with what was said: plain text, and no part of a refusal.

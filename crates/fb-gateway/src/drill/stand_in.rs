@@ -2,7 +2,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fb::{
-    Call, CallError, Capabilities, Frame, Meta, Provider, Refusal, Reply, StreamEvent, Streaming, Usage,
+    Call, CallError, Capabilities, Frame, Meta, Note, Provider, Refusal, Reply, StreamEvent, Streaming, Usage,
 };
 use futures_util::stream;
 use tokio::time::sleep;
@@ -61,6 +61,10 @@ impl Provider for StandIn {
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
         self.adapter.0.admit(call)
+    }
+
+    fn losses(&self, call: Call<'_>) -> Vec<Note> {
+        self.adapter.0.losses(call)
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
 use fb_breaker::{Permit, Tail};
-use fb_core::{Skip, Verdict};
+use fb_core::{Refusal, Skip, Verdict};
+use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 
 use super::{
     Trip,
@@ -66,6 +67,7 @@ pub(super) fn admit(
         lane.provider()
             .admit(lane.call(trip.request))
             .map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        keeps_enough(trip, lane).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
     }
     if entry == Entry::Usual {
         if let Some(wait) = upstream.cooling(at) {
@@ -75,7 +77,7 @@ pub(super) fn admit(
         if let Some(reason) = health.reasons.into_iter().next() {
             return Err((reason, health.not_before));
         }
-        let share = upstream.breaker().share(at) * health.weight;
+        let share = upstream.breaker().share(at) * health.weight * rank_penalty(upstream.quality(at));
         if number == 1 && later > 0 && is_turned_down(trip, share) {
             return Err((Skip::Ramping, None));
         }
@@ -85,6 +87,18 @@ pub(super) fn admit(
         upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     let row = run.begin(lane.id(), number, at);
     Ok((Ticket { permit, row, slot }, at + slice.min(lane.target.timeout)))
+}
+
+/// Whether no more of the request is lost on the way to the target than the route allows.
+fn keeps_enough(trip: Trip<'_>, lane: &Lane) -> Result<(), Refusal> {
+    let most = trip.gates.config().max_loss;
+    if most == MaxLoss::Any {
+        return Ok(());
+    }
+    // A request that cannot be read is for the adapter to complain of.
+    let Ok(chat) = trip.request.chat() else { return Ok(()) };
+    let losses = Losses::of(chat, &lane.provider().losses(lane.call(trip.request)), lane.capabilities());
+    losses.check(most).map_err(|TooMuchLost(note)| Refusal::new(note.field, note.what))
 }
 
 /// Whether a target that is just back leaves this request to others. Nothing is drawn for one that takes all or that

@@ -33,7 +33,8 @@ pub(super) async fn attempt(trip: Trip<'_>, lane: &Lane, until: Instant) -> Resu
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);
         CallError::Failed(Failure::new(FailureKind::Timeout(phase), detail))
     };
-    let streams = trip.mode == Mode::Stream && lane.capabilities().streaming;
+    // What is checked before anybody sees it is asked for in one piece.
+    let streams = trip.mode == Mode::Stream && lane.capabilities().streaming && !holds_back(trip);
     if streams {
         let held = async { hold(lane.provider().stream(call).await?).await };
         let held = timeout_at(until.into(), held).await.map_err(|_elapsed| late(Phase::FirstToken))??;
@@ -43,6 +44,11 @@ pub(super) async fn attempt(trip: Trip<'_>, lane: &Lane, until: Instant) -> Resu
         let reply = timeout_at(until.into(), reply).await.map_err(|_elapsed| late(Phase::Total))??;
         Ok(Got::Plain(Box::new(reply)))
     }
+}
+
+/// Whether the answer is looked at before its caller sees any of it.
+fn holds_back(trip: Trip<'_>) -> bool {
+    trip.gates.config().buffer && !trip.gates.is_empty()
 }
 
 /// Reads a stream up to its first semantic event or its end signal.

@@ -12,6 +12,7 @@ use fb_core::{
     TargetId, Verdict,
 };
 use fb_health::{Member, Origin};
+use fb_quality::{Score, rank_penalty};
 use fb_retry::{RetryBudget, RetryPolicy};
 use parking_lot::Mutex;
 
@@ -31,6 +32,7 @@ pub(crate) struct Upstream {
     key: Arc<Key>,
     counts: Mutex<Counts>,
     in_flight: AtomicU32,
+    quality: Mutex<Score>,
     /// Most calls at one time.
     most: Option<u32>,
 }
@@ -84,7 +86,8 @@ impl Upstream {
         most: Option<u32>,
     ) -> Self {
         let (cooling, counts, in_flight) = (Mutex::default(), Mutex::default(), AtomicU32::new(0));
-        Self { id, provider, circuit, health, cooling, key, counts, in_flight, most }
+        let quality = Mutex::default();
+        Self { id, provider, circuit, health, cooling, key, counts, in_flight, quality, most }
     }
 
     pub(super) fn provider(&self) -> Arc<dyn Provider> {
@@ -151,7 +154,17 @@ impl Upstream {
         let share = self.breaker().share(at);
         // A probe is no share of the traffic; there may be one now.
         let weight = if share > 0.0 { share * health.weight } else { health.weight };
-        Eligibility { weight, ..health }
+        Eligibility { weight: weight * rank_penalty(self.quality(at)), ..health }
+    }
+
+    /// Counts an answer that was looked at.
+    pub(crate) fn inspected(&self, passed: bool, at: Instant) {
+        self.quality.lock().record(passed, at);
+    }
+
+    /// The share of its latest answers that were good enough, 0 to 1.
+    pub(crate) fn quality(&self, at: Instant) -> f64 {
+        self.quality.lock().value(at)
     }
 
     /// Tells health of a failure that speaks against the target: nothing that a caller did, and not that it is busy.

@@ -7,6 +7,7 @@ use std::{
 use fb_breaker::{Heard, Registry, RegistryConfig, State};
 use fb_core::{Circuit, Event, Level, Observer, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
+use fb_quality::{Gate, Gates};
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
 use fb_router::{HedgeBudget, Router};
 
@@ -41,6 +42,7 @@ pub(super) struct Plan {
     pub(super) route: Arc<Route>,
     pub(super) lanes: Arc<[Lane]>,
     pub(super) chooser: Arc<Chooser>,
+    pub(super) gates: Arc<Gates>,
     /// Whether so few of them are healthy that health is not heeded.
     pub(super) panic: Arc<PanicMode>,
     /// Levels below the full one at which models are called.
@@ -91,6 +93,7 @@ impl Directory {
             mechanisms: builder.mechanisms,
             own: builder.own,
             budget: builder.retry_budget,
+            gates: builder.gates,
             seed: builder.seed,
             keys: BTreeMap::new(),
             upstreams: BTreeMap::new(),
@@ -194,6 +197,7 @@ struct Names {
     mechanisms: Mechanisms,
     own: BTreeMap<String, Own>,
     budget: BudgetConfig,
+    gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
     seed: Option<u64>,
     keys: BTreeMap<String, Arc<Key>>,
     upstreams: BTreeMap<TargetId, Arc<Upstream>>,
@@ -218,6 +222,9 @@ impl Names {
         let hedges = HedgeBudget::new(&route.hedge)
             .map_err(|error| invalid(error.field, error.value, error.expected))?;
         let chooser = Arc::new(Chooser { router, hedges });
+        let custom = self.gates.remove(&route.name).unwrap_or_default();
+        let gates = Gates::new(route.quality.clone(), custom)
+            .map_err(|error| invalid(&format!("quality.{}", error.field), error.value, error.expected))?;
         let mut rungs = Vec::new();
         for (level, rung) in
             [(Level::Reduced, &route.ladder.reduced), (Level::Minimal, &route.ladder.minimal)]
@@ -230,7 +237,15 @@ impl Names {
             rungs.push(Step { level, rung, lanes });
         }
         let (panic, descent) = (Arc::default(), Arc::default());
-        Ok(Plan { route: Arc::new(route), lanes, chooser, panic, rungs: rungs.into(), descent })
+        Ok(Plan {
+            route: Arc::new(route),
+            lanes,
+            chooser,
+            gates: Arc::new(gates),
+            panic,
+            rungs: rungs.into(),
+            descent,
+        })
     }
 
     /// The settings in force for a target: the nearest wins.

@@ -39,7 +39,8 @@ impl Resume {
     /// `None` unless the route wants it and the request allows it: what has to follow a schema, or is answered on a
     /// lower level, is not put together from two answers.
     pub(super) fn of(engine: &Arc<Engine>, plan: &Plan, request: &ChatRequest, level: Level) -> Option<Self> {
-        let wanted = plan.route.resume && level == Level::Full;
+        // What is checked is one answer.
+        let wanted = plan.route.resume && level == Level::Full && plan.gates.is_empty();
         let of_text = wanted && request.chat().is_ok_and(|chat| matches!(chat.format, Format::Text));
         of_text.then(|| Self { engine: Arc::clone(engine), plan: plan.clone(), request: request.clone() })
     }
@@ -66,6 +67,7 @@ impl Resume {
             mode: Mode::Stream,
             route: &plan.route,
             run: &run,
+            gates: &plan.gates,
             envelope,
             hurried: false,
             panic: engine.panics(plan),

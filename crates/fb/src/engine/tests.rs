@@ -18,6 +18,7 @@ mod events;
 mod health;
 mod invariants;
 mod ladder;
+mod quality;
 mod resume;
 mod routing;
 mod settings;

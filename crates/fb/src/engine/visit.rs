@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Tail;
 use fb_core::{
-    AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Next, Note, Price, Reply, TargetId,
-    Verdict,
+    AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Note, Price, Reply,
+    TargetId, Verdict,
 };
 use tokio::time::sleep;
 
@@ -12,6 +12,7 @@ use super::{
     admit::{Ticket, admit},
     attempt::{Got, Held, attempt},
     decide::{Situation, Step, decide, onward},
+    inspect::{Inspected, Place, inspect},
     lane::{Lane, Slot, Upstream},
     now,
     run::Row,
@@ -62,12 +63,15 @@ pub(crate) struct Committed {
 /// `more` says whether there are any at all.
 pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, entry: Entry) -> Visit {
     let hop = if more { Next::Hop } else { Next::Nothing };
+    let mut repaired: Option<ChatRequest> = None;
     let mut retries = 0;
     let mut stale = 0;
     let mut last = Duration::ZERO;
     // A failure that is retried and that no other target may hide.
     let mut own: Option<Failure> = None;
     for number in 1.. {
+        let asked = repaired.clone();
+        let trip = Trip { request: asked.as_ref().unwrap_or(trip.request), ..trip };
         let (ticket, until) = match admit(trip, lane, later, number, entry) {
             Ok(admitted) => admitted,
             Err((why, reopens)) => {
@@ -85,7 +89,19 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             }
         }
         let failure = match attempt(trip, lane, until).await {
-            Ok(got) => return opened(trip, lane, ticket, got, now().saturating_duration_since(began)),
+            Ok(got) => {
+                let took = now().saturating_duration_since(began);
+                // What was repaired is not repaired again.
+                let may_repair = entry == Entry::Usual && asked.is_none();
+                match inspect(trip, lane, ticket, got, Place { later, more, may_repair }) {
+                    Inspected::Good(ticket, got) => return opened(trip, lane, ticket, got, took),
+                    Inspected::Repair(request) => {
+                        repaired = Some(*request);
+                        continue;
+                    }
+                    Inspected::Ended(visit) => return visit,
+                }
+            }
             Err(CallError::Blocked(block)) => return blocked(lane, ticket, block),
             Err(CallError::Failed(failure)) => failure,
         };

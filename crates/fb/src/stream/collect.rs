@@ -15,7 +15,7 @@ pub(super) async fn collect(mut stream: ChatStream) -> Result<Answer, Error> {
     Ok(Answer { reply, report: stream.report() })
 }
 
-fn fold(reply: &mut Reply, event: StreamEvent) {
+pub(super) fn fold(reply: &mut Reply, event: StreamEvent) {
     match event {
         StreamEvent::Started { id, model } => {
             reply.id = id.or_else(|| reply.id.take());
