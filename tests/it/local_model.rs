@@ -164,6 +164,54 @@ async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
     tokio::time::timeout(Duration::from_secs(10), freed).await.expect("the slot is free within ten seconds");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_is_held_to_a_schema_and_an_impossible_one_ends_in_an_error_after_one_repair() {
+    let (Some(fb), Some(server), Some(model), Some(lib)) =
+        (needs("FB_BIN"), needs("FB_LLAMA_SERVER"), needs("FB_LLAMA_MODEL"), needs("FB_LLAMA_LIB"))
+    else {
+        return;
+    };
+    let llama = Llama::start(server, model, lib).await;
+    let config = format!(
+        r#"
+        [providers.local]
+        kind = "llamacpp"
+        base_url = "{}/v1"
+        api_key = {{ env = "FB_TEST_KEY" }}
+        [routes.checked]
+        quality = {{ schema = true, empty = true, repair = true }}
+        targets = [{{ provider = "local", model = "smollm2", timeout = "60s" }}]
+        [routes.impossible]
+        quality = {{ answer_schema = '{{"type":"object","properties":{{"city":{{"const":"Atlantis"}}}},"required":["city"]}}', repair = true }}
+        targets = [{{ provider = "local", model = "smollm2", timeout = "60s" }}]
+        "#,
+        llama.url
+    );
+    let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
+    let schema = json!({
+        "type": "object", "properties": { "city": { "type": "string", "maxLength": 20 } }, "required": ["city"],
+        "additionalProperties": false,
+    });
+    let ask = |route: &str, format: Value| {
+        let body = json!({
+            "model": route, "temperature": 0, "seed": 7, "max_tokens": 60, "response_format": format,
+            "messages": [{ "role": "user", "content": "Name the capital of France as JSON." }],
+        });
+        gateway.post(body.to_string())
+    };
+    let wanted =
+        json!({ "type": "json_schema", "json_schema": { "name": "city", "schema": schema, "strict": true } });
+    let heard = ask("checked", wanted).await;
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let answer: Value = serde_json::from_str(&said(&heard.body)).unwrap();
+    assert!(answer["city"].is_string() && answer.as_object().unwrap().len() == 1, "{answer}");
+
+    let heard = ask("impossible", json!({ "type": "text" })).await;
+    let error = heard.json();
+    assert_eq!((heard.status, error["error"]["code"].as_str()), (502, Some("quality_gate")), "{heard:?}");
+    assert_eq!(heard.header("x-fb-attempts"), "2", "one answer and one repair");
+}
+
 /// The text of a plain answer or of all chunks of a stream.
 fn said(body: &str) -> String {
     let chunks: Vec<&str> = if body.starts_with('{') {

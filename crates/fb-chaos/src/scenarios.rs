@@ -3,6 +3,7 @@
 
 mod answers;
 mod outages;
+mod quality;
 mod routing;
 mod streams;
 
@@ -45,6 +46,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "hedge, one in ten", run: |fb| Box::pin(routing::hedge(fb)) },
     Scenario { name: "sticky sessions", run: |fb| Box::pin(routing::sticky(fb)) },
     Scenario { name: "one region only", run: |fb| Box::pin(routing::regions(fb)) },
+    Scenario { name: "off schema", run: |fb| Box::pin(quality::off_schema(fb)) },
+    Scenario { name: "off schema, streamed", run: |fb| Box::pin(quality::streams(fb)) },
 ];
 
 fn asked(calls: [u64; 3]) -> String {

@@ -1,0 +1,44 @@
+//! A target that answers off-schema is told once what is wrong, then the next one is tried; and a check of one's own.
+
+use std::sync::Arc;
+
+use fb::{
+    Chat, ChatRequest, Client, Defect, Error, Provider, QualityConfig, Reply, Route, Target,
+    providers::ProviderConfig,
+};
+use fb_sim::{Dialect, Sim, SimReply};
+
+/// A simulator as a provider: only the address differs from a real one.
+fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
+    let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
+    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+}
+
+/// A check of one's own.
+fn finished(_: &Chat, reply: &Reply) -> Result<(), Defect> {
+    if reply.text.contains("TODO") { Err(Defect::new("a TODO, expected finished work")) } else { Ok(()) }
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (primary, backup) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
+    primary.reply(SimReply::text(r#"{"town": "Paris"}"#));
+    backup.reply(SimReply::text(r#"{"city": "Paris"}"#));
+
+    let quality = QualityConfig {
+        answer_schema: Some(r#"{"type": "object", "required": ["city"]}"#.to_owned()),
+        repair: true,
+        ..QualityConfig::default()
+    };
+    let targets = [Target::new("openai", "gpt-6.1-sol"), Target::new("anthropic", "claude-sonnet-4-6")];
+    let client = Client::builder()
+        .provider("openai", provider(&primary)?)
+        .provider("anthropic", provider(&backup)?)
+        .route(Route::priority("default", targets).quality(quality))
+        .gate("default", finished)
+        .build()?;
+    let answer = client.chat(ChatRequest::user("Which city is the capital of France? As JSON.")).await?;
+    println!("{}  (by {})\n{}", answer.text(), answer.served_by(), answer.trace());
+    Ok(())
+}
