@@ -1,0 +1,79 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn it_says_when_so_many_fit() {
+    let t = origin();
+    let mut minute = Minute::new(100);
+    minute.pass(t);
+    minute.add(60);
+    minute.pass(t + secs(12));
+    minute.add(40);
+    let fits = |tokens| minute.fits(tokens, t + secs(12));
+    assert_eq!(fits(0), Ok(()));
+    assert_eq!(fits(60), Err(Some(secs(65 - 12))));
+    assert_eq!(fits(61), Err(Some(secs(75 - 12))));
+    assert_eq!(fits(101), Err(None));
+    minute.pass(t + secs(65));
+    assert_eq!(minute.used(), 40);
+    assert_eq!(minute.fits(60, t + secs(65)), Ok(()));
+}
+
+#[test]
+fn what_is_taken_back_counts_no_more_unless_it_is_over() {
+    let t = origin();
+    let mut minute = Minute::new(100);
+    minute.pass(t);
+    let slot = minute.add(60);
+    minute.remove(slot, 20);
+    assert_eq!(minute.used(), 40);
+    minute.pass(t + secs(65));
+    minute.add(30);
+    minute.remove(slot, 40);
+    assert_eq!(minute.used(), 30);
+}
+
+#[test]
+fn a_clock_that_steps_back_and_a_long_idle_time_do_no_harm() {
+    let t = origin();
+    let mut minute = Minute::new(100);
+    minute.pass(t + secs(30));
+    minute.add(60);
+    minute.pass(t);
+    assert_eq!(minute.used(), 60);
+    minute.pass(t + secs(1 << 40));
+    assert_eq!(minute.used(), 0);
+}
+
+proptest! {
+    #[test]
+    fn no_sixty_seconds_hold_more_than_the_limit(steps in prop::collection::vec((0..20_000u64, 0..60u64), 1..80)) {
+        let t = origin();
+        let mut minute = Minute::new(100);
+        let mut taken: Vec<(Duration, u64)> = Vec::new();
+        let mut at = Duration::ZERO;
+        for (wait, tokens) in steps {
+            at += Duration::from_millis(wait);
+            minute.pass(t + at);
+            if let Err(wait) = minute.fits(tokens, t + at) {
+                at += wait.unwrap();
+                minute.pass(t + at);
+                prop_assert_eq!(minute.fits(tokens, t + at), Ok(()), "it fits when it said it would");
+            }
+            minute.add(tokens);
+            taken.push((at, tokens));
+            let last: u64 = taken.iter().filter(|(then, _)| at - *then < secs(60)).map(|(_, n)| n).sum();
+            prop_assert!(last <= 100, "{last} tokens in the last minute");
+        }
+    }
+}
