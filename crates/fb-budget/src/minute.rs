@@ -17,9 +17,12 @@ pub(crate) struct Minute {
     slots: [u128; SLOTS],
 }
 
-/// Where tokens were counted.
+/// Tokens that were counted, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot(u64);
+pub(crate) struct Counted {
+    slot: u64,
+    tokens: u64,
+}
 
 impl Minute {
     pub(crate) const fn new(limit: u64) -> Self {
@@ -66,17 +69,29 @@ impl Minute {
         Err(None)
     }
 
-    pub(crate) fn add(&mut self, tokens: u64) -> Slot {
+    pub(crate) fn add(&mut self, tokens: u64) -> Counted {
         self.slots[index(self.head)] += u128::from(tokens);
-        Slot(self.head)
+        Counted { slot: self.head, tokens }
     }
 
-    /// Takes back tokens counted in `slot`, if it is not over.
-    pub(crate) fn remove(&mut self, slot: Slot, tokens: u64) {
-        if self.head - slot.0 < AGES {
-            let count = &mut self.slots[index(slot.0)];
-            *count = count.saturating_sub(u128::from(tokens));
+    /// Takes back at most so many of the counted tokens, if they are not forgotten by now; says how many it were.
+    pub(crate) fn remove(&mut self, counted: &mut Counted, tokens: u64) -> u64 {
+        if self.head - counted.slot >= AGES {
+            return 0;
         }
+        let taken = tokens.min(counted.tokens);
+        counted.tokens -= taken;
+        self.slots[index(counted.slot)] -= u128::from(taken);
+        taken
+    }
+}
+
+impl Counted {
+    /// Moves at most so many to a count of their own.
+    pub(crate) fn split(&mut self, tokens: u64) -> Self {
+        let tokens = tokens.min(self.tokens);
+        self.tokens -= tokens;
+        Self { slot: self.slot, tokens }
     }
 }
 

@@ -34,12 +34,15 @@ fn what_is_taken_back_counts_no_more_unless_it_is_over() {
     let t = origin();
     let mut minute = Minute::new(100);
     minute.pass(t);
-    let slot = minute.add(60);
-    minute.remove(slot, 20);
+    let mut counted = minute.add(60);
+    assert_eq!(minute.remove(&mut counted, 20), 20);
     assert_eq!(minute.used(), 40);
+    let mut part = counted.split(10);
+    assert_eq!(minute.remove(&mut part, 11), 10);
+    assert_eq!(minute.used(), 30);
     minute.pass(t + secs(65));
     minute.add(30);
-    minute.remove(slot, 40);
+    assert_eq!(minute.remove(&mut counted, 30), 0);
     assert_eq!(minute.used(), 30);
 }
 
@@ -72,7 +75,7 @@ proptest! {
             }
             minute.add(tokens);
             taken.push((at, tokens));
-            let last: u64 = taken.iter().filter(|(then, _)| at - *then < secs(60)).map(|(_, n)| n).sum();
+            let last: u64 = taken.iter().filter(|(then, _)| *then + secs(60) > at).map(|(_, n)| n).sum();
             prop_assert!(last <= 100, "{last} tokens in the last minute");
         }
     }

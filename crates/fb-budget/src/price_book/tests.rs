@@ -6,8 +6,8 @@ fn target(name: &str) -> TargetId {
     name.parse().unwrap()
 }
 
-fn book(text: &str) -> Result<PriceBook, InvalidConfig> {
-    PriceBook::new(&toml::from_str(text).unwrap())
+fn prices(text: &str) -> BTreeMap<String, PriceConfigs> {
+    toml::from_str(text).unwrap()
 }
 
 /// Noon of that day.
@@ -18,7 +18,7 @@ fn day(date: &str) -> SystemTime {
 
 #[track_caller]
 fn check(text: &str, message: &str) {
-    assert_eq!(book(text).unwrap_err().to_string(), message);
+    assert_eq!(PriceBook::new(&prices(text)).unwrap_err().to_string(), message);
 }
 
 fn usd(input: u64, output: u64) -> TokenPrices {
@@ -33,7 +33,7 @@ fn usd(input: u64, output: u64) -> TokenPrices {
 
 #[test]
 fn own_prices_go_first_and_hold_on_their_days() {
-    let book = book(
+    let config = prices(
         r#"
         [["lab/m"]]
         input = 1
@@ -48,8 +48,8 @@ fn own_prices_go_first_and_hold_on_their_days() {
         output = 8
         until = "2026-03-01"
         "#,
-    )
-    .unwrap();
+    );
+    let book = PriceBook::new(&config).unwrap();
     let lab = |date| book.prices(&target("lab/m"), "none", day(date));
     assert_eq!(lab("2026-02-28"), Some(usd(1, 2)));
     assert_eq!(lab("2026-03-01"), Some(usd(3, 4)));
@@ -63,7 +63,8 @@ fn own_prices_go_first_and_hold_on_their_days() {
 
 #[test]
 fn cached_tokens_may_have_their_own_price() {
-    let book = book("\"a/m\" = { input = 3, output = 15, cached_input = 0.3, cache_write = 3.75 }").unwrap();
+    let config = prices("\"a/m\" = { input = 3, output = 15, cached_input = 0.3, cache_write = 3.75 }");
+    let book = PriceBook::new(&config).unwrap();
     let expected = Rates {
         input: 3_000_000_000,
         cached_input: 300_000_000,
