@@ -36,7 +36,8 @@ impl Clock for Told {
 impl Requests {
     /// A limiter that has not let pass any request.
     pub(crate) fn new(per_minute: NonZeroU32, origin: Instant) -> Self {
-        let limiter = RateLimiter::new(Quota::per_minute(per_minute), InMemoryState::default(), Told::default());
+        let limiter =
+            RateLimiter::new(Quota::per_minute(per_minute), InMemoryState::default(), Told::default());
         Self { origin, limiter }
     }
 

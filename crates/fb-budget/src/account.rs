@@ -1,0 +1,321 @@
+//! One tenant's limits, and what it used of them.
+
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use fb_core::TargetId;
+use parking_lot::Mutex;
+
+use crate::{
+    Amount, Limit, Limits, Moment, Refused, Reservation, Standing, Statistics, Tally,
+    calendar::{Calendar, until_next_day, until_next_month},
+    config::money,
+    minute::{Counted, Minute},
+    requests::Requests,
+    statistics::ByTarget,
+};
+
+/// One tenant's account; a clone is the same account.
+///
+/// All that is reserved and spent is counted under one lock, and checked before it is taken. So at any time what was
+/// spent in a day or month and what is held by calls in flight is together at most the limit, as long as no call costs
+/// more than was reserved for it; one that does adds as much as it went beyond.
+#[derive(Debug, Clone)]
+pub struct Account(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: Arc<str>,
+    limits: Limits,
+    /// In nano-dollars.
+    day: Option<u64>,
+    month: Option<u64>,
+    requests: Option<Requests>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    calendar: Calendar,
+    /// Nano-dollars ever spent.
+    total: u64,
+    /// Nano-dollars held: wider than an amount, so that it never saturates and what is given back is what was taken.
+    reserved: u128,
+    in_flight: u64,
+    minute: Option<Minute>,
+    used: Tally,
+    requests: u64,
+    refused: u64,
+    targets: ByTarget,
+}
+
+impl Account {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The tenant's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// What the tenant may use.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Reserves for the first call of a request, and counts the request.
+    ///
+    /// A call that costs nothing is not refused for money, one without tokens not for tokens. With a ledger it waits for
+    /// a commit, some milliseconds, when more is reserved at once than was written ahead; else it takes one lock.
+    ///
+    /// # Errors
+    /// When a limit would be passed; nothing is taken then.
+    pub fn begin(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
+        self.0.reserve(target, estimate, at, true)
+    }
+
+    /// Reserves for another call of a request that was counted: a retry, a hop, a hedge or a repair. As
+    /// [`begin`](Self::begin) in all else.
+    ///
+    /// # Errors
+    /// When a limit would be passed; nothing is taken then.
+    pub fn again(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
+        self.0.reserve(target, estimate, at, false)
+    }
+
+    /// How near the tenant is to its limits on tokens and money.
+    pub fn standing(&self, at: Moment) -> Standing {
+        self.0.standing(at)
+    }
+
+    /// Whether the tenant's requests are to take a cheaper route now.
+    pub fn downshifts(&self, at: Moment) -> bool {
+        self.standing(at).downshifts(self.0.limits.tier)
+    }
+
+    /// What the tenant used, and what it holds.
+    pub fn statistics(&self, at: Moment) -> Statistics {
+        self.0.statistics(at)
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(name: &str, limits: &Limits, origin: Instant) -> Self {
+        let per_minute = limits.requests_per_minute.and_then(NonZeroU32::new);
+        let state = State {
+            calendar: Calendar::default(),
+            total: 0,
+            reserved: 0,
+            in_flight: 0,
+            minute: limits.tokens_per_minute.map(Minute::new),
+            used: Tally::default(),
+            requests: 0,
+            refused: 0,
+            targets: ByTarget::default(),
+        };
+        Self {
+            name: name.into(),
+            limits: limits.clone(),
+            day: limits.usd_per_day.map(|usd| money(usd).nanos()),
+            month: limits.usd_per_month.map(|usd| money(usd).nanos()),
+            requests: per_minute.map(|per_minute| Requests::new(per_minute, origin)),
+            state: Mutex::new(state),
+        }
+    }
+
+    fn reserve(
+        self: &Arc<Self>,
+        target: &TargetId,
+        estimate: Amount,
+        at: Moment,
+        first: bool,
+    ) -> Result<Reservation, Refused> {
+        let counted = {
+            let mut state = self.state.lock();
+            state.pass(at);
+            // The limiter takes as it checks, so it comes last.
+            let checked = self.check(&state, estimate, at).and_then(|()| self.check_request(at.now, first));
+            if let Err((limit, resets_in)) = checked {
+                state.refused += 1;
+                return Err(self.refused(limit, resets_in));
+            }
+            state.requests += u64::from(first);
+            state.in_flight += 1;
+            state.reserved += u128::from(estimate.cost.nanos());
+            state.minute.as_mut().map(|minute| minute.add(estimate.tokens))
+        };
+        Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted))
+    }
+
+    /// Whether so much more keeps the limits on money and tokens.
+    fn check(&self, state: &State, more: Amount, at: Moment) -> Result<(), (Limit, Option<Duration>)> {
+        let cost = more.cost.nanos();
+        for window in self.windows(state).into_iter().flatten() {
+            if cost > 0 && window.used + u128::from(cost) > u128::from(window.most) {
+                let ever = cost <= window.most;
+                return Err((window.limit, ever.then(|| (window.until_next)(at.wall))));
+            }
+        }
+        match &state.minute {
+            Some(minute) => minute.fits(more.tokens, at.now).map_err(|wait| (Limit::TokensPerMinute, wait)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_request(&self, now: Instant, first: bool) -> Result<(), (Limit, Option<Duration>)> {
+        match &self.requests {
+            Some(requests) if first => {
+                requests.pass(now).map_err(|wait| (Limit::RequestsPerMinute, Some(wait)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The limits on money that are set, the one that resets last first.
+    fn windows(&self, state: &State) -> [Option<Window>; 2] {
+        let used = |spent| u128::from(spent) + state.reserved;
+        let Calendar { day_spent, month_spent, .. } = state.calendar;
+        [
+            self.month.map(|most| Window {
+                limit: Limit::UsdPerMonth,
+                most,
+                used: used(month_spent),
+                until_next: until_next_month,
+            }),
+            self.day.map(|most| Window {
+                limit: Limit::UsdPerDay,
+                most,
+                used: used(day_spent),
+                until_next: until_next_day,
+            }),
+        ]
+    }
+
+    fn refused(&self, limit: Limit, resets_in: Option<Duration>) -> Refused {
+        Refused { tenant: Arc::clone(&self.name), limit, resets_in }
+    }
+
+    pub(crate) fn extend(
+        &self,
+        counted: &mut Option<Counted>,
+        more: Amount,
+        at: Moment,
+    ) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        state.pass(at);
+        if let Err((limit, resets_in)) = self.check(&state, more, at) {
+            state.refused += 1;
+            return Err(self.refused(limit, resets_in));
+        }
+        state.reserved += u128::from(more.cost.nanos());
+        if let (Some(minute), Some(counted)) = (&mut state.minute, counted) {
+            // What the minute has not forgotten moves along, so that there is one place to take back from.
+            let kept = minute.remove(counted, u64::MAX);
+            *counted = minute.add(kept + more.tokens);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn split(&self) {
+        self.state.lock().in_flight += 1;
+    }
+
+    pub(crate) fn settle(&self, target: &TargetId, held: Amount, counted: Option<Counted>, used: Amount) {
+        let mut state = self.state.lock();
+        state.release(held, counted, held.tokens.saturating_sub(used.tokens));
+        if let Some(minute) = &mut state.minute {
+            minute.add(used.tokens.saturating_sub(held.tokens));
+        }
+        let nanos = used.cost.nanos();
+        state.calendar.spend(nanos);
+        state.total = state.total.saturating_add(nanos);
+        state.used.add(used);
+        state.targets.add(target, used);
+    }
+
+    pub(crate) fn refund(&self, held: Amount, counted: Option<Counted>) {
+        self.state.lock().release(held, counted, held.tokens);
+    }
+
+    fn standing(&self, at: Moment) -> Standing {
+        let mut state = self.state.lock();
+        state.pass(at);
+        let mut nearest = (0.0, Limit::TokensPerMinute);
+        let mut weigh = |limit, used: u128, most: u64| {
+            let share = share(used, most);
+            if share > nearest.0 {
+                nearest = (share, limit);
+            }
+        };
+        for window in self.windows(&state).into_iter().flatten() {
+            if window.used >= u128::from(window.most) {
+                return Standing::Hard { limit: window.limit, resets_in: (window.until_next)(at.wall) };
+            }
+            weigh(window.limit, window.used, window.most);
+        }
+        if let Some(minute) = &state.minute {
+            if let Err(Some(resets_in)) = minute.fits(1, at.now) {
+                return Standing::Hard { limit: Limit::TokensPerMinute, resets_in };
+            }
+            weigh(Limit::TokensPerMinute, minute.used(), minute.limit());
+        }
+        let (share, limit) = nearest;
+        if share >= self.limits.warn_at { Standing::Soft { limit, share } } else { Standing::Free }
+    }
+
+    fn statistics(&self, at: Moment) -> Statistics {
+        let mut state = self.state.lock();
+        state.pass(at);
+        let narrow = |wide: u128| u64::try_from(wide).unwrap_or(u64::MAX);
+        Statistics {
+            used: state.used,
+            requests: state.requests,
+            refused: state.refused,
+            day_nanos: state.calendar.day_spent,
+            month_nanos: state.calendar.month_spent,
+            total_nanos: state.total,
+            reserved_nanos: narrow(state.reserved),
+            in_flight: state.in_flight,
+            minute_tokens: state.minute.as_ref().map_or(0, |minute| narrow(minute.used())),
+            targets: state.targets.snapshot(),
+        }
+    }
+}
+
+impl State {
+    fn pass(&mut self, at: Moment) {
+        self.calendar.pass(at.wall);
+        if let Some(minute) = &mut self.minute {
+            minute.pass(at.now);
+        }
+    }
+
+    /// Ends a reservation, with as many of its tokens taken back.
+    fn release(&mut self, held: Amount, counted: Option<Counted>, tokens: u64) {
+        self.reserved -= u128::from(held.cost.nanos());
+        self.in_flight -= 1;
+        if let (Some(minute), Some(mut counted)) = (&mut self.minute, counted) {
+            minute.remove(&mut counted, tokens);
+        }
+    }
+}
+
+/// A limit on money, and what is used of it.
+struct Window {
+    limit: Limit,
+    most: u64,
+    used: u128,
+    until_next: fn(SystemTime) -> Duration,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share, for comparing")]
+fn share(used: u128, most: u64) -> f64 {
+    used as f64 / most as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+use std::thread;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Limit,
+    scenario::{amount, at, book, target},
+    statistics::MOST_TARGETS,
+};
+
+#[test]
+fn an_unknown_tenant_is_default() {
+    let book = book("[default]\nusd_per_day = 0.0001\n[acme]\nusd_per_day = 0.0001");
+    book.reserve("nobody", &target(), amount(100, 0), at(0)).unwrap().settle(amount(100, 0));
+    let refused = book.reserve("someone", &target(), amount(1, 0), at(0)).unwrap_err();
+    assert_eq!((&*refused.tenant, refused.limit), ("default", Limit::UsdPerDay));
+    assert_eq!(refused.to_string(), "tenant default: `usd_per_day` is reached");
+    book.reserve("acme", &target(), amount(100, 0), at(0)).unwrap().settle(amount(100, 0));
+}
+
+#[test]
+fn names_of_tenants_and_targets_do_not_grow_it() {
+    let book = book("[acme]");
+    for n in 0..MOST_TARGETS + 10 {
+        let target = format!("openai/{n}").parse().unwrap();
+        book.reserve(&format!("tenant-{n}"), &target, amount(1, 1), at(0)).unwrap().settle(amount(1, 1));
+    }
+    let statistics = book.statistics(at(0));
+    let names: Vec<&str> = statistics.keys().map(|name| &**name).collect();
+    assert_eq!(names, ["acme", "default"]);
+    let targets = &statistics["default"].targets;
+    assert_eq!(targets.len(), MOST_TARGETS + 1);
+    assert_eq!(targets["other"].calls, 10);
+    assert_eq!(statistics["acme"], Statistics::default());
+}
+
+#[test]
+fn statistics_are_printed() {
+    let book = book("[acme]");
+    book.reserve("acme", &target(), amount(5, 6), at(0)).unwrap().settle(amount(3, 4));
+    let json = serde_json::to_string(&book.statistics(at(0))["acme"]).unwrap();
+    let expected = concat!(
+        r#"{"used":{"nanos":3000,"tokens":4,"calls":1},"requests":1,"refused":0,"#,
+        r#""day_nanos":3000,"month_nanos":3000,"total_nanos":3000,"reserved_nanos":0,"in_flight":0,"#,
+        r#""minute_tokens":0,"targets":{"openai/gpt":{"nanos":3000,"tokens":4,"calls":1}}}"#,
+    );
+    assert_eq!(json, expected);
+}
+
+const TENANTS: [&str; 2] = ["a", "b"];
+const LIMIT: u64 = 1_000_000;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve {
+        tenant: usize,
+        micros: u64,
+    },
+    Again {
+        tenant: usize,
+        micros: u64,
+    },
+    Extend {
+        call: usize,
+        micros: u64,
+    },
+    Split {
+        call: usize,
+        micros: u64,
+    },
+    /// Percent of what it holds.
+    Settle {
+        call: usize,
+        share: u64,
+    },
+    Note {
+        call: usize,
+        share: u64,
+    },
+    Drop {
+        call: usize,
+    },
+    Wait {
+        hours: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (tenant, micros, call, share) = (0..2usize, 0..600u64, any::<usize>(), 0..=150u64);
+    prop_oneof![
+        4 => (tenant.clone(), micros.clone()).prop_map(|(tenant, micros)| Step::Reserve { tenant, micros }),
+        1 => (tenant, micros.clone()).prop_map(|(tenant, micros)| Step::Again { tenant, micros }),
+        1 => (call, micros.clone()).prop_map(|(call, micros)| Step::Extend { call, micros }),
+        1 => (call, micros).prop_map(|(call, micros)| Step::Split { call, micros }),
+        3 => (call, share.clone()).prop_map(|(call, share)| Step::Settle { call, share }),
+        1 => (call, share).prop_map(|(call, share)| Step::Note { call, share }),
+        2 => call.prop_map(|call| Step::Drop { call }),
+        1 => (0..20u64).prop_map(|hours| Step::Wait { hours }),
+    ]
+}
+
+/// What the book should say: one tenant's calls in flight with what each would bill if dropped, and what was billed.
+#[derive(Default)]
+struct Model {
+    billed: u64,
+    /// Billed beyond what was held.
+    beyond: u64,
+}
+
+/// A call in flight, its tenant, and what it was noted to have used.
+type Call = (Reservation, usize, Option<u64>);
+
+fn held(call: &Reservation) -> u64 {
+    call.held().cost.nanos()
+}
+
+fn bill(model: &mut Model, held: u64, used: u64) {
+    model.billed += used;
+    model.beyond += used.saturating_sub(held);
+}
+
+fn part(call: &Reservation, share: u64) -> u64 {
+    held(call) * share / 100
+}
+
+fn nanos(nanos: u64) -> Amount {
+    Amount { cost: fb_core::Money::from_nanos(nanos), tokens: 0 }
+}
+
+fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 2], step: &Step, hours: &mut u64) {
+    let now = at(*hours * 3_600);
+    let pick = |call: usize, calls: &[Call]| (!calls.is_empty()).then(|| call % calls.len());
+    match *step {
+        Step::Reserve { tenant, micros } => {
+            if let Ok(call) = book.reserve(TENANTS[tenant], &target(), amount(micros, 0), now) {
+                calls.push((call, tenant, None));
+            }
+        }
+        Step::Again { tenant, micros } => {
+            if let Ok(call) = book.account(TENANTS[tenant]).again(&target(), amount(micros, 0), now) {
+                calls.push((call, tenant, None));
+            }
+        }
+        Step::Extend { call, micros } => {
+            if let Some(call) = pick(call, calls) {
+                let before = held(&calls[call].0);
+                let more = calls[call].0.extend(amount(micros, 0), now).map_or(0, |()| micros * 1_000);
+                assert_eq!(held(&calls[call].0), before + more);
+            }
+        }
+        Step::Split { call, micros } => {
+            if let Some(call) = pick(call, calls) {
+                let before = held(&calls[call].0);
+                let part = calls[call].0.split(amount(micros, 0), target());
+                assert_eq!(held(&calls[call].0) + held(&part), before);
+                let tenant = calls[call].1;
+                calls.push((part, tenant, None));
+            }
+        }
+        Step::Settle { call, share } => {
+            if let Some(call) = pick(call, calls) {
+                let (call, tenant, _) = calls.swap_remove(call);
+                let (held, used) = (held(&call), part(&call, share));
+                call.settle(nanos(used));
+                bill(&mut models[tenant], held, used);
+            }
+        }
+        Step::Note { call, share } => {
+            if let Some(call) = pick(call, calls) {
+                let (call, _, noted) = &mut calls[call];
+                let used = part(call, share);
+                call.note(nanos(used));
+                *noted = Some(used);
+            }
+        }
+        Step::Drop { call } => {
+            if let Some(call) = pick(call, calls) {
+                let (call, tenant, noted) = calls.swap_remove(call);
+                if let Some(used) = noted {
+                    bill(&mut models[tenant], held(&call), used);
+                }
+            }
+        }
+        Step::Wait { hours: more } => *hours += more,
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_nothing_is_lost_doubled_mixed_or_beyond_the_limit(
+        steps in prop::collection::vec(step(), 1..120)
+    ) {
+        let book = book("[a]\nusd_per_day = 0.001\n[b]\nusd_per_month = 0.001");
+        let mut calls: Vec<Call> = Vec::new();
+        let mut models = [Model::default(), Model::default()];
+        let mut hours = 0;
+        for step in steps {
+            run(&book, &mut calls, &mut models, &step, &mut hours);
+            let statistics = book.statistics(at(hours * 3_600));
+            for (index, model) in models.iter().enumerate() {
+                let seen = &statistics[TENANTS[index]];
+                let own = || calls.iter().filter(|(_, tenant, _)| *tenant == index);
+                prop_assert_eq!(seen.total_nanos, model.billed);
+                prop_assert_eq!(seen.used.nanos, model.billed);
+                prop_assert_eq!(seen.reserved_nanos, own().map(|(call, ..)| held(call)).sum::<u64>());
+                prop_assert_eq!(seen.in_flight, own().count() as u64);
+                let window = [seen.day_nanos, seen.month_nanos][index];
+                prop_assert!(window + seen.reserved_nanos <= LIMIT + model.beyond);
+            }
+        }
+        drop(calls);
+        for statistics in book.statistics(at(hours * 3_600)).values() {
+            prop_assert_eq!((statistics.reserved_nanos, statistics.in_flight), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn threads_together_keep_the_limit_and_lose_nothing() {
+    let book = book("[a]\nusd_per_day = 0.001\ntokens_per_minute = 1000000");
+    let settled: u64 = thread::scope(|scope| {
+        let work = |seed: u64| {
+            let book = &book;
+            scope.spawn(move || {
+                let (mut settled, mut held) = (0, Vec::new());
+                for turn in 0..3_000 {
+                    let micros = (turn * 7 + seed * 13) % 40;
+                    if let Ok(call) = book.reserve("a", &target(), amount(micros, micros), at(0)) {
+                        held.push((call, micros));
+                    }
+                    let seen = book.account("a").statistics(at(0));
+                    assert!(seen.day_nanos + seen.reserved_nanos <= LIMIT);
+                    if held.len() > 3 {
+                        let (call, micros) = held.swap_remove(usize::try_from(turn % 3).unwrap());
+                        // One in eight is kept and every other refunded.
+                        if turn % 8 == 0 {
+                            call.settle(amount(micros / 2, micros));
+                            settled += micros / 2 * 1_000;
+                        }
+                    }
+                }
+                settled
+            })
+        };
+        let threads: Vec<_> = (0..4).map(work).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    let seen = book.account("a").statistics(at(0));
+    assert_eq!((seen.day_nanos, seen.reserved_nanos, seen.in_flight), (settled, 0, 0));
+    assert!(settled > LIMIT * 9 / 10, "the threads met the limit: {settled}");
+}

@@ -1,0 +1,60 @@
+//! Why a call is not paid for.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::Serialize;
+use thiserror::Error;
+
+/// A limit of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Requests per minute.
+    RequestsPerMinute,
+    /// Tokens in any 60 s.
+    TokensPerMinute,
+    /// Money per day of UTC.
+    UsdPerDay,
+    /// Money per month of UTC.
+    UsdPerMonth,
+}
+
+impl Limit {
+    /// Its name in a config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestsPerMinute => "requests_per_minute",
+            Self::TokensPerMinute => "tokens_per_minute",
+            Self::UsdPerDay => "usd_per_day",
+            Self::UsdPerMonth => "usd_per_month",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call that would pass a limit. Nothing was taken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("tenant {tenant}: `{limit}` is reached")]
+pub struct Refused {
+    /// Whose limit.
+    pub tenant: Arc<str>,
+    /// Which one; of several the first in the order month, day, tokens, requests.
+    pub limit: Limit,
+    /// In how long the call would fit at the latest, if no other came; `None` when it is larger than the whole limit.
+    pub resets_in: Option<Duration>,
+}
+
+impl Refused {
+    /// The HTTP status that says so: 402 for money, 429 for a rate.
+    pub const fn status(&self) -> u16 {
+        match self.limit {
+            Limit::UsdPerDay | Limit::UsdPerMonth => 402,
+            Limit::RequestsPerMinute | Limit::TokensPerMinute => 429,
+        }
+    }
+}

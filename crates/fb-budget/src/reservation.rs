@@ -1,0 +1,118 @@
+//! Money and tokens held for one call.
+
+use std::sync::Arc;
+
+use fb_core::{Money, TargetId};
+
+use crate::{Moment, Refused, account::Shared, minute::Counted};
+
+/// What a call costs, or may cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// The money.
+    pub cost: Money,
+    /// Tokens, input and output.
+    pub tokens: u64,
+}
+
+/// What one call holds of its tenant's limits.
+///
+/// Settled once, by [`settle`](Self::settle). Dropped unsettled, all of it goes back, but for what
+/// [`note`](Self::note) said was used. Neither needs a clock: spend counts in the day and month of the latest moment
+/// that the tenant's account heard of.
+#[derive(Debug)]
+#[must_use = "dropped, it gives back what it holds"]
+pub struct Reservation {
+    account: Arc<Shared>,
+    target: TargetId,
+    held: Amount,
+    counted: Option<Counted>,
+    used: Option<Amount>,
+    open: bool,
+}
+
+impl Reservation {
+    pub(crate) const fn new(
+        account: Arc<Shared>,
+        target: TargetId,
+        held: Amount,
+        counted: Option<Counted>,
+    ) -> Self {
+        Self { account, target, held, counted, used: None, open: true }
+    }
+
+    /// The target it is for.
+    pub const fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    /// What it holds.
+    pub const fn held(&self) -> Amount {
+        self.held
+    }
+
+    /// Bills what the call used, more or less than was held, and gives back the rest.
+    ///
+    /// With a ledger, returns when a kill of the process would not forget it; that is at once, unless the call used
+    /// more than it held and what the ledger had written ahead.
+    pub fn settle(mut self, used: Amount) {
+        self.open = false;
+        self.account.settle(&self.target, self.held, self.counted, used);
+    }
+
+    /// Notes what the call has used so far. Dropped from here on, it bills the latest such amount: for a stream that is
+    /// cut, or a call that lost a race after it was sent.
+    pub fn note(&mut self, used: Amount) {
+        self.used = Some(used);
+    }
+
+    /// Holds more, for an answer that grows longer than thought.
+    ///
+    /// All tokens held count a minute from `at` on. May wait for the ledger, as [`Account::begin`](crate::Account::begin).
+    ///
+    /// # Errors
+    /// When a limit would be passed; what it holds stays as it was.
+    pub fn extend(&mut self, more: Amount, at: Moment) -> Result<(), Refused> {
+        self.account.extend(&mut self.counted, more, at)?;
+        self.held = self.held.plus(more);
+        Ok(())
+    }
+
+    /// Moves a part of what it holds, at most all, to a reservation of its own, to be settled on its own: for another
+    /// call of the same request.
+    pub fn split(&mut self, part: Amount, target: TargetId) -> Self {
+        let part = Amount { cost: part.cost.min(self.held.cost), tokens: part.tokens.min(self.held.tokens) };
+        self.held = self.held.minus(part);
+        self.account.split();
+        let counted = self.counted.as_mut().map(|counted| counted.split(part.tokens));
+        Self::new(Arc::clone(&self.account), target, part, counted)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        match self.used {
+            Some(used) => self.account.settle(&self.target, self.held, self.counted, used),
+            None => self.account.refund(self.held, self.counted),
+        }
+    }
+}
+
+impl Amount {
+    fn plus(self, other: Self) -> Self {
+        Self { cost: self.cost + other.cost, tokens: self.tokens.saturating_add(other.tokens) }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            cost: Money::from_nanos(self.cost.nanos().saturating_sub(other.cost.nanos())),
+            tokens: self.tokens.saturating_sub(other.tokens),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

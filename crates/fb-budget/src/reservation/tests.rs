@@ -1,0 +1,92 @@
+use crate::{
+    Account, Limit, Tally,
+    scenario::{amount, at, book, target},
+};
+
+fn acme() -> Account {
+    book("[acme]\nusd_per_day = 0.0001\ntokens_per_minute = 100").account("acme").clone()
+}
+
+/// Nano-dollars spent and held, tokens of the minute, calls in flight.
+#[track_caller]
+fn check(account: &Account, expected: (u64, u64, u64, u64)) {
+    let now = account.statistics(at(0));
+    assert_eq!((now.day_nanos, now.reserved_nanos, now.minute_tokens, now.in_flight), expected);
+    assert_eq!(now.day_nanos, now.used.nanos);
+}
+
+#[test]
+fn a_settled_call_is_billed_what_it_used() {
+    let account = acme();
+    let call = account.begin(&target(), amount(50, 60), at(0)).unwrap();
+    check(&account, (0, 50_000, 60, 1));
+    call.settle(amount(20, 30));
+    check(&account, (20_000, 0, 30, 0));
+    let tally = Tally { nanos: 20_000, tokens: 30, calls: 1 };
+    assert_eq!(account.statistics(at(0)).targets, [("openai/gpt".to_owned(), tally)].into());
+}
+
+#[test]
+fn a_dropped_call_leaves_no_trace() {
+    let account = acme();
+    drop(account.begin(&target(), amount(50, 60), at(0)).unwrap());
+    check(&account, (0, 0, 0, 0));
+    assert_eq!(account.statistics(at(0)).used, Tally::default());
+}
+
+#[test]
+fn a_cut_stream_is_billed_what_it_had_used() {
+    let account = acme();
+    let mut call = account.begin(&target(), amount(50, 60), at(0)).unwrap();
+    call.note(amount(5, 6));
+    call.note(amount(7, 8));
+    check(&account, (0, 50_000, 60, 1));
+    drop(call);
+    check(&account, (7_000, 0, 8, 0));
+}
+
+#[test]
+fn a_call_that_costs_more_than_it_held_is_billed_in_full() {
+    let account = acme();
+    let call = account.begin(&target(), amount(90, 90), at(0)).unwrap();
+    call.settle(amount(130, 120));
+    check(&account, (130_000, 0, 120, 0));
+    assert_eq!(account.begin(&target(), amount(1, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
+}
+
+#[test]
+fn it_is_extended_within_the_limits() {
+    let account = acme();
+    let mut call = account.begin(&target(), amount(50, 60), at(0)).unwrap();
+    call.extend(amount(30, 20), at(0)).unwrap();
+    check(&account, (0, 80_000, 80, 1));
+    assert_eq!(call.extend(amount(30, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
+    assert_eq!(call.extend(amount(0, 30), at(0)).unwrap_err().limit, Limit::TokensPerMinute);
+    assert_eq!(call.held(), amount(80, 80));
+    drop(call);
+    check(&account, (0, 0, 0, 0));
+}
+
+#[test]
+fn an_extended_call_gives_back_no_tokens_of_others() {
+    let account = acme();
+    let mut long = account.begin(&target(), amount(0, 60), at(0)).unwrap();
+    long.extend(amount(0, 10), at(70)).unwrap();
+    account.begin(&target(), amount(0, 90), at(70)).unwrap().settle(amount(0, 90));
+    assert_eq!(account.statistics(at(70)).minute_tokens, 100);
+    drop(long);
+    assert_eq!(account.statistics(at(70)).minute_tokens, 90);
+}
+
+#[test]
+fn parts_are_settled_apart() {
+    let account = acme();
+    let mut first = account.begin(&target(), amount(50, 60), at(0)).unwrap();
+    let hedge = first.split(amount(20, 100), "local/small".parse().unwrap());
+    assert_eq!((first.held(), hedge.held()), (amount(30, 0), amount(20, 60)));
+    check(&account, (0, 50_000, 60, 2));
+    hedge.settle(amount(10, 40));
+    check(&account, (10_000, 30_000, 40, 1));
+    drop(first);
+    check(&account, (10_000, 0, 40, 0));
+}

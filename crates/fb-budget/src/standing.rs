@@ -1,0 +1,36 @@
+//! How near a tenant is to its limits.
+
+use std::time::Duration;
+
+use crate::{Limit, Tier};
+
+/// How near a tenant is to its limits on tokens and money, what is reserved included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standing {
+    /// Below `warn_at` everywhere.
+    Free,
+    /// At `warn_at` or beyond.
+    Soft {
+        /// The limit of which most is used.
+        limit: Limit,
+        /// How much of it, `warn_at` to below 1.
+        share: f64,
+    },
+    /// Nothing is left: any call that costs something is refused.
+    Hard {
+        /// The limit that is reached; of several the one that resets last.
+        limit: Limit,
+        /// In how long it resets at the latest.
+        resets_in: Duration,
+    },
+}
+
+impl Standing {
+    /// Whether a request of a tenant of this tier is to take a cheaper route.
+    pub const fn downshifts(&self, tier: Tier) -> bool {
+        match self {
+            Self::Free => false,
+            Self::Soft { .. } | Self::Hard { .. } => matches!(tier, Tier::Standard),
+        }
+    }
+}
