@@ -1,5 +1,8 @@
 //! One tenant's limits, and what it used of them.
 
+#[cfg(feature = "ledger")]
+mod ahead;
+
 use std::{
     num::NonZeroU32,
     sync::Arc,
@@ -7,8 +10,10 @@ use std::{
 };
 
 use fb_core::TargetId;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+#[cfg(feature = "ledger")]
+use self::ahead::{Ahead, Promise};
 use crate::{
     Amount, Limit, Limits, Moment, Refused, Reservation, Standing, Statistics, Tally,
     calendar::{Calendar, until_next_day, until_next_month},
@@ -35,6 +40,8 @@ pub(crate) struct Shared {
     month: Option<u64>,
     requests: Option<Requests>,
     state: Mutex<State>,
+    #[cfg(feature = "ledger")]
+    ahead: Option<Ahead>,
 }
 
 #[derive(Debug)]
@@ -50,6 +57,8 @@ pub(crate) struct State {
     requests: u64,
     refused: u64,
     targets: ByTarget,
+    #[cfg(feature = "ledger")]
+    promise: Promise,
 }
 
 impl Account {
@@ -116,6 +125,8 @@ impl Shared {
             requests: 0,
             refused: 0,
             targets: ByTarget::default(),
+            #[cfg(feature = "ledger")]
+            promise: Promise::default(),
         };
         Self {
             name: name.into(),
@@ -124,6 +135,8 @@ impl Shared {
             month: limits.usd_per_month.map(|usd| money(usd).nanos()),
             requests: per_minute.map(|per_minute| Requests::new(per_minute, origin)),
             state: Mutex::new(state),
+            #[cfg(feature = "ledger")]
+            ahead: None,
         }
     }
 
@@ -134,20 +147,20 @@ impl Shared {
         at: Moment,
         first: bool,
     ) -> Result<Reservation, Refused> {
-        let counted = {
-            let mut state = self.state.lock();
-            state.pass(at);
-            // The limiter takes as it checks, so it comes last.
-            let checked = self.check(&state, estimate, at).and_then(|()| self.check_request(at.now, first));
-            if let Err((limit, resets_in)) = checked {
-                state.refused += 1;
-                return Err(self.refused(limit, resets_in));
-            }
-            state.requests += u64::from(first);
-            state.in_flight += 1;
-            state.reserved += u128::from(estimate.cost.nanos());
-            state.minute.as_mut().map(|minute| minute.add(estimate.tokens))
-        };
+        let mut state = self.state.lock();
+        state.pass(at);
+        // The limiter takes as it checks, so it comes last.
+        let checked = self.check(&state, estimate, at).and_then(|()| self.check_request(at.now, first));
+        if let Err((limit, resets_in)) = checked {
+            state.refused += 1;
+            return Err(self.refused(limit, resets_in));
+        }
+        state.requests += u64::from(first);
+        state.in_flight += 1;
+        state.reserved += u128::from(estimate.cost.nanos());
+        let counted = state.minute.as_mut().map(|minute| minute.add(estimate.tokens));
+        #[cfg(feature = "ledger")]
+        self.cover_held(state);
         Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted))
     }
 
@@ -217,6 +230,8 @@ impl Shared {
             let kept = minute.remove(counted, u64::MAX);
             *counted = minute.add(kept + more.tokens);
         }
+        #[cfg(feature = "ledger")]
+        self.cover_held(state);
         Ok(())
     }
 
@@ -224,7 +239,23 @@ impl Shared {
         self.state.lock().in_flight += 1;
     }
 
+    /// Bills what a call used, and returns when that would not be forgotten.
     pub(crate) fn settle(&self, target: &TargetId, held: Amount, counted: Option<Counted>, used: Amount) {
+        let state = self.bill(target, held, counted, used);
+        #[cfg(feature = "ledger")]
+        self.cover_spent(state);
+        #[cfg(not(feature = "ledger"))]
+        drop(state);
+    }
+
+    /// Bills what a call used; it is on disk with the next commit at the latest.
+    pub(crate) fn bill(
+        &self,
+        target: &TargetId,
+        held: Amount,
+        counted: Option<Counted>,
+        used: Amount,
+    ) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         state.release(held, counted, held.tokens.saturating_sub(used.tokens));
         if let Some(minute) = &mut state.minute {
@@ -235,6 +266,9 @@ impl Shared {
         state.total = state.total.saturating_add(nanos);
         state.used.add(used);
         state.targets.add(target, used);
+        #[cfg(feature = "ledger")]
+        self.mark(&mut state);
+        state
     }
 
     pub(crate) fn refund(&self, held: Amount, counted: Option<Counted>) {

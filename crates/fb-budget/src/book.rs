@@ -3,11 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use fb_core::TargetId;
+#[cfg(feature = "ledger")]
+use thiserror::Error;
 
 use crate::{
     Account, Amount, InvalidConfig, Limits, Moment, Refused, Reservation, Standing, Statistics,
     account::Shared,
 };
+#[cfg(feature = "ledger")]
+use crate::{LedgerConfig, LedgerError, ledger::Ledger};
 
 /// Who is meant when a tenant has no name, or one that is not configured.
 const DEFAULT: &str = "default";
@@ -20,6 +24,8 @@ const DEFAULT: &str = "default";
 pub struct Book {
     accounts: BTreeMap<Arc<str>, Account>,
     default: Account,
+    #[cfg(feature = "ledger")]
+    ledger: Option<Ledger>,
 }
 
 impl Book {
@@ -36,7 +42,51 @@ impl Book {
         let accounts: BTreeMap<_, _> =
             shared.into_iter().map(|shared| (Arc::clone(&shared.name), Account::new(shared))).collect();
         let default = accounts[DEFAULT].clone();
-        Self { accounts, default }
+        Self {
+            accounts,
+            default,
+            #[cfg(feature = "ledger")]
+            ledger: None,
+        }
+    }
+
+    /// A book that goes on where the file ended, and keeps its spend there: see [`LedgerConfig`].
+    ///
+    /// Starts one thread, which ends with the book. Reservations that outlive the book are not written any more; what they
+    /// held when it ended counts as spent at the next start.
+    ///
+    /// # Errors
+    /// When a setting cannot work, or the file cannot be used: it is locked, damaged, from a newer version, or not
+    /// readable or writable.
+    #[cfg(feature = "ledger")]
+    pub fn open(
+        tenants: &BTreeMap<String, Limits>,
+        ledger: &LedgerConfig,
+        at: Moment,
+    ) -> Result<Self, OpenError> {
+        let quantum = ledger.quantum()?;
+        let shared = shared(tenants, at.now)?;
+        let (ledger, shared) = Ledger::open(&ledger.path, quantum, at.wall, shared)?;
+        Ok(Self { ledger: Some(ledger), ..Self::of(shared) })
+    }
+
+    /// Why the last commit of the ledger failed, until one succeeds; `None` without a ledger. While it fails, calls go
+    /// on, held to the limits by what is in memory, and a commit is tried every 100 ms.
+    #[cfg(feature = "ledger")]
+    pub fn ledger_failure(&self) -> Option<Arc<LedgerError>> {
+        self.ledger.as_ref().and_then(Ledger::failure)
+    }
+
+    /// Writes all that is not yet in the ledger and closes it, as dropping the book does.
+    ///
+    /// # Errors
+    /// When the last commit failed.
+    #[cfg(feature = "ledger")]
+    pub fn close(mut self) -> Result<(), Arc<LedgerError>> {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.close();
+        }
+        self.ledger_failure().map_or(Ok(()), Err)
     }
 
     /// The account of a tenant, or that of `default`. To be asked once per request.
@@ -80,6 +130,17 @@ fn shared(tenants: &BTreeMap<String, Limits>, now: Instant) -> Result<Vec<Shared
         shared.push(Shared::new(DEFAULT, &Limits::default(), now));
     }
     Ok(shared)
+}
+
+/// Why a book cannot be opened.
+#[cfg(feature = "ledger")]
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub enum OpenError {
+    /// A setting cannot work.
+    Config(#[from] InvalidConfig),
+    /// The file cannot be used.
+    Ledger(#[from] LedgerError),
 }
 
 #[cfg(test)]

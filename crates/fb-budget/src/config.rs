@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Time to react before calls are refused.
 const WARN_AT: f64 = 0.8;
 /// What no price and no limit passes; its nano-dollars stay far below the largest `u64`.
-const MOST_USD: f64 = 1e9;
+pub(crate) const MOST_USD: f64 = 1e9;
 
 /// What one tenant may use. A limit that is not set is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -20,12 +20,19 @@ mod statistics;
 
 mod book;
 
+#[cfg(feature = "ledger")]
+mod ledger;
+
 #[cfg(test)]
 mod scenario;
 
 pub use self::account::Account;
 pub use self::book::Book;
+#[cfg(feature = "ledger")]
+pub use self::book::OpenError;
 pub use self::config::{InvalidConfig, Limits, Tier};
+#[cfg(feature = "ledger")]
+pub use self::ledger::{LedgerConfig, LedgerError, LedgerFault};
 pub use self::moment::Moment;
 pub use self::price::{Rates, TokenPrices};
 pub use self::price_book::{PriceBook, PriceConfig, PriceConfigs};

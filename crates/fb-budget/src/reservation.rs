@@ -61,7 +61,8 @@ impl Reservation {
     }
 
     /// Notes what the call has used so far. Dropped from here on, it bills the latest such amount: for a stream that is
-    /// cut, or a call that lost a race after it was sent.
+    /// cut, or a call that lost a race after it was sent. With a ledger, what is billed so beyond what was held is on disk
+    /// 100 ms later.
     pub fn note(&mut self, used: Amount) {
         self.used = Some(used);
     }
@@ -95,7 +96,8 @@ impl Drop for Reservation {
             return;
         }
         match self.used {
-            Some(used) => self.account.settle(&self.target, self.held, self.counted, used),
+            // Does not wait: a guard is dropped where nothing may block.
+            Some(used) => drop(self.account.bill(&self.target, self.held, self.counted, used)),
             None => self.account.refund(self.held, self.counted),
         }
     }

@@ -1,0 +1,103 @@
+//! The file: a table of tenants, and the version of its format.
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::{LedgerError, Records};
+use crate::calendar::Calendar;
+
+/// Day, month, nano-dollars spent in the day, in the month, ever, and those written ahead.
+type Row = (u64, u64, u64, u64, u64, u64);
+
+const SPENT: TableDefinition<'_, &str, Row> = TableDefinition::new("spent");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const VERSION: u64 = 1;
+/// A row per tenant needs no more; the library's own default is a gigabyte.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// What is on disk of one tenant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) calendar: Calendar,
+    /// Nano-dollars ever spent.
+    pub(crate) total: u64,
+    /// Nano-dollars that may have been spent beyond.
+    pub(crate) ahead: u64,
+}
+
+pub(crate) struct File {
+    path: PathBuf,
+    database: Database,
+}
+
+impl File {
+    /// Opens the file, or creates it.
+    pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+        let failed = |error| LedgerError::new(path, error);
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
+        let database = database.map_err(|error| failed(error.into()))?;
+        let found = prepare(&database).map_err(failed)?;
+        if found > VERSION {
+            return Err(LedgerError::newer(path, found, VERSION));
+        }
+        Ok(Self { path: path.to_owned(), database })
+    }
+
+    pub(crate) fn read(&self) -> Result<Records, LedgerError> {
+        read(&self.database).map_err(|error| LedgerError::new(&self.path, error))
+    }
+
+    /// Writes these rows in one commit, with fsync.
+    pub(crate) fn write<'a>(
+        &self,
+        rows: impl Iterator<Item = (&'a str, &'a Record)>,
+    ) -> Result<(), LedgerError> {
+        write(&self.database, rows).map_err(|error| LedgerError::new(&self.path, error))
+    }
+}
+
+/// Makes the tables, if there are none; says which version wrote them.
+fn prepare(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let found = {
+        let mut meta = transaction.open_table(META)?;
+        let found = meta.get("version")?.map(|found| found.value());
+        if found.is_none() {
+            meta.insert("version", VERSION)?;
+            transaction.open_table(SPENT)?;
+        }
+        found.unwrap_or(VERSION)
+    };
+    transaction.commit()?;
+    Ok(found)
+}
+
+fn read(database: &Database) -> Result<Records, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = transaction.open_table(SPENT)?;
+    let mut records = Records::new();
+    for row in table.iter()? {
+        let (tenant, row) = row?;
+        let (day, month, day_spent, month_spent, total, ahead) = row.value();
+        let calendar = Calendar { day, month, day_spent, month_spent };
+        records.insert(tenant.value().to_owned(), Record { calendar, total, ahead });
+    }
+    Ok(records)
+}
+
+fn write<'a>(
+    database: &Database,
+    rows: impl Iterator<Item = (&'a str, &'a Record)>,
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(SPENT)?;
+        for (tenant, Record { calendar, total, ahead }) in rows {
+            let Calendar { day, month, day_spent, month_spent } = *calendar;
+            table.insert(tenant, (day, month, day_spent, month_spent, *total, *ahead))?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
