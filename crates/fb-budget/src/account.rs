@@ -160,7 +160,7 @@ impl Shared {
         state.reserved += u128::from(estimate.cost.nanos());
         let counted = state.minute.as_mut().map(|minute| minute.add(estimate.tokens));
         #[cfg(feature = "ledger")]
-        self.cover_held(state);
+        self.cover(state);
         Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted))
     }
 
@@ -231,7 +231,7 @@ impl Shared {
             *counted = minute.add(kept + more.tokens);
         }
         #[cfg(feature = "ledger")]
-        self.cover_held(state);
+        self.cover(state);
         Ok(())
     }
 
@@ -243,7 +243,9 @@ impl Shared {
     pub(crate) fn settle(&self, target: &TargetId, held: Amount, counted: Option<Counted>, used: Amount) {
         let state = self.bill(target, held, counted, used);
         #[cfg(feature = "ledger")]
-        self.cover_spent(state);
+        if used.cost > held.cost {
+            self.cover(state);
+        }
         #[cfg(not(feature = "ledger"))]
         drop(state);
     }

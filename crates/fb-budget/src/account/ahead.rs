@@ -61,8 +61,9 @@ impl Shared {
         self.ahead = Some(Ahead { signal, quantum, covered: Condvar::new() });
     }
 
-    /// Returns when the disk covers what is spent and held by now.
-    pub(crate) fn cover_held(&self, mut state: MutexGuard<'_, State>) {
+    /// Returns when the disk covers what is spent and held by now. To be called after either has grown: a call that costs
+    /// no more than it held changes nothing.
+    pub(crate) fn cover(&self, mut state: MutexGuard<'_, State>) {
         let Some(ahead) = &self.ahead else { return };
         let needed = state.committed();
         if needed.saturating_add(u128::from(ahead.quantum / 2)) > state.promise.ceiling && !state.promise.low
@@ -72,17 +73,6 @@ impl Shared {
         }
         // Refunds may lower what is held before a commit raises the ceiling.
         ahead.covered.wait_while(&mut state, |state| needed.min(state.committed()) > state.promise.ceiling);
-    }
-
-    /// Returns when the disk covers what is spent by now.
-    pub(crate) fn cover_spent(&self, mut state: MutexGuard<'_, State>) {
-        let Some(ahead) = &self.ahead else { return };
-        let needed = u128::from(state.total);
-        if needed > state.promise.ceiling && !state.promise.low {
-            state.promise.low = true;
-            ahead.signal.urge();
-        }
-        ahead.covered.wait_while(&mut state, |state| needed > state.promise.ceiling);
     }
 
     /// Asks for a commit within the next 100 ms.
