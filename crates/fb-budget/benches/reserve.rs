@@ -1,0 +1,111 @@
+//! What it costs to reserve and settle one call, on one thread, beside the least that two such steps could cost: two
+//! locks, and one atomic addition. Time is supplied.
+
+use std::{
+    collections::BTreeMap,
+    hint::black_box,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant, SystemTime},
+};
+
+use criterion::{Criterion, criterion_group};
+use fb_budget::{Account, Amount, Book, LedgerConfig, Limits, Moment};
+use fb_core::{Money, TargetId};
+use parking_lot::Mutex;
+
+const GROUP: &str = "reserve_and_settle";
+const NAMES: [&str; 7] = [
+    "two locks",
+    "one atomic addition",
+    "no limits",
+    "money per day and month",
+    "money, tokens and requests",
+    "the same, ledger, within what is ahead",
+    "the same, ledger, each call waits for a commit",
+];
+/// A small call, so that a quantum lasts for many.
+const CALL: Amount = Amount { cost: Money::from_nanos(1_000), tokens: 10 };
+
+fn limits(limits: Limits) -> BTreeMap<String, Limits> {
+    BTreeMap::from([("acme".to_owned(), limits)])
+}
+
+fn all() -> Limits {
+    Limits { requests_per_minute: Some(u32::MAX), tokens_per_minute: Some(1 << 60), ..money() }
+}
+
+fn money() -> Limits {
+    Limits { usd_per_day: Some(1e9), usd_per_month: Some(1e9), ..Limits::default() }
+}
+
+fn call(account: &Account, target: &TargetId, at: Moment) {
+    if let Ok(call) = account.begin(target, black_box(CALL), black_box(at)) {
+        call.settle(black_box(CALL));
+    }
+}
+
+fn reserve(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(GROUP);
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    let lock = Mutex::new(0_u64);
+    group.bench_function(NAMES[0], |bench| {
+        bench.iter(|| {
+            *lock.lock() += black_box(1);
+            *lock.lock() -= black_box(1);
+        });
+    });
+    let count = AtomicU64::new(0);
+    group.bench_function(NAMES[1], |bench| bench.iter(|| count.fetch_add(black_box(1), Ordering::Relaxed)));
+
+    let Ok(target) = "openai/gpt".parse::<TargetId>() else { return };
+    let at = moment();
+    let memory = [Limits::default(), money(), all()];
+    for (name, tenant) in NAMES[2..5].iter().zip(memory) {
+        let Ok(book) = Book::new(&limits(tenant), at.now) else { return };
+        let account = book.account("acme");
+        group.bench_function(*name, |bench| bench.iter(|| call(account, &target, at)));
+    }
+
+    let Ok(folder) = tempfile::tempdir() else { return };
+    for (name, ahead_usd) in NAMES[5..].iter().zip([1_000.0, 0.0]) {
+        let config = LedgerConfig { ahead_usd, ..LedgerConfig::new(folder.path().join(name)) };
+        let Ok(book) = Book::open(&limits(all()), &config, at) else { return };
+        let account = book.account("acme");
+        group.bench_function(*name, |bench| bench.iter(|| call(account, &target, at)));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program has to read the time somewhere")]
+fn moment() -> Moment {
+    Moment { now: Instant::now(), wall: SystemTime::now() }
+}
+
+/// The medians of the run, in nanoseconds, and how many times two locks each is.
+#[expect(clippy::print_stdout, reason = "the table is the result")]
+fn table() -> Option<()> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.ancestors().nth(3)?.join("criterion").join(GROUP);
+    let floor = median(&folder, NAMES[0])?;
+    println!("\n| reserve and settle | ns a call | × two locks |\n|---|---|---|");
+    for name in NAMES {
+        let nanos = median(&folder, name)?;
+        println!("| {name} | {nanos:.1} | {:.1} |", nanos / floor);
+    }
+    Some(())
+}
+
+fn median(folder: &Path, name: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(folder.join(name).join("new/estimates.json")).ok()?;
+    let estimates: serde_json::Value = serde_json::from_str(&text).ok()?;
+    estimates["median"]["point_estimate"].as_f64()
+}
+
+criterion_group!(benches, reserve);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    // Without figures, as when cargo only tests that it runs, there is no table.
+    let _printed = table();
+}
