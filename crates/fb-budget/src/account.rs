@@ -274,7 +274,10 @@ impl Shared {
     }
 
     pub(crate) fn refund(&self, held: Amount, counted: Option<Counted>) {
-        self.state.lock().release(held, counted, held.tokens);
+        let mut state = self.state.lock();
+        state.release(held, counted, held.tokens);
+        #[cfg(feature = "ledger")]
+        self.mark(&mut state);
     }
 
     fn standing(&self, at: Moment) -> Standing {

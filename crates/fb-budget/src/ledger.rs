@@ -31,7 +31,7 @@ const AHEAD_USD: f64 = 0.1;
 ///
 /// One file, for one process at a time. For each tenant it says what is spent, and how much may have been spent beyond:
 /// what is held by calls in flight, and `ahead_usd`. It is written with fsync, at most 100 ms after something was
-/// settled, and at once when more is reserved than it says. So after a kill or a power cut all that was settled and held
+/// settled or given back, and at once when more is reserved than it says. So after a kill or a power cut all that was settled and held
 /// counts as spent, and beyond that at most `ahead_usd` and what calls had given back since the last commit. After a
 /// clean end exactly what was settled does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ pub(crate) struct Promise {
     /// The total that is read from disk after a kill, in nano-dollars; the largest one when there is no ledger, or one
     /// that fails: calls go on then.
     ceiling: u128,
-    /// Whether something was spent since the last snapshot.
+    /// Whether something was spent or given back since the last snapshot.
     changed: bool,
     /// Whether a commit was asked for since then because little is left below the ceiling.
     low: bool,

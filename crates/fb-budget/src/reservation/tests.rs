@@ -1,6 +1,12 @@
 use crate::{
-    Account, Limit, Tally,
+    Account, Limit, Reservation, Tally,
     scenario::{amount, at, book, target},
+};
+
+/// It is held by a call across its awaits.
+const _: fn() = || {
+    fn is_send<T: Send + Sync + 'static>() {}
+    is_send::<Reservation>();
 };
 
 fn acme() -> Account {

@@ -34,6 +34,7 @@ fn a_record_covers_what_is_held_and_a_quantum() {
     let call = account.begin(&target(), amount(1, 0), at(0)).unwrap();
     assert_eq!(written(Some(shared.last())), Some((3_000, 1_000)));
     drop(call);
+    assert_eq!(written(shared.snapshot()), Some((3_000, 10_000)), "something was given back");
 }
 
 #[test]
@@ -77,4 +78,24 @@ fn what_was_written_ahead_counts_as_spent_at_the_start() {
     assert_eq!(spent(0), [13, 15, 17, 0]);
     assert_eq!(spent(12), [10, 15, 17, 0]);
     assert_eq!(spent(36), [10, 10, 17, 0]);
+}
+
+#[test]
+fn the_writer_is_woken_by_whatever_is_new() {
+    let account = account();
+    let signal = Arc::clone(&account.0.ahead.as_ref().unwrap().signal);
+    let call = |micros| account.begin(&target(), amount(micros, 0), at(0)).unwrap();
+    account.0.written(&account.0.first());
+    // The test would hang if it were not.
+    call(1).settle(amount(1, 0));
+    assert!(signal.wait(), "spent");
+    account.0.written(&account.0.snapshot().unwrap());
+    drop(call(1));
+    assert!(signal.wait(), "given back");
+    account.0.written(&account.0.snapshot().unwrap());
+    let held = call(8);
+    assert!(signal.wait(), "little is left");
+    signal.stop();
+    assert!(!signal.wait(), "the end");
+    drop(held);
 }
