@@ -58,6 +58,8 @@ fn a_call_that_costs_more_than_it_held_is_billed_in_full() {
     call.settle(amount(130, 120));
     check(&account, (130_000, 0, 120, 0));
     assert_eq!(account.begin(&target(), amount(1, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
+    // A model that costs nothing is all that is left.
+    account.begin(&target(), amount(0, 0), at(0)).unwrap().settle(amount(0, 0));
 }
 
 #[test]
