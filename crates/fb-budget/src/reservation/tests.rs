@@ -98,3 +98,18 @@ fn parts_are_settled_apart() {
     drop(first);
     check(&account, (10_000, 0, 40, 0));
 }
+
+#[test]
+fn a_part_that_is_extended_moves_its_own_tokens_only() {
+    let account = acme();
+    let mut first = account.begin(&target(), amount(0, 60), at(0)).unwrap();
+    let mut hedge = first.split(amount(0, 20), target());
+    hedge.extend(amount(0, 10), at(30)).unwrap();
+    let tokens = |seconds| account.statistics(at(seconds)).minute_tokens;
+    assert_eq!([tokens(30), tokens(65), tokens(95)], [70, 30, 0]);
+    let again = account.begin(&target(), amount(0, 100), at(95)).unwrap();
+    drop((first, hedge));
+    assert_eq!(tokens(95), 100);
+    drop(again);
+    assert_eq!(tokens(95), 0);
+}
