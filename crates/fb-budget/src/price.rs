@@ -1,5 +1,6 @@
 //! What tokens cost.
 
+use crate::config::money;
 use fb_core::{Money, Price, Usage};
 
 const MILLION: u128 = 1_000_000;
@@ -29,6 +30,12 @@ impl TokenPrices {
     /// The same for prompts of any length.
     pub const fn flat(rates: Rates) -> Self {
         Self { base: rates, steps: Vec::new() }
+    }
+
+    /// The price of a target's own, in dollars per million tokens, 0 to 10⁹; cached tokens cost as others do.
+    pub fn of(price: Price) -> Self {
+        let (input, output) = (money(price.input).nanos(), money(price.output).nanos());
+        Self::flat(Rates { input, cached_input: input, cache_write: input, output })
     }
 
     /// As `self`, with other rates for all tokens of a call whose prompt has more than `above` tokens.

@@ -182,7 +182,7 @@ pub enum Skip {
     /// As many calls as it may have are in flight.
     AtCapacity,
     /// No money left for it.
-    Budget,
+    Budget(&'static str),
     /// Something the caller asked for cannot be carried to it.
     Inadmissible(Refusal),
     /// The request has used all its attempts.
@@ -201,7 +201,7 @@ impl fmt::Display for Skip {
             Self::Unhealthy => f.write_str("unhealthy"),
             Self::KeyRejected => f.write_str("key rejected before"),
             Self::AtCapacity => f.write_str("at capacity"),
-            Self::Budget => f.write_str("no budget left"),
+            Self::Budget(limit) => write!(f, "the tenant's {limit} is reached"),
             Self::Inadmissible(refusal) => write!(f, "inadmissible: {refusal}"),
             Self::Attempts => f.write_str("no attempts left"),
             Self::NoTime => f.write_str("no time left"),

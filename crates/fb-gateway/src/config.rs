@@ -3,7 +3,8 @@ mod locate;
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
 use fb::{
-    BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, RetryConfig, Route, TracesConfig,
+    BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, LedgerConfig, PriceConfigs, RetryConfig,
+    Route, Tenant, TracesConfig,
     providers::{ProviderConfig, Secret},
 };
 use fb_telemetry::{Drift, DriftConfig};
@@ -75,6 +76,9 @@ struct File {
     health: HealthConfig,
     cache: CacheConfig,
     traces: TracesConfig,
+    prices: BTreeMap<String, PriceConfigs>,
+    tenants: BTreeMap<String, Tenant>,
+    ledger: Option<LedgerConfig>,
     drift: DriftConfig,
 }
 
@@ -175,13 +179,34 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         health,
         cache,
         traces,
+        prices,
+        mut tenants,
+        mut ledger,
         drift,
     } = file;
     if keys == Keys::StoodIn {
         admin = None;
         providers.values_mut().for_each(stand_in);
+        for tenant in tenants.values_mut() {
+            tenant.key = None;
+        }
+        // Nothing is spent, and a gateway may be at it.
+        ledger = None;
     }
-    let fb = Config { providers, routes, breaker, retry, retry_budget, health, cache, traces }.with_names();
+    let fb = Config {
+        providers,
+        routes,
+        breaker,
+        retry,
+        retry_budget,
+        health,
+        cache,
+        traces,
+        prices,
+        tenants,
+        ledger,
+    }
+    .with_names();
     let mut problems = fb.problems();
     if fb.routes.is_empty() {
         problems.push(fb::Problem::new(

@@ -2,7 +2,7 @@ mod screen;
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
-use fb::{BreakerConfig, Client, Route, Target, providers::ProviderConfig};
+use fb::{BreakerConfig, Client, Config, Route, Target, providers::ProviderConfig};
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -60,8 +60,9 @@ impl Stage {
         let free = TcpListener::bind(listen).await.is_ok();
         let listen = if free { listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
         let config = ServerConfig { listen, ..ServerConfig::default() };
-        let gateway =
-            server::start(&config, client).await.map_err(|error| format!("cannot listen: {error}"))?;
+        let gateway = server::start(&config, &Config::default(), client)
+            .await
+            .map_err(|error| format!("cannot listen: {error}"))?;
         let url = format!("http://{}/v1", gateway.addr());
         let mut running = JoinSet::new();
         running.spawn(gateway.run_until(std::future::pending()));

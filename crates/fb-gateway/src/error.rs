@@ -24,7 +24,7 @@ pub(crate) fn respond(error: &Error) -> Response {
     };
     let mut response = envelope(status, &message, param, code);
     let headers = response.headers_mut();
-    match error.retry_after().filter(|_| matches!(status, 429 | 502..=504)) {
+    match error.retry_after().filter(|_| matches!(status, 402 | 429 | 502..=504)) {
         Some(wait) => {
             let wait = wait.min(MAX_RETRY_AFTER);
             let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -63,14 +63,20 @@ fn told(error: &Error) -> String {
 
 /// Whether the same request may succeed later.
 fn may_pass(status: u16, code: &str) -> bool {
-    let repair = ["insufficient_quota", "upstream_credentials", "upstream_permission", "upstream_region"];
+    let repair = [
+        "budget_exceeded",
+        "insufficient_quota",
+        "upstream_credentials",
+        "upstream_permission",
+        "upstream_region",
+    ];
     matches!(status, 408 | 429 | 500..) && !repair.contains(&code)
 }
 
 /// Any error in OpenAI's envelope, all four keys always.
 fn envelope(status: u16, message: &str, param: Option<&str>, code: &str) -> Response {
     let kind = match (status, code) {
-        (_, "insufficient_quota") => "insufficient_quota",
+        (_, "insufficient_quota") | (402, _) => "insufficient_quota",
         (429, _) => "rate_limit_error",
         (503, _) => "service_unavailable_error",
         (500.., _) => "api_error",

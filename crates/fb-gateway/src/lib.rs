@@ -17,6 +17,7 @@ mod savings;
 mod serve;
 mod server;
 mod telemetry;
+mod tenants;
 
 pub use crate::{
     cli::{Cli, Command, run},

@@ -30,7 +30,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .and_then(|builder| builder.observer(Arc::new(observer)).build())
             .map_err(|error| error.to_string())?;
         let operated = client.clone();
-        let gateway = server::start(&loaded.server, client)
+        let gateway = server::start(&loaded.server, &loaded.fb, client)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         announce(&loaded, &origin, gateway.addr());

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use fb::Client;
+use fb::{Client, Config};
 use fb_telemetry::Metrics;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -25,6 +25,7 @@ use tower_service::Service as _;
 use crate::{
     AdminConfig, ServerConfig, error,
     routes::{self, Admin},
+    tenants::Tenants,
 };
 
 /// Where nearly all requests go.
@@ -38,6 +39,7 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) client: Client,
+    pub(crate) tenants: Tenants,
     pub(crate) max_body: usize,
     pub(crate) body_timeout: Duration,
 }
@@ -56,14 +58,15 @@ pub struct Gateway {
 /// Binds the listener; connections are taken once [`Gateway::run_until`] runs.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the address cannot be bound, or the key of a tenant cannot be read.
 ///
 /// # Cancel safety
 /// Dropping the future binds nothing.
-pub async fn start(config: &ServerConfig, client: Client) -> io::Result<Gateway> {
+pub async fn start(config: &ServerConfig, fb: &Config, client: Client) -> io::Result<Gateway> {
     let listener = TcpListener::bind(config.listen).await?;
     let addr = listener.local_addr()?;
-    let shared = Shared { client, max_body: config.max_body, body_timeout: config.body_timeout };
+    let tenants = Tenants::of(fb).map_err(|error| io::Error::other(error.to_string()))?;
+    let shared = Shared { client, tenants, max_body: config.max_body, body_timeout: config.body_timeout };
     let router = Router::new()
         .route(CHAT, post(chat))
         .route("/v1/completions", post(completions))

@@ -45,6 +45,6 @@ fn names(config: &Config) -> Names {
     Names {
         routes: config.routes.keys().cloned().chain(targets).collect(),
         targets: ids,
-        tenants: Vec::new(),
+        tenants: config.tenants.keys().cloned().collect(),
     }
 }

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fb_breaker::BreakerConfig;
+use fb_budget::{LedgerConfig, Limits, PriceBook};
 use fb_cache::CacheConfig;
 use fb_core::{Observer, Overlay, Provider, ProviderId};
 use fb_health::HealthConfig;
@@ -33,6 +34,11 @@ pub struct Builder {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     /// Checks of the program's own, by route.
     pub(crate) gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
+    pub(crate) prices: PriceBook,
+    /// Kinds of providers, which the built-in price list knows.
+    pub(crate) kinds: BTreeMap<String, String>,
+    pub(crate) tenants: BTreeMap<String, Limits>,
+    pub(crate) ledger: Option<LedgerConfig>,
     pub(crate) classifier: Option<Arc<dyn Classifier>>,
     pub(crate) seed: Option<u64>,
 }
@@ -120,6 +126,24 @@ impl Builder {
         self
     }
 
+    /// Sets what a tenant may use, and who may answer it. Tenants that are not named are `default`.
+    pub fn tenant(mut self, name: impl Into<String>, limits: Limits) -> Self {
+        self.tenants.insert(name.into(), limits);
+        self
+    }
+
+    /// Sets what models cost; a target's own price goes before, the built-in list after.
+    pub fn prices(mut self, prices: PriceBook) -> Self {
+        self.prices = prices;
+        self
+    }
+
+    /// Keeps what tenants spent in a file, over restarts.
+    pub fn ledger(mut self, ledger: LedgerConfig) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
     /// Sets who tells how hard a request is, in place of the rules of its route; heard where a route has
     /// [classes](Route::classes).
     pub fn classifier(mut self, classifier: Arc<dyn Classifier>) -> Self {
@@ -179,6 +203,11 @@ impl Builder {
         self.retry_budget = config.retry_budget.clone();
         self.cache = config.cache.clone();
         self.traces = config.traces.clone();
+        self.ledger.clone_from(&config.ledger);
+        self.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
+        self.kinds.extend(config.providers.iter().map(|(name, has)| (name.clone(), has.kind.clone())));
+        // What is wrong with them is among the problems of the configuration.
+        self.prices = PriceBook::new(&config.prices).unwrap_or_default();
         self
     }
 

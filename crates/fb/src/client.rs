@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
+use fb_budget::{Standing, Statistics};
 use fb_cache::{Purge, Stats as CacheStats};
 use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
@@ -135,6 +136,11 @@ impl Client {
     /// The same of the latest requests, the newest first.
     pub fn traces(&self, most: usize) -> Vec<Arc<Record>> {
         self.engine.traces(most)
+    }
+
+    /// What each tenant used and how near it is to its limits, by name; empty where no tenant has limits.
+    pub fn tenants(&self) -> Vec<(String, Statistics, Standing)> {
+        self.engine.tenants()
     }
 
     /// The level at which the requests of every route begin, in order of name.

@@ -1,10 +1,11 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use fb_breaker::BreakerConfig;
+use fb_budget::{Book, LedgerConfig, Limits, PriceBook, PriceConfigs, Tier};
 use fb_cache::{Cache, CacheConfig};
 use fb_core::{FailureKind, ProviderId};
 use fb_health::HealthConfig;
-use fb_providers::ProviderConfig;
+use fb_providers::{ProviderConfig, Secret};
 use fb_quality::Gates;
 use fb_retry::{BudgetConfig, RetryBudget, RetryConfig};
 use fb_router::{Candidate, ClassRoutes, Router, Strategy};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     LadderConfig, Route, Target, TracesConfig,
+    engine::now,
     mechanisms::{Mechanisms, Own},
 };
 
@@ -35,6 +37,70 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How many requests are remembered with what was decided for them.
     pub traces: TracesConfig,
+    /// What models cost, by `PROVIDER/MODEL`; a target's own price goes before, the built-in list after.
+    pub prices: BTreeMap<String, PriceConfigs>,
+    /// Who calls, by name, and what each may use; a caller that is none of them is `default`.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// The file that keeps what tenants spent over restarts; none unless set.
+    pub ledger: Option<LedgerConfig>,
+}
+
+/// A tenant: its key, and what it may use. A limit that is not set is none.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// The key its callers show, as `Authorization: Bearer KEY`; none unless set. The server's matter.
+    #[serde(default)]
+    pub key: Option<Secret>,
+    /// Requests per minute, 1 or more; a tenant that was quiet for a minute may send as many at once. No limit unless set.
+    #[serde(default)]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in any 60 s, input and output, 1 or more. No limit unless set.
+    #[serde(default)]
+    pub tokens_per_minute: Option<u64>,
+    /// US dollars per day of UTC. No limit unless set.
+    #[serde(default)]
+    pub usd_per_day: Option<f64>,
+    /// US dollars per month of UTC. No limit unless set.
+    #[serde(default)]
+    pub usd_per_month: Option<f64>,
+    /// Share of a limit on tokens or money from which its requests go to the `downshift` of their route. Default 0.8.
+    #[serde(default = "default_warn_at")]
+    pub warn_at: f64,
+    /// Whether its requests leave their route from `warn_at` on. Default "standard".
+    #[serde(default)]
+    pub tier: Tier,
+    /// The regions its requests may be computed in. Anywhere unless set.
+    #[serde(default)]
+    pub regions: Option<Vec<String>>,
+    /// The class of its data, which a target must be approved for. None unless set.
+    #[serde(default)]
+    pub data_class: Option<String>,
+    /// The targets that may see its requests, each a `PROVIDER` or a `PROVIDER/MODEL`. All unless set.
+    #[serde(default)]
+    pub allowed: Option<Vec<String>>,
+}
+
+fn default_warn_at() -> f64 {
+    Limits::default().warn_at
+}
+
+impl Tenant {
+    /// What it may use.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            usd_per_day: self.usd_per_day,
+            usd_per_month: self.usd_per_month,
+            warn_at: self.warn_at,
+            tier: self.tier,
+            regions: self.regions.clone(),
+            data_class: self.data_class.clone(),
+            allowed: self.allowed.clone(),
+            keys: Vec::new(),
+        }
+    }
 }
 
 /// One thing that is wrong with a configuration.
@@ -88,7 +154,28 @@ impl Config {
         check_cache(&self.cache, &mut found);
         check_traces(&self.traces, &mut found);
         check_routes(&routes, &names, &mut found);
+        self.check_money(&mut found);
         found
+    }
+
+    fn check_money(&self, found: &mut Vec<Problem>) {
+        let problem = |field: String, error: fb_budget::InvalidConfig| {
+            Problem::new(field, error.value, format!("expected {}", error.expected))
+        };
+        let tenants = self.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())).collect();
+        if let Err(error) = Book::new(&tenants, now()) {
+            found.push(problem(format!("tenants.{}", error.field), error));
+        }
+        for (name, tenant) in &self.tenants {
+            if let Some(Err(error)) =
+                tenant.key.as_ref().map(|key| key.resolve(&format!("tenants.{name}.key")))
+            {
+                found.push(Problem::new(error.field, error.value, error.expected));
+            }
+        }
+        if let Err(error) = PriceBook::new(&self.prices) {
+            found.push(problem(error.field.clone(), error));
+        }
     }
 
     pub(crate) fn mechanisms(&self) -> Mechanisms {
@@ -210,6 +297,12 @@ fn check_strategy(at: &str, route: &Route, routes: &[&Route], found: &mut Vec<Pr
     if let Err(error) = Router::new(route.router()) {
         let expected = format!("expected {}", error.expected);
         found.push(Problem::new(format!("{at}.{}", error.field), error.value, expected));
+    }
+    if let Some(cheaper) = &route.downshift
+        && !routes.iter().any(|other| other.name == *cheaper)
+    {
+        let expected = "no such route; expected the name of a cheaper one";
+        found.push(Problem::new(format!("{at}.downshift"), quote(cheaper), expected));
     }
     for (index, target) in route.targets.iter().enumerate() {
         if !(target.weight > 0.0 && target.weight <= Candidate::MAX_WEIGHT) {

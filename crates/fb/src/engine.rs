@@ -14,6 +14,7 @@ mod lane;
 mod last_resort;
 mod operate;
 mod plan;
+mod purse;
 mod race;
 mod resume;
 mod run;
@@ -22,6 +23,7 @@ mod visit;
 
 use std::{sync::Arc, time::Instant};
 
+use fb_budget::{Account, Book, OpenError};
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
     CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, InvalidRequest, Level, Observer,
@@ -35,8 +37,9 @@ use parking_lot::Mutex;
 use crate::{
     Answer, Builder, ChatStream, Ended, Error, Problem, Route,
     engine::{
-        cached::{Kept, Lookup, Said, used},
+        cached::{DEFAULT_TENANT, Kept, Lookup, Said, used},
         plan::{Directory, Plan},
+        purse::Bill,
         race::race,
         visit::Visit,
     },
@@ -48,6 +51,7 @@ use crate::{
 pub(crate) use self::{
     cached::Recorder,
     lane::{Slot, Upstream, weight},
+    purse::Purse,
     resume::{Resume, Resumed},
     run::{Row, Run},
     visit::Committed,
@@ -82,6 +86,8 @@ pub(crate) struct Engine {
     totals: Mutex<crate::stats::Totals>,
     classifier: Option<Arc<dyn Classifier>>,
     traces: Arc<Traces>,
+    /// What tenants spent; none unless they have limits or a ledger.
+    book: Option<Book>,
     cache: Cache<Kept>,
     /// Requests for the same answer at the same time.
     flights: Flights<Result<Box<Answer>, Error>>,
@@ -97,6 +103,8 @@ struct Trip<'a> {
     run: &'a Arc<Run>,
     /// What its answers must hold.
     gates: &'a Arc<Gates>,
+    /// Who pays, where tenants have budgets.
+    bill: Option<Bill<'a>>,
     /// What its calls may use.
     envelope: Envelope,
     /// Whether the caller shortened the deadline: then running out of it is no target's fault.
@@ -112,6 +120,7 @@ impl Engine {
         let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let health = builder.mechanisms.health.panic;
         let (observer, classifier) = (builder.observer.clone(), builder.classifier.clone());
+        let book = open(&builder)?;
         let traces = Arc::new(Traces::new(&builder.traces));
         let cache = Cache::new(builder.cache.clone()).map_err(|error| {
             let field = format!("cache.{}", error.field);
@@ -126,6 +135,7 @@ impl Engine {
             totals: Mutex::default(),
             classifier,
             traces,
+            book,
             cache,
             flights: Flights::new(FlightsConfig::default()),
         })
@@ -241,6 +251,7 @@ impl Engine {
             route: &plan.route,
             run: &run,
             gates: &plan.gates,
+            bill: self.account(request).map(|account| Bill::of(account, request)),
             envelope: run.envelope,
             hurried: request.options().timeout.is_some_and(|asked| asked < deadline),
             panic: self.panics(plan),
@@ -340,9 +351,36 @@ impl Engine {
         plan.panic.update(&self.health, healthy, plan.lanes.len())
     }
 
+    /// Who pays for a request, where tenants have budgets.
+    fn account(&self, request: &ChatRequest) -> Option<&Account> {
+        let tenant = request.options().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+        self.book.as_ref().map(|book| book.account(tenant))
+    }
+
     /// A random number in `[0, 1)`.
     fn unit(&self) -> f64 {
         self.random.lock().f64()
+    }
+}
+
+/// The book of what tenants spend, if there is anything to keep.
+fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
+    let (tenants, at) = (&builder.tenants, purse::moment(now()));
+    let invalid = |field: String, value: String, expected: &str| {
+        BuildError::new(Problem::new(format!("tenants.{field}"), value, expected))
+    };
+    match &builder.ledger {
+        None if tenants.is_empty() => Ok(None),
+        None => Book::new(tenants, at.now)
+            .map(Some)
+            .map_err(|error| invalid(error.field, error.value, error.expected)),
+        Some(ledger) => Book::open(tenants, ledger, at).map(Some).map_err(|error| match error {
+            OpenError::Config(error) => invalid(error.field, error.value, error.expected),
+            OpenError::Ledger(error) => {
+                let path = ledger.path.display().to_string();
+                BuildError::new(Problem::new("ledger.path", path, error.to_string()))
+            }
+        }),
     }
 }
 

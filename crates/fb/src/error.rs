@@ -140,7 +140,15 @@ fn told_of_skips(report: &Report) -> Told {
             | AttemptEnd::Cancelled => false,
         })
     };
-    if report.trace.rows().is_empty() {
+    let limit = report.trace.rows().iter().find_map(|row| match &row.end {
+        AttemptEnd::Skipped { why: Skip::Budget(limit), .. } => Some(*limit),
+        _ => None,
+    });
+    if let Some(limit) = limit {
+        // Nothing but money, or time, lets a tenant go on.
+        let status = if limit.starts_with("usd") { 402 } else { 429 };
+        Told { status, code: "budget_exceeded" }
+    } else if report.trace.rows().is_empty() {
         Told { status: 503, code: "no_target" }
     } else if all(|why| matches!(why, Skip::Inadmissible(_))) {
         Told { status: 400, code: "unsupported_parameter" }

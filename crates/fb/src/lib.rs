@@ -20,6 +20,7 @@ pub mod providers {
 }
 
 pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
+pub use fb_budget::{LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Statistics, Tier};
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
@@ -41,7 +42,7 @@ pub use crate::{
     answer::Answer,
     builder::Builder,
     client::Client,
-    config::{Config, Problem},
+    config::{Config, Problem, Tenant},
     destination::Destination,
     error::{BuildError, Ended, Error},
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},

@@ -72,6 +72,9 @@ pub struct Route {
     /// What is kept of its answers; nothing unless set.
     #[serde(default)]
     pub cache: RouteCache,
+    /// The route that requests go to instead whose tenant has used most of its budget; none unless set.
+    #[serde(default)]
+    pub downshift: Option<String>,
     /// What an answer must hold to be good enough; anything is unless set.
     #[serde(default)]
     pub quality: QualityConfig,
@@ -200,6 +203,7 @@ impl Route {
             last_resort_wait: default_last_resort(),
             when_all_unavailable: Unavailable::default(),
             cache: RouteCache::default(),
+            downshift: None,
             quality: QualityConfig::default(),
             ladder: LadderConfig::default(),
             targets: targets.into_iter().collect(),

@@ -11,16 +11,17 @@ use std::{
 };
 
 use fb_breaker::Tail;
+use fb_budget::TokenPrices;
 use fb_core::{
-    AttemptEnd, Block, ChatRequest, Failure, FailureKind, Frame, FrameStream, Meta, Next, Price, Reply,
-    Report, ServedBy, StreamEvent, TargetId, Usage,
+    AttemptEnd, Block, ChatRequest, Failure, FailureKind, Frame, FrameStream, Meta, Next, Reply, Report,
+    ServedBy, StreamEvent, TargetId, Usage,
 };
 use fb_quality::Gates;
 use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, now, weight},
+    engine::{Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, now, weight},
     stream::guard::Guard,
 };
 
@@ -83,7 +84,8 @@ struct Books {
     /// When the first output was there.
     opened: Instant,
     tail: Tail,
-    price: Option<Price>,
+    prices: Option<TokenPrices>,
+    purse: Option<Box<Purse>>,
     upstream: Arc<Upstream>,
     /// Its place among the calls to the target, until the stream ends.
     _slot: Slot,
@@ -98,12 +100,12 @@ impl ChatStream {
         resume: Option<Resume>,
         inspection: Option<Inspection>,
     ) -> Self {
-        let Committed { held, tail, row, slot, price, upstream } = committed;
+        let Committed { held, tail, row, slot, prices, purse, upstream } = committed;
         let live = Live {
             run,
             rest: Some(held.rest),
             guard: Guard::new(route, now()),
-            books: Some(Books { row, opened: now(), tail, price, upstream, _slot: slot }),
+            books: Some(Books { row, opened: now(), tail, prices, purse, upstream, _slot: slot }),
             usage: None,
             said: String::new(),
             block: None,
@@ -261,11 +263,11 @@ impl Live {
     }
 
     fn go_on(&mut self, by: TargetId, committed: Committed) {
-        let Committed { held, tail, row, slot, price, upstream } = committed;
+        let Committed { held, tail, row, slot, prices, purse, upstream } = committed;
         (self.resuming, self.broke, self.recorder, self.resumed) = (None, None, None, true);
         self.rest = Some(held.rest);
         self.guard.heard(true, now());
-        self.books = Some(Books { row, opened: now(), tail, price, upstream, _slot: slot });
+        self.books = Some(Books { row, opened: now(), tail, prices, purse, upstream, _slot: slot });
         self.run.serving(ServedBy::Target(by.clone()));
         self.queued.push_back(Frame::event(StreamEvent::Resumed { by, id: self.started.clone() }));
         self.queued.extend(held.frames.into_iter().map(further));
@@ -295,7 +297,12 @@ impl Live {
         }
         for event in &frame.events {
             match event {
-                StreamEvent::Text(text) => self.said.push_str(text),
+                StreamEvent::Text(text) => {
+                    self.said.push_str(text);
+                    if let Some(purse) = self.books.as_mut().and_then(|books| books.purse.as_mut()) {
+                        purse.note(self.said.len());
+                    }
+                }
                 StreamEvent::Usage(usage) => self.usage = Some(*usage),
                 StreamEvent::Blocked(block) => self.block = Some(block.clone()),
                 StreamEvent::Refusal(text) => {
@@ -317,7 +324,10 @@ impl Live {
     }
 
     fn close(&mut self) {
-        let Some(Books { row, opened, price, upstream, .. }) = self.books.take() else { return };
+        let Some(Books { row, opened, prices, purse, upstream, .. }) = self.books.take() else { return };
+        if let Some(purse) = purse {
+            purse.settle(self.usage);
+        }
         let end = if let Some(block) = &self.block {
             upstream.count(|counts| counts.blocked += 1);
             AttemptEnd::Blocked { category: block.category, usage: self.usage }
@@ -328,7 +338,7 @@ impl Live {
             if let Some(recorder) = self.recorder.take() {
                 recorder.keep(at);
             }
-            let cost = self.usage.and_then(|usage| price.map(|price| price.of(usage)));
+            let cost = self.usage.and_then(|usage| prices.map(|prices| prices.cost(usage)));
             AttemptEnd::Ok { usage: self.usage, cost }
         };
         row.close(end, Next::Nothing);
@@ -360,7 +370,10 @@ impl Live {
     /// Closes the books of a stream that broke; whether they were open.
     fn settle_broken(&mut self, failure: &Failure, next: Next) -> bool {
         self.rest = None;
-        let Some(Books { row, tail, upstream, .. }) = self.books.take() else { return false };
+        let Some(Books { row, tail, purse, upstream, .. }) = self.books.take() else { return false };
+        if let Some(purse) = purse {
+            purse.settle(self.usage);
+        }
         let (kind, at) = (failure.kind(), now());
         let verdict = kind.consequences(true).verdict;
         upstream.count(|counts| counts.failed(kind, at));

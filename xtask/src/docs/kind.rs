@@ -48,9 +48,14 @@ pub(crate) struct Choice {
 }
 
 /// Of the types that are no tables of ours; what reads itself by hand is described by hand. `{field}` is the field's name.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
     ("Json", "any value"),
     ("Overlay", "table: what differs from [`[{field}]`](#{field})"),
+    (
+        "PriceConfigs",
+        "`{ input = 2.5, output = 10 }` in USD per million tokens, with `cached_input`, `cache_write`, `from` and `until` \
+         (days of UTC in quotes) optional; or a list of such",
+    ),
     ("Secret", "`{ env = \"NAME\" }` or `{ file = \"PATH\" }`"),
     ("SocketAddr", "address (`\"127.0.0.1:8080\"`)"),
     ("Value", "any value"),

@@ -15,7 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use fb::{
-    Breaker, Check, Client, Condition, Eligibility, HealthStatus, LastCheck, Mode, Override, Purge,
+    Breaker, Check, Client, Condition, Eligibility, HealthStatus, LastCheck, Mode, Override, Purge, Standing,
     State as Circuit, TargetId, TargetStats,
 };
 use fb_telemetry::Metrics;
@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::error;
+use crate::{error, tenants::same};
 
 /// Largest body of an operator's request.
 const MAX_BODY: usize = 64 << 10;
@@ -48,6 +48,7 @@ pub(crate) fn admin(admin: Admin) -> Router {
         .route("/v1/cache", get(cache))
         .route("/v1/cache/purge", post(purge))
         .route("/v1/degradation/level", get(level::levels).post(level::decide))
+        .route("/v1/tenants", get(tenants))
         .route("/v1/traces", get(traces::latest))
         .route("/v1/traces/{id}", get(traces::one))
         .route("/metrics", get(metrics))
@@ -64,6 +65,19 @@ fn answer(body: &Value) -> Response {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What every tenant used, and how near it is to its limits.
+async fn tenants(State(admin): State<Admin>) -> Response {
+    let rows = admin.client.tenants().into_iter().map(|(name, used, standing)| {
+        let (word, limit) = match standing {
+            Standing::Free => ("free", None),
+            Standing::Soft { limit, .. } => ("soft", Some(limit)),
+            Standing::Hard { limit, .. } => ("hard", Some(limit)),
+        };
+        json!({ "tenant": name, "standing": word, "limit": limit, "used": used })
+    });
+    answer(&json!({ "tenants": rows.collect::<Vec<_>>() }))
 }
 
 /// What Prometheus fetches.
@@ -314,10 +328,4 @@ fn may_change(admin: &Admin, headers: &HeaderMap) -> Result<(), Box<Response>> {
     }
     let message = "expected Authorization: Bearer and the admin token";
     Err(Box::new(error::admin(401, message, None, "invalid_admin_token")))
-}
-
-/// Compares in a time that tells nothing of where they differ.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let differing = one.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b));
-    one.len() == other.len() && differing == 0
 }

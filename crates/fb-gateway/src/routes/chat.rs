@@ -32,7 +32,7 @@ pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(
         Err(response) => return *response,
     };
     let asked = openai::request(body).and_then(|request| {
-        let options = options(&parts.headers)?;
+        let options = options(&parts.headers, &shared.tenants)?;
         Ok(match options {
             Some(options) => request.with_options(options),
             None => request,

@@ -38,7 +38,7 @@ pub(crate) async fn completions<B: HttpBody<Data = Bytes> + Unpin>(
     };
     let asked = whole(body).and_then(|body| {
         let request = openai::request(body)?;
-        Ok(request.with_options(options(&parts.headers)?.unwrap_or_default()))
+        Ok(request.with_options(options(&parts.headers, &shared.tenants)?.unwrap_or_default()))
     });
     let request = match asked {
         Ok(request) => request,

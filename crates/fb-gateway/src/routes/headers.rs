@@ -8,6 +8,8 @@ use axum::http::{
 };
 use fb::{CacheControl, InvalidRequest, Money, Options};
 
+use crate::tenants::Tenants;
+
 /// Most tags of a request, and most letters of a tag's name or value.
 const MAX_TAGS: usize = 16;
 const MAX_WORD: usize = 128;
@@ -18,12 +20,13 @@ const MAX_COST: f64 = 1e15;
 ///
 /// # Errors
 /// Names the header, what it holds and what was expected.
-pub(super) fn options(headers: &HeaderMap) -> Result<Option<Options>, InvalidRequest> {
+pub(super) fn options(headers: &HeaderMap, tenants: &Tenants) -> Result<Option<Options>, InvalidRequest> {
     let ours = |name: &HeaderName| name == CACHE_CONTROL || name.as_str().starts_with("x-fb-");
-    if !headers.keys().any(ours) {
+    let tenant = tenants.find(headers);
+    if tenant.is_none() && !headers.keys().any(ours) {
         return Ok(None);
     }
-    let mut options = Options { cache: cache(headers), ..Options::default() };
+    let mut options = Options { tenant, cache: cache(headers), ..Options::default() };
     for (name, value) in headers.iter().filter(|(name, _)| name.as_str().starts_with("x-fb-")) {
         let name = name.as_str();
         let text = text(name, value)?;
@@ -114,7 +117,7 @@ mod tests {
 
     fn read(headers: &[(&'static str, &'static str)]) -> Result<Option<Options>, InvalidRequest> {
         let pair = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-        options(&headers.iter().map(pair).collect())
+        options(&headers.iter().map(pair).collect(), &Tenants::default())
     }
 
     #[test]

@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
 use fb_breaker::{Permit, Tail};
-use fb_core::{Refusal, Skip, Verdict};
+use fb_core::{FailureKind, Refusal, Skip, Usage, Verdict};
 use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 
 use super::{
     Trip,
     lane::{Lane, Slot, weight},
     now,
+    purse::{Purse, may_see},
     run::Row,
     visit::Entry,
 };
@@ -17,12 +18,37 @@ pub(super) struct Ticket {
     permit: Permit,
     row: Row,
     slot: Slot,
+    purse: Option<Box<Purse>>,
+}
+
+/// What a call is charged for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Charge {
+    /// Nothing: its provider refused it or was not reached.
+    Nothing,
+    /// What its provider counted; without counts what may have been used.
+    Used(Option<Usage>),
+}
+
+impl Charge {
+    /// Of a call that failed: what was sent and not answered may have been worked on.
+    pub(super) const fn of(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed => Self::Used(None),
+            _ => Self::Nothing,
+        }
+    }
 }
 
 impl Ticket {
     /// Tells the breaker and hands back the row, so that it can be closed with what was decided.
-    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>) -> Row {
+    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> Row {
         let at = now();
+        match (self.purse, charge) {
+            (Some(purse), Charge::Used(usage)) => purse.settle(usage),
+            (Some(purse), Charge::Nothing) => purse.give_back(),
+            (None, _) => {}
+        }
         match verdict {
             Verdict::Success => self.permit.success(at),
             Verdict::Neutral => self.permit.neutral(at),
@@ -35,8 +61,8 @@ impl Ticket {
     }
 
     /// At a stream's commit: success for now, and the means to report a late failure.
-    pub(super) fn commit(self) -> (Tail, Row, Slot) {
-        (self.permit.provisional(now()), self.row, self.slot)
+    pub(super) fn commit(self) -> (Tail, Row, Slot, Option<Box<Purse>>) {
+        (self.permit.provisional(now()), self.row, self.slot, self.purse)
     }
 }
 
@@ -68,6 +94,10 @@ pub(super) fn admit(
             .admit(lane.call(trip.request))
             .map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
         keeps_enough(trip, lane).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        if let Some(bill) = trip.bill {
+            let seen = may_see(bill.account.limits(), lane);
+            seen.map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        }
     }
     if entry == Entry::Usual {
         if let Some(wait) = upstream.cooling(at) {
@@ -83,10 +113,21 @@ pub(super) fn admit(
         }
     }
     let slot = upstream.slot().ok_or((Skip::AtCapacity, None))?;
-    let permit =
-        upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
+    let first = run.calls() == 0;
+    let purse = trip.bill.map(|bill| bill.reserve(lane, first, at)).transpose();
+    let purse = purse.map_err(|refused| (Skip::Budget(refused.limit.as_str()), refused.resets_in));
+    let purse = purse?;
+    let permit = match upstream.acquire(entry, at) {
+        Ok(permit) => permit,
+        Err(rejected) => {
+            if let Some(purse) = purse {
+                purse.give_back();
+            }
+            return Err((Skip::BreakerOpen, Some(rejected.retry_after)));
+        }
+    };
     let row = run.begin(lane.id(), number, at);
-    Ok((Ticket { permit, row, slot }, at + slice.min(lane.target.timeout)))
+    Ok((Ticket { permit, row, slot, purse }, at + slice.min(lane.target.timeout)))
 }
 
 /// Whether no more of the request is lost on the way to the target than the route allows.

@@ -12,7 +12,7 @@ use super::Mode;
 use crate::{Route, RouteCache};
 
 /// Whose answers those are that nobody else claims.
-const DEFAULT_TENANT: &str = "default";
+pub(super) const DEFAULT_TENANT: &str = "default";
 /// Fields of a body that no answer depends on. `model` names the route, which is in the key by its own name.
 const IRRELEVANT: [&str; 7] =
     ["model", "stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key"];

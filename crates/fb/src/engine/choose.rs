@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Instant};
 
+use fb_budget::Account;
 use fb_cache::Hit;
 use fb_core::{ChatRequest, Dialect, InvalidRequest, Next, Skip};
 use fb_health::Condition;
@@ -17,6 +18,7 @@ use super::{
     lane::Lane,
     now,
     plan::Plan,
+    purse::{may_see, moment},
     race::{Hedge, Start},
 };
 use crate::{Destination, Error};
@@ -37,6 +39,7 @@ impl Engine {
     /// The plan for a request: that of the route it names, or of the route that its class goes to.
     pub(super) fn find(&self, request: &ChatRequest) -> Result<&Plan, Error> {
         let named = self.directory.plan(&request.head().model)?;
+        let named = self.downshifted(request, named).unwrap_or(named);
         let plan = self.classified(request, named).and_then(|(_, plan)| plan).unwrap_or(named);
         let preferred = request.options().prefer.as_deref();
         let known = |name: &str| {
@@ -50,6 +53,13 @@ impl Engine {
             return Err(Error::InvalidRequest(InvalidRequest::field("prefer", message)));
         }
         Ok(plan)
+    }
+
+    /// The cheaper route of a tenant that has used most of its budget.
+    fn downshifted(&self, request: &ChatRequest, plan: &Plan) -> Option<&Plan> {
+        let cheaper = plan.route.downshift.as_deref()?;
+        let uses_much = self.account(request)?.downshifts(moment(now()));
+        self.directory.plan(cheaper).ok().filter(|_| uses_much)
     }
 
     /// Where a request goes, and by which class.
@@ -80,8 +90,14 @@ impl Engine {
         let by = &hit.value().by;
         let lower = plan.rungs.iter().flat_map(|step| &step.lanes);
         let mut lanes = plan.lanes.iter().chain(lower).chain(self.directory.target(&by.to_string()));
-        request.options().rules.is_empty()
-            || lanes.find(|lane| lane.id() == by).is_some_and(|lane| may_answer(request, lane))
+        let limits = self.account(request).map(Account::limits);
+        let free = limits.is_none_or(|limits| {
+            limits.regions.is_none() && limits.data_class.is_none() && limits.allowed.is_none()
+        });
+        let may = |lane: &Lane| {
+            may_answer(request, lane) && limits.is_none_or(|limits| may_see(limits, lane).is_ok())
+        };
+        (request.options().rules.is_empty() && free) || lanes.find(|lane| lane.id() == by).is_some_and(may)
     }
 
     /// Chooses among the targets of the full level, and writes down who is refused.

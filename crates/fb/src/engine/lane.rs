@@ -7,6 +7,7 @@ use std::{
 };
 
 use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
+use fb_budget::TokenPrices;
 use fb_core::{
     Call, Capabilities, ChatRequest, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Skip,
     TargetId, Verdict,
@@ -73,6 +74,7 @@ pub(super) struct Lane {
     /// Names of the failure kinds that hop, when the target says so itself.
     pub(super) triggers: Option<Vec<&'static str>>,
     pub(super) overrides: Overrides,
+    pub(super) prices: Option<TokenPrices>,
     capabilities: Capabilities,
 }
 
@@ -215,7 +217,13 @@ impl Upstream {
 }
 
 impl Lane {
-    pub(super) fn new(upstream: Arc<Upstream>, target: &Target, priority: u32, retry: RetryPolicy) -> Self {
+    pub(super) fn new(
+        upstream: Arc<Upstream>,
+        target: &Target,
+        priority: u32,
+        retry: RetryPolicy,
+        prices: Option<TokenPrices>,
+    ) -> Self {
         let triggers = target
             .trigger_on
             .as_ref()
@@ -225,7 +233,7 @@ impl Lane {
         let capabilities = target.capabilities.over(upstream.provider.capabilities(upstream.id.model()));
         let weight = Arc::new(AtomicU64::new(target.weight.to_bits()));
         let target = Arc::new(target.clone());
-        Self { upstream, target, priority, weight, retry, triggers, overrides, capabilities }
+        Self { upstream, target, priority, weight, retry, triggers, overrides, prices, capabilities }
     }
 
     /// Its share of the requests, beside the weights of the other targets.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
+use fb_budget::{Standing, Statistics};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, RequestId, TargetId};
 use fb_health::{Check, Prober, Status as HealthStatus};
@@ -14,6 +15,7 @@ use super::{
     lane::{Lane, Upstream},
     now,
     plan::Plan,
+    purse::moment,
 };
 use crate::{Error, Record, RouteLevel, Stats, TargetStats};
 
@@ -75,6 +77,17 @@ impl Engine {
             (lane.id().clone(), weight)
         };
         Some(plan.lanes.iter().zip(weights).map(set).collect())
+    }
+
+    /// What each tenant used, and how near it is to its limits.
+    pub(crate) fn tenants(&self) -> Vec<(String, Statistics, Standing)> {
+        let at = moment(now());
+        let Some(book) = &self.book else { return Vec::new() };
+        let of = |(name, used): (Arc<str>, Statistics)| {
+            let standing = book.standing(&name, at);
+            (name.to_string(), used, standing)
+        };
+        book.statistics(at).into_iter().map(of).collect()
     }
 
     /// The record of a request, if it is still remembered.

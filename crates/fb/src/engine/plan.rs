@@ -5,6 +5,7 @@ use std::{
 };
 
 use fb_breaker::{Heard, Registry, RegistryConfig, State};
+use fb_budget::{PriceBook, TokenPrices};
 use fb_core::{Circuit, Event, Level, Observer, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
 use fb_quality::{Gate, Gates};
@@ -16,6 +17,7 @@ use super::{
     choose::Chooser,
     lane::{Key, Lane, Upstream},
     now,
+    purse::moment,
 };
 use crate::{
     Builder, Error, Problem, Route, Rung, Target,
@@ -65,7 +67,9 @@ impl Plan {
 
     /// How long until one of the targets may be called, if none may now.
     pub(super) fn reopens(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
-        self.lanes.iter().filter_map(|lane| lane.reopens(trip, at)).min()
+        let opens = self.lanes.iter().filter_map(|lane| lane.reopens(trip, at)).min();
+        // A target that is there is no use to a tenant that may not pay for it.
+        trip.run.pays_again().or(opens)
     }
 }
 
@@ -94,6 +98,8 @@ impl Directory {
             own: builder.own,
             budget: builder.retry_budget,
             gates: builder.gates,
+            prices: builder.prices,
+            kinds: builder.kinds,
             seed: builder.seed,
             keys: BTreeMap::new(),
             upstreams: BTreeMap::new(),
@@ -198,6 +204,9 @@ struct Names {
     own: BTreeMap<String, Own>,
     budget: BudgetConfig,
     gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
+    prices: PriceBook,
+    /// The kinds of the providers, where they are known.
+    kinds: BTreeMap<String, String>,
     seed: Option<u64>,
     keys: BTreeMap<String, Arc<Key>>,
     upstreams: BTreeMap<TargetId, Arc<Upstream>>,
@@ -311,6 +320,11 @@ impl Names {
             }
         };
         let place = u32::try_from(place).unwrap_or(u32::MAX);
-        Ok(Lane::new(upstream, target, target.priority.unwrap_or(place), retry))
+        let own = target.price.map(TokenPrices::of);
+        let prices = own.or_else(|| {
+            let kind = self.kinds.get(&target.provider).map_or("", String::as_str);
+            self.prices.prices(upstream.id(), kind, moment(now()).wall)
+        });
+        Ok(Lane::new(upstream, target, target.priority.unwrap_or(place), retry, prices))
     }
 }

@@ -10,6 +10,7 @@ use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, Target
 use super::{
     Engine, Mode, Trip, now,
     plan::Plan,
+    purse::Bill,
     race::{Start, race},
     run::Run,
     visit::{Committed, Visit},
@@ -68,6 +69,7 @@ impl Resume {
             route: &plan.route,
             run: &run,
             gates: &plan.gates,
+            bill: engine.account(request).map(|account| Bill::of(account, &asked)),
             envelope,
             hurried: false,
             panic: engine.panics(plan),

@@ -175,6 +175,15 @@ impl Run {
         self.tell(|route| Event::FirstToken { route, target, after });
     }
 
+    /// In how long the tenant may pay for one of the targets that it could not pay for.
+    pub(super) fn pays_again(&self) -> Option<Duration> {
+        let unpaid = |row: &Attempt| match &row.end {
+            AttemptEnd::Skipped { why: Skip::Budget(_), reopens } => *reopens,
+            _ => None,
+        };
+        self.state.lock().rows.iter().filter_map(unpaid).min()
+    }
+
     /// Notes what the cache had to do with it.
     pub(super) fn cache(&self, used: CacheUse) {
         self.state.lock().cache = Some(used);

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 
 use crate::{Client, Error, Route, Target, Unavailable};
 
+mod budget;
 mod cache;
 mod events;
 mod health;

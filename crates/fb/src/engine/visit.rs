@@ -1,20 +1,22 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Tail;
+use fb_budget::TokenPrices;
 use fb_core::{
-    AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Note, Price, Reply,
-    TargetId, Verdict,
+    AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Note, Reply, TargetId,
+    Verdict,
 };
 use tokio::time::sleep;
 
 use super::{
     Trip,
-    admit::{Ticket, admit},
+    admit::{Charge, Ticket, admit},
     attempt::{Got, Held, attempt},
     decide::{Situation, Step, decide, onward},
     inspect::{Inspected, Place, inspect},
     lane::{Lane, Slot, Upstream},
     now,
+    purse::Purse,
     run::Row,
 };
 
@@ -55,7 +57,8 @@ pub(crate) struct Committed {
     pub(crate) tail: Tail,
     pub(crate) row: Row,
     pub(crate) slot: Slot,
-    pub(crate) price: Option<Price>,
+    pub(crate) purse: Option<Box<Purse>>,
+    pub(crate) prices: Option<TokenPrices>,
     pub(crate) upstream: Arc<Upstream>,
 }
 
@@ -123,7 +126,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         lane.upstream.count(|counts| counts.failed(kind, at));
         lane.upstream.fell_ill(&failure, verdict, at);
         lane.upstream.cool(then.cool, failure.hint(), at);
-        let row = ticket.settle(verdict, failure.hint());
+        let row = ticket.settle(verdict, failure.hint(), Charge::of(kind));
         let situation = Situation {
             failure: &failure,
             triggers: lane.triggers.as_deref(),
@@ -181,15 +184,15 @@ fn opened(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, took: Duration)
     lane.upstream.health.success(took, at);
     match got {
         Got::Plain(reply) => {
-            let cost = reply.usage.and_then(|usage| lane.target.price.map(|price| price.of(usage)));
+            let cost = reply.usage.and_then(|usage| lane.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             lane.upstream.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
             lane.upstream.count(|counts| counts.successes += 1);
-            ticket.settle(Verdict::Success, None).close(end, Next::Nothing);
+            ticket.settle(Verdict::Success, None, Charge::Used(reply.usage)).close(end, Next::Nothing);
             Visit::Reply(id, reply)
         }
         Got::Stream(held) => {
-            let (tail, row, slot) = ticket.commit();
+            let (tail, row, slot, purse) = ticket.commit();
             trip.run.first_token(&id, took);
             Visit::Stream(
                 id,
@@ -198,7 +201,8 @@ fn opened(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, took: Duration)
                     tail,
                     row,
                     slot,
-                    price: lane.target.price,
+                    purse,
+                    prices: lane.prices.clone(),
                     upstream: Arc::clone(&lane.upstream),
                 }),
             )
@@ -215,6 +219,6 @@ fn blocked(lane: &Lane, ticket: Ticket, block: Box<Block>) -> Visit {
         BlockForm::Body { .. } | BlockForm::InStream => Verdict::Success,
     };
     let end = AttemptEnd::Blocked { category: block.category, usage: block.usage };
-    ticket.settle(verdict, None).close(end, Next::Surface);
+    ticket.settle(verdict, None, Charge::Used(block.usage)).close(end, Next::Surface);
     Visit::Blocked(lane.id().clone(), block)
 }

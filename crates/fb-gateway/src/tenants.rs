@@ -1,0 +1,62 @@
+//! Whose key a caller shows.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use fb::{Config, providers::InvalidConfig};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The keys of the tenants.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tenants(Arc<[(SecretString, Arc<str>)]>);
+
+impl Tenants {
+    /// Reads the keys that the config names.
+    pub(crate) fn of(config: &Config) -> Result<Self, InvalidConfig> {
+        let keyed = config.tenants.iter().filter_map(|(name, tenant)| Some((name, tenant.key.as_ref()?)));
+        let read =
+            keyed.map(|(name, key)| Ok((key.resolve(&format!("tenants.{name}.key"))?, name.as_str().into())));
+        Ok(Self(read.collect::<Result<Vec<_>, _>>()?.into()))
+    }
+
+    /// The tenant whose key a request shows, as OpenAI's clients do or as Anthropic's; `None` is `default`.
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let shown = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))?;
+        // All are looked at, whichever it is.
+        self.0.iter().fold(None, |found, (key, name)| {
+            if same(shown, key.expose_secret().as_bytes()) { Some(Arc::clone(name)) } else { found }
+        })
+    }
+}
+
+/// Compares in a time that tells nothing of where they differ.
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    let differing = one.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b));
+    one.len() == other.len() && differing == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_tenants_and_any_other_is_nobodys() {
+        let keys = [("sk-acme", "acme"), ("sk-beta", "beta")];
+        let tenants =
+            Tenants(keys.iter().map(|(key, name)| (SecretString::from(*key), (*name).into())).collect());
+        let shown = |name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
+            tenants.find(&headers).map(|found| found.to_string())
+        };
+        assert_eq!(shown("authorization", "Bearer sk-acme").as_deref(), Some("acme"));
+        assert_eq!(shown("x-api-key", "sk-beta").as_deref(), Some("beta"));
+        for other in ["Bearer sk-acm", "Bearer sk-acme1", "Bearer ", "sk-acme"] {
+            assert_eq!(shown("authorization", other), None, "{other}");
+        }
+        assert!(!format!("{tenants:?}").contains("sk-"), "{tenants:?}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What the calls of a request may cost their tenant, and what they did cost.
+
+use std::time::{Instant, SystemTime};
+
+use fb_budget::{Account, Amount, Limits, Moment, Refused, Reservation, TokenPrices};
+use fb_core::{ChatRequest, Refusal, Usage};
+use fb_router::{Candidate, Facts, admissible, estimate_tokens};
+
+use super::lane::Lane;
+
+/// When something is paid: days and months are the wall clock's.
+#[expect(clippy::disallowed_methods, reason = "the day something is billed on is the wall clock's")]
+pub(crate) fn moment(now: Instant) -> Moment {
+    Moment { now, wall: SystemTime::now() }
+}
+
+/// What the engine knows of a request's cost.
+#[derive(Clone, Copy)]
+pub(super) struct Bill<'a> {
+    pub(super) account: &'a Account,
+    /// Estimated tokens of the prompt.
+    input: u64,
+    /// Most tokens of the answer, or what is usual.
+    output: u64,
+}
+
+impl<'a> Bill<'a> {
+    pub(super) fn of(account: &'a Account, request: &ChatRequest) -> Self {
+        let facts = Facts::of(request);
+        Self { account, input: facts.input_tokens, output: facts.expected_output() }
+    }
+
+    /// Reserves what one call may cost; the first of a request counts the request.
+    pub(super) fn reserve(self, lane: &Lane, first: bool, at: Instant) -> Result<Box<Purse>, Refused> {
+        let Self { account, input, output } = self;
+        let prices = lane.prices.clone();
+        let estimate = amount(prices.as_ref(), Usage { input, output, ..Usage::default() });
+        let (id, at) = (lane.id(), moment(at));
+        let reservation =
+            if first { account.begin(id, estimate, at)? } else { account.again(id, estimate, at)? };
+        let mut purse = Box::new(Purse { reservation, prices, input });
+        // A call that is given up was sent: its prompt was read.
+        purse.note(0);
+        Ok(purse)
+    }
+}
+
+/// What one call holds of its tenant's budget. Dropped, it pays for what was used so far.
+pub(crate) struct Purse {
+    reservation: Reservation,
+    prices: Option<TokenPrices>,
+    input: u64,
+}
+
+impl Purse {
+    /// The call has said so many bytes.
+    pub(crate) fn note(&mut self, said: usize) {
+        let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));
+        let usage = Usage { input: self.input, output, ..Usage::default() };
+        self.reservation.note(amount(self.prices.as_ref(), usage));
+    }
+
+    /// The call ended, and its provider counted this; without counts what was noted is paid.
+    pub(crate) fn settle(self, usage: Option<Usage>) {
+        if let Some(usage) = usage {
+            let used = amount(self.prices.as_ref(), usage);
+            self.reservation.settle(used);
+        }
+    }
+
+    /// The call came to nothing that a provider charges for.
+    pub(crate) fn give_back(self) {
+        self.reservation.settle(Amount::default());
+    }
+}
+
+fn amount(prices: Option<&TokenPrices>, usage: Usage) -> Amount {
+    let cost = prices.map(|prices| prices.cost(usage)).unwrap_or_default();
+    Amount { cost, tokens: usage.total() }
+}
+
+/// Whether a tenant's requests may be sent to a target at all.
+pub(super) fn may_see(limits: &Limits, lane: &Lane) -> Result<(), Refusal> {
+    let facts = Facts {
+        regions: limits.regions.as_deref(),
+        data_class: limits.data_class.as_deref(),
+        allowed: limits.allowed.as_deref(),
+        ..Facts::default()
+    };
+    let candidate = Candidate {
+        region: lane.target.region.as_deref(),
+        data_classes: &lane.target.data_classes,
+        ..Candidate::new(lane.id())
+    };
+    admissible(&facts, &candidate)
+}

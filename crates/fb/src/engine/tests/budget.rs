@@ -1,0 +1,131 @@
+//! What tenants may spend, and who may answer them.
+
+use fb_budget::{Limits, Standing};
+use fb_core::Price;
+use tokio::time::timeout;
+
+use super::*;
+
+/// 1,000 dollars a million tokens, whichever: a tenth of a cent each.
+const PRICE: Price = Price { input: 1_000.0, output: 1_000.0 };
+
+fn priced(script: &Script, tenants: &[(&str, Limits)], tune: impl Fn(Route) -> Route) -> Client {
+    let targets = script
+        .providers()
+        .into_iter()
+        .map(|(name, _)| Target { price: Some(PRICE), ..Target::new(name, "m").max_retries(0) });
+    let mut builder = Client::builder().seed(7).route(tune(Route::priority("default", targets)));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    for (name, limits) in tenants {
+        builder = builder.tenant(*name, limits.clone());
+    }
+    builder.build().unwrap()
+}
+
+fn of(tenant: &str) -> ChatRequest {
+    let chat = fb_core::Chat { max_tokens: Some(5), ..ChatRequest::user("hi").chat().unwrap().clone() };
+    let options = Options { tenant: Some(tenant.into()), ..Options::default() };
+    ChatRequest::from_chat("default", chat).with_options(options)
+}
+
+/// What a tenant spent and holds, in tokens of a tenth of a cent.
+fn spent(client: &Client, tenant: &str) -> (u64, u64) {
+    let all = client.tenants();
+    let (_, used, _) = all.iter().find(|(name, ..)| name == tenant).unwrap();
+    (used.day_nanos / 1_000_000, used.reserved_nanos / 1_000_000)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_at_its_limit_gets_402_while_another_is_served() {
+    let script = script("a: 200");
+    let dollars = |usd| Limits { usd_per_day: Some(usd), ..Limits::default() };
+    // Each answer is 10 tokens in and 5 out: 1.5 cents.
+    let client = priced(&script, &[("acme", dollars(0.05)), ("beta", dollars(9.0))], |route| route);
+    for _ in 0..3 {
+        client.chat(of("acme")).await.unwrap();
+    }
+    assert_eq!(spent(&client, "acme"), (45, 0));
+    let error = client.chat(of("acme")).await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (402, "budget_exceeded"));
+    assert!(error.retry_after().is_some(), "it says when the day is over");
+    assert_eq!((script.provider("a").calls(), client.outstanding()), (3, 0));
+    client.chat(of("beta")).await.unwrap();
+    client.chat(of("nobody known")).await.unwrap();
+    let standing =
+        client.tenants().into_iter().find(|(name, ..)| name == "acme").map(|(.., standing)| standing);
+    assert!(matches!(standing, Some(Standing::Soft { .. })), "{standing:?}");
+    let slow = Limits { requests_per_minute: Some(1), ..Limits::default() };
+    let client = priced(&script, &[("acme", slow)], |route| route);
+    client.chat(of("acme")).await.unwrap();
+    assert_eq!(client.chat(of("acme")).await.unwrap_err().status(), 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_is_paid_and_what_was_refused_is_not() {
+    let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
+    // Failures cost nothing, the answer after a hop its own tokens.
+    let script = script("a: 503 / b: 200");
+    let client = priced(&script, &[("acme", limits())], |route| route);
+    client.chat(of("acme")).await.unwrap();
+    assert_eq!(spent(&client, "acme"), (15, 0));
+    // Who loses a race has read the prompt: its one estimated token.
+    let script = super::script("a: 200 in 3s / b: 200 in 1s");
+    let client = priced(&script, &[("acme", limits())], |route| Route {
+        strategy: fb_router::Strategy::Race,
+        ..route
+    });
+    client.chat(of("acme")).await.unwrap();
+    assert_eq!(spent(&client, "acme"), (15 + 1, 0));
+    // A caller that leaves too.
+    let script = super::script("a: 200 in 10s");
+    let client = priced(&script, &[("acme", limits())], |route| route);
+    timeout(Duration::from_secs(1), client.chat(of("acme"))).await.unwrap_err();
+    assert_eq!((spent(&client, "acme"), client.outstanding()), ((1, 0), 0));
+    // A stream that was cut has said something: "hello from ", eleven bytes, and read one token.
+    let script = super::script("a: cut(2)");
+    let client = priced(&script, &[("acme", limits())], |route| route);
+    client.stream(of("acme")).await.unwrap().collect().await.unwrap_err();
+    assert_eq!(spent(&client, "acme"), (1 + 3, 0));
+    let script = super::script("a: 200");
+    let client = priced(&script, &[("acme", limits())], |route| route);
+    client.stream(of("acme")).await.unwrap().collect().await.unwrap();
+    assert_eq!(spent(&client, "acme"), (15, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_near_its_limit_takes_the_cheaper_route_unless_it_is_premium() {
+    let script = script("a: 200 / b: 200");
+    let limits = |tier| Limits { usd_per_day: Some(0.08), warn_at: 0.5, tier, ..Limits::default() };
+    let target = |name: &str| Target { price: Some(PRICE), ..Target::new(name, "m") };
+    let mut route = Route::priority("default", [target("a")]);
+    route.downshift = Some("cheap".to_owned());
+    let mut builder = Client::builder().route(route).route(Route::priority("cheap", [target("b")]));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder
+        .tenant("acme", limits(fb_budget::Tier::Standard))
+        .tenant("gold", limits(fb_budget::Tier::Premium))
+        .build()
+        .unwrap();
+    for (tenant, by) in [("acme", ["a/m", "a/m", "a/m", "b/m"]), ("gold", ["a/m", "a/m", "a/m", "a/m"])] {
+        for by in by {
+            assert_eq!(client.chat(of(tenant)).await.unwrap().served_by(), by, "{tenant}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tenant_may_not_see_is_not_called_not_even_as_a_last_resort() {
+    let script = script("a: 200 / b: 503 / c: 200");
+    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::usual() };
+    let limits = Limits { allowed: Some(vec!["b".to_owned()]), ..Limits::default() };
+    let client = priced(&script, &[("acme", limits)], |route| route.cache(cache.clone()));
+    client.chat(of("other")).await.unwrap();
+    for _ in 0..10 {
+        assert!(client.chat(of("acme")).await.is_err());
+    }
+    assert_eq!((script.provider("a").calls(), script.provider("c").calls()), (1, 0));
+}
