@@ -2,6 +2,7 @@
 //! provider was asked.
 
 mod answers;
+mod money;
 mod outages;
 mod quality;
 mod routing;
@@ -48,6 +49,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "one region only", run: |fb| Box::pin(routing::regions(fb)) },
     Scenario { name: "off schema", run: |fb| Box::pin(quality::off_schema(fb)) },
     Scenario { name: "off schema, streamed", run: |fb| Box::pin(quality::streams(fb)) },
+    Scenario { name: "a tenant at its limit", run: |fb| Box::pin(money::limit(fb)) },
+    Scenario { name: "spend over kill -9", run: |fb| Box::pin(money::killed(fb)) },
+    Scenario { name: "a tenant in one region", run: |fb| Box::pin(money::bound(fb)) },
 ];
 
 fn asked(calls: [u64; 3]) -> String {

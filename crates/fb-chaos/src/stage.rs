@@ -40,7 +40,7 @@ pub(crate) struct Stage {
     pub(crate) third: Sim,
     client: reqwest::Client,
     url: String,
-    _gateway: Child,
+    gateway: Child,
     folder: PathBuf,
 }
 
@@ -104,19 +104,17 @@ impl Stage {
         fs::create_dir_all(&folder)?;
         let file = folder.join("fb.toml");
         fs::write(&file, config)?;
-        let mut gateway = Command::new(fb)
-            .args(["serve", "--config"])
-            .arg(&file)
-            .env("FB_CHAOS_KEY", "sk-chaos")
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start the gateway")?;
-        let url = first_url(&mut gateway).await?;
+        let (gateway, url) = start(fb, &file).await?;
         // Each request on a connection of its own would measure the handshake; the pool is what real clients have.
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-        Ok(Self { primary, backup, third, client, url, _gateway: gateway, folder })
+        Ok(Self { primary, backup, third, client, url, gateway, folder })
+    }
+
+    /// Kills the gateway without a warning, as `kill -9` does, and starts it again with the same config.
+    pub(crate) async fn kill_and_restart(&mut self, fb: &Path) -> anyhow::Result<()> {
+        self.gateway.kill().await?;
+        (self.gateway, self.url) = start(fb, &self.folder.join("fb.toml")).await?;
+        Ok(())
     }
 
     pub(crate) fn sims(&self) -> [Handle; 3] {
@@ -203,6 +201,22 @@ impl Drop for Stage {
         // Left-over files in the temp folder harm nobody.
         drop(fs::remove_dir_all(&self.folder));
     }
+}
+
+/// Starts a gateway and waits until it says where it listens.
+async fn start(fb: &Path, config: &Path) -> anyhow::Result<(Child, String)> {
+    let mut gateway = Command::new(fb)
+        .args(["serve", "--config"])
+        .arg(config)
+        .env("FB_CHAOS_KEY", "sk-chaos")
+        .env("FB_CHAOS_ACME", "sk-acme")
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot start the gateway")?;
+    let url = first_url(&mut gateway).await?;
+    Ok((gateway, url))
 }
 
 /// The address the gateway prints when it listens.

@@ -57,7 +57,8 @@ pub(super) async fn rate_limited(fb: PathBuf) -> anyhow::Result<Row> {
 
 /// A timeout is not retried at the same target, and the upstream call is given up, not left behind.
 pub(super) async fn hang(fb: PathBuf) -> anyhow::Result<Row> {
-    let stage = Stage::open(&fb, "300ms").await?;
+    // A free probe would hang as well.
+    let stage = Stage::open_with(&fb, "300ms", "[health.probe]\nenabled = false").await?;
     stage.primary.fault(Fault::StallHeaders);
     let trace = answered_by_backup(&stage, REQUESTS).await?;
     ensure!(trace.starts_with("primary/gpt-6.1-sol 1 timeout"), "first trace {trace:?}");
