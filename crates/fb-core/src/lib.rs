@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod asked;
 mod block;
 mod chat;
 mod consequences;
@@ -22,6 +23,7 @@ mod trace;
 pub use async_trait::async_trait;
 
 pub use crate::{
+    asked::Asked,
     block::{Block, BlockCategory, BlockForm},
     chat::{
         Chat, Effort, Extra, Format, Image, ImageSource, Message, Part, Role, Sampling, Schema, Tool,

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::{Attempt, Level, Report, TargetId};
+use crate::{Asked, Attempt, Level, Report, TargetId};
 
 /// Hears of every step of every request; for metrics, spans, logs and live displays.
 ///
@@ -37,6 +37,8 @@ pub enum Event<'a> {
         route: &'a str,
         /// For whom the request was made; `None`: `default`.
         tenant: Option<&'a str>,
+        /// What it asked for.
+        asked: &'a Asked,
         /// Everything that happened.
         report: &'a Report,
     },

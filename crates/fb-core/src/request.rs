@@ -104,6 +104,11 @@ impl ChatRequest {
         self.inner.raw.as_ref()
     }
 
+    /// The typed view, if there is a good one already; never parses.
+    pub fn parsed(&self) -> Option<&Chat> {
+        self.inner.chat.get().and_then(|chat| chat.as_ref().ok())
+    }
+
     /// The typed view of the request, parsed on the first call.
     ///
     /// # Errors

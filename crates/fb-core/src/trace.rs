@@ -97,6 +97,8 @@ pub struct Attempt {
     pub at: Duration,
     /// How long it took.
     pub took: Duration,
+    /// When the first output of its stream was there, since it began; `None` for a plain answer.
+    pub first: Option<Duration>,
     /// How it ended.
     pub end: AttemptEnd,
     /// What was decided then.
@@ -279,6 +281,7 @@ mod tests {
             number,
             at: Duration::from_millis(at_ms),
             took: Duration::from_millis(took_ms),
+            first: None,
             end,
             next,
         }

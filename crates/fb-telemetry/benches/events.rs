@@ -7,8 +7,8 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fb_core::{
-    Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, RequestId, ServedBy, TargetId, Trace,
-    Usage,
+    Asked, Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, RequestId, ServedBy, TargetId,
+    Trace, Usage,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -18,7 +18,7 @@ fn tell(observer: &dyn Observer, report: &Report) {
         observer.on(&Event::Started { route, target: &attempt.target, number: 1 });
         observer.on(&Event::Ended { route, attempt });
     }
-    observer.on(&Event::Finished { route, tenant: Some("tenant7"), report });
+    observer.on(&Event::Finished { route, tenant: Some("tenant7"), asked: &Asked::default(), report });
 }
 
 fn events(criterion: &mut Criterion) {
@@ -33,6 +33,7 @@ fn events(criterion: &mut Criterion) {
         number: 1,
         at: Duration::ZERO,
         took: Duration::from_millis(800),
+        first: None,
         end: AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) },
         next: Next::Nothing,
     };

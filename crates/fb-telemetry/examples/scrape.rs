@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fb_core::{
-    Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, RequestId,
+    Asked, Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, RequestId,
     ServedBy, TargetId, Trace, Usage,
 };
 use fb_telemetry::{Metrics, Names};
@@ -44,12 +44,12 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         degraded: None,
         trace: Trace::new(rows),
     };
-    observer.on(&Event::Finished { route: ROUTE, tenant: None, report: &report });
+    observer.on(&Event::Finished { route: ROUTE, tenant: None, asked: &Asked::default(), report: &report });
 }
 
 fn call(target: &TargetId, end: AttemptEnd, next: Next) -> Attempt {
     let (at, took) = (Duration::ZERO, Duration::from_millis(800));
-    Attempt { target: target.clone(), number: 1, at, took, end, next }
+    Attempt { target: target.clone(), number: 1, at, took, first: None, end, next }
 }
 
 fn answered() -> AttemptEnd {

@@ -62,7 +62,7 @@ impl DriftWatch {
 
 impl Observer for DriftWatch {
     fn on(&self, event: &Event<'_>) {
-        let Event::Finished { route, tenant, report } = *event else { return };
+        let Event::Finished { route, tenant, report, .. } = *event else { return };
         let Some(yes) = fell_back(report) else { return };
         let pair = self.pairs.get(route).get(tenant.unwrap_or(DEFAULT_TENANT));
         let Some(drifted) = pair.drift.lock().observe(yes, (self.now)()) else { return };

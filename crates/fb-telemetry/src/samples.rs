@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fb_core::{
-    Attempt, AttemptEnd, CacheUse, Circuit, Event, Failure, FailureKind, Level, Money, Next, Observer,
+    Asked, Attempt, AttemptEnd, CacheUse, Circuit, Event, Failure, FailureKind, Level, Money, Next, Observer,
     Report, RequestId, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn names() -> Names {
 pub(crate) fn attempt(name: &str, end: AttemptEnd, next: Next) -> Attempt {
     let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
     let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-    Attempt { target: target(name), number, at, took, end, next }
+    Attempt { target: target(name), number, at, took, first: None, end, next }
 }
 
 /// A skip, a failure and an answer.
@@ -60,7 +60,7 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         degraded: None,
         trace: Trace::new(rows.to_vec()),
     };
-    observer.on(&Event::Finished { route, tenant, report: &report });
+    observer.on(&Event::Finished { route, tenant, asked: &Asked::default(), report: &report });
 }
 
 /// At least one event of every kind.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use fb_core::{
-    Attempt, AttemptEnd, Circuit, Event, Failure, FailureKind, Level, Next, Observer, Report, RequestId,
-    ServedBy, Skip, TargetId, Trace,
+    Asked, Attempt, AttemptEnd, Circuit, Event, Failure, FailureKind, Level, Next, Observer, Report,
+    RequestId, ServedBy, Skip, TargetId, Trace,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -25,13 +25,13 @@ fn tell(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
     }
     observer.on(&Event::Breaker { target, from: Circuit::Closed, to: Circuit::Open, reason: "failure_rate" });
     observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
-    observer.on(&Event::Finished { route, tenant: Some(tenant), report });
+    observer.on(&Event::Finished { route, tenant: Some(tenant), asked: &Asked::default(), report });
 }
 
 fn report() -> Report {
     let row = |name: &str, end, next| {
         let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-        Attempt { target: target(name), number: 1, at, took, end, next }
+        Attempt { target: target(name), number: 1, at, took, first: None, end, next }
     };
     let skipped = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
     let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));

@@ -4,6 +4,7 @@
 //! through them, [`visit`] is one target, [`admit`] what one call needs, [`attempt`] the call, [`decide`] what follows.
 
 mod admit;
+mod asked;
 mod attempt;
 mod cached;
 mod choose;
@@ -148,7 +149,7 @@ impl Engine {
         if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
             let hit = self.cache.get(&lookup.key, now());
             if let Some(hit) = hit.filter(|hit| self.may_be_given(request, plan, hit)) {
-                let run = self.begin(request, plan);
+                let run = self.begin(request, mode, plan);
                 self.totals.lock().cached(plan.primary());
                 return Ok(replay(&run, &hit, request));
             }
@@ -191,7 +192,7 @@ impl Engine {
             }
             Err(error) => {
                 let cause = Failure::new(FailureKind::Unknown { server: true }, error.to_string());
-                let report = self.begin(request, plan).finish(None);
+                let report = self.begin(request, Mode::Plain, plan).finish(None);
                 Err(Error::Surfaced(Box::new(Ended { cause, report, reopens: None })))
             }
         }
@@ -201,7 +202,8 @@ impl Engine {
     fn tell_of(&self, request: &ChatRequest, plan: &Plan, report: &Report) {
         let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
-            observer.on(&Event::Finished { route, tenant: tenant.map(AsRef::as_ref), report });
+            let asked = &asked::of(request, Mode::Plain);
+            observer.on(&Event::Finished { route, tenant: tenant.map(AsRef::as_ref), asked, report });
         }
         if self.traces.is_on() {
             let asked = request.head().model.as_str();
@@ -216,12 +218,12 @@ impl Engine {
         }
     }
 
-    fn begin(&self, request: &ChatRequest, plan: &Plan) -> Arc<Run> {
+    fn begin(&self, request: &ChatRequest, mode: Mode, plan: &Plan) -> Arc<Run> {
         let deadline = plan.route.effective_deadline();
-        let asked = request.options().timeout.unwrap_or(deadline).min(deadline);
+        let within = request.options().timeout.unwrap_or(deadline).min(deadline);
         let below = plan.rungs.iter().map(|step| step.lanes.len()).sum::<usize>();
-        let envelope = Envelope::new(now(), asked, plan.route.max_attempts, plan.lanes.len() + below);
-        Run::new(&plan.route, request, envelope, self.observer.clone(), &self.traces)
+        let envelope = Envelope::new(now(), within, plan.route.max_attempts, plan.lanes.len() + below);
+        Run::new(&plan.route, request, mode, envelope, self.observer.clone(), &self.traces)
     }
 
     /// Asks the targets.
@@ -239,7 +241,7 @@ impl Engine {
             let unusable = |error: UnusableSchema| InvalidRequest::field(error.field, error.why);
             plan.gates.prepare(chat).map_err(|error| Error::InvalidRequest(unusable(error)))?;
         }
-        let run = self.begin(request, plan);
+        let run = self.begin(request, mode, plan);
         if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
             run.cache(CacheUse::Miss);
         }
@@ -298,6 +300,7 @@ impl Engine {
         lookup: Option<Lookup>,
     ) -> Result<Opened, Error> {
         let run = trip.run;
+        run.read(trip.request);
         let by = |id: &TargetId| ServedBy::Target(id.clone());
         let primary = plan.primary();
         match visit {

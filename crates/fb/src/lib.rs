@@ -23,7 +23,7 @@ pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
 pub use fb_budget::{LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Statistics, Tier};
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
-    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
+    Asked, Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Frame,
     FrameStream, Head, InvalidRequest, Level, Message, Meta, Money, Next, Note, Observer, Options, Part,
     Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId, Role, Rules, ServedBy, Skip, StreamEvent,

@@ -1,17 +1,18 @@
 use std::{
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use fb_core::{
-    Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, Level, Next, Observer,
-    Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
+    Asked, Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, Level, Next,
+    Observer, Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
 };
 use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
-use super::now;
+use super::{Mode, asked, now};
 use crate::{
     Route,
     traces::{Record, Traces},
@@ -23,8 +24,6 @@ pub(crate) struct Run {
     pub(super) envelope: Envelope,
     observer: Option<Arc<dyn Observer>>,
     id: RequestId,
-    /// What the caller put into `model`.
-    asked: String,
     tenant: Option<Arc<str>>,
     traces: Arc<Traces>,
     span: RequestSpan,
@@ -40,6 +39,7 @@ struct State {
     level: Level,
     degraded: Option<String>,
     plan: Option<Plan>,
+    asked: Asked,
     /// Set by a failure that only a target with a larger window of tokens can survive.
     context_above: Option<u64>,
     /// Set by a failure that only a target with a larger limit on bodies can survive.
@@ -50,16 +50,18 @@ impl Run {
     pub(super) fn new(
         route: &Arc<Route>,
         request: &ChatRequest,
+        mode: Mode,
         envelope: Envelope,
         observer: Option<Arc<dyn Observer>>,
         traces: &Arc<Traces>,
     ) -> Arc<Self> {
-        let (asked, tenant) = (request.head().model.clone(), request.options().tenant.clone());
+        let tenant = request.options().tenant.clone();
         let span = RequestSpan::new(&route.name, tenant.as_deref());
         let (route, traces) = (Arc::clone(route), Arc::clone(traces));
         // Not of the engine's own numbers: an id decides nothing, and a seeded run is the same with and without it.
         let id = RequestId::new(fastrand::u128(..));
-        Arc::new(Self { route, envelope, observer, id, asked, tenant, traces, span, state: Mutex::default() })
+        let state = Mutex::new(State { asked: asked::of(request, mode), ..State::default() });
+        Arc::new(Self { route, envelope, observer, id, tenant, traces, span, state })
     }
 
     /// Opens the row of a call; the row closes itself as cancelled when it is dropped.
@@ -69,6 +71,7 @@ impl Run {
             number,
             at: at.saturating_duration_since(self.envelope.started),
             took: Duration::ZERO,
+            first: None,
             end: AttemptEnd::Running,
             next: Next::Nothing,
         };
@@ -91,6 +94,7 @@ impl Run {
             number: 0,
             at: now().saturating_duration_since(self.envelope.started),
             took: Duration::ZERO,
+            first: None,
             end: AttemptEnd::Skipped { why, reopens },
             next,
         };
@@ -170,9 +174,11 @@ impl Run {
         Ok(())
     }
 
-    /// Tells of the first output of a stream.
-    pub(super) fn first_token(&self, target: &TargetId, after: Duration) {
-        self.tell(|route| Event::FirstToken { route, target, after });
+    /// Notes what the messages tell of the request, if somebody had to parse them.
+    pub(super) fn read(&self, request: &ChatRequest) {
+        if let Some(chat) = request.parsed().filter(|_| self.observer.is_some()) {
+            asked::add(&mut self.state.lock().asked, request, chat);
+        }
     }
 
     /// In how long the tenant may pay for one of the targets that it could not pay for.
@@ -218,9 +224,9 @@ impl Run {
         let report = self.report();
         if first {
             self.span.finished(&report);
-            let tenant = self.tenant.as_deref();
-            self.tell(|route| Event::Finished { route, tenant, report: &report });
-            self.remember(&report);
+            let (tenant, asked) = (self.tenant.as_deref(), mem::take(&mut self.state.lock().asked));
+            self.tell(|route| Event::Finished { route, tenant, asked: &asked, report: &report });
+            self.remember(asked, &report);
         }
         report
     }
@@ -247,13 +253,13 @@ impl Run {
         }
     }
 
-    fn remember(&self, report: &Report) {
+    fn remember(&self, asked: Asked, report: &Report) {
         if !self.traces.is_on() {
             return;
         }
         self.traces.remember(Record {
             route: self.route.name.clone(),
-            asked: (self.asked != self.route.name).then(|| self.asked.clone()),
+            asked: (asked.model != self.route.name).then_some(asked.model),
             tenant: self.tenant.clone(),
             began: self.envelope.started,
             plan: self.state.lock().plan.take(),
@@ -290,6 +296,19 @@ impl Row {
     /// Writes down how the call ended and what was decided.
     pub(crate) fn close(mut self, end: AttemptEnd, next: Next) {
         self.write(end, next);
+    }
+
+    /// Notes that the first output of its stream came, and tells of it.
+    pub(super) fn first_output(&self, after: Duration) {
+        let target = {
+            let mut state = self.run.state.lock();
+            let Some(row) = state.rows.get_mut(self.index) else { return };
+            row.first = Some(after);
+            self.run.observer.is_some().then(|| row.target.clone())
+        };
+        if let Some(target) = &target {
+            self.run.tell(|route| Event::FirstToken { route, target, after });
+        }
     }
 
     fn write(&mut self, end: AttemptEnd, next: Next) {

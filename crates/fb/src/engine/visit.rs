@@ -97,7 +97,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
                 // What was repaired is not repaired again.
                 let may_repair = entry == Entry::Usual && asked.is_none();
                 match inspect(trip, lane, ticket, got, Place { later, more, may_repair }) {
-                    Inspected::Good(ticket, got) => return opened(trip, lane, ticket, got, took),
+                    Inspected::Good(ticket, got) => return opened(lane, ticket, got, took),
                     Inspected::Repair(request) => {
                         repaired = Some(*request);
                         continue;
@@ -177,7 +177,7 @@ pub(super) async fn pause(wait: Duration) {
     }
 }
 
-fn opened(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
+fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
     let id = lane.id().clone();
     lane.upstream.count(|counts| counts.answered_after(took));
     let at = now();
@@ -193,7 +193,7 @@ fn opened(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, took: Duration)
         }
         Got::Stream(held) => {
             let (tail, row, slot, purse) = ticket.commit();
-            trip.run.first_token(&id, took);
+            row.first_output(took);
             Visit::Stream(
                 id,
                 Box::new(Committed {

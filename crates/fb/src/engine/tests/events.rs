@@ -1,6 +1,6 @@
 //! What an observer hears.
 
-use fb_core::{Event, Level, Observer};
+use fb_core::{Asked, Chat, Event, Level, Message, Observer, Role};
 use fb_telemetry::Outcome;
 use parking_lot::Mutex;
 
@@ -15,7 +15,7 @@ impl Observer for Ear {
         let line = match event {
             Event::Started { target, number, .. } => format!("started {target} {number}"),
             Event::Ended { attempt, .. } => format!("ended {}", attempt.target),
-            Event::Finished { route, tenant, report } => {
+            Event::Finished { route, tenant, report, .. } => {
                 let outcome = Outcome::of(report).name();
                 let cache = report.cache.as_ref().map(|used| format!(", {used}")).unwrap_or_default();
                 format!("finished {route} for {tenant:?}: {outcome}{cache}")
@@ -173,4 +173,44 @@ async fn as_many_are_remembered_as_asked_for() {
             (left, last.filter(|_| keep > 0))
         );
     }
+}
+
+/// Keeps what requests asked for, and when the first output of each call was there.
+#[derive(Default)]
+struct Asks(Mutex<Vec<(Asked, Vec<Option<Duration>>)>>);
+
+impl Observer for Asks {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Finished { asked, report, .. } = event {
+            let firsts = report.trace.rows().iter().map(|row| row.first).collect();
+            self.0.lock().push(((*asked).clone(), firsts));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_is_heard_without_a_word_of_it() {
+    let script = script("a: 503 / b: 200 in 300ms");
+    let asks = Arc::new(Asks::default());
+    let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
+    let mut builder = Client::builder().route(Route::priority("default", targets)).observer(asks.clone());
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let messages = vec![Message::text(Role::User, "12345678")];
+    let chat = Chat { messages, max_tokens: Some(9), ..Chat::default() };
+    let timeout = Some(Duration::from_secs(5));
+    let request =
+        ChatRequest::from_chat("default", chat).with_options(Options { timeout, ..Options::default() });
+    client.stream(request).await.unwrap().collect().await.unwrap();
+    let asked = Asked {
+        model: "default".to_owned(),
+        stream: true,
+        input_tokens: 2,
+        max_output: Some(9),
+        timeout,
+        ..Asked::default()
+    };
+    assert_eq!(*asks.0.lock(), [(asked, vec![None, Some(Duration::from_millis(300))])]);
 }
