@@ -11,6 +11,7 @@ use fb_telemetry::{Drift, DriftConfig};
 use serde::Deserialize;
 
 use self::locate::Document;
+use crate::record::RecordConfig;
 
 /// Largest config file: 1 MiB.
 const MAX_FILE: u64 = 1 << 20;
@@ -66,6 +67,7 @@ impl Default for ServerConfig {
 struct File {
     server: ServerConfig,
     admin: Option<AdminConfig>,
+    record: Option<RecordConfig>,
     /// Accounts at upstreams, by name.
     providers: BTreeMap<String, ProviderConfig>,
     /// Virtual models, by name; at least one. Required.
@@ -89,6 +91,8 @@ pub struct Loaded {
     pub server: ServerConfig,
     /// The operators' listener, if there is one.
     pub admin: Option<AdminConfig>,
+    /// Where finished requests are written, if anywhere.
+    pub record: Option<RecordConfig>,
     /// When the share of fallbacks is said to have risen.
     pub drift: DriftConfig,
     /// Providers, routes and mechanisms.
@@ -171,6 +175,7 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
     let File {
         server,
         mut admin,
+        record,
         mut providers,
         routes,
         breaker,
@@ -222,6 +227,7 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
     if let Err(error) = Drift::new(drift.clone()) {
         problems.push(fb::Problem::new(format!("drift.{}", error.field), error.value, error.expected));
     }
+    problems.extend(record.iter().flat_map(RecordConfig::problems));
     if server.max_connections == 0 {
         problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
     }
@@ -231,7 +237,7 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         problems.push(fb::Problem::new(error.field, error.value, error.expected));
     }
     if problems.is_empty() {
-        Ok(Loaded { server, admin, drift, fb })
+        Ok(Loaded { server, admin, record, drift, fb })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
     }

@@ -4,9 +4,8 @@ use fb::{
     Config, Route, Target,
     providers::{self, Found, ProviderConfig, Secret},
 };
-use fb_telemetry::DriftConfig;
 
-use crate::config::{Loaded, ServerConfig};
+use crate::config::Loaded;
 
 /// How long a local Ollama may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +33,7 @@ pub(crate) async fn from_environment() -> Result<(Loaded, Vec<Found>), String> {
     let providers: BTreeMap<_, _> = found.iter().map(|found| (found.name.clone(), config(found))).collect();
     let fb =
         Config { providers, routes: BTreeMap::from([("default".to_owned(), route)]), ..Config::default() };
-    Ok((Loaded { server: ServerConfig::default(), admin: None, drift: DriftConfig::default(), fb }, found))
+    Ok((Loaded { fb, ..Loaded::default() }, found))
 }
 
 /// What was found, and where.

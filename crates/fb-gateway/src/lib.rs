@@ -11,6 +11,7 @@ mod explain;
 mod log;
 mod out;
 mod plan;
+mod record;
 mod relay;
 mod routes;
 mod savings;
@@ -24,6 +25,7 @@ pub use crate::{
     config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
     drill::DrillArgs,
     plan::PlanArgs,
+    record::RecordConfig,
     savings::SavingsArgs,
     server::{Gateway, start, start_admin},
 };

@@ -8,6 +8,7 @@ use crate::{
     discover,
     log::Log,
     out::say,
+    record::Recorder,
     server, telemetry,
 };
 
@@ -24,7 +25,8 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         if let Some(listen) = listen {
             loaded.server.listen = listen;
         }
-        let (observer, metrics) = telemetry::observers(&log, &loaded.fb, &loaded.drift)?;
+        let recorder = loaded.record.as_ref().map(Recorder::start).transpose()?.map(Arc::new);
+        let (observer, metrics) = telemetry::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())?;
         let client = Client::builder()
             .config(&loaded.fb)
             .and_then(|builder| builder.observer(Arc::new(observer)).build())
@@ -45,6 +47,9 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             gateway.run_until(stop_signal()).await;
         }
         prober.shutdown().await;
+        if let Some(recorder) = recorder {
+            recorder.close();
+        }
         log.flush();
         Ok(ExitCode::SUCCESS)
     })

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Instant};
 use fb::{Config, Observer, TargetId};
 use fb_telemetry::{DriftConfig, DriftWatch, Fan, Metrics, Names, TracingEvents};
 
-use crate::log::Log;
+use crate::{log::Log, record::Recorder};
 
-/// Log, metrics and the alarm, as one; and the metrics to be fetched.
+/// Log, metrics, the alarm and the recorder, as one; and the metrics to be fetched.
 pub(crate) fn observers(
     log: &Arc<Log>,
     config: &Config,
     drift: &DriftConfig,
+    recorder: Option<&Arc<Recorder>>,
 ) -> Result<(Fan, Arc<Metrics>), String> {
     let names = names(config);
     let metrics = Arc::new(Metrics::new(&names));
@@ -20,7 +21,8 @@ pub(crate) fn observers(
         .map_err(|error| error.to_string())?;
     let all: [Arc<dyn Observer>; 4] =
         [Arc::clone(log) as _, Arc::clone(&metrics) as _, Arc::new(watch), Arc::new(TracingEvents)];
-    Ok((Fan::new(all), metrics))
+    let recorder = recorder.map(|recorder| Arc::clone(recorder) as _);
+    Ok((Fan::new(all.into_iter().chain(recorder)), metrics))
 }
 
 fn now() -> Instant {

@@ -26,8 +26,8 @@ pub use fb_core::{
     Asked, Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Frame,
     FrameStream, Head, InvalidRequest, Level, Message, Meta, Money, Next, Note, Observer, Options, Part,
-    Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId, Role, Rules, ServedBy, Skip, StreamEvent,
-    Streaming, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
+    Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId, Role, Rules, ServedBy, Skip,
+    StreamEvent, Streaming, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_quality::{Defect, Gate, GateKind, Losses, MaxLoss, QualityConfig};

@@ -11,6 +11,7 @@ use fb_telemetry::DriftConfig;
 use serde_json::{Value, json};
 
 use super::{ServerConfig, parse, parse_without_keys};
+use crate::record::{default_keep, default_max_bytes};
 
 /// The whole configs among a page's TOML blocks, each with the number of its fence's line.
 fn configs(page: &str) -> Vec<(usize, String)> {
@@ -91,6 +92,7 @@ fn defaults() -> BTreeMap<String, String> {
             "body_timeout": time(server.body_timeout),
             "drain": time(server.drain),
         },
+        "record": { "max_bytes": default_max_bytes(), "keep": default_keep() },
         "routes.NAME": {
             "max_attempts": route.max_attempts,
             "idle_timeout": time(route.idle_timeout),

@@ -1,0 +1,162 @@
+//! Finished requests written down, one line each, for `fb backtest`.
+
+mod entry;
+mod file;
+mod text;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::SystemTime,
+};
+
+use fb::{Event, Observer, Problem};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tracing::warn;
+
+pub(crate) use self::entry::Entry;
+use self::file::Files;
+
+/// Requests that wait for the disk; those beyond them are not recorded.
+const WAITING: usize = 4_096;
+
+/// The table `[record]`: finished requests are written to a file, one line each. Without the table none is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordConfig {
+    /// The file, which is appended to. It holds names, numbers and kinds of failures; no prompt and no answer.
+    pub file: PathBuf,
+    /// Bytes after which the file becomes FILE.1, FILE.1 becomes FILE.2 and so on; at least 4,096. Default 64 MiB.
+    #[serde(default = "default_max_bytes")]
+    pub max_bytes: u64,
+    /// Earlier files that are kept, 1 to 1,000. Default 5.
+    #[serde(default = "default_keep")]
+    pub keep: u32,
+}
+
+pub(crate) const fn default_max_bytes() -> u64 {
+    64 << 20
+}
+
+pub(crate) const fn default_keep() -> u32 {
+    5
+}
+
+impl RecordConfig {
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.file.file_name().is_none() {
+            let value = format!("{:?}", self.file.display().to_string());
+            problems.push(Problem::new("record.file", value, "expected the path of a file"));
+        }
+        if self.max_bytes < 4_096 {
+            let value = self.max_bytes.to_string();
+            problems.push(Problem::new("record.max_bytes", value, "expected 4096 bytes or more"));
+        }
+        if !(1..=1_000).contains(&self.keep) {
+            problems.push(Problem::new("record.keep", self.keep.to_string(), "expected 1 to 1000 files"));
+        }
+        problems
+    }
+}
+
+/// Hears of finished requests and hands them to a thread that writes: no request waits for the disk.
+pub(crate) struct Recorder {
+    to: SyncSender<Message>,
+    lost: Arc<Lost>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Write(Box<Entry>),
+    Stop,
+}
+
+impl Recorder {
+    /// Opens the file and begins to write what is heard.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or there is no thread to be had.
+    pub(crate) fn start(config: &RecordConfig) -> Result<Self, String> {
+        let lost = Arc::<Lost>::default();
+        let files = Files::open(config, Arc::clone(&lost))?;
+        let (to, from) = sync_channel(WAITING);
+        let spawned = thread::Builder::new().name("fb-record".to_owned()).spawn(|| write_on(from, files));
+        let thread = spawned.map_err(|error| format!("record: no thread: {error}"))?;
+        Ok(Self { to, lost, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Waits until everything heard before is written; what is heard after it is not.
+    pub(crate) fn close(&self) {
+        let Some(thread) = self.thread.lock().take() else { return };
+        let stopped = self.to.send(Message::Stop).is_ok() && thread.join().is_ok();
+        let lost = self.lost.count();
+        if lost > 0 || !stopped {
+            warn!(lost, "not every request was recorded");
+        }
+    }
+}
+
+impl Observer for Recorder {
+    fn on(&self, event: &Event<'_>) {
+        if let Event::Finished { route, tenant, asked, report } = event {
+            let entry = Entry::of(route, *tenant, asked, report, now());
+            if self.to.try_send(Message::Write(Box::new(entry))).is_err() {
+                self.lost.add(1, "the disk is slower than the requests");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a record names the wall time, no decision depends on it")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the end of the thread ends the channel")]
+fn write_on(from: Receiver<Message>, mut files: Files) {
+    while let Ok(first) = from.recv() {
+        let mut next = Some(first);
+        while let Some(Message::Write(entry)) = next {
+            files.put(&entry);
+            next = from.try_recv().ok();
+        }
+        // Nothing waits any more.
+        files.flush();
+        if next.is_some() {
+            return;
+        }
+    }
+}
+
+/// Requests that were not recorded. Said once, then counted.
+#[derive(Debug, Default)]
+struct Lost(AtomicU64);
+
+impl Lost {
+    fn add(&self, requests: u64, why: &str) {
+        if self.0.fetch_add(requests, Ordering::Relaxed) == 0 {
+            warn!("requests are not recorded: {why}");
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Entry, Lost, RecordConfig};
+
+/// Bytes that are written with one call at most.
+const BATCH: usize = 64 << 10;
+
+/// A file of lines that makes room for itself: FILE, before it FILE.1, before that FILE.2.
+pub(super) struct Files {
+    config: RecordConfig,
+    lost: Arc<Lost>,
+    file: File,
+    /// Bytes of whole lines in the file.
+    size: u64,
+    batch: Vec<u8>,
+    lines: u64,
+}
+
+impl Files {
+    pub(super) fn open(config: &RecordConfig, lost: Arc<Lost>) -> Result<Self, String> {
+        let opened = append(&config.file).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (size, file) =
+            opened.map_err(|error| format!("record.file {}: {error}", config.file.display()))?;
+        Ok(Self { config: config.clone(), lost, file, size, batch: Vec::new(), lines: 0 })
+    }
+
+    /// Takes a line; it is in the file after [`Files::flush`].
+    pub(super) fn put(&mut self, entry: &Entry) {
+        let before = self.batch.len();
+        if let Err(error) = serde_json::to_writer(&mut self.batch, entry) {
+            self.batch.truncate(before);
+            self.lost.add(1, &error.to_string());
+            return;
+        }
+        self.batch.push(b'\n');
+        self.lines += 1;
+        let earlier = self.size + before as u64;
+        if earlier > 0 && earlier + (self.batch.len() - before) as u64 > self.config.max_bytes {
+            let line = self.batch.split_off(before);
+            self.lines -= 1;
+            self.flush();
+            if let Err(error) = self.rotate() {
+                self.lost.add(0, &format!("{}: {error}", self.config.file.display()));
+            }
+            (self.batch, self.lines) = (line, 1);
+        }
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Writes what was taken.
+    pub(super) fn flush(&mut self) {
+        match self.file.write_all(&self.batch) {
+            Ok(()) => self.size += self.batch.len() as u64,
+            Err(error) => {
+                // Half a line would make the rest unreadable.
+                let cut = self.file.set_len(self.size);
+                let why = cut.err().map_or_else(|| error.to_string(), |cut| format!("{error}, and {cut}"));
+                self.lost.add(self.lines, &format!("{}: {why}", self.config.file.display()));
+            }
+        }
+        self.batch.clear();
+        self.lines = 0;
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let path = &self.config.file;
+        for number in (1..self.config.keep).rev() {
+            rename(&numbered(path, number), &numbered(path, number + 1))?;
+        }
+        rename(path, &numbered(path, 1))?;
+        self.file = append(path)?;
+        self.size = self.file.metadata()?.len();
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Renames a file, if it is there.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(format!(".{number}"));
+    name.into()
+}

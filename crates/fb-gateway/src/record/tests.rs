@@ -1,0 +1,225 @@
+use std::{fs, path::Path, time::Duration};
+
+use expect_test::expect;
+use fb::{
+    Asked, Attempt, AttemptEnd, Failure, FailureKind, Level, Next, Phase, Refusal, Report, Skip, Trace,
+};
+
+use super::{entry::Outcome, *};
+
+fn row(target: &str, at: u64, took: u64, end: AttemptEnd, next: Next) -> Attempt {
+    let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
+    let [at, took] = [at, took].map(Duration::from_millis);
+    Attempt { target: target.parse().unwrap(), number, at, took, first: None, end, next }
+}
+
+fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {
+    Report {
+        id: fb::RequestId::new(7),
+        served_by: by.map(|by| fb::ServedBy::Target(by.parse().unwrap())),
+        level: Level::Full,
+        took: Duration::from_millis(1_500),
+        cache: None,
+        degraded: None,
+        trace: Trace::new(rows),
+    }
+}
+
+fn entry(report: &Report) -> Entry {
+    let asked = Asked {
+        model: "gpt-4o".to_owned(),
+        stream: true,
+        tools: true,
+        input_tokens: 12,
+        max_output: Some(300),
+        timeout: Some(Duration::from_secs(20)),
+        ..Asked::default()
+    };
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_001_500);
+    Entry::of("default", Some("acme"), &asked, report, now)
+}
+
+fn failed(kind: FailureKind) -> AttemptEnd {
+    AttemptEnd::Failed(Failure::new(kind, "the prompt was: hello"))
+}
+
+#[test]
+fn a_line_has_names_and_numbers_and_is_read_as_it_was_written() {
+    let limited = Failure::new(FailureKind::RateLimited, "slow down, hello")
+        .with_status(429)
+        .with_hint(Some(Duration::from_secs(2)));
+    let usage = Some(fb::Usage { input: 14, output: 200, ..fb::Usage::default() });
+    let refusal = Refusal::new("logit_bias", "hello is not taken");
+    let ok = AttemptEnd::Ok { usage, cost: Some(fb::Money::from_nanos(3_100_000)) };
+    let mut answered = row("c/m", 450, 1_050, ok, Next::Nothing);
+    answered.first = Some(Duration::from_millis(120));
+    let entry = entry(&report(
+        Some("c/m"),
+        vec![
+            row("z/m", 0, 0, AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None }, Next::Hop),
+            row(
+                "y/m",
+                0,
+                0,
+                AttemptEnd::Skipped { why: Skip::Inadmissible(refusal), reopens: None },
+                Next::Hop,
+            ),
+            row("a/m", 0, 100, AttemptEnd::Failed(limited), Next::Hop),
+            row("b/m", 100, 350, failed(FailureKind::Timeout(Phase::Connect)), Next::Hop),
+            answered,
+        ],
+    ));
+    let line = serde_json::to_string(&entry).unwrap();
+    expect![[r#"{"version":1,"began":"2027-01-15T08:00:00Z","id":"req_00000000000000000000000000000007","route":"default","asked":"gpt-4o","tenant":"acme","stream":true,"needs":["tools"],"input_tokens":12,"max_output":300,"timeout_ms":20000,"outcome":"ok","by":"c/m","level":"full","cache":null,"took_ms":1500,"cost_nanos":3100000,"attempts":[{"target":"a/m","number":1,"at_ms":0,"took_ms":100,"end":"failed","failure":{"kind":"rate_limited","status":429,"hint_ms":2000}},{"target":"b/m","number":1,"at_ms":100,"took_ms":350,"end":"failed","failure":{"kind":"timeout","phase":"connect"}},{"target":"c/m","number":1,"at_ms":450,"took_ms":1050,"first_ms":120,"end":"ok","usage":{"input":14,"output":200}}],"skips":[{"target":"z/m","at_ms":0,"why":"breaker open"},{"target":"y/m","at_ms":0,"why":"inadmissible: logit_bias"}]}"#]]
+    .assert_eq(&line);
+    let read: Entry = serde_json::from_str(&line).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), line);
+    let fault = read.attempts[1].failure.as_ref().unwrap();
+    assert_eq!(fault.failure().kind(), FailureKind::Timeout(Phase::Connect), "its phase is not lost");
+}
+
+#[test]
+fn every_kind_of_failure_comes_back_from_a_line() {
+    for kind in FailureKind::ALL.into_iter().chain([FailureKind::Unknown { server: false }]) {
+        let failure = Failure::new(kind, "hello");
+        let failure = match kind {
+            FailureKind::Unknown { server: false } => failure.with_status(418),
+            _ => failure,
+        };
+        let entry = entry(&report(None, vec![row("a/m", 0, 1, AttemptEnd::Failed(failure), Next::Nothing)]));
+        let read: Entry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
+        assert_eq!(read.attempts[0].failure.as_ref().unwrap().failure().kind(), kind);
+    }
+}
+
+#[test]
+fn an_outcome_is_told_from_who_answered_and_the_rows() {
+    let ok = || AttemptEnd::Ok { usage: None, cost: None };
+    let cancelled = || AttemptEnd::Cancelled;
+    let blocked = || AttemptEnd::Blocked { category: fb::BlockCategory::Output, usage: None };
+    let error = || failed(FailureKind::ServerError);
+    let (hop, wait) = (Next::Hop, Next::RetryIn(Duration::from_secs(1)));
+    let table = [
+        (Outcome::Ok, Some("a/m"), vec![("a/m", ok(), Next::Nothing)]),
+        (Outcome::Ok, Some("b/m"), vec![("a/m", cancelled(), hop), ("b/m", ok(), hop)]),
+        (Outcome::Ok, Some("a/m"), vec![("a/m", ok(), hop), ("b/m", cancelled(), hop)]),
+        (Outcome::Blocked, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
+        (Outcome::Cut, Some("a/m"), vec![("a/m", error(), Next::Surface)]),
+        (Outcome::Failed, None, vec![("a/m", error(), hop), ("b/m", error(), Next::Nothing)]),
+        (Outcome::Failed, None, vec![("a/m", error(), Next::Surface), ("b/m", cancelled(), hop)]),
+        (Outcome::Failed, None, vec![]),
+        (Outcome::Left, Some("a/m"), vec![("a/m", cancelled(), Next::Nothing)]),
+        (Outcome::Left, None, vec![("a/m", error(), hop), ("b/m", cancelled(), Next::Nothing)]),
+        (Outcome::Left, None, vec![("a/m", error(), wait)]),
+    ];
+    for (expected, by, rows) in table {
+        let rows = rows.into_iter().map(|(target, end, next)| row(target, 0, 1, end, next)).collect();
+        let report = report(by, rows);
+        assert_eq!(Outcome::of(&report), expected, "{report:?}");
+    }
+}
+
+/// A folder of this test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fb-record-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn config(&self, max_bytes: u64, keep: u32) -> RecordConfig {
+        RecordConfig { file: self.0.join("requests.jsonl"), max_bytes, keep }
+    }
+
+    /// Each file with the tokens of its lines, which the tests count up.
+    fn lines(&self) -> Vec<(String, Vec<u64>)> {
+        let mut files: Vec<_> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), numbers(&path)))
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+fn numbers(file: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap().input_tokens).collect()
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn tell(recorder: &Recorder, numbers: std::ops::Range<u64>) {
+    let report = report(None, Vec::new());
+    for input_tokens in numbers {
+        let asked = &Asked { input_tokens, ..Asked::default() };
+        recorder.on(&Event::Finished { route: "default", tenant: None, asked, report: &report });
+    }
+}
+
+#[test]
+fn what_was_heard_before_the_end_is_in_the_file_and_a_second_start_appends() {
+    let folder = Folder::new("append");
+    for numbers in [0..1_000, 1_000..2_000] {
+        let recorder = Recorder::start(&folder.config(1 << 30, 1)).unwrap();
+        tell(&recorder, numbers);
+        recorder.close();
+        assert_eq!(recorder.lost.count(), 0);
+        tell(&recorder, 0..1);
+        assert_eq!(recorder.lost.count(), 1, "what comes after the end is counted");
+    }
+    assert_eq!(folder.lines(), [("requests.jsonl".to_owned(), (0..2_000).collect())]);
+}
+
+#[test]
+fn a_full_file_makes_room_and_the_oldest_goes() {
+    let folder = Folder::new("rotate");
+    let config = folder.config(4_096, 2);
+    let mut written = Vec::new();
+    // With a flush after each line, and with none.
+    for numbers in [0..60, 60..120] {
+        let mut files = Files::open(&config, Arc::default()).unwrap();
+        for input_tokens in numbers {
+            let asked = Asked { input_tokens, ..Asked::default() };
+            files.put(&Entry::of("default", None, &asked, &report(None, Vec::new()), SystemTime::UNIX_EPOCH));
+            if input_tokens < 60 {
+                files.flush();
+            }
+            written.push(input_tokens);
+        }
+        files.flush();
+    }
+    let lines = folder.lines();
+    let names: Vec<_> = lines.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["requests.jsonl", "requests.jsonl.1", "requests.jsonl.2"]);
+    let kept: Vec<u64> = lines.iter().rev().flat_map(|(_, numbers)| numbers.clone()).collect();
+    assert_eq!(kept, written[written.len() - kept.len()..], "the latest, none lost between two files");
+    for name in names {
+        let size = fs::metadata(folder.0.join(name)).unwrap().len();
+        assert!(size <= 4_096, "{name} has {size} bytes");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_said_before_anything_starts() {
+    let config = RecordConfig { file: "/no/such/folder/requests.jsonl".into(), max_bytes: 4_096, keep: 1 };
+    let error = Recorder::start(&config).map(drop).unwrap_err();
+    assert_eq!(error, "record.file /no/such/folder/requests.jsonl: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_config_of_no_use_is_named_by_field() {
+    let config = RecordConfig { file: "/".into(), max_bytes: 4_095, keep: 0 };
+    let problems: Vec<String> =
+        config.problems().iter().map(|problem| format!("{} {}", problem.field, problem.value)).collect();
+    assert_eq!(problems, ["record.file \"/\"", "record.max_bytes 4095", "record.keep 0"]);
+    let good = RecordConfig { file: "requests.jsonl".into(), max_bytes: 4_096, keep: 1_000 };
+    assert_eq!(good.problems(), []);
+}
