@@ -1,25 +1,23 @@
 mod outage;
 mod score;
-mod stand_in;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use fb::{
-    CacheControl, Chat, ChatRequest, ClassRoutes, Client, Config, Error, Message, Options, Provider, Report,
-    Role, Route, TargetId,
+    CacheControl, Chat, ChatRequest, Client, Config, Error, Message, Options, Report, Role, Route, TargetId,
 };
-use tokio::{runtime::Builder, time::Instant};
+use tokio::time::Instant;
 
 use self::{
     outage::{Down, Fault, Outage},
     score::{Outcome, Score, print},
-    stand_in::StandIn,
 };
-use crate::{config, out::say};
-
-/// Of jitter and draws; the same table every time.
-const SEED: u64 = 1;
+use crate::{
+    config,
+    out::say,
+    stage::{Script, Stage, virtual_time},
+};
 
 /// What `fb drill` is told.
 #[derive(Debug, Args)]
@@ -56,21 +54,19 @@ fn routes<'a>(config: &'a Config, only: Option<&str>) -> Result<Vec<&'a Route>, 
     Ok(vec![route])
 }
 
-/// Plays every outage on a stage of its own. Time is virtual: nothing here waits.
+/// Plays every outage with a client of its own. Time is virtual: nothing here waits.
 fn play(config: &Config, routes: &[&Route], requests: u32) -> Result<Vec<Score>, String> {
-    let paused = Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = paused.map_err(|error| format!("cannot start: {error}"))?;
-    let adapters = adapters(config)?;
-    let config = without_classes(config);
-    runtime.block_on(async {
+    // A route is drilled by its own targets; those of its classes have their own turn.
+    let stage = Stage::new(config)?;
+    virtual_time()?.block_on(async {
         let mut scores = Vec::new();
         for route in routes {
             let mut downs: Vec<Down> = targets(route)?.into_iter().map(Down::One).collect();
             downs.push(Down::All);
             for down in downs {
                 for fault in Fault::ALL {
-                    let stage = Stage::open(&config, &adapters)?;
-                    let outcomes = stage.play(&route.name, &down, fault, requests).await;
+                    let scene = Scene::open(&stage)?;
+                    let outcomes = scene.play(&route.name, &down, fault, requests).await;
                     let (route, down) = (route.name.clone(), down.clone());
                     scores.push(Score { route, down, fault, outcomes });
                 }
@@ -78,22 +74,6 @@ fn play(config: &Config, routes: &[&Route], requests: u32) -> Result<Vec<Score>,
         }
         Ok(scores)
     })
-}
-
-/// The providers' own adapters: what they can do and what they take is theirs to say.
-fn adapters(config: &Config) -> Result<BTreeMap<String, Arc<dyn Provider>>, String> {
-    let build = |(name, provider): (&String, &fb::providers::ProviderConfig)| {
-        let built = provider.build().map_err(|error| format!("providers.{name}.{error}"))?;
-        Ok((name.clone(), built))
-    };
-    config.providers.iter().map(build).collect()
-}
-
-/// A route is drilled by its own targets; those of its classes have their own turn.
-fn without_classes(config: &Config) -> Config {
-    let mut config = config.clone();
-    config.routes.values_mut().for_each(|route| route.classes = ClassRoutes::default());
-    config
 }
 
 /// Who may answer at the full level.
@@ -109,20 +89,17 @@ fn targets(route: &Route) -> Result<Vec<TargetId>, String> {
     Ok(found)
 }
 
-/// The user's routes and settings over providers that play.
-struct Stage {
+/// A new client before an outage.
+struct Scene {
     client: Client,
     outage: Arc<Outage>,
 }
 
-impl Stage {
-    fn open(config: &Config, adapters: &BTreeMap<String, Arc<dyn Provider>>) -> Result<Self, String> {
+impl Scene {
+    fn open(stage: &Stage) -> Result<Self, String> {
         let outage = Arc::new(Outage::default());
-        let mut builder = Client::builder().settings(config).seed(SEED);
-        for (name, adapter) in adapters {
-            builder = builder.provider(name, StandIn::new(name, Arc::clone(adapter), Arc::clone(&outage)));
-        }
-        let client = builder.build().map_err(|error| error.to_string())?;
+        let script: Arc<dyn Script> = Arc::<Outage>::clone(&outage);
+        let client = stage.client(&script).build().map_err(|error| error.to_string())?;
         Ok(Self { client, outage })
     }
 

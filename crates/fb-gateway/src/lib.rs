@@ -8,6 +8,7 @@ mod discover;
 mod drill;
 mod error;
 mod explain;
+mod lines;
 mod log;
 mod out;
 mod plan;
@@ -17,6 +18,7 @@ mod routes;
 mod savings;
 mod serve;
 mod server;
+mod stage;
 mod telemetry;
 mod tenants;
 

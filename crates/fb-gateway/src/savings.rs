@@ -1,11 +1,7 @@
 mod ledger;
 mod query;
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io::BufReader, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use fb::{Client, Config, TargetId};
@@ -16,13 +12,9 @@ use self::{
 };
 use crate::{
     config,
+    lines::for_each_line,
     out::{open, say},
 };
-
-/// Most bytes of one line: 1 MiB.
-const MAX_LINE: u64 = 1 << 20;
-/// Most lines.
-const MAX_LINES: usize = 1_000_000;
 
 /// What `fb savings` is told.
 #[derive(Debug, Args)]
@@ -61,32 +53,6 @@ pub(crate) fn savings(args: &SavingsArgs) -> Result<ExitCode, String> {
     }
     say(&ledger.print()?);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Hands every line that is not blank to `each`; an error comes with the number of its line, from 1.
-fn for_each_line(
-    mut from: impl BufRead,
-    mut each: impl FnMut(&str) -> Result<(), String>,
-) -> Result<(), (usize, String)> {
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let read = from.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
-        if read.map_err(|error| (number, error.to_string()))? == 0 {
-            break;
-        }
-        if line.len() as u64 > MAX_LINE {
-            return Err((number, format!("expected at most {MAX_LINE} bytes a line")));
-        }
-        if number > MAX_LINES {
-            return Err((number, format!("expected at most {MAX_LINES} lines")));
-        }
-        let text = str::from_utf8(&line).map_err(|error| (number, format!("not UTF-8 text: {error}")))?;
-        if !text.trim().is_empty() {
-            each(text.trim()).map_err(|error| (number, error))?;
-        }
-    }
-    Ok(())
 }
 
 /// Sends a request on paper to the first target of its plan.

@@ -1,8 +1,14 @@
 use std::{fmt, time::Duration};
 
-use fb::{Failure, FailureKind, TargetId};
+use fb::{Call, Failure, FailureKind, TargetId, Usage};
 use parking_lot::Mutex;
 
+use crate::stage::{Act, End, Script};
+
+/// How long an answer takes.
+const ANSWER: Duration = Duration::from_millis(500);
+/// How long a failure takes that does not hang.
+const FAILURE: Duration = Duration::from_millis(100);
 /// What a throttled provider asks for.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
@@ -43,7 +49,7 @@ impl Fault {
     pub(super) const ALL: [Self; 5] = [Self::Unavailable, Self::Hang, Self::Key, Self::Throttled, Self::Cut];
 
     /// What a call comes to; `None` when to nothing.
-    pub(super) fn failure(self) -> Option<Failure> {
+    fn failure(self) -> Option<Failure> {
         Some(match self {
             Self::Unavailable => {
                 Failure::new(FailureKind::ServerError, "Service Unavailable").with_status(503)
@@ -80,7 +86,7 @@ impl Outage {
     }
 
     /// How a target fails now, if it does.
-    pub(super) fn of(&self, provider: &str, model: &str) -> Option<Fault> {
+    fn of(&self, provider: &str, model: &str) -> Option<Fault> {
         let now = self.0.lock();
         let (down, fault) = now.as_ref()?;
         let is_down = match down {
@@ -88,5 +94,16 @@ impl Outage {
             Down::All => true,
         };
         is_down.then_some(*fault)
+    }
+}
+
+impl Script for Outage {
+    fn act(&self, provider: &str, call: Call<'_>) -> Act {
+        let (took, end) = match self.of(provider, call.model).map(Fault::failure) {
+            None => (ANSWER, End::Answer(Some(Usage { input: 10, output: 5, ..Usage::default() }))),
+            Some(Some(failure)) => (FAILURE, End::Fail(failure)),
+            Some(None) => (FAILURE, End::Silent),
+        };
+        Act { first: None, took, end }
     }
 }

@@ -78,23 +78,3 @@ fn a_request_goes_to_the_route_of_its_class_and_one_that_nobody_may_see_is_an_er
             .starts_with("a/local in the route unpriced")
     );
 }
-
-#[test]
-fn lines_are_numbered_and_bounded() {
-    let mut seen = Vec::new();
-    let read = for_each_line("one\n\n  two \r\nbad\n".as_bytes(), |line| {
-        seen.push(line.to_owned());
-        if line == "bad" { Err("no".to_owned()) } else { Ok(()) }
-    });
-    assert_eq!(
-        (read, seen),
-        (Err((4, "no".to_owned())), vec!["one".to_owned(), "two".to_owned(), "bad".to_owned()])
-    );
-    let long = vec![b'x'; (1 << 20) + 1];
-    let read = for_each_line(&long[..], |_| Ok(()));
-    assert_eq!(read, Err((1, "expected at most 1048576 bytes a line".to_owned())));
-    let exactly = for_each_line(&long[1..], |_| Ok(()));
-    assert_eq!(exactly, Ok(()));
-    let binary = for_each_line(&b"\xff\n"[..], |_| Ok(()));
-    assert!(binary.unwrap_err().1.starts_with("not UTF-8 text"));
-}
