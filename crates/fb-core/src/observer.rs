@@ -39,6 +39,8 @@ pub enum Event<'a> {
         tenant: Option<&'a str>,
         /// What it asked for.
         asked: &'a Asked,
+        /// Whether its caller left before it was over.
+        left: bool,
         /// Everything that happened.
         report: &'a Report,
     },

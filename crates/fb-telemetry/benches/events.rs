@@ -18,7 +18,13 @@ fn tell(observer: &dyn Observer, report: &Report) {
         observer.on(&Event::Started { route, target: &attempt.target, number: 1 });
         observer.on(&Event::Ended { route, attempt });
     }
-    observer.on(&Event::Finished { route, tenant: Some("tenant7"), asked: &Asked::default(), report });
+    observer.on(&Event::Finished {
+        route,
+        tenant: Some("tenant7"),
+        asked: &Asked::default(),
+        left: false,
+        report,
+    });
 }
 
 fn events(criterion: &mut Criterion) {

@@ -44,7 +44,13 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         degraded: None,
         trace: Trace::new(rows),
     };
-    observer.on(&Event::Finished { route: ROUTE, tenant: None, asked: &Asked::default(), report: &report });
+    observer.on(&Event::Finished {
+        route: ROUTE,
+        tenant: None,
+        asked: &Asked::default(),
+        left: false,
+        report: &report,
+    });
 }
 
 fn call(target: &TargetId, end: AttemptEnd, next: Next) -> Attempt {

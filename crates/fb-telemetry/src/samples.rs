@@ -60,7 +60,7 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         degraded: None,
         trace: Trace::new(rows.to_vec()),
     };
-    observer.on(&Event::Finished { route, tenant, asked: &Asked::default(), report: &report });
+    observer.on(&Event::Finished { route, tenant, asked: &Asked::default(), left: false, report: &report });
 }
 
 /// At least one event of every kind.

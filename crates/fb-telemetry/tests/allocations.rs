@@ -25,7 +25,13 @@ fn tell(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
     }
     observer.on(&Event::Breaker { target, from: Circuit::Closed, to: Circuit::Open, reason: "failure_rate" });
     observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
-    observer.on(&Event::Finished { route, tenant: Some(tenant), asked: &Asked::default(), report });
+    observer.on(&Event::Finished {
+        route,
+        tenant: Some(tenant),
+        asked: &Asked::default(),
+        left: false,
+        report,
+    });
 }
 
 fn report() -> Report {

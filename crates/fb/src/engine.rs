@@ -203,7 +203,13 @@ impl Engine {
         let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
             let asked = &asked::of(request, Mode::Plain);
-            observer.on(&Event::Finished { route, tenant: tenant.map(AsRef::as_ref), asked, report });
+            observer.on(&Event::Finished {
+                route,
+                tenant: tenant.map(AsRef::as_ref),
+                asked,
+                left: false,
+                report,
+            });
         }
         if self.traces.is_on() {
             let asked = request.head().model.as_str();

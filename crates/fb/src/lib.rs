@@ -24,10 +24,11 @@ pub use fb_budget::{LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, 
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
     Asked, Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
-    Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Frame,
-    FrameStream, Head, InvalidRequest, Level, Message, Meta, Money, Next, Note, Observer, Options, Part,
-    Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId, Role, Rules, ServedBy, Skip,
-    StreamEvent, Streaming, TargetId, Tool, ToolCall, Trace, UnknownLevel, Usage,
+    Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Format,
+    Frame, FrameStream, Head, Image, ImageSource, InvalidRequest, Json, Level, Message, Meta, Money, Next,
+    Note, Observer, Options, Part, Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId,
+    Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, Trace,
+    UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_quality::{Defect, Gate, GateKind, Losses, MaxLoss, QualityConfig};

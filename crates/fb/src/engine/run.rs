@@ -212,6 +212,10 @@ impl Run {
 
     /// Closes the books, once, and says what happened.
     pub(crate) fn finish(&self, by: Option<ServedBy>) -> Report {
+        self.over(by, false)
+    }
+
+    fn over(&self, by: Option<ServedBy>, left: bool) -> Report {
         let first = {
             let mut state = self.state.lock();
             let first = state.took.is_none();
@@ -225,7 +229,7 @@ impl Run {
         if first {
             self.span.finished(&report);
             let (tenant, asked) = (self.tenant.as_deref(), mem::take(&mut self.state.lock().asked));
-            self.tell(|route| Event::Finished { route, tenant, asked: &asked, report: &report });
+            self.tell(|route| Event::Finished { route, tenant, asked: &asked, left, report: &report });
             self.remember(asked, &report);
         }
         report
@@ -278,7 +282,7 @@ impl Drop for Run {
     /// A caller that left is a finished request too, or metrics would lose it.
     fn drop(&mut self) {
         if self.state.get_mut().took.is_none() {
-            self.finish(None);
+            self.over(None, true);
         }
     }
 }

@@ -175,21 +175,21 @@ async fn as_many_are_remembered_as_asked_for() {
     }
 }
 
-/// Keeps what requests asked for, and when the first output of each call was there.
+/// Keeps what requests asked for, whether their callers left, and when the first output of each call was there.
 #[derive(Default)]
-struct Asks(Mutex<Vec<(Asked, Vec<Option<Duration>>)>>);
+struct Asks(Mutex<Vec<(Asked, bool, Vec<Option<Duration>>)>>);
 
 impl Observer for Asks {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { asked, report, .. } = event {
+        if let Event::Finished { asked, left, report, .. } = event {
             let firsts = report.trace.rows().iter().map(|row| row.first).collect();
-            self.0.lock().push(((*asked).clone(), firsts));
+            self.0.lock().push(((*asked).clone(), *left, firsts));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_asked_for_is_heard_without_a_word_of_it() {
+async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told() {
     let script = script("a: 503 / b: 200 in 300ms");
     let asks = Arc::new(Asks::default());
     let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
@@ -198,19 +198,28 @@ async fn what_was_asked_for_is_heard_without_a_word_of_it() {
         builder = builder.provider(name, provider);
     }
     let client = builder.build().unwrap();
-    let messages = vec![Message::text(Role::User, "12345678")];
-    let chat = Chat { messages, max_tokens: Some(9), ..Chat::default() };
     let timeout = Some(Duration::from_secs(5));
-    let request =
-        ChatRequest::from_chat("default", chat).with_options(Options { timeout, ..Options::default() });
-    client.stream(request).await.unwrap().collect().await.unwrap();
-    let asked = Asked {
+    let request = || {
+        let messages = vec![Message::text(Role::User, "12345678")];
+        let chat = Chat { messages, max_tokens: Some(9), ..Chat::default() };
+        ChatRequest::from_chat("default", chat).with_options(Options { timeout, ..Options::default() })
+    };
+    client.stream(request()).await.unwrap().collect().await.unwrap();
+    drop(client.stream(request()).await.unwrap());
+    drop(tokio::time::timeout(Duration::from_millis(100), client.chat(request())).await);
+    let asked = |stream| Asked {
         model: "default".to_owned(),
-        stream: true,
+        stream,
         input_tokens: 2,
         max_output: Some(9),
         timeout,
         ..Asked::default()
     };
-    assert_eq!(*asks.0.lock(), [(asked, vec![None, Some(Duration::from_millis(300))])]);
+    let first = Some(Duration::from_millis(300));
+    let expected = [
+        (asked(true), false, vec![None, first]),
+        (asked(true), true, vec![None, first]),
+        (asked(false), true, vec![None, None]),
+    ];
+    assert_eq!(*asks.0.lock(), expected);
 }
