@@ -2,7 +2,10 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{DrillArgs, PlanArgs, SavingsArgs, check, demo, drill, explain, plan, savings, serve};
+use crate::{
+    BacktestArgs, DrillArgs, PlanArgs, SavingsArgs, backtest, check, demo, drill, explain, plan, savings,
+    serve,
+};
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
 #[derive(Debug, Parser)]
@@ -55,6 +58,9 @@ pub enum Command {
     Savings(SavingsArgs),
     /// Break every target of a config on paper and show who answers then. No provider is called, and no key is needed.
     Drill(DrillArgs),
+    /// Play recorded requests through another config and show what would have come of them. No provider is called, and
+    /// no key is needed.
+    Backtest(BacktestArgs),
 }
 
 /// Runs a command to its end: 0 fine, 1 the thing failed.
@@ -67,6 +73,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Savings(args) => savings::savings(&args),
         Command::Drill(args) => drill::drill(&args),
+        Command::Backtest(args) => backtest::backtest(&args),
     };
     match done {
         Ok(code) => code,

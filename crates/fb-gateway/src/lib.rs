@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backtest;
 mod check;
 mod cli;
 mod config;
@@ -23,6 +24,7 @@ mod telemetry;
 mod tenants;
 
 pub use crate::{
+    backtest::BacktestArgs,
     cli::{Cli, Command, run},
     config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
     drill::DrillArgs,

@@ -1,6 +1,6 @@
 //! Finished requests written down, one line each, for `fb backtest`.
 
-mod entry;
+pub(crate) mod entry;
 mod file;
 mod text;
 
@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tracing::warn;
 
-pub(crate) use self::entry::Entry;
+pub(crate) use self::entry::{Cached, Called, End, Entry, Need, Outcome, Tokens};
 use self::file::Files;
 
 /// Requests that wait for the disk; those beyond them are not recorded.
@@ -106,8 +106,8 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, asked, report } = event {
-            let entry = Entry::of(route, *tenant, asked, report, now());
+        if let Event::Finished { route, tenant, asked, left, report } = event {
+            let entry = Entry::of(route, *tenant, asked, Outcome::of(report, *left), report, now());
             if self.to.try_send(Message::Write(Box::new(entry))).is_err() {
                 self.lost.add(1, "the disk is slower than the requests");
             }

@@ -35,10 +35,6 @@ impl Stage {
         Ok(Self { config, adapters })
     }
 
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// A new client whose providers do what the script says.
     pub(crate) fn client(&self, script: &Arc<dyn Script>) -> Builder {
         let builder = Client::builder().settings(&self.config).seed(SEED);

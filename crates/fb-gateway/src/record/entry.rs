@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime};
 
 use fb::{
-    Asked, Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Next, Phase, Report, RequestId,
-    ServedBy, Skip, TargetId, Usage,
+    Asked, Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Phase, Report, RequestId, ServedBy,
+    Skip, TargetId, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,7 @@ impl Entry {
         route: &str,
         tenant: Option<&str>,
         asked: &Asked,
+        outcome: Outcome,
         report: &Report,
         now: SystemTime,
     ) -> Self {
@@ -173,7 +174,7 @@ impl Entry {
             input_tokens: asked.input_tokens,
             max_output: asked.max_output,
             timeout_ms: asked.timeout.map(millis),
-            outcome: Outcome::of(report),
+            outcome,
             by: report.served_by.as_ref().map(ToString::to_string),
             level: report.level,
             cache,
@@ -191,32 +192,22 @@ impl Entry {
 }
 
 impl Outcome {
-    pub(crate) fn of(report: &Report) -> Self {
+    pub(crate) fn of(report: &Report, left: bool) -> Self {
         let rows = report.trace.rows();
-        let last = || rows.iter().rev().find(|row| row.is_call());
         if rows.iter().any(|row| matches!(row.end, AttemptEnd::Blocked { .. })) {
             return Self::Blocked;
         }
         match &report.served_by {
-            Some(ServedBy::Target(_)) => match last().map(|row| &row.end) {
-                Some(AttemptEnd::Failed(_)) => Self::Cut,
-                Some(AttemptEnd::Cancelled | AttemptEnd::Running) if !has_answer(rows) => Self::Left,
-                _ => Self::Ok,
-            },
+            _ if left => Self::Left,
+            None => Self::Failed,
             Some(ServedBy::Cache | ServedBy::Static) => Self::Ok,
-            // Who is told of a failure has not left, though the calls that raced with it were cancelled.
-            None if rows.iter().any(|row| row.next == Next::Surface) => Self::Failed,
-            None => match last() {
-                Some(row) if matches!(row.end, AttemptEnd::Cancelled | AttemptEnd::Running) => Self::Left,
-                Some(Attempt { next: Next::RetryIn(_) | Next::WaitFor(_), .. }) => Self::Left,
-                _ => Self::Failed,
+            // Calls that raced with the one that answered were cancelled; what counts is how that one ended.
+            Some(ServedBy::Target(by)) => match rows.iter().rev().find(|row| row.target == *by) {
+                Some(Attempt { end: AttemptEnd::Failed(_), .. }) => Self::Cut,
+                _ => Self::Ok,
             },
         }
     }
-}
-
-fn has_answer(rows: &[Attempt]) -> bool {
-    rows.iter().any(|row| matches!(row.end, AttemptEnd::Ok { .. }))
 }
 
 impl Called {
@@ -263,7 +254,7 @@ const PHASES: [(Phase, &str); 5] = [
 ];
 
 impl Fault {
-    fn of(failure: &Failure) -> Self {
+    pub(crate) fn of(failure: &Failure) -> Self {
         let kind = failure.kind();
         let word =
             |(phase, word): (Phase, &str)| (kind == FailureKind::Timeout(phase)).then(|| word.to_owned());

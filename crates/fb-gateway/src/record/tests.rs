@@ -5,7 +5,7 @@ use fb::{
     Asked, Attempt, AttemptEnd, Failure, FailureKind, Level, Next, Phase, Refusal, Report, Skip, Trace,
 };
 
-use super::{entry::Outcome, *};
+use super::*;
 
 fn row(target: &str, at: u64, took: u64, end: AttemptEnd, next: Next) -> Attempt {
     let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
@@ -36,7 +36,7 @@ fn entry(report: &Report) -> Entry {
         ..Asked::default()
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_001_500);
-    Entry::of("default", Some("acme"), &asked, report, now)
+    Entry::of("default", Some("acme"), &asked, Outcome::of(report, false), report, now)
 }
 
 fn failed(kind: FailureKind) -> AttemptEnd {
@@ -98,24 +98,24 @@ fn an_outcome_is_told_from_who_answered_and_the_rows() {
     let cancelled = || AttemptEnd::Cancelled;
     let blocked = || AttemptEnd::Blocked { category: fb::BlockCategory::Output, usage: None };
     let error = || failed(FailureKind::ServerError);
-    let (hop, wait) = (Next::Hop, Next::RetryIn(Duration::from_secs(1)));
+    let hop = Next::Hop;
     let table = [
-        (Outcome::Ok, Some("a/m"), vec![("a/m", ok(), Next::Nothing)]),
-        (Outcome::Ok, Some("b/m"), vec![("a/m", cancelled(), hop), ("b/m", ok(), hop)]),
-        (Outcome::Ok, Some("a/m"), vec![("a/m", ok(), hop), ("b/m", cancelled(), hop)]),
-        (Outcome::Blocked, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
-        (Outcome::Cut, Some("a/m"), vec![("a/m", error(), Next::Surface)]),
-        (Outcome::Failed, None, vec![("a/m", error(), hop), ("b/m", error(), Next::Nothing)]),
-        (Outcome::Failed, None, vec![("a/m", error(), Next::Surface), ("b/m", cancelled(), hop)]),
-        (Outcome::Failed, None, vec![]),
-        (Outcome::Left, Some("a/m"), vec![("a/m", cancelled(), Next::Nothing)]),
-        (Outcome::Left, None, vec![("a/m", error(), hop), ("b/m", cancelled(), Next::Nothing)]),
-        (Outcome::Left, None, vec![("a/m", error(), wait)]),
+        (Outcome::Ok, false, Some("a/m"), vec![("a/m", ok(), Next::Nothing)]),
+        (Outcome::Ok, false, Some("b/m"), vec![("a/m", cancelled(), hop), ("b/m", ok(), hop)]),
+        (Outcome::Ok, false, Some("a/m"), vec![("a/m", ok(), hop), ("b/m", cancelled(), hop)]),
+        (Outcome::Blocked, false, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
+        (Outcome::Blocked, true, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
+        (Outcome::Cut, false, Some("a/m"), vec![("a/m", error(), Next::Surface)]),
+        (Outcome::Cut, false, Some("a/m"), vec![("a/m", error(), Next::Surface), ("b/m", cancelled(), hop)]),
+        (Outcome::Failed, false, None, vec![("a/m", error(), hop), ("b/m", error(), Next::Nothing)]),
+        (Outcome::Failed, false, None, vec![]),
+        (Outcome::Left, true, Some("a/m"), vec![("a/m", cancelled(), Next::Nothing)]),
+        (Outcome::Left, true, None, vec![("a/m", error(), hop)]),
     ];
-    for (expected, by, rows) in table {
+    for (expected, left, by, rows) in table {
         let rows = rows.into_iter().map(|(target, end, next)| row(target, 0, 1, end, next)).collect();
         let report = report(by, rows);
-        assert_eq!(Outcome::of(&report), expected, "{report:?}");
+        assert_eq!(Outcome::of(&report, left), expected, "{report:?}");
     }
 }
 
@@ -160,7 +160,7 @@ fn tell(recorder: &Recorder, numbers: std::ops::Range<u64>) {
     let report = report(None, Vec::new());
     for input_tokens in numbers {
         let asked = &Asked { input_tokens, ..Asked::default() };
-        recorder.on(&Event::Finished { route: "default", tenant: None, asked, report: &report });
+        recorder.on(&Event::Finished { route: "default", tenant: None, asked, left: false, report: &report });
     }
 }
 
@@ -188,7 +188,8 @@ fn a_full_file_makes_room_and_the_oldest_goes() {
         let mut files = Files::open(&config, Arc::default()).unwrap();
         for input_tokens in numbers {
             let asked = Asked { input_tokens, ..Asked::default() };
-            files.put(&Entry::of("default", None, &asked, &report(None, Vec::new()), SystemTime::UNIX_EPOCH));
+            let report = report(None, Vec::new());
+            files.put(&Entry::of("default", None, &asked, Outcome::Failed, &report, SystemTime::UNIX_EPOCH));
             if input_tokens < 60 {
                 files.flush();
             }
