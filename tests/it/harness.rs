@@ -58,7 +58,7 @@ pub(crate) struct Gateway {
     pub(crate) said: Vec<String>,
     /// What it says after its address.
     more: Mutex<Lines<BufReader<ChildStdout>>>,
-    _child: Child,
+    child: Child,
     _folder: Folder,
 }
 
@@ -95,7 +95,15 @@ impl Gateway {
                 break url;
             }
         };
-        Self { url, said, more: Mutex::new(lines), _child: child, _folder: folder }
+        Self { url, said, more: Mutex::new(lines), child, _folder: folder }
+    }
+
+    /// Stops it as an operator does, and waits for its end.
+    pub(crate) async fn stop(mut self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(told.success(), "no signal to {id}");
+        assert!(self.child.wait().await.unwrap().success(), "a clean end");
     }
 
     /// The address of its operators' listener, which it says after its own.

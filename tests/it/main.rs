@@ -20,3 +20,4 @@ mod openai_sdk;
 mod operate;
 mod passthrough;
 mod python;
+mod record;
