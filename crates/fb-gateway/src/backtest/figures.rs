@@ -99,6 +99,10 @@ fn assumed(replayed: &Replayed) -> Vec<String> {
     if replayed.cached > 0 {
         assumed.push(format!("{} answers come from the cache as they did", replayed.cached));
     }
+    if replayed.guessed > 0 {
+        let guessed = replayed.guessed;
+        assumed.push(format!("{guessed} answers that were none cost as much as one of the usual length"));
+    }
     assumed
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::replay::{index_of, offset};
 use crate::{
-    record::{Called, End as Ended, Entry, Tokens},
+    record::{Called, End as Ended, Entry, Outcome, Tokens},
     stage::{Act, End, Script},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Memory {
     /// Calls that say something of the target, in order of time.
     targets: BTreeMap<TargetId, Vec<Past>>,
     providers: BTreeMap<String, Vec<Past>>,
-    /// Tokens of each request's answer.
+    /// Tokens of each request's answer: its own, or a guess where it had none.
     usages: Vec<Option<Tokens>>,
     state: Mutex<State>,
 }
@@ -74,8 +74,7 @@ impl Memory {
             }
         }
         targets.values_mut().chain(providers.values_mut()).for_each(|all| all.sort_by_key(|past| past.at));
-        let usages = entries.iter().map(|entry| entry.attempts.iter().rev().find_map(|call| call.usage));
-        let (usages, state) = (usages.collect(), Mutex::new(state));
+        let (usages, state) = (usages(entries), Mutex::new(state));
         Self { began: Instant::now(), latency, targets, providers, usages, state }
     }
 
@@ -93,25 +92,26 @@ impl Memory {
         let mut state = self.state.lock();
         *state.calls.entry(request).or_default() += 1;
         let own = state.own.get_mut(&(request, target.clone())).and_then(VecDeque::pop_front);
-        let is_cut_short = |own: &Past| own.called.end == Ended::Cancelled;
-        let cut_short = own.clone().filter(is_cut_short);
-        let own = own.filter(|own| !is_cut_short(own));
+        match own {
+            Some(own) if own.called.end != Ended::Cancelled => own.act(own.called.usage),
+            Some(cut_short) => cut_short.outlived_by(self.guess(&mut state, target, request, now)),
+            None => self.guess(&mut state, target, request, now),
+        }
+    }
+
+    /// What a call comes to that was not made, or that did not end.
+    fn guess(&self, state: &mut State, target: &TargetId, request: usize, now: Duration) -> Act {
         let usage = self.usages.get(request).copied().flatten();
         let nearest = |all: Option<&Vec<Past>>| all.and_then(|all| nearest(all, now)).cloned();
-        let known = own.or_else(|| nearest(self.targets.get(target)));
-        let known = known.or_else(|| {
+        let known = nearest(self.targets.get(target)).or_else(|| {
             let past = nearest(self.providers.get(target.provider().as_str()));
             let like = if past.is_some() { Assumed::Provider } else { Assumed::Nobody };
             state.assumed.insert(target.clone(), like);
             past
         });
-        let act = match known {
+        match known {
             Some(past) => past.act(usage),
             None => Act { first: None, took: self.latency, end: End::Answer(usage.map(tokens)) },
-        };
-        match cut_short {
-            Some(cut_short) => cut_short.outlived_by(act),
-            None => act,
         }
     }
 }
@@ -132,11 +132,11 @@ impl Past {
         Duration::from_millis(self.called.took_ms)
     }
 
-    /// What it comes to again. Tokens are those of the request that is played, where they are known.
+    /// What it comes to again, with the tokens of the request that is played.
     fn act(&self, usage: Option<Tokens>) -> Act {
-        let Called { first_ms, failure, end, usage: own, .. } = &self.called;
+        let Called { first_ms, failure, end, .. } = &self.called;
         let first = first_ms.map(Duration::from_millis);
-        let usage = usage.or(*own).map(tokens);
+        let usage = usage.map(tokens);
         let end = match (end, failure) {
             (Ended::Blocked, _) => End::Block(usage),
             // The engine gave up waiting; when the target would have answered is not known.
@@ -161,6 +161,19 @@ impl Past {
         let took = if act.end == End::Silent { act.took } else { act.took.max(least) };
         Act { first, took: took.max(first.unwrap_or_default()), end: act.end }
     }
+}
+
+/// Tokens of each request's answer. Who got none is taken to get one as long as half of the others are at least.
+fn usages(entries: &[Entry]) -> Vec<Option<Tokens>> {
+    let own = |entry: &Entry| entry.attempts.iter().rev().find_map(|call| call.usage);
+    let mut outputs: Vec<u64> = entries.iter().filter_map(own).map(|usage| usage.output).collect();
+    outputs.sort_unstable();
+    let median = outputs.get(outputs.len() / 2).copied();
+    let guess = |entry: &Entry| {
+        let output = median.filter(|_| entry.outcome != Outcome::Ok)?;
+        Some(Tokens { input: entry.input_tokens, output })
+    };
+    entries.iter().map(|entry| own(entry).or_else(|| guess(entry))).collect()
 }
 
 /// Whether another request would have met the same: a call that was cut short ends in no way that is known, and some

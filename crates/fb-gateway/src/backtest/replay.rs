@@ -41,6 +41,8 @@ pub(super) struct Replayed {
     pub(super) latency: Duration,
     /// Requests that a cache is taken to answer again.
     pub(super) cached: usize,
+    /// Answers in place of none, whose cost rests on a guess of their length.
+    pub(super) guessed: usize,
 }
 
 #[derive(Debug, PartialEq)]
@@ -100,7 +102,9 @@ pub(super) fn replay(
             }
             requests.push(Both { route: entry.route.clone(), recorded: Played::recorded(entry), predicted });
         }
-        Ok(Replayed { requests, assumed: memory.assumed(), latency, cached })
+        let was_answered = |both: &&Both| both.recorded.outcome == Outcome::Ok;
+        let guessed = requests.iter().filter(|both| !was_answered(both) && both.predicted.cost.is_some());
+        Ok(Replayed { guessed: guessed.count(), requests, assumed: memory.assumed(), latency, cached })
     })
 }
 

@@ -18,7 +18,7 @@ const MAX_NAME: usize = 256;
 pub(crate) struct Entry {
     pub(crate) version: u32,
     /// When it began, by the wall clock.
-    #[serde(with = "humantime_serde")]
+    #[serde(serialize_with = "text::to_millis", deserialize_with = "humantime_serde::deserialize")]
     pub(crate) began: SystemTime,
     #[serde(with = "text")]
     pub(crate) id: RequestId,

@@ -26,7 +26,8 @@ fn a_table_has_every_figure_and_marks_what_differs() {
     ];
     let assumed = [("b/m", Assumed::Provider), ("c/m", Assumed::Nobody)];
     let assumed = assumed.map(|(target, like)| (target.parse().unwrap(), like)).into();
-    let replayed = Replayed { requests, assumed, latency: Duration::from_millis(1_500), cached: 2 };
+    let replayed =
+        Replayed { requests, assumed, latency: Duration::from_millis(1_500), cached: 2, guessed: 1 };
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                  3          3
@@ -47,8 +48,9 @@ fn a_table_has_every_figure_and_marks_what_differs() {
         small    by (no answer)            1          1
 
         * differs; played in virtual time, no provider was called
-        assumed: b/m was never called: it does as other models of its provider; c/m was never called: it answers in 1s 500ms; 2 answers come from the cache as they did"#]].assert_eq(&print(&compare(&replayed)));
-    let nothing = Replayed { requests: Vec::new(), assumed: BTreeMap::new(), cached: 0, ..replayed };
+        assumed: b/m was never called: it does as other models of its provider; c/m was never called: it answers in 1s 500ms; 2 answers come from the cache as they did; 1 answers that were none cost as much as one of the usual length"#]].assert_eq(&print(&compare(&replayed)));
+    let nothing =
+        Replayed { requests: Vec::new(), assumed: BTreeMap::new(), cached: 0, guessed: 0, ..replayed };
     assert_eq!(print(&compare(&nothing)).lines().last(), Some("assumed: nothing"));
 }
 

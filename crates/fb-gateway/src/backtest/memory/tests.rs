@@ -72,6 +72,28 @@ fn a_call_that_was_not_made_is_like_the_nearest_in_time() {
 }
 
 #[test]
+fn an_answer_in_place_of_none_is_of_the_usual_length() {
+    let answer = |output| {
+        let usage = Some(Tokens { input: 1, output });
+        Called { usage, ..called("a/m", 0, 10, Ended::Ok, None) }
+    };
+    let mut entries = entries(vec![vec![answer(300)], vec![], vec![answer(100)], vec![answer(200)], vec![]]);
+    for entry in &mut entries {
+        entry.input_tokens = 7;
+        entry.outcome = if entry.attempts.is_empty() { Outcome::Failed } else { Outcome::Ok };
+    }
+    entries[4].outcome = Outcome::Ok;
+    let own = |output| Some(Tokens { input: 1, output });
+    let guess = Some(Tokens { input: 7, output: 200 });
+    assert_eq!(
+        usages(&entries),
+        [own(300), guess, own(100), own(200), None],
+        "an answer without tokens has none"
+    );
+    assert_eq!(usages(&entries[4..]), [None]);
+}
+
+#[test]
 fn what_was_the_request_s_own_fault_befalls_no_other() {
     let long = Some(FailureKind::ContextLength);
     let memory = memory(vec![
