@@ -108,3 +108,29 @@ async fn what_failed_is_recorded_without_a_word_of_it_and_one_more_target_would_
     assert_eq!(code, Some(1));
     assert_eq!(errors, "fb: no request of the route \"other\"; routes in the records: default");
 }
+
+/// The page's files in a folder, and what it shows a command to print.
+fn page(folder: &Folder) -> (String, String) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/backtest.md");
+    let text = fs::read_to_string(file).unwrap();
+    let (mut shown, mut configs) = (None, ["fb.toml", "new.toml"].into_iter());
+    for block in text.split("\n```").skip(1).step_by(2) {
+        let (kind, body) = block.split_once('\n').unwrap();
+        match kind {
+            "toml" => drop(folder.write(configs.next().unwrap(), body)),
+            "jsonl" => drop(folder.write("requests.jsonl", body)),
+            _ => shown = body.split_once('\n').map(|(args, said)| (args.to_owned(), said.to_owned())),
+        }
+    }
+    shown.unwrap()
+}
+
+#[tokio::test]
+async fn backtest_prints_what_its_page_shows() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let folder = Folder::new();
+    let (command, shown) = page(&folder);
+    let args: Vec<&str> = command.strip_prefix("$ fb backtest ").unwrap().split(' ').collect();
+    let (code, said, errors) = backtest(&fb, &folder, &args).await;
+    assert_eq!((code, said.as_str(), errors.as_str()), (Some(0), shown.as_str(), ""));
+}
