@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{figures::print, replay::Replayed, *};
 use crate::{
-    record::Outcome,
+    record::{Cached, Outcome},
     stage::{Act, End, Script, virtual_time},
 };
 
@@ -194,4 +194,45 @@ fn another_target_saves_what_failed_and_the_same_question_has_the_same_answer() 
         * differs; played in virtual time, no provider was called
         assumed: b/n was never called: it answers in 800ms"#]]
     .assert_eq(&first);
+}
+
+#[test]
+fn a_cache_s_answers_stay_where_there_is_one_and_a_class_keeps_its_route() {
+    let one = config("[routes.default]\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]");
+    let recorded = recorded(&one, 3, 60);
+    let find = |outcome| recorded.iter().find(|entry| entry.outcome == outcome).unwrap().clone();
+    let answered = |cache, by: &str| Entry {
+        cache: Some(cache),
+        by: Some(by.to_owned()),
+        outcome: Outcome::Ok,
+        attempts: Vec::new(),
+        took_ms: 3,
+        ..find(Outcome::Ok)
+    };
+    let (hit, shared) = (answered(Cached::Hit, "cache"), answered(Cached::Coalesced, "a/m"));
+    let failed = find(Outcome::Failed);
+    let stale = Entry { attempts: failed.attempts.clone(), ..answered(Cached::Stale, "cache") };
+    let aliased = Entry { asked: "gpt-4o".to_owned(), ..find(Outcome::Ok) };
+    let classed = Entry { route: "small".to_owned(), ..find(Outcome::Ok) };
+    let entries = [hit, shared, stale, aliased, classed];
+    let play = |routes: &str| -> Vec<(String, usize)> {
+        let config = config(routes);
+        let by = |entry: &Entry| {
+            let replayed = replayed(&config, std::slice::from_ref(entry));
+            (replayed.requests[0].predicted.by.clone(), replayed.cached)
+        };
+        entries.iter().map(by).collect()
+    };
+    let expected = |played: [(&str, usize); 5]| played.map(|(by, cached)| (by.to_owned(), cached)).to_vec();
+    let target =
+        "last_resort_wait = \"0s\"\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]";
+    let without = play(&format!("[routes.default]\n{target}"));
+    let none = ("(no answer)", 0);
+    assert_eq!(without, expected([("a/m", 0), ("a/m", 0), none, none, ("a/m", 0)]));
+    let with = play(&format!(
+        "[routes.default]\naliases = [\"gpt-4o\"]\nclasses = {{ simple = \"small\" }}\n\
+         cache = {{ fresh = \"1h\", stale_if_error = true }}\n{target}\n\
+         [routes.small]\ntargets = [{{ provider = \"b\", model = \"n\" }}]"
+    ));
+    assert_eq!(with, expected([("cache", 1), ("a/m", 1), ("cache", 1), ("a/m", 0), ("b/n", 0)]));
 }
