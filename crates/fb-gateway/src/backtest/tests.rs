@@ -211,7 +211,7 @@ fn a_cache_s_answers_stay_where_there_is_one_and_a_class_keeps_its_route() {
     };
     let (hit, shared) = (answered(Cached::Hit, "cache"), answered(Cached::Coalesced, "a/m"));
     let failed = find(Outcome::Failed);
-    let stale = Entry { attempts: failed.attempts.clone(), ..answered(Cached::Stale, "cache") };
+    let stale = Entry { attempts: failed.attempts, ..answered(Cached::Stale, "cache") };
     let aliased = Entry { asked: "gpt-4o".to_owned(), ..find(Outcome::Ok) };
     let classed = Entry { route: "small".to_owned(), ..find(Outcome::Ok) };
     let entries = [hit, shared, stale, aliased, classed];

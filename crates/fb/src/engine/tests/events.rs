@@ -175,9 +175,11 @@ async fn as_many_are_remembered_as_asked_for() {
     }
 }
 
-/// Keeps what requests asked for, whether their callers left, and when the first output of each call was there.
+/// What a request asked for, whether its caller left, and when the first output of each call was there.
+type Ask = (Asked, bool, Vec<Option<Duration>>);
+
 #[derive(Default)]
-struct Asks(Mutex<Vec<(Asked, bool, Vec<Option<Duration>>)>>);
+struct Asks(Mutex<Vec<Ask>>);
 
 impl Observer for Asks {
     fn on(&self, event: &Event<'_>) {
