@@ -2,8 +2,8 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fb::{
-    Block, BlockCategory, Call, CallError, Capabilities, Failure, Frame, Meta, Note, Provider, Refusal, Reply,
-    StreamEvent, Streaming, Usage,
+    Block, BlockCategory, Call, CallError, Capabilities, Failure, Frame, Meta, Note, Provider, Refusal,
+    Reply, StreamEvent, Streaming, Usage,
 };
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
