@@ -77,18 +77,18 @@ async fn plain_chats_survive_a_primary_that_is_down() {
         .check(
             ask("default", json!({})),
             expect![[r#"
-        {
-          "attempts": "1",
-          "finish": "stop",
-          "level": "full",
-          "refusal": null,
-          "served-by": "primary/gpt-6.1-sol",
-          "text": "Hello from openai.",
-          "tools": [],
-          "usage": 4
-        }
-        primary/gpt-6.1-sol 1 ok  4 tokens
-        calls [1, 0, 0]"#]],
+                {
+                  "attempts": "1",
+                  "finish": "stop",
+                  "level": "full",
+                  "refusal": null,
+                  "served-by": "primary/gpt-6.1-sol",
+                  "text": "Hello from openai.",
+                  "tools": [],
+                  "usage": 4
+                }
+                primary/gpt-6.1-sol 1 ok  4 tokens  $0.0000
+                calls [1, 0, 0]"#]],
         )
         .await;
     bench.sims.primary.fault(Fault::status(503));
@@ -103,7 +103,7 @@ async fn plain_chats_survive_a_primary_that_is_down() {
           "tools": [],
           "usage": 4
         }
-        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  4 tokens
+        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  4 tokens  $0.0000
         calls [2, 1, 0]"#]]).await;
 }
 
@@ -150,7 +150,7 @@ async fn tool_calls_survive_a_primary_that_is_down() {
           ],
           "usage": 6
         }
-        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  6 tokens
+        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  6 tokens  $0.0000
         calls [2, 1, 0]"#]]).await;
     let mut streamed = weather();
     streamed["stream"] = json!(true);
@@ -215,7 +215,7 @@ async fn json_schema_chats_survive_a_primary_that_is_down() {
           "tools": [],
           "usage": 2
         }
-        primary/gpt-6.1-sol 1 server_error (500 server_error); primary/gpt-6.1-sol 2 server_error (500 server_error); backup/claude-sonnet-4-6 1 ok  2 tokens
+        primary/gpt-6.1-sol 1 server_error (500 server_error); primary/gpt-6.1-sol 2 server_error (500 server_error); backup/claude-sonnet-4-6 1 ok  2 tokens  $0.0000
         calls [2, 1, 0]"#]]).await;
     bench.sims.primary.fault(Fault::status(500));
     bench.sims.backup.fault(Fault::Refuse);

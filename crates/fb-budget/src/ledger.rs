@@ -55,6 +55,14 @@ impl LedgerConfig {
         Self { path: path.into(), ahead_usd: AHEAD_USD }
     }
 
+    /// Whether a ledger can work with it; opens nothing.
+    ///
+    /// # Errors
+    /// Names the setting with which none could.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        self.quantum().map(drop)
+    }
+
     /// The quantum in nano-dollars.
     pub(crate) fn quantum(&self) -> Result<u64, InvalidConfig> {
         if (0.0..=MOST_USD).contains(&self.ahead_usd) {

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use self::locate::Document;
 use crate::record::RecordConfig;
 
+/// Longest time that any setting may name: a day.
+const MAX_TIME: Duration = Duration::from_secs(86_400);
 /// Largest config file: 1 MiB.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -194,6 +196,8 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         providers.values_mut().for_each(stand_in);
         for tenant in tenants.values_mut() {
             tenant.key = None;
+            // Virtual days are no days of the calendar.
+            (tenant.usd_per_day, tenant.usd_per_month) = (None, None);
         }
         // Nothing is spent, and a gateway may be at it.
         ledger = None;
@@ -228,6 +232,15 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         problems.push(fb::Problem::new(format!("drift.{}", error.field), error.value, error.expected));
     }
     problems.extend(record.iter().flat_map(RecordConfig::problems));
+    let times = [("head_timeout", server.head_timeout), ("body_timeout", server.body_timeout)];
+    for (field, time) in times.into_iter().filter(|(_, time)| time.is_zero() || *time > MAX_TIME) {
+        let expected = "expected a time above 0 and up to a day, such as \"30s\"";
+        problems.push(fb::Problem::new(format!("server.{field}"), format!("{time:?}"), expected));
+    }
+    if server.drain > MAX_TIME {
+        let value = format!("{:?}", server.drain);
+        problems.push(fb::Problem::new("server.drain", value, "expected a time of up to a day"));
+    }
     if server.max_connections == 0 {
         problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
     }

@@ -24,13 +24,23 @@ impl Tenants {
         if self.0.is_empty() {
             return None;
         }
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        let shown = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))?;
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let shown = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
+        shown.into_iter().flatten().find_map(|shown| self.whose(shown))
+    }
+
+    fn whose(&self, shown: &[u8]) -> Option<Arc<str>> {
         // All are looked at, whichever it is.
         self.0.iter().fold(None, |found, (key, name)| {
             if same(shown, key.expose_secret().as_bytes()) { Some(Arc::clone(name)) } else { found }
         })
     }
+}
+
+/// The token of an authorization whose scheme, in any case, is `Bearer`.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
 /// Compares in a time that tells nothing of where they differ.
@@ -54,6 +64,10 @@ mod tests {
         };
         assert_eq!(shown("authorization", "Bearer sk-acme").as_deref(), Some("acme"));
         assert_eq!(shown("x-api-key", "sk-beta").as_deref(), Some("beta"));
+        assert_eq!(shown("authorization", "bearer  sk-acme").as_deref(), Some("acme"));
+        let both = [("authorization", "Bearer other"), ("x-api-key", "sk-acme")];
+        let both = both.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        assert_eq!(tenants.find(&HeaderMap::from_iter(both)).as_deref(), Some("acme"));
         for other in ["Bearer sk-acm", "Bearer sk-acme1", "Bearer ", "sk-acme"] {
             assert_eq!(shown("authorization", other), None, "{other}");
         }

@@ -231,6 +231,10 @@ impl Builder {
             }
             seen.push(&route.name);
         }
+        for name in self.gates.keys().filter(|name| !seen.contains(name)) {
+            let expected = "expected the name of a route: its check would never run";
+            problems.push(Problem::new("gate", name, expected));
+        }
         let routes: Vec<&Route> = self.routes.iter().collect();
         check_mechanisms(&self.mechanisms, &self.retry_budget, &self.own, &routes, &mut problems);
         check_cache(&self.cache, &mut problems);

@@ -143,6 +143,11 @@ impl Client {
         self.engine.tenants()
     }
 
+    /// Why what tenants spent cannot be written to the ledger now; calls go on, and it is tried again.
+    pub fn ledger_failure(&self) -> Option<String> {
+        self.engine.ledger_failure()
+    }
+
     /// The level at which the requests of every route begin, in order of name.
     pub fn levels(&self) -> Vec<RouteLevel> {
         self.engine.levels()

@@ -9,6 +9,7 @@ use fb_providers::{ProviderConfig, Secret};
 use fb_quality::Gates;
 use fb_retry::{BudgetConfig, RetryBudget, RetryConfig};
 use fb_router::{Candidate, ClassRoutes, Router, Strategy};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
@@ -166,12 +167,25 @@ impl Config {
         if let Err(error) = Book::new(&tenants, now()) {
             found.push(problem(format!("tenants.{}", error.field), error));
         }
+        let mut keys: Vec<(&str, SecretString)> = Vec::new();
         for (name, tenant) in &self.tenants {
-            if let Some(Err(error)) =
-                tenant.key.as_ref().map(|key| key.resolve(&format!("tenants.{name}.key")))
-            {
-                found.push(Problem::new(error.field, error.value, error.expected));
+            let Some(key) = &tenant.key else { continue };
+            let field = format!("tenants.{name}.key");
+            match key.resolve(&field) {
+                Ok(key) => {
+                    let same =
+                        |(_, other): &&(&str, SecretString)| other.expose_secret() == key.expose_secret();
+                    if let Some((other, _)) = keys.iter().find(same) {
+                        let expected = format!("already the key of {other}; expected one of its own");
+                        found.push(Problem::new(field, "(a key)", expected));
+                    }
+                    keys.push((name, key));
+                }
+                Err(error) => found.push(Problem::new(error.field, error.value, error.expected)),
             }
+        }
+        if let Some(Err(error)) = self.ledger.as_ref().map(LedgerConfig::check) {
+            found.push(problem(error.field.clone(), error));
         }
         if let Err(error) = PriceBook::new(&self.prices) {
             found.push(problem(error.field.clone(), error));
@@ -212,6 +226,13 @@ pub(crate) fn check_mechanisms(
         for (index, target) in route.targets.iter().enumerate() {
             let wider = narrowed.get(target.provider.as_str()).unwrap_or(all);
             wider.narrowed(&Own::from(target), &format!("routes.{}.targets[{index}]", route.name), found);
+        }
+        for (level, rung) in [("reduced", &route.ladder.reduced), ("minimal", &route.ladder.minimal)] {
+            for (index, target) in rung.iter().flat_map(|rung| &rung.targets).enumerate() {
+                let at = format!("routes.{}.ladder.{level}.targets[{index}]", route.name);
+                let wider = narrowed.get(target.provider.as_str()).unwrap_or(all);
+                wider.narrowed(&Own::from(target), &at, found);
+            }
         }
     }
 }

@@ -178,7 +178,16 @@ impl Engine {
         };
         match self.flights.run(key, None, fill).await {
             Ok((answer, role)) => {
-                let mut answer = answer?;
+                let mut answer = match answer {
+                    Ok(answer) => answer,
+                    Err(mut error) => {
+                        if let (Role::Follower, Some(report)) = (role, error.report_mut()) {
+                            report.id = RequestId::new(fastrand::u128(..));
+                            self.tell_of(request, plan, report);
+                        }
+                        return Err(error);
+                    }
+                };
                 if role == Role::Follower {
                     // A request of its own, with the story of the one that was asked.
                     answer.report.id = RequestId::new(fastrand::u128(..));
@@ -268,13 +277,15 @@ impl Engine {
 
         let chosen = self.choose(trip, plan);
         let whole_only = request.options().refuse_degraded;
-        let level = if whole_only { Level::Full } else { self.level(plan) };
+        // Who refuses less than a whole answer gets none where an operator decided that no model is called.
+        let decided = self.level(plan);
+        let level = if whole_only && decided < Level::Cached { Level::Full } else { decided };
         let mut visit = Visit::Moved;
         if level == Level::Full {
             let reserve = if whole_only { 0 } else { descend::reserve(trip, &plan.rungs) };
             visit = race(Trip { reserve, ..trip }, &chosen.lanes, chosen.start).await;
             if let Visit::Moved = visit {
-                self.exhausted(plan, Level::Full);
+                self.exhausted(trip, plan, Level::Full);
             }
         }
         if let Visit::Moved = visit
@@ -288,7 +299,9 @@ impl Engine {
             }
         }
         // For those who have nothing: it may take its time.
-        if let Visit::Moved = visit {
+        if let Visit::Moved = visit
+            && level < Level::Cached
+        {
             run.level(Level::Full);
             visit = last_resort::last_resort(trip, &chosen.lanes).await;
         }
@@ -376,7 +389,9 @@ impl Engine {
 fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
     let (tenants, at) = (&builder.tenants, purse::moment(now()));
     let invalid = |field: String, value: String, expected: &str| {
-        BuildError::new(Problem::new(format!("tenants.{field}"), value, expected))
+        // A setting of the ledger says so itself.
+        let field = if field.starts_with("ledger.") { field } else { format!("tenants.{field}") };
+        BuildError::new(Problem::new(field, value, format!("expected {expected}")))
     };
     match &builder.ledger {
         None if tenants.is_empty() => Ok(None),

@@ -83,6 +83,15 @@ impl Error {
         }
     }
 
+    pub(crate) fn report_mut(&mut self) -> Option<&mut Report> {
+        match self {
+            Self::Blocked(ended) => Some(&mut ended.report),
+            Self::Surfaced(ended) | Self::Interrupted(ended) => Some(&mut ended.report),
+            Self::Exhausted(ended) => Some(&mut ended.report),
+            Self::InvalidRequest(_) | Self::UnknownModel { .. } | Self::Config(_) | Self::Build(_) => None,
+        }
+    }
+
     /// The HTTP status that says it to a client: 400 a mistake of the caller, 404 model, 413 size, 429 all
     /// rate-limited, 502 upstream faults, 503 all open or overloaded, 504 deadline.
     pub fn status(&self) -> u16 {

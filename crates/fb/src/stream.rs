@@ -13,8 +13,8 @@ use std::{
 use fb_breaker::Tail;
 use fb_budget::TokenPrices;
 use fb_core::{
-    AttemptEnd, Block, ChatRequest, Failure, FailureKind, Frame, FrameStream, Meta, Next, Reply, Report,
-    ServedBy, StreamEvent, TargetId, Usage,
+    AttemptEnd, Block, BlockCategory, ChatRequest, Failure, FailureKind, FinishReason, Frame, FrameStream,
+    Meta, Next, Reply, Report, ServedBy, StreamEvent, TargetId, Usage,
 };
 use fb_quality::Gates;
 use futures_core::Stream;
@@ -43,6 +43,7 @@ enum Source {
 }
 
 /// A stream that its provider still writes.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 struct Live {
     run: Arc<Run>,
     rest: Option<FrameStream>,
@@ -67,6 +68,10 @@ struct Live {
     broke: Option<Failure>,
     /// Whether another target has gone on.
     resumed: bool,
+    /// Whether the answer said why it ended: there is nothing to go on with.
+    finished: bool,
+    /// Bytes of output from the target that writes now.
+    written: usize,
     /// What the target that goes on has said already.
     queued: VecDeque<Frame>,
 }
@@ -118,6 +123,8 @@ impl ChatStream {
             inspection,
             broke: None,
             resumed: false,
+            finished: false,
+            written: 0,
             queued: VecDeque::new(),
         };
         Self { meta: held.meta, held: held.frames, source: Source::Live(Box::new(live)) }
@@ -192,7 +199,7 @@ impl Live {
             match self.resuming.as_mut() {
                 Some(resuming) => match ready!(resuming.as_mut().poll(cx)) {
                     Resumed::By(by, committed) => self.go_on(by, *committed),
-                    Resumed::Blocked(block) => return Poll::Ready(self.refuse(*block)),
+                    Resumed::Blocked(block) => self.refuse(*block),
                     Resumed::Nobody => return Poll::Ready(self.give_up()),
                 },
                 None => match ready!(self.poll_rest(cx)) {
@@ -236,6 +243,9 @@ impl Live {
     fn inspect(&mut self, frame: &Frame) -> Option<Failure> {
         let Inspection { gates, request, reply } = self.inspection.as_mut()?;
         for event in &frame.events {
+            if let StreamEvent::Usage(usage) = event {
+                self.usage = Some(*usage);
+            }
             collect::fold(reply, event.clone());
         }
         if self.block.is_some() || !frame.is_done() {
@@ -250,7 +260,8 @@ impl Live {
 
     /// Whether another target may go on with what was said: plain text, and no part of a refusal.
     fn may_resume(&self) -> bool {
-        self.resume.is_some() && self.is_text && !self.said.is_empty() && self.block.is_none()
+        let is_open = self.block.is_none() && !self.finished;
+        self.resume.is_some() && self.is_text && !self.said.is_empty() && is_open
     }
 
     /// Leaves the target whose stream broke, and asks for the rest.
@@ -265,6 +276,7 @@ impl Live {
     fn go_on(&mut self, by: TargetId, committed: Committed) {
         let Committed { held, tail, row, slot, prices, purse, upstream } = committed;
         (self.resuming, self.broke, self.recorder, self.resumed) = (None, None, None, true);
+        (self.usage, self.written) = (None, 0);
         self.rest = Some(held.rest);
         self.guard.heard(true, now());
         self.books = Some(Books { row, opened: now(), tail, prices, purse, upstream, _slot: slot });
@@ -281,12 +293,16 @@ impl Live {
         Some(Err(Error::Interrupted(Box::new(Ended { cause, report: self.run.report(), reopens: None }))))
     }
 
-    /// Whoever was to go on refused.
-    fn refuse(&mut self, block: Block) -> Option<Result<Frame, Error>> {
+    /// Whoever was to go on refused: frames say so, as in any stream, and then its end.
+    fn refuse(&mut self, block: Block) {
         (self.resuming, self.broke) = (None, None);
-        self.block = Some(block);
         self.run.finish(None);
-        self.end()
+        let why = match block.category {
+            BlockCategory::Input | BlockCategory::Output => FinishReason::ContentFilter,
+            BlockCategory::Refusal => FinishReason::Refusal,
+        };
+        let events = vec![StreamEvent::Blocked(block), StreamEvent::Finish(why), StreamEvent::Done];
+        self.queued.push_back(Frame { raw: None, events });
     }
 
     /// Takes from a frame what the report needs. The books are closed on the end signal, before the frame is handed
@@ -299,9 +315,7 @@ impl Live {
             match event {
                 StreamEvent::Text(text) => {
                     self.said.push_str(text);
-                    if let Some(purse) = self.books.as_mut().and_then(|books| books.purse.as_mut()) {
-                        purse.note(self.said.len());
-                    }
+                    self.wrote(text.len());
                 }
                 StreamEvent::Usage(usage) => self.usage = Some(*usage),
                 StreamEvent::Blocked(block) => self.block = Some(block.clone()),
@@ -317,9 +331,25 @@ impl Live {
                     self.close();
                 }
                 StreamEvent::Started { id, .. } => self.started.clone_from(id),
-                StreamEvent::Thinking(_) | StreamEvent::ToolCall(_) => self.is_text = false,
-                StreamEvent::Finish(_) | StreamEvent::Resumed { .. } => {}
+                StreamEvent::Thinking(text) => {
+                    self.is_text = false;
+                    self.wrote(text.len());
+                }
+                StreamEvent::ToolCall(delta) => {
+                    self.is_text = false;
+                    self.wrote(delta.arguments.len());
+                }
+                StreamEvent::Finish(_) => self.finished = true,
+                StreamEvent::Resumed { .. } => {}
             }
+        }
+    }
+
+    /// So many bytes more came from the target that writes now.
+    fn wrote(&mut self, bytes: usize) {
+        self.written += bytes;
+        if let Some(purse) = self.books.as_mut().and_then(|books| books.purse.as_mut()) {
+            purse.note(self.written);
         }
     }
 
@@ -372,7 +402,7 @@ impl Live {
         self.rest = None;
         let Some(Books { row, tail, purse, upstream, .. }) = self.books.take() else { return false };
         if let Some(purse) = purse {
-            purse.settle(self.usage);
+            purse.settle_cut(self.usage);
         }
         let (kind, at) = (failure.kind(), now());
         let verdict = kind.consequences(true).verdict;

@@ -77,7 +77,8 @@ async fn tenants(State(admin): State<Admin>) -> Response {
         };
         json!({ "tenant": name, "standing": word, "limit": limit, "used": used })
     });
-    answer(&json!({ "tenants": rows.collect::<Vec<_>>() }))
+    let rows: Vec<Value> = rows.collect();
+    answer(&json!({ "ledger_failure": admin.client.ledger_failure(), "tenants": rows }))
 }
 
 /// What Prometheus fetches.

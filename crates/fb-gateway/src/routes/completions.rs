@@ -21,7 +21,6 @@ struct Asked {
     model: Option<IgnoredAny>,
     messages: Option<IgnoredAny>,
     prompt: Option<IgnoredAny>,
-    stream: Option<bool>,
 }
 
 /// `POST /v1/completions` and its alias `/v1/completions/circuit`: a chat for programs that want to know in the body who
@@ -38,6 +37,10 @@ pub(crate) async fn completions<B: HttpBody<Data = Bytes> + Unpin>(
     };
     let asked = whole(body).and_then(|body| {
         let request = openai::request(body)?;
+        if request.head().stream {
+            let message = "stream: true; expected false: /v1/chat/completions streams";
+            return Err(InvalidRequest::field("stream", message));
+        }
         Ok(request.with_options(options(&parts.headers, &shared.tenants)?.unwrap_or_default()))
     });
     let request = match asked {
@@ -75,10 +78,6 @@ pub(crate) async fn completions<B: HttpBody<Data = Bytes> + Unpin>(
 fn whole(body: Bytes) -> Result<Bytes, InvalidRequest> {
     // What is no object, or has fields of other types, is for the reader of chats to complain of.
     let Ok(asked) = serde_json::from_slice::<Asked>(&body) else { return Ok(body) };
-    if asked.stream == Some(true) {
-        let message = "stream: true; expected false: /v1/chat/completions streams";
-        return Err(InvalidRequest::field("stream", message));
-    }
     if asked.messages.is_none() && asked.prompt.is_some() {
         let message = "messages: missing; expected a list of messages in place of `prompt`";
         return Err(InvalidRequest::field("messages", message));
@@ -86,7 +85,9 @@ fn whole(body: Bytes) -> Result<Bytes, InvalidRequest> {
     if asked.model.is_some() {
         return Ok(body);
     }
-    let Some(start) = body.iter().position(|byte| *byte == b'{') else { return Ok(body) };
-    let rest = &body[start + 1..];
-    Ok([br#"{"model":"default","#.as_slice(), rest].concat().into())
+    // At the end, where it counts whatever stands before it.
+    let Some(end) = body.iter().rposition(|byte| *byte == b'}') else { return Ok(body) };
+    let fields = body[..end].trim_ascii_end();
+    let comma = if fields.ends_with(b"{") { "" } else { "," };
+    Ok([fields, comma.as_bytes(), br#""model":"default"}"#.as_slice()].concat().into())
 }

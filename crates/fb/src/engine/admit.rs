@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use fb_breaker::{Permit, Tail};
-use fb_core::{FailureKind, Refusal, Skip, Usage, Verdict};
+use fb_core::{FailureKind, Refusal, Reply, Skip, Usage, Verdict};
 use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 
 use super::{
@@ -26,15 +26,23 @@ pub(super) struct Ticket {
 pub(super) enum Charge {
     /// Nothing: its provider refused it or was not reached.
     Nothing,
-    /// What its provider counted; without counts what may have been used.
-    Used(Option<Usage>),
+    /// What its provider counted; without counts its prompt, and so many bytes of an answer.
+    Used(Option<Usage>, usize),
 }
 
 impl Charge {
+    /// Of a whole reply.
+    pub(super) fn of_reply(reply: &Reply) -> Self {
+        let calls = reply.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
+        Self::Used(reply.usage, reply.text.len() + reply.thinking.len() + calls)
+    }
+
     /// Of a call that failed: what was sent and not answered may have been worked on.
     pub(super) const fn of(kind: FailureKind) -> Self {
         match kind {
-            FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed => Self::Used(None),
+            FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed => {
+                Self::Used(None, 0)
+            }
             _ => Self::Nothing,
         }
     }
@@ -45,7 +53,10 @@ impl Ticket {
     pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> Row {
         let at = now();
         match (self.purse, charge) {
-            (Some(purse), Charge::Used(usage)) => purse.settle(usage),
+            (Some(mut purse), Charge::Used(usage, said)) => {
+                purse.note(said);
+                purse.settle(usage);
+            }
             (Some(purse), Charge::Nothing) => purse.give_back(),
             (None, _) => {}
         }
@@ -113,17 +124,15 @@ pub(super) fn admit(
         }
     }
     let slot = upstream.slot().ok_or((Skip::AtCapacity, None))?;
+    let permit =
+        upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
+    // Last, since it counts the request.
     let first = run.calls() == 0;
-    let purse = trip.bill.map(|bill| bill.reserve(lane, first, at)).transpose();
-    let purse = purse.map_err(|refused| (Skip::Budget(refused.limit.as_str()), refused.resets_in));
-    let purse = purse?;
-    let permit = match upstream.acquire(entry, at) {
-        Ok(permit) => permit,
-        Err(rejected) => {
-            if let Some(purse) = purse {
-                purse.give_back();
-            }
-            return Err((Skip::BreakerOpen, Some(rejected.retry_after)));
+    let purse = match trip.bill.map(|bill| bill.reserve(lane, first, at)).transpose() {
+        Ok(purse) => purse,
+        Err(refused) => {
+            permit.neutral(at);
+            return Err((Skip::Budget(refused.limit.as_str()), refused.resets_in));
         }
     };
     let row = run.begin(lane.id(), number, at);

@@ -168,7 +168,7 @@ pub(super) fn is_unavailable(trace: &Trace) -> bool {
             AttemptEnd::Failed(failure) if is_availability(failure.kind()) => unavailable = true,
             AttemptEnd::Skipped { why: Skip::Inadmissible(_), .. } => {}
             AttemptEnd::Failed(_)
-            | AttemptEnd::Skipped { why: Skip::KeyRejected, .. }
+            | AttemptEnd::Skipped { why: Skip::KeyRejected | Skip::Budget(_), .. }
             | AttemptEnd::Blocked { .. }
             | AttemptEnd::Ok { .. }
             | AttemptEnd::Running

@@ -102,9 +102,10 @@ impl Engine {
 
     /// Chooses among the targets of the full level, and writes down who is refused.
     pub(super) fn choose<'a>(&'a self, trip: Trip<'_>, plan: &'a Plan) -> Chosen<'a> {
-        let listed = self.listed(trip.request, plan);
+        let (listed, unseen) = self.listed(trip.request, plan);
         let Chooser { router, hedges } = &*plan.chooser;
-        let choice = self.choice(trip.request, &listed, router, trip.panic);
+        let mut choice = self.choice(trip.request, &listed, router, trip.panic);
+        choice.refused.extend(unseen);
         if router.config().strategy == Strategy::Hedged {
             hedges.deposit();
         }
@@ -124,7 +125,7 @@ impl Engine {
 
     /// What would be chosen now; takes nobody's turn.
     pub(super) fn explain(&self, request: &ChatRequest, plan: &Plan) -> Choice {
-        let listed = self.listed(request, plan);
+        let (listed, unseen) = self.listed(request, plan);
         let mut choice = self.choice(request, &listed, &plan.chooser.router.clone(), self.panics(plan));
         // What a visit would find out: the request cannot be carried there.
         choice.order.retain(|ranked| {
@@ -134,17 +135,27 @@ impl Engine {
             false
         });
         choice.refused.sort_by_key(|refused| refused.index);
+        choice.refused.extend(unseen);
         choice
     }
 
-    /// The route's targets, and before them the one that the request prefers, if it is another.
-    fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> Vec<&'a Lane> {
+    /// The route's targets, and before them the one that the request prefers, if it is another; and those that its tenant
+    /// keeps its requests from.
+    fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> (Vec<&'a Lane>, Vec<Refused>) {
         let own = plan.lanes.iter();
         let preferred = request.options().prefer.as_deref();
         let foreign = preferred
             .filter(|name| !plan.lanes.iter().any(|lane| is_meant(lane, name)))
             .and_then(|name| self.directory.target(name));
-        foreign.into_iter().chain(own).collect()
+        let mut unseen = Vec::new();
+        let limits = self.account(request).map(Account::limits);
+        let seen = |(index, lane): (usize, &'a Lane)| {
+            let Some(Err(refusal)) = limits.map(|limits| may_see(limits, lane)) else { return Some(lane) };
+            unseen.push(Refused { index, target: lane.id().clone(), refusal });
+            None
+        };
+        let listed = foreign.into_iter().chain(own).enumerate().filter_map(seen).collect();
+        (listed, unseen)
     }
 
     fn choice(&self, request: &ChatRequest, listed: &[&Lane], router: &Router, panic: bool) -> Choice {

@@ -8,6 +8,7 @@ use super::{
     choose::admitted,
     now,
     plan::{Plan, Step},
+    purse::Bill,
     race::{Start, race},
     replay,
     telling::{cause, is_callers},
@@ -28,8 +29,12 @@ impl Engine {
         level
     }
 
-    /// Nobody answered at this level.
-    pub(super) fn exhausted(&self, plan: &Plan, level: Level) {
+    /// Nobody answered at this level. The route hears of it only if that says something of its targets, not of the
+    /// request, its caller or its tenant.
+    pub(super) fn exhausted(&self, trip: Trip<'_>, plan: &Plan, level: Level) {
+        if is_callers(trip, cause(trip, plan).as_ref()) || !trip.run.speaks_of_targets(trip.hurried) {
+            return;
+        }
         plan.descent.exhausted(&plan.route.ladder, level, now());
         self.level(plan);
     }
@@ -48,9 +53,10 @@ impl Engine {
             let streams = step.rung.keeps(Feature::Streaming);
             let mode = if streams { trip.mode } else { Mode::Plain };
             let reserve = reserve(trip, &plan.rungs[index + 1..]);
-            let lower = Trip { request: &asked, mode, reserve, ..trip };
+            let bill = trip.bill.map(|bill| Bill::of(bill.account, &asked));
+            let lower = Trip { request: &asked, mode, reserve, bill, ..trip };
             match race(lower, &admitted(lower, &step.lanes), Start::ONE_BY_ONE).await {
-                Visit::Moved => self.exhausted(plan, step.level),
+                Visit::Moved => self.exhausted(trip, plan, step.level),
                 ended => return ended.with_notes(notes),
             }
         }
@@ -72,6 +78,10 @@ impl Engine {
             reopens: plan.reopens(trip, at),
         }));
         let Error::Exhausted(ended) = &told else { return None };
+        // That a tenant may not pay is not hidden.
+        if trip.run.is_unpaid() {
+            return None;
+        }
         // An operator's word for a lower level is reason enough.
         let good = level >= Level::Cached || is_unavailable(&ended.report.trace);
         let lookup = lookup.filter(|lookup| good && level <= Level::Cached && lookup.is_stale_good());

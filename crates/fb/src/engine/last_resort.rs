@@ -27,14 +27,18 @@ pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[&Lane]) -> Visit {
     if trip.route.when_all_unavailable == Unavailable::Fail {
         return Visit::Moved;
     }
-    let uncalled = lanes.iter().find(|lane| {
+    let uncalled = lanes.iter().filter(|lane| {
         let barred = lane.reopens(trip, now()).is_some();
         barred && !trip.run.called(lane.id()) && trip.run.admits(lane.capabilities()).is_ok()
     });
-    match uncalled {
-        Some(lane) => visit(trip, lane, 0, false, Entry::Bypass).await,
-        None => Visit::Moved,
+    for lane in uncalled {
+        match visit(trip, lane, 0, false, Entry::Bypass).await {
+            // It could not be called after all, and one call there may be.
+            Visit::Moved if !trip.run.called(lane.id()) => {}
+            ended => return ended,
+        }
     }
+    Visit::Moved
 }
 
 /// The untried target that reopens first, if waiting for it fits the deadline and the route's patience.

@@ -90,6 +90,11 @@ impl Engine {
         book.statistics(at).into_iter().map(of).collect()
     }
 
+    /// Why the ledger cannot be written now.
+    pub(crate) fn ledger_failure(&self) -> Option<String> {
+        self.book.as_ref()?.ledger_failure().map(|failure| failure.to_string())
+    }
+
     /// The record of a request, if it is still remembered.
     pub(crate) fn trace(&self, id: RequestId) -> Option<Arc<Record>> {
         self.traces.find(id)

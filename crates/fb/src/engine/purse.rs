@@ -38,7 +38,7 @@ impl<'a> Bill<'a> {
         let (id, at) = (lane.id(), moment(at));
         let reservation =
             if first { account.begin(id, estimate, at)? } else { account.again(id, estimate, at)? };
-        let mut purse = Box::new(Purse { reservation, prices, input });
+        let mut purse = Box::new(Purse { reservation, prices, input, noted: Amount::default() });
         // A call that is given up was sent: its prompt was read.
         purse.note(0);
         Ok(purse)
@@ -50,6 +50,7 @@ pub(crate) struct Purse {
     reservation: Reservation,
     prices: Option<TokenPrices>,
     input: u64,
+    noted: Amount,
 }
 
 impl Purse {
@@ -57,7 +58,8 @@ impl Purse {
     pub(crate) fn note(&mut self, said: usize) {
         let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));
         let usage = Usage { input: self.input, output, ..Usage::default() };
-        self.reservation.note(amount(self.prices.as_ref(), usage));
+        self.noted = amount(self.prices.as_ref(), usage);
+        self.reservation.note(self.noted);
     }
 
     /// The call ended, and its provider counted this; without counts what was noted is paid.
@@ -66,6 +68,14 @@ impl Purse {
             let used = amount(self.prices.as_ref(), usage);
             self.reservation.settle(used);
         }
+    }
+
+    /// The call broke off: the counts that had come may be those of its beginning.
+    pub(crate) fn settle_cut(self, usage: Option<Usage>) {
+        let counted = usage.map(|usage| amount(self.prices.as_ref(), usage)).unwrap_or_default();
+        let used =
+            Amount { cost: counted.cost.max(self.noted.cost), tokens: counted.tokens.max(self.noted.tokens) };
+        self.reservation.settle(used);
     }
 
     /// The call came to nothing that a provider charges for.

@@ -5,8 +5,8 @@ use std::{
 };
 
 use fb_core::{
-    Asked, Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, Level, Next,
-    Observer, Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
+    Asked, Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, FailureKind,
+    Level, Next, Observer, Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
 };
 use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
@@ -179,6 +179,32 @@ impl Run {
         if let Some(chat) = request.parsed().filter(|_| self.observer.is_some()) {
             asked::add(&mut self.state.lock().asked, request, chat);
         }
+    }
+
+    /// Whether some target failed, or could not be called, by its own fault; what a caller's own short deadline ended is
+    /// nobody's.
+    pub(super) fn speaks_of_targets(&self, hurried: bool) -> bool {
+        let speaks = |row: &Attempt| match &row.end {
+            AttemptEnd::Failed(failure) => !(hurried && matches!(failure.kind(), FailureKind::Timeout(_))),
+            AttemptEnd::Skipped { why, .. } => matches!(
+                why,
+                Skip::BreakerOpen
+                    | Skip::Cooling
+                    | Skip::Ejected
+                    | Skip::Unhealthy
+                    | Skip::KeyRejected
+                    | Skip::AtCapacity
+            ),
+            _ => false,
+        };
+        self.state.lock().rows.iter().any(speaks)
+    }
+
+    /// Whether nobody was called, and somebody only since the tenant may not pay.
+    pub(super) fn is_unpaid(&self) -> bool {
+        let state = self.state.lock();
+        let unpaid = |row: &Attempt| matches!(row.end, AttemptEnd::Skipped { why: Skip::Budget(_), .. });
+        state.rows.iter().any(unpaid) && !state.rows.iter().any(Attempt::is_call)
     }
 
     /// In how long the tenant may pay for one of the targets that it could not pay for.

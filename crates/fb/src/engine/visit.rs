@@ -16,7 +16,7 @@ use super::{
     inspect::{Inspected, Place, inspect},
     lane::{Lane, Slot, Upstream},
     now,
-    purse::Purse,
+    purse::{Bill, Purse},
     run::Row,
 };
 
@@ -74,7 +74,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
     let mut own: Option<Failure> = None;
     for number in 1.. {
         let asked = repaired.clone();
-        let trip = Trip { request: asked.as_ref().unwrap_or(trip.request), ..trip };
+        let trip = asking(trip, asked.as_ref());
         let (ticket, until) = match admit(trip, lane, later, number, entry) {
             Ok(admitted) => admitted,
             Err((why, reopens)) => {
@@ -170,6 +170,13 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
     Visit::Moved
 }
 
+/// The trip with a repaired request, which is longer.
+fn asking<'a>(trip: Trip<'a>, repaired: Option<&'a ChatRequest>) -> Trip<'a> {
+    let Some(request) = repaired else { return trip };
+    let bill = trip.bill.map(|bill| Bill::of(bill.account, request));
+    Trip { request, bill, ..trip }
+}
+
 /// Sleeps, but makes no timer for nothing.
 pub(super) async fn pause(wait: Duration) {
     if !wait.is_zero() {
@@ -188,7 +195,7 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             lane.upstream.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
             lane.upstream.count(|counts| counts.successes += 1);
-            ticket.settle(Verdict::Success, None, Charge::Used(reply.usage)).close(end, Next::Nothing);
+            ticket.settle(Verdict::Success, None, Charge::of_reply(&reply)).close(end, Next::Nothing);
             Visit::Reply(id, reply)
         }
         Got::Stream(held) => {
@@ -219,6 +226,6 @@ fn blocked(lane: &Lane, ticket: Ticket, block: Box<Block>) -> Visit {
         BlockForm::Body { .. } | BlockForm::InStream => Verdict::Success,
     };
     let end = AttemptEnd::Blocked { category: block.category, usage: block.usage };
-    ticket.settle(verdict, None, Charge::Used(block.usage)).close(end, Next::Surface);
+    ticket.settle(verdict, None, Charge::Used(block.usage, block.partial.len())).close(end, Next::Surface);
     Visit::Blocked(lane.id().clone(), block)
 }

@@ -33,7 +33,7 @@ impl Descent {
         if state.forced(now).is_none() {
             state.climb(config, now);
         }
-        let level = state.forced(now).unwrap_or(state.level);
+        let level = state.forced(now).map_or(state.level, |level| config.nearest(level));
         let said = mem::replace(&mut state.said, level);
         (level, (said != level).then_some(said))
     }
@@ -97,6 +97,22 @@ impl LadderConfig {
             Level::Full if self.reduced.is_some() => Some(Level::Reduced),
             Level::Full | Level::Reduced if self.minimal.is_some() => Some(Level::Minimal),
             _ => None,
+        }
+    }
+
+    /// The level that stands for one that the route may not have: the next lower one at which models are called, else
+    /// the next higher one.
+    pub(crate) fn nearest(&self, level: Level) -> Level {
+        match level {
+            Level::Reduced | Level::Minimal => {
+                let lower =
+                    if level == Level::Reduced && self.reduced.is_some() { Some(level) } else { None };
+                lower
+                    .or_else(|| self.minimal.as_ref().map(|_| Level::Minimal))
+                    .or_else(|| self.reduced.as_ref().map(|_| Level::Reduced))
+                    .unwrap_or(Level::Full)
+            }
+            Level::Full | Level::Cached | Level::Offline => level,
         }
     }
 

@@ -129,3 +129,27 @@ async fn what_a_tenant_may_not_see_is_not_called_not_even_as_a_last_resort() {
     }
     assert_eq!((script.provider("a").calls(), script.provider("c").calls()), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_counts_once_however_many_targets_are_passed_over() {
+    let script = script("a: 503 / b: 200");
+    let limits = Limits { requests_per_minute: Some(10), ..Limits::default() };
+    let client = priced(&script, &[("acme", limits)], |route| route);
+    client.breakers()[0].1.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
+    for _ in 0..10 {
+        assert_eq!(client.chat(of("acme")).await.unwrap().served_by(), "b/m");
+    }
+    assert_eq!(client.chat(of("acme")).await.unwrap_err().status(), 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_of_no_route_is_a_mistake() {
+    let script = script("a: 200");
+    let mut builder = Client::builder().route(Route::priority("default", [Target::new("a", "m")]));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let gate = |_: &fb_core::Chat, _: &fb_core::Reply| Ok(());
+    let error = builder.gate("defualt", gate).build().unwrap_err();
+    assert!(error.to_string().contains("defualt"), "{error}");
+}

@@ -225,3 +225,20 @@ async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told()
     ];
     assert_eq!(*asks.0.lock(), expected);
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_who_share_a_failure_are_heard_each() {
+    let script = script("a: 503 in 1s");
+    let cache = RouteCache { any_temperature: true, ..RouteCache::usual() };
+    let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
+    let asks = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
+    let errors = futures_util::future::join_all(asks).await;
+    let ids: std::collections::BTreeSet<_> =
+        errors.iter().map(|error| error.as_ref().unwrap_err().report().unwrap().id).collect();
+    let told = drain(&ear);
+    assert_eq!(
+        (ids.len(), told.lines().filter(|line| line.starts_with("finished")).count()),
+        (3, 3),
+        "{told}"
+    );
+}

@@ -187,3 +187,30 @@ async fn lower_levels_are_not_starved() {
     }
     assert_eq!(ask(&builder.build().unwrap()).await, "minimal by m/m after a r m");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_does_to_itself_moves_no_route() {
+    let script = script("a: 200 / r: 200 / m: 200");
+    let client = ladder(&script);
+    let rules = fb_core::Rules { allowed: Some(vec!["nobody".to_owned()]), ..fb_core::Rules::default() };
+    for _ in 0..10 {
+        let options = Options { rules: rules.clone(), ..Options::default() };
+        drop(client.chat(ChatRequest::user("hi").with_options(options)).await);
+    }
+    assert_eq!(ask(&client).await, "full by a/m after a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_level_that_a_route_does_not_have_is_the_nearest_and_none_below_calls_a_model() {
+    let script = script("a: 200");
+    let client = client(&script, |route| route);
+    client.set_level(None, Some((Level::Reduced, None)));
+    assert_eq!(ask(&client).await, "full by a/m after a");
+    client.set_level(None, Some((Level::Offline, None)));
+    for refuse_degraded in [false, true] {
+        let options = Options { refuse_degraded, ..Options::default() };
+        let error = client.chat(ChatRequest::user("hi").with_options(options)).await.unwrap_err();
+        assert_eq!(error.status(), 503);
+    }
+    assert_eq!(script.provider("a").calls(), 1);
+}

@@ -67,6 +67,7 @@ async fn a_refusal_of_the_rest_is_a_refusal() {
         let client = resuming(&script);
         let said = said(&client, ChatRequest::user("count")).await;
         assert!(said.starts_with("hello from ") && said.contains("[content_filter: blocked"), "{said}");
+        assert!(said.contains(" [done]"), "frames say it before the error does: {said}");
         assert_eq!((script.provider("c").calls(), client.outstanding()), (0, 0));
     }
 }
@@ -96,4 +97,13 @@ async fn a_caller_who_leaves_meanwhile_takes_the_call_for_the_rest_along() {
     assert_eq!(script.provider("b").in_flight(), 1);
     drop(stream);
     assert_eq!((script.provider("b").in_flight(), client.outstanding()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_finished_is_not_gone_on_with() {
+    let script = script("a: 200 nodone / b: 200");
+    let client = resuming(&script);
+    let said = said(&client, ChatRequest::user("count")).await;
+    assert!(said.starts_with("hello from a [upstream_interrupted"), "{said}");
+    assert_eq!(script.provider("b").calls(), 0);
 }
