@@ -34,6 +34,9 @@ pub struct ServerConfig {
     /// How long a client may take to send a request's body. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// How long a client may read nothing of an answer that waits for it. Default 60 s.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// How long requests in flight may go on after SIGTERM. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -58,6 +61,7 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(30),
         }
     }
@@ -232,7 +236,11 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         problems.push(fb::Problem::new(format!("drift.{}", error.field), error.value, error.expected));
     }
     problems.extend(record.iter().flat_map(RecordConfig::problems));
-    let times = [("head_timeout", server.head_timeout), ("body_timeout", server.body_timeout)];
+    let times = [
+        ("head_timeout", server.head_timeout),
+        ("body_timeout", server.body_timeout),
+        ("write_timeout", server.write_timeout),
+    ];
     for (field, time) in times.into_iter().filter(|(_, time)| time.is_zero() || *time > MAX_TIME) {
         let expected = "expected a time above 0 and up to a day, such as \"30s\"";
         problems.push(fb::Problem::new(format!("server.{field}"), format!("{time:?}"), expected));

@@ -12,6 +12,7 @@ mod explain;
 mod lines;
 mod log;
 mod out;
+mod patience;
 mod plan;
 mod record;
 mod relay;

@@ -24,6 +24,7 @@ use tower_service::Service as _;
 
 use crate::{
     AdminConfig, ServerConfig, error,
+    patience::Patience,
     routes::{self, Admin},
     tenants::Tenants,
 };
@@ -52,6 +53,7 @@ pub struct Gateway {
     service: Service,
     connections: Arc<Semaphore>,
     head_timeout: Duration,
+    write_timeout: Duration,
     drain: Duration,
 }
 
@@ -84,6 +86,7 @@ pub async fn start(config: &ServerConfig, fb: &Config, client: Client) -> io::Re
         service: Service { chats: Some(shared), router },
         connections: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
         head_timeout: config.head_timeout,
+        write_timeout: config.write_timeout,
         drain: config.drain,
     })
 }
@@ -109,6 +112,7 @@ pub async fn start_admin(config: &AdminConfig, client: Client, metrics: Arc<Metr
         service: Service { chats: None, router },
         connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
         head_timeout: ADMIN_TIMEOUT,
+        write_timeout: ADMIN_TIMEOUT,
         drain: ADMIN_TIMEOUT,
     })
 }
@@ -168,7 +172,8 @@ impl Gateway {
             let Some((socket, slot)) = accepted else { continue };
             let service = self.service.clone();
             let service = service_fn(move |request| service.clone().answer(request));
-            let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+            let socket = TokioIo::new(Patience::new(socket, self.write_timeout));
+            let connection = graceful.watch(http.serve_connection(socket, service));
             tasks.spawn(async move {
                 // A connection that breaks is its client's affair; the request's own trace tells the rest.
                 drop(connection.await);

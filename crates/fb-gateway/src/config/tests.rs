@@ -90,6 +90,7 @@ fn defaults() -> BTreeMap<String, String> {
             "max_connections": server.max_connections,
             "head_timeout": time(server.head_timeout),
             "body_timeout": time(server.body_timeout),
+            "write_timeout": time(server.write_timeout),
             "drain": time(server.drain),
         },
         "record": { "max_bytes": default_max_bytes(), "keep": default_keep() },
