@@ -4,7 +4,9 @@ mod recent;
 
 use std::{fmt, time::Duration};
 
-use fb_core::{Attempt, AttemptEnd, Circuit, Event, Level, Next, Observer, Report, TargetId, Usage};
+use fb_core::{
+    Attempt, AttemptEnd, CacheUse, Circuit, Event, Level, Next, Observer, Report, TargetId, Usage,
+};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text,
@@ -133,7 +135,10 @@ impl Metrics {
         if outcome != Outcome::Cancelled {
             route.duration.observe(report.took.as_secs_f64());
         }
-        self.hops(&route.label, report);
+        // The calls of a shared answer are those of the request that was asked, and counted with it.
+        if report.cache != Some(CacheUse::Coalesced) {
+            self.hops(&route.label, report);
+        }
         if let Some(yes) = fell_back(report) {
             route.fallback.set(route.recent.lock().add(yes));
         }

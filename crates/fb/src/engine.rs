@@ -183,6 +183,7 @@ impl Engine {
                     Err(mut error) => {
                         if let (Role::Follower, Some(report)) = (role, error.report_mut()) {
                             report.id = RequestId::new(fastrand::u128(..));
+                            report.cache = Some(CacheUse::Coalesced);
                             self.tell_of(request, plan, report);
                         }
                         return Err(error);
