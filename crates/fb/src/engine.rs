@@ -307,7 +307,7 @@ impl Engine {
             visit = last_resort::last_resort(trip, &chosen.lanes).await;
         }
         // What was asked with less is no answer to the whole question.
-        let lookup = lookup.filter(|_| run.report().level == Level::Full);
+        let lookup = lookup.filter(|_| run.reached() == Level::Full);
         self.conclude(trip, plan, visit, lookup)
     }
 
@@ -337,7 +337,7 @@ impl Engine {
                 self.totals.lock().answered(primary, &id);
                 let meta = opened.held.meta.clone();
                 let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
-                let resume = Resume::of(self, plan, trip.request, run.report().level);
+                let resume = Resume::of(self, plan, trip.request, run.reached());
                 let inspection = (!trip.gates.is_empty()).then(|| Inspection {
                     gates: Arc::clone(trip.gates),
                     request: trip.request.clone(),

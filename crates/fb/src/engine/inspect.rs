@@ -38,9 +38,11 @@ pub(super) struct Place {
 /// Looks at a whole answer, if the route wants that; a stream is looked at when it ends.
 pub(super) fn inspect(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, place: Place) -> Inspected {
     let Got::Plain(reply) = &got else { return Inspected::Good(ticket, got) };
-    let (false, Ok(chat)) = (trip.gates.is_empty(), trip.request.chat()) else {
+    // Messages are not parsed for gates that are not there.
+    if trip.gates.is_empty() {
         return Inspected::Good(ticket, got);
-    };
+    }
+    let Ok(chat) = trip.request.chat() else { return Inspected::Good(ticket, got) };
     let (found, at) = (trip.gates.check(chat, reply), now());
     lane.upstream.inspected(found.is_ok(), at);
     let Err(defect) = found else { return Inspected::Good(ticket, got) };

@@ -226,6 +226,11 @@ impl Run {
         self.state.lock().level = level;
     }
 
+    /// The level at which it was tried last.
+    pub(super) fn reached(&self) -> Level {
+        self.state.lock().level
+    }
+
     /// Notes the error in whose place something else is given.
     pub(super) fn degraded(&self, instead_of: String) {
         self.state.lock().degraded = Some(instead_of);

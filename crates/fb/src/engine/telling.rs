@@ -10,7 +10,7 @@ pub(super) fn cause(trip: Trip<'_>, plan: &Plan) -> Option<Failure> {
 }
 
 /// A model that only the operator named is nothing the caller can repair.
-pub(super) fn names_a_target(request: &ChatRequest) -> bool {
+fn names_a_target(request: &ChatRequest) -> bool {
     request.head().model.contains('/')
 }
 
@@ -27,7 +27,7 @@ const fn is_repairable(kind: FailureKind) -> bool {
 }
 
 /// The failure that tells the caller most: one that the caller can repair, else the primary's, else the first.
-pub(super) fn most_telling(trace: &Trace, primary: Option<&TargetId>, named: bool) -> Option<Failure> {
+fn most_telling(trace: &Trace, primary: Option<&TargetId>, named: bool) -> Option<Failure> {
     let failures = || {
         trace.rows().iter().rev().filter_map(|row| match &row.end {
             AttemptEnd::Failed(failure) => Some((&row.target, failure)),
