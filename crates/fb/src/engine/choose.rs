@@ -209,9 +209,8 @@ fn ruled<'a>(mut facts: Facts<'a>, request: &'a ChatRequest) -> Facts<'a> {
 }
 
 /// Whether the rules of the request let it have an answer that the target gave before, which costs nothing.
-pub(super) fn may_answer(request: &ChatRequest, lane: &Lane) -> bool {
-    let facts = Facts { ceiling: None, ..ruled(Facts::default(), request) };
-    admissible(&facts, &candidate(lane, Strategy::Priority, true, now())).is_ok()
+fn may_answer(request: &ChatRequest, lane: &Lane) -> bool {
+    lane.is_open_to(&Facts { ceiling: None, ..ruled(Facts::default(), request) }).is_ok()
 }
 
 fn candidate(lane: &Lane, strategy: Strategy, panic: bool, at: Instant) -> Candidate<'_> {

@@ -9,12 +9,13 @@ use std::{
 use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
 use fb_budget::TokenPrices;
 use fb_core::{
-    Call, Capabilities, ChatRequest, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Skip,
-    TargetId, Verdict,
+    Call, Capabilities, ChatRequest, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Refusal,
+    Skip, TargetId, Verdict,
 };
 use fb_health::{Member, Origin};
 use fb_quality::{Score, rank_penalty};
 use fb_retry::{RetryBudget, RetryPolicy};
+use fb_router::{Candidate, Facts, admissible};
 use parking_lot::Mutex;
 
 use super::{Trip, purse::may_see, visit::Entry};
@@ -259,6 +260,17 @@ impl Lane {
 
     pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
         Call { request, model: self.upstream.id.model(), overrides: &self.overrides }
+    }
+
+    /// Whether rules of place, data and name let a request reach the target, whatever its state.
+    pub(super) fn is_open_to(&self, rules: &Facts<'_>) -> Result<(), Refusal> {
+        let target = &*self.target;
+        let candidate = Candidate {
+            region: target.region.as_deref(),
+            data_classes: &target.data_classes,
+            ..Candidate::new(self.id())
+        };
+        admissible(rules, &candidate)
     }
 
     /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.

@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use fb_budget::{Account, Amount, Limits, Moment, Refused, Reservation, TokenPrices};
 use fb_core::{ChatRequest, Refusal, Usage};
-use fb_router::{Candidate, Facts, admissible, estimate_tokens};
+use fb_router::{Facts, estimate_tokens};
 
 use super::lane::Lane;
 
@@ -91,16 +91,10 @@ fn amount(prices: Option<&TokenPrices>, usage: Usage) -> Amount {
 
 /// Whether a tenant's requests may be sent to a target at all.
 pub(super) fn may_see(limits: &Limits, lane: &Lane) -> Result<(), Refusal> {
-    let facts = Facts {
+    lane.is_open_to(&Facts {
         regions: limits.regions.as_deref(),
         data_class: limits.data_class.as_deref(),
         allowed: limits.allowed.as_deref(),
         ..Facts::default()
-    };
-    let candidate = Candidate {
-        region: lane.target.region.as_deref(),
-        data_classes: &lane.target.data_classes,
-        ..Candidate::new(lane.id())
-    };
-    admissible(&facts, &candidate)
+    })
 }
