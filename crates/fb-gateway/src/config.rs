@@ -237,14 +237,11 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
     }
     problems.extend(record.iter().flat_map(RecordConfig::problems));
     let times = [
-        ("head_timeout", server.head_timeout),
-        ("body_timeout", server.body_timeout),
-        ("write_timeout", server.write_timeout),
+        ("server.head_timeout", server.head_timeout),
+        ("server.body_timeout", server.body_timeout),
+        ("server.write_timeout", server.write_timeout),
     ];
-    for (field, time) in times.into_iter().filter(|(_, time)| time.is_zero() || *time > MAX_TIME) {
-        let expected = "expected a time above 0 and up to a day, such as \"30s\"";
-        problems.push(fb::Problem::new(format!("server.{field}"), format!("{time:?}"), expected));
-    }
+    problems.extend(times.iter().filter_map(|(field, time)| fb::Problem::of_time(field, *time)));
     if server.drain > MAX_TIME {
         let value = format!("{:?}", server.drain);
         problems.push(fb::Problem::new("server.drain", value, "expected a time of up to a day"));

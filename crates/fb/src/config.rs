@@ -120,6 +120,13 @@ impl Problem {
     pub fn new(field: impl Into<String>, value: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { field: field.into(), value: value.into(), expected: expected.into() }
     }
+
+    /// Says of a time that is 0 or longer than a day that it may be neither.
+    #[must_use]
+    pub fn of_time(field: &str, time: Duration) -> Option<Self> {
+        let expected = "expected a time above 0 and up to a day, such as \"30s\"";
+        (time.is_zero() || time > MAX_TIME).then(|| Self::new(field, format!("{time:?}"), expected))
+    }
 }
 
 impl fmt::Display for Problem {
@@ -293,7 +300,7 @@ pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], found: &mut Ve
             ("stream_total", route.stream_total),
         ];
         for (field, time) in times {
-            check_time(&format!("{at}.{field}"), time, found);
+            found.extend(Problem::of_time(&format!("{at}.{field}"), time));
         }
         let windows = [("fresh", route.cache.fresh), ("stale_if_error", route.cache.stale_if_error)];
         for (field, window) in windows {
@@ -363,8 +370,8 @@ fn check_ladder(at: &str, ladder: &LadderConfig, providers: &[&str], found: &mut
     if ladder.descend_after == 0 {
         found.push(Problem::new(format!("{at}.descend_after"), "0", "expected at least 1"));
     }
-    check_time(&format!("{at}.within"), ladder.within, found);
-    check_time(&format!("{at}.climb"), ladder.climb, found);
+    found.extend(Problem::of_time(&format!("{at}.within"), ladder.within));
+    found.extend(Problem::of_time(&format!("{at}.climb"), ladder.climb));
     for (level, rung) in [("reduced", &ladder.reduced), ("minimal", &ladder.minimal)] {
         let Some(rung) = rung else { continue };
         if rung.targets.len() > MAX_TARGETS {
@@ -382,16 +389,6 @@ fn check_ladder(at: &str, ladder: &LadderConfig, providers: &[&str], found: &mut
             let field = format!("{at}.{level}.temperature");
             found.push(Problem::new(field, temperature.to_string(), "expected 0 to 2"));
         }
-    }
-}
-
-fn check_time(field: &str, time: Duration, found: &mut Vec<Problem>) {
-    if time.is_zero() || time > MAX_TIME {
-        found.push(Problem::new(
-            field,
-            format!("{time:?}"),
-            "expected a time above 0 and up to a day, such as \"30s\"",
-        ));
     }
 }
 
@@ -417,7 +414,7 @@ fn check_target(at: &str, target: &Target, providers: &[&str], found: &mut Vec<P
     if target.max_in_flight == Some(0) {
         found.push(Problem::new(format!("{at}.max_in_flight"), "0", "expected at least 1"));
     }
-    check_time(&format!("{at}.timeout"), target.timeout, found);
+    found.extend(Problem::of_time(&format!("{at}.timeout"), target.timeout));
     if let Some(price) = target.price
         && !(price.input >= 0.0 && price.output >= 0.0 && price.input + price.output < 1e9)
     {
