@@ -1,6 +1,6 @@
 //! Real inference: a llama.cpp server with a small model as the third target, when the first two are broken.
 
-use std::{net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{net::TcpListener, process::Stdio, time::Duration};
 
 use fb_sim::Fault;
 use serde_json::{Value, json};
@@ -15,7 +15,10 @@ struct Llama {
 }
 
 impl Llama {
-    async fn start(server: PathBuf, model: PathBuf, lib: PathBuf) -> Self {
+    /// Starts it, where `cargo xtask test` has prepared one.
+    async fn start() -> Option<Self> {
+        let (server, model) = (needs("FB_LLAMA_SERVER")?, needs("FB_LLAMA_MODEL")?);
+        let lib = needs("FB_LLAMA_LIB")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(server)
             .arg("-m")
@@ -59,7 +62,20 @@ impl Llama {
         tokio::time::timeout(Duration::from_secs(60), ready)
             .await
             .expect("llama-server is ready within a minute");
-        Self { url, _child: child }
+        Some(Self { url, _child: child })
+    }
+
+    /// The gateway's configuration of it.
+    fn provider(&self) -> String {
+        format!(
+            r#"
+            [providers.local]
+            kind = "llamacpp"
+            base_url = "{}/v1"
+            api_key = {{ env = "FB_TEST_KEY" }}
+            "#,
+            self.url
+        )
     }
 
     /// Slots that write an answer.
@@ -73,21 +89,14 @@ impl Llama {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
-    let (Some(fb), Some(server), Some(model), Some(lib)) =
-        (needs("FB_BIN"), needs("FB_LLAMA_SERVER"), needs("FB_LLAMA_MODEL"), needs("FB_LLAMA_LIB"))
-    else {
-        return;
-    };
-    let llama = Llama::start(server, model, lib).await;
+    let Some(fb) = needs("FB_BIN") else { return };
+    let Some(llama) = Llama::start().await else { return };
     let sims = Sims::start().await;
     sims.primary.fault(Fault::status(503));
     sims.backup.fault(Fault::Reset);
     let config = format!(
         r#"{}
-        [providers.local]
-        kind = "llamacpp"
-        base_url = "{}/v1"
-        api_key = {{ env = "FB_TEST_KEY" }}
+        {}
         [[routes.default.targets]]
         provider = "primary"
         model = "gpt-6.1-sol"
@@ -100,7 +109,7 @@ async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
         timeout = "60s"
         "#,
         sims.providers(),
-        llama.url
+        llama.provider()
     );
     let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
     for stream in [false, true] {
@@ -126,24 +135,17 @@ async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
-    let (Some(fb), Some(server), Some(model), Some(lib)) =
-        (needs("FB_BIN"), needs("FB_LLAMA_SERVER"), needs("FB_LLAMA_MODEL"), needs("FB_LLAMA_LIB"))
-    else {
-        return;
-    };
-    let llama = Llama::start(server, model, lib).await;
+    let Some(fb) = needs("FB_BIN") else { return };
+    let Some(llama) = Llama::start().await else { return };
     let config = format!(
         r#"
-        [providers.local]
-        kind = "llamacpp"
-        base_url = "{}/v1"
-        api_key = {{ env = "FB_TEST_KEY" }}
+        {}
         [[routes.default.targets]]
         provider = "local"
         model = "smollm2"
         timeout = "60s"
         "#,
-        llama.url
+        llama.provider()
     );
     let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
     // Two minutes of writing at 30 tokens a second, unless somebody ends it.
@@ -166,18 +168,11 @@ async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_is_held_to_a_schema_and_an_impossible_one_ends_in_an_error_after_one_repair() {
-    let (Some(fb), Some(server), Some(model), Some(lib)) =
-        (needs("FB_BIN"), needs("FB_LLAMA_SERVER"), needs("FB_LLAMA_MODEL"), needs("FB_LLAMA_LIB"))
-    else {
-        return;
-    };
-    let llama = Llama::start(server, model, lib).await;
+    let Some(fb) = needs("FB_BIN") else { return };
+    let Some(llama) = Llama::start().await else { return };
     let config = format!(
         r#"
-        [providers.local]
-        kind = "llamacpp"
-        base_url = "{}/v1"
-        api_key = {{ env = "FB_TEST_KEY" }}
+        {}
         [routes.checked]
         quality = {{ schema = true, empty = true, repair = true }}
         targets = [{{ provider = "local", model = "smollm2", timeout = "60s" }}]
@@ -185,7 +180,7 @@ async fn a_real_model_is_held_to_a_schema_and_an_impossible_one_ends_in_an_error
         quality = {{ answer_schema = '{{"type":"object","properties":{{"city":{{"const":"Atlantis"}}}},"required":["city"]}}', repair = true }}
         targets = [{{ provider = "local", model = "smollm2", timeout = "60s" }}]
         "#,
-        llama.url
+        llama.provider()
     );
     let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
     let schema = json!({
