@@ -18,11 +18,16 @@ mod repair;
 mod losses;
 mod score;
 
+mod expect;
+mod parity;
+
 pub use self::config::{InvalidConfig, QualityConfig};
 pub use self::defect::{Defect, GateKind};
+pub use self::expect::{Called, Expect, Expectation, Said, Unmet};
 pub use self::gate::Gate;
 pub use self::gates::Gates;
 pub use self::losses::{Loss, Losses, MaxLoss, Severity, TooMuchLost};
+pub use self::parity::difference;
 pub use self::repair::repair;
 #[cfg(feature = "schema")]
 pub use self::schema::UnusableSchema;

@@ -10,7 +10,8 @@ use fb_core::{Chat, Format, Reply, ToolCall};
 use serde_json::Value;
 use thiserror::Error;
 
-use self::{cache::Cache, compiled::Compiled};
+use self::cache::Cache;
+pub(crate) use self::compiled::Compiled;
 use crate::{
     Defect, GateKind, InvalidConfig, QualityConfig,
     json::{kind, parse},

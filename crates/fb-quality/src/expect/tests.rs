@@ -1,0 +1,112 @@
+use serde_json::json;
+
+use super::*;
+
+fn text(text: &str) -> Said {
+    Said { text: text.to_owned(), ..Said::default() }
+}
+
+fn call(tool: &str, arguments: &str) -> Said {
+    let calls = vec![Called { tool: tool.to_owned(), arguments: arguments.to_owned() }];
+    Said { calls, ..Said::default() }
+}
+
+fn expectation(expect: Value) -> Result<Expectation, String> {
+    let expect = serde_json::from_value(expect).map_err(|error| error.to_string())?;
+    Expectation::new(expect).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn check(expect: Value, said: &Said, expected: Result<(), &str>) {
+    let found = expectation(expect).unwrap().check(said).map_err(|unmet| unmet.to_string());
+    assert_eq!(found, expected.map_err(str::to_owned));
+}
+
+#[test]
+fn nothing_expected_is_met_by_any_answer_but_by_no_refusal() {
+    check(json!({}), &text(""), Ok(()));
+    check(json!({}), &Said::refusal("I cannot."), Err("refused: in the words `I cannot.`"));
+    check(json!({ "refused": true }), &Said::refusal("I cannot."), Ok(()));
+    check(json!({ "refused": true }), &text("Sure!"), Err("refused: answered with `Sure!`"));
+}
+
+#[test]
+fn texts_are_looked_for_in_any_case() {
+    check(json!({ "contains": "paris" }), &text("It is PARIS."), Ok(()));
+    check(
+        json!({ "contains": ["paris", "seine"] }),
+        &text("Paris\n"),
+        Err("contains: no `seine` in `Paris`"),
+    );
+    check(
+        json!({ "lacks": ["as an AI"] }),
+        &text("As an ai model"),
+        Err("lacks: `as an AI` stands in the answer"),
+    );
+    check(json!({ "lacks": "sorry" }), &text("Here it is."), Ok(()));
+}
+
+#[test]
+fn an_answer_is_compared_as_text_or_as_json() {
+    check(json!({ "equals": "4" }), &text(" 4\n"), Ok(()));
+    check(json!({ "equals": "4" }), &text("four"), Err("equals: `four`, expected `4`"));
+    check(json!({ "equals": { "sum": 4 } }), &text("{ \"sum\" : 4 }"), Ok(()));
+    check(
+        json!({ "equals": { "sum": 4 } }),
+        &text("{\"sum\":5}"),
+        Err("equals: `{\"sum\":5}`, expected `{\"sum\":4}`"),
+    );
+    let error = expectation(json!({ "equals": [1] })).unwrap().check(&text("one")).unwrap_err();
+    assert!(error.to_string().starts_with("equals: not JSON"), "{error}");
+}
+
+#[test]
+fn a_long_answer_is_quoted_by_its_beginning_on_one_line() {
+    let long = format!("one\ntwo {}", "é".repeat(200));
+    let error = expectation(json!({ "contains": "Paris" })).unwrap().check(&text(&long)).unwrap_err();
+    assert!(
+        error.message.starts_with("no `Paris` in `one two é") && error.message.ends_with("é…`"),
+        "{error}"
+    );
+    assert!(error.message.len() < 130, "{error}");
+}
+
+#[cfg(feature = "schema")]
+#[test]
+fn a_schema_is_followed_or_named() {
+    let expect = || json!({ "schema": { "type": "object", "required": ["city"] } });
+    check(expect(), &text(r#"{"city":"Paris"}"#), Ok(()));
+    check(expect(), &text("{}"), Err("schema: \"city\" is a required property"));
+    check(expect(), &text(""), Err("schema: nothing, expected JSON"));
+}
+
+#[test]
+fn a_tool_is_called_with_these_arguments_among_others() {
+    let expect = || json!({ "tool": "weather", "arguments": { "city": "Paris" } });
+    check(expect(), &call("weather", r#"{"city":"Paris","unit":"C"}"#), Ok(()));
+    let two = Said {
+        calls: ["{}", r#"{"city":"Paris"}"#]
+            .map(|arguments| Called { tool: "weather".to_owned(), arguments: arguments.to_owned() })
+            .to_vec(),
+        ..Said::default()
+    };
+    check(expect(), &two, Ok(()));
+    check(expect(), &text("Sunny."), Err("tool: no tool was called, expected `weather`"));
+    check(expect(), &call("time", "{}"), Err("tool: time was called, expected `weather`"));
+    check(expect(), &call("weather", "{}"), Err("arguments: `city` is nothing, expected `\"Paris\"`"));
+    check(expect(), &call("weather", "[]"), Err("arguments: a list of 0, expected an object"));
+}
+
+#[test]
+fn what_no_answer_could_meet_is_a_mistake() {
+    for (expect, said) in [
+        (json!({ "contain": "x" }), "unknown field `contain`"),
+        (json!({ "contains": 7 }), "expected a text or a list of texts"),
+        (json!({ "refused": true, "contains": "x" }), "`refused` is true, expected nothing else beside it"),
+        (json!({ "arguments": {} }), "`arguments` is set, expected the `tool`"),
+        (json!({ "schema": { "type": "objct" } }), "`schema` is"),
+    ] {
+        let error = expectation(expect).unwrap_err();
+        assert!(error.contains(said), "{error}");
+    }
+}

@@ -1,0 +1,46 @@
+use super::*;
+
+fn text(text: &str) -> Said {
+    Said { text: text.to_owned(), ..Said::default() }
+}
+
+fn call(calls: &[(&str, &str)]) -> Said {
+    let called = |(tool, arguments): &(&str, &str)| Called {
+        tool: (*tool).to_owned(),
+        arguments: (*arguments).to_owned(),
+    };
+    Said { calls: calls.iter().map(called).collect(), ..Said::default() }
+}
+
+#[track_caller]
+fn check(primary: &Said, other: &Said, expected: Option<&str>) {
+    assert_eq!(difference(primary, other).as_deref(), expected);
+}
+
+#[test]
+fn wording_is_no_difference_and_form_is() {
+    check(&text("Paris."), &text("The capital is Paris."), None);
+    check(&text("4"), &text("four"), None);
+    check(&Said::refusal("No."), &Said::refusal("I cannot."), None);
+    check(&text("Paris."), &Said::refusal("No."), Some("a refusal, where the primary gives text"));
+    check(&text("[1]"), &text("one"), Some("text, where the primary gives JSON"));
+    check(&text("Sunny."), &call(&[("weather", "{}")]), Some("a tool call, where the primary gives text"));
+}
+
+#[test]
+fn json_and_arguments_are_compared_as_values() {
+    check(&text(r#"{"a":1,"b":2}"#), &text("{ \"b\": 2, \"a\": 1 }"), None);
+    check(&text(r#"{"a":1}"#), &text(r#"{"a":"1"}"#), Some("other JSON than the primary's"));
+    let paris = |text| call(&[("weather", text)]);
+    check(&paris(r#"{"city":"Paris"}"#), &paris(r#"{ "city": "Paris" }"#), None);
+    let other = Some("calls with other arguments than the primary");
+    check(&paris(r#"{"city":"Paris"}"#), &paris(r#"{"city":"Rome"}"#), other);
+    check(&paris("{}"), &paris("{"), other);
+}
+
+#[test]
+fn calls_have_no_order() {
+    let (one, two) = (("a", "{}"), ("b", "{}"));
+    check(&call(&[one, two]), &call(&[two, one]), None);
+    check(&call(&[one, two]), &call(&[one]), Some("calls a, the primary a, b"));
+}
