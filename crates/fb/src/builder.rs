@@ -10,10 +10,11 @@ use fb_retry::{BudgetConfig, RetryConfig};
 use fb_router::Classifier;
 
 use crate::{
-    Client, Config, Route, TracesConfig,
+    Client, Config, Evaluations, Route, TracesConfig,
     config::{Problem, check_cache, check_mechanisms, check_routes, check_traces},
     engine::Engine,
     error::BuildError,
+    evaluations::check_evaluations,
     mechanisms::{Mechanisms, Own},
 };
 
@@ -39,6 +40,7 @@ pub struct Builder {
     pub(crate) kinds: BTreeMap<String, String>,
     pub(crate) tenants: BTreeMap<String, Limits>,
     pub(crate) ledger: Option<LedgerConfig>,
+    pub(crate) evaluations: Evaluations,
     pub(crate) classifier: Option<Arc<dyn Classifier>>,
     pub(crate) seed: Option<u64>,
 }
@@ -144,6 +146,13 @@ impl Builder {
         self
     }
 
+    /// Sets which targets passed the golden cases of their routes, for routes with
+    /// [`require_eval`](Route::require_eval).
+    pub fn evaluations(mut self, evaluations: Evaluations) -> Self {
+        self.evaluations = evaluations;
+        self
+    }
+
     /// Sets who tells how hard a request is, in place of the rules of its route; heard where a route has
     /// [classes](Route::classes).
     pub fn classifier(mut self, classifier: Arc<dyn Classifier>) -> Self {
@@ -204,6 +213,7 @@ impl Builder {
         self.cache = config.cache.clone();
         self.traces = config.traces.clone();
         self.ledger.clone_from(&config.ledger);
+        self.evaluations.clone_from(&config.evaluations);
         self.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
         self.kinds.extend(config.providers.iter().map(|(name, has)| (name.clone(), has.kind.clone())));
         // What is wrong with them is among the problems of the configuration.
@@ -240,6 +250,7 @@ impl Builder {
         check_cache(&self.cache, &mut problems);
         check_traces(&self.traces, &mut problems);
         check_routes(&routes, &names, &mut problems);
+        check_evaluations(&self.evaluations, &routes, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }

@@ -13,8 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
-    LadderConfig, Route, Target, TracesConfig,
+    Evaluations, LadderConfig, Route, Target, TracesConfig,
     engine::now,
+    evaluations::check_evaluations,
     mechanisms::{Mechanisms, Own},
 };
 
@@ -44,6 +45,9 @@ pub struct Config {
     pub tenants: BTreeMap<String, Tenant>,
     /// The file that keeps what tenants spent over restarts; none unless set.
     pub ledger: Option<LedgerConfig>,
+    /// Which targets passed the golden cases of which routes; no part of a config's text.
+    #[serde(skip)]
+    pub evaluations: Evaluations,
 }
 
 /// A tenant: its key, and what it may use. A limit that is not set is none.
@@ -162,6 +166,7 @@ impl Config {
         check_cache(&self.cache, &mut found);
         check_traces(&self.traces, &mut found);
         check_routes(&routes, &names, &mut found);
+        check_evaluations(&self.evaluations, &routes, &mut found);
         self.check_money(&mut found);
         found
     }
@@ -230,16 +235,9 @@ pub(crate) fn check_mechanisms(
         .map(|(name, own)| (name.as_str(), all.narrowed(own, &format!("providers.{name}"), found)))
         .collect();
     for route in routes {
-        for (index, target) in route.targets.iter().enumerate() {
+        for (place, target) in route.every_target() {
             let wider = narrowed.get(target.provider.as_str()).unwrap_or(all);
-            wider.narrowed(&Own::from(target), &format!("routes.{}.targets[{index}]", route.name), found);
-        }
-        for (level, rung) in [("reduced", &route.ladder.reduced), ("minimal", &route.ladder.minimal)] {
-            for (index, target) in rung.iter().flat_map(|rung| &rung.targets).enumerate() {
-                let at = format!("routes.{}.ladder.{level}.targets[{index}]", route.name);
-                let wider = narrowed.get(target.provider.as_str()).unwrap_or(all);
-                wider.narrowed(&Own::from(target), &at, found);
-            }
+            wider.narrowed(&Own::from(target), &format!("routes.{}.{place}", route.name), found);
         }
     }
 }

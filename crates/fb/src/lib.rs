@@ -7,6 +7,7 @@ mod config;
 mod destination;
 mod engine;
 mod error;
+mod evaluations;
 mod ladder;
 mod mechanisms;
 mod route;
@@ -27,11 +28,14 @@ pub use fb_core::{
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Format,
     Frame, FrameStream, Head, Image, ImageSource, InvalidRequest, Json, Level, Message, Meta, Money, Next,
     Note, Observer, Options, Part, Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId,
-    Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, Trace,
+    Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, ToolChoice, Trace,
     UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
-pub use fb_quality::{Defect, Gate, GateKind, Losses, MaxLoss, QualityConfig};
+pub use fb_quality::{
+    Called, Defect, Expect, Expectation, Gate, GateKind, Losses, MaxLoss, QualityConfig, Said, Unmet,
+    difference,
+};
 pub use fb_retry::{BudgetConfig, RetryConfig};
 pub use fb_router::{
     ClassRoutes, Classifier, ComplexRules, Complexity, Facts, HedgeAfter, HedgeConfig, NoPrice, Plan, Query,
@@ -46,6 +50,7 @@ pub use crate::{
     config::{Config, Problem, Tenant},
     destination::Destination,
     error::{BuildError, Ended, Error},
+    evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{Route, RouteCache, Target, TargetCapabilities, Unavailable},
     stats::{Stats, TargetStats},

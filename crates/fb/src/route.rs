@@ -11,7 +11,7 @@ use fb_router::{
 };
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::LadderConfig;
+use crate::{LadderConfig, Rung};
 
 /// A named virtual model: targets, a strategy, and how long one request may take.
 ///
@@ -78,6 +78,9 @@ pub struct Route {
     /// What an answer must hold to be good enough; anything is unless set.
     #[serde(default)]
     pub quality: QualityConfig,
+    /// Whether a target is refused that did not answer the route's golden cases well enough; false.
+    #[serde(default)]
+    pub require_eval: bool,
     /// What is given when no target can give a whole answer; an error unless set.
     #[serde(default)]
     pub ladder: LadderConfig,
@@ -205,6 +208,7 @@ impl Route {
             cache: RouteCache::default(),
             downshift: None,
             quality: QualityConfig::default(),
+            require_eval: false,
             ladder: LadderConfig::default(),
             targets: targets.into_iter().collect(),
         }
@@ -278,6 +282,22 @@ impl Route {
     pub fn alias(mut self, alias: impl Into<String>) -> Self {
         self.aliases.push(alias.into());
         self
+    }
+
+    /// The targets of the route and of its ladder, each with its place in the route, such as `targets[0]`.
+    pub fn every_target(&self) -> impl Iterator<Item = (String, &Target)> {
+        fn of(rung: Option<&Rung>) -> &[Target] {
+            rung.map_or(&[], |rung| &rung.targets)
+        }
+        let LadderConfig { reduced, minimal, .. } = &self.ladder;
+        let lists = [
+            ("targets", &self.targets[..]),
+            ("ladder.reduced.targets", of(reduced.as_ref())),
+            ("ladder.minimal.targets", of(minimal.as_ref())),
+        ];
+        lists.into_iter().flat_map(|(list, targets)| {
+            targets.iter().enumerate().map(move |(index, target)| (format!("{list}[{index}]"), target))
+        })
     }
 
     pub(crate) fn router(&self) -> RouterConfig {
@@ -441,6 +461,11 @@ impl Target {
             retry: None,
             health: None,
         }
+    }
+
+    /// Who it is, as `PROVIDER/MODEL`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.provider, self.model)
     }
 
     /// Sets its share of the requests, beside the weights of the route's other targets.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Instant};
 
 use fb_budget::Account;
 use fb_cache::Hit;
-use fb_core::{ChatRequest, Dialect, InvalidRequest, Next, Skip};
+use fb_core::{ChatRequest, Dialect, InvalidRequest, Next, Refusal, Skip};
 use fb_health::Condition;
 use fb_router::{
     Candidate, ClassRoutes, Classifier, Complexity, Facts, HedgeBudget, Plan as Choice, Refused, Router,
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// The route's targets, and before them the one that the request prefers, if it is another; and those that its tenant
-    /// keeps its requests from.
+    /// keeps its requests from, or that the route's golden cases do.
     fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> (Vec<&'a Lane>, Vec<Refused>) {
         let own = plan.lanes.iter();
         let preferred = request.options().prefer.as_deref();
@@ -149,8 +149,14 @@ impl Engine {
             .and_then(|name| self.directory.target(name));
         let mut unseen = Vec::new();
         let limits = self.account(request).map(Account::limits);
+        let is_evaluated = |lane: &Lane| {
+            let foreign = plan.route.require_eval && foreign.is_some_and(|foreign| foreign.id() == lane.id());
+            if foreign { Err(Refusal::new("prefer", "no evaluated target of the route")) } else { Ok(()) }
+        };
         let seen = |(index, lane): (usize, &'a Lane)| {
-            let Some(Err(refusal)) = limits.map(|limits| may_see(limits, lane)) else { return Some(lane) };
+            let may_be_asked =
+                limits.map_or(Ok(()), |limits| may_see(limits, lane)).and_then(|()| is_evaluated(lane));
+            let Err(refusal) = may_be_asked else { return Some(lane) };
             unseen.push(Refused { index, target: lane.id().clone(), refusal });
             None
         };

@@ -137,7 +137,7 @@ impl Directory {
 
     /// A plan for `PROVIDER/MODEL` alone; the first definition of a target counts.
     fn add_single(&mut self, target: &Target, names: &mut Names) -> Result<(), BuildError> {
-        let id = format!("{}/{}", target.provider, target.model);
+        let id = target.name();
         if let Entry::Vacant(entry) = self.single.entry(id) {
             let route = Route::priority(entry.key(), [target.clone()]);
             entry.insert(names.plan(route)?);

@@ -1,0 +1,73 @@
+//! Golden cases at two targets: the fallback answers one of them otherwise, and a route that requires an evaluation
+//! refuses it.
+
+use std::sync::Arc;
+
+use fb::{
+    Chat, ChatRequest, Client, Error, Evaluations, Expect, Expectation, Message, Provider, Role, Route, Said,
+    Target, Tool, ToolChoice, difference, providers::ProviderConfig,
+};
+use fb_sim::{Dialect, Sim, SimReply};
+
+/// A simulator as a provider: only the address differs from a real one.
+fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
+    let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
+    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+}
+
+/// A question, and what its answer must be like.
+fn cases() -> Result<Vec<(Chat, Expectation)>, Box<dyn std::error::Error>> {
+    let ask = |text: &str| Chat { messages: vec![Message::text(Role::User, text)], ..Chat::default() };
+    let capital = Expect { contains: vec!["Paris".to_owned()], ..Expect::default() };
+    let order = Expect { tool: Some("find_order".to_owned()), ..Expect::default() };
+    let find = Tool { name: "find_order".to_owned(), description: None, parameters: None, strict: None };
+    let with_tool =
+        Chat { tools: vec![find], tool_choice: Some(ToolChoice::Required), ..ask("Where is order 4711?") };
+    Ok(vec![
+        (ask("What is the capital of France?"), Expectation::new(capital)?),
+        (with_tool, Expectation::new(order)?),
+    ])
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (primary, backup) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
+    primary.reply(SimReply::text("The capital of France is Paris."));
+    backup.reply(SimReply::text("Let me think about that."));
+    let builder = || -> Result<_, Error> {
+        Ok(Client::builder()
+            .provider("openai", provider(&primary)?)
+            .provider("anthropic", provider(&backup)?))
+    };
+    let targets = ["openai/gpt-6.1-sol", "anthropic/claude-sonnet-4-6"];
+    let route = Route::priority(
+        "default",
+        [Target::new("openai", "gpt-6.1-sol"), Target::new("anthropic", "claude-sonnet-4-6")],
+    );
+
+    let client = builder()?.route(route.clone()).build()?;
+    let mut evaluations = Evaluations::default();
+    let mut first: Vec<Said> = Vec::new();
+    for target in targets {
+        let mut passed = true;
+        for (place, (chat, expectation)) in cases()?.into_iter().enumerate() {
+            let answer = client.chat(ChatRequest::from_chat(target, chat)).await?;
+            let said = Said::from(&answer.reply);
+            let verdict = expectation.check(&said);
+            let differs = first.get(place).and_then(|primary| difference(primary, &said));
+            println!("{target} {place}: {verdict:?}, differs: {differs:?}");
+            passed &= verdict.is_ok();
+            if target == targets[0] {
+                first.push(said);
+            }
+        }
+        if passed {
+            evaluations.pass("default", &target.parse()?);
+        }
+    }
+    let strict = Route { require_eval: true, ..route };
+    let refused = builder()?.route(strict).evaluations(evaluations).build();
+    println!("{}", refused.err().map(|error| error.to_string()).unwrap_or_default());
+    Ok(())
+}
