@@ -6,7 +6,10 @@ use fb_sim::Fault;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::harness::{Gateway, Sims, client, needs, timeless};
+use crate::{
+    eval,
+    harness::{Folder, Gateway, Sims, client, needs, timeless},
+};
 
 /// A running llama.cpp server; dropping it stops it.
 struct Llama {
@@ -205,6 +208,36 @@ async fn a_real_model_is_held_to_a_schema_and_an_impossible_one_ends_in_an_error
     let error = heard.json();
     assert_eq!((heard.status, error["error"]["code"].as_str()), (502, Some("quality_gate")), "{heard:?}");
     assert_eq!(heard.header("x-fb-attempts"), "2", "one answer and one repair");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_is_evaluated_beside_a_simulator() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let Some(llama) = Llama::start().await else { return };
+    let (sims, folder) = (Sims::start().await, Folder::new());
+    let config = format!(
+        r#"
+        {}
+        {}
+        [routes.default]
+        quality = {{ schema = true, tools = true, empty = true, repair = true }}
+        targets = [
+            {{ provider = "local", model = "smollm2", timeout = "60s" }},
+            {{ provider = "primary", model = "m" }},
+        ]
+        "#,
+        sims.providers(),
+        llama.provider()
+    );
+    folder.write("fb.toml", &config);
+    let args = ["eval", "--config", "fb.toml", "--min-pass", "0.4", eval::CASES];
+    let (code, said, errors) = eval::run(&fb, &folder, &args, "test-key").await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
+    assert_eq!(eval::row(&said, "primary/m")[..3], ["3/5", "60.0 %", "0"], "{said}");
+    assert_eq!(eval::row(&said, "local/smollm2")[2], "0", "{said}");
+    // What the grammar of llama.cpp enforces and what is said most often do not depend on the model's mood.
+    let failed: Vec<&str> = eval::notes(&said, "local/smollm2").iter().map(|note| note[1]).collect();
+    assert!(["greeting", "capital", "city-json"].iter().all(|case| !failed.contains(case)), "{said}");
 }
 
 /// The text of a plain answer or of all chunks of a stream.

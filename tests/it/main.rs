@@ -13,6 +13,7 @@ mod admin;
 mod blocks;
 mod cache;
 mod command_line;
+mod eval;
 mod harness;
 mod local_model;
 mod ollama_client;

@@ -3,8 +3,8 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    BacktestArgs, DrillArgs, PlanArgs, SavingsArgs, backtest, check, demo, drill, explain, plan, savings,
-    serve,
+    BacktestArgs, DrillArgs, EvalArgs, PlanArgs, SavingsArgs, backtest, check, demo, drill, eval, explain,
+    plan, savings, serve,
 };
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
@@ -61,6 +61,8 @@ pub enum Command {
     /// Play recorded requests through another config and show what would have come of them. No provider is called, and
     /// no key is needed.
     Backtest(BacktestArgs),
+    /// Ask every target of a route the same golden cases and show who answers them as expected. It calls providers.
+    Eval(EvalArgs),
 }
 
 /// Runs a command to its end: 0 fine, 1 the thing failed.
@@ -74,6 +76,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Savings(args) => savings::savings(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Backtest(args) => backtest::backtest(&args),
+        Command::Eval(args) => eval::eval(&args),
     };
     match done {
         Ok(code) => code,

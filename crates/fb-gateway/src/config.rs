@@ -3,15 +3,18 @@ mod locate;
 use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
 
 use fb::{
-    BreakerConfig, BudgetConfig, CacheConfig, Config, HealthConfig, LedgerConfig, PriceConfigs, RetryConfig,
-    Route, Tenant, TracesConfig,
+    BreakerConfig, BudgetConfig, CacheConfig, Config, Evaluations, HealthConfig, LedgerConfig, PriceConfigs,
+    RetryConfig, Route, Tenant, TracesConfig,
     providers::{ProviderConfig, Secret},
 };
 use fb_telemetry::{Drift, DriftConfig};
 use serde::Deserialize;
 
 use self::locate::Document;
-use crate::record::RecordConfig;
+use crate::{
+    eval::{EvalConfig, evaluations},
+    record::RecordConfig,
+};
 
 /// Longest time that any setting may name: a day.
 const MAX_TIME: Duration = Duration::from_secs(86_400);
@@ -74,6 +77,7 @@ struct File {
     server: ServerConfig,
     admin: Option<AdminConfig>,
     record: Option<RecordConfig>,
+    eval: Option<EvalConfig>,
     /// Accounts at upstreams, by name.
     providers: BTreeMap<String, ProviderConfig>,
     /// Virtual models, by name; at least one. Required.
@@ -99,6 +103,8 @@ pub struct Loaded {
     pub admin: Option<AdminConfig>,
     /// Where finished requests are written, if anywhere.
     pub record: Option<RecordConfig>,
+    /// Where `fb eval` keeps what it found, if anywhere.
+    pub eval: Option<EvalConfig>,
     /// When the share of fallbacks is said to have risen.
     pub drift: DriftConfig,
     /// Providers, routes and mechanisms.
@@ -147,7 +153,12 @@ pub(crate) fn load_without_keys(file: &Path) -> Result<Loaded, String> {
     load_with(file, parse_without_keys)
 }
 
-fn load_with(file: &Path, parse: fn(&str) -> Result<Loaded, Vec<Located>>) -> Result<Loaded, String> {
+/// The same for a command that calls providers on its own behalf: keys of tenants and operators need not be there.
+pub(crate) fn load_to_evaluate(file: &Path) -> Result<Loaded, String> {
+    load_with(file, |text| parse_for(text, Purpose::Evaluate))
+}
+
+fn load_with(file: &Path, parse: impl Fn(&str) -> Result<Loaded, Vec<Located>>) -> Result<Loaded, String> {
     let text = read(file)?;
     parse(&text).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|error| format!("{}:{error}", file.display())).collect();
@@ -160,30 +171,35 @@ fn load_with(file: &Path, parse: fn(&str) -> Result<Loaded, Vec<Located>>) -> Re
 /// # Errors
 /// The first type error, or else every error of meaning. No value of a secret is ever repeated.
 pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
-    parse_with(text, Keys::Needed)
+    parse_for(text, Purpose::Serve)
 }
 
 /// The same with every key that is not there stood in for.
 pub(crate) fn parse_without_keys(text: &str) -> Result<Loaded, Vec<Located>> {
-    parse_with(text, Keys::StoodIn)
+    parse_for(text, Purpose::Paper)
 }
 
-/// What becomes of a key that is not there.
+/// What a config is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keys {
-    Needed,
-    StoodIn,
+enum Purpose {
+    /// Callers: every key is needed, and every target must be one that its route takes.
+    Serve,
+    /// Golden cases: the keys of providers are needed.
+    Evaluate,
+    /// Nobody is called: a key that is not there is stood in for.
+    Paper,
 }
 
-fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
+fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
     let File {
         server,
         mut admin,
         record,
+        eval,
         mut providers,
-        routes,
+        mut routes,
         breaker,
         retry,
         retry_budget,
@@ -195,9 +211,18 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         mut ledger,
         drift,
     } = file;
-    if keys == Keys::StoodIn {
-        admin = None;
+    let mut problems: Vec<fb::Problem> = eval.iter().flat_map(EvalConfig::problems).collect();
+    let mut evaluations = Evaluations::default();
+    if purpose == Purpose::Paper {
         providers.values_mut().for_each(stand_in);
+    }
+    if purpose == Purpose::Serve {
+        evaluations = read_evaluations(eval.as_ref(), &routes, &mut problems);
+    } else {
+        admin = None;
+        for route in routes.values_mut() {
+            route.require_eval = false;
+        }
         for tenant in tenants.values_mut() {
             tenant.key = None;
             // Virtual days are no days of the calendar.
@@ -218,9 +243,10 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         prices,
         tenants,
         ledger,
+        evaluations,
     }
     .with_names();
-    let mut problems = fb.problems();
+    problems.extend(fb.problems());
     if fb.routes.is_empty() {
         problems.push(fb::Problem::new(
             "routes",
@@ -255,10 +281,30 @@ fn parse_with(text: &str, keys: Keys) -> Result<Loaded, Vec<Located>> {
         problems.push(fb::Problem::new(error.field, error.value, error.expected));
     }
     if problems.is_empty() {
-        Ok(Loaded { server, admin, record, drift, fb })
+        Ok(Loaded { server, admin, record, eval, drift, fb })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
     }
+}
+
+/// Which targets passed, for routes that want to know.
+fn read_evaluations(
+    eval: Option<&EvalConfig>,
+    routes: &BTreeMap<String, Route>,
+    problems: &mut Vec<fb::Problem>,
+) -> Evaluations {
+    if let Some(eval) = eval {
+        return evaluations(eval).unwrap_or_else(|error| {
+            let value = format!("{:?}", eval.results.display().to_string());
+            problems.push(fb::Problem::new("eval.results", value, error));
+            Evaluations::default()
+        });
+    }
+    for (name, _) in routes.iter().filter(|(_, route)| route.require_eval) {
+        let expected = "expected a table [eval] with the file of `results` that says who passed";
+        problems.push(fb::Problem::new(format!("routes.{name}.require_eval"), "true", expected));
+    }
+    Evaluations::default()
 }
 
 /// Gives a provider whose key is not there one that opens nothing.

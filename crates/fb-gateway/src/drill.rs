@@ -80,7 +80,7 @@ fn play(config: &Config, routes: &[&Route], requests: u32) -> Result<Vec<Score>,
 fn targets(route: &Route) -> Result<Vec<TargetId>, String> {
     let mut found = Vec::new();
     for target in route.targets.iter().filter(|target| target.enabled) {
-        let name = format!("{}/{}", target.provider, target.model);
+        let name = target.name();
         let id = name.parse().map_err(|error| format!("{name}: {error}"))?;
         if !found.contains(&id) {
             found.push(id);

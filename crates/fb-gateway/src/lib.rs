@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backtest;
+mod body;
 mod check;
 mod cli;
 mod config;
@@ -8,6 +9,7 @@ mod demo;
 mod discover;
 mod drill;
 mod error;
+mod eval;
 mod explain;
 mod lines;
 mod log;
@@ -29,6 +31,7 @@ pub use crate::{
     cli::{Cli, Command, run},
     config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
     drill::DrillArgs,
+    eval::{EvalArgs, EvalConfig},
     plan::PlanArgs,
     record::RecordConfig,
     savings::SavingsArgs,

@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read};
 
 /// Most bytes of one line: 1 MiB.
-const MAX_LINE: u64 = 1 << 20;
+pub(crate) const MAX_LINE: u64 = 1 << 20;
 /// Most lines.
 const MAX_LINES: usize = 1_000_000;
 

@@ -2,6 +2,7 @@ use std::{
     fs::File,
     io::{Read, Write, stdin, stdout},
     path::Path,
+    time::Duration,
 };
 
 /// Prints a line. Whoever reads may have left (`fb serve | head -1`); a server does not die of that.
@@ -19,6 +20,22 @@ pub(crate) fn open(file: &Path) -> Result<Box<dyn Read>, String> {
         Ok(file) => Ok(Box::new(file)),
         Err(error) => Err(format!("{}: {error}", file.display())),
     }
+}
+
+/// The smallest value that so many per cent do not exceed; `None` of no values.
+pub(crate) fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
+/// A time as numbers in files have it.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time as tables have it.
+pub(crate) fn seconds(millis: u64) -> String {
+    format!("{:.3} s", Duration::from_millis(millis).as_secs_f64())
 }
 
 /// Rows as lines of aligned columns, the first one a head; the last `right` columns end at the same place.

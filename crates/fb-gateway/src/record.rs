@@ -2,7 +2,7 @@
 
 pub(crate) mod entry;
 mod file;
-mod text;
+pub(crate) mod text;
 
 use std::{
     fmt,
@@ -122,7 +122,7 @@ impl fmt::Debug for Recorder {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a record names the wall time, no decision depends on it")]
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 

@@ -31,11 +31,8 @@ fn now() -> Instant {
 
 /// Every route and target, and every target as the route that it is by itself.
 fn names(config: &Config) -> Names {
-    let of_routes = config.routes.values().flat_map(|route| {
-        let rungs = [&route.ladder.reduced, &route.ladder.minimal].into_iter().flatten();
-        let lower = rungs.flat_map(|rung| &rung.targets);
-        route.targets.iter().chain(lower).map(|target| format!("{}/{}", target.provider, target.model))
-    });
+    let of_routes =
+        config.routes.values().flat_map(|route| route.every_target().map(|(_, target)| target.name()));
     let listed = config
         .providers
         .iter()

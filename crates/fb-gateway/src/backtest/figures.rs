@@ -7,7 +7,10 @@ use super::{
     memory::Assumed,
     replay::{Played, Replayed},
 };
-use crate::{out::table, record::Outcome};
+use crate::{
+    out::{millis, percentile, seconds, table},
+    record::Outcome,
+};
 
 /// All that `fb backtest` found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,23 +52,17 @@ impl Figures {
         for one in played.clone() {
             *answered_by.entry(one.by.clone()).or_default() += 1;
         }
+        let time = |percent| percentile(&took, percent).map_or(0, millis);
         let costs = played.clone().filter_map(|one| one.cost);
         Self {
             answered: played.clone().filter(|one| one.outcome == Outcome::Ok).count(),
             calls: played.map(|one| u64::from(one.calls)).sum(),
-            p50_ms: percentile(&took, 50),
-            p95_ms: percentile(&took, 95),
+            p50_ms: time(50),
+            p95_ms: time(95),
             cost_nanos: costs.reduce(|sum, cost| sum + cost).map(Money::nanos),
             answered_by,
         }
     }
-}
-
-/// The smallest time that so many per cent do not exceed.
-fn percentile(sorted: &[Duration], percent: usize) -> u64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    let time = sorted.get(rank - 1).copied().unwrap_or_default();
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(super) fn compare(replayed: &Replayed) -> Comparison {
@@ -153,10 +150,6 @@ impl OfRoute {
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
 fn share(part: impl TryInto<u64>, whole: usize) -> f64 {
     part.try_into().unwrap_or(u64::MAX) as f64 / whole as f64
-}
-
-fn seconds(millis: u64) -> String {
-    format!("{:.3} s", Duration::from_millis(millis).as_secs_f64())
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use fb_telemetry::DriftConfig;
 use serde_json::{Value, json};
 
 use super::{ServerConfig, parse, parse_without_keys};
-use crate::record::{default_keep, default_max_bytes};
+use crate::{
+    eval::default_min_pass,
+    record::{default_keep, default_max_bytes},
+};
 
 /// The whole configs among a page's TOML blocks, each with the number of its fence's line.
 fn configs(page: &str) -> Vec<(usize, String)> {
@@ -93,6 +96,7 @@ fn defaults() -> BTreeMap<String, String> {
             "write_timeout": time(server.write_timeout),
             "drain": time(server.drain),
         },
+        "eval": { "min_pass": default_min_pass() },
         "record": { "max_bytes": default_max_bytes(), "keep": default_keep() },
         "routes.NAME": {
             "max_attempts": route.max_attempts,

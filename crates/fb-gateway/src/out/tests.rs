@@ -1,6 +1,6 @@
 use expect_test::expect;
 
-use super::table;
+use super::{percentile, table};
 
 #[test]
 fn columns_are_as_wide_as_their_widest_cell() {
@@ -11,4 +11,19 @@ fn columns_are_as_wide_as_their_widest_cell() {
         simple  a/small      $1
                          $10.25"#]]
     .assert_eq(&table(&rows, 1));
+}
+
+#[test]
+fn a_percentile_is_a_value_that_was_met() {
+    for (count, percent, expected) in [
+        (0, 95, None),
+        (1, 50, Some(1)),
+        (1, 95, Some(1)),
+        (20, 95, Some(19)),
+        (21, 95, Some(20)),
+        (4, 50, Some(2)),
+    ] {
+        let values: Vec<u64> = (1..=count).collect();
+        assert_eq!(percentile(&values, percent), expected, "{percent} % of {count}");
+    }
 }

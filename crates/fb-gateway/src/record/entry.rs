@@ -7,6 +7,7 @@ use fb::{
 use serde::{Deserialize, Serialize};
 
 use super::text;
+use crate::out::millis;
 
 /// The form of a line.
 const VERSION: u32 = 1;
@@ -295,10 +296,6 @@ impl Fault {
 /// A name that a caller chose, cut to a bounded length.
 fn short(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn whole_millis(time: SystemTime) -> SystemTime {

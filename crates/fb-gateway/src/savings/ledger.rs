@@ -68,7 +68,7 @@ fn is(target: &Target, id: &TargetId) -> bool {
 }
 
 fn of(route: &Route, target: &Target) -> Result<Priced, String> {
-    let name = format!("{}/{}", target.provider, target.model);
+    let name = target.name();
     let Some(price) = target.price else {
         let route = &route.name;
         return Err(format!(

@@ -1,8 +1,8 @@
-use bytes::Bytes;
 use fb::{Chat, ChatRequest, Facts, Message, Role, Usage};
-use fb_wire::openai;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::body;
 
 /// One request of the file.
 #[derive(Debug)]
@@ -61,10 +61,7 @@ impl Query {
             Some(other) => return Err(format!("output_tokens: expected a number, got {other}")),
         };
         fields.entry("model").or_insert_with(|| Value::from(route));
-        let body = Bytes::from(Value::Object(fields).to_string());
-        let request = openai::request(body).map_err(|error| error.to_string())?;
-        request.chat().map_err(ToString::to_string)?;
-        Ok(Self { request, output })
+        Ok(Self { request: body::request(fields)?, output })
     }
 
     /// Its tokens, estimated as everywhere in fb: a quarter of the bytes in, and as many out as the file says, the

@@ -53,13 +53,3 @@ fn a_table_has_every_figure_and_marks_what_differs() {
         Replayed { requests: Vec::new(), assumed: BTreeMap::new(), cached: 0, guessed: 0, ..replayed };
     assert_eq!(print(&compare(&nothing)).lines().last(), Some("assumed: nothing"));
 }
-
-#[test]
-fn a_percentile_is_a_time_that_was_met() {
-    let times = |count: u64| (1..=count).map(Duration::from_millis).collect::<Vec<_>>();
-    for (count, percent, expected) in
-        [(0, 95, 0), (1, 50, 1), (1, 95, 1), (20, 95, 19), (21, 95, 20), (4, 50, 2)]
-    {
-        assert_eq!(percentile(&times(count), percent), expected, "{percent} % of {count}");
-    }
-}

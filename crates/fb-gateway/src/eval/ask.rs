@@ -1,0 +1,171 @@
+use std::collections::BTreeMap;
+
+use fb::{
+    Answer, CacheControl, ClassRoutes, Client, Config, Error, FailureKind, LadderConfig, Mode, Money,
+    Options, Override, Report, Route, RouteCache, Said, Strategy, Target, TracesConfig,
+};
+
+use super::{
+    cases::Case,
+    results::{Outcome, Verdict},
+};
+use crate::out::millis;
+
+/// The targets of a route, each alone: what one says is not mixed with what another does.
+pub(super) struct Bench {
+    client: Client,
+    route: Route,
+    /// As `PROVIDER/MODEL`, the primary first.
+    targets: Vec<String>,
+}
+
+impl Bench {
+    /// A client with a route of its own for each target: with its gates, retries and timeouts; without cache, ladder, classes
+    /// and breakers.
+    ///
+    /// # Errors
+    /// A route that is not there, or has no target; what is wrong in the config.
+    pub(super) fn new(config: &Config, route: &str) -> Result<Self, String> {
+        let Some(route) = config.routes.get(route) else {
+            let names: Vec<&str> = config.routes.keys().map(String::as_str).collect();
+            return Err(format!("no route is named {route:?}; routes: {}", names.join(", ")));
+        };
+        let mut targets: Vec<&Target> = Vec::new();
+        for (_, target) in route.every_target().filter(|(_, target)| target.enabled) {
+            if !targets.iter().any(|known| known.name() == target.name()) {
+                targets.push(target);
+            }
+        }
+        let routes = targets.iter().enumerate().map(|(place, target)| {
+            let alone = alone(route, name(place), (*target).clone());
+            (alone.name.clone(), alone)
+        });
+        let config = Config {
+            routes: routes.collect(),
+            tenants: BTreeMap::new(),
+            ledger: None,
+            traces: TracesConfig { keep: 0 },
+            ..config.clone()
+        };
+        let client = Client::builder().config(&config).and_then(fb::Builder::build);
+        let client = client.map_err(|error| error.to_string())?;
+        // A target that fails is asked the next case all the same.
+        for (_, breaker) in client.breakers() {
+            breaker.force(Override::new(Mode::ForcedClosed, "evaluation"));
+        }
+        Ok(Self { client, targets: targets.into_iter().map(Target::name).collect(), route: route.clone() })
+    }
+
+    pub(super) fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
+    /// What a case's outcome is known by: the case's text and what the route checks.
+    pub(super) fn key(&self, case: &Case) -> String {
+        let checks = serde_json::to_string(&self.route.quality).unwrap_or_default();
+        let mut hash = blake3::Hasher::new();
+        for part in [case.line.as_str(), checks.as_str()] {
+            hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        hash.finalize().to_hex()[..16].to_owned()
+    }
+
+    /// Asks a target a case and judges what it says.
+    pub(super) async fn ask(&self, place: usize, case: &Case) -> Outcome {
+        let options = Options { cache: CacheControl::NoStore, ..Options::default() };
+        let answer = match case.request(&name(place)) {
+            Ok(request) => Some(self.client.chat(request.with_options(options)).await),
+            Err(_) => None,
+        };
+        let judged = answer
+            .as_ref()
+            .map_or_else(|| Judged::error("the request cannot be read"), |answer| judge(answer, case));
+        let report = match &answer {
+            Some(Ok(answer)) => Some(&answer.report),
+            Some(Err(error)) => error.report(),
+            None => None,
+        };
+        Outcome {
+            route: self.route.name.clone(),
+            target: self.targets[place].clone(),
+            case: case.id.clone(),
+            key: self.key(case),
+            verdict: judged.verdict,
+            why: judged.why,
+            said: judged.said,
+            calls: report.map_or(0, Report::attempts),
+            took_ms: report.map_or(0, |report| millis(report.took)),
+            cost_nanos: report.and_then(Report::cost).map(Money::nanos),
+        }
+    }
+}
+
+/// The route of one target. A name that no config's route needs to differ from: there are no others.
+fn name(place: usize) -> String {
+    format!("eval-{place}")
+}
+
+fn alone(route: &Route, name: String, target: Target) -> Route {
+    Route {
+        name,
+        aliases: Vec::new(),
+        strategy: Strategy::Priority,
+        classes: ClassRoutes::default(),
+        cache: RouteCache::default(),
+        downshift: None,
+        require_eval: false,
+        ladder: LadderConfig::default(),
+        targets: vec![target],
+        ..route.clone()
+    }
+}
+
+struct Judged {
+    verdict: Verdict,
+    why: Option<String>,
+    said: Option<Said>,
+}
+
+impl Judged {
+    fn error(why: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Error, why: Some(why.into()), said: None }
+    }
+}
+
+fn judge(answer: &Result<Answer, Error>, case: &Case) -> Judged {
+    let said = match answer {
+        Ok(answer) => Said::from(&answer.reply),
+        Err(Error::Blocked(ended)) => Said::refusal(ended.cause.detail.clone()),
+        Err(error) => return failed(error),
+    };
+    let (verdict, why) = match case.check(&said) {
+        Ok(()) => (Verdict::Pass, None),
+        Err(unmet) => (Verdict::Fail, Some(unmet.to_string())),
+    };
+    Judged { verdict, why, said: Some(said) }
+}
+
+/// What speaks against the target, and what only says that it could not be asked today.
+fn failed(error: &Error) -> Judged {
+    let kind = match error {
+        Error::Surfaced(ended) => Some(ended.cause.kind()),
+        Error::Exhausted(ended) => ended.cause.as_ref().map(fb::Failure::kind),
+        _ => None,
+    };
+    let is_its_own = match kind {
+        Some(kind) => matches!(
+            kind,
+            FailureKind::Quality
+                | FailureKind::Malformed
+                | FailureKind::InvalidRequest
+                | FailureKind::ContextLength
+                | FailureKind::TooLarge
+        ),
+        // Nobody was called: it cannot take the request.
+        None => error.code() == "unsupported_parameter",
+    };
+    let verdict = if is_its_own { Verdict::Fail } else { Verdict::Error };
+    let skipped = error.report().filter(|_| kind.is_none()).map(|report| report.trace.one_line());
+    let why = skipped.unwrap_or_else(|| error.to_string());
+    Judged { verdict, why: Some(why), said: None }
+}

@@ -1,0 +1,181 @@
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use fb::{Evaluations, Said};
+use serde::{Deserialize, Serialize};
+
+use super::EvalConfig;
+use crate::{
+    lines::{MAX_LINE, for_each_line},
+    record::text,
+};
+
+/// A line of the file of results.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Outcome(Outcome),
+    Evaluation(Evaluation),
+}
+
+/// What came of one case at one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Outcome {
+    pub(super) route: String,
+    pub(super) target: String,
+    pub(super) case: String,
+    /// Of the case's text and of what the route checks: another one is another question.
+    pub(super) key: String,
+    pub(super) verdict: Verdict,
+    /// Why it did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
+    /// What was said, if the answer came through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) said: Option<Said>,
+    pub(super) calls: u32,
+    pub(super) took_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cost_nanos: Option<u64>,
+}
+
+/// How an answer was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Pass,
+    /// It was given, and is not good enough; or the target cannot take the request.
+    Fail,
+    /// There was none to judge: the target was down, slow or not to be reached. It is asked again the next time.
+    Error,
+}
+
+/// What came of all cases at one target: the last one of a route and target counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Evaluation {
+    pub(super) route: String,
+    pub(super) target: String,
+    pub(super) cases: u64,
+    pub(super) passed: u64,
+    #[serde(serialize_with = "text::to_millis", deserialize_with = "humantime_serde::deserialize")]
+    pub(super) at: SystemTime,
+}
+
+impl Evaluation {
+    /// Whether so large a share passed.
+    #[expect(clippy::cast_precision_loss, reason = "a file of cases has at most a million lines")]
+    fn passes(&self, min_pass: f64) -> bool {
+        self.cases > 0 && self.passed as f64 >= min_pass * self.cases as f64
+    }
+}
+
+/// The file of results, open to be appended to; or none.
+pub(super) struct Results {
+    file: Option<(PathBuf, File)>,
+    /// By route, target and key.
+    known: HashMap<(String, String, String), Outcome>,
+}
+
+impl Results {
+    /// Reads what a file holds and opens it, or creates it. Half a line at its end, of a run that was killed, is cut off.
+    pub(super) fn open(file: Option<&Path>) -> Result<Self, String> {
+        let mut known = HashMap::new();
+        let Some(path) = file else { return Ok(Self { file: None, known }) };
+        let at = |error: io::Error| format!("{}: {error}", path.display());
+        let mut opened = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(at)?;
+        let whole = whole_lines(&mut opened).map_err(at)?;
+        opened.set_len(whole).map_err(at)?;
+        for line in read(path, &mut opened)? {
+            if let Line::Outcome(outcome) = line {
+                let Outcome { route, target, key, .. } = &outcome;
+                known.insert((route.clone(), target.clone(), key.clone()), outcome);
+            }
+        }
+        Ok(Self { file: Some((path.to_owned(), opened)), known })
+    }
+
+    /// What is known, if there was an answer to judge.
+    pub(super) fn known(&self, route: &str, target: &str, key: &str) -> Option<&Outcome> {
+        let known = self.known.get(&(route.to_owned(), target.to_owned(), key.to_owned()));
+        known.filter(|outcome| outcome.verdict != Verdict::Error)
+    }
+
+    /// Writes an outcome down.
+    pub(super) fn note(&mut self, outcome: &Outcome) -> Result<(), String> {
+        self.write(&Line::Outcome(outcome.clone()))
+    }
+
+    pub(super) fn evaluated(&mut self, evaluation: &Evaluation) -> Result<(), String> {
+        self.write(&Line::Evaluation(evaluation.clone()))
+    }
+
+    fn write(&mut self, line: &Line) -> Result<(), String> {
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        let mut text = serde_json::to_vec(line).map_err(|error| error.to_string())?;
+        if text.len() as u64 > MAX_LINE {
+            return Err(format!("{}: a result of more than {MAX_LINE} bytes", path.display()));
+        }
+        text.push(b'\n');
+        // One call a line: a kill leaves whole lines, and at most half of one.
+        file.write_all(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// Who passed, by the file of results; nobody if there is no such file.
+///
+/// # Errors
+/// A file that cannot be read, or its first line that is no result.
+pub(crate) fn evaluations(config: &EvalConfig) -> Result<Evaluations, String> {
+    let path = &config.results;
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Evaluations::default()),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let mut last = HashMap::new();
+    for line in read(path, &mut file)? {
+        if let Line::Evaluation(evaluation) = line {
+            last.insert((evaluation.route.clone(), evaluation.target.clone()), evaluation);
+        }
+    }
+    let mut passed = Evaluations::default();
+    for ((route, target), evaluation) in last {
+        if evaluation.passes(config.min_pass)
+            && let Ok(target) = target.parse()
+        {
+            passed.pass(route, &target);
+        }
+    }
+    Ok(passed)
+}
+
+fn read(path: &Path, file: &mut File) -> Result<Vec<Line>, String> {
+    let whole = whole_lines(file).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut lines = Vec::new();
+    for_each_line(BufReader::new(file.take(whole)), |line| {
+        lines.push(serde_json::from_str(line).map_err(|error| error.to_string())?);
+        Ok(())
+    })
+    .map_err(|(line, error)| format!("{}:{line}  {error}", path.display()))?;
+    Ok(lines)
+}
+
+/// Bytes of whole lines; what stands behind them is half a line of a run that was killed, or is being written.
+fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let (mut end, mut byte) = (file.metadata()?.len(), [0]);
+    while end > 0 {
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut byte)?;
+        if byte == *b"\n" {
+            break;
+        }
+        end -= 1;
+    }
+    file.rewind()?;
+    Ok(end)
+}

@@ -1,0 +1,194 @@
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use expect_test::expect;
+use fb::{Called, Evaluations, Said, Target};
+
+use super::{results::Outcome, results::Verdict, *};
+
+fn outcome(target: &str, case: &str, verdict: Verdict, why: Option<&str>, text: &str) -> Outcome {
+    Outcome {
+        route: "default".to_owned(),
+        target: target.to_owned(),
+        case: case.to_owned(),
+        key: format!("key of {case}"),
+        verdict,
+        why: why.map(str::to_owned),
+        said: Some(Said { text: text.to_owned(), ..Said::default() }),
+        calls: 1,
+        took_ms: 1_200,
+        cost_nanos: Some(2_500_000),
+    }
+}
+
+fn summary() -> Summary {
+    let call = |tool: &str| Said {
+        calls: vec![Called { tool: tool.to_owned(), arguments: "{}".to_owned() }],
+        ..Said::default()
+    };
+    let (a, b) = ("a/m", "b/m");
+    let outcomes = BTreeMap::from([
+        ((0, 0), outcome(a, "capital", Verdict::Pass, None, "Paris")),
+        ((0, 1), Outcome { said: Some(call("weather")), ..outcome(a, "tool", Verdict::Pass, None, "") }),
+        ((0, 2), Outcome { took_ms: 300, ..outcome(a, "sum", Verdict::Pass, None, "4") }),
+        ((1, 0), outcome(b, "capital", Verdict::Fail, Some("contains: no `Paris` in `Rome`"), "Rome")),
+        ((1, 1), Outcome { said: Some(call("time")), ..outcome(b, "tool", Verdict::Pass, None, "") }),
+        (
+            (1, 2),
+            Outcome {
+                said: None,
+                cost_nanos: None,
+                ..outcome(b, "sum", Verdict::Error, Some("it is down"), "")
+            },
+        ),
+    ]);
+    Summary::new("default", &[a.to_owned(), b.to_owned()], 3, outcomes)
+}
+
+#[test]
+fn the_table_says_who_passes_and_what_differs() {
+    let summary = summary();
+    expect![[r#"
+        route default, 3 cases
+
+        target  passed    share  errors      p50      p95     cost  differs
+        a/m        3/3  100.0 %       0  1.200 s  1.200 s  $0.0075        -
+        b/m        1/3   33.3 %       1  1.200 s  1.200 s  $0.0050        2
+
+        b/m  capital  failed     contains: no `Paris` in `Rome`
+        b/m  capital  differs    fails, where the primary passes
+        b/m  tool     differs    calls time, the primary weather
+        b/m  sum      no answer  it is down
+
+        below 90.0 %: b/m
+    "#]]
+    .assert_eq(&(summary.print(0.9) + "\n"));
+    assert_eq!((summary.passes(0.9), summary.passes(0.33)), (false, true));
+    assert!(summary.print(0.3).ends_with("\nevery target passes 30.0 % or more"));
+}
+
+#[test]
+fn what_models_say_is_text_in_the_page() {
+    let folder = Folder::new("page");
+    let file = folder.file("cases.jsonl", r#"{"id":"<b>","text":"<script>alert(1)</script>"}"#);
+    let cases = cases::read(&file).unwrap();
+    let said = outcome("a/m", "<b>", Verdict::Fail, Some("\"&\""), "</pre><script>");
+    let summary = Summary::new("default", &["a/m".to_owned()], 1, BTreeMap::from([((0, 0), said)]));
+    let page = report::page(&summary, &cases, 1.0);
+    assert!(!page.contains("<script>") && !page.contains("</pre><script"), "{page}");
+    for part in
+        ["<b>&lt;b&gt;</b>", "&lt;script&gt;alert(1)", "&quot;&amp;&quot;", "&lt;/pre&gt;&lt;script&gt;"]
+    {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+}
+
+/// A folder of this test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fb-eval-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.0.join(name);
+        fs::write(&file, text).unwrap();
+        file
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+#[test]
+fn results_are_kept_over_a_kill_in_the_middle_of_a_line() {
+    let folder = Folder::new("results");
+    let file = folder.0.join("results.jsonl");
+    let good = outcome("a/m", "capital", Verdict::Pass, None, "Paris");
+    let down = outcome("a/m", "sum", Verdict::Error, Some("it is down"), "");
+    let mut results = Results::open(Some(&file)).unwrap();
+    results.note(&good).unwrap();
+    results.note(&down).unwrap();
+    fs::write(&file, fs::read_to_string(&file).unwrap() + r#"{"outcome":{"rou"#).unwrap();
+    let mut results = Results::open(Some(&file)).unwrap();
+    assert_eq!(results.known("default", "a/m", "key of capital"), Some(&good));
+    assert_eq!(results.known("default", "a/m", "key of sum"), None, "it is asked again");
+    assert_eq!(results.known("default", "b/m", "key of capital"), None);
+    results.note(&outcome("a/m", "sum", Verdict::Pass, None, "4")).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(Results::open(Some(&file)).unwrap().known("default", "a/m", "key of sum").is_some());
+    fs::write(&file, "{\"outcome\":{}}\n").unwrap();
+    let error = Results::open(Some(&file)).map(drop).unwrap_err();
+    assert!(error.ends_with("results.jsonl:1  missing field `route` at line 1 column 13"), "{error}");
+}
+
+#[test]
+fn the_last_evaluation_of_a_target_counts() {
+    let folder = Folder::new("last");
+    let file = folder.0.join("results.jsonl");
+    let config = EvalConfig { results: file.clone(), min_pass: 0.9 };
+    let missing = |config: &EvalConfig| {
+        let route = fb::Route::priority("default", [Target::new("a", "m"), Target::new("b", "m")]);
+        let passed: Result<Evaluations, String> = evaluations(config);
+        let missing = passed.unwrap().missing(&route).into_iter().map(|(place, _)| place).collect::<Vec<_>>();
+        missing.join(" ")
+    };
+    assert_eq!(missing(&config), "targets[0] targets[1]", "without a file nobody passed");
+    let mut results = Results::open(Some(&file)).unwrap();
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    for evaluation in summary().evaluations(at) {
+        results.evaluated(&evaluation).unwrap();
+    }
+    let expected = r#"{"evaluation":{"route":"default","target":"a/m","cases":3,"passed":3,"at":"2027-01-15T08:00:00.000Z"}}"#;
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().next(), Some(expected));
+    assert_eq!(missing(&config), "targets[1]");
+    assert_eq!(missing(&EvalConfig { min_pass: 0.3, ..config.clone() }), "");
+    let again = fs::read_to_string(&file).unwrap().replace("\"passed\":3", "\"passed\":2");
+    fs::write(&file, fs::read_to_string(&file).unwrap() + &again).unwrap();
+    assert_eq!(missing(&config), "targets[0] targets[1]");
+}
+
+#[test]
+fn a_route_that_requires_an_evaluation_is_refused_without_one() {
+    let folder = Folder::new("required");
+    let text = |eval: &str| {
+        format!(
+            "{eval}\n[providers.a]\nkind = \"ollama\"\n[routes.default]\nrequire_eval = true\n\
+             [[routes.default.targets]]\nprovider = \"a\"\nmodel = \"m\"\n"
+        )
+    };
+    let errors = |text: &str| match crate::parse(text) {
+        Ok(_) => String::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    let refused = "6:1  routes.default.targets[0] = a/m   no passing evaluation, which require_eval asks for; `fb eval` makes one";
+    assert_eq!(
+        errors(&text("")),
+        format!(
+            "5:16  routes.default.require_eval = true   expected a table [eval] with the file of `results` that says \
+             who passed\n{refused}"
+        )
+    );
+    let file = folder.0.join("results.jsonl");
+    let eval = format!("[eval]\nresults = {:?}", file.display().to_string());
+    let with = text(&eval);
+    assert_eq!(errors(&with), refused.replacen("6:1", "7:1", 1));
+    assert!(crate::config::parse_without_keys(&with).is_ok(), "on paper it can be tried");
+    let line = r#"{"evaluation":{"route":"default","target":"a/m","cases":10,"passed":9,"at":"2027-01-15T08:00:00Z"}}"#;
+    fs::write(&file, format!("{line}\n")).unwrap();
+    assert_eq!(errors(&with), "");
+    fs::write(&file, "7\n").unwrap();
+    assert!(errors(&with).contains("results.jsonl:1  "), "{}", errors(&with));
+    assert!(errors("[eval]\nresults = \"/\"\nmin_pass = 2.0\n").contains("eval.min_pass = 2"));
+    assert_eq!(Path::new("/").file_name(), None);
+}
