@@ -1,4 +1,4 @@
-//! One tenant's limits, and what it used of them.
+//! One tenant's limits, or those of one of its keys, and what it used of them.
 
 #[cfg(feature = "ledger")]
 mod ahead;
@@ -23,13 +23,19 @@ use crate::{
     statistics::ByTarget,
 };
 
-/// One tenant's account; a clone is the same account.
+/// The account of a tenant, or of one of its keys; a clone is the same account.
+///
+/// A call of a key is held and paid in two accounts, the key's and its tenant's, and refused when either has no room.
 ///
 /// All that is reserved and spent is counted under one lock, and checked before it is taken. So at any time what was
 /// spent in a day or month and what is held by calls in flight is together at most the limit, as long as no call costs
 /// more than was reserved for it; one that does adds as much as it went beyond.
 #[derive(Debug, Clone)]
-pub struct Account(Arc<Shared>);
+pub struct Account {
+    own: Arc<Shared>,
+    /// That of the tenant, if this one is a key's.
+    tenant: Option<Arc<Shared>>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -62,18 +68,18 @@ pub(crate) struct State {
 }
 
 impl Account {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self(shared)
+    pub(crate) const fn new(own: Arc<Shared>, tenant: Option<Arc<Shared>>) -> Self {
+        Self { own, tenant }
     }
 
-    /// The tenant's name.
+    /// The tenant's name, or `TENANT/KEY`.
     pub fn name(&self) -> &Arc<str> {
-        &self.0.name
+        &self.own.name
     }
 
-    /// What the tenant may use.
+    /// What the tenant or the key may use. A key has its tenant's `tier`, `warn_at`, `regions`, `data_class` and `allowed`.
     pub fn limits(&self) -> &Limits {
-        &self.0.limits
+        &self.own.limits
     }
 
     /// Reserves for the first call of a request, and counts the request.
@@ -82,9 +88,10 @@ impl Account {
     /// a commit, some milliseconds, when more is reserved at once than was written ahead; else it takes one lock.
     ///
     /// # Errors
-    /// When a limit would be passed; nothing is taken then.
+    /// When a limit would be passed; nothing is taken then, but that a request which a tenant's limit refuses has counted to
+    /// the requests per minute of its key.
     pub fn begin(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
-        self.0.reserve(target, estimate, at, true)
+        self.reserve(target, estimate, at, true)
     }
 
     /// Reserves for another call of a request that was counted: a retry, a hop, a hedge or a repair. As
@@ -93,22 +100,43 @@ impl Account {
     /// # Errors
     /// When a limit would be passed; nothing is taken then.
     pub fn again(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
-        self.0.reserve(target, estimate, at, false)
+        self.reserve(target, estimate, at, false)
     }
 
-    /// How near the tenant is to its limits on tokens and money.
+    /// The key comes first: what it is refused must not use up what its tenant's other keys may.
+    fn reserve(
+        &self,
+        target: &TargetId,
+        estimate: Amount,
+        at: Moment,
+        first: bool,
+    ) -> Result<Reservation, Refused> {
+        let own = self.own.reserve(target, estimate, at, first)?;
+        let Some(tenant) = &self.tenant else { return Ok(own) };
+        match tenant.reserve(target, estimate, at, first) {
+            Ok(of_tenant) => Ok(own.within(of_tenant)),
+            Err(refused) => {
+                drop(own);
+                self.own.was_refused(first);
+                Err(refused)
+            }
+        }
+    }
+
+    /// How near the tenant is to its limits on tokens and money; of a key and its tenant, who is nearer.
     pub fn standing(&self, at: Moment) -> Standing {
-        self.0.standing(at)
+        let own = self.own.standing(at);
+        self.tenant.as_ref().map_or(own, |tenant| own.or_nearer(tenant.standing(at)))
     }
 
     /// Whether the tenant's requests are to take a cheaper route now.
     pub fn downshifts(&self, at: Moment) -> bool {
-        self.standing(at).downshifts(self.0.limits.tier)
+        self.standing(at).downshifts(self.own.limits.tier)
     }
 
-    /// What the tenant used, and what it holds.
+    /// What the tenant or the key used, and what it holds.
     pub fn statistics(&self, at: Moment) -> Statistics {
-        self.0.statistics(at)
+        self.own.statistics(at)
     }
 }
 
@@ -162,6 +190,13 @@ impl Shared {
         #[cfg(feature = "ledger")]
         self.cover(state);
         Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted))
+    }
+
+    /// Notes that what was reserved and given back is refused after all.
+    fn was_refused(&self, first: bool) {
+        let mut state = self.state.lock();
+        state.refused += 1;
+        state.requests -= u64::from(first);
     }
 
     /// Whether so much more keeps the limits on money and tokens.

@@ -1,4 +1,4 @@
-//! The accounts of all tenants.
+//! The accounts of all tenants and their keys.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -16,10 +16,11 @@ use crate::{LedgerConfig, LedgerError, ledger::Ledger};
 /// Who is meant when a tenant has no name, or one that is not configured.
 const DEFAULT: &str = "default";
 
-/// The accounts of all tenants.
+/// The accounts of all tenants and their keys.
 ///
 /// Its tenants are those of the config and `default`, which every other name stands for, so that its memory is bounded
-/// whatever names come. Without a section of its own `default` has no limits. Accounts share nothing.
+/// whatever names come. Without a section of its own `default` has no limits. Accounts of tenants
+/// share nothing; what a key uses counts to its tenant as well. A key's account is called `TENANT/KEY`.
 #[derive(Debug)]
 pub struct Book {
     accounts: BTreeMap<Arc<str>, Account>,
@@ -39,8 +40,13 @@ impl Book {
     }
 
     fn of(shared: Vec<Arc<Shared>>) -> Self {
-        let accounts: BTreeMap<_, _> =
-            shared.into_iter().map(|shared| (Arc::clone(&shared.name), Account::new(shared))).collect();
+        let shared: BTreeMap<Arc<str>, Arc<Shared>> =
+            shared.into_iter().map(|shared| (Arc::clone(&shared.name), shared)).collect();
+        let account = |(name, own): (&Arc<str>, &Arc<Shared>)| {
+            let tenant = name.split_once('/').and_then(|(tenant, _)| shared.get(tenant)).cloned();
+            (Arc::clone(name), Account::new(Arc::clone(own), tenant))
+        };
+        let accounts: BTreeMap<_, _> = shared.iter().map(account).collect();
         let default = accounts[DEFAULT].clone();
         Self {
             accounts,
@@ -94,6 +100,11 @@ impl Book {
         self.accounts.get(tenant).unwrap_or(&self.default)
     }
 
+    /// The account of one of a tenant's keys, or that of the tenant where it has no such key.
+    pub fn account_of(&self, tenant: &str, key: &str) -> &Account {
+        self.accounts.get(&*name(tenant, key)).unwrap_or_else(|| self.account(tenant))
+    }
+
     /// [`Account::begin`] of the tenant.
     ///
     /// # Errors
@@ -113,7 +124,7 @@ impl Book {
         self.account(tenant).standing(at)
     }
 
-    /// What each tenant used, by name.
+    /// What each tenant and each of their keys used, by name.
     pub fn statistics(&self, at: Moment) -> BTreeMap<Arc<str>, Statistics> {
         let of = |(name, account): (&Arc<str>, &Account)| (Arc::clone(name), account.statistics(at));
         self.accounts.iter().map(of).collect()
@@ -125,11 +136,18 @@ fn shared(tenants: &BTreeMap<String, Limits>, now: Instant) -> Result<Vec<Shared
     for (name, limits) in tenants {
         limits.validate(name)?;
         shared.push(Shared::new(name, limits, now));
+        for key in limits.keys.keys() {
+            shared.push(Shared::new(&self::name(name, key), &limits.of_key(key), now));
+        }
     }
     if !tenants.contains_key(DEFAULT) {
         shared.push(Shared::new(DEFAULT, &Limits::default(), now));
     }
     Ok(shared)
+}
+
+fn name(tenant: &str, key: &str) -> String {
+    format!("{tenant}/{key}")
 }
 
 /// Why a book cannot be opened.

@@ -1,5 +1,7 @@
 //! What a tenant may use, as it stands in a config.
 
+use std::collections::BTreeMap;
+
 use fb_core::Money;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -32,8 +34,22 @@ pub struct Limits {
     pub data_class: Option<String>,
     /// The targets that may see the tenant's requests, each a `PROVIDER` or a `PROVIDER/MODEL`; all.
     pub allowed: Option<Vec<String>>,
-    /// Names of the API keys that are this tenant's; none. Not read here.
-    pub keys: Vec<String>,
+    /// What each of the tenant's keys may use of that, by the key's name; none.
+    pub keys: BTreeMap<String, KeyLimits>,
+}
+
+/// What one key of a tenant may use, within what the tenant may. A limit that is not set is none of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyLimits {
+    /// Requests per minute, as [`Limits::requests_per_minute`].
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in any 60 s, as [`Limits::tokens_per_minute`].
+    pub tokens_per_minute: Option<u64>,
+    /// US dollars per day of UTC, as [`Limits::usd_per_day`].
+    pub usd_per_day: Option<f64>,
+    /// US dollars per month of UTC, as [`Limits::usd_per_month`].
+    pub usd_per_month: Option<f64>,
 }
 
 /// What happens to a tenant's requests when much of its budget is used.
@@ -59,13 +75,33 @@ impl Default for Limits {
             regions: None,
             data_class: None,
             allowed: None,
-            keys: Vec::new(),
+            keys: BTreeMap::new(),
         }
     }
 }
 
 impl Limits {
+    /// Whether accounts can be made of it: that of the tenant, and one for each of its keys.
     pub(crate) fn validate(&self, tenant: &str) -> Result<(), InvalidConfig> {
+        check_name(&format!("tenants.{tenant}"), tenant)?;
+        self.check(tenant)?;
+        for name in self.keys.keys() {
+            let at = format!("{tenant}.keys.{name}");
+            check_name(&format!("tenants.{at}"), name)?;
+            self.of_key(name).check(&at)?;
+        }
+        Ok(())
+    }
+
+    /// The limits of the account of a key: its own numbers, in all else the tenant's.
+    pub(crate) fn of_key(&self, name: &str) -> Self {
+        let KeyLimits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month } =
+            self.keys.get(name).cloned().unwrap_or_default();
+        let keys = BTreeMap::new();
+        Self { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month, keys, ..self.clone() }
+    }
+
+    fn check(&self, tenant: &str) -> Result<(), InvalidConfig> {
         let check = |holds: bool, field: &str, value: String, expected| {
             if holds {
                 return Ok(());
@@ -82,6 +118,14 @@ impl Limits {
         let usable = self.warn_at > 0.0 && self.warn_at <= 1.0;
         check(usable, "warn_at", self.warn_at.to_string(), "above 0, at most 1")
     }
+}
+
+/// A tenant and its key are one name in ledgers and statistics, `TENANT/KEY`.
+fn check_name(field: &str, name: &str) -> Result<(), InvalidConfig> {
+    if !name.is_empty() && !name.contains('/') {
+        return Ok(());
+    }
+    Err(InvalidConfig { field: field.to_owned(), value: format!("{name:?}"), expected: "a name without `/`" })
 }
 
 /// US dollars in whole nano-dollars, rounded half up.

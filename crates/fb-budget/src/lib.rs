@@ -30,7 +30,7 @@ pub use self::account::Account;
 pub use self::book::Book;
 #[cfg(feature = "ledger")]
 pub use self::book::OpenError;
-pub use self::config::{InvalidConfig, Limits, Tier};
+pub use self::config::{InvalidConfig, KeyLimits, Limits, Tier};
 #[cfg(feature = "ledger")]
 pub use self::ledger::{LedgerConfig, LedgerError, LedgerFault};
 pub use self::moment::Moment;

@@ -29,6 +29,8 @@ pub struct Reservation {
     counted: Option<Counted>,
     used: Option<Amount>,
     open: bool,
+    /// The same in the account of the tenant, if this one is a key's.
+    of_tenant: Option<Box<Self>>,
 }
 
 impl Reservation {
@@ -38,7 +40,13 @@ impl Reservation {
         held: Amount,
         counted: Option<Counted>,
     ) -> Self {
-        Self { account, target, held, counted, used: None, open: true }
+        Self { account, target, held, counted, used: None, open: true, of_tenant: None }
+    }
+
+    /// Joins what a key holds with what its tenant does: from here on both end as one.
+    pub(crate) fn within(mut self, of_tenant: Self) -> Self {
+        self.of_tenant = Some(Box::new(of_tenant));
+        self
     }
 
     /// The target it is for.
@@ -57,6 +65,9 @@ impl Reservation {
     /// more than it held and what the ledger had written ahead.
     pub fn settle(mut self, used: Amount) {
         self.open = false;
+        if let Some(of_tenant) = self.of_tenant.take() {
+            of_tenant.settle(used);
+        }
         self.account.settle(&self.target, self.held, self.counted, used);
     }
 
@@ -65,6 +76,9 @@ impl Reservation {
     /// 100 ms later.
     pub fn note(&mut self, used: Amount) {
         self.used = Some(used);
+        if let Some(of_tenant) = &mut self.of_tenant {
+            of_tenant.note(used);
+        }
     }
 
     /// Holds more, for an answer that grows longer than thought.
@@ -74,7 +88,16 @@ impl Reservation {
     /// # Errors
     /// When a limit would be passed; what it holds stays as it was.
     pub fn extend(&mut self, more: Amount, at: Moment) -> Result<(), Refused> {
-        self.account.extend(&mut self.counted, more, at)?;
+        if let Some(of_tenant) = &mut self.of_tenant {
+            of_tenant.extend(more, at)?;
+        }
+        if let Err(refused) = self.account.extend(&mut self.counted, more, at) {
+            if let Some(of_tenant) = &mut self.of_tenant {
+                // A part of its own that is dropped goes back.
+                drop(of_tenant.split(more, self.target.clone()));
+            }
+            return Err(refused);
+        }
         self.held = self.held.plus(more);
         Ok(())
     }
@@ -86,7 +109,11 @@ impl Reservation {
         self.held = self.held.minus(part);
         self.account.split();
         let counted = self.counted.as_mut().map(|counted| counted.split(part.tokens));
-        Self::new(Arc::clone(&self.account), target, part, counted)
+        let of_tenant =
+            self.of_tenant.as_mut().map(|of_tenant| Box::new(of_tenant.split(part, target.clone())));
+        let mut split = Self::new(Arc::clone(&self.account), target, part, counted);
+        split.of_tenant = of_tenant;
+        split
     }
 }
 

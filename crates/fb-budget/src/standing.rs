@@ -26,6 +26,17 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The one that is nearer to a limit, or that resets later.
+    pub(crate) fn or_nearer(self, other: Self) -> Self {
+        let is_other = match (self, other) {
+            (Self::Hard { resets_in, .. }, Self::Hard { resets_in: others, .. }) => others > resets_in,
+            (Self::Soft { share, .. }, Self::Soft { share: others, .. }) => others > share,
+            (_, Self::Hard { .. }) | (Self::Free, _) => true,
+            (Self::Hard { .. }, _) | (Self::Soft { .. }, Self::Free) => false,
+        };
+        if is_other { other } else { self }
+    }
+
     /// Whether a request of a tenant of this tier is to take a cheaper route.
     pub const fn downshifts(&self, tier: Tier) -> bool {
         match self {

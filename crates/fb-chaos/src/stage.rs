@@ -210,6 +210,7 @@ async fn start(fb: &Path, config: &Path) -> anyhow::Result<(Child, String)> {
         .arg(config)
         .env("FB_CHAOS_KEY", "sk-chaos")
         .env("FB_CHAOS_ACME", "sk-acme")
+        .env("FB_CHAOS_ACME_CI", "sk-acme-ci")
         .env("RUST_LOG", "error")
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -155,6 +155,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// For whom the request is made: no answer is ever shared between tenants. `None`: `default`.
     pub tenant: Option<Arc<str>>,
+    /// Which of the tenant's keys it is made with, by name: what it uses counts to the limits of both.
+    pub key: Option<Arc<str>>,
     /// What the cache may do, on a route that has one.
     pub cache: CacheControl,
     /// The target to try first, as `PROVIDER/MODEL`, or any of this provider; then the route as ever.

@@ -225,6 +225,8 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         }
         for tenant in tenants.values_mut() {
             tenant.key = None;
+            // What no key is needed for is asked as the tenant itself.
+            tenant.keys.clear();
             // Virtual days are no days of the calendar.
             (tenant.usd_per_day, tenant.usd_per_month) = (None, None);
         }

@@ -8,19 +8,30 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The keys of the tenants.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tenants(Arc<[(SecretString, Arc<str>)]>);
+pub(crate) struct Tenants(Arc<[(SecretString, Caller)]>);
+
+/// Whose key was shown: the tenant, and the key's name if it has several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) tenant: Arc<str>,
+    pub(crate) key: Option<Arc<str>>,
+}
 
 impl Tenants {
     /// Reads the keys that the config names.
     pub(crate) fn of(config: &Config) -> Result<Self, InvalidConfig> {
-        let keyed = config.tenants.iter().filter_map(|(name, tenant)| Some((name, tenant.key.as_ref()?)));
-        let read =
-            keyed.map(|(name, key)| Ok((key.resolve(&format!("tenants.{name}.key"))?, name.as_str().into())));
-        Ok(Self(read.collect::<Result<Vec<_>, _>>()?.into()))
+        let mut read = Vec::new();
+        for (name, tenant) in &config.tenants {
+            for (key, place, secret) in tenant.every_key() {
+                let caller = Caller { tenant: name.as_str().into(), key: key.map(Into::into) };
+                read.push((secret.resolve(&format!("tenants.{name}.{place}"))?, caller));
+            }
+        }
+        Ok(Self(read.into()))
     }
 
-    /// The tenant whose key a request shows, as OpenAI's clients do or as Anthropic's; `None` is `default`.
-    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+    /// Whose key a request shows, as OpenAI's clients do or as Anthropic's; `None` is the tenant `default`.
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<&Caller> {
         if self.0.is_empty() {
             return None;
         }
@@ -29,10 +40,10 @@ impl Tenants {
         shown.into_iter().flatten().find_map(|shown| self.whose(shown))
     }
 
-    fn whose(&self, shown: &[u8]) -> Option<Arc<str>> {
+    fn whose(&self, shown: &[u8]) -> Option<&Caller> {
         // All are looked at, whichever it is.
-        self.0.iter().fold(None, |found, (key, name)| {
-            if same(shown, key.expose_secret().as_bytes()) { Some(Arc::clone(name)) } else { found }
+        self.0.iter().fold(None, |found, (key, caller)| {
+            if same(shown, key.expose_secret().as_bytes()) { Some(caller) } else { found }
         })
     }
 }
@@ -55,19 +66,27 @@ mod tests {
 
     #[test]
     fn a_key_is_one_tenants_and_any_other_is_nobodys() {
-        let keys = [("sk-acme", "acme"), ("sk-beta", "beta")];
-        let tenants =
-            Tenants(keys.iter().map(|(key, name)| (SecretString::from(*key), (*name).into())).collect());
+        let keys = [("sk-acme", "acme", None), ("sk-beta", "beta", None), ("sk-web", "acme", Some("web"))];
+        let keys = keys.map(|(key, tenant, name)| {
+            (SecretString::from(key), Caller { tenant: tenant.into(), key: name.map(Into::into) })
+        });
+        let tenants = Tenants(keys.into());
+        let of = |caller: &Caller| {
+            [Some(&*caller.tenant), caller.key.as_deref()]
+                .map(|name| name.unwrap_or("-").to_owned())
+                .join(" ")
+        };
         let shown = |name: &'static str, value: &'static str| {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
-            tenants.find(&headers).map(|found| found.to_string())
+            tenants.find(&headers).map(of)
         };
-        assert_eq!(shown("authorization", "Bearer sk-acme").as_deref(), Some("acme"));
-        assert_eq!(shown("x-api-key", "sk-beta").as_deref(), Some("beta"));
-        assert_eq!(shown("authorization", "bearer  sk-acme").as_deref(), Some("acme"));
+        assert_eq!(shown("authorization", "Bearer sk-acme").as_deref(), Some("acme -"));
+        assert_eq!(shown("x-api-key", "sk-beta").as_deref(), Some("beta -"));
+        assert_eq!(shown("x-api-key", "sk-web").as_deref(), Some("acme web"));
+        assert_eq!(shown("authorization", "bearer  sk-acme").as_deref(), Some("acme -"));
         let both = [("authorization", "Bearer other"), ("x-api-key", "sk-acme")];
         let both = both.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        assert_eq!(tenants.find(&HeaderMap::from_iter(both)).as_deref(), Some("acme"));
+        assert_eq!(tenants.find(&HeaderMap::from_iter(both)).map(of).as_deref(), Some("acme -"));
         for other in ["Bearer sk-acm", "Bearer sk-acme1", "Bearer ", "sk-acme"] {
             assert_eq!(shown("authorization", other), None, "{other}");
         }

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use fb_breaker::BreakerConfig;
-use fb_budget::{Book, LedgerConfig, Limits, PriceBook, PriceConfigs, Tier};
+use fb_budget::{Book, KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfigs, Tier};
 use fb_cache::{Cache, CacheConfig};
 use fb_core::{FailureKind, ProviderId};
 use fb_health::HealthConfig;
@@ -84,6 +84,40 @@ pub struct Tenant {
     /// The targets that may see its requests, each a `PROVIDER` or a `PROVIDER/MODEL`. All unless set.
     #[serde(default)]
     pub allowed: Option<Vec<String>>,
+    /// More keys, by name, each with limits of its own within the tenant's.
+    #[serde(default)]
+    pub keys: BTreeMap<String, TenantKey>,
+}
+
+/// One of several keys of a tenant, and what may be used with it. A limit that is not set is none of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantKey {
+    /// The key its callers show, as `Authorization: Bearer KEY`. The server's matter.
+    pub key: Secret,
+    /// Requests per minute, 1 or more. No limit of its own unless set.
+    #[serde(default)]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in any 60 s, input and output, 1 or more. No limit of its own unless set.
+    #[serde(default)]
+    pub tokens_per_minute: Option<u64>,
+    /// US dollars per day of UTC. No limit of its own unless set.
+    #[serde(default)]
+    pub usd_per_day: Option<f64>,
+    /// US dollars per month of UTC. No limit of its own unless set.
+    #[serde(default)]
+    pub usd_per_month: Option<f64>,
+}
+
+impl TenantKey {
+    fn limits(&self) -> KeyLimits {
+        KeyLimits {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            usd_per_day: self.usd_per_day,
+            usd_per_month: self.usd_per_month,
+        }
+    }
 }
 
 fn default_warn_at() -> f64 {
@@ -103,8 +137,16 @@ impl Tenant {
             regions: self.regions.clone(),
             data_class: self.data_class.clone(),
             allowed: self.allowed.clone(),
-            keys: Vec::new(),
+            keys: self.keys.iter().map(|(name, key)| (name.clone(), key.limits())).collect(),
         }
+    }
+
+    /// Every key of the tenant: the name it has among them, its place in the tenant's table, and itself.
+    pub fn every_key(&self) -> impl Iterator<Item = (Option<&str>, String, &Secret)> {
+        let own = self.key.iter().map(|key| (None, "key".to_owned(), key));
+        let more =
+            self.keys.iter().map(|(name, key)| (Some(name.as_str()), format!("keys.{name}.key"), &key.key));
+        own.chain(more)
     }
 }
 
@@ -179,19 +221,20 @@ impl Config {
         if let Err(error) = Book::new(&tenants, now()) {
             found.push(problem(format!("tenants.{}", error.field), error));
         }
-        let mut keys: Vec<(&str, SecretString)> = Vec::new();
-        for (name, tenant) in &self.tenants {
-            let Some(key) = &tenant.key else { continue };
-            let field = format!("tenants.{name}.key");
+        let mut keys: Vec<(String, SecretString)> = Vec::new();
+        let all = self.tenants.iter().flat_map(|(name, tenant)| {
+            tenant.every_key().map(move |(_, place, key)| (format!("tenants.{name}.{place}"), key))
+        });
+        for (field, key) in all {
             match key.resolve(&field) {
                 Ok(key) => {
                     let same =
-                        |(_, other): &&(&str, SecretString)| other.expose_secret() == key.expose_secret();
+                        |(_, other): &&(String, SecretString)| other.expose_secret() == key.expose_secret();
                     if let Some((other, _)) = keys.iter().find(same) {
-                        let expected = format!("already the key of {other}; expected one of its own");
-                        found.push(Problem::new(field, "(a key)", expected));
+                        let expected = format!("the same as {other}; expected one of its own");
+                        found.push(Problem::new(&field, "(a key)", expected));
                     }
-                    keys.push((name, key));
+                    keys.push((field, key));
                 }
                 Err(error) => found.push(Problem::new(error.field, error.value, error.expected)),
             }

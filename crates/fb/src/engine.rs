@@ -377,7 +377,11 @@ impl Engine {
     /// Who pays for a request, where tenants have budgets.
     fn account(&self, request: &ChatRequest) -> Option<&Account> {
         let tenant = request.options().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-        self.book.as_ref().map(|book| book.account(tenant))
+        let book = self.book.as_ref()?;
+        Some(match request.options().key.as_deref() {
+            Some(key) => book.account_of(tenant, key),
+            None => book.account(tenant),
+        })
     }
 
     /// A random number in `[0, 1)`.

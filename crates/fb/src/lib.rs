@@ -21,7 +21,9 @@ pub mod providers {
 }
 
 pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
-pub use fb_budget::{LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Statistics, Tier};
+pub use fb_budget::{
+    KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Statistics, Tier,
+};
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
     Asked, Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
@@ -47,7 +49,7 @@ pub use crate::{
     answer::Answer,
     builder::Builder,
     client::Client,
-    config::{Config, Problem, Tenant},
+    config::{Config, Problem, Tenant, TenantKey},
     destination::Destination,
     error::{BuildError, Ended, Error},
     evaluations::Evaluations,

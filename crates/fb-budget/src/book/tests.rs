@@ -48,8 +48,47 @@ fn statistics_are_printed() {
     assert_eq!(json, expected);
 }
 
-const TENANTS: [&str; 2] = ["a", "b"];
-const LIMIT: u64 = 1_000_000;
+#[test]
+fn a_key_uses_up_its_own_limit_and_its_tenants() {
+    let book = book("[acme]\nusd_per_day = 0.001\nkeys.web = { usd_per_day = 0.0006 }\nkeys.ci = {}");
+    let [web, ci, nobody] = ["web", "ci", "gone"].map(|key| book.account_of("acme", key));
+    assert_eq!([web, ci, nobody].map(|account| &**account.name()), ["acme/web", "acme/ci", "acme"]);
+    web.begin(&target(), amount(600, 7), at(0)).unwrap().settle(amount(600, 7));
+    let refused = web.begin(&target(), amount(1, 0), at(0)).unwrap_err();
+    assert_eq!((&*refused.tenant, refused.limit), ("acme/web", Limit::UsdPerDay));
+    let held = ci.begin(&target(), amount(400, 0), at(0)).unwrap();
+    let refused = ci.begin(&target(), amount(1, 0), at(0)).unwrap_err();
+    assert_eq!((&*refused.tenant, refused.limit), ("acme", Limit::UsdPerDay));
+    drop(held);
+    let seen = |name: &str| {
+        let all = book.statistics(at(0));
+        let Statistics { requests, refused, day_nanos, reserved_nanos, in_flight, .. } = all[name];
+        (requests, refused, day_nanos, reserved_nanos + in_flight)
+    };
+    assert_eq!(seen("acme/web"), (1, 1, 600_000, 0));
+    assert_eq!(seen("acme/ci"), (1, 1, 0, 0), "what its tenant refused is no request of the key");
+    assert_eq!(seen("acme"), (2, 1, 600_000, 0));
+}
+
+#[test]
+fn a_key_is_as_near_to_a_limit_as_the_nearer_of_both() {
+    let book = book(
+        "[acme]\nusd_per_day = 0.001\nwarn_at = 0.5\nkeys.web = { usd_per_month = 0.0001 }\nkeys.ci = {}",
+    );
+    let [web, ci] = ["web", "ci"].map(|key| book.account_of("acme", key));
+    web.begin(&target(), amount(60, 0), at(0)).unwrap().settle(amount(60, 0));
+    assert_eq!(ci.standing(at(0)), Standing::Free);
+    assert!(matches!(web.standing(at(0)), Standing::Soft { limit: Limit::UsdPerMonth, .. }));
+    assert!(web.downshifts(at(0)) && !ci.downshifts(at(0)));
+    web.begin(&target(), amount(40, 0), at(0)).unwrap().settle(amount(40, 0));
+    ci.begin(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
+    assert!(matches!(web.standing(at(0)), Standing::Hard { limit: Limit::UsdPerMonth, .. }));
+    assert!(matches!(ci.standing(at(0)), Standing::Soft { limit: Limit::UsdPerDay, .. }));
+}
+
+/// The last one is a key of the first.
+const TENANTS: [&str; 3] = ["a", "b", "a/k"];
+const LIMITS: [u64; 3] = [1_000_000, 1_000_000, 400_000];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -87,7 +126,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (tenant, micros, call, share) = (0..2usize, 0..600u64, any::<usize>(), 0..=150u64);
+    let (tenant, micros, call, share) = (0..3usize, 0..600u64, any::<usize>(), 0..=150u64);
     prop_oneof![
         4 => (tenant.clone(), micros.clone()).prop_map(|(tenant, micros)| Step::Reserve { tenant, micros }),
         1 => (tenant, micros.clone()).prop_map(|(tenant, micros)| Step::Again { tenant, micros }),
@@ -120,6 +159,14 @@ fn bill(model: &mut Model, held: u64, used: u64) {
     model.beyond += used.saturating_sub(held);
 }
 
+/// What a key is billed its tenant is, too.
+fn bill_all(models: &mut [Model; 3], tenant: usize, held: u64, used: u64) {
+    bill(&mut models[tenant], held, used);
+    if tenant == 2 {
+        bill(&mut models[0], held, used);
+    }
+}
+
 fn part(call: &Reservation, share: u64) -> u64 {
     held(call) * share / 100
 }
@@ -128,7 +175,7 @@ fn nanos(nanos: u64) -> Amount {
     Amount { cost: fb_core::Money::from_nanos(nanos), tokens: 0 }
 }
 
-fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 2], step: &Step, hours: &mut u64) {
+fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], step: &Step, hours: &mut u64) {
     let now = at(*hours * 3_600);
     let pick = |call: usize, calls: &[Call]| (!calls.is_empty()).then(|| call % calls.len());
     match *step {
@@ -163,7 +210,7 @@ fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 2], step: &Step,
                 let (call, tenant, _) = calls.swap_remove(call);
                 let (held, used) = (held(&call), part(&call, share));
                 call.settle(nanos(used));
-                bill(&mut models[tenant], held, used);
+                bill_all(models, tenant, held, used);
             }
         }
         Step::Note { call, share } => {
@@ -178,7 +225,7 @@ fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 2], step: &Step,
             if let Some(call) = pick(call, calls) {
                 let (call, tenant, noted) = calls.swap_remove(call);
                 if let Some(used) = noted {
-                    bill(&mut models[tenant], held(&call), used);
+                    bill_all(models, tenant, held(&call), used);
                 }
             }
         }
@@ -191,22 +238,22 @@ proptest! {
     fn whatever_happens_nothing_is_lost_doubled_mixed_or_beyond_the_limit(
         steps in prop::collection::vec(step(), 1..120)
     ) {
-        let book = book("[a]\nusd_per_day = 0.001\n[b]\nusd_per_month = 0.001");
+        let book = book("[a]\nusd_per_day = 0.001\nkeys.k = { usd_per_day = 0.0004 }\n[b]\nusd_per_month = 0.001");
         let mut calls: Vec<Call> = Vec::new();
-        let mut models = [Model::default(), Model::default()];
+        let mut models = [Model::default(), Model::default(), Model::default()];
         let mut hours = 0;
         for step in steps {
             run(&book, &mut calls, &mut models, &step, &mut hours);
             let statistics = book.statistics(at(hours * 3_600));
             for (index, model) in models.iter().enumerate() {
                 let seen = &statistics[TENANTS[index]];
-                let own = || calls.iter().filter(|(_, tenant, _)| *tenant == index);
+                let own = || calls.iter().filter(|(_, of, _)| *of == index || (*of, index) == (2, 0));
                 prop_assert_eq!(seen.total_nanos, model.billed);
                 prop_assert_eq!(seen.used.nanos, model.billed);
                 prop_assert_eq!(seen.reserved_nanos, own().map(|(call, ..)| held(call)).sum::<u64>());
                 prop_assert_eq!(seen.in_flight, own().count() as u64);
-                let window = [seen.day_nanos, seen.month_nanos][index];
-                prop_assert!(window + seen.reserved_nanos <= LIMIT + model.beyond);
+                let window = [seen.day_nanos, seen.month_nanos, seen.day_nanos][index];
+                prop_assert!(window + seen.reserved_nanos <= LIMITS[index] + model.beyond);
             }
         }
         drop(calls);
@@ -230,7 +277,7 @@ fn threads_together_keep_the_limit_and_lose_nothing() {
                         held.push((call, micros));
                     }
                     let seen = book.account("a").statistics(at(0));
-                    assert!(seen.day_nanos + seen.reserved_nanos <= LIMIT);
+                    assert!(seen.day_nanos + seen.reserved_nanos <= LIMITS[0]);
                     if held.len() > 3 {
                         let (call, micros) = held.swap_remove(usize::try_from(turn % 3).unwrap());
                         // One in eight is kept and every other refunded.
@@ -248,5 +295,5 @@ fn threads_together_keep_the_limit_and_lose_nothing() {
     });
     let seen = book.account("a").statistics(at(0));
     assert_eq!((seen.day_nanos, seen.reserved_nanos, seen.in_flight), (settled, 0, 0));
-    assert!(settled > LIMIT * 9 / 10, "the threads met the limit: {settled}");
+    assert!(settled > LIMITS[0] * 9 / 10, "the threads met the limit: {settled}");
 }

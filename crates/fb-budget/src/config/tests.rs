@@ -21,7 +21,7 @@ fn an_empty_section_limits_nothing() {
         regions: None,
         data_class: None,
         allowed: None,
-        keys: Vec::new(),
+        keys: BTreeMap::new(),
     };
     assert_eq!(read(""), expected);
     assert_eq!(expected.validate("acme"), Ok(()));
@@ -40,7 +40,8 @@ fn all_fields_are_read() {
         regions = ["eu"]
         data_class = "health"
         allowed = ["local", "azure/gpt-5"]
-        keys = ["acme-web"]
+        keys.web = { usd_per_day = 0.5 }
+        keys.ci = {}
         "#,
     );
     let expected = Limits {
@@ -53,7 +54,10 @@ fn all_fields_are_read() {
         regions: Some(vec!["eu".to_owned()]),
         data_class: Some("health".to_owned()),
         allowed: Some(vec!["local".to_owned(), "azure/gpt-5".to_owned()]),
-        keys: vec!["acme-web".to_owned()],
+        keys: BTreeMap::from([
+            ("web".to_owned(), KeyLimits { usd_per_day: Some(0.5), ..KeyLimits::default() }),
+            ("ci".to_owned(), KeyLimits::default()),
+        ]),
     };
     assert_eq!(limits, expected);
 }
@@ -66,7 +70,14 @@ fn what_cannot_work_is_named() {
     check("usd_per_day = -1", &format!("{at}usd_per_day` is -1, expected 0 to 1000000000"));
     check("usd_per_month = nan", &format!("{at}usd_per_month` is NaN, expected 0 to 1000000000"));
     check("warn_at = 0", &format!("{at}warn_at` is 0, expected above 0, at most 1"));
+    check(
+        "keys.web = { tokens_per_minute = 0 }",
+        &format!("{at}keys.web.tokens_per_minute` is 0, expected 1 or more"),
+    );
+    check("keys.\"a/b\" = {}", &format!("{at}keys.a/b` is \"a/b\", expected a name without `/`"));
+    assert!(read("").validate("acme/web").is_err() && read("").validate("").is_err());
     assert!(toml::from_str::<Limits>("usd_per_year = 1").is_err());
+    assert!(toml::from_str::<Limits>("keys.web = { tier = \"premium\" }").is_err());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::stage::{Setup, Stage};
 
 const PRICE: &str = "price = { input = 1000.0, output = 1000.0 }";
 const ACME: [(&str, &str); 1] = [("authorization", "Bearer sk-acme")];
+const ACME_CI: [(&str, &str); 1] = [("authorization", "Bearer sk-acme-ci")];
 
 /// Room for a dozen answers: a call without `max_tokens` holds a dollar for a thousand tokens that it may take.
 fn tenants(more: &str) -> String {
@@ -18,6 +19,9 @@ fn tenants(more: &str) -> String {
         [tenants.acme]
         key = {{ env = "FB_CHAOS_ACME" }}
         usd_per_day = 1.2
+        [tenants.acme.keys.ci]
+        key = {{ env = "FB_CHAOS_ACME_CI" }}
+        usd_per_day = 0.1
         {more}
         [tenants.default]
         usd_per_day = 1000000.0
@@ -25,9 +29,11 @@ fn tenants(more: &str) -> String {
     )
 }
 
-/// A tenant at its hard limit gets 402 with the time of the reset, while another is served.
+/// A key and a tenant at their hard limits get 402, the tenant with the time of the reset, while others are served.
 pub(super) async fn limit(fb: PathBuf) -> anyhow::Result<Row> {
     let stage = Stage::of(&fb, Setup { targets: [PRICE; 3], more: &tenants(""), ..Setup::default() }).await?;
+    let key = stage.ask_with(&ACME_CI, "hi", false).await?;
+    ensure!(key.status == 402 && key.code()? == "budget_exceeded", "a dime is too little: {key:?}");
     let (mut served, mut refused) = (0, 0);
     for _ in 0..40 {
         let heard = stage.ask_with(&ACME, "hi", false).await?;
@@ -45,7 +51,7 @@ pub(super) async fn limit(fb: PathBuf) -> anyhow::Result<Row> {
     ensure!(other.status == 200, "another tenant: {other:?}");
     let calls = stage.calls();
     ensure!(calls == [served + 1, 0, 0], "a refused request was sent, calls {calls:?}");
-    Ok(Row { clients: format!("{served} ok, {refused} of 402, 1 other ok"), providers: asked(calls) })
+    Ok(Row { clients: format!("1 key 402, {served} ok, {refused} 402, 1 other ok"), providers: asked(calls) })
 }
 
 /// What was spent before `kill -9` is spent after the restart.

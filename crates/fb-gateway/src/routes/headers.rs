@@ -1,6 +1,6 @@
 //! What the headers of a request ask of fb.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::http::{
     HeaderMap, HeaderValue,
@@ -22,11 +22,13 @@ const MAX_COST: f64 = 1e15;
 /// Names the header, what it holds and what was expected.
 pub(super) fn options(headers: &HeaderMap, tenants: &Tenants) -> Result<Option<Options>, InvalidRequest> {
     let ours = |name: &HeaderName| name == CACHE_CONTROL || name.as_str().starts_with("x-fb-");
-    let tenant = tenants.find(headers);
-    if tenant.is_none() && !headers.keys().any(ours) {
+    let caller = tenants.find(headers);
+    if caller.is_none() && !headers.keys().any(ours) {
         return Ok(None);
     }
-    let mut options = Options { tenant, cache: cache(headers), ..Options::default() };
+    let (tenant, key) =
+        caller.map_or((None, None), |caller| (Some(Arc::clone(&caller.tenant)), caller.key.clone()));
+    let mut options = Options { tenant, key, cache: cache(headers), ..Options::default() };
     for (name, value) in headers.iter().filter(|(name, _)| name.as_str().starts_with("x-fb-")) {
         let name = name.as_str();
         let text = text(name, value)?;
@@ -137,11 +139,11 @@ mod tests {
             ("x-fb-max-cost", "0.05"),
             ("x-fb-of-tomorrow", "?"),
         ];
-        let Options { timeout, tenant, cache, prefer, category, refuse_degraded, session, tags, rules } =
+        let Options { timeout, tenant, key, cache, prefer, category, refuse_degraded, session, tags, rules } =
             read(&asked).unwrap().unwrap();
         assert_eq!(
-            (timeout, tenant, cache),
-            (Some(Duration::from_millis(1_500)), None, CacheControl::NoCache)
+            (timeout, tenant, key, cache),
+            (Some(Duration::from_millis(1_500)), None, None, CacheControl::NoCache)
         );
         assert_eq!((prefer.as_deref(), category.as_deref()), (Some("openai/gpt-6.1-sol"), Some("support")));
         assert_eq!((refuse_degraded, session.as_deref()), (true, Some("s-1")));

@@ -11,7 +11,7 @@ const QUANTUM: u64 = 10_000;
 fn account() -> Account {
     let mut shared = Shared::new("acme", &Limits::default(), at(0).now);
     shared.attach(None, at(0).wall, Arc::default(), QUANTUM);
-    Account::new(Arc::new(shared))
+    Account::new(Arc::new(shared), None)
 }
 
 /// What is written: the total, and ahead of it.
@@ -22,7 +22,7 @@ fn written(record: Option<Record>) -> Option<(u64, u64)> {
 #[test]
 fn a_record_covers_what_is_held_and_a_quantum() {
     let account = account();
-    let shared = &account.0;
+    let shared = &account.own;
     shared.written(&shared.first());
     assert_eq!(written(shared.snapshot()), None, "nothing is new");
 
@@ -40,7 +40,7 @@ fn a_record_covers_what_is_held_and_a_quantum() {
 #[test]
 fn while_commits_fail_calls_go_on_and_a_commit_stays_due() {
     let account = account();
-    let shared = &account.0;
+    let shared = &account.own;
     assert_eq!(written(Some(shared.first())), Some((0, 10_000)));
     shared.failed();
     account.begin(&target(), amount(5_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
@@ -53,7 +53,7 @@ fn while_commits_fail_calls_go_on_and_a_commit_stays_due() {
 #[test]
 fn a_record_in_the_making_never_promises_more_than_the_disk_has() {
     let account = account();
-    let shared = &account.0;
+    let shared = &account.own;
     shared.written(&shared.first());
     let call = account.begin(&target(), amount(9, 0), at(0)).unwrap();
     let record = shared.snapshot().unwrap();
@@ -72,7 +72,7 @@ fn what_was_written_ahead_counts_as_spent_at_the_start() {
         let mut shared = Shared::new("acme", &Limits::default(), at(0).now);
         let start = at(hours * 3_600);
         shared.attach(Some(Record { calendar, total: 7, ahead: 10 }), start.wall, Arc::default(), QUANTUM);
-        let now = Account::new(Arc::new(shared)).statistics(start);
+        let now = Account::new(Arc::new(shared), None).statistics(start);
         [now.day_nanos, now.month_nanos, now.total_nanos, now.used.nanos]
     };
     assert_eq!(spent(0), [13, 15, 17, 0]);
@@ -83,16 +83,16 @@ fn what_was_written_ahead_counts_as_spent_at_the_start() {
 #[test]
 fn the_writer_is_woken_by_whatever_is_new() {
     let account = account();
-    let signal = Arc::clone(&account.0.ahead.as_ref().unwrap().signal);
+    let signal = Arc::clone(&account.own.ahead.as_ref().unwrap().signal);
     let call = |micros| account.begin(&target(), amount(micros, 0), at(0)).unwrap();
-    account.0.written(&account.0.first());
+    account.own.written(&account.own.first());
     // The test would hang if it were not.
     call(1).settle(amount(1, 0));
     assert!(signal.wait(), "spent");
-    account.0.written(&account.0.snapshot().unwrap());
+    account.own.written(&account.own.snapshot().unwrap());
     drop(call(1));
     assert!(signal.wait(), "given back");
-    account.0.written(&account.0.snapshot().unwrap());
+    account.own.written(&account.own.snapshot().unwrap());
     let held = call(8);
     assert!(signal.wait(), "little is left");
     signal.stop();

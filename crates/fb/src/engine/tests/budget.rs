@@ -63,6 +63,28 @@ async fn a_tenant_at_its_limit_gets_402_while_another_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_at_its_limit_gets_402_while_its_tenants_other_keys_are_served() {
+    let script = script("a: 200");
+    let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
+    let keys = [("ci".to_owned(), key(0.02)), ("web".to_owned(), key(9.0))].into();
+    let limits = Limits { usd_per_day: Some(0.04), keys, ..Limits::default() };
+    // Each answer is 10 tokens in and 5 out: 1.5 cents.
+    let client = priced(&script, &[("acme", limits)], |route| route);
+    let with = |key: &str| {
+        let options = Options { key: Some(key.into()), ..of("acme").options().clone() };
+        of("acme").with_options(options)
+    };
+    client.chat(with("ci")).await.unwrap();
+    let error = client.chat(with("ci")).await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (402, "budget_exceeded"));
+    client.chat(with("web")).await.unwrap();
+    assert_eq!(client.chat(of("acme")).await.map_err(|error| error.status()).err(), None);
+    assert_eq!(client.chat(with("web")).await.unwrap_err().status(), 402, "all of them are the tenant's");
+    let spent = ["acme", "acme/ci", "acme/web"].map(|name| spent(&client, name));
+    assert_eq!(spent, [(45, 0), (15, 0), (15, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_sent_is_paid_and_what_was_refused_is_not() {
     let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
     // Failures cost nothing, the answer after a hop its own tokens.
