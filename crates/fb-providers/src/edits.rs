@@ -40,6 +40,11 @@ impl Edits {
         self.0.push((name, change));
     }
 
+    /// Whether there is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The body with the changes made, in slices of the original.
     pub(crate) fn apply(&self, raw: &RawBody) -> Parts {
         let edits: Vec<Edit<'_>> = self

@@ -9,6 +9,7 @@ mod exchange;
 mod http;
 mod invalid;
 mod models;
+mod nested;
 mod ollama;
 mod openai;
 mod preset;

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod failure;
+mod messages;
 mod stream;
 
 use std::time::Duration;

@@ -1,6 +1,5 @@
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use fb_core::{Call, Dialect, Note, RawBody, Refusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,7 +7,9 @@ use serde_json::value::RawValue;
 use crate::{
     edits::{Edits, has, quoted, value},
     http::Parts,
-    preset::{Quirks, ToolIds},
+    nested::empty,
+    openai::messages,
+    preset::Quirks,
     typed,
 };
 
@@ -43,7 +44,7 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, quirks: &Quirks) -> Result<P
     let mut edits = Edits::default();
     quirks_of(&raw, quirks, &mut edits, &mut notes)?;
     thinking(&raw, call.model, quirks, &mut edits, &mut notes)?;
-    rewrite_messages(&raw, quirks, &mut edits, &mut notes);
+    messages::rewrite(&raw, quirks, &mut edits, &mut notes);
     for (name, json) in &call.overrides.0 {
         edits.set(name.as_str(), json.get());
     }
@@ -157,12 +158,6 @@ fn is_neutral(field: &str, text: &str) -> bool {
     matches!(text, "false" | "0" | "0.0" | "\"\"") || empty(text) || (field == "n" && text == "1")
 }
 
-/// Whether a JSON text is an empty object or array.
-fn empty(text: &str) -> bool {
-    let inside = |open, close| text.strip_prefix(open).and_then(|text: &str| text.strip_suffix(close));
-    inside('{', '}').or_else(|| inside('[', ']')).is_some_and(|text| text.trim().is_empty())
-}
-
 fn is_schema(text: &str) -> bool {
     #[derive(Deserialize)]
     struct Format<'a> {
@@ -198,100 +193,4 @@ fn with_usage(options: Option<&str>) -> String {
     let others: String =
         others.flat_map(|(name, value)| [&quoted(name), ":", value.get(), ","].map(str::to_owned)).collect();
     format!("{{{others}\"include_usage\":true}}")
-}
-
-/// Roles and ids inside the messages that this provider would reject. Messages without such pass as bytes.
-fn rewrite_messages(raw: &RawBody, quirks: &Quirks, edits: &mut Edits, notes: &mut Vec<Note>) {
-    let Some(text) = value(raw, "messages") else { return };
-    let holds = |needle: &str| memchr::memmem::find(text.as_bytes(), needle.as_bytes()).is_some();
-    let roles = !quirks.developer && holds("\"developer\"");
-    let ids = quirks.tool_ids == ToolIds::NineAlphanumeric
-        && (holds("\"tool_calls\"") || holds("\"tool_call_id\""));
-    if !roles && !ids {
-        return;
-    }
-    let Ok(messages) = serde_json::from_str::<Vec<&RawValue>>(text) else { return };
-    let mut changed = false;
-    let rewritten: Vec<Cow<'_, str>> = messages
-        .into_iter()
-        .map(|message| {
-            let new = rewrite_message(message.get(), roles, ids);
-            changed |= new.is_some();
-            new.map_or_else(|| Cow::Borrowed(message.get()), Cow::Owned)
-        })
-        .collect();
-    if changed {
-        edits.set("messages", format!("[{}]", rewritten.join(",")));
-        if roles {
-            notes.push(Note::new("messages", "role developer sent as system"));
-        }
-    }
-}
-
-/// The message with what must differ; `None` when nothing must.
-fn rewrite_message(text: &str, roles: bool, ids: bool) -> Option<String> {
-    let message = typed::printed(Dialect::OpenAi, Bytes::copy_from_slice(text.as_bytes())).ok()?;
-    let (mut edits, mut changed) = (Edits::default(), false);
-    let mut set = |name: &str, json: String| {
-        edits.set(name, json);
-        changed = true;
-    };
-    if roles && value(&message, "role") == Some("\"developer\"") {
-        set("role", "\"system\"".to_owned());
-    }
-    if ids {
-        if let Some(id) = value(&message, "tool_call_id").and_then(nine) {
-            set("tool_call_id", quoted(&id));
-        }
-        if let Some(calls) = value(&message, "tool_calls").and_then(rewrite_calls) {
-            set("tool_calls", calls);
-        }
-    }
-    if !changed {
-        return None;
-    }
-    let whole = edits.apply(&message).concat();
-    String::from_utf8(whole).ok()
-}
-
-fn rewrite_calls(text: &str) -> Option<String> {
-    let calls: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-    let mut changed = false;
-    let calls: Vec<String> = calls
-        .into_iter()
-        .map(|call| {
-            let new = rewrite_call(call.get());
-            changed |= new.is_some();
-            new.unwrap_or_else(|| call.get().to_owned())
-        })
-        .collect();
-    changed.then(|| format!("[{}]", calls.join(",")))
-}
-
-fn rewrite_call(text: &str) -> Option<String> {
-    let call = typed::printed(Dialect::OpenAi, Bytes::copy_from_slice(text.as_bytes())).ok()?;
-    let id = nine(value(&call, "id")?)?;
-    let mut edits = Edits::default();
-    edits.set("id", quoted(&id));
-    String::from_utf8(edits.apply(&call).concat()).ok()
-}
-
-/// Nine letters and digits that stand for an id, the same for the same id; `None` when it is such already.
-fn nine(json: &str) -> Option<String> {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let id: Cow<'_, str> = serde_json::from_str(json).ok()?;
-    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    // FNV-1a; 62^9 is about 2^53, so two ids of one conversation meet about never.
-    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut letters = String::with_capacity(9);
-    for _ in 0..9 {
-        let index = usize::try_from(hash % 62).unwrap_or_default();
-        letters.push(char::from(ALPHABET.get(index).copied().unwrap_or(b'0')));
-        hash /= 62;
-    }
-    Some(letters)
 }

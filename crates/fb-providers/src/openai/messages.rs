@@ -1,0 +1,96 @@
+//! What of the messages a provider would reject.
+
+use std::borrow::Cow;
+
+use fb_core::{Note, RawBody};
+
+use crate::{
+    edits::{Edits, quoted, value},
+    nested::{Element, array, holds, object},
+    preset::{Quirks, ToolIds},
+};
+
+/// Rewrites the messages as this provider needs them. Those that need nothing pass as bytes; they are looked through
+/// for a few texts, and parsed only when one is there.
+pub(super) fn rewrite(raw: &RawBody, quirks: &Quirks, edits: &mut Edits, notes: &mut Vec<Note>) {
+    let Some(text) = value(raw, "messages") else { return };
+    let rewriting = Rewriting {
+        roles: !quirks.developer && holds(text, "\"developer\""),
+        ids: quirks.tool_ids == ToolIds::NineAlphanumeric
+            && (holds(text, "\"tool_calls\"") || holds(text, "\"tool_call_id\"")),
+    };
+    if !rewriting.roles && !rewriting.ids {
+        return;
+    }
+    let messages = array(text, |_, message| {
+        let new = rewriting.message(message, notes);
+        new.map_or(Element::Stays, Element::Becomes)
+    });
+    if let Some(messages) = messages {
+        edits.set("messages", messages);
+    }
+}
+
+/// What has to be done.
+#[derive(Debug)]
+struct Rewriting {
+    /// The role `developer` is the system's.
+    roles: bool,
+    /// Ids of calls are replaced.
+    ids: bool,
+}
+
+impl Rewriting {
+    fn message(&self, text: &str, notes: &mut Vec<Note>) -> Option<String> {
+        object(text, |message, edits| {
+            if self.roles && value(message, "role") == Some("\"developer\"") {
+                edits.set("role", "\"system\"");
+                let note = Note::new("messages", "role developer sent as system");
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            if self.ids
+                && let Some(id) = value(message, "tool_call_id").and_then(nine)
+            {
+                edits.set("tool_call_id", quoted(&id));
+            }
+            if self.ids
+                && let Some(calls) = value(message, "tool_calls").and_then(rewrite_calls)
+            {
+                edits.set("tool_calls", calls);
+            }
+        })
+    }
+}
+
+fn rewrite_calls(calls: &str) -> Option<String> {
+    array(calls, |_, text| {
+        let new = object(text, |call, edits| {
+            if let Some(id) = value(call, "id").and_then(nine) {
+                edits.set("id", quoted(&id));
+            }
+        });
+        new.map_or(Element::Stays, Element::Becomes)
+    })
+}
+
+/// Nine letters and digits that stand for an id, the same for the same id; `None` when it is such already.
+fn nine(json: &str) -> Option<String> {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let id: Cow<'_, str> = serde_json::from_str(json).ok()?;
+    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    // FNV-1a; 62^9 is about 2^53, so two ids of one conversation meet about never.
+    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut letters = String::with_capacity(9);
+    for _ in 0..9 {
+        let index = usize::try_from(hash % 62).unwrap_or_default();
+        letters.push(char::from(ALPHABET.get(index).copied().unwrap_or(b'0')));
+        hash /= 62;
+    }
+    Some(letters)
+}
