@@ -117,7 +117,7 @@ fn api(base: &Base, api_version: Option<&str>, preset: &'static Preset) -> Resul
             )
         }
     };
-    Ok(ChatApi { quirks: &preset.quirks, place, probe: Some(probe) })
+    Ok(ChatApi { preset, place, probe: Some(probe) })
 }
 
 #[async_trait]

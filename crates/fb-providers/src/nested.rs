@@ -12,6 +12,8 @@ use crate::{edits::Edits, typed};
 pub(crate) enum Element {
     /// It stays as it is.
     Stays,
+    /// It goes, with one comma.
+    Goes,
     /// This stands in its place.
     Becomes(String),
 }
@@ -46,7 +48,8 @@ pub(crate) fn array(text: &str, mut change: impl FnMut(usize, &str) -> Element) 
     let start_of = |element: &RawValue| element.get().as_ptr().addr() - text.as_ptr().addr();
     let first = elements.first().map(|element| start_of(element))?;
     let mut new = text.get(..first)?.to_owned();
-    let (mut at, mut changed) = (first, false);
+    // What stands before `at` is in `new` or has gone; `kept` is how long `new` was after the last element in it.
+    let (mut at, mut kept, mut changed) = (first, first, false);
     for (index, element) in elements.iter().enumerate() {
         let start = start_of(element);
         new.push_str(text.get(at..start)?);
@@ -57,7 +60,17 @@ pub(crate) fn array(text: &str, mut change: impl FnMut(usize, &str) -> Element) 
                 changed = true;
                 new.push_str(&other);
             }
+            Element::Goes => {
+                changed = true;
+                // With the comma after it; the last one takes the comma before it instead.
+                match elements.get(index + 1) {
+                    Some(next) => at = start_of(next),
+                    None => new.truncate(kept),
+                }
+                continue;
+            }
         }
+        kept = new.len();
     }
     new.push_str(text.get(at..)?);
     changed.then_some(new)

@@ -1,5 +1,6 @@
 //! OpenAI's Chat Completions, and everything compatible with it.
 
+pub(crate) mod artefacts;
 mod decode;
 mod encode;
 mod failure;
@@ -23,7 +24,7 @@ use crate::{
     exchange::{Class, Exchange, Family, Outbound, Said, Sse},
     http::{self, Base, KeyHeader, Settings, Upstream},
     models,
-    preset::{self, ProbePath, Quirks},
+    preset::{self, Preset, ProbePath},
 };
 
 /// OpenAI, or a server that speaks its dialect.
@@ -96,7 +97,7 @@ impl OpenAi {
             http::header(&mut headers, "openai-project", "project", project)?;
         }
         let api = ChatApi {
-            quirks: &preset.quirks,
+            preset,
             place: Place::One(base.endpoint("/chat/completions")),
             probe: preset.probe.at(&base),
         };
@@ -151,7 +152,7 @@ impl Provider for OpenAi {
 /// An endpoint of OpenAI's dialect.
 #[derive(Debug)]
 pub(crate) struct ChatApi {
-    pub(crate) quirks: &'static Quirks,
+    pub(crate) preset: &'static Preset,
     pub(crate) place: Place,
     pub(crate) probe: Option<Url>,
 }
@@ -185,15 +186,15 @@ impl Family for ChatApi {
     const DIALECT: Dialect = Dialect::OpenAi;
 
     fn capabilities(&self, model: &str) -> Capabilities {
-        Capabilities { json_schema: self.quirks.json_schema, ..models::capabilities(model) }
+        Capabilities { json_schema: self.preset.quirks.json_schema, ..models::capabilities(model) }
     }
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
-        encode::admit(call, self.quirks)
+        encode::admit(call, self.preset)
     }
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<Outbound, Refusal> {
-        let encode::Prepared { body, notes, silent } = encode::prepare(call, stream, self.quirks)?;
+        let encode::Prepared { body, notes, silent } = encode::prepare(call, stream, self.preset)?;
         Ok(Outbound { url: self.place.of(call.model), body, notes, silent })
     }
 
@@ -206,7 +207,7 @@ impl Family for ChatApi {
     }
 
     fn classify(&self, said: &Said<'_>) -> Class {
-        failure::classify(said, self.quirks.flavour)
+        failure::classify(said, self.preset.quirks.flavour)
     }
 
     fn block_detail(&self, body: &[u8], said: &Said<'_>) -> String {
@@ -240,7 +241,7 @@ impl ProbePath {
 
 /// The body of a plain call, for tests.
 #[cfg(test)]
-pub(crate) fn prepared(call: Call<'_>, quirks: &Quirks) -> Result<(String, Vec<Note>), Refusal> {
-    let prepared = encode::prepare(call, false, quirks)?;
+pub(crate) fn prepared(call: Call<'_>, preset: &Preset) -> Result<(String, Vec<Note>), Refusal> {
+    let prepared = encode::prepare(call, false, preset)?;
     Ok((String::from_utf8_lossy(&prepared.body.concat()).into_owned(), prepared.notes))
 }

@@ -3,14 +3,32 @@ use crate::edits::value;
 use super::*;
 
 #[test]
-fn elements_that_stay_keep_their_bytes() {
-    let second = |_, text: &str| match text {
-        "2" => Element::Becomes("[]".to_owned()),
-        _ => Element::Stays,
+fn elements_that_stay_keep_their_bytes_and_those_that_go_take_one_comma() {
+    let without = |gone: &str| {
+        array(r#"[ 1 ,"b", {"c" : 2}	]"#, |index, _| {
+            if gone.contains(&index.to_string()) { Element::Goes } else { Element::Stays }
+        })
     };
-    assert_eq!(array("[ 1.0, 2 ,\"3\"]", second).as_deref(), Some("[ 1.0, [] ,\"3\"]"));
-    for text in ["[1]", "[]", "{}", "[2", "2"] {
-        assert_eq!(array(text, second), None, "{text}");
+    for (gone, left) in [
+        ("", None),
+        ("0", Some(r#"[ "b", {"c" : 2}	]"#)),
+        ("1", Some(r#"[ 1 ,{"c" : 2}	]"#)),
+        ("2", Some(r#"[ 1 ,"b"	]"#)),
+        ("01", Some(r#"[ {"c" : 2}	]"#)),
+        ("02", Some(r#"[ "b"	]"#)),
+        ("12", Some("[ 1	]")),
+        ("012", Some("[ 	]")),
+    ] {
+        assert_eq!(without(gone).as_deref(), left, "{gone}");
+    }
+    let other = array("[1, 2 ,3]", |_, text| match text {
+        "2" => Element::Becomes("[]".to_owned()),
+        "3" => Element::Goes,
+        _ => Element::Stays,
+    });
+    assert_eq!(other.as_deref(), Some("[1, []]"));
+    for text in ["[]", "{}", "[1", "7"] {
+        assert_eq!(array(text, |_, _| Element::Goes), None, "{text}");
     }
 }
 

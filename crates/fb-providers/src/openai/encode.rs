@@ -8,8 +8,8 @@ use crate::{
     edits::{Edits, has, quoted, value},
     http::Parts,
     nested::empty,
-    openai::messages,
-    preset::Quirks,
+    openai::{artefacts, messages},
+    preset::{Preset, Quirks},
     typed,
 };
 
@@ -22,19 +22,21 @@ pub(super) struct Prepared {
 }
 
 /// Whether the call can be carried; of a body in this dialect only the top-level fields are looked at.
-pub(super) fn admit(call: Call<'_>, quirks: &Quirks) -> Result<(), Refusal> {
+pub(super) fn admit(call: Call<'_>, preset: &Preset) -> Result<(), Refusal> {
     match call.request.raw_in(Dialect::OpenAi) {
         Some(raw) => {
             let (mut edits, mut notes) = (Edits::default(), Vec::new());
-            quirks_of(raw, quirks, &mut edits, &mut notes)?;
-            thinking(raw, call.model, quirks, &mut edits, &mut notes)
+            artefacts::check(raw, preset.name)?;
+            quirks_of(raw, &preset.quirks, &mut edits, &mut notes)?;
+            thinking(raw, call.model, &preset.quirks, &mut edits, &mut notes)
         }
-        None => prepare(call, false, quirks).map(drop),
+        None => prepare(call, false, preset).map(drop),
     }
 }
 
 /// The body for a call: the caller's own with what must differ, or one printed from the typed view.
-pub(super) fn prepare(call: Call<'_>, stream: bool, quirks: &Quirks) -> Result<Prepared, Refusal> {
+pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<Prepared, Refusal> {
+    let quirks = &preset.quirks;
     let mut notes = Vec::new();
     let own = call.request.raw_in(Dialect::OpenAi);
     let raw = match own {
@@ -42,9 +44,11 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, quirks: &Quirks) -> Result<P
         None => Cow::Owned(print(call, stream, &mut notes)?),
     };
     let mut edits = Edits::default();
+    artefacts::check(&raw, preset.name)?;
+    artefacts::leave_out(&raw, preset.name, &mut edits, &mut notes);
     quirks_of(&raw, quirks, &mut edits, &mut notes)?;
     thinking(&raw, call.model, quirks, &mut edits, &mut notes)?;
-    messages::rewrite(&raw, quirks, &mut edits, &mut notes);
+    messages::rewrite(&raw, preset, &mut edits, &mut notes);
     for (name, json) in &call.overrides.0 {
         edits.set(name.as_str(), json.get());
     }

@@ -1,4 +1,4 @@
-//! What of the messages a provider would reject.
+//! What of the messages a provider would reject, or must not see.
 
 use std::borrow::Cow;
 
@@ -6,24 +6,28 @@ use fb_core::{Note, RawBody};
 
 use crate::{
     edits::{Edits, quoted, value},
-    nested::{Element, array, holds, object},
-    preset::{Quirks, ToolIds},
+    nested::{Element, array, empty, holds, object},
+    openai::artefacts::{Bound, Place},
+    preset::{Preset, ToolIds},
 };
 
 /// Rewrites the messages as this provider needs them. Those that need nothing pass as bytes; they are looked through
 /// for a few texts, and parsed only when one is there.
-pub(super) fn rewrite(raw: &RawBody, quirks: &Quirks, edits: &mut Edits, notes: &mut Vec<Note>) {
+pub(super) fn rewrite(raw: &RawBody, preset: &Preset, edits: &mut Edits, notes: &mut Vec<Note>) {
     let Some(text) = value(raw, "messages") else { return };
+    let quirks = &preset.quirks;
     let rewriting = Rewriting {
+        bound: Bound::in_messages(text, preset.name),
         roles: !quirks.developer && holds(text, "\"developer\""),
         ids: quirks.tool_ids == ToolIds::NineAlphanumeric
             && (holds(text, "\"tool_calls\"") || holds(text, "\"tool_call_id\"")),
     };
-    if !rewriting.roles && !rewriting.ids {
+    let Rewriting { bound, roles, ids } = &rewriting;
+    if bound.is_empty() && !roles && !ids {
         return;
     }
-    let messages = array(text, |_, message| {
-        let new = rewriting.message(message, notes);
+    let messages = array(text, |index, message| {
+        let new = rewriting.message(message, &format!("messages[{index}]."), notes);
         new.map_or(Element::Stays, Element::Becomes)
     });
     if let Some(messages) = messages {
@@ -34,6 +38,8 @@ pub(super) fn rewrite(raw: &RawBody, quirks: &Quirks, edits: &mut Edits, notes: 
 /// What has to be done.
 #[derive(Debug)]
 struct Rewriting {
+    /// Artefacts are left out.
+    bound: Bound,
     /// The role `developer` is the system's.
     roles: bool,
     /// Ids of calls are replaced.
@@ -41,7 +47,11 @@ struct Rewriting {
 }
 
 impl Rewriting {
-    fn message(&self, text: &str, notes: &mut Vec<Note>) -> Option<String> {
+    fn message(&self, text: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
+        let bound = self.bound.may_be_in(text);
+        if !bound && !self.roles && !self.ids {
+            return None;
+        }
         object(text, |message, edits| {
             if self.roles && value(message, "role") == Some("\"developer\"") {
                 edits.set("role", "\"system\"");
@@ -55,24 +65,46 @@ impl Rewriting {
             {
                 edits.set("tool_call_id", quoted(&id));
             }
-            if self.ids
-                && let Some(calls) = value(message, "tool_calls").and_then(rewrite_calls)
-            {
+            if bound {
+                self.bound.fields(message, Place::Message, path, edits, notes);
+                self.content(message, path, edits, notes);
+            }
+            let calls = value(message, "tool_calls");
+            if let Some(calls) = calls.and_then(|calls| self.calls(calls, path, notes)) {
                 edits.set("tool_calls", calls);
             }
         })
     }
-}
 
-fn rewrite_calls(calls: &str) -> Option<String> {
-    array(calls, |_, text| {
-        let new = object(text, |call, edits| {
-            if let Some(id) = value(call, "id").and_then(nine) {
-                edits.set("id", quoted(&id));
-            }
-        });
-        new.map_or(Element::Stays, Element::Becomes)
-    })
+    fn content(&self, message: &RawBody, path: &str, edits: &mut Edits, notes: &mut Vec<Note>) {
+        let Some(content) = value(message, "content").filter(|content| content.starts_with('[')) else {
+            return;
+        };
+        let Some(left) = self.bound.parts(content, &format!("{path}content"), notes) else { return };
+        // No provider takes a list of nothing, and many take nothing at all only beside calls.
+        edits.set(
+            "content",
+            match value(message, "tool_calls") {
+                _ if !empty(&left) => left,
+                Some(calls) if !empty(calls) => "null".to_owned(),
+                _ => "\"\"".to_owned(),
+            },
+        );
+    }
+
+    fn calls(&self, calls: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
+        array(calls, |index, text| {
+            let new = object(text, |call, edits| {
+                self.bound.fields(call, Place::Call, &format!("{path}tool_calls[{index}]."), edits, notes);
+                if self.ids
+                    && let Some(id) = value(call, "id").and_then(nine)
+                {
+                    edits.set("id", quoted(&id));
+                }
+            });
+            new.map_or(Element::Stays, Element::Becomes)
+        })
+    }
 }
 
 /// Nine letters and digits that stand for an id, the same for the same id; `None` when it is such already.

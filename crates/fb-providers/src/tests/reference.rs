@@ -4,6 +4,7 @@ use expect_test::expect_file;
 
 use crate::{
     Auth,
+    openai::artefacts::{ARTEFACTS, Artefact, Goes, Place, Shape},
     preset::{Adapter, PRESETS, Preset, ProbePath},
 };
 
@@ -20,6 +21,10 @@ fn the_reference_page_is_the_table() {
         if !differences.is_empty() {
             writeln!(page, "| `{}` | {} |", preset.name, differences.join("; ")).unwrap();
         }
+    }
+    page.push_str(BOUND);
+    for artefact in ARTEFACTS {
+        writeln!(page, "{}", bound(artefact)).unwrap();
     }
     expect_file!["../../../../docs/reference/providers.md"].assert_eq(&page);
 }
@@ -38,6 +43,42 @@ could not do without are left out, and the answer says so in its notes.
 | name | endpoint | auth | environment variable | probe | unsupported parameters | default max_tokens | default model |
 |---|---|---|---|---|---|---|---|
 ";
+
+const BOUND: &str = "
+## What is bound to a provider
+
+Of a body in OpenAI's dialect that goes to a provider of OpenAI's dialect, these go to some kinds only. To all others they
+are left out, and the answer says so in its notes. A request with `previous_response_id` goes to `openai` and `azure` only.
+
+| what | goes to |
+|---|---|
+";
+
+fn bound(artefact: &Artefact) -> String {
+    let place = |place: &Place| {
+        let name = artefact.name;
+        match place {
+            Place::Body => format!("`{name}`"),
+            Place::Message => format!("`messages[].{name}`"),
+            Place::Part => format!("`messages[].content[].{name}`"),
+            Place::Kind => format!("`messages[].content[]` of type `{name}`"),
+            Place::Call => format!("`messages[].tool_calls[].{name}`"),
+            Place::Tool => format!("`tools[].{name}`, `tools[].function.{name}`"),
+        }
+    };
+    let places = artefact.places.iter().map(place).collect::<Vec<_>>().join(", ");
+    let shape = match artefact.shape {
+        Shape::Any => "",
+        Shape::Nested => ", a list or an object",
+        Shape::Plain => ", a text",
+    };
+    let names = |kinds: &[&str]| kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+    let goes = match artefact.goes {
+        Goes::To(kinds) => names(kinds),
+        Goes::ToAllBut(kinds) => format!("all but {}", names(kinds)),
+    };
+    format!("| {places}{shape} | {goes} |")
+}
 
 fn row(preset: &Preset) -> String {
     let code = |text: &str| format!("`{text}`");

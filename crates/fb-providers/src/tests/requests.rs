@@ -189,7 +189,7 @@ fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
     let request = raw(body);
     let overrides = Overrides::default();
     let call = Call { request: &request, model, overrides: &overrides };
-    let shown = match crate::openai::prepared(call, &preset.quirks) {
+    let shown = match crate::openai::prepared(call, preset) {
         Ok((body, notes)) => {
             let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
             format!("{body}\n{}", notes.join("\n"))
@@ -292,6 +292,36 @@ fn models_that_think_are_not_sent_what_they_reject() {
             {"model":"gpt-5.6","messages":[],"tools":[{"type":"function"}],"reasoning_effort":"none"}
             reasoning_effort: none: this model calls no tools while it thinks"#]],
     );
+}
+
+#[tokio::test]
+async fn what_is_bound_to_one_provider_does_not_reach_another() {
+    let sim = sim(Dialect::OpenAi).await;
+    let request = raw(
+        r#"{"model":"d","messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","reasoning_details":[{"type":"reasoning.encrypted","data":"secret"}]},{"role":"user","content":"go on"}],"prompt_cache_key":"k"}"#,
+    );
+    let notes = [
+        "prompt_cache_key: left out: a mark for another provider's cache",
+        "messages[1].reasoning_details: left out: bound to the provider that wrote it",
+    ];
+    let groq = provider("groq", &sim.base_url());
+    let reply = chat(&*groq, &request).await.unwrap();
+    expect![[r#"
+        POST /v1/chat/completions
+        {"model":"m","messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"go on"}]}"#]]
+    .assert_eq(&sent(&sim));
+    let shown = |notes: &[fb_core::Note]| notes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(shown(&reply.meta.notes), notes);
+    assert_eq!(shown(&groq.losses(super::call(&request))), notes);
+    drop(stream(&*groq, &request).await.unwrap());
+    assert!(!sent(&sim).contains("secret"));
+    let openrouter = provider("openrouter", &sim.base_url());
+    let reply = chat(&*openrouter, &request).await.unwrap();
+    expect![[r#"
+        POST /v1/chat/completions
+        {"model":"m","messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","reasoning_details":[{"type":"reasoning.encrypted","data":"secret"}]},{"role":"user","content":"go on"}],"prompt_cache_key":"k"}"#]]
+    .assert_eq(&sent(&sim));
+    assert_eq!(shown(&reply.meta.notes), [""; 0]);
 }
 
 #[tokio::test]
