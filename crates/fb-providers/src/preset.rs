@@ -91,6 +91,8 @@ pub(crate) struct Quirks {
     pub(crate) tool_ids: ToolIds,
     /// Whether its models are OpenAI's own, of which the thinking ones reject settings that others take.
     pub(crate) thinkers: bool,
+    /// Whether its newer models reject calls in the history that none of them signed.
+    pub(crate) signed_calls: bool,
 }
 
 /// What a tool call's id may look like.

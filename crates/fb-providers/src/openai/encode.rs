@@ -48,7 +48,7 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<P
     artefacts::leave_out(&raw, preset.name, &mut edits, &mut notes);
     quirks_of(&raw, quirks, &mut edits, &mut notes)?;
     thinking(&raw, call.model, quirks, &mut edits, &mut notes)?;
-    messages::rewrite(&raw, preset, &mut edits, &mut notes);
+    messages::rewrite(&raw, call.model, preset, &mut edits, &mut notes);
     for (name, json) in &call.overrides.0 {
         edits.set(name.as_str(), json.get());
     }

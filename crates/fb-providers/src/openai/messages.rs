@@ -13,17 +13,18 @@ use crate::{
 
 /// Rewrites the messages as this provider needs them. Those that need nothing pass as bytes; they are looked through
 /// for a few texts, and parsed only when one is there.
-pub(super) fn rewrite(raw: &RawBody, preset: &Preset, edits: &mut Edits, notes: &mut Vec<Note>) {
+pub(super) fn rewrite(raw: &RawBody, model: &str, preset: &Preset, edits: &mut Edits, notes: &mut Vec<Note>) {
     let Some(text) = value(raw, "messages") else { return };
     let quirks = &preset.quirks;
+    let calls = || holds(text, "\"tool_calls\"");
     let rewriting = Rewriting {
         bound: Bound::in_messages(text, preset.name),
         roles: !quirks.developer && holds(text, "\"developer\""),
-        ids: quirks.tool_ids == ToolIds::NineAlphanumeric
-            && (holds(text, "\"tool_calls\"") || holds(text, "\"tool_call_id\"")),
+        ids: quirks.tool_ids == ToolIds::NineAlphanumeric && (calls() || holds(text, "\"tool_call_id\"")),
+        signs: quirks.signed_calls && wants_signed(model) && calls(),
     };
-    let Rewriting { bound, roles, ids } = &rewriting;
-    if bound.is_empty() && !roles && !ids {
+    let Rewriting { bound, roles, ids, signs } = &rewriting;
+    if bound.is_empty() && !roles && !ids && !signs {
         return;
     }
     let messages = array(text, |index, message| {
@@ -44,12 +45,14 @@ struct Rewriting {
     roles: bool,
     /// Ids of calls are replaced.
     ids: bool,
+    /// Calls without a signature get [`UNSIGNED`].
+    signs: bool,
 }
 
 impl Rewriting {
     fn message(&self, text: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
         let bound = self.bound.may_be_in(text);
-        if !bound && !self.roles && !self.ids {
+        if !bound && !self.roles && !self.ids && !self.signs {
             return None;
         }
         object(text, |message, edits| {
@@ -93,6 +96,8 @@ impl Rewriting {
     }
 
     fn calls(&self, calls: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
+        // Of calls made at once only the first is signed.
+        let unsigned = self.signs && !holds(calls, "\"extra_content\"");
         array(calls, |index, text| {
             let new = object(text, |call, edits| {
                 self.bound.fields(call, Place::Call, &format!("{path}tool_calls[{index}]."), edits, notes);
@@ -101,10 +106,22 @@ impl Rewriting {
                 {
                     edits.set("id", quoted(&id));
                 }
+                if unsigned && index == 0 {
+                    edits.set("extra_content", UNSIGNED);
+                }
             });
             new.map_or(Element::Stays, Element::Becomes)
         })
     }
+}
+
+/// Google's own word for a call that none of its models made; without it or a signature the request is rejected.
+const UNSIGNED: &str = r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#;
+
+/// Whether a model of Google's looks for signatures; those before Gemini 3 do not.
+fn wants_signed(model: &str) -> bool {
+    let name = model.strip_prefix("models/").unwrap_or(model);
+    name.starts_with("gemini-") && !name.starts_with("gemini-1.") && !name.starts_with("gemini-2.")
 }
 
 /// Nine letters and digits that stand for an id, the same for the same id; `None` when it is such already.

@@ -14,6 +14,7 @@ const COMMON: Quirks = Quirks {
     stream_usage: true,
     tool_ids: ToolIds::Any,
     thinkers: false,
+    signed_calls: false,
 };
 
 /// Most servers know only the older name.
@@ -203,6 +204,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             flavour: Flavour::Gemini,
             refuse: &[("logit_bias", NOT_THERE), ("logprobs", NOT_THERE), ("top_logprobs", NOT_THERE)],
             drop: &[("user", UNTOLD), ("store", UNTOLD), ("metadata", UNTOLD)],
+            signed_calls: true,
             ..COMMON
         },
     ),

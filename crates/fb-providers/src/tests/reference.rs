@@ -134,6 +134,11 @@ fn differences(preset: &Preset) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if quirks.signed_calls {
+        all.push(
+            "to models since Gemini 3: tool calls that none of them signed are marked as such".to_owned(),
+        );
+    }
     if !quirks.developer {
         all.push("role `developer` sent as `system`".to_owned());
     }

@@ -322,3 +322,30 @@ fn a_conversation_that_is_stored_elsewhere_is_refused() {
     }
     assert_eq!(sent_to("openai", "m", &stored), (stored, Vec::new()));
 }
+
+#[test]
+fn google_s_newer_models_are_told_which_calls_are_not_theirs() {
+    let calls = |first: &str| {
+        turn(&format!(
+            r#""content":null,"tool_calls":[{{"id":"a","type":"function","function":{{"name":"f","arguments":"{{}}"}}{first}}},{{"id":"b","type":"function","function":{{"name":"g","arguments":"{{}}"}}}}]"#
+        ))
+        .replace("\"m\"", "\"MODEL\"")
+    };
+    let sent = |model: &str, body: &str| {
+        let (sent, notes) = sent_to("gemini", model, body);
+        assert_eq!(notes, [""; 0]);
+        sent.replace(&quoted(model), "\"MODEL\"")
+    };
+    let told =
+        calls(r#","extra_content":{"google":{"thought_signature":"skip_thought_signature_validator"}}"#);
+    for model in ["gemini-3.8-flash", "models/gemini-4-pro", "gemini-flash-latest"] {
+        assert_eq!(sent(model, &calls("")), told, "{model}");
+    }
+    for model in ["gemini-2.5-pro", "models/gemini-1.5-pro", "gemma-3-27b-it"] {
+        assert_eq!(sent(model, &calls("")), calls(""), "{model}");
+    }
+    let signed = calls(r#","extra_content":{"google":{"thought_signature":"s"}}"#);
+    assert_eq!(sent("gemini-3.8-flash", &signed), signed);
+    let (sent, _) = sent_to("openai", "gemini-3.8-flash", &calls(""));
+    assert!(!sent.contains("extra_content"), "{sent}");
+}
