@@ -137,8 +137,13 @@ const MINOR: &[&str] = &[
     "max_tokens",
     // Thinking and marks of earlier turns.
     "thinking",
+    "thinking_blocks",
+    "redacted_thinking",
     "reasoning",
+    "reasoning_content",
     "reasoning_details",
+    "encrypted_content",
+    "extra_content",
     "signature",
     "display",
     "annotations",
@@ -164,7 +169,11 @@ fn is_thinking(chat: &Chat, field: &str) -> bool {
         let message = chat.messages.get(message.parse::<usize>().ok()?)?;
         message.parts.get(part.strip_suffix(']')?.parse::<usize>().ok()?)
     };
-    matches!(part(), Some(Part::Thinking { .. }))
+    match part() {
+        Some(Part::Thinking { .. }) => true,
+        Some(Part::Other { kind, .. }) => matches!(&**kind, "thinking" | "redacted_thinking"),
+        _ => false,
+    }
 }
 
 /// Whether the caller began the answer.

@@ -34,11 +34,46 @@ fn what_changes_neither_form_nor_meaning_is_minor() {
 }
 
 #[test]
+fn what_is_bound_to_a_provider_is_minor_elsewhere() {
+    let chat = Chat { messages: vec![Message::text(Role::User, "hi")], ..Chat::default() };
+    for field in [
+        "messages[1].reasoning_details",
+        "messages[1].thinking_blocks",
+        "messages[1].encrypted_content",
+        "messages[1].reasoning",
+        "messages[1].reasoning_content",
+        "messages[1].extra_content",
+        "messages[1].tool_calls[0].extra_content",
+        "messages[1].content[0].thinking",
+        "messages[1].content[0].redacted_thinking",
+        "messages[0].content[0].cache_control",
+        "messages[0].content[0].prompt_cache_breakpoint",
+        "tools[0].function.cache_control",
+        "cache_control",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+    ] {
+        let losses = Losses::of(&chat, &[Note::new(field, "left out")], &able());
+        assert_eq!(losses.worst(), Some(Severity::Minor), "{field}");
+        assert_eq!(losses.check(MaxLoss::Minor), Ok(()), "{field}");
+        let said = losses.check(MaxLoss::None).unwrap_err().to_string();
+        assert_eq!(said, format!("lost in translation: {field}: left out"));
+    }
+}
+
+#[test]
 fn the_same_note_matters_more_or_less_by_what_was_asked() {
     let thinking = Part::Thinking { text: "hm".to_owned(), signature: None };
-    let answered = Message { role: Role::Assistant, name: None, parts: vec![thinking] };
+    let other = |kind: &str| Part::Other { kind: kind.to_owned(), value: Json::parse("{}").unwrap() };
+    let parts = vec![thinking, other("thinking"), other("redacted_thinking"), other("input_audio")];
+    let answered = Message { role: Role::Assistant, name: None, parts };
     let chat = Chat { messages: vec![answered], ..Chat::default() };
-    assert_eq!(severity_of(&chat, "messages[0].content[0]"), Severity::Minor);
+    for (index, severity) in
+        [Severity::Minor, Severity::Minor, Severity::Minor, Severity::Major].into_iter().enumerate()
+    {
+        assert_eq!(severity_of(&chat, &format!("messages[0].content[{index}]")), severity, "{index}");
+    }
     // The answer was begun by the caller, and the order of turns decides whether it is continued.
     assert_eq!(severity_of(&chat, "messages"), Severity::Major);
 }
