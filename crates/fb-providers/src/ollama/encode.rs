@@ -145,6 +145,8 @@ const DROPPED: &[(&str, &str)] = &[
     ("diagnostics", "only asks its provider for diagnostics"),
     ("display", "Ollama shows its thinking as it is"),
     ("eager_input_streaming", "Ollama sends calls whole"),
+    ("encrypted_content", "bound to the provider that wrote it"),
+    ("extra_content", "bound to the provider that wrote it"),
     ("fallback_credit_token", "a token of Anthropic's own fallback"),
     ("fallbacks", "a refusal is surfaced, not sent to another model"),
     ("metadata", "labels for its provider's records"),
@@ -152,12 +154,14 @@ const DROPPED: &[(&str, &str)] = &[
     ("prompt_cache_options", "Ollama caches prompts by itself"),
     ("prompt_cache_retention", "Ollama caches prompts by itself"),
     ("prompt_cache_breakpoint", "Ollama caches prompts by itself"),
+    ("reasoning_details", "bound to the provider that wrote it"),
     ("safety_identifier", "Ollama keeps no records of users"),
     ("service_tier", "a tier of its provider"),
     ("signature", "proves the thinking of another model"),
     ("speed", "a tier of its provider"),
     ("store", "Ollama keeps no answers"),
     ("thinking", "Ollama controls thinking by effort only"),
+    ("thinking_blocks", "bound to the provider that wrote it"),
     ("verbosity", "Ollama has no such setting"),
 ];
 

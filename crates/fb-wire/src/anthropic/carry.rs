@@ -20,6 +20,9 @@ use Carry::{Drop, Refuse};
 const FIELDS: &[(&str, &str, Carry)] = &[
     ("annotations", "[]", Drop("dropped: citations of an earlier answer")),
     ("audio", "null", Refuse("Anthropic's models do not speak")),
+    ("cache_control", "null", Drop("dropped: only a body in Anthropic's dialect says what to cache")),
+    ("encrypted_content", "null", Drop("dropped: thinking of another model")),
+    ("extra_content", "null", Drop("dropped: thinking of another model")),
     ("function_call", "null", Refuse("deprecated; use tool_choice")),
     ("functions", "[]", Refuse("deprecated; use tools")),
     ("logit_bias", "{}", Refuse("Anthropic has no token bias")),
@@ -37,6 +40,7 @@ const FIELDS: &[(&str, &str, Carry)] = &[
     ("reasoning_details", "[]", Drop("dropped: thinking of another model")),
     ("reasoning_effort", "null", Drop("dropped: no effort that Anthropic knows")),
     ("store", "false", Drop("dropped: nothing is stored at Anthropic")),
+    ("thinking_blocks", "[]", Drop("dropped: thinking of another model")),
     ("tool_calls", "[]", Refuse("Anthropic's tools are called with JSON, not with text")),
     ("tools", "[]", Refuse("a tool of a kind that only its own provider has")),
     ("top_logprobs", "0", Refuse("Anthropic gives no log probabilities")),

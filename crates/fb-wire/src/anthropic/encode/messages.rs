@@ -154,8 +154,12 @@ impl<'a> Writer<'a, '_> {
                 Ok(Some(Block::Thinking { thinking: text, signature }))
             }
             Part::Thinking { .. } => {
-                let what = "dropped: only Anthropic's own thinking, signed, can go back to it";
-                self.notes.add(format!("messages[{index}].thinking"), what);
+                self.drop_thinking(index);
+                Ok(None)
+            }
+            // Mistral's word; Anthropic's own of this type was read as thinking.
+            Part::Other { kind, .. } if kind == "thinking" => {
+                self.drop_thinking(index);
                 Ok(None)
             }
             Part::Other { kind, value } => other(&content_path(index, place), kind, value).map(Some),
@@ -169,6 +173,11 @@ impl<'a> Writer<'a, '_> {
                 Err(Refusal::new(content_path(index, place), "only the user's side can give a tool's result"))
             }
         }
+    }
+
+    fn drop_thinking(&mut self, index: usize) {
+        let what = "dropped: only Anthropic's own thinking, signed, can go back to it";
+        self.notes.add(format!("messages[{index}].thinking"), what);
     }
 
     fn image(&mut self, index: usize, place: usize, image: &'a Image) -> Result<Block<'a>, Refusal> {

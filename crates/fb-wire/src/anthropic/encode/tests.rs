@@ -356,6 +356,20 @@ fn tool_calls_and_their_results() {
                 ~ messages[1].thinking: dropped: only Anthropic's own thinking, signed, can go back to it
             "#]],
         ),
+        // What other providers bind to themselves.
+        (
+            OPUS,
+            r#""messages":[{"role":"user","content":[{"type":"text","text":"q","cache_control":{"type":"ephemeral"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}],"reasoning_details":[{"data":"x"}],"thinking_blocks":[{"signature":"s"}],"encrypted_content":"x","extra_content":{"google":{"thought_signature":"s"}}},{"role":"user","content":"go on"}]"#,
+            expect![[r#"
+                messages: [{"content":[{"text":"q","type":"text"}],"role":"user"},{"content":[{"text":"a","type":"text"}],"role":"assistant"},{"content":[{"text":"go on","type":"text"}],"role":"user"}]
+                ~ messages[0].content[0].cache_control: dropped: only a body in Anthropic's dialect says what to cache
+                ~ messages[1].reasoning_details: dropped: thinking of another model
+                ~ messages[1].thinking_blocks: dropped: thinking of another model
+                ~ messages[1].encrypted_content: dropped: thinking of another model
+                ~ messages[1].extra_content: dropped: thinking of another model
+                ~ messages[1].thinking: dropped: only Anthropic's own thinking, signed, can go back to it
+            "#]],
+        ),
         // Ids: another alphabet, and the same one in two turns.
         (
             OPUS,
