@@ -41,6 +41,8 @@ pub enum Event<'a> {
         asked: &'a Asked,
         /// Whether its caller left before it was over.
         left: bool,
+        /// Whether the calls in its report are those of another request, which was asked for both and told of them.
+        shared: bool,
         /// Everything that happened.
         report: &'a Report,
     },

@@ -106,8 +106,9 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, asked, left, report } = event {
-            let entry = Entry::of(route, *tenant, asked, Outcome::of(report, *left), report, now());
+        if let Event::Finished { route, tenant, asked, left, shared, report } = event {
+            let outcome = Outcome::of(report, *left);
+            let entry = Entry::of(route, *tenant, asked, outcome, *shared, report, now());
             if self.to.try_send(Message::Write(Box::new(entry))).is_err() {
                 self.lost.add(1, "the disk is slower than the requests");
             }

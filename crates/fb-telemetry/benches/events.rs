@@ -23,6 +23,7 @@ fn tell(observer: &dyn Observer, report: &Report) {
         tenant: Some("tenant7"),
         asked: &Asked::default(),
         left: false,
+        shared: false,
         report,
     });
 }

@@ -49,6 +49,7 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         tenant: None,
         asked: &Asked::default(),
         left: false,
+        shared: false,
         report: &report,
     });
 }

@@ -4,9 +4,7 @@ mod recent;
 
 use std::{fmt, time::Duration};
 
-use fb_core::{
-    Attempt, AttemptEnd, CacheUse, Circuit, Event, Level, Next, Observer, Report, TargetId, Usage,
-};
+use fb_core::{Attempt, AttemptEnd, Circuit, Event, Level, Next, Observer, Report, TargetId, Usage};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text,
@@ -115,7 +113,7 @@ impl Metrics {
         target.spent(&attempt.end, attempt.took);
     }
 
-    fn finished(&self, name: &str, report: &Report) {
+    fn finished(&self, name: &str, shared: bool, report: &Report) {
         let route = self.routes.get(name);
         let outcome = Outcome::of(report);
         let cache = report.cache.as_ref().map(cache_word);
@@ -135,8 +133,8 @@ impl Metrics {
         if outcome != Outcome::Cancelled {
             route.duration.observe(report.took.as_secs_f64());
         }
-        // The calls of a shared answer are those of the request that was asked, and counted with it.
-        if report.cache != Some(CacheUse::Coalesced) {
+        // Shared calls are counted with the request that made them.
+        if !shared {
             self.hops(&route.label, report);
         }
         if let Some(yes) = fell_back(report) {
@@ -187,7 +185,7 @@ impl Observer for Metrics {
                 self.targets.get(target).first_token.observe(after.as_secs_f64());
             }
             Event::Ended { route, attempt } => self.ended(route, attempt),
-            Event::Finished { route, report, .. } => self.finished(route, report),
+            Event::Finished { route, shared, report, .. } => self.finished(route, shared, report),
             Event::Breaker { target, from, to, reason } => self.breaker(target, from, to, reason),
             Event::Ladder { route, from, to } => self.ladder(route, from, to),
             _ => {}

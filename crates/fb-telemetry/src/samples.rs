@@ -51,6 +51,17 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         }
         observer.on(&Event::Ended { route, attempt });
     }
+    finished(observer, route, tenant, false, rows);
+}
+
+/// The end of such a request.
+pub(crate) fn finished(
+    observer: &dyn Observer,
+    route: &str,
+    tenant: Option<&str>,
+    shared: bool,
+    rows: &[Attempt],
+) {
     let report = Report {
         id: RequestId::default(),
         served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
@@ -60,7 +71,8 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
         degraded: None,
         trace: Trace::new(rows.to_vec()),
     };
-    observer.on(&Event::Finished { route, tenant, asked: &Asked::default(), left: false, report: &report });
+    let asked = &Asked::default();
+    observer.on(&Event::Finished { route, tenant, asked, left: false, shared, report: &report });
 }
 
 /// At least one event of every kind.

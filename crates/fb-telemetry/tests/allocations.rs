@@ -30,6 +30,7 @@ fn tell(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
         tenant: Some(tenant),
         asked: &Asked::default(),
         left: false,
+        shared: false,
         report,
     });
 }

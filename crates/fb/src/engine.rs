@@ -218,6 +218,7 @@ impl Engine {
                 tenant: tenant.map(AsRef::as_ref),
                 asked,
                 left: false,
+                shared: true,
                 report,
             });
         }

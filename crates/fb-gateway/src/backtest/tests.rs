@@ -83,13 +83,14 @@ struct Tape {
 
 impl Observer for Tape {
     fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, asked, left, report } = event {
+        if let Event::Finished { route, tenant, asked, left, shared, report } = event {
             let now = SystemTime::UNIX_EPOCH + self.began.elapsed();
             self.entries.lock().push(Entry::of(
                 route,
                 *tenant,
                 asked,
                 Outcome::of(report, *left),
+                *shared,
                 report,
                 now,
             ));

@@ -143,12 +143,13 @@ pub(crate) struct Skipped {
 }
 
 impl Entry {
-    /// The line of a request that ends `now`.
+    /// The line of a request that ends `now`; `shared` calls are in the line of the request that made them.
     pub(crate) fn of(
         route: &str,
         tenant: Option<&str>,
         asked: &Asked,
         outcome: Outcome,
+        shared: bool,
         report: &Report,
         now: SystemTime,
     ) -> Self {
@@ -158,9 +159,8 @@ impl Entry {
             CacheUse::Hit { .. } => Cached::Hit,
             CacheUse::Stale { .. } => Cached::Stale,
         });
-        // The calls of a shared answer are in the line of the request that made them.
-        let rows = if cache == Some(Cached::Coalesced) { &[] } else { report.trace.rows() };
-        let cost = report.cost().filter(|_| cache != Some(Cached::Coalesced));
+        let rows = if shared { &[] } else { report.trace.rows() };
+        let cost = report.cost().filter(|_| !shared);
         let needs =
             [(asked.tools, Need::Tools), (asked.json_schema, Need::Schema), (asked.vision, Need::Vision)];
         Self {

@@ -36,7 +36,7 @@ fn entry(report: &Report) -> Entry {
         ..Asked::default()
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_001_500);
-    Entry::of("default", Some("acme"), &asked, Outcome::of(report, false), report, now)
+    Entry::of("default", Some("acme"), &asked, Outcome::of(report, false), false, report, now)
 }
 
 fn failed(kind: FailureKind) -> AttemptEnd {
@@ -76,6 +76,24 @@ fn a_line_has_names_and_numbers_and_is_read_as_it_was_written() {
     assert_eq!(serde_json::to_string(&read).unwrap(), line);
     let fault = read.attempts[1].failure.as_ref().unwrap();
     assert_eq!(fault.failure().kind(), FailureKind::Timeout(Phase::Connect), "its phase is not lost");
+}
+
+#[test]
+fn shared_calls_stand_in_the_line_of_the_request_that_made_them() {
+    let old = fb::CacheUse::Stale { age: Duration::from_secs(11), by: "a/m".parse().unwrap() };
+    let open = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
+    let rows = vec![
+        row("a/m", 0, 100, failed(FailureKind::ServerError), Next::Hop),
+        row("b/m", 100, 0, open, Next::Nothing),
+    ];
+    let report = Report { cache: Some(old), ..report(None, rows) };
+    let line = |shared| {
+        let (asked, now) = (Asked::default(), SystemTime::UNIX_EPOCH);
+        let entry = Entry::of("default", None, &asked, Outcome::Ok, shared, &report, now);
+        (entry.cache, entry.attempts.len(), entry.skips.len())
+    };
+    assert_eq!(line(false), (Some(Cached::Stale), 1, 1));
+    assert_eq!(line(true), (Some(Cached::Stale), 0, 0));
 }
 
 #[test]
@@ -160,7 +178,8 @@ fn tell(recorder: &Recorder, numbers: std::ops::Range<u64>) {
     let report = report(None, Vec::new());
     for input_tokens in numbers {
         let asked = &Asked { input_tokens, ..Asked::default() };
-        recorder.on(&Event::Finished { route: "default", tenant: None, asked, left: false, report: &report });
+        let (route, tenant, left, shared) = ("default", None, false, false);
+        recorder.on(&Event::Finished { route, tenant, asked, left, shared, report: &report });
     }
 }
 
@@ -189,7 +208,8 @@ fn a_full_file_makes_room_and_the_oldest_goes() {
         for input_tokens in numbers {
             let asked = Asked { input_tokens, ..Asked::default() };
             let report = report(None, Vec::new());
-            files.put(&Entry::of("default", None, &asked, Outcome::Failed, &report, SystemTime::UNIX_EPOCH));
+            let (outcome, at) = (Outcome::Failed, SystemTime::UNIX_EPOCH);
+            files.put(&Entry::of("default", None, &asked, outcome, false, &report, at));
             if input_tokens < 60 {
                 files.flush();
             }

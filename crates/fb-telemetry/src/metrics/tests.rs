@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::*;
 use crate::{
     Drifted,
-    samples::{attempt, everything, names, request, rows},
+    samples::{attempt, everything, finished, names, request, rows},
 };
 
 const README: &str = include_str!("../../README.md");
@@ -157,6 +157,26 @@ fn a_race_that_was_lost_and_a_retry_are_no_hops() {
     request(&metrics, "default", None, &[retried, failure, answer]);
     let hops: Vec<String> = series(&metrics).into_iter().filter(|line| line.starts_with("fb_hops")).collect();
     assert_eq!(hops, [r#"fb_hops_total{route="default",from="a/m",to="b/m",reason="overloaded"} 1"#]);
+}
+
+#[test]
+fn shared_calls_are_counted_with_the_request_that_made_them() {
+    let metrics = Metrics::new(&names());
+    let rows = rows(["a", "a", "b"]);
+    request(&metrics, "default", None, &rows);
+    let alone = series(&metrics);
+    finished(&metrics, "default", None, true, &rows);
+    let both = series(&metrics);
+    let changed: Vec<_> = both.iter().filter(|line| !alone.contains(line)).collect();
+    assert_eq!(
+        changed,
+        [
+            r#"fb_cache_results_total{route="default",result="miss"} 2"#,
+            r#"fb_request_duration_seconds_count{route="default"} 2"#,
+            r#"fb_request_duration_seconds_sum{route="default"} 1.8"#,
+            r#"fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 2"#,
+        ]
+    );
 }
 
 /// A row of the README's table for each metric: name, type, labels, help.

@@ -260,7 +260,14 @@ impl Run {
         if first {
             self.span.finished(&report);
             let (tenant, asked) = (self.tenant.as_deref(), mem::take(&mut self.state.lock().asked));
-            self.tell(|route| Event::Finished { route, tenant, asked: &asked, left, report: &report });
+            self.tell(|route| Event::Finished {
+                route,
+                tenant,
+                asked: &asked,
+                left,
+                shared: false,
+                report: &report,
+            });
             self.remember(asked, &report);
         }
         report

@@ -24,7 +24,10 @@ fn entries(attempts: Vec<Vec<Called>>) -> Vec<Entry> {
     };
     let entry = |(second, attempts): (u64, Vec<Called>)| {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        Entry { attempts, ..Entry::of("default", None, &Asked::default(), Outcome::Failed, &report, now) }
+        Entry {
+            attempts,
+            ..Entry::of("default", None, &Asked::default(), Outcome::Failed, false, &report, now)
+        }
     };
     (0..).zip(attempts).map(entry).collect()
 }

@@ -15,10 +15,11 @@ impl Observer for Ear {
         let line = match event {
             Event::Started { target, number, .. } => format!("started {target} {number}"),
             Event::Ended { attempt, .. } => format!("ended {}", attempt.target),
-            Event::Finished { route, tenant, report, .. } => {
+            Event::Finished { route, tenant, shared, report, .. } => {
                 let outcome = Outcome::of(report).name();
                 let cache = report.cache.as_ref().map(|used| format!(", {used}")).unwrap_or_default();
-                format!("finished {route} for {tenant:?}: {outcome}{cache}")
+                let whose = if *shared { ", with another's calls" } else { "" };
+                format!("finished {route} for {tenant:?}: {outcome}{cache}{whose}")
             }
             Event::FirstToken { target, after, .. } => format!("first token of {target} after {after:?}"),
             Event::Breaker { target, from, to, reason } => {
@@ -106,9 +107,36 @@ async fn those_who_share_an_answer_are_heard_each() {
         started a/m 1
         ended a/m
         finished default for None: answered, miss
-        finished default for None: answered, coalesced
-        finished default for None: answered, coalesced
+        finished default for None: answered, coalesced, with another's calls
+        finished default for None: answered, coalesced, with another's calls
         finished default for None: answered, hit; age=0; by="a/m""#]]
+    .assert_eq(&drain(&ear));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_an_old_answer_that_is_shared_are_told_as_one_requests() {
+    let script = script("a: 200, 503 in 1s / b: 503");
+    let cache = RouteCache {
+        fresh: Some(Duration::from_secs(10)),
+        stale_if_error: Some(Duration::from_secs(600)),
+        any_temperature: true,
+        ..RouteCache::default()
+    };
+    let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    drain(&ear);
+    let asks = (0..2).map(|_| client.chat(ChatRequest::user("hi")));
+    futures_util::future::join_all(asks).await;
+    expect![[r#"
+        started a/m 1
+        breaker a/m closed to open: consecutive_failures
+        ended a/m
+        started b/m 1
+        breaker b/m closed to open: consecutive_failures
+        ended b/m
+        finished default for None: answered, stale; age=11; by="a/m"
+        finished default for None: answered, stale; age=11; by="a/m", with another's calls"#]]
     .assert_eq(&drain(&ear));
 }
 
