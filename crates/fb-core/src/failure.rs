@@ -154,6 +154,7 @@ struct Facts {
     request_id: Option<String>,
     hint: Option<Duration>,
     should_retry: Option<bool>,
+    gate: Option<&'static str>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -168,6 +169,7 @@ impl Failure {
             request_id: None,
             hint: None,
             should_retry: None,
+            gate: None,
             source: None,
         }))
     }
@@ -205,6 +207,12 @@ impl Failure {
     #[must_use]
     pub fn with_should_retry(self, should: Option<bool>) -> Self {
         self.with(|facts| facts.should_retry = should)
+    }
+
+    /// Adds the quality gate that said no: one of the gates' own few words.
+    #[must_use]
+    pub fn with_gate(self, gate: &'static str) -> Self {
+        self.with(|facts| facts.gate = Some(gate))
     }
 
     /// Adds the error behind it.
@@ -247,6 +255,11 @@ impl Failure {
     pub fn should_retry(&self) -> Option<bool> {
         self.0.should_retry
     }
+
+    /// The quality gate that said no.
+    pub fn gate(&self) -> Option<&'static str> {
+        self.0.gate
+    }
 }
 
 impl fmt::Display for Failure {
@@ -273,6 +286,7 @@ impl fmt::Debug for Failure {
             .field("code", &self.0.code)
             .field("request_id", &self.0.request_id)
             .field("hint", &self.0.hint)
+            .field("gate", &self.0.gate)
             .finish_non_exhaustive()
     }
 }
@@ -281,8 +295,8 @@ impl PartialEq for Failure {
     /// Compares everything but the error behind it.
     fn eq(&self, other: &Self) -> bool {
         let key = |f: &Self| {
-            let Facts { kind, status, hint, should_retry, .. } = *f.0;
-            (kind, status, hint, should_retry)
+            let Facts { kind, status, hint, should_retry, gate, .. } = *f.0;
+            (kind, status, hint, should_retry, gate)
         };
         let text = |f: &Self| (f.0.detail.clone(), f.0.code.clone(), f.0.request_id.clone());
         key(self) == key(other) && text(self) == text(other)

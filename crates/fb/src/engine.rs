@@ -51,6 +51,7 @@ use crate::{
 
 pub(crate) use self::{
     cached::Recorder,
+    inspect::defective,
     lane::{Slot, Upstream, weight},
     purse::Purse,
     resume::{Resume, Resumed},

@@ -21,7 +21,7 @@ use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, now, weight},
+    engine::{Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, now, weight},
     stream::guard::Guard,
 };
 
@@ -255,7 +255,7 @@ impl Live {
         if let Some(books) = &self.books {
             books.upstream.inspected(found.is_none(), now());
         }
-        found.map(|defect| Failure::new(FailureKind::Quality, defect.to_string()))
+        found.as_ref().map(defective)
     }
 
     /// Whether another target may go on with what was said: plain text, and no part of a refusal.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fb_core::{AttemptEnd, ChatRequest, Failure, FailureKind, Next, Verdict};
-use fb_quality::repair;
+use fb_quality::{Defect, repair};
 
 use super::{
     Trip,
@@ -47,7 +47,7 @@ pub(super) fn inspect(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, pla
     lane.upstream.inspected(found.is_ok(), at);
     let Err(defect) = found else { return Inspected::Good(ticket, got) };
 
-    let failure = Failure::new(FailureKind::Quality, defect.to_string());
+    let failure = defective(&defect);
     lane.upstream.count(|counts| counts.failed(FailureKind::Quality, at));
     // The target did its work; how good it was has a score of its own.
     let row = ticket.settle(Verdict::Neutral, None, Charge::of_reply(reply));
@@ -67,4 +67,9 @@ pub(super) fn inspect(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, pla
     lane.upstream.count(|counts| counts.fallback_from += u64::from(place.more));
     row.close(AttemptEnd::Failed(failure), if place.more { Next::Hop } else { Next::Nothing });
     Inspected::Ended(Visit::Moved)
+}
+
+/// What a defect is to the attempt whose answer has it.
+pub(crate) fn defective(defect: &Defect) -> Failure {
+    Failure::new(FailureKind::Quality, defect.to_string()).with_gate(defect.gate().name())
 }

@@ -57,6 +57,17 @@ async fn a_bad_answer_is_repaired_once_with_the_defect_in_words_then_the_next_ta
     let error = gated(&script, checked()).chat(wants_json()).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (502, "quality_gate"));
     assert_eq!((script.provider("a").calls(), script.provider("b").calls()), (2, 2));
+    assert_eq!(gates(&error), [Some("schema"); 4]);
+}
+
+/// The gate that turned down each answer of a request.
+fn gates(error: &Error) -> Vec<Option<&'static str>> {
+    let rows = error.report().unwrap().trace.rows();
+    let gate = |row: &fb_core::Attempt| match &row.end {
+        fb_core::AttemptEnd::Failed(failure) => failure.gate(),
+        end => panic!("{end}"),
+    };
+    rows.iter().map(gate).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,10 +103,11 @@ async fn a_stream_is_checked_before_it_is_shown_or_when_it_ends() {
                     }
                 }
             }
-            Err(error) => end = Some((error.status(), error.code())),
+            Err(error) => end = Some((error.status(), error.code(), gates(&error))),
         }
     }
-    assert_eq!((text.as_str(), done, end), (r#"{"town": "Paris"}"#, false, Some((502, "quality_gate"))));
+    let told = Some((502, "quality_gate", vec![Some("schema")]));
+    assert_eq!((text.as_str(), done, end), (r#"{"town": "Paris"}"#, false, told));
     assert_eq!((client.outstanding(), script.provider("b").calls()), (0, 0));
 }
 
