@@ -22,7 +22,7 @@ pub use self::{
     drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
     fan::Fan,
-    metrics::Metrics,
+    metrics::{Account, Metrics, Readings, Records},
     names::Names,
     outcome::Outcome,
     spans::{AttemptSpan, RequestSpan},

@@ -1,10 +1,13 @@
 mod families;
 mod labels;
+mod readings;
 mod recent;
 
 use std::{fmt, time::Duration};
 
-use fb_core::{Attempt, AttemptEnd, Circuit, Event, Level, Next, Observer, Report, TargetId, Usage};
+use fb_core::{
+    Attempt, AttemptEnd, Circuit, Event, Level, Money, Next, Observer, Report, Skip, TargetId, Usage,
+};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text,
@@ -12,17 +15,19 @@ use prometheus_client::{
     registry::Registry,
 };
 
+pub use self::readings::{Account, Readings, Records};
 use self::{
     families::{Cost, Families, Ratio},
     labels::{
-        AttemptLabels, BreakerLabels, CacheLabels, DriftLabels, HopLabels, MoveLabels, RequestLabels,
-        RouteLabels, SkipLabels, TargetLabels, TokenLabels, TransitionLabels,
+        AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
+        RefusalLabels, RequestLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
+        TokenLabels, TransitionLabels,
     },
     recent::Recent,
 };
 use crate::{
     Alarm, Names, Outcome, fell_back,
-    names::{Closed, Label},
+    names::{Closed, DEFAULT_TENANT, Label},
     words::{Word, cache_word, end_word, skip_word},
 };
 
@@ -82,10 +87,16 @@ impl Metrics {
         }
     }
 
-    /// Everything as `OpenMetrics` text, which Prometheus reads; the order of series is not fixed.
+    /// What was counted, as `OpenMetrics` text, which Prometheus reads; the order of series is not fixed.
     pub fn render(&self) -> String {
+        self.render_with(&Readings::default())
+    }
+
+    /// The same, and what was read for it.
+    pub fn render_with(&self, readings: &Readings) -> String {
         let mut text = String::new();
-        let written = text::encode(&mut text, &self.registry);
+        let written = text::encode_registry(&mut text, &self.registry)
+            .and_then(|()| text::encode(&mut text, &readings.registry()));
         // Printing into a string does not fail.
         debug_assert!(written.is_ok());
         text
@@ -107,15 +118,26 @@ impl Metrics {
             self.families.skips.get_or_create(&labels).inc();
             return;
         }
+        if let AttemptEnd::Failed(failure) = &attempt.end
+            && let Some(gate) = failure.gate()
+        {
+            let labels = DefectLabels { route: route.clone(), target: label.clone(), gate };
+            self.families.gate_defects.get_or_create(&labels).inc();
+        }
         let labels = AttemptLabels { route, target: label, outcome: end_word(&attempt.end) };
         self.families.attempts.get_or_create(&labels).inc();
         target.in_flight.dec();
         target.spent(&attempt.end, attempt.took);
     }
 
-    fn finished(&self, name: &str, shared: bool, report: &Report) {
+    fn finished(&self, name: &str, tenant: Option<&str>, shared: bool, report: &Report) {
         let route = self.routes.get(name);
+        let tenant = self.tenants.get(tenant.unwrap_or(DEFAULT_TENANT));
         let outcome = Outcome::of(report);
+        self.families
+            .tenant_requests
+            .get_or_create(&TenantRequestLabels { tenant: tenant.clone(), outcome: outcome.name() })
+            .inc();
         let cache = report.cache.as_ref().map(cache_word);
         self.families
             .requests
@@ -136,6 +158,8 @@ impl Metrics {
         // Shared calls are counted with the request that made them.
         if !shared {
             self.hops(&route.label, report);
+            self.repairs(&route.label, report);
+            self.refusals(tenant, report);
         }
         if let Some(yes) = fell_back(report) {
             route.fallback.set(route.recent.lock().add(yes));
@@ -159,6 +183,32 @@ impl Metrics {
         }
     }
 
+    /// Counts the calls that repaired an answer, by how they ended.
+    fn repairs(&self, route: &Label, report: &Report) {
+        let rows = report.trace.rows();
+        for (at, bad) in rows.iter().enumerate().filter(|(_, row)| row.next == Next::Repair) {
+            // Rows of other targets stand in between where targets race.
+            let then = rows[at + 1..].iter().find(|row| row.target == bad.target);
+            let Some(repair) = then.filter(|row| row.is_call()) else { continue };
+            let labels = AttemptLabels {
+                route: route.clone(),
+                target: self.targets.get(&bad.target).label.clone(),
+                outcome: end_word(&repair.end),
+            };
+            self.families.repairs.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Counts the calls that were not paid for.
+    fn refusals(&self, tenant: &Label, report: &Report) {
+        for row in report.trace.rows() {
+            if let AttemptEnd::Skipped { why: Skip::Budget(limit), .. } = row.end {
+                let labels = RefusalLabels { tenant: tenant.clone(), limit };
+                self.families.tenant_refused.get_or_create(&labels).inc();
+            }
+        }
+    }
+
     fn breaker(&self, target: &TargetId, from: Circuit, to: Circuit, reason: Word) {
         let target = self.targets.get(target);
         let labels =
@@ -175,6 +225,11 @@ impl Metrics {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine million dollars")]
+fn dollars(money: Money) -> f64 {
+    money.nanos() as f64 / 1e9
+}
+
 impl Observer for Metrics {
     fn on(&self, event: &Event<'_>) {
         match *event {
@@ -185,7 +240,9 @@ impl Observer for Metrics {
                 self.targets.get(target).first_token.observe(after.as_secs_f64());
             }
             Event::Ended { route, attempt } => self.ended(route, attempt),
-            Event::Finished { route, shared, report, .. } => self.finished(route, shared, report),
+            Event::Finished { route, tenant, shared, report, .. } => {
+                self.finished(route, tenant, shared, report);
+            }
             Event::Breaker { target, from, to, reason } => self.breaker(target, from, to, reason),
             Event::Ladder { route, from, to } => self.ladder(route, from, to),
             _ => {}
@@ -250,11 +307,7 @@ impl Target {
             AttemptEnd::Blocked { usage, .. } => *usage,
             AttemptEnd::Ok { usage, cost } => {
                 if let Some(cost) = cost {
-                    #[expect(
-                        clippy::cast_precision_loss,
-                        reason = "exact up to nine million dollars a call"
-                    )]
-                    self.cost.inc_by(cost.nanos() as f64 / 1e9);
+                    self.cost.inc_by(dollars(*cost));
                 }
                 *usage
             }

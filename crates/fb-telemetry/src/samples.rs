@@ -7,7 +7,7 @@ use fb_core::{
     Report, RequestId, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
-use crate::Names;
+use crate::{Account, Names, Readings, Records};
 
 pub(crate) fn target(name: &str) -> TargetId {
     format!("{name}/m").parse().unwrap()
@@ -83,4 +83,31 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     let (from, to, reason) = (Circuit::Closed, Circuit::Open, "failure_rate");
     observer.on(&Event::Breaker { target: &target, from, to, reason });
     observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
+}
+
+/// A request of a tenant that is over a limit for one target, whose answer another had to repair, beside one that raced.
+pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
+    let [refused, repaired, raced] = targets;
+    let unpaid = AttemptEnd::Skipped { why: Skip::Budget("usd_per_day"), reopens: None };
+    let defect = Failure::new(FailureKind::Quality, "schema: \"my prompt\"").with_gate("schema");
+    let ok = AttemptEnd::Ok { usage: None, cost: None };
+    [
+        attempt(refused, unpaid, Next::Hop),
+        attempt(repaired, AttemptEnd::Failed(defect), Next::Repair),
+        attempt(raced, AttemptEnd::Cancelled, Next::Nothing),
+        attempt(repaired, ok, Next::Nothing),
+    ]
+}
+
+/// A reading of every kind.
+pub(crate) fn readings() -> Readings {
+    let [cost, day, month, reserved] = [3_100_000, 4_000_000, 5_250_000_000, 7].map(Money::from_nanos);
+    let acme = Account { tokens: 214, cost, day, month, reserved, day_limit: Some(20.0), month_limit: None };
+    let default = Account { month_limit: Some(0.1), ..Account::default() };
+    Readings {
+        tenants: vec![("acme".to_owned(), acme), ("default".to_owned(), default)],
+        ledger_failing: Some(true),
+        quality: vec![(target("a"), 0.875), (target("b"), 1.0)],
+        records: Some(Records { written: 41, lost: 1 }),
+    }
 }

@@ -15,7 +15,7 @@ fn target(name: &str) -> TargetId {
     name.parse().unwrap()
 }
 
-/// One of each event, for a request that was passed over, failed over and answered.
+/// One of each event, for a request that was passed over, not paid for, repaired, failed over and answered.
 fn tell(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
     let target = &report.trace.rows()[0].target;
     observer.on(&Event::Started { route, target, number: 1 });
@@ -41,6 +41,8 @@ fn report() -> Report {
         Attempt { target: target(name), number: 1, at, took, first: None, end, next }
     };
     let skipped = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
+    let unpaid = AttemptEnd::Skipped { why: Skip::Budget("usd_per_day"), reopens: None };
+    let bad = AttemptEnd::Failed(Failure::new(FailureKind::Quality, "").with_gate("schema"));
     let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));
     let ok = AttemptEnd::Ok { usage: None, cost: None };
     Report {
@@ -52,6 +54,8 @@ fn report() -> Report {
         degraded: None,
         trace: Trace::new(vec![
             row("a/m", skipped, Next::Hop),
+            row("a/m", unpaid, Next::Hop),
+            row("b/m", bad, Next::Repair),
             row("b/m", failed, Next::Hop),
             row("c/m", ok, Next::Nothing),
         ]),
@@ -71,8 +75,8 @@ fn an_event_allocates_nothing_once_its_series_is_there() {
     let watch = DriftWatch::new(&names, DriftConfig::default(), now, |_| {}).unwrap();
     let report = report();
     for observer in [&metrics as &dyn Observer, &watch, &TracingEvents] {
-        for route in ["default", "unknown"] {
-            tell(observer, route, "acme", &report);
+        for (route, tenant) in [("default", "acme"), ("unknown", "unknown")] {
+            tell(observer, route, tenant, &report);
         }
         let counted = measure(|| {
             for _ in 0..1_000 {

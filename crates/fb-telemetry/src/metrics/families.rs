@@ -6,8 +6,9 @@ use prometheus_client::{
 };
 
 use super::labels::{
-    AttemptLabels, BreakerLabels, CacheLabels, DriftLabels, HopLabels, MoveLabels, RequestLabels,
-    RouteLabels, SkipLabels, TargetLabels, TokenLabels, TransitionLabels,
+    AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
+    RefusalLabels, RequestLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels,
+    TransitionLabels,
 };
 
 pub(super) type Cost = Counter<f64, AtomicU64>;
@@ -19,7 +20,7 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 pub(super) const BUCKETS: [f64; 16] =
     [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0];
 
-/// Every metric there is.
+/// Every metric that is counted from events.
 pub(super) struct Families {
     pub(super) requests: Family<RequestLabels, Counter>,
     pub(super) request_duration: Histograms<RouteLabels>,
@@ -38,6 +39,10 @@ pub(super) struct Families {
     pub(super) ladder_level: Family<RouteLabels, Gauge>,
     pub(super) ladder_moves: Family<MoveLabels, Counter>,
     pub(super) cache_results: Family<CacheLabels, Counter>,
+    pub(super) gate_defects: Family<DefectLabels, Counter>,
+    pub(super) repairs: Family<AttemptLabels, Counter>,
+    pub(super) tenant_requests: Family<TenantRequestLabels, Counter>,
+    pub(super) tenant_refused: Family<RefusalLabels, Counter>,
 }
 
 impl Families {
@@ -74,12 +79,7 @@ impl Families {
             ),
             in_flight: with.plain("fb_attempts_in_flight", "Calls under way"),
             tokens: with.plain("fb_tokens", "Tokens that providers counted"),
-            cost: with.unit(
-                "fb_cost",
-                Unit::Other("usd".to_owned()),
-                "Cost of answers by the price list",
-                Family::default(),
-            ),
+            cost: with.unit("fb_cost", usd(), "Cost of answers by the price list", Family::default()),
             breaker_state: with.plain("fb_breaker_state", "1 for the state the breaker is in"),
             breaker_transitions: with.plain("fb_breaker_transitions", "Changes of a breaker's state"),
             ladder_level: with.plain(
@@ -88,6 +88,10 @@ impl Families {
             ),
             ladder_moves: with.plain("fb_ladder_moves", "Moves to another rung of the ladder"),
             cache_results: with.plain("fb_cache_results", "Requests for which the cache was asked"),
+            gate_defects: with.plain("fb_gate_defects", "Answers that a quality gate turned down"),
+            repairs: with.plain("fb_repairs", "Calls that told a target what was wrong with its answer"),
+            tenant_requests: with.plain("fb_tenant_requests", "Requests of a tenant that are over"),
+            tenant_refused: with.plain("fb_tenant_refused", "Calls that a limit of their tenant refused"),
         }
     }
 }
@@ -96,16 +100,20 @@ fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
 }
 
-struct Register<'a>(&'a mut Registry);
+pub(super) fn usd() -> Unit {
+    Unit::Other("usd".to_owned())
+}
+
+pub(super) struct Register<'a>(pub(super) &'a mut Registry);
 
 impl Register<'_> {
-    fn plain<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+    pub(super) fn plain<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         let metric = M::default();
         self.0.register(name, help, metric.clone());
         metric
     }
 
-    fn unit<M: Metric + Clone>(&mut self, name: &str, unit: Unit, help: &str, metric: M) -> M {
+    pub(super) fn unit<M: Metric + Clone>(&mut self, name: &str, unit: Unit, help: &str, metric: M) -> M {
         self.0.register_with_unit(name, help, unit, metric.clone());
         metric
     }

@@ -80,3 +80,38 @@ pub(super) struct DriftLabels {
     pub(super) route: Label,
     pub(super) tenant: Label,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DefectLabels {
+    pub(super) route: Label,
+    pub(super) target: Label,
+    pub(super) gate: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TenantLabels {
+    pub(super) tenant: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TenantRequestLabels {
+    pub(super) tenant: Label,
+    pub(super) outcome: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RefusalLabels {
+    pub(super) tenant: Label,
+    pub(super) limit: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WindowLabels {
+    pub(super) tenant: Label,
+    pub(super) window: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RecordLabels {
+    pub(super) result: Word,
+}

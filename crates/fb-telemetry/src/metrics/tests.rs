@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::*;
 use crate::{
     Drifted,
-    samples::{attempt, everything, finished, names, request, rows},
+    samples::{attempt, everything, finished, names, poor, readings, request, rows},
 };
 
 const README: &str = include_str!("../../README.md");
@@ -58,6 +58,7 @@ fn a_request_is_counted_in_every_metric_it_concerns() {
         fb_request_duration_seconds_sum{route="default"} 0.9
         fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 1
         fb_skips_total{route="default",target="a/m",reason="breaker_open"} 1
+        fb_tenant_requests_total{tenant="default",outcome="answered"} 1
         fb_tokens_total{target="b/m",direction="input"} 14
         fb_tokens_total{target="b/m",direction="output"} 200"#]]
     .assert_eq(&series(&metrics).join("\n"));
@@ -95,12 +96,14 @@ fn junk_names_cannot_grow_the_label_sets() {
         labels
     };
     everything(&metrics, "junk", ["junk0", "junk0", "junk1"]);
+    request(&metrics, "junk", Some("junk"), &poor(["junk0", "junk0", "junk1"]));
     metrics.count_alarm(&alarm("junk", "junk"));
     let before = labels(&metrics);
     for n in 0..10_000 {
         let (route, tenant) = (format!("route{n}"), format!("tenant{n}"));
         let [a, b] = [format!("a{n}"), format!("b{n}")];
         everything(&metrics, &route, [&a, &a, &b]);
+        request(&metrics, &route, Some(&tenant), &poor([&a, &a, &b]));
         metrics.count_alarm(&alarm(&route, &tenant));
     }
     assert_eq!(labels(&metrics), before);
@@ -143,6 +146,7 @@ fn a_cancelled_request_is_counted_and_not_timed() {
             r#"fb_attempts_total{route="default",target="a/m",outcome="cancelled"} 1"#,
             r#"fb_cache_results_total{route="default",result="miss"} 1"#,
             r#"fb_requests_total{route="default",outcome="cancelled",level="full",cache="miss"} 1"#,
+            r#"fb_tenant_requests_total{tenant="default",outcome="cancelled"} 1"#,
         ]
     );
 }
@@ -160,9 +164,88 @@ fn a_race_that_was_lost_and_a_retry_are_no_hops() {
 }
 
 #[test]
+fn what_a_gate_and_a_limit_turned_down_is_counted_by_their_names() {
+    let metrics = Metrics::new(&names());
+    request(&metrics, "default", Some("acme"), &poor(["a", "b", "a"]));
+    // A repair that was not paid for, and one that was not good enough either.
+    let [unpaid, bad, _, _] = poor(["b", "b", "a"]);
+    let again = Attempt { next: Next::Nothing, ..bad.clone() };
+    request(&metrics, "cheap", Some("acme"), &[bad.clone(), unpaid.clone()]);
+    request(&metrics, "cheap", None, &[bad, again, unpaid]);
+    let about = ["fb_gate", "fb_repairs", "fb_tenant"];
+    let got: Vec<String> = series(&metrics)
+        .into_iter()
+        .filter(|line| about.into_iter().any(|name| line.starts_with(name)))
+        .collect();
+    expect![[r#"
+        fb_gate_defects_total{route="cheap",target="b/m",gate="schema"} 3
+        fb_gate_defects_total{route="default",target="b/m",gate="schema"} 1
+        fb_repairs_total{route="cheap",target="b/m",outcome="quality"} 1
+        fb_repairs_total{route="default",target="b/m",outcome="ok"} 1
+        fb_tenant_refused_total{tenant="acme",limit="usd_per_day"} 2
+        fb_tenant_refused_total{tenant="default",limit="usd_per_day"} 1
+        fb_tenant_requests_total{tenant="acme",outcome="answered"} 1
+        fb_tenant_requests_total{tenant="acme",outcome="interrupted"} 1
+        fb_tenant_requests_total{tenant="default",outcome="interrupted"} 1"#]]
+    .assert_eq(&got.join("\n"));
+}
+
+#[test]
+fn what_was_read_is_rendered_as_it_is_and_not_kept() {
+    let metrics = Metrics::new(&Names::default());
+    let counted = metrics.render();
+    let all = metrics.render_with(&readings());
+    let mut read: Vec<&str> = all.lines().filter(|line| !counted.contains(line)).collect();
+    read.sort_unstable();
+    expect![[r##"
+        # HELP fb_ledger_failing 1 while what tenants spend cannot be written.
+        # HELP fb_quality_score Share of the latest answers that passed the quality gates, 1 where none was checked.
+        # HELP fb_records Finished requests that were to be recorded.
+        # HELP fb_tenant_cost_usd What all calls of a tenant cost.
+        # HELP fb_tenant_limit_usd Most that a tenant may spend in a day or month of UTC.
+        # HELP fb_tenant_reserved_usd Held for the calls of a tenant in flight.
+        # HELP fb_tenant_spent_usd Spent by a tenant in this day or month of UTC.
+        # HELP fb_tenant_tokens Tokens of all calls of a tenant, input and output.
+        # TYPE fb_ledger_failing gauge
+        # TYPE fb_quality_score gauge
+        # TYPE fb_records counter
+        # TYPE fb_tenant_cost_usd counter
+        # TYPE fb_tenant_limit_usd gauge
+        # TYPE fb_tenant_reserved_usd gauge
+        # TYPE fb_tenant_spent_usd gauge
+        # TYPE fb_tenant_tokens counter
+        # UNIT fb_tenant_cost_usd usd
+        # UNIT fb_tenant_limit_usd usd
+        # UNIT fb_tenant_reserved_usd usd
+        # UNIT fb_tenant_spent_usd usd
+        fb_ledger_failing 1
+        fb_quality_score{target="a/m"} 0.875
+        fb_quality_score{target="b/m"} 1.0
+        fb_records_total{result="lost"} 1
+        fb_records_total{result="written"} 41
+        fb_tenant_cost_usd_total{tenant="acme"} 0.0031
+        fb_tenant_cost_usd_total{tenant="default"} 0.0
+        fb_tenant_limit_usd{tenant="acme",window="day"} 20.0
+        fb_tenant_limit_usd{tenant="default",window="month"} 0.1
+        fb_tenant_reserved_usd{tenant="acme"} 7e-9
+        fb_tenant_reserved_usd{tenant="default"} 0.0
+        fb_tenant_spent_usd{tenant="acme",window="day"} 0.004
+        fb_tenant_spent_usd{tenant="acme",window="month"} 5.25
+        fb_tenant_spent_usd{tenant="default",window="day"} 0.0
+        fb_tenant_spent_usd{tenant="default",window="month"} 0.0
+        fb_tenant_tokens_total{tenant="acme"} 214
+        fb_tenant_tokens_total{tenant="default"} 0"##]].assert_eq(&read.join("\n"));
+    assert_eq!(metrics.render(), counted);
+    let none = Readings { tenants: Vec::new(), ledger_failing: None, quality: Vec::new(), records: None };
+    assert_eq!(metrics.render_with(&none), counted);
+    let well = Readings { ledger_failing: Some(false), ..none };
+    assert!(metrics.render_with(&well).contains("\nfb_ledger_failing 0\n"), "a zero is said, too");
+}
+
+#[test]
 fn shared_calls_are_counted_with_the_request_that_made_them() {
     let metrics = Metrics::new(&names());
-    let rows = rows(["a", "a", "b"]);
+    let rows: Vec<Attempt> = rows(["a", "a", "b"]).into_iter().chain(poor(["a", "b", "a"])).collect();
     request(&metrics, "default", None, &rows);
     let alone = series(&metrics);
     finished(&metrics, "default", None, true, &rows);
@@ -175,23 +258,24 @@ fn shared_calls_are_counted_with_the_request_that_made_them() {
             r#"fb_request_duration_seconds_count{route="default"} 2"#,
             r#"fb_request_duration_seconds_sum{route="default"} 1.8"#,
             r#"fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 2"#,
+            r#"fb_tenant_requests_total{tenant="default",outcome="answered"} 2"#,
         ]
     );
 }
 
 /// A row of the README's table for each metric: name, type, labels, help.
 fn table(metrics: &Metrics) -> Vec<String> {
-    let text = metrics.render();
+    let text = metrics.render_with(&readings());
     let mut rows = Vec::new();
     for help in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
         let (name, help) = help.split_once(' ').unwrap();
         let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
         let shown = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
-        let one = text.lines().find(|line| line.starts_with(name) && line.contains('{')).unwrap();
-        let inside = one.split_once('{').unwrap().1.rsplit_once('}').unwrap().0;
+        let one = text.lines().find(|line| line.starts_with(name)).unwrap();
+        let inside = one.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
         let labels: BTreeSet<&str> = inside
             .split("\",")
-            .map(|label| label.split_once('=').unwrap().0)
+            .filter_map(|label| Some(label.split_once('=')?.0))
             .filter(|key| *key != "le")
             .collect();
         let labels: Vec<&str> = labels.into_iter().collect();
@@ -205,6 +289,7 @@ fn table(metrics: &Metrics) -> Vec<String> {
 fn the_readme_names_every_metric_and_no_other() {
     let metrics = Metrics::new(&names());
     everything(&metrics, "default", ["a", "a", "b"]);
+    request(&metrics, "default", None, &poor(["a", "b", "a"]));
     metrics.count_alarm(&alarm("default", "acme"));
     let told: Vec<&str> = README.lines().filter(|line| line.starts_with("| `fb_")).collect();
     assert_eq!(told, table(&metrics), "the table should be\n{}", table(&metrics).join("\n"));
