@@ -77,6 +77,12 @@ impl Client {
         self.engine.health()
     }
 
+    /// The share of every target's answers that passed the quality gates, 0 to 1, in order of name: an answer counts half
+    /// after ten minutes, and 1.0 is the score where none was looked at.
+    pub fn quality(&self) -> Vec<(TargetId, f64)> {
+        self.engine.quality()
+    }
+
     /// The targets that may be called now, in order of name.
     pub fn healthy_targets(&self) -> Vec<TargetId> {
         let usable = |(id, eligibility): (TargetId, Eligibility)| eligibility.is_usable().then_some(id);

@@ -46,6 +46,11 @@ impl Engine {
             .collect()
     }
 
+    pub(crate) fn quality(&self) -> Vec<(TargetId, f64)> {
+        let at = now();
+        self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.quality(at))).collect()
+    }
+
     /// Starts to ask providers how they are, by what costs nothing.
     pub(crate) fn probe(&self) -> Prober {
         let providers = self.directory.providers();

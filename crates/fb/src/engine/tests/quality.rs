@@ -80,6 +80,9 @@ async fn a_target_whose_answers_are_bad_gets_less_and_its_breaker_stays_closed()
     let calls = script.provider("a").calls();
     assert!((10..60).contains(&calls), "{calls} of 200 requests still tried it");
     assert!(client.breakers().iter().all(|(_, breaker)| breaker.consecutive_failures() == 0));
+    let scores: Vec<_> = client.quality().into_iter().map(|(id, score)| format!("{id} {score:.2}")).collect();
+    // Five good answers are given in advance.
+    assert_eq!(scores, [format!("a/m {:.2}", 5.0 / f64::from(calls + 5)), "b/m 1.00".to_owned()]);
 }
 
 #[tokio::test(start_paused = true)]
