@@ -1,8 +1,10 @@
 //! What callers ask with headers, and what operators decide and fetch: levels, metrics, short completions.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, client, needs};
+use crate::harness::{Folder, Gateway, Sims, client, needs};
 
 const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
 const LADDER: &str = r#"
@@ -119,6 +121,103 @@ async fn metrics_count_what_the_providers_counted() {
     );
     assert_eq!(sum("fb_breaker_state{", r#"target="primary/gpt-6.1-sol",state="open""#), 1);
     assert_eq!(sum("fb_skips_total{", r#"reason="breaker_open""#), 1);
+}
+
+/// Prices for every target, a tenant, a check with repair, a ledger and records.
+fn paid(folder: &Folder) -> String {
+    let price = |target: &str| format!("[prices.{target:?}]\ninput = 1000.0\noutput = 1000.0\n");
+    let prices = ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "third/llama3.2"].map(price).concat();
+    let [ledger, record] =
+        ["spend.redb", "requests.jsonl"].map(|name| folder.0.join(name).display().to_string());
+    format!(
+        r#"
+        {prices}
+        [tenants.acme]
+        key = {{ env = "FB_TEST_KEY" }}
+        usd_per_day = 1.0
+        [routes.default.quality]
+        schema = true
+        repair = true
+        [ledger]
+        path = {ledger:?}
+        [record]
+        file = {record:?}
+        "#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_show_what_tenants_spend_what_gates_say_and_what_is_recorded() {
+    let Some(fb) = needs("FB_BIN") else { return };
+    let (sims, folder) = (Sims::start().await, Folder::new());
+    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(&paid(&folder)))).await;
+    let admin = gateway.admin().await;
+
+    // A tenth of a cent a token: half a dollar is reserved, then two.
+    let acmes = async |most: u32| {
+        let body = json!({ "model": "default", "max_tokens": most, "messages": [{ "role": "user", "content": "hi" }] });
+        gateway.post_with("authorization", "Bearer sk-test", body.to_string()).await
+    };
+    let tokens: u32 = acmes(500).await.json()["usage"]["total_tokens"].to_string().parse().unwrap();
+    assert_eq!(acmes(2_000).await.status, 402);
+    sims.primary.reply(fb_sim::SimReply::text("no JSON"));
+    let schema = json!({ "name": "city", "schema": { "type": "object" } });
+    let asked = json!({
+        "model": "default",
+        "messages": [{ "role": "user", "content": "hi" }],
+        "response_format": { "type": "json_schema", "json_schema": schema },
+    });
+    let heard = gateway.post(asked.to_string()).await;
+    assert_eq!(heard.header("x-fb-served-by"), "third/llama3.2");
+
+    // Records are written by a thread of their own.
+    let written = async {
+        loop {
+            let response = client().get(format!("{admin}/metrics")).send().await.unwrap();
+            let metrics = response.text().await.unwrap();
+            if metrics.contains("fb_records_total{result=\"written\"} 3\n") {
+                return metrics;
+            }
+        }
+    };
+    let all = tokio::time::timeout(Duration::from_secs(10), written).await.expect("three lines are written");
+    let mut shown: Vec<&str> = all
+        .lines()
+        .filter(|line| {
+            let of_acme = line.starts_with("fb_tenant_") && line.contains("acme");
+            let names = ["fb_tenant_requests", "fb_gate", "fb_repairs", "fb_records", "fb_ledger"];
+            of_acme || names.iter().any(|name| line.starts_with(name))
+        })
+        .collect();
+    shown.sort_unstable();
+    let cost = f64::from(tokens) / 1000.0;
+    assert_eq!(
+        shown.join("\n"),
+        format!(
+            r#"fb_gate_defects_total{{route="default",target="primary/gpt-6.1-sol",gate="schema"}} 2
+fb_ledger_failing 0
+fb_records_total{{result="lost"}} 0
+fb_records_total{{result="written"}} 3
+fb_repairs_total{{route="default",target="primary/gpt-6.1-sol",outcome="quality"}} 1
+fb_tenant_cost_usd_total{{tenant="acme"}} {cost:?}
+fb_tenant_limit_usd{{tenant="acme",window="day"}} 1.0
+fb_tenant_refused_total{{tenant="acme",limit="usd_per_day"}} 3
+fb_tenant_requests_total{{tenant="acme",outcome="answered"}} 1
+fb_tenant_requests_total{{tenant="acme",outcome="exhausted"}} 1
+fb_tenant_requests_total{{tenant="default",outcome="answered"}} 1
+fb_tenant_reserved_usd{{tenant="acme"}} 0.0
+fb_tenant_spent_usd{{tenant="acme",window="day"}} {cost:?}
+fb_tenant_spent_usd{{tenant="acme",window="month"}} {cost:?}
+fb_tenant_tokens_total{{tenant="acme"}} {tokens}"#
+        )
+    );
+    let score = |target: &str| -> f64 {
+        let start = format!("fb_quality_score{{target=\"{target}\"}} ");
+        all.lines().find_map(|line| line.strip_prefix(&start)).unwrap().parse().unwrap()
+    };
+    // One good answer and two bad ones, with five good ones in advance; an answer weighs less by the second.
+    assert!((score("primary/gpt-6.1-sol") - 0.75).abs() < 0.01, "{all}");
+    assert_eq!(score("third/llama3.2").to_bits(), 1.0_f64.to_bits());
 }
 
 #[tokio::test(flavor = "multi_thread")]

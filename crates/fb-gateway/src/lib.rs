@@ -36,4 +36,5 @@ pub use crate::{
     record::RecordConfig,
     savings::SavingsArgs,
     server::{Gateway, start, start_admin},
+    telemetry::Scrape,
 };

@@ -17,6 +17,7 @@ use std::{
 };
 
 use fb::{Event, Observer, Problem};
+use fb_telemetry::Records;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tracing::warn;
@@ -70,7 +71,7 @@ impl RecordConfig {
 /// Hears of finished requests and hands them to a thread that writes: no request waits for the disk.
 pub(crate) struct Recorder {
     to: SyncSender<Message>,
-    lost: Arc<Lost>,
+    counts: Arc<Counts>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -85,19 +86,25 @@ impl Recorder {
     /// # Errors
     /// The file cannot be opened, or there is no thread to be had.
     pub(crate) fn start(config: &RecordConfig) -> Result<Self, String> {
-        let lost = Arc::<Lost>::default();
-        let files = Files::open(config, Arc::clone(&lost))?;
+        let counts = Arc::<Counts>::default();
+        let files = Files::open(config, Arc::clone(&counts))?;
         let (to, from) = sync_channel(WAITING);
         let spawned = thread::Builder::new().name("fb-record".to_owned()).spawn(|| write_on(from, files));
         let thread = spawned.map_err(|error| format!("record: no thread: {error}"))?;
-        Ok(Self { to, lost, thread: Mutex::new(Some(thread)) })
+        Ok(Self { to, counts, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// What has become of the requests that were heard; those that wait for the disk are in neither number.
+    pub(crate) fn records(&self) -> Records {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Records { written: load(&self.counts.written), lost: load(&self.counts.lost) }
     }
 
     /// Waits until everything heard before is written; what is heard after it is not.
     pub(crate) fn close(&self) {
         let Some(thread) = self.thread.lock().take() else { return };
         let stopped = self.to.send(Message::Stop).is_ok() && thread.join().is_ok();
-        let lost = self.lost.count();
+        let lost = self.records().lost;
         if lost > 0 || !stopped {
             warn!(lost, "not every request was recorded");
         }
@@ -110,7 +117,7 @@ impl Observer for Recorder {
             let outcome = Outcome::of(report, *left);
             let entry = Entry::of(route, *tenant, asked, outcome, *shared, report, now());
             if self.to.try_send(Message::Write(Box::new(entry))).is_err() {
-                self.lost.add(1, "the disk is slower than the requests");
+                self.counts.lose(1, "the disk is slower than the requests");
             }
         }
     }
@@ -143,19 +150,22 @@ fn write_on(from: Receiver<Message>, mut files: Files) {
     }
 }
 
-/// Requests that were not recorded. Said once, then counted.
+/// Requests by whether they were recorded. That some were not is said once, then counted.
 #[derive(Debug, Default)]
-struct Lost(AtomicU64);
+struct Counts {
+    written: AtomicU64,
+    lost: AtomicU64,
+}
 
-impl Lost {
-    fn add(&self, requests: u64, why: &str) {
-        if self.0.fetch_add(requests, Ordering::Relaxed) == 0 {
-            warn!("requests are not recorded: {why}");
-        }
+impl Counts {
+    fn write(&self, requests: u64) {
+        self.written.fetch_add(requests, Ordering::Relaxed);
     }
 
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn lose(&self, requests: u64, why: &str) {
+        if self.lost.fetch_add(requests, Ordering::Relaxed) == 0 {
+            warn!("requests are not recorded: {why}");
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             loaded.server.listen = listen;
         }
         let recorder = loaded.record.as_ref().map(Recorder::start).transpose()?.map(Arc::new);
-        let (observer, metrics) = telemetry::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())?;
+        let (observer, scrape) = telemetry::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())?;
         let client = Client::builder()
             .config(&loaded.fb)
             .and_then(|builder| builder.observer(Arc::new(observer)).build())
@@ -38,7 +38,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         announce(&loaded, &origin, gateway.addr());
         let prober = operated.probe();
         if let Some(admin) = &loaded.admin {
-            let admin = server::start_admin(admin, operated, metrics)
+            let admin = server::start_admin(admin, operated, scrape)
                 .await
                 .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
             say(&format!("  admin http://{}/v1/health", admin.addr()));

@@ -8,7 +8,6 @@ use axum::{
     routing::{get, post},
 };
 use fb::{Client, Config};
-use fb_telemetry::Metrics;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -26,6 +25,7 @@ use crate::{
     AdminConfig, ServerConfig, error,
     patience::Patience,
     routes::{self, Admin},
+    telemetry::Scrape,
     tenants::Tenants,
 };
 
@@ -98,12 +98,12 @@ pub async fn start(config: &ServerConfig, fb: &Config, client: Client) -> io::Re
 ///
 /// # Cancel safety
 /// Dropping the future binds nothing.
-pub async fn start_admin(config: &AdminConfig, client: Client, metrics: Arc<Metrics>) -> io::Result<Gateway> {
+pub async fn start_admin(config: &AdminConfig, client: Client, scrape: Scrape) -> io::Result<Gateway> {
     let token = config.token.as_ref().map(|token| token.resolve("admin.token")).transpose();
     let token = token.map_err(|error| io::Error::other(error.to_string()))?;
     let listener = TcpListener::bind(config.listen).await?;
     let addr = listener.local_addr()?;
-    let router = routes::admin(Admin { client, metrics, token })
+    let router = routes::admin(Admin { client, scrape, token })
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::wrong_method);
     Ok(Gateway {

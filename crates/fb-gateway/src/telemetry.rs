@@ -1,19 +1,61 @@
-//! Who hears of what the gateway does.
+//! Who hears of what the gateway does, and what is fetched of it.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use fb::{Config, Observer, TargetId};
-use fb_telemetry::{DriftConfig, DriftWatch, Fan, Metrics, Names, TracingEvents};
+use fb::{Client, Config, Money, Observer, Statistics, TargetId};
+use fb_telemetry::{Account, DriftConfig, DriftWatch, Fan, Metrics, Names, Readings, TracingEvents};
 
 use crate::{log::Log, record::Recorder};
 
-/// Log, metrics, the alarm and the recorder, as one; and the metrics to be fetched.
+/// What Prometheus fetches: what was counted, and what stands in accounts, scores and files.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    metrics: Arc<Metrics>,
+    /// Most US dollars per day and per month, by tenant.
+    limits: BTreeMap<String, [Option<f64>; 2]>,
+    has_ledger: bool,
+    recorder: Option<Arc<Recorder>>,
+}
+
+impl Scrape {
+    /// Of these metrics, and of a client that is built from this config.
+    pub fn new(metrics: Arc<Metrics>, config: &Config) -> Self {
+        let limits = config
+            .tenants
+            .iter()
+            .map(|(name, tenant)| (name.clone(), [tenant.usd_per_day, tenant.usd_per_month]));
+        Self { metrics, limits: limits.collect(), has_ledger: config.ledger.is_some(), recorder: None }
+    }
+
+    /// What stands now, as text.
+    pub(crate) fn render(&self, client: &Client) -> String {
+        let tenants = client.tenants().into_iter().map(|(name, statistics, _)| {
+            let account = self.account(&name, &statistics);
+            (name, account)
+        });
+        self.metrics.render_with(&Readings {
+            tenants: tenants.collect(),
+            ledger_failing: self.has_ledger.then(|| client.ledger_failure().is_some()),
+            quality: client.quality(),
+            records: self.recorder.as_ref().map(|recorder| recorder.records()),
+        })
+    }
+
+    fn account(&self, name: &str, statistics: &Statistics) -> Account {
+        let Statistics { used, day_nanos, month_nanos, reserved_nanos, .. } = *statistics;
+        let [day, month, reserved] = [day_nanos, month_nanos, reserved_nanos].map(Money::from_nanos);
+        let [day_limit, month_limit] = self.limits.get(name).copied().unwrap_or_default();
+        Account { tokens: used.tokens, cost: used.cost(), day, month, reserved, day_limit, month_limit }
+    }
+}
+
+/// Log, metrics, the alarm and the recorder, as one; and what is fetched.
 pub(crate) fn observers(
     log: &Arc<Log>,
     config: &Config,
     drift: &DriftConfig,
     recorder: Option<&Arc<Recorder>>,
-) -> Result<(Fan, Arc<Metrics>), String> {
+) -> Result<(Fan, Scrape), String> {
     let names = names(config);
     let metrics = Arc::new(Metrics::new(&names));
     let counts = Arc::clone(&metrics);
@@ -21,8 +63,9 @@ pub(crate) fn observers(
         .map_err(|error| error.to_string())?;
     let all: [Arc<dyn Observer>; 4] =
         [Arc::clone(log) as _, Arc::clone(&metrics) as _, Arc::new(watch), Arc::new(TracingEvents)];
+    let scrape = Scrape { recorder: recorder.cloned(), ..Scrape::new(metrics, config) };
     let recorder = recorder.map(|recorder| Arc::clone(recorder) as _);
-    Ok((Fan::new(all.into_iter().chain(recorder)), metrics))
+    Ok((Fan::new(all.into_iter().chain(recorder)), scrape))
 }
 
 fn now() -> Instant {

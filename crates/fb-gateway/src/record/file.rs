@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Entry, Lost, RecordConfig};
+use super::{Counts, Entry, RecordConfig};
 
 /// Bytes that are written with one call at most.
 const BATCH: usize = 64 << 10;
@@ -14,7 +14,7 @@ const BATCH: usize = 64 << 10;
 /// A file of lines that makes room for itself: FILE, before it FILE.1, before that FILE.2.
 pub(super) struct Files {
     config: RecordConfig,
-    lost: Arc<Lost>,
+    counts: Arc<Counts>,
     file: File,
     /// Bytes of whole lines in the file.
     size: u64,
@@ -23,11 +23,11 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn open(config: &RecordConfig, lost: Arc<Lost>) -> Result<Self, String> {
+    pub(super) fn open(config: &RecordConfig, counts: Arc<Counts>) -> Result<Self, String> {
         let opened = append(&config.file).and_then(|file| Ok((file.metadata()?.len(), file)));
         let (size, file) =
             opened.map_err(|error| format!("record.file {}: {error}", config.file.display()))?;
-        Ok(Self { config: config.clone(), lost, file, size, batch: Vec::new(), lines: 0 })
+        Ok(Self { config: config.clone(), counts, file, size, batch: Vec::new(), lines: 0 })
     }
 
     /// Takes a line; it is in the file after [`Files::flush`].
@@ -35,7 +35,7 @@ impl Files {
         let before = self.batch.len();
         if let Err(error) = serde_json::to_writer(&mut self.batch, entry) {
             self.batch.truncate(before);
-            self.lost.add(1, &error.to_string());
+            self.counts.lose(1, &error.to_string());
             return;
         }
         self.batch.push(b'\n');
@@ -46,7 +46,7 @@ impl Files {
             self.lines -= 1;
             self.flush();
             if let Err(error) = self.rotate() {
-                self.lost.add(0, &format!("{}: {error}", self.config.file.display()));
+                self.counts.lose(0, &format!("{}: {error}", self.config.file.display()));
             }
             (self.batch, self.lines) = (line, 1);
         }
@@ -58,12 +58,15 @@ impl Files {
     /// Writes what was taken.
     pub(super) fn flush(&mut self) {
         match self.file.write_all(&self.batch) {
-            Ok(()) => self.size += self.batch.len() as u64,
+            Ok(()) => {
+                self.size += self.batch.len() as u64;
+                self.counts.write(self.lines);
+            }
             Err(error) => {
                 // Half a line would make the rest unreadable.
                 let cut = self.file.set_len(self.size);
                 let why = cut.err().map_or_else(|| error.to_string(), |cut| format!("{error}, and {cut}"));
-                self.lost.add(self.lines, &format!("{}: {why}", self.config.file.display()));
+                self.counts.lose(self.lines, &format!("{}: {why}", self.config.file.display()));
             }
         }
         self.batch.clear();

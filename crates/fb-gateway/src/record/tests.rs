@@ -190,9 +190,10 @@ fn what_was_heard_before_the_end_is_in_the_file_and_a_second_start_appends() {
         let recorder = Recorder::start(&folder.config(1 << 30, 1)).unwrap();
         tell(&recorder, numbers);
         recorder.close();
-        assert_eq!(recorder.lost.count(), 0);
+        assert_eq!(recorder.records(), Records { written: 1_000, lost: 0 });
         tell(&recorder, 0..1);
-        assert_eq!(recorder.lost.count(), 1, "what comes after the end is counted");
+        let after = Records { written: 1_000, lost: 1 };
+        assert_eq!(recorder.records(), after, "what comes after the end is counted");
     }
     assert_eq!(folder.lines(), [("requests.jsonl".to_owned(), (0..2_000).collect())]);
 }
@@ -226,6 +227,15 @@ fn a_full_file_makes_room_and_the_oldest_goes() {
         let size = fs::metadata(folder.0.join(name)).unwrap().len();
         assert!(size <= 4_096, "{name} has {size} bytes");
     }
+}
+
+#[test]
+fn what_a_full_disk_does_not_take_is_counted() {
+    let config = RecordConfig { file: "/dev/full".into(), max_bytes: 1 << 30, keep: 1 };
+    let recorder = Recorder::start(&config).unwrap();
+    tell(&recorder, 0..10);
+    recorder.close();
+    assert_eq!(recorder.records(), Records { written: 0, lost: 10 });
 }
 
 #[test]

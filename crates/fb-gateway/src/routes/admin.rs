@@ -1,10 +1,7 @@
 mod level;
 mod traces;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     Router,
@@ -23,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::{error, tenants::same};
+use crate::{error, telemetry::Scrape, tenants::same};
 
 /// Largest body of an operator's request.
 const MAX_BODY: usize = 64 << 10;
@@ -34,7 +31,7 @@ const MAX_REASON: usize = 500;
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     pub(crate) client: Client,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) scrape: Scrape,
     /// Without one nothing can be changed.
     pub(crate) token: Option<SecretString>,
 }
@@ -83,7 +80,7 @@ async fn tenants(State(admin): State<Admin>) -> Response {
 
 /// What Prometheus fetches.
 async fn metrics(State(admin): State<Admin>) -> Response {
-    ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], admin.metrics.render()).into_response()
+    ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], admin.scrape.render(&admin.client)).into_response()
 }
 
 /// How every target fares.
