@@ -1,0 +1,56 @@
+//! Two tenants of one client: one reaches its limit for the day and gets 402, the other is served on.
+
+use std::sync::Arc;
+
+use fb::{
+    Chat, ChatRequest, Client, Error, Limits, Message, Options, Price, Provider, Role, Route, Target,
+    providers::ProviderConfig,
+};
+use fb_sim::{Dialect, Sim, SimReply};
+
+/// A simulator as a provider: only the address differs from a real one.
+fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
+    let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
+    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+}
+
+/// A request that a tenant pays for. What its answer may cost at most is reserved before a call.
+fn of(tenant: &str) -> ChatRequest {
+    let messages = vec![Message::text(Role::User, "What is a budget?")];
+    let chat = Chat { messages, max_tokens: Some(100), ..Chat::default() };
+    let options = Options { tenant: Some(tenant.into()), ..Options::default() };
+    ChatRequest::from_chat("default", chat).with_options(options)
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let sim = Sim::start(Dialect::OpenAi).await?;
+    sim.reply(SimReply::text("What may be spent. ".repeat(20)));
+    // A tenth of a cent a token.
+    let price = Price { input: 1_000.0, output: 1_000.0 };
+    let target = Target { price: Some(price), ..Target::new("openai", "gpt-6.1-sol") };
+    let dollars = |usd| Limits { usd_per_day: Some(usd), ..Limits::default() };
+    let client = Client::builder()
+        .provider("openai", provider(&sim)?)
+        .route(Route::priority("default", [target]))
+        .tenant("acme", dollars(0.2))
+        .tenant("beta", dollars(10.0))
+        .build()?;
+
+    for tenant in ["acme", "acme", "acme", "beta"] {
+        match client.chat(of(tenant)).await {
+            Ok(answer) => println!("{tenant}: 200\n{}", answer.trace()),
+            Err(error) => {
+                let trace = error.report().map(|report| &report.trace).ok_or("expected a trace")?;
+                println!("{tenant}: {} {}\n{trace}", error.status(), error.code());
+            }
+        }
+    }
+    for (tenant, used, standing) in client.tenants() {
+        let (spent, calls) = (used.used.cost(), used.used.calls);
+        println!("{tenant}: {spent} for {calls} calls, {} refused, {standing:?}", used.refused);
+    }
+    println!("the provider was asked {} times", sim.calls());
+    Ok(())
+}
