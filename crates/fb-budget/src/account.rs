@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "ledger")]
 use self::ahead::{Ahead, Promise};
 use crate::{
-    Amount, Limit, Limits, Moment, Refused, Reservation, Standing, Statistics, Tally,
+    Amount, Limit, Limits, Moment, Refused, Reservation, Standing, Statistics, Tally, Warning,
     calendar::{Calendar, until_next_day, until_next_month},
     config::money,
     minute::{Counted, Minute},
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     calendar: Calendar,
+    /// The day on which somebody was warned last.
+    warned: Option<u64>,
     /// Nano-dollars ever spent.
     total: u64,
     /// Nano-dollars held: wider than an amount, so that it never saturates and what is given back is what was taken.
@@ -145,6 +147,7 @@ impl Shared {
         let per_minute = limits.requests_per_minute.and_then(NonZeroU32::new);
         let state = State {
             calendar: Calendar::default(),
+            warned: None,
             total: 0,
             reserved: 0,
             in_flight: 0,
@@ -187,9 +190,10 @@ impl Shared {
         state.in_flight += 1;
         state.reserved += u128::from(estimate.cost.nanos());
         let counted = state.minute.as_mut().map(|minute| minute.add(estimate.tokens));
+        let warning = self.warning(&mut state);
         #[cfg(feature = "ledger")]
         self.cover(state);
-        Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted))
+        Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted).warning(warning))
     }
 
     /// Notes that what was reserved and given back is refused after all.
@@ -197,6 +201,35 @@ impl Shared {
         let mut state = self.state.lock();
         state.refused += 1;
         state.requests -= u64::from(first);
+    }
+
+    /// What is to be said now that so much is used, once a day.
+    fn warning(&self, state: &mut State) -> Option<Warning> {
+        let (share, limit) = self.nearest(state);
+        let day = Some(state.calendar.day);
+        if share < self.limits.warn_at || state.warned == day {
+            return None;
+        }
+        state.warned = day;
+        Some(Warning { account: Arc::clone(&self.name), limit, share })
+    }
+
+    /// The limit of which most is used, and how much of it.
+    fn nearest(&self, state: &State) -> (f64, Limit) {
+        let mut nearest = (0.0, Limit::TokensPerMinute);
+        let mut weigh = |limit, used: u128, most: u64| {
+            let share = share(used, most);
+            if share > nearest.0 {
+                nearest = (share, limit);
+            }
+        };
+        for window in self.windows(state).into_iter().flatten() {
+            weigh(window.limit, window.used, window.most);
+        }
+        if let Some(minute) = &state.minute {
+            weigh(Limit::TokensPerMinute, minute.used(), minute.limit());
+        }
+        nearest
     }
 
     /// Whether so much more keeps the limits on money and tokens.
@@ -318,26 +351,17 @@ impl Shared {
     fn standing(&self, at: Moment) -> Standing {
         let mut state = self.state.lock();
         state.pass(at);
-        let mut nearest = (0.0, Limit::TokensPerMinute);
-        let mut weigh = |limit, used: u128, most: u64| {
-            let share = share(used, most);
-            if share > nearest.0 {
-                nearest = (share, limit);
-            }
-        };
         for window in self.windows(&state).into_iter().flatten() {
             if window.used >= u128::from(window.most) {
                 return Standing::Hard { limit: window.limit, resets_in: (window.until_next)(at.wall) };
             }
-            weigh(window.limit, window.used, window.most);
         }
-        if let Some(minute) = &state.minute {
-            if let Err(Some(resets_in)) = minute.fits(1, at.now) {
-                return Standing::Hard { limit: Limit::TokensPerMinute, resets_in };
-            }
-            weigh(Limit::TokensPerMinute, minute.used(), minute.limit());
+        if let Some(minute) = &state.minute
+            && let Err(Some(resets_in)) = minute.fits(1, at.now)
+        {
+            return Standing::Hard { limit: Limit::TokensPerMinute, resets_in };
         }
-        let (share, limit) = nearest;
+        let (share, limit) = self.nearest(&state);
         if share >= self.limits.warn_at { Standing::Soft { limit, share } } else { Standing::Free }
     }
 

@@ -38,5 +38,5 @@ pub use self::price::{Rates, TokenPrices};
 pub use self::price_book::{PriceBook, PriceConfig, PriceConfigs};
 pub use self::refused::{Limit, Refused};
 pub use self::reservation::{Amount, Reservation};
-pub use self::standing::Standing;
+pub use self::standing::{Standing, Warning};
 pub use self::statistics::{Statistics, Tally};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fb_core::{Money, TargetId};
 
-use crate::{Moment, Refused, account::Shared, minute::Counted};
+use crate::{Moment, Refused, Warning, account::Shared, minute::Counted};
 
 /// What a call costs, or may cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub struct Reservation {
     counted: Option<Counted>,
     used: Option<Amount>,
     open: bool,
+    warning: Option<Warning>,
     /// The same in the account of the tenant, if this one is a key's.
     of_tenant: Option<Box<Self>>,
 }
@@ -40,7 +41,12 @@ impl Reservation {
         held: Amount,
         counted: Option<Counted>,
     ) -> Self {
-        Self { account, target, held, counted, used: None, open: true, of_tenant: None }
+        Self { account, target, held, counted, used: None, open: true, warning: None, of_tenant: None }
+    }
+
+    pub(crate) fn warning(mut self, warning: Option<Warning>) -> Self {
+        self.warning = warning;
+        self
     }
 
     /// Joins what a key holds with what its tenant does: from here on both end as one.
@@ -52,6 +58,12 @@ impl Reservation {
     /// The target it is for.
     pub const fn target(&self) -> &TargetId {
         &self.target
+    }
+
+    /// What is to be said since it was reserved, of the key and of the tenant.
+    pub fn warnings(&self) -> impl Iterator<Item = &Warning> {
+        let of_tenant = self.of_tenant.as_ref().and_then(|of_tenant| of_tenant.warning.as_ref());
+        self.warning.iter().chain(of_tenant)
     }
 
     /// What it holds.

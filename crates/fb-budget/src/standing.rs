@@ -1,6 +1,6 @@
 //! How near a tenant is to its limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{Limit, Tier};
 
@@ -23,6 +23,17 @@ pub enum Standing {
         /// In how long it resets at the latest.
         resets_in: Duration,
     },
+}
+
+/// That an account has come to `warn_at` of a limit, the first time in a day of UTC.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warning {
+    /// The tenant, or `TENANT/KEY`.
+    pub account: Arc<str>,
+    /// The limit of which most is used.
+    pub limit: Limit,
+    /// How much of it, what is reserved included: `warn_at` to 1.
+    pub share: f64,
 }
 
 impl Standing {

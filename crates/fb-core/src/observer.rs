@@ -66,6 +66,15 @@ pub enum Event<'a> {
         /// What caused it: one of the breaker's own few words, in `snake_case`.
         reason: &'static str,
     },
+    /// A tenant came to the share of a limit at which it is to be warned, the first time in a day of UTC.
+    Budget {
+        /// The tenant, or `TENANT/KEY`.
+        account: &'a str,
+        /// The limit, by its name in a config.
+        limit: &'static str,
+        /// How much of it is used or reserved, 0 to 1.
+        share: f64,
+    },
     /// A route moved to another rung of the ladder.
     Ladder {
         /// The route.

@@ -29,7 +29,9 @@ impl Scrape {
 
     /// What stands now, as text.
     pub(crate) fn render(&self, client: &Client) -> String {
-        let tenants = client.tenants().into_iter().map(|(name, statistics, _)| {
+        // What is used with a key of a tenant is in the tenant's account.
+        let tenants = client.tenants().into_iter().filter(|(name, ..)| !name.contains('/'));
+        let tenants = tenants.map(|(name, statistics, _)| {
             let account = self.account(&name, &statistics);
             (name, account)
         });

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use fb_core::{AttemptEnd, Next, Report, ServedBy, TargetId, Trace};
+use fb_core::{Attempt, AttemptEnd, Next, Report, ServedBy, Skip, TargetId, Trace};
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +16,8 @@ pub enum Outcome {
     Surfaced,
     /// Every target was tried or skipped.
     Exhausted,
+    /// Nobody was called, and somebody only since the tenant may not pay.
+    OverBudget,
     /// A stream broke after its first output had been delivered.
     Interrupted,
     /// The caller left.
@@ -38,6 +40,11 @@ impl Outcome {
                 Self::Cancelled
             }
             None if trace.rows().iter().any(|row| row.next == Next::Surface) => Self::Surfaced,
+            None if any(|end| matches!(end, AttemptEnd::Skipped { why: Skip::Budget(_), .. }))
+                && !trace.rows().iter().any(Attempt::is_call) =>
+            {
+                Self::OverBudget
+            }
             None => Self::Exhausted,
         }
     }
@@ -58,6 +65,7 @@ impl Outcome {
             Self::Blocked => "blocked",
             Self::Surfaced => "surfaced",
             Self::Exhausted => "exhausted",
+            Self::OverBudget => "over_budget",
             Self::Interrupted => "interrupted",
             Self::Cancelled => "cancelled",
         }

@@ -1,9 +1,9 @@
 use fb_core::{Event, Observer};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Writes a `tracing` event for what happens beside requests: a breaker that changes its state (target `fb::breaker`), a
-/// route that moves on its ladder (`fb::ladder`). Both are of level `INFO`. Requests and their calls are
-/// [spans](crate::RequestSpan).
+/// route that moves on its ladder (`fb::ladder`), both of level `INFO`; a tenant that used much of a limit (`fb::budget`), of
+/// level `WARN`. Requests and their calls are [spans](crate::RequestSpan).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TracingEvents;
 
@@ -22,6 +22,11 @@ impl Observer for TracingEvents {
                 fb.route = route,
                 fb.from = from.name(),
                 fb.to = to.name(), }, "a route is at level {to}"),
+            Event::Budget { account, limit, share } => warn!(
+                target: "fb::budget", {
+                fb.tenant = account,
+                fb.limit = limit,
+                fb.share = share, }, "{account} has used {:.0} % of its {limit}", share * 100.0),
             _ => {}
         }
     }

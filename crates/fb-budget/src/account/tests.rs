@@ -122,3 +122,24 @@ fn premium_keeps_the_primary() {
     assert_eq!(premium.limits().tier, Tier::Premium);
     assert_eq!([standard.downshifts(at(0)), premium.downshifts(at(0))], [true, false]);
 }
+
+#[test]
+fn a_warning_comes_once_a_day() {
+    let book = book("[acme]\nusd_per_day = 0.001\nwarn_at = 0.5");
+    let account = book.account("acme");
+    let warned = |micros: u64, now: Moment| {
+        let call = account.begin(&target(), amount(micros, 0), now).unwrap();
+        let said: Vec<String> = call
+            .warnings()
+            .map(|warning| format!("{} {} {}", warning.account, warning.limit, warning.share))
+            .collect();
+        call.settle(amount(micros, 0));
+        said
+    };
+    assert_eq!(warned(499, at(0)), [""; 0]);
+    assert_eq!(warned(101, at(0)), ["acme usd_per_day 0.6"]);
+    assert_eq!(warned(100, at(1)), [""; 0]);
+    let tomorrow = at(24 * 3_600);
+    assert_eq!(warned(400, tomorrow), [""; 0]);
+    assert_eq!(warned(100, tomorrow), ["acme usd_per_day 0.5"]);
+}

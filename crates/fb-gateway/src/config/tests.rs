@@ -54,12 +54,13 @@ fn every_config_in_the_documentation_is_accepted() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = vec![root.join("README.md")];
     pages(&root.join("docs"), &mut files);
-    // Every machine has PATH.
+    // Every machine has PATH, and cargo sets the other; no two keys may be the same.
     let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "FB_ADMIN_TOKEN", "ACME_KEY"];
     let (mut with_configs, mut wrong) = (BTreeSet::new(), Vec::new());
     for file in files {
         for (fence, config) in configs(&fs::read_to_string(&file).unwrap()) {
             let config = keys.iter().fold(config, |config, key| config.replace(key, "PATH"));
+            let config = config.replace("ACME_CI_KEY", "CARGO_MANIFEST_DIR");
             for error in parse(&config).err().unwrap_or_default() {
                 let page = file.strip_prefix(&root).unwrap().display();
                 wrong.push(format!("{page}:{}: {}", fence + error.line, error.message));

@@ -86,6 +86,11 @@ fn no_answers() {
     let waited = vec![("a", skipped(Skip::Cooling), WaitFor(SECOND)), ("a", failed(), Nothing)];
     check("", waited, (Outcome::Exhausted, Some(true)));
     check("", vec![], (Outcome::Exhausted, None));
+    let unpaid = || skipped(Skip::Budget("usd_per_day"));
+    let refused = vec![("a", inadmissible(), Hop), ("b", unpaid(), Nothing)];
+    check("", refused, (Outcome::OverBudget, None));
+    check("", vec![("a", unpaid(), Hop), ("b", failed(), Nothing)], (Outcome::Exhausted, Some(true)));
+    check("b", vec![("a", unpaid(), Hop), ("b", ok(), Nothing)], (Outcome::Answered, Some(false)));
     check("a", vec![("a", failed(), Surface)], (Outcome::Interrupted, Some(false)));
     check("", vec![("a", AttemptEnd::Cancelled, Nothing)], (Outcome::Cancelled, None));
     check("a", vec![("a", AttemptEnd::Cancelled, Nothing)], (Outcome::Cancelled, None));

@@ -135,6 +135,7 @@ pub(super) fn admit(
             return Err((Skip::Budget(refused.limit.as_str()), refused.resets_in));
         }
     };
+    purse.iter().flat_map(|purse| purse.warnings()).for_each(|warning| run.warned(warning));
     let row = run.begin(lane.id(), number, at);
     Ok((Ticket { permit, row, slot, purse }, at + slice.min(lane.target.timeout)))
 }

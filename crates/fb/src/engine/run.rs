@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fb_budget::Warning;
 use fb_core::{
     Asked, Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, FailureKind,
     Level, Next, Observer, Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
@@ -286,6 +287,12 @@ impl Run {
             degraded: state.degraded.clone(),
             trace: Trace::new(state.rows.clone()),
         }
+    }
+
+    /// Tells that much of a budget is used.
+    pub(super) fn warned(&self, warning: &Warning) {
+        let Warning { account, limit, share } = warning;
+        self.tell(|_route| Event::Budget { account, limit: limit.as_str(), share: *share });
     }
 
     /// Notes how the targets were ranked.

@@ -26,6 +26,7 @@ impl Observer for Ear {
                 format!("breaker {target} {from} to {to}: {reason}")
             }
             Event::Ladder { route, from, to } => format!("ladder {route} {from} to {to}"),
+            Event::Budget { account, limit, share } => format!("budget {account} {limit} {share:.2}"),
             other => panic!("{other:?}"),
         };
         self.0.lock().push(line);
@@ -269,4 +270,37 @@ async fn those_who_share_a_failure_are_heard_each() {
         (3, 3),
         "{told}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_budget_is_nearly_used_up_is_heard_once() {
+    let script = script("a: 200");
+    let ear = Arc::new(Ear::default());
+    let price = fb_core::Price { input: 1_000.0, output: 1_000.0 };
+    let target = Target { price: Some(price), ..Target::new("a", "m") };
+    let web = fb_budget::KeyLimits { tokens_per_minute: Some(40), ..fb_budget::KeyLimits::default() };
+    let limits = fb_budget::Limits {
+        usd_per_day: Some(0.08),
+        keys: [("web".to_owned(), web)].into(),
+        ..fb_budget::Limits::default()
+    };
+    let mut builder = Client::builder().route(Route::priority("default", [target])).tenant("acme", limits);
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.observer(ear.clone()).build().unwrap();
+    let chat = Chat { max_tokens: Some(5), ..ChatRequest::user("hi").chat().unwrap().clone() };
+    let options = Options { tenant: Some("acme".into()), key: Some("web".into()), ..Options::default() };
+    let ask =
+        |options: Options| client.chat(ChatRequest::from_chat("default", chat.clone()).with_options(options));
+    // Each answer is 15 tokens for 1.5 cents, each call holds 6 of them before.
+    for _ in 0..3 {
+        drop(ask(options.clone()).await);
+    }
+    for _ in 0..3 {
+        drop(ask(Options { key: None, ..options.clone() }).await);
+    }
+    let all = drain(&ear);
+    let budget: Vec<&str> = all.lines().filter(|line| line.starts_with("budget")).collect();
+    assert_eq!(budget, ["budget acme/web tokens_per_minute 0.90", "budget acme usd_per_day 0.82"]);
 }
