@@ -19,10 +19,10 @@ fn tenants(more: &str) -> String {
         [tenants.acme]
         key = {{ env = "FB_CHAOS_ACME" }}
         usd_per_day = 1.2
+        {more}
         [tenants.acme.keys.ci]
         key = {{ env = "FB_CHAOS_ACME_CI" }}
         usd_per_day = 0.1
-        {more}
         [tenants.default]
         usd_per_day = 1000000.0
         "#
@@ -89,21 +89,33 @@ pub(super) async fn killed(fb: PathBuf) -> anyhow::Result<Row> {
     Ok(Row { clients: format!("{before} ok, kill -9, {after} ok, 402"), providers: asked(stage.calls()) })
 }
 
-/// A tenant bound to a region is not served from another, not even when its only target is down.
+/// A tenant bound to a region is not served from another, not even when its only target is down: what that says is passed on,
+/// and from when its breaker opens it is 503 with every reason.
 pub(super) async fn bound(fb: PathBuf) -> anyhow::Result<Row> {
     let targets = ["region = \"us\"", "region = \"eu\"", "region = \"us\""];
     let more = tenants("regions = [\"eu\"]");
-    let stage = Stage::of(&fb, Setup { targets, more: &more, ..Setup::default() }).await?;
+    let route = "when_all_unavailable = \"fail\"";
+    let stage = Stage::of(&fb, Setup { route, targets, more: &more, ..Setup::default() }).await?;
     ensure!(
         stage.ask_with(&ACME, "hi", false).await?.served_by == "backup/claude-sonnet-4-6",
         "it is served in its region"
     );
     stage.backup.fault(Fault::status(503));
+    let (mut faults, mut unavailable) = (0, 0);
     for _ in 0..10 {
         let heard = stage.ask_with(&ACME, "hi", true).await?;
-        ensure!(matches!(heard.status, 502 | 503), "{heard:?}");
+        match heard.status {
+            502 if unavailable == 0 => faults += 1,
+            503 => {
+                unavailable += 1;
+                let reasons = ["region: us is not allowed", "backup/claude-sonnet-4-6 skipped: breaker open"];
+                ensure!(reasons.iter().all(|reason| heard.body.contains(reason)), "{heard:?}");
+            }
+            _ => anyhow::bail!("after {unavailable} of 503: {heard:?}"),
+        }
     }
+    ensure!(faults <= 3 && unavailable >= 7, "{faults} of 502, {unavailable} of 503");
     let calls = stage.calls();
     ensure!(calls[0] == 0 && calls[2] == 0, "it left its region, calls {calls:?}");
-    Ok(Row { clients: "1 ok, 10 typed errors".to_owned(), providers: asked(calls) })
+    Ok(Row { clients: format!("1 ok, {faults} of 502, {unavailable} of 503"), providers: asked(calls) })
 }
