@@ -7,13 +7,14 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use fb::Config;
+use fb_telemetry::record::Entry;
 
 use self::{
     figures::{Comparison, compare, print},
     read::read,
     replay::replay,
 };
-use crate::{config, out::say, record::Entry, stage::Stage};
+use crate::{config, out::say, stage::Stage};
 
 /// What `fb backtest` is told.
 #[derive(Debug, Args)]

@@ -7,14 +7,11 @@ use fb::{
     RetryConfig, Route, Tenant, TracesConfig,
     providers::{ProviderConfig, Secret},
 };
-use fb_telemetry::{Drift, DriftConfig};
+use fb_telemetry::{Drift, DriftConfig, record::RecordConfig};
 use serde::Deserialize;
 
 use self::locate::Document;
-use crate::{
-    eval::{EvalConfig, evaluations},
-    record::RecordConfig,
-};
+use crate::eval::{EvalConfig, evaluations};
 
 /// Longest time that any setting may name: a day.
 const MAX_TIME: Duration = Duration::from_secs(86_400);
@@ -260,10 +257,11 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         let value = server.max_body.to_string();
         problems.push(fb::Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
     }
-    if let Err(error) = Drift::new(drift.clone()) {
-        problems.push(fb::Problem::new(format!("drift.{}", error.field), error.value, error.expected));
+    let telemetry =
+        [Drift::new(drift.clone()).map(drop), record.as_ref().map_or(Ok(()), RecordConfig::check)];
+    for error in telemetry.into_iter().filter_map(Result::err) {
+        problems.push(fb::Problem::new(error.field, error.value, format!("expected {}", error.expected)));
     }
-    problems.extend(record.iter().flat_map(RecordConfig::problems));
     let times = [
         ("server.head_timeout", server.head_timeout),
         ("server.body_timeout", server.body_timeout),

@@ -19,8 +19,8 @@ pub(crate) use self::results::evaluations;
 use self::{ask::Bench, cases::Case, progress::Progress, results::Results, summary::Summary};
 use crate::{
     config::{Loaded, load_to_evaluate},
+    log::wall_time,
     out::say,
-    record,
     serve::runtime,
 };
 
@@ -105,7 +105,7 @@ async fn run(
     }
     progress.end();
     let summary = Summary::new(&args.route, bench.targets(), cases.len(), outcomes);
-    for evaluation in summary.evaluations(record::now()) {
+    for evaluation in summary.evaluations(wall_time()) {
         results.evaluated(&evaluation)?;
     }
     Ok(summary)

@@ -16,7 +16,6 @@ mod log;
 mod out;
 mod patience;
 mod plan;
-mod record;
 mod relay;
 mod routes;
 mod savings;
@@ -33,7 +32,6 @@ pub use crate::{
     drill::DrillArgs,
     eval::{EvalArgs, EvalConfig},
     plan::PlanArgs,
-    record::RecordConfig,
     savings::SavingsArgs,
     server::{Gateway, start, start_admin},
     telemetry::Scrape,

@@ -48,9 +48,14 @@ impl Log {
 }
 
 /// The wall time of a log line.
-#[expect(clippy::disallowed_methods, reason = "a log line names the wall time, no decision depends on it")]
 fn now() -> humantime::Rfc3339Timestamp {
-    humantime::format_rfc3339_millis(SystemTime::now())
+    humantime::format_rfc3339_millis(wall_time())
+}
+
+/// The wall time, for people to read.
+#[expect(clippy::disallowed_methods, reason = "logs and files name the wall time, no decision depends on it")]
+pub(crate) fn wall_time() -> SystemTime {
+    SystemTime::now()
 }
 
 /// A request's line: what was asked, who answered, how many calls it took, how long.

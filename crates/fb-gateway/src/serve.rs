@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, thread::available_parallelism};
 
 use fb::Client;
+use fb_telemetry::record::{RecordConfig, Recorder};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
@@ -8,7 +9,6 @@ use crate::{
     discover,
     log::Log,
     out::say,
-    record::Recorder,
     server, telemetry,
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         if let Some(listen) = listen {
             loaded.server.listen = listen;
         }
-        let recorder = loaded.record.as_ref().map(Recorder::start).transpose()?.map(Arc::new);
+        let recorder = loaded.record.as_ref().map(record).transpose()?.map(Arc::new);
         let (observer, scrape) = telemetry::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())?;
         let client = Client::builder()
             .config(&loaded.fb)
@@ -53,6 +53,10 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         log.flush();
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn record(config: &RecordConfig) -> Result<Recorder, String> {
+    Recorder::start(config).map_err(|error| format!("record.file {}: {error}", config.file.display()))
 }
 
 /// As many threads as there are cores; on a single core no second thread, which would only be in the way.

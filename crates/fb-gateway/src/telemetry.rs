@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use fb::{Client, Config, Money, Observer, Statistics, TargetId};
-use fb_telemetry::{Account, DriftConfig, DriftWatch, Fan, Metrics, Names, Readings, TracingEvents};
+use fb_telemetry::{
+    Account, DriftConfig, DriftWatch, Fan, Metrics, Names, Readings, TracingEvents, record::Recorder,
+};
 
-use crate::{log::Log, record::Recorder};
+use crate::log::Log;
 
 /// What Prometheus fetches: what was counted, and what stands in accounts, scores and files.
 #[derive(Debug, Clone)]

@@ -39,11 +39,11 @@ impl Default for DriftConfig {
     }
 }
 
-/// A [`DriftConfig`] that cannot be used.
+/// A setting with which nothing could work.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("drift.{field}: {value}, expected {expected}")]
+#[error("{field}: {value}, expected {expected}")]
 pub struct InvalidConfig {
-    /// The field.
+    /// The field, such as `drift.shift`.
     pub field: &'static str,
     /// What it was.
     pub value: String,
@@ -55,13 +55,13 @@ impl DriftConfig {
     fn check(&self) -> Result<(), InvalidConfig> {
         let invalid = |field, value, expected| Err(InvalidConfig { field, value, expected });
         if !(50..=100_000).contains(&self.warm_up) {
-            return invalid("warm_up", self.warm_up.to_string(), "50 to 100000");
+            return invalid("drift.warm_up", self.warm_up.to_string(), "50 to 100000");
         }
         if !(0.01..=0.9).contains(&self.shift) {
-            return invalid("shift", self.shift.to_string(), "0.01 to 0.9");
+            return invalid("drift.shift", self.shift.to_string(), "0.01 to 0.9");
         }
         if !(1e2..=1e9).contains(&self.run_length) {
-            return invalid("run_length", self.run_length.to_string(), "100 to 1e9");
+            return invalid("drift.run_length", self.run_length.to_string(), "100 to 1e9");
         }
         Ok(())
     }

@@ -14,6 +14,10 @@ mod drift_watch;
 
 mod fan;
 
+/// Finished requests written down, one line each, for `fb backtest`.
+#[cfg(feature = "record")]
+pub mod record;
+
 #[cfg(test)]
 mod samples;
 

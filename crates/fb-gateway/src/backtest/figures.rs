@@ -1,16 +1,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fb::Money;
+use fb_telemetry::record::Outcome;
 use serde::Serialize;
 
 use super::{
     memory::Assumed,
     replay::{Played, Replayed},
 };
-use crate::{
-    out::{millis, percentile, seconds, table},
-    record::Outcome,
-};
+use crate::out::{millis, percentile, seconds, table};
 
 /// All that `fb backtest` found.
 #[derive(Debug, Clone, PartialEq, Serialize)]

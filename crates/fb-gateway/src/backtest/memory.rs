@@ -4,14 +4,12 @@ use std::{
 };
 
 use fb::{Call, FailureKind, Phase, TargetId, Usage};
+use fb_telemetry::record::{Called, End as Ended, Entry, Outcome, Tokens};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::replay::{index_of, offset};
-use crate::{
-    record::{Called, End as Ended, Entry, Outcome, Tokens},
-    stage::{Act, End, Script},
-};
+use crate::stage::{Act, End, Script};
 
 /// How much longer than a call that was cut short the same call takes.
 const LATER: Duration = Duration::from_millis(1);
@@ -140,7 +138,8 @@ impl Past {
         let end = match (end, failure) {
             (Ended::Blocked, _) => End::Block(usage),
             // The engine gave up waiting; when the target would have answered is not known.
-            (Ended::Failed, Some(fault)) if first.is_none() && fault.status.is_none() => match fault.kind() {
+            (Ended::Failed, Some(fault)) if first.is_none() && fault.status().is_none() => match fault.kind()
+            {
                 FailureKind::Timeout(Phase::Total | Phase::FirstToken) => End::Silent,
                 _ => End::Fail(fault.failure()),
             },

@@ -4,7 +4,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{lines::for_each_line, out::open, record::Entry};
+use fb_telemetry::record::{Entry, Fault};
+
+use crate::{
+    lines::for_each_line,
+    out::{millis, open},
+};
 
 /// Longest time of one request or call.
 const MOST_MILLIS: u64 = 7 * 24 * 60 * 60 * 1_000;
@@ -48,7 +53,7 @@ fn entry(line: &str) -> Result<Entry, String> {
         return Err(format!("version {} is not known; expected a record of version 1", entry.version));
     }
     let calls = entry.attempts.iter().flat_map(|call| {
-        let hint = call.failure.as_ref().and_then(|failure| failure.hint_ms);
+        let hint = call.failure.as_ref().and_then(Fault::hint).map(millis);
         [Some(call.at_ms), Some(call.took_ms), call.first_ms, hint]
     });
     let times = calls.chain([Some(entry.took_ms), entry.timeout_ms]).flatten();

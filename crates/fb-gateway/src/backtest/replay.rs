@@ -4,16 +4,14 @@ use fb::{
     Answer, CacheControl, Chat, ChatRequest, Client, Config, Error, Format, Image, ImageSource, Json,
     Message, Money, Options, Part, Report, Role, Route, Schema, TargetId, Tool,
 };
+use fb_telemetry::record::{Cached, Entry, Need, Outcome};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
 
 use super::memory::{Assumed, Memory};
-use crate::{
-    record::{Cached, Entry, Need, Outcome},
-    stage::{Script, Stage, virtual_time},
-};
+use crate::stage::{Script, Stage, virtual_time};
 
 /// The tag by which a stand-in knows which request it is called for.
 const TAG: &str = "fb backtest";

@@ -5,6 +5,7 @@ use std::{
 
 use expect_test::expect;
 use fb::{Call, Chat, ChatRequest, Event, Failure, FailureKind, Message, Observer, Options, Role, Usage};
+use fb_telemetry::record::{Cached, Outcome};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::{
@@ -13,10 +14,7 @@ use tokio::{
 };
 
 use super::{figures::print, replay::Replayed, *};
-use crate::{
-    record::{Cached, Outcome},
-    stage::{Act, End, Script, virtual_time},
-};
+use crate::stage::{Act, End, Script, virtual_time};
 
 const PROVIDERS: &str = r#"
 [providers.a]

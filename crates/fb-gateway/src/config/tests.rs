@@ -7,14 +7,11 @@ use std::{
 };
 
 use fb::{BreakerConfig, BudgetConfig, CacheConfig, HealthConfig, RetryConfig, Route, RouteCache, Target};
-use fb_telemetry::DriftConfig;
+use fb_telemetry::{DriftConfig, record::RecordConfig};
 use serde_json::{Value, json};
 
 use super::{ServerConfig, parse, parse_without_keys};
-use crate::{
-    eval::default_min_pass,
-    record::{default_keep, default_max_bytes},
-};
+use crate::eval::default_min_pass;
 
 /// The whole configs among a page's TOML blocks, each with the number of its fence's line.
 fn configs(page: &str) -> Vec<(usize, String)> {
@@ -77,7 +74,7 @@ fn every_config_in_the_documentation_is_accepted() {
 /// Every default by its path in a config file, as it is written there; what is off unless set is `off`.
 fn defaults() -> BTreeMap<String, String> {
     let time = |time: Duration| humantime::format_duration(time).to_string();
-    let server = ServerConfig::default();
+    let (server, record) = (ServerConfig::default(), RecordConfig::new("requests.jsonl"));
     let route = Route::priority("default", []);
     let target = Target::new("p", "m");
     let usual = RouteCache::usual();
@@ -98,7 +95,7 @@ fn defaults() -> BTreeMap<String, String> {
             "drain": time(server.drain),
         },
         "eval": { "min_pass": default_min_pass() },
-        "record": { "max_bytes": default_max_bytes(), "keep": default_keep() },
+        "record": { "max_bytes": record.max_bytes, "keep": record.keep },
         "routes.NAME": {
             "max_attempts": route.max_attempts,
             "idle_timeout": time(route.idle_timeout),

@@ -10,10 +10,7 @@ use fb::{Evaluations, Said};
 use serde::{Deserialize, Serialize};
 
 use super::EvalConfig;
-use crate::{
-    lines::{MAX_LINE, for_each_line},
-    record::text,
-};
+use crate::lines::{MAX_LINE, for_each_line};
 
 /// A line of the file of results.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,7 +59,7 @@ pub(super) struct Evaluation {
     pub(super) target: String,
     pub(super) cases: u64,
     pub(super) passed: u64,
-    #[serde(serialize_with = "text::to_millis", deserialize_with = "humantime_serde::deserialize")]
+    #[serde(with = "humantime_serde")]
     pub(super) at: SystemTime,
 }
 

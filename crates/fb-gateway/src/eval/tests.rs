@@ -149,7 +149,7 @@ fn the_last_evaluation_of_a_target_counts() {
     for evaluation in summary().evaluations(at) {
         results.evaluated(&evaluation).unwrap();
     }
-    let expected = r#"{"evaluation":{"route":"default","target":"a/m","cases":3,"passed":3,"at":"2027-01-15T08:00:00.000Z"}}"#;
+    let expected = r#"{"evaluation":{"route":"default","target":"a/m","cases":3,"passed":3,"at":"2027-01-15T08:00:00Z"}}"#;
     assert_eq!(fs::read_to_string(&file).unwrap().lines().next(), Some(expected));
     assert_eq!(missing(&config), "targets[1]");
     assert_eq!(missing(&EvalConfig { min_pass: 0.3, ..config.clone() }), "");

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use fb::{Asked, Level, Report, Trace};
 
 use super::*;
-use crate::record::{Outcome, entry::Fault};
+use fb_telemetry::record::{Fault, Outcome};
 
 fn called(target: &str, at_ms: u64, took_ms: u64, end: Ended, kind: Option<FailureKind>) -> Called {
     let failure = kind.map(|kind| Fault::of(&fb::Failure::new(kind, "")));

@@ -1,11 +1,9 @@
-//! Finished requests written down, one line each, for `fb backtest`.
-
-pub(crate) mod entry;
+mod entry;
 mod file;
-pub(crate) mod text;
+mod text;
 
 use std::{
-    fmt,
+    fmt, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -16,14 +14,14 @@ use std::{
     time::SystemTime,
 };
 
-use fb::{Event, Observer, Problem};
-use fb_telemetry::Records;
+use fb_core::{Event, Observer};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tracing::warn;
 
-pub(crate) use self::entry::{Cached, Called, End, Entry, Need, Outcome, Tokens};
+pub use self::entry::{Cached, Called, End, Entry, Fault, Need, Outcome, Skipped, Tokens};
 use self::file::Files;
+use crate::{InvalidConfig, Records};
 
 /// Requests that wait for the disk; those beyond them are not recorded.
 const WAITING: usize = 4_096;
@@ -42,34 +40,46 @@ pub struct RecordConfig {
     pub keep: u32,
 }
 
-pub(crate) const fn default_max_bytes() -> u64 {
+const fn default_max_bytes() -> u64 {
     64 << 20
 }
 
-pub(crate) const fn default_keep() -> u32 {
+const fn default_keep() -> u32 {
     5
 }
 
 impl RecordConfig {
-    pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    /// To this file, with defaults in all else.
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        Self { file: file.into(), max_bytes: default_max_bytes(), keep: default_keep() }
+    }
+
+    /// Whether a recorder can work with it; opens nothing.
+    ///
+    /// # Errors
+    /// Names the first setting with which none could.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let invalid = |field, value, expected| Err(InvalidConfig { field, value, expected });
         if self.file.file_name().is_none() {
             let value = format!("{:?}", self.file.display().to_string());
-            problems.push(Problem::new("record.file", value, "expected the path of a file"));
+            return invalid("record.file", value, "the path of a file");
         }
         if self.max_bytes < 4_096 {
-            let value = self.max_bytes.to_string();
-            problems.push(Problem::new("record.max_bytes", value, "expected 4096 bytes or more"));
+            return invalid("record.max_bytes", self.max_bytes.to_string(), "4096 bytes or more");
         }
         if !(1..=1_000).contains(&self.keep) {
-            problems.push(Problem::new("record.keep", self.keep.to_string(), "expected 1 to 1000 files"));
+            return invalid("record.keep", self.keep.to_string(), "1 to 1000 files");
         }
-        problems
+        Ok(())
     }
 }
 
 /// Hears of finished requests and hands them to a thread that writes: no request waits for the disk.
-pub(crate) struct Recorder {
+///
+/// Each is one line, an [`Entry`], which `fb backtest` plays through another config. What the thread cannot take, 4,096
+/// requests wait at most, is counted as lost and said once in the log. Dropped without [`close`](Self::close), what waits
+/// is still written, but nobody waits for it.
+pub struct Recorder {
     to: SyncSender<Message>,
     counts: Arc<Counts>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -85,23 +95,22 @@ impl Recorder {
     ///
     /// # Errors
     /// The file cannot be opened, or there is no thread to be had.
-    pub(crate) fn start(config: &RecordConfig) -> Result<Self, String> {
+    pub fn start(config: &RecordConfig) -> io::Result<Self> {
         let counts = Arc::<Counts>::default();
         let files = Files::open(config, Arc::clone(&counts))?;
         let (to, from) = sync_channel(WAITING);
-        let spawned = thread::Builder::new().name("fb-record".to_owned()).spawn(|| write_on(from, files));
-        let thread = spawned.map_err(|error| format!("record: no thread: {error}"))?;
+        let thread = thread::Builder::new().name("fb-record".to_owned()).spawn(|| write_on(from, files))?;
         Ok(Self { to, counts, thread: Mutex::new(Some(thread)) })
     }
 
     /// What has become of the requests that were heard; those that wait for the disk are in neither number.
-    pub(crate) fn records(&self) -> Records {
+    pub fn records(&self) -> Records {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Records { written: load(&self.counts.written), lost: load(&self.counts.lost) }
     }
 
     /// Waits until everything heard before is written; what is heard after it is not.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let Some(thread) = self.thread.lock().take() else { return };
         let stopped = self.to.send(Message::Stop).is_ok() && thread.join().is_ok();
         let lost = self.records().lost;
@@ -130,7 +139,7 @@ impl fmt::Debug for Recorder {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a record names the wall time, no decision depends on it")]
-pub(crate) fn now() -> SystemTime {
+fn now() -> SystemTime {
     SystemTime::now()
 }
 

@@ -1,13 +1,12 @@
 use std::time::{Duration, SystemTime};
 
-use fb::{
+use fb_core::{
     Asked, Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Phase, Report, RequestId, ServedBy,
     Skip, TargetId, Usage,
 };
 use serde::{Deserialize, Serialize};
 
 use super::text;
-use crate::out::millis;
 
 /// The form of a line.
 const VERSION: u32 = 1;
@@ -15,50 +14,69 @@ const VERSION: u32 = 1;
 const MAX_NAME: usize = 256;
 
 /// One finished request: names, numbers and kinds of failures; nothing that anybody wrote.
+///
+/// Printed by `serde` as one line of JSON, and read back from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    pub(crate) version: u32,
+pub struct Entry {
+    /// The form of the line; see [`Entry::is_known`].
+    pub version: u32,
     /// When it began, by the wall clock.
     #[serde(serialize_with = "text::to_millis", deserialize_with = "humantime_serde::deserialize")]
-    pub(crate) began: SystemTime,
+    pub began: SystemTime,
+    /// The id that its caller was told.
     #[serde(with = "text")]
-    pub(crate) id: RequestId,
+    pub id: RequestId,
     /// The route that served it.
-    pub(crate) route: String,
+    pub route: String,
     /// What the caller put into `model`.
-    pub(crate) asked: String,
-    pub(crate) tenant: Option<String>,
-    pub(crate) stream: bool,
-    pub(crate) needs: Vec<Need>,
-    pub(crate) input_tokens: u64,
-    pub(crate) max_output: Option<u64>,
+    pub asked: String,
+    /// For whom it was made; `None`: `default`.
+    pub tenant: Option<String>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// What a target had to be able to do.
+    pub needs: Vec<Need>,
+    /// Estimated tokens of the prompt.
+    pub input_tokens: u64,
+    /// Most tokens of the answer, if its caller said so.
+    pub max_output: Option<u64>,
     /// The caller's own deadline.
-    pub(crate) timeout_ms: Option<u64>,
-    pub(crate) outcome: Outcome,
+    pub timeout_ms: Option<u64>,
+    /// What it came to.
+    pub outcome: Outcome,
     /// Who answered: a target, `cache` or `static`.
-    pub(crate) by: Option<String>,
+    pub by: Option<String>,
+    /// On which rung of the ladder.
     #[serde(with = "text")]
-    pub(crate) level: Level,
-    pub(crate) cache: Option<Cached>,
-    pub(crate) took_ms: u64,
-    pub(crate) cost_nanos: Option<u64>,
-    pub(crate) attempts: Vec<Called>,
-    pub(crate) skips: Vec<Skipped>,
+    pub level: Level,
+    /// What the cache had to do with it; `None` where there is none.
+    pub cache: Option<Cached>,
+    /// In milliseconds.
+    pub took_ms: u64,
+    /// What its calls cost, as far as prices and tokens are known.
+    pub cost_nanos: Option<u64>,
+    /// Its calls, in order; none if they were made for another request.
+    pub attempts: Vec<Called>,
+    /// Targets that were not called, in order.
+    pub skips: Vec<Skipped>,
 }
 
 /// What a target must be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Need {
+pub enum Need {
+    /// Call functions.
     Tools,
+    /// Follow a JSON schema.
     Schema,
+    /// See pictures.
     Vision,
 }
 
 /// What a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// A whole answer.
     Ok,
     /// A content-policy refusal.
@@ -74,38 +92,51 @@ pub(crate) enum Outcome {
 /// What the cache had to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Cached {
+pub enum Cached {
+    /// It was looked into in vain.
     Miss,
+    /// Another request's calls answered both.
     Coalesced,
+    /// A fresh answer was kept.
     Hit,
+    /// An old answer was given in place of none.
     Stale,
 }
 
 /// One call to a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Called {
+pub struct Called {
+    /// Who was called.
     #[serde(with = "text")]
-    pub(crate) target: TargetId,
-    pub(crate) number: u32,
-    /// Since the request began.
-    pub(crate) at_ms: u64,
-    pub(crate) took_ms: u64,
+    pub target: TargetId,
+    /// Which call to it in this request, from 1.
+    pub number: u32,
+    /// When it began, since the request did.
+    pub at_ms: u64,
+    /// Until its end.
+    pub took_ms: u64,
     /// When the first output of its stream was there, since the call began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) first_ms: Option<u64>,
-    pub(crate) end: End,
+    pub first_ms: Option<u64>,
+    /// How it ended.
+    pub end: End,
+    /// Why, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<Fault>,
+    pub failure: Option<Fault>,
+    /// Tokens, if its provider counted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) usage: Option<Tokens>,
+    pub usage: Option<Tokens>,
 }
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum End {
+pub enum End {
+    /// With a whole answer.
     Ok,
+    /// With a failure.
     Failed,
+    /// With a content-policy refusal.
     Blocked,
     /// The caller left, or another call won.
     Cancelled,
@@ -113,38 +144,44 @@ pub(crate) enum End {
 
 /// What is known of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fault {
+pub struct Fault {
     #[serde(with = "text")]
-    pub(crate) kind: FailureKind,
+    kind: FailureKind,
     /// Where the time ran out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) phase: Option<String>,
+    phase: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) status: Option<u16>,
+    status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) hint_ms: Option<u64>,
+    hint_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) should_retry: Option<bool>,
+    should_retry: Option<bool>,
 }
 
+/// What a provider counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tokens {
-    pub(crate) input: u64,
-    pub(crate) output: u64,
+pub struct Tokens {
+    /// Of the prompt.
+    pub input: u64,
+    /// Of the answer.
+    pub output: u64,
 }
 
 /// A target that was not called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Skipped {
+pub struct Skipped {
+    /// Who was not.
     #[serde(with = "text")]
-    pub(crate) target: TargetId,
-    pub(crate) at_ms: u64,
-    pub(crate) why: String,
+    pub target: TargetId,
+    /// When, since the request began.
+    pub at_ms: u64,
+    /// Why, in words of the code.
+    pub why: String,
 }
 
 impl Entry {
     /// The line of a request that ends `now`; `shared` calls are in the line of the request that made them.
-    pub(crate) fn of(
+    pub fn of(
         route: &str,
         tenant: Option<&str>,
         asked: &Asked,
@@ -180,20 +217,21 @@ impl Entry {
             level: report.level,
             cache,
             took_ms: millis(report.took),
-            cost_nanos: cost.map(fb::Money::nanos),
+            cost_nanos: cost.map(fb_core::Money::nanos),
             attempts: rows.iter().filter_map(Called::of).collect(),
             skips: rows.iter().filter_map(Skipped::of).collect(),
         }
     }
 
-    /// Whether the form is one that is known.
-    pub(crate) const fn is_known(&self) -> bool {
+    /// Whether the form of the line is one that is known.
+    pub const fn is_known(&self) -> bool {
         self.version == VERSION
     }
 }
 
 impl Outcome {
-    pub(crate) fn of(report: &Report, left: bool) -> Self {
+    /// What the report of a finished request says; `left`: its caller did, before it was over.
+    pub fn of(report: &Report, left: bool) -> Self {
         let rows = report.trace.rows();
         if rows.iter().any(|row| matches!(row.end, AttemptEnd::Blocked { .. })) {
             return Self::Blocked;
@@ -255,7 +293,8 @@ const PHASES: [(Phase, &str); 5] = [
 ];
 
 impl Fault {
-    pub(crate) fn of(failure: &Failure) -> Self {
+    /// What may be known of a failure: none of its words.
+    pub fn of(failure: &Failure) -> Self {
         let kind = failure.kind();
         let word =
             |(phase, word): (Phase, &str)| (kind == FailureKind::Timeout(phase)).then(|| word.to_owned());
@@ -269,7 +308,7 @@ impl Fault {
     }
 
     /// The kind with all that its name leaves out.
-    pub(crate) fn kind(&self) -> FailureKind {
+    pub fn kind(&self) -> FailureKind {
         match self.kind {
             FailureKind::Timeout(_) => {
                 let named = PHASES.into_iter().find(|(_, word)| self.phase.as_deref() == Some(word));
@@ -282,9 +321,20 @@ impl Fault {
         }
     }
 
-    pub(crate) fn failure(&self) -> Failure {
+    /// The HTTP status, if there was an answer.
+    pub const fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// How long its provider asked to wait.
+    pub fn hint(&self) -> Option<Duration> {
+        self.hint_ms.map(Duration::from_millis)
+    }
+
+    /// A failure of which the same is known.
+    pub fn failure(&self) -> Failure {
         let failure = Failure::new(self.kind(), "as recorded")
-            .with_hint(self.hint_ms.map(Duration::from_millis))
+            .with_hint(self.hint())
             .with_should_retry(self.should_retry);
         match self.status {
             Some(status) => failure.with_status(status),
@@ -296,6 +346,10 @@ impl Fault {
 /// A name that a caller chose, cut to a bounded length.
 fn short(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn whole_millis(time: SystemTime) -> SystemTime {

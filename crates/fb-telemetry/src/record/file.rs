@@ -23,10 +23,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn open(config: &RecordConfig, counts: Arc<Counts>) -> Result<Self, String> {
-        let opened = append(&config.file).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (size, file) =
-            opened.map_err(|error| format!("record.file {}: {error}", config.file.display()))?;
+    pub(super) fn open(config: &RecordConfig, counts: Arc<Counts>) -> io::Result<Self> {
+        let file = append(&config.file)?;
+        let size = file.metadata()?.len();
         Ok(Self { config: config.clone(), counts, file, size, batch: Vec::new(), lines: 0 })
     }
 
