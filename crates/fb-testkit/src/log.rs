@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use fb_core::{Call, CallError, ChatRequest, FailureKind};
+use fb_core::{Call, CallError, ChatRequest, FailureKind, Frame, Reply, StreamEvent, Usage};
 use parking_lot::{Mutex, MutexGuard};
 
 /// One call, as its provider saw it.
@@ -28,6 +28,14 @@ pub struct Made {
     pub beside: u32,
     /// When it ended, and how; `None` while it is under way.
     pub ended: Option<(Instant, Fate)>,
+    /// Calls of the whole script that had ended when it began.
+    pub after: u32,
+    /// Calls of the whole script that had ended before it; `None` while it is under way.
+    pub over: Option<u32>,
+    /// Bytes of text, thinking, refusal, and names and arguments of tool calls handed out so far.
+    pub said: usize,
+    /// Tokens, once they were told.
+    pub counted: Option<Usage>,
 }
 
 /// How a call ended.
@@ -54,16 +62,22 @@ impl Fate {
     }
 }
 
+/// Calls of all providers of a script.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    begun: AtomicU32,
+    ended: AtomicU32,
+}
+
 /// The calls of a provider, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     made: Arc<Mutex<Vec<Made>>>,
-    /// Calls of all providers of the script.
-    places: Arc<AtomicU32>,
+    places: Arc<Places>,
 }
 
 impl Log {
-    pub(crate) fn new(places: Arc<AtomicU32>) -> Self {
+    pub(crate) fn new(places: Arc<Places>) -> Self {
         Self { made: Arc::default(), places }
     }
 
@@ -78,11 +92,15 @@ impl Log {
             request: call.request.clone(),
             model: call.model.to_owned(),
             streamed,
-            place: self.places.fetch_add(1, Ordering::Relaxed),
+            place: self.places.begun.fetch_add(1, Ordering::Relaxed),
             words: 0,
             began: now(),
             beside: u32::try_from(beside).unwrap_or(u32::MAX),
             ended: None,
+            after: self.places.ended.load(Ordering::Relaxed),
+            over: None,
+            said: 0,
+            counted: None,
         });
         Flight { log: self.clone(), number: made.len() - 1, fate: Fate::Cancelled }
     }
@@ -104,8 +122,51 @@ impl Flight {
     }
 
     pub(crate) fn count_words(&self, words: usize) {
+        self.note(|made| made.words = words);
+    }
+
+    /// The answer to a plain call.
+    pub(crate) fn answer(&self, answer: &Result<Reply, CallError>) {
+        match answer {
+            Ok(reply) => {
+                let calls = reply.tool_calls.iter().map(|call| call.name.len() + call.arguments.len());
+                self.tell(reply.text.len() + reply.thinking.len() + calls.sum::<usize>(), reply.usage);
+            }
+            Err(CallError::Blocked(block)) => self.tell(block.partial.len(), block.usage),
+            Err(CallError::Failed(_)) => {}
+        }
+    }
+
+    /// A frame of a stream.
+    pub(crate) fn frame(&self, frame: &Frame) {
+        for event in &frame.events {
+            match event {
+                StreamEvent::Text(text) | StreamEvent::Thinking(text) | StreamEvent::Refusal(text) => {
+                    self.tell(text.len(), None);
+                }
+                StreamEvent::ToolCall(delta) => {
+                    self.tell(delta.name.as_ref().map_or(0, String::len) + delta.arguments.len(), None);
+                }
+                StreamEvent::Usage(usage) => self.tell(0, Some(*usage)),
+                StreamEvent::Started { .. }
+                | StreamEvent::Finish(_)
+                | StreamEvent::Blocked(_)
+                | StreamEvent::Resumed { .. }
+                | StreamEvent::Done => {}
+            }
+        }
+    }
+
+    fn tell(&self, said: usize, counted: Option<Usage>) {
+        self.note(|made| {
+            made.said += said;
+            made.counted = counted.or(made.counted);
+        });
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Made)) {
         if let Some(made) = self.log.made().get_mut(self.number) {
-            made.words = words;
+            note(made);
         }
     }
 
@@ -122,9 +183,11 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if let Some(made) = self.log.made().get_mut(self.number) {
+        let over = self.log.places.ended.fetch_add(1, Ordering::Relaxed);
+        self.note(|made| {
             made.ended = Some((now(), self.fate));
-        }
+            made.over = Some(over);
+        });
     }
 }
 

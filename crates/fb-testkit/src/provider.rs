@@ -1,9 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    future::pending,
-    sync::{Arc, atomic::AtomicU32},
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fb_core::{
@@ -14,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 
 use crate::{
-    log::{Fate, Flight, Log, Made},
+    log::{Fate, Flight, Log, Made, Places},
     sign::Signature,
     step::{End, Step, Tape},
 };
@@ -54,7 +49,7 @@ impl Temper {
 
 impl ScriptedProvider {
     /// `places` counts the calls of the whole script.
-    pub(crate) fn new(steps: Vec<Step>, places: Arc<AtomicU32>) -> Self {
+    pub(crate) fn new(steps: Vec<Step>, places: Arc<Places>) -> Self {
         Self { steps, temper: Mutex::default(), log: Log::new(places) }
     }
 
@@ -157,6 +152,7 @@ impl Provider for ScriptedProvider {
             signature.plain(&mut answer);
             flight.count_words(signature.words());
         }
+        flight.answer(&answer);
         flight.land(match &answer {
             Ok(_) => Fate::Answered,
             Err(error) => Fate::of(error),
@@ -218,6 +214,9 @@ impl Playing {
         self.begun = true;
         match &item {
             Ok(frame) => {
+                if let Some(flight) = &self.flight {
+                    flight.frame(frame);
+                }
                 let says_block = |event: &StreamEvent| matches!(event, StreamEvent::Blocked(_));
                 if let Some(flight) = &mut self.flight
                     && frame.events.iter().any(says_block)

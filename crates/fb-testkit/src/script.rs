@@ -1,12 +1,10 @@
-use std::{
-    sync::{Arc, atomic::AtomicU32},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use fb_core::{Failure, ProviderId};
 
 use crate::{
     ScriptedProvider, fault,
+    log::Places,
     script::text::{Split, duration, split, unquote},
     step::{Break, Outcome, Step, Text},
 };
@@ -17,7 +15,7 @@ mod text;
 mod tests;
 
 /// Several providers and how their calls go; see the crate's front page for the language.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Script(Vec<(String, Arc<ScriptedProvider>)>);
 
 /// Reads a script such as `openai: 429(retry-after 2s), 200 / anthropic: 200`.
@@ -54,7 +52,7 @@ impl Script {
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut providers: Vec<(String, Arc<ScriptedProvider>)> = Vec::new();
-        let places = Arc::new(AtomicU32::new(0));
+        let places = Arc::new(Places::default());
         for part in split(text, Split::Providers)? {
             let (name, steps) = part.split_once(':').ok_or_else(|| format!("no `NAME:` in {part:?}"))?;
             let name = ProviderId::new(name.trim()).map_err(|bad| bad.to_string())?.to_string();

@@ -482,19 +482,20 @@ async fn the_log_holds_every_call_from_its_beginning_to_its_end() {
     let print = |made: &Made| {
         let (ended, fate) = made.ended.unwrap();
         let kind = if made.streamed { "stream" } else { "chat" };
-        format!("{kind} {} {} {} {fate:?}", secs(made.began), made.beside, secs(ended))
+        let said = format!("{} bytes, {:?} tokens", made.said, made.counted.map(Usage::total));
+        format!("{kind} {} {} {} {fate:?}, {said}", secs(made.began), made.beside, secs(ended))
     };
     let log: Vec<String> = provider.log().iter().map(print).collect();
     assert_eq!(
         log,
         [
-            "chat 0 0 1 Cancelled",
-            "chat 1 1 1 Failed(ServerError)",
-            "chat 1 1 1 Blocked",
-            "stream 1 0 1 Cut",
-            "stream 1 0 1 Failed(Overloaded)",
-            "stream 1 0 1 Blocked",
-            "stream 1 0 1 Answered",
+            "chat 0 0 1 Cancelled, 0 bytes, None tokens",
+            "chat 1 1 1 Failed(ServerError), 0 bytes, None tokens",
+            "chat 1 1 1 Blocked, 0 bytes, Some(15) tokens",
+            "stream 1 0 1 Cut, 6 bytes, None tokens",
+            "stream 1 0 1 Failed(Overloaded), 6 bytes, None tokens",
+            "stream 1 0 1 Blocked, 6 bytes, None tokens",
+            "stream 1 0 1 Answered, 12 bytes, Some(15) tokens",
         ]
     );
 }
@@ -505,8 +506,12 @@ async fn calls_are_in_order_over_all_providers_of_a_script() {
     for name in ["p", "q", "p"] {
         script.provider(name).chat(call(&request)).await.unwrap();
     }
-    let places = |name| script.provider(name).log().iter().map(|made| made.place).collect::<Vec<_>>();
-    assert_eq!((places("p"), places("q")), (vec![0, 2], vec![1]));
+    let places = |name| {
+        let log = script.provider(name).log();
+        log.iter().map(|made| (made.place, made.after, made.over)).collect::<Vec<_>>()
+    };
+    assert_eq!(places("p"), [(0, 0, Some(0)), (2, 2, Some(2))]);
+    assert_eq!(places("q"), [(1, 1, Some(1))]);
 }
 
 #[test]
