@@ -53,7 +53,7 @@ pub(crate) use self::{
     cached::Recorder,
     inspect::defective,
     lane::{Slot, Upstream, weight},
-    purse::Purse,
+    purse::{Purse, said},
     resume::{Resume, Resumed},
     run::{Row, Run},
     visit::Committed,

@@ -21,7 +21,7 @@ use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, now, weight},
+    engine::{Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, now, said, weight},
     stream::guard::Guard,
 };
 
@@ -243,8 +243,10 @@ impl Live {
     fn inspect(&mut self, frame: &Frame) -> Option<Failure> {
         let Inspection { gates, request, reply } = self.inspection.as_mut()?;
         for event in &frame.events {
-            if let StreamEvent::Usage(usage) = event {
-                self.usage = Some(*usage);
+            match event {
+                StreamEvent::Usage(usage) => self.usage = Some(*usage),
+                StreamEvent::Finish(_) => self.finished = true,
+                _ => {}
             }
             collect::fold(reply, event.clone());
         }
@@ -311,13 +313,14 @@ impl Live {
         if let Some(recorder) = &mut self.recorder {
             recorder.note(frame);
         }
+        self.wrote(said(frame));
         for event in &frame.events {
             match event {
-                StreamEvent::Text(text) => {
-                    self.said.push_str(text);
-                    self.wrote(text.len());
+                StreamEvent::Text(text) => self.said.push_str(text),
+                StreamEvent::Usage(usage) => {
+                    self.usage = Some(*usage);
+                    self.counted();
                 }
-                StreamEvent::Usage(usage) => self.usage = Some(*usage),
                 StreamEvent::Blocked(block) => self.block = Some(block.clone()),
                 StreamEvent::Refusal(text) => {
                     if let Some(block) = &mut self.block
@@ -331,15 +334,11 @@ impl Live {
                     self.close();
                 }
                 StreamEvent::Started { id, .. } => self.started.clone_from(id),
-                StreamEvent::Thinking(text) => {
-                    self.is_text = false;
-                    self.wrote(text.len());
+                StreamEvent::Thinking(_) | StreamEvent::ToolCall(_) => self.is_text = false,
+                StreamEvent::Finish(_) => {
+                    self.finished = true;
+                    self.counted();
                 }
-                StreamEvent::ToolCall(delta) => {
-                    self.is_text = false;
-                    self.wrote(delta.arguments.len());
-                }
-                StreamEvent::Finish(_) => self.finished = true,
                 StreamEvent::Resumed { .. } => {}
             }
         }
@@ -347,9 +346,21 @@ impl Live {
 
     /// So many bytes more came from the target that writes now.
     fn wrote(&mut self, bytes: usize) {
+        // A frame without output takes nothing back of what the held ones said.
+        if bytes == 0 {
+            return;
+        }
         self.written += bytes;
         if let Some(purse) = self.books.as_mut().and_then(|books| books.purse.as_mut()) {
             purse.note(self.written);
+        }
+    }
+
+    /// Its provider has counted: whoever leaves now pays that.
+    fn counted(&mut self) {
+        let purse = self.books.as_mut().and_then(|books| books.purse.as_mut());
+        if let (Some(purse), Some(usage)) = (purse, self.usage) {
+            purse.count(usage, self.finished);
         }
     }
 
@@ -400,9 +411,10 @@ impl Live {
     /// Closes the books of a stream that broke; whether they were open.
     fn settle_broken(&mut self, failure: &Failure, next: Next) -> bool {
         self.rest = None;
+        self.counted();
         let Some(Books { row, tail, purse, upstream, .. }) = self.books.take() else { return false };
         if let Some(purse) = purse {
-            purse.settle_cut(self.usage);
+            purse.settle(None);
         }
         let (kind, at) = (failure.kind(), now());
         let verdict = kind.consequences(true).verdict;

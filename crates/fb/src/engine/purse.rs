@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use fb_budget::{Account, Amount, Limits, Moment, Refused, Reservation, TokenPrices, Warning};
-use fb_core::{ChatRequest, Refusal, Usage};
+use fb_core::{ChatRequest, Frame, Refusal, StreamEvent, Usage};
 use fb_router::{Facts, estimate_tokens};
 
 use super::lane::Lane;
@@ -49,7 +49,14 @@ impl<'a> Bill<'a> {
         let (id, at) = (lane.id(), moment(at));
         let reservation =
             if first { account.begin(id, estimate, at)? } else { account.again(id, estimate, at)? };
-        let mut purse = Box::new(Purse { reservation, prices, input, noted: Amount::default() });
+        let mut purse = Box::new(Purse {
+            reservation,
+            prices,
+            input,
+            said: Amount::default(),
+            counted: None,
+            all: false,
+        });
         // A call that is given up was sent: its prompt was read.
         purse.note(0);
         Ok(purse)
@@ -61,7 +68,12 @@ pub(crate) struct Purse {
     reservation: Reservation,
     prices: Option<TokenPrices>,
     input: u64,
-    noted: Amount,
+    /// The prompt, and what was said, as we reckon it.
+    said: Amount,
+    /// What its provider counted.
+    counted: Option<Amount>,
+    /// Whether that is all.
+    all: bool,
 }
 
 impl Purse {
@@ -74,23 +86,31 @@ impl Purse {
     pub(crate) fn note(&mut self, said: usize) {
         let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));
         let usage = Usage { input: self.input, output, ..Usage::default() };
-        self.noted = amount(self.prices.as_ref(), usage);
-        self.reservation.note(self.noted);
+        self.said = amount(self.prices.as_ref(), usage);
+        self.reservation.note(self.used());
     }
 
-    /// The call ended, and its provider counted this; without counts what was noted is paid.
-    pub(crate) fn settle(self, usage: Option<Usage>) {
-        if let Some(usage) = usage {
-            let used = amount(self.prices.as_ref(), usage);
-            self.reservation.settle(used);
+    /// The provider has counted this: all of it when the answer is finished, else it may be the count of its beginning.
+    pub(crate) fn count(&mut self, usage: Usage, finished: bool) {
+        self.counted = Some(amount(self.prices.as_ref(), usage));
+        self.all = finished;
+        self.reservation.note(self.used());
+    }
+
+    fn used(&self) -> Amount {
+        match self.counted {
+            Some(counted) if self.all => counted,
+            Some(counted) => Amount {
+                cost: counted.cost.max(self.said.cost),
+                tokens: counted.tokens.max(self.said.tokens),
+            },
+            None => self.said,
         }
     }
 
-    /// The call broke off: the counts that had come may be those of its beginning.
-    pub(crate) fn settle_cut(self, usage: Option<Usage>) {
-        let counted = usage.map(|usage| amount(self.prices.as_ref(), usage)).unwrap_or_default();
-        let used =
-            Amount { cost: counted.cost.max(self.noted.cost), tokens: counted.tokens.max(self.noted.tokens) };
+    /// The call ended, and its provider counted this; without counts what was used so far is paid.
+    pub(crate) fn settle(self, usage: Option<Usage>) {
+        let used = usage.map_or_else(|| self.used(), |usage| amount(self.prices.as_ref(), usage));
         self.reservation.settle(used);
     }
 
@@ -98,6 +118,21 @@ impl Purse {
     pub(crate) fn give_back(self) {
         self.reservation.settle(Amount::default());
     }
+}
+
+/// Bytes of a frame that are output: what is charged for.
+pub(crate) fn said(frame: &Frame) -> usize {
+    let of = |event: &StreamEvent| match event {
+        StreamEvent::Text(text) | StreamEvent::Thinking(text) | StreamEvent::Refusal(text) => text.len(),
+        StreamEvent::ToolCall(delta) => delta.name.as_ref().map_or(0, String::len) + delta.arguments.len(),
+        StreamEvent::Started { .. }
+        | StreamEvent::Finish(_)
+        | StreamEvent::Usage(_)
+        | StreamEvent::Blocked(_)
+        | StreamEvent::Resumed { .. }
+        | StreamEvent::Done => 0,
+    };
+    frame.events.iter().map(of).sum()
 }
 
 fn amount(prices: Option<&TokenPrices>, usage: Usage) -> Amount {

@@ -16,7 +16,7 @@ use super::{
     inspect::{Inspected, Place, inspect},
     lane::{Lane, Slot, Upstream},
     now,
-    purse::{Bill, Purse},
+    purse::{Bill, Purse, said},
     run::Row,
 };
 
@@ -199,7 +199,11 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
             Visit::Reply(id, reply)
         }
         Got::Stream(held) => {
-            let (tail, row, slot, purse) = ticket.commit();
+            let (tail, row, slot, mut purse) = ticket.commit();
+            // Said, though nobody has read it yet.
+            if let Some(purse) = &mut purse {
+                purse.note(held.frames.iter().map(said).sum());
+            }
             row.first_output(took);
             Visit::Stream(
                 id,

@@ -117,6 +117,24 @@ async fn what_was_sent_is_paid_and_what_was_refused_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_leaves_a_stream_pays_what_was_counted_or_said_by_then() {
+    let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
+    // Opened, and never read: the prompt's token, and "yes".
+    for (read, paid) in [(0, 1 + 1), (1, 1 + 1), (2, 1 + 1), (3, 15), (4, 15)] {
+        let script = script(r#"a: 200("yes") gap 1s"#);
+        let client = priced(&script, &[("acme", limits())], |route| route);
+        let stream = client.stream(of("acme")).await.unwrap();
+        let frames = stream.take(read).collect::<Vec<_>>().await;
+        assert_eq!((frames.len(), spent(&client, "acme")), (read, (paid, 0)));
+    }
+    // It broke off, but all was counted.
+    let script = script("a: nodone");
+    let client = priced(&script, &[("acme", limits())], |route| route);
+    client.stream(of("acme")).await.unwrap().collect().await.unwrap_err();
+    assert_eq!(spent(&client, "acme"), (15, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tenant_near_its_limit_takes_the_cheaper_route_unless_it_is_premium() {
     let script = script("a: 200 / b: 200");
     let limits = |tier| Limits { usd_per_day: Some(0.08), warn_at: 0.5, tier, ..Limits::default() };
