@@ -15,14 +15,20 @@ use parking_lot::Mutex;
 
 use self::{
     check::check,
+    money::money,
     play::{play, print},
     seen::{Seen, WANTED},
+    tenancy::tenancy,
     world::World,
 };
 
 mod check;
+mod money;
 mod play;
 mod seen;
+mod tenancy;
+mod tenants;
+mod watch;
 mod words;
 mod world;
 
@@ -83,7 +89,7 @@ fn try_world(seed: u64) -> Result<Seen, String> {
     let one = || {
         let world = World::new(seed);
         let played = play(&world)?;
-        let wrong = check(&world, &played);
+        let wrong = [check(&world, &played), money(&world, &played), tenancy(&world, &played)].concat();
         if !wrong.is_empty() {
             return Err(wrong.join("\n"));
         }
@@ -91,7 +97,7 @@ fn try_world(seed: u64) -> Result<Seen, String> {
         if once != twice {
             return Err(format!("not the same twice:\n{once}\n{twice}"));
         }
-        Ok(Seen::of(&played))
+        Ok(Seen::of(&world, &played))
     };
     catch_unwind(AssertUnwindSafe(one)).unwrap_or_else(|panic| Err(format!("panic: {}", message(&*panic))))
 }

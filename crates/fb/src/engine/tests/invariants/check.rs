@@ -19,7 +19,8 @@ pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
     let mut wrong = played.leaks.clone();
     for (caller, told) in world.callers.iter().zip(&played.told) {
         let made = played.calls.iter().filter(|made| user(made) == caller.name).collect();
-        let case = Case { world, played, caller, told, route: world.route_of(caller), made };
+        let case =
+            Case { world, played, caller, told, route: world.route_of(caller, told.downshifted), made };
         let mut found = Vec::new();
         case.envelope(&mut found);
         case.order(&mut found);
@@ -43,14 +44,6 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn report(&self) -> Option<&Report> {
-        match &self.told.end {
-            End::Whole(report) => Some(report),
-            End::Error(error) => error.report(),
-            End::Left => None,
-        }
-    }
-
     fn deadline(&self) -> Duration {
         let route = self.route.effective_deadline();
         self.caller.options.timeout.unwrap_or(route).min(route)
@@ -112,7 +105,7 @@ impl Case<'_> {
 
     /// Whether a racer's failure was not to be retried: one that waits for its retry keeps nobody from beginning.
     fn is_surfaced(&self, made: &Made) -> bool {
-        let rows = self.report().map_or(&[][..], |report| report.trace.rows());
+        let rows = self.told.report().map_or(&[][..], |report| report.trace.rows());
         let its = |row: &&Attempt| row.target.model() == made.model && self.told.began + row.at == made.began;
         rows.iter().filter(its).any(|row| row.next == Next::Surface)
     }
@@ -243,11 +236,13 @@ impl Case<'_> {
 
     /// Whether an answer to that caller may be one to this: same question, same tenant, and a cache.
     fn is_shared_with(&self, other: &str) -> bool {
-        let other = self.world.callers.iter().find(|caller| caller.name == other);
+        let all = self.world.callers.iter().zip(&self.played.told);
+        let other = all.into_iter().find(|(caller, _)| caller.name == other);
         let cached = self.route.cache.fresh.is_some() || self.route.cache.stale_if_error.is_some();
-        other.is_some_and(|other| {
+        other.is_some_and(|(other, told)| {
             cached
                 && other.model == self.caller.model
+                && told.downshifted == self.told.downshifted
                 && other.asks == self.caller.asks
                 && other.options.tenant == self.caller.options.tenant
         })
@@ -297,7 +292,7 @@ impl Case<'_> {
 
     /// The trace tells the truth.
     fn trace(&self, wrong: &mut Vec<String>) {
-        let Some(report) = self.report() else { return };
+        let Some(report) = self.told.report() else { return };
         let rows = report.trace.rows();
         let calls: Vec<&Attempt> = rows.iter().filter(|row| row.is_call()).collect();
         let others = self.world.callers.iter().zip(&self.played.told);
@@ -400,13 +395,13 @@ fn rows_are_calls(played: &Played, wrong: &mut Vec<String>) {
     for made in &played.calls {
         *count.entry(&made.model).or_default() += 1;
     }
-    for row in &played.heard.rows {
+    for row in played.heard.rows.iter().filter(|row| row.is_call()) {
         *count.entry(row.target.model()).or_default() -= 1;
     }
     for (model, surplus) in count.into_iter().filter(|(_, surplus)| *surplus != 0) {
         wrong.push(format!("{model}: {surplus} more calls than rows"));
     }
-    for report in &played.heard.reports {
+    for (_, report) in &played.heard.reports {
         if report.trace.rows().iter().any(|row| row.end == AttemptEnd::Running) {
             wrong.push(format!("finished, with a call under way:\n{}", report.trace));
         }

@@ -1,22 +1,26 @@
 //! Lets a world happen, in virtual time, and writes down what was seen from outside.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use fb_core::{Attempt, AttemptEnd, Event, Observer, Report, Skip, StreamEvent};
+use fb_budget::Statistics;
+use fb_core::{AttemptEnd, Observer, Report, Skip, StreamEvent};
 use fb_testkit::{Made, Script, script};
 use futures_util::{StreamExt, future::join_all};
-use parking_lot::Mutex;
 use tokio::{
     runtime,
     time::{sleep, timeout},
 };
 
-use super::world::{Caller, World};
-use crate::{Answer, Client, Error, engine::now};
+use super::{
+    watch::{Heard, Look, Watch},
+    world::{Caller, World},
+};
+use crate::{Answer, Client, Error, Record, engine::now};
 
 /// Longer than anything in a world may take.
 const DAY: Duration = Duration::from_hours(24);
@@ -29,6 +33,12 @@ pub(super) struct Played {
     pub(super) calls: Vec<Made>,
     /// What was said of all requests, of those whose caller left too.
     pub(super) heard: Heard,
+    /// What tenants used, step by step.
+    pub(super) looks: Vec<Look>,
+    /// What they had used in the end.
+    pub(super) used: BTreeMap<String, Statistics>,
+    /// What is remembered of all requests.
+    pub(super) records: Vec<Arc<Record>>,
     /// Guards that outlived all requests.
     pub(super) leaks: Vec<String>,
 }
@@ -37,6 +47,8 @@ pub(super) struct Played {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) began: Instant,
+    /// Whether its tenant had used so much by then that it was to take the cheaper route.
+    pub(super) downshifted: bool,
     /// When the stream was handed out.
     pub(super) opened: Option<Instant>,
     pub(super) ended: Instant,
@@ -48,6 +60,16 @@ pub(super) struct Told {
     /// What came after the end.
     pub(super) surplus: u32,
     pub(super) end: End,
+}
+
+impl Told {
+    pub(super) fn report(&self) -> Option<&Report> {
+        match &self.end {
+            End::Whole(report) => Some(report),
+            End::Error(error) => error.report(),
+            End::Left => None,
+        }
+    }
 }
 
 /// How it ended for a caller.
@@ -77,65 +99,56 @@ async fn play_all(world: &World) -> Played {
             }
         }
     }
-    let ears = Arc::new(Ears::default());
-    let client = client(world, &script, &ears);
+    let watch = Arc::new(Watch::default());
+    let client = client(world, &script, &watch);
+    if !world.tenants.is_empty() {
+        watch.begin(&client, &script);
+    }
     if let Some(decision) = world.forced {
         client.set_level(None, Some(decision));
     }
-    let told = join_all(world.callers.iter().map(|caller| ask(&client, caller))).await;
+    let asked = world.callers.iter().map(|caller| watch.steps(ask(world, &client, caller)));
+    let told = join_all(asked).await;
     // The tasks of shared calls that nobody waits for end as soon as they are run.
     sleep(Duration::from_millis(1)).await;
     let mut leaks = leaks(&client, &script);
     let mut calls: Vec<Made> = script.providers().iter().flat_map(|(_, provider)| provider.log()).collect();
     calls.sort_by_key(|made| made.place);
-    let heard = ears.0.lock().clone();
+    let (heard, looks) = watch.end();
+    let used = client.tenants().into_iter().map(|(name, used, _)| (name, used)).collect();
+    let records = client.traces(usize::MAX);
     for target in &world.targets {
         leaks.extend(taken_slot(&client, world, &target.model).await);
     }
-    Played { told, calls, heard, leaks }
+    Played { told, calls, heard, looks, used, records, leaks }
 }
 
-/// What an observer heard.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Heard {
-    /// Rows of calls, each when it was complete.
-    pub(super) rows: Vec<Attempt>,
-    /// Reports of requests that were over.
-    pub(super) reports: Vec<Report>,
-}
-
-#[derive(Default)]
-struct Ears(Mutex<Heard>);
-
-impl Observer for Ears {
-    fn on(&self, event: &Event<'_>) {
-        match event {
-            Event::Ended { attempt, .. } if attempt.is_call() => self.0.lock().rows.push((*attempt).clone()),
-            Event::Finished { report, .. } => self.0.lock().reports.push((*report).clone()),
-            _ => {}
-        }
-    }
-}
-
-fn client(world: &World, script: &Script, ears: &Arc<Ears>) -> Client {
+fn client(world: &World, script: &Script, watch: &Arc<Watch>) -> Client {
     let mut builder = Client::builder()
         .seed(world.seed)
         .breaker(world.breaker.clone())
         .health(world.health.clone())
         .retry_budget(world.budget.clone())
-        .observer(Arc::clone(ears) as Arc<dyn Observer>)
+        .observer(Arc::clone(watch) as Arc<dyn Observer>)
         .route(world.route.clone());
+    if let Some(cheap) = &world.cheap {
+        builder = builder.route(cheap.clone());
+    }
+    for (name, limits) in &world.tenants {
+        builder = builder.tenant(name, limits.clone());
+    }
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
     builder.build().unwrap()
 }
 
-async fn ask(client: &Client, caller: &Caller) -> Told {
+async fn ask(world: &World, client: &Client, caller: &Caller) -> Told {
     sleep(caller.starts).await;
     let began = now();
     let mut told = Told {
         began,
+        downshifted: is_downshifted(world, client, caller),
         opened: None,
         ended: began,
         text: String::new(),
@@ -155,6 +168,15 @@ async fn ask(client: &Client, caller: &Caller) -> Told {
     }
     told.ended = now();
     told
+}
+
+/// Whether a request that begins now is to take the cheaper route.
+fn is_downshifted(world: &World, client: &Client, caller: &Caller) -> bool {
+    let account = world.account_of(caller);
+    let tier = world.tenants.get(account).map(|limits| limits.tier).unwrap_or_default();
+    let much =
+        client.tenants().iter().any(|(name, _, standing)| name == account && standing.downshifts(tier));
+    world.cheap.is_some() && caller.model == world.route.name && much
 }
 
 async fn plain(client: &Client, caller: &Caller, told: &mut Told) -> End {
@@ -236,7 +258,7 @@ pub(super) fn print(world: &World, played: &Played) -> String {
     let begin = played.told.iter().map(|told| told.began).min().unwrap();
     let since = |at: Instant| at.saturating_duration_since(begin);
     for (caller, told) in world.callers.iter().zip(&played.told) {
-        let Told { began, opened, ended, text, tools, dones, surplus, end } = told;
+        let Told { began, downshifted: _, opened, ended, text, tools, dones, surplus, end } = told;
         let mode = if caller.streams { "stream" } else { "plain" };
         writeln!(out, "{} {mode} {:?} to {:?}", caller.name, since(*began), since(*ended)).unwrap();
         writeln!(
@@ -245,13 +267,13 @@ pub(super) fn print(world: &World, played: &Played) -> String {
             opened.map(since)
         )
         .unwrap();
-        let (head, report) = match end {
-            End::Whole(report) => ("whole".to_owned(), Some(report)),
-            End::Error(error) => (format!("{} {}: {error}", error.status(), error.code()), error.report()),
-            End::Left => ("left".to_owned(), None),
+        let head = match end {
+            End::Whole(_) => "whole".to_owned(),
+            End::Error(error) => format!("{} {}: {error}", error.status(), error.code()),
+            End::Left => "left".to_owned(),
         };
         writeln!(out, "  {head}").unwrap();
-        if let Some(Report { id: _, served_by, level, took, cache, degraded, trace }) = report {
+        if let Some(Report { id: _, served_by, level, took, cache, degraded, trace }) = told.report() {
             let by = served_by.as_ref().map(ToString::to_string);
             writeln!(out, "  by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}\n{trace}")
                 .unwrap();
@@ -270,8 +292,11 @@ pub(super) fn print(world: &World, played: &Played) -> String {
         )
         .unwrap();
     }
-    for report in &played.heard.reports {
-        writeln!(out, "finished {}", report.trace.one_line()).unwrap();
+    for (tenant, report) in &played.heard.reports {
+        writeln!(out, "finished {tenant:?} {}", report.trace.one_line()).unwrap();
+    }
+    for (name, used) in &played.used {
+        writeln!(out, "tenant {name} {used:?}").unwrap();
     }
     writeln!(out, "leaks {:?}", played.leaks).unwrap();
     out

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use fb_core::{AttemptEnd, CacheUse, Level, Next, Report, ServedBy, Skip};
+use fb_core::{AttemptEnd, CacheUse, Level, Next, Refusal, Report, ServedBy, Skip};
 
-use super::play::{End, Played};
+use fb_testkit::Fate;
+
+use super::{
+    money::{bills, whole},
+    play::{End, Played, user},
+    world::World,
+};
 use crate::Error;
 
 /// Each must be seen often enough.
-pub(super) const WANTED: [&str; 18] = [
+pub(super) const WANTED: [&str; 30] = [
     "retry",
     "hop",
     "block",
@@ -27,6 +33,18 @@ pub(super) const WANTED: [&str; 18] = [
     "wait for reopening",
     "last resort",
     "lost race",
+    "refused for money",
+    "refused for a rate",
+    "too dear, answered by another",
+    "downshift",
+    "closed to its tenant",
+    "kept answer of a tenant",
+    "paid by one who left",
+    "paid for a lost race",
+    "paid for a broken stream",
+    "given back after a failure",
+    "beyond its reservation",
+    "beyond its limit",
 ];
 
 /// Requests in which something happened.
@@ -40,8 +58,11 @@ impl Seen {
         }
     }
 
-    pub(super) fn of(played: &Played) -> Self {
+    pub(super) fn of(world: &World, played: &Played) -> Self {
         let mut seen = Self::default();
+        if !world.tenants.is_empty() {
+            seen.money(world, played);
+        }
         for told in &played.told {
             match &told.end {
                 End::Whole(report) => seen.report(report),
@@ -56,6 +77,47 @@ impl Seen {
             }
         }
         seen
+    }
+
+    /// What became of tenants and of what they paid.
+    fn money(&mut self, world: &World, played: &Played) {
+        for told in &played.told {
+            let report = told.report();
+            let rows = report.map_or(&[][..], |report| report.trace.rows());
+            let skip = |test: fn(&Skip) -> bool| {
+                rows.iter().any(|row| matches!(&row.end, AttemptEnd::Skipped { why, .. } if test(why)))
+            };
+            let status = match &told.end {
+                End::Error(error) if error.code() == "budget_exceeded" => error.status(),
+                _ => 0,
+            };
+            let whole = matches!(told.end, End::Whole(_));
+            self.note("refused for money", status == 402);
+            self.note("refused for a rate", status == 429);
+            self.note("too dear, answered by another", whole && skip(|why| matches!(why, Skip::Budget(_))));
+            self.note("downshift", told.downshifted);
+            self.note(
+                "closed to its tenant",
+                skip(|why| matches!(why, Skip::Inadmissible(rule) if is_rule(rule))),
+            );
+            let kept = report.and_then(|report| report.served_by.as_ref());
+            self.note("kept answer of a tenant", kept == Some(&ServedBy::Cache));
+        }
+        for bill in bills(world, played) {
+            let Some((_, fate)) = bill.made.ended else { continue };
+            let cost = bill.due.nanos > 0;
+            let told =
+                world.callers.iter().zip(&played.told).find(|(caller, _)| caller.name == user(bill.made));
+            let left = told.is_some_and(|(_, told)| matches!(told.end, End::Left));
+            let whole = told.is_some_and(|(_, told)| matches!(told.end, End::Whole(_)));
+            let broken = matches!(fate, Fate::Failed(_) | Fate::Cut) && bill.made.said > 0;
+            self.note("paid by one who left", cost && left && fate == Fate::Cancelled);
+            self.note("paid for a lost race", cost && whole && fate == Fate::Cancelled);
+            self.note("paid for a broken stream", cost && broken);
+            self.note("given back after a failure", !cost && bill.held.nanos > 0);
+            self.note("beyond its reservation", bill.due.nanos > bill.held.nanos);
+        }
+        self.note("beyond its limit", is_beyond(world, played));
     }
 
     fn note(&mut self, what: &'static str, is: bool) {
@@ -81,6 +143,20 @@ impl Seen {
         self.note("lost race", rows.iter().any(|row| row.end == AttemptEnd::Cancelled));
         self.note("last resort", is_bypassed(report));
     }
+}
+
+/// Whether a target was refused by a rule of a tenant: requests here have none of their own.
+fn is_rule(refusal: &Refusal) -> bool {
+    matches!(refusal.field.as_str(), "allowed" | "region" | "data_class")
+}
+
+/// Whether a tenant had at some time spent more than it may.
+fn is_beyond(world: &World, played: &Played) -> bool {
+    let mut spent = played.looks.iter().flat_map(|look| &look.tenants);
+    spent.any(|(name, spent)| {
+        let limit = world.tenants.get(name).and_then(|limits| limits.usd_per_day);
+        limit.is_some_and(|limit| spent.day > whole(limit))
+    })
 }
 
 /// Whether a target was called though it had said in this request that it would not be open by then.

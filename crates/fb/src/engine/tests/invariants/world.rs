@@ -1,13 +1,15 @@
 //! A random world: who can be asked, how they will behave, and who asks when.
 
-use std::{fmt::Write, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
 use fb_breaker::{BreakerConfig, HalfOpenConfig, OpenConfig};
+use fb_budget::Limits;
 use fb_core::{CacheControl, Capabilities, ChatRequest, FailureKind, Level, Options};
 use fb_health::HealthConfig;
 use fb_retry::BudgetConfig;
 use fb_router::{HedgeAfter, HedgeConfig};
 
+use super::tenants;
 use crate::{Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, Unavailable};
 
 /// Everything that is decided before the first request; made of one number.
@@ -27,6 +29,10 @@ pub(super) struct World {
     /// What an operator says of the level before all begins.
     pub(super) forced: Option<(Level, Option<Duration>)>,
     pub(super) callers: Vec<Caller>,
+    /// Who has limits, in a world that has tenants.
+    pub(super) tenants: BTreeMap<String, Limits>,
+    /// Where the requests go of tenants that have used much.
+    pub(super) cheap: Option<Route>,
 }
 
 /// One request, and what becomes of its caller's patience.
@@ -56,7 +62,9 @@ impl Caller {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        Dice(fastrand::Rng::with_seed(seed)).world(seed)
+        let mut world = Dice::new(seed).world(seed);
+        tenants::settle(&mut world);
+        world
     }
 
     pub(super) fn target(&self, model: &str) -> &Target {
@@ -68,16 +76,23 @@ impl World {
         self.capabilities[index]
     }
 
-    /// The route of a caller: the world's own, or one of a single target.
-    pub(super) fn route_of(&self, caller: &Caller) -> Route {
-        match caller.model.split_once('/') {
-            None => self.route.clone(),
-            Some((_, model)) => Route::priority(&caller.model, [self.target(model).clone()]),
+    /// The route of a caller: one of the world's own, or one of a single target.
+    pub(super) fn route_of(&self, caller: &Caller, downshifted: bool) -> Route {
+        match (caller.model.split_once('/'), &self.cheap) {
+            (Some((_, model)), _) => Route::priority(&caller.model, [self.target(model).clone()]),
+            (None, Some(cheap)) if downshifted => cheap.clone(),
+            (None, _) => self.route.clone(),
         }
+    }
+
+    /// Who pays for a caller.
+    pub(super) fn account_of(&self, caller: &Caller) -> &str {
+        let known = caller.options.tenant.as_deref().and_then(|name| self.tenants.get_key_value(name));
+        known.map_or("default", |(name, _)| name)
     }
 }
 
-struct Dice(fastrand::Rng);
+pub(super) struct Dice(fastrand::Rng);
 
 /// Failures that another try may survive, then those that it won't.
 const TRANSIENT: [&str; 15] = [
@@ -100,15 +115,19 @@ const TRANSIENT: [&str; 15] = [
 const LASTING: [&str; 10] = ["400", "422", "413", "418", "404", "403", "region", "quota", "402", "context"];
 
 impl Dice {
-    fn chance(&mut self, percent: u32) -> bool {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
+    pub(super) fn chance(&mut self, percent: u32) -> bool {
         self.0.u32(0..100) < percent
     }
 
-    fn maybe<T>(&mut self, percent: u32, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(super) fn maybe<T>(&mut self, percent: u32, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
         self.chance(percent).then(|| make(self))
     }
 
-    fn pick<T: Clone>(&mut self, among: &[T]) -> T {
+    pub(super) fn pick<T: Clone>(&mut self, among: &[T]) -> T {
         among[self.0.usize(0..among.len())].clone()
     }
 
@@ -146,6 +165,8 @@ impl Dice {
             callers: (0..callers).map(|index| self.caller(index, &route, crowd.as_deref())).collect(),
             targets,
             route,
+            tenants: BTreeMap::new(),
+            cheap: None,
         }
     }
 
