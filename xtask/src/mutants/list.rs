@@ -7,8 +7,8 @@ pub(super) struct Mutation {
     pub(super) to: &'static str,
 }
 
-/// One of each kind of promise: limits, order, guards, bytes, books.
-pub(super) const MUTATIONS: [Mutation; 14] = [
+/// One of each kind of promise: limits, order, guards, bytes, books, money.
+pub(super) const MUTATIONS: [Mutation; 17] = [
     Mutation {
         breaks: "one attempt more than the envelope has",
         file: "crates/fb/src/engine/admit.rs",
@@ -92,5 +92,23 @@ pub(super) const MUTATIONS: [Mutation; 14] = [
         file: "crates/fb/src/engine/race.rs",
         from: "Some(Visit::Moved) if surfaced.is_none() =>",
         to: "Some(Visit::Moved) if begun > 0 =>",
+    },
+    Mutation {
+        breaks: "a call that lost a race, or its caller, costs nothing",
+        file: "crates/fb/src/engine/purse.rs",
+        from: "        purse.note(0);\n",
+        to: "",
+    },
+    Mutation {
+        breaks: "a call is paid twice",
+        file: "crates/fb-budget/src/account.rs",
+        from: "state.calendar.spend(nanos);",
+        to: "state.calendar.spend(2 * nanos);",
+    },
+    Mutation {
+        breaks: "a call is let in that its tenant's limit does not hold",
+        file: "crates/fb-budget/src/account.rs",
+        from: "window.used + u128::from(cost) > u128::from(window.most)",
+        to: "window.used > u128::from(window.most)",
     },
 ];
