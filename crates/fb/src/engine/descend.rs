@@ -41,12 +41,13 @@ impl Engine {
 
     /// Tries the lower levels at which models are called, from `level` down.
     pub(super) async fn descend(&self, trip: Trip<'_>, plan: &Plan, level: Level) -> Visit {
-        if is_callers(trip, cause(trip, plan).as_ref()) {
-            return Visit::Moved;
-        }
         for (index, step) in plan.rungs.iter().enumerate() {
             if step.level < level {
                 continue;
+            }
+            // What the caller did wrong stays wrong, whoever found it.
+            if is_callers(trip, cause(trip, plan).as_ref()) {
+                return Visit::Moved;
             }
             let Some((asked, notes)) = reduce(trip.request, &step.rung, step.level.name()) else { continue };
             trip.run.level(step.level);

@@ -65,6 +65,21 @@ async fn one_request_goes_down_alone_as_far_as_it_must() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mistake_that_is_found_on_a_lower_level_is_not_made_again_below_it() {
+    let script = script("a: 503 / r: 400 / m: 200");
+    let target = |name: &str| Target::new(name, "m").max_retries(0);
+    let rung = |target: Target| Some(Rung { targets: vec![target], ..Rung::default() });
+    let reduced = rung(target("r").trigger_on([FailureKind::InvalidRequest]));
+    let ladder = LadderConfig { reduced, minimal: rung(target("m")), ..LadderConfig::default() };
+    let mut builder = Client::builder().route(Route::priority("default", [target("a")]).ladder(ladder));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let error = builder.build().unwrap().chat(ChatRequest::user("hi")).await.unwrap_err();
+    assert_eq!((error.status(), script.provider("r").calls(), script.provider("m").calls()), (400, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_old_answer_comes_before_a_fixed_one_and_both_say_why() {
     let script = script("a: 200, 503 / r: 503 / m: 503");
     let client = ladder(&script);
