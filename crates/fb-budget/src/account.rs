@@ -119,7 +119,7 @@ impl Account {
             Ok(of_tenant) => Ok(own.within(of_tenant)),
             Err(refused) => {
                 drop(own);
-                self.own.was_refused(first);
+                self.own.was_no_request(first);
                 Err(refused)
             }
         }
@@ -196,11 +196,9 @@ impl Shared {
         Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted).warning(warning))
     }
 
-    /// Notes that what was reserved and given back is refused after all.
-    fn was_refused(&self, first: bool) {
-        let mut state = self.state.lock();
-        state.refused += 1;
-        state.requests -= u64::from(first);
+    /// Notes that what was reserved and given back was no request after all: another account refused it.
+    fn was_no_request(&self, first: bool) {
+        self.state.lock().requests -= u64::from(first);
     }
 
     /// What is to be said now that so much is used, once a day.

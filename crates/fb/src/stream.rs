@@ -21,7 +21,9 @@ use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
-    engine::{Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, now, said, weight},
+    engine::{
+        Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, now, said, weight,
+    },
     stream::guard::Guard,
 };
 

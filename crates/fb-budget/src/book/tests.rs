@@ -66,7 +66,11 @@ fn a_key_uses_up_its_own_limit_and_its_tenants() {
         (requests, refused, day_nanos, reserved_nanos + in_flight)
     };
     assert_eq!(seen("acme/web"), (1, 1, 600_000, 0));
-    assert_eq!(seen("acme/ci"), (1, 1, 0, 0), "what its tenant refused is no request of the key");
+    assert_eq!(
+        seen("acme/ci"),
+        (1, 0, 0, 0),
+        "what its tenant refused is no request of the key, and no refusal"
+    );
     assert_eq!(seen("acme"), (2, 1, 600_000, 0));
 }
 

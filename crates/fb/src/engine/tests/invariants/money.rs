@@ -20,7 +20,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Bill<'a> {
     pub(super) made: &'a Made,
-    pub(super) account: &'a str,
+    pub(super) accounts: Vec<String>,
     /// What was to be reserved for it.
     pub(super) held: Sum,
     /// What it cost in the end.
@@ -48,7 +48,7 @@ pub(super) fn bills<'a>(world: &'a World, played: &'a Played) -> Vec<Bill<'a>> {
         let counted = made.counted.map(|usage| sum(usage.input, usage.output));
         Bill {
             made,
-            account: world.account_of(caller),
+            accounts: world.accounts_of(caller),
             held: sum(facts.input_tokens, facts.expected_output()),
             due: due(made, said, counted),
         }
@@ -87,7 +87,7 @@ pub(super) fn money(world: &World, played: &Played) -> Vec<String> {
     let (bills, mut wrong) = (bills(world, played), Vec::new());
     for look in &played.looks {
         for (name, spent) in &look.tenants {
-            let mine: Vec<&Bill<'_>> = bills.iter().filter(|bill| bill.account == name).collect();
+            let mine: Vec<&Bill<'_>> = bills.iter().filter(|bill| bill.accounts.contains(name)).collect();
             let found = Account { world, name, look, bills: &mine }.check(spent);
             wrong.extend(
                 found.map(|why| format!("{name} after {} and {} calls: {why}", look.begun, look.over)),
@@ -124,7 +124,7 @@ impl Account<'_> {
     /// What is spent and what is held is together at most the limit: more only by as much as calls went beyond what was
     /// held for them that were in flight when the last was let in.
     fn limits(&self, spent: &Spent) -> Option<String> {
-        let limits = self.world.tenants.get(self.name)?;
+        let limits = self.world.limits_of(self.name)?;
         let beyond = self.beyond(|sum| sum.nanos);
         for (used, most) in [(spent.day, limits.usd_per_day), (spent.month, limits.usd_per_month)] {
             let used = used + spent.reserved;
@@ -176,7 +176,7 @@ fn in_the_end(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Ve
     let mut refused = 0;
     for (name, used) in &played.used {
         let mut targets: BTreeMap<String, Tally> = BTreeMap::new();
-        for Bill { made, due, .. } in bills.iter().filter(|bill| bill.account == name) {
+        for Bill { made, due, .. } in bills.iter().filter(|bill| bill.accounts.contains(name)) {
             let target = format!("{}/{}", world.target(&made.model).provider, made.model);
             let tally = targets.entry(target).or_default();
             tally.nanos += due.nanos;
@@ -200,10 +200,13 @@ fn in_the_end(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Ve
 
 /// Of so many requests a minute as many may come at once, and then one in each such part of a minute.
 fn rates(world: &World, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
-    for (name, limits) in &world.tenants {
-        let Some(most) = limits.requests_per_minute else { continue };
+    let accounts: BTreeSet<&String> = bills.iter().flat_map(|bill| &bill.accounts).collect();
+    for name in accounts {
+        let Some(most) = world.limits_of(name).and_then(|limits| limits.requests_per_minute) else {
+            continue;
+        };
         let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
-        for bill in bills.iter().filter(|bill| bill.account == name) {
+        for bill in bills.iter().filter(|bill| bill.accounts.contains(name)) {
             first.entry(user(bill.made)).or_insert(bill.made.began);
         }
         let mut times: Vec<Instant> = first.into_values().collect();

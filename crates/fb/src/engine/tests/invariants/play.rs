@@ -172,10 +172,12 @@ async fn ask(world: &World, client: &Client, caller: &Caller) -> Told {
 
 /// Whether a request that begins now is to take the cheaper route.
 fn is_downshifted(world: &World, client: &Client, caller: &Caller) -> bool {
-    let account = world.account_of(caller);
-    let tier = world.tenants.get(account).map(|limits| limits.tier).unwrap_or_default();
-    let much =
-        client.tenants().iter().any(|(name, _, standing)| name == account && standing.downshifts(tier));
+    let accounts = world.accounts_of(caller);
+    let tier = world.tenants.get(&accounts[0]).map(|limits| limits.tier).unwrap_or_default();
+    let much = client
+        .tenants()
+        .iter()
+        .any(|(name, _, standing)| accounts.contains(name) && standing.downshifts(tier));
     world.cheap.is_some() && caller.model == world.route.name && much
 }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::Error;
 
 /// Each must be seen often enough.
-pub(super) const WANTED: [&str; 30] = [
+pub(super) const WANTED: [&str; 32] = [
     "retry",
     "hop",
     "block",
@@ -35,6 +35,8 @@ pub(super) const WANTED: [&str; 30] = [
     "lost race",
     "refused for money",
     "refused for a rate",
+    "refused by its key",
+    "paid by a key",
     "too dear, answered by another",
     "downshift",
     "closed to its tenant",
@@ -115,8 +117,11 @@ impl Seen {
             self.note("paid for a lost race", cost && whole && fate == Fate::Cancelled);
             self.note("paid for a broken stream", cost && broken);
             self.note("given back after a failure", !cost && bill.held.nanos > 0);
+            self.note("paid by a key", cost && bill.accounts.len() > 1);
             self.note("beyond its reservation", bill.due.nanos > bill.held.nanos);
         }
+        let by_key = |(name, used): (&String, &fb_budget::Statistics)| name.contains('/') && used.refused > 0;
+        self.note("refused by its key", played.used.iter().any(by_key));
         self.note("beyond its limit", is_beyond(world, played));
     }
 
@@ -154,7 +159,7 @@ fn is_rule(refusal: &Refusal) -> bool {
 fn is_beyond(world: &World, played: &Played) -> bool {
     let mut spent = played.looks.iter().flat_map(|look| &look.tenants);
     spent.any(|(name, spent)| {
-        let limit = world.tenants.get(name).and_then(|limits| limits.usd_per_day);
+        let limit = world.limits_of(name).and_then(|limits| limits.usd_per_day);
         limit.is_some_and(|limit| spent.day > whole(limit))
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use fb_budget::{Limits, Tier};
+use fb_budget::{KeyLimits, Limits, Tier};
 use fb_core::Price;
 
 use super::world::{Dice, World};
@@ -43,6 +43,8 @@ pub(super) fn settle(world: &mut World) {
         let tenant =
             dice.pick(&[Some("acme"), Some("acme"), Some("acme"), Some("beta"), Some("other"), None]);
         caller.options.tenant = tenant.map(Into::into);
+        // Of a tenant that has no such key it is the tenant's own.
+        caller.options.key = dice.maybe(40, |dice| dice.pick(&["ci", "gone"]).into());
     }
     world.cheap = dice.maybe(50, |dice| dice.cheap(world));
     world.route.downshift = world.cheap.as_ref().map(|cheap| cheap.name.clone());
@@ -86,18 +88,10 @@ impl Dice {
 
     /// Limits that a few calls reach, or one does not even fit in.
     fn limits(&mut self, world: &World, most: u32) -> Limits {
-        let money = |dice: &mut Self| {
-            let price = world.targets.iter().find_map(|target| target.price);
-            let Price { input, output } = price.unwrap_or(Price { input: 1.0, output: 1.0 });
-            let call = (f64::from(PROMPT) * input + f64::from(most) * output) / 1e6;
-            call * dice.pick(&[0.5, 1.3, 2.1, 4.0, 9.0])
-        };
+        let money = |dice: &mut Self| dice.money(world, most);
         Limits {
             requests_per_minute: self.maybe(20, |dice| dice.pick(&[1, 2, 4])),
-            tokens_per_minute: self.maybe(25, |dice| {
-                let call = u64::from(PROMPT + most);
-                dice.pick(&[call / 2, call * 5 / 4, call * 3, call * 8])
-            }),
+            tokens_per_minute: self.maybe(25, |dice| dice.tokens(most)),
             usd_per_day: self.maybe(60, money),
             usd_per_month: self.maybe(35, money),
             warn_at: self.pick(&[0.05, 0.3, 0.8, 1.0]),
@@ -111,7 +105,30 @@ impl Dice {
                 let one = format!("{provider}/{model}");
                 vec![dice.pick(&[provider, one]), "p1".to_owned()]
             }),
-            keys: Vec::new(),
+            keys: self.maybe(40, |dice| ("ci".to_owned(), dice.key(world, most))).into_iter().collect(),
+        }
+    }
+
+    /// So much for some calls.
+    fn money(&mut self, world: &World, most: u32) -> f64 {
+        let price = world.targets.iter().find_map(|target| target.price);
+        let Price { input, output } = price.unwrap_or(Price { input: 1.0, output: 1.0 });
+        let call = (f64::from(PROMPT) * input + f64::from(most) * output) / 1e6;
+        call * self.pick(&[0.5, 1.3, 2.1, 4.0, 9.0])
+    }
+
+    fn tokens(&mut self, most: u32) -> u64 {
+        let call = u64::from(PROMPT + most);
+        self.pick(&[call / 2, call * 5 / 4, call * 3, call * 8])
+    }
+
+    /// Limits of a key, below its tenant's or above.
+    fn key(&mut self, world: &World, most: u32) -> KeyLimits {
+        KeyLimits {
+            requests_per_minute: self.maybe(20, |dice| dice.pick(&[1, 2, 4])),
+            tokens_per_minute: self.maybe(20, |dice| dice.tokens(most)),
+            usd_per_day: self.maybe(50, |dice| dice.money(world, most)),
+            usd_per_month: self.maybe(20, |dice| dice.money(world, most)),
         }
     }
 

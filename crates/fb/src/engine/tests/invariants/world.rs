@@ -1,9 +1,9 @@
 //! A random world: who can be asked, how they will behave, and who asks when.
 
-use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, iter, sync::Arc, time::Duration};
 
 use fb_breaker::{BreakerConfig, HalfOpenConfig, OpenConfig};
-use fb_budget::Limits;
+use fb_budget::{KeyLimits, Limits};
 use fb_core::{CacheControl, Capabilities, ChatRequest, FailureKind, Level, Options};
 use fb_health::HealthConfig;
 use fb_retry::BudgetConfig;
@@ -89,6 +89,27 @@ impl World {
     pub(super) fn account_of(&self, caller: &Caller) -> &str {
         let known = caller.options.tenant.as_deref().and_then(|name| self.tenants.get_key_value(name));
         known.map_or("default", |(name, _)| name)
+    }
+
+    /// The accounts that pay for a caller: its tenant's, and that of the key it shows, if it is one of the tenant's; who is no
+    /// tenant has no keys.
+    pub(super) fn accounts_of(&self, caller: &Caller) -> Vec<String> {
+        let tenant = self.account_of(caller);
+        let keys = self.tenants.get(caller.options.tenant.as_deref().unwrap_or("default"));
+        let keys = keys.map(|limits| &limits.keys);
+        let key =
+            caller.options.key.as_deref().filter(|key| keys.is_some_and(|keys| keys.contains_key(*key)));
+        let of_key = key.map(|key| format!("{tenant}/{key}"));
+        iter::once(tenant.to_owned()).chain(of_key).collect()
+    }
+
+    /// The limits of an account, by its name.
+    pub(super) fn limits_of(&self, account: &str) -> Option<Limits> {
+        let Some((tenant, key)) = account.split_once('/') else { return self.tenants.get(account).cloned() };
+        let limits = self.tenants.get(tenant)?;
+        let KeyLimits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month } =
+            limits.keys.get(key)?.clone();
+        Some(Limits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month, ..limits.clone() })
     }
 }
 
