@@ -26,6 +26,9 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Largest request body in bytes. Default 32 MiB, the most any provider takes.
     pub max_body: usize,
+    /// Most bytes of request bodies held at a time, those up to 16 KiB not counted; a request beyond that is told to come again.
+    /// Default 1 GiB.
+    pub max_bodies: usize,
     /// Most connections at a time; more wait in the kernel's queue. Default 10,000.
     pub max_connections: usize,
     /// How long a client may take to send a request's head. Default 30 s.
@@ -58,6 +61,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             max_body: 32 << 20,
+            max_bodies: 1 << 30,
             max_connections: 10_000,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
@@ -256,6 +260,11 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     if !(1..=1 << 30).contains(&server.max_body) {
         let value = server.max_body.to_string();
         problems.push(fb::Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
+    }
+    if !(server.max_body..=1 << 40).contains(&server.max_bodies) {
+        let value = server.max_bodies.to_string();
+        let expected = "expected max_body or more, up to 1099511627776 bytes";
+        problems.push(fb::Problem::new("server.max_bodies", value, expected));
     }
     let telemetry =
         [Drift::new(drift.clone()).map(drop), record.as_ref().map_or(Ok(()), RecordConfig::check)];

@@ -105,6 +105,15 @@ pub(crate) fn too_large(limit: usize) -> Response {
     ours(413, &format!("the body is larger than {limit} bytes"), None, "request_too_large")
 }
 
+pub(crate) fn no_room() -> Response {
+    let message = "too much of other requests is held at the moment";
+    let mut response = envelope(503, message, None, "overloaded");
+    let headers = response.headers_mut();
+    headers.insert("x-request-id", request_id());
+    headers.insert("retry-after", HeaderValue::from_static("1"));
+    response
+}
+
 pub(crate) fn bad_body(message: &str) -> Response {
     ours(400, message, None, "invalid_request")
 }

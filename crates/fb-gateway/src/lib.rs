@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backtest;
+mod bodies;
 mod body;
 mod check;
 mod cli;

@@ -22,7 +22,9 @@ use tokio::{
 use tower_service::Service as _;
 
 use crate::{
-    AdminConfig, ServerConfig, error,
+    AdminConfig, ServerConfig,
+    bodies::Bodies,
+    error,
     patience::Patience,
     routes::{self, Admin},
     telemetry::Scrape,
@@ -41,8 +43,7 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) tenants: Tenants,
-    pub(crate) max_body: usize,
-    pub(crate) body_timeout: Duration,
+    pub(crate) bodies: Bodies,
 }
 
 /// A gateway that listens.
@@ -68,7 +69,7 @@ pub async fn start(config: &ServerConfig, fb: &Config, client: Client) -> io::Re
     let listener = TcpListener::bind(config.listen).await?;
     let addr = listener.local_addr()?;
     let tenants = Tenants::of(fb).map_err(|error| io::Error::other(error.to_string()))?;
-    let shared = Shared { client, tenants, max_body: config.max_body, body_timeout: config.body_timeout };
+    let shared = Shared { client, tenants, bodies: Bodies::new(config) };
     let router = Router::new()
         .route(CHAT, post(chat))
         .route("/v1/completions", post(completions))

@@ -88,6 +88,7 @@ fn defaults() -> BTreeMap<String, String> {
         "server": {
             "listen": server.listen.to_string(),
             "max_body": server.max_body,
+            "max_bodies": server.max_bodies,
             "max_connections": server.max_connections,
             "head_timeout": time(server.head_timeout),
             "body_timeout": time(server.body_timeout),

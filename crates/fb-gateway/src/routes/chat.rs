@@ -11,7 +11,6 @@ use fb::{
     Report, RequestId, StreamEvent,
 };
 use fb_wire::openai::{self, ChunkPrinter};
-use http_body_util::BodyExt;
 
 use super::headers::options;
 use crate::{error, relay::Relay, server::Shared};
@@ -27,7 +26,7 @@ pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(
     request: Request<B>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match read(body, shared).await {
+    let body = match shared.bodies.read(body).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -48,35 +47,6 @@ pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(
         Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
         error => error::respond(&error),
     })
-}
-
-/// Reads a body into one buffer, allocated once when the client says how long it is.
-pub(super) async fn read<B: HttpBody<Data = Bytes> + Unpin>(
-    mut body: B,
-    shared: &Shared,
-) -> Result<Bytes, Box<Response>> {
-    let limit = shared.max_body;
-    let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if told > limit {
-        return Err(Box::new(error::too_large(limit)));
-    }
-    let whole = async {
-        let mut buffer = BytesMut::with_capacity(told);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_broken| error::bad_body("the request's body broke off"))?;
-            if let Ok(data) = frame.into_data() {
-                if buffer.len() + data.len() > limit {
-                    return Err(error::too_large(limit));
-                }
-                buffer.extend_from_slice(&data);
-            }
-        }
-        Ok(buffer.freeze())
-    };
-    match tokio::time::timeout(shared.body_timeout, whole).await {
-        Ok(read) => read.map_err(Box::new),
-        Err(_elapsed) => Err(Box::new(error::slow_body(shared.body_timeout))),
-    }
 }
 
 async fn plain(shared: &Shared, request: ChatRequest) -> Result<Response, Error> {

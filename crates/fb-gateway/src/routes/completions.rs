@@ -10,7 +10,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::{
-    chat::{JSON, read, tell},
+    chat::{JSON, tell},
     headers::options,
 };
 use crate::{error, server::Shared};
@@ -31,7 +31,7 @@ pub(crate) async fn completions<B: HttpBody<Data = Bytes> + Unpin>(
     request: Request<B>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match read(body, shared).await {
+    let body = match shared.bodies.read(body).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
