@@ -203,7 +203,7 @@ fb_tenant_cost_usd_total{{tenant="acme"}} {cost:?}
 fb_tenant_limit_usd{{tenant="acme",window="day"}} 1.0
 fb_tenant_refused_total{{tenant="acme",limit="usd_per_day"}} 3
 fb_tenant_requests_total{{tenant="acme",outcome="answered"}} 1
-fb_tenant_requests_total{{tenant="acme",outcome="exhausted"}} 1
+fb_tenant_requests_total{{tenant="acme",outcome="over_budget"}} 1
 fb_tenant_requests_total{{tenant="default",outcome="answered"}} 1
 fb_tenant_reserved_usd{{tenant="acme"}} 0.0
 fb_tenant_spent_usd{{tenant="acme",window="day"}} {cost:?}
