@@ -106,7 +106,12 @@ impl Case<'_> {
     /// Whether a racer's failure was not to be retried: one that waits for its retry keeps nobody from beginning.
     fn is_surfaced(&self, made: &Made) -> bool {
         let rows = self.told.report().map_or(&[][..], |report| report.trace.rows());
-        let its = |row: &&Attempt| row.target.model() == made.model && self.told.began + row.at == made.began;
+        // A retry at once begins at the same time.
+        let its = |row: &&Attempt| {
+            row.target.model() == made.model
+                && self.told.began + row.at == made.began
+                && is_told(&row.end, made)
+        };
         rows.iter().filter(its).any(|row| row.next == Next::Surface)
     }
 

@@ -141,7 +141,9 @@ impl Account<'_> {
     fn beyond(&self, of: fn(Sum) -> u64) -> u64 {
         let let_in = self.begun().filter(|bill| of(bill.held) > 0);
         let Some(after) = let_in.map(|bill| bill.made.after).last() else { return 0 };
-        let counts = |bill: &&&Bill<'_>| self.is_over(bill) && bill.made.over >= Some(after);
+        // In the middle of a step a call may be paid whose provider has not seen its end.
+        let ended = |bill: &Bill<'_>| !self.look.between || self.is_over(bill);
+        let counts = |bill: &&&Bill<'_>| ended(bill) && bill.made.over >= Some(after);
         self.begun().filter(counts).map(|bill| of(bill.due).saturating_sub(of(bill.held))).sum()
     }
 
