@@ -259,13 +259,11 @@ fn note(artefact: &Artefact, path: &str, notes: &mut Vec<Note>) {
     }
 }
 
-/// Whether the body builds on an answer that another provider stored: without it the question would be another one.
-pub(super) fn check(raw: &RawBody, kind: &str) -> Result<(), Refusal> {
-    if value(raw, "previous_response_id").is_some() && !OPENAI.contains(&kind) {
-        return Err(Refusal::new(
-            "previous_response_id",
-            "only the provider that stored the answer knows it",
-        ));
+/// Whether the body builds on an answer that some account stored: without it the question would be another one, and whose it
+/// is nobody can tell.
+pub(super) fn check(raw: &RawBody) -> Result<(), Refusal> {
+    if value(raw, "previous_response_id").is_some() {
+        return Err(Refusal::new("previous_response_id", "only the account that stored the answer knows it"));
     }
     Ok(())
 }

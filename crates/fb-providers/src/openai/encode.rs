@@ -26,7 +26,7 @@ pub(super) fn admit(call: Call<'_>, preset: &Preset) -> Result<(), Refusal> {
     match call.request.raw_in(Dialect::OpenAi) {
         Some(raw) => {
             let (mut edits, mut notes) = (Edits::default(), Vec::new());
-            artefacts::check(raw, preset.name)?;
+            artefacts::check(raw)?;
             quirks_of(raw, &preset.quirks, &mut edits, &mut notes)?;
             thinking(raw, call.model, &preset.quirks, &mut edits, &mut notes)
         }
@@ -44,7 +44,7 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<P
         None => Cow::Owned(print(call, stream, &mut notes)?),
     };
     let mut edits = Edits::default();
-    artefacts::check(&raw, preset.name)?;
+    artefacts::check(&raw)?;
     artefacts::leave_out(&raw, preset.name, &mut edits, &mut notes);
     quirks_of(&raw, quirks, &mut edits, &mut notes)?;
     thinking(&raw, call.model, quirks, &mut edits, &mut notes)?;

@@ -48,7 +48,8 @@ const BOUND: &str = "
 ## What is bound to a provider
 
 Of a body in OpenAI's dialect that goes to a provider of OpenAI's dialect, these go to some kinds only. To all others they
-are left out, and the answer says so in its notes. A request with `previous_response_id` goes to `openai` and `azure` only.
+are left out, and the answer says so in its notes. A request with `previous_response_id` goes to
+nobody: only the account that stored the answer knows it.
 
 | what | goes to |
 |---|---|

@@ -207,6 +207,8 @@ impl Reader {
             "text" => Part::Text(object.need_string("text", "a string")?),
             "refusal" => Part::Refusal(object.need_string("refusal", "a string")?),
             "image_url" => self.image(&mut object)?,
+            // Another provider's, which only that could read; its content is not looked at.
+            "redacted_thinking" => return Ok(Part::Thinking { text: String::new(), signature: None }),
             _ => return Ok(Part::Other { kind, value: path.json(text)? }),
         };
         self.rest(&object)?;
