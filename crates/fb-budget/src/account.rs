@@ -4,8 +4,12 @@
 mod ahead;
 
 use std::{
+    iter, mem,
     num::NonZeroU32,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -46,6 +50,7 @@ pub(crate) struct Shared {
     month: Option<u64>,
     requests: Option<Requests>,
     state: Mutex<State>,
+    has_warnings: AtomicBool,
     #[cfg(feature = "ledger")]
     ahead: Option<Ahead>,
 }
@@ -53,8 +58,9 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     calendar: Calendar,
-    /// The day on which somebody was warned last.
-    warned: Option<u64>,
+    /// By limit, the day on which it was said last that it is nearly reached.
+    warned: [Option<u64>; Limit::COUNT],
+    warnings: Vec<Warning>,
     /// Nano-dollars ever spent.
     total: u64,
     /// Nano-dollars held: wider than an amount, so that it never saturates and what is given back is what was taken.
@@ -90,8 +96,8 @@ impl Account {
     /// a commit, some milliseconds, when more is reserved at once than was written ahead; else it takes one lock.
     ///
     /// # Errors
-    /// When a limit would be passed; nothing is taken then, but that a request which a tenant's limit refuses has counted to
-    /// the requests per minute of its key.
+    /// When a limit would be passed; nothing is taken then, but that a request which its tenant's requests per minute refuse
+    /// has counted to those of its key.
     pub fn begin(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
         self.reserve(target, estimate, at, true)
     }
@@ -105,7 +111,6 @@ impl Account {
         self.reserve(target, estimate, at, false)
     }
 
-    /// The key comes first: what it is refused must not use up what its tenant's other keys may.
     fn reserve(
         &self,
         target: &TargetId,
@@ -113,16 +118,45 @@ impl Account {
         at: Moment,
         first: bool,
     ) -> Result<Reservation, Refused> {
-        let own = self.own.reserve(target, estimate, at, first)?;
-        let Some(tenant) = &self.tenant else { return Ok(own) };
-        match tenant.reserve(target, estimate, at, first) {
-            Ok(of_tenant) => Ok(own.within(of_tenant)),
-            Err(refused) => {
-                drop(own);
-                self.own.was_no_request(first);
-                Err(refused)
+        let reservation = self.hold(target, estimate, at, first)?;
+        #[cfg(feature = "ledger")]
+        Shared::cover([Some(&*self.own), self.tenant.as_deref()]);
+        Ok(reservation)
+    }
+
+    fn hold(
+        &self,
+        target: &TargetId,
+        estimate: Amount,
+        at: Moment,
+        first: bool,
+    ) -> Result<Reservation, Refused> {
+        // Always the key's before its tenant's, so that no two calls wait for each other.
+        let mut own = self.own.open(at);
+        let mut tenant = self.tenant.as_ref().map(|tenant| (tenant, tenant.open(at)));
+        self.own.check(&mut own, estimate, at)?;
+        if let Some((tenant, state)) = &mut tenant {
+            tenant.check(state, estimate, at)?;
+        }
+        if first {
+            // The limiters take as they check, so they come last; and the key's before its tenant's: what a key is refused
+            // must not use up what other keys may.
+            self.own.check_request(&mut own, at.now)?;
+            if let Some((tenant, state)) = &mut tenant {
+                tenant.check_request(state, at.now)?;
             }
         }
+        let held = self.own.hold(&mut own, target, estimate, first);
+        Ok(match tenant {
+            Some((tenant, mut state)) => held.within(tenant.hold(&mut state, target, estimate, first)),
+            None => held,
+        })
+    }
+
+    /// What is to be said of the key and its tenant since it was last asked: of each limit once in a day of UTC, when it
+    /// comes to `warn_at` or refuses a call.
+    pub fn warnings(&self) -> Vec<Warning> {
+        iter::once(&self.own).chain(&self.tenant).flat_map(|account| account.take_warnings()).collect()
     }
 
     /// How near the tenant is to its limits on tokens and money; of a key and its tenant, who is nearer.
@@ -147,7 +181,8 @@ impl Shared {
         let per_minute = limits.requests_per_minute.and_then(NonZeroU32::new);
         let state = State {
             calendar: Calendar::default(),
-            warned: None,
+            warned: [None; Limit::COUNT],
+            warnings: Vec::new(),
             total: 0,
             reserved: 0,
             in_flight: 0,
@@ -166,50 +201,69 @@ impl Shared {
             month: limits.usd_per_month.map(|usd| money(usd).nanos()),
             requests: per_minute.map(|per_minute| Requests::new(per_minute, origin)),
             state: Mutex::new(state),
+            has_warnings: AtomicBool::new(false),
             #[cfg(feature = "ledger")]
             ahead: None,
         }
     }
 
-    fn reserve(
-        self: &Arc<Self>,
-        target: &TargetId,
-        estimate: Amount,
-        at: Moment,
-        first: bool,
-    ) -> Result<Reservation, Refused> {
+    fn open(&self, at: Moment) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         state.pass(at);
-        // The limiter takes as it checks, so it comes last.
-        let checked = self.check(&state, estimate, at).and_then(|()| self.check_request(at.now, first));
-        if let Err((limit, resets_in)) = checked {
-            state.refused += 1;
-            return Err(self.refused(limit, resets_in));
-        }
+        state
+    }
+
+    /// Takes what was checked.
+    fn hold(
+        self: &Arc<Self>,
+        state: &mut State,
+        target: &TargetId,
+        estimate: Amount,
+        first: bool,
+    ) -> Reservation {
         state.requests += u64::from(first);
         state.in_flight += 1;
         state.reserved += u128::from(estimate.cost.nanos());
         let counted = state.minute.as_mut().map(|minute| minute.add(estimate.tokens));
-        let warning = self.warning(&mut state);
-        #[cfg(feature = "ledger")]
-        self.cover(state);
-        Ok(Reservation::new(Arc::clone(self), target.clone(), estimate, counted).warning(warning))
+        Reservation::new(Arc::clone(self), target.clone(), estimate, counted)
     }
 
-    /// Notes that what was reserved and given back was no request after all: another account refused it.
-    fn was_no_request(&self, first: bool) {
-        self.state.lock().requests -= u64::from(first);
-    }
-
-    /// What is to be said now that so much is used, once a day.
-    fn warning(&self, state: &mut State) -> Option<Warning> {
-        let (share, limit) = self.nearest(state);
+    /// Notes what is to be said of a limit, unless it was said today.
+    fn warn(&self, state: &mut State, limit: Limit, share: f64) {
         let day = Some(state.calendar.day);
-        if share < self.limits.warn_at || state.warned == day {
-            return None;
+        let warned = &mut state.warned[limit as usize];
+        if *warned != day {
+            *warned = day;
+            let share = share.min(1.0);
+            state.warnings.push(Warning { account: Arc::clone(&self.name), limit, share });
+            self.has_warnings.store(true, Ordering::Release);
         }
-        state.warned = day;
-        Some(Warning { account: Arc::clone(&self.name), limit, share })
+    }
+
+    /// Notes which limits have come to `warn_at`, by what is spent.
+    fn warn_of_spend(&self, state: &mut State) {
+        let Calendar { day_spent, month_spent, .. } = state.calendar;
+        let minute = state.minute.as_ref().map(|minute| (minute.used(), minute.limit()));
+        let limits = [
+            (Limit::UsdPerMonth, self.month.map(|most| (u128::from(month_spent), most))),
+            (Limit::UsdPerDay, self.day.map(|most| (u128::from(day_spent), most))),
+            (Limit::TokensPerMinute, minute),
+        ];
+        for (limit, used) in limits {
+            if let Some(share) =
+                used.map(|(used, most)| share(used, most)).filter(|share| *share >= self.limits.warn_at)
+            {
+                self.warn(state, limit, share);
+            }
+        }
+    }
+
+    fn take_warnings(&self) -> Vec<Warning> {
+        if self.has_warnings.swap(false, Ordering::Acquire) {
+            mem::take(&mut self.state.lock().warnings)
+        } else {
+            Vec::new()
+        }
     }
 
     /// The limit of which most is used, and how much of it.
@@ -231,27 +285,24 @@ impl Shared {
     }
 
     /// Whether so much more keeps the limits on money and tokens.
-    fn check(&self, state: &State, more: Amount, at: Moment) -> Result<(), (Limit, Option<Duration>)> {
+    fn check(&self, state: &mut State, more: Amount, at: Moment) -> Result<(), Refused> {
         let cost = more.cost.nanos();
         for window in self.windows(state).into_iter().flatten() {
             if cost > 0 && window.used + u128::from(cost) > u128::from(window.most) {
-                let ever = cost <= window.most;
-                return Err((window.limit, ever.then(|| (window.until_next)(at.wall))));
+                let resets_in = (cost <= window.most).then(|| (window.until_next)(at.wall));
+                return Err(self.refuse(state, window.limit, share(window.used, window.most), resets_in));
             }
         }
-        match &state.minute {
-            Some(minute) => minute.fits(more.tokens, at.now).map_err(|wait| (Limit::TokensPerMinute, wait)),
-            None => Ok(()),
-        }
+        let Some(minute) = &state.minute else { return Ok(()) };
+        let share = share(minute.used(), minute.limit());
+        let fits = minute.fits(more.tokens, at.now);
+        fits.map_err(|wait| self.refuse(state, Limit::TokensPerMinute, share, wait))
     }
 
-    fn check_request(&self, now: Instant, first: bool) -> Result<(), (Limit, Option<Duration>)> {
-        match &self.requests {
-            Some(requests) if first => {
-                requests.pass(now).map_err(|wait| (Limit::RequestsPerMinute, Some(wait)))
-            }
-            _ => Ok(()),
-        }
+    /// Takes one of the requests of a minute.
+    fn check_request(&self, state: &mut State, now: Instant) -> Result<(), Refused> {
+        let passed = self.requests.as_ref().map_or(Ok(()), |requests| requests.pass(now));
+        passed.map_err(|wait| self.refuse(state, Limit::RequestsPerMinute, 1.0, Some(wait)))
     }
 
     /// The limits on money that are set, the one that resets last first.
@@ -274,56 +325,14 @@ impl Shared {
         ]
     }
 
-    fn refused(&self, limit: Limit, resets_in: Option<Duration>) -> Refused {
+    fn refuse(&self, state: &mut State, limit: Limit, share: f64, resets_in: Option<Duration>) -> Refused {
+        state.refused += 1;
+        self.warn(state, limit, share);
         Refused { tenant: Arc::clone(&self.name), limit, resets_in }
     }
 
-    pub(crate) fn extend(
-        &self,
-        counted: &mut Option<Counted>,
-        more: Amount,
-        at: Moment,
-    ) -> Result<(), Refused> {
-        let mut state = self.state.lock();
-        state.pass(at);
-        if let Err((limit, resets_in)) = self.check(&state, more, at) {
-            state.refused += 1;
-            return Err(self.refused(limit, resets_in));
-        }
-        state.reserved += u128::from(more.cost.nanos());
-        if let (Some(minute), Some(counted)) = (&mut state.minute, counted) {
-            // What the minute has not forgotten moves along, so that there is one place to take back from.
-            let kept = minute.remove(counted, u64::MAX);
-            *counted = minute.add(kept + more.tokens);
-        }
-        #[cfg(feature = "ledger")]
-        self.cover(state);
-        Ok(())
-    }
-
-    pub(crate) fn split(&self) {
-        self.state.lock().in_flight += 1;
-    }
-
-    /// Bills what a call used, and returns when that would not be forgotten.
-    pub(crate) fn settle(&self, target: &TargetId, held: Amount, counted: Option<Counted>, used: Amount) {
-        let state = self.bill(target, held, counted, used);
-        #[cfg(feature = "ledger")]
-        if used.cost > held.cost {
-            self.cover(state);
-        }
-        #[cfg(not(feature = "ledger"))]
-        drop(state);
-    }
-
     /// Bills what a call used; it is on disk with the next commit at the latest.
-    pub(crate) fn bill(
-        &self,
-        target: &TargetId,
-        held: Amount,
-        counted: Option<Counted>,
-        used: Amount,
-    ) -> MutexGuard<'_, State> {
+    pub(crate) fn bill(&self, target: &TargetId, held: Amount, counted: Option<Counted>, used: Amount) {
         let mut state = self.state.lock();
         state.release(held, counted, held.tokens.saturating_sub(used.tokens));
         if let Some(minute) = &mut state.minute {
@@ -334,9 +343,9 @@ impl Shared {
         state.total = state.total.saturating_add(nanos);
         state.used.add(used);
         state.targets.add(target, used);
+        self.warn_of_spend(&mut state);
         #[cfg(feature = "ledger")]
         self.mark(&mut state);
-        state
     }
 
     pub(crate) fn refund(&self, held: Amount, counted: Option<Counted>) {
@@ -410,7 +419,7 @@ struct Window {
 
 #[expect(clippy::cast_precision_loss, reason = "a share, for comparing")]
 fn share(used: u128, most: u64) -> f64 {
-    used as f64 / most as f64
+    if most == 0 { 1.0 } else { used as f64 / most as f64 }
 }
 
 #[cfg(test)]

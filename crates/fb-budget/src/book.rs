@@ -7,8 +7,7 @@ use fb_core::TargetId;
 use thiserror::Error;
 
 use crate::{
-    Account, Amount, InvalidConfig, Limits, Moment, Refused, Reservation, Standing, Statistics,
-    account::Shared,
+    Account, Amount, InvalidConfig, Limits, Moment, Refused, Reservation, Statistics, account::Shared,
 };
 #[cfg(feature = "ledger")]
 use crate::{LedgerConfig, LedgerError, ledger::Ledger};
@@ -24,6 +23,8 @@ const DEFAULT: &str = "default";
 #[derive(Debug)]
 pub struct Book {
     accounts: BTreeMap<Arc<str>, Account>,
+    /// By tenant, then by the key's own name.
+    keys: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Account>>,
     default: Account,
     #[cfg(feature = "ledger")]
     ledger: Option<Ledger>,
@@ -40,16 +41,23 @@ impl Book {
     }
 
     fn of(shared: Vec<Arc<Shared>>) -> Self {
-        let shared: BTreeMap<Arc<str>, Arc<Shared>> =
-            shared.into_iter().map(|shared| (Arc::clone(&shared.name), shared)).collect();
-        let account = |(name, own): (&Arc<str>, &Arc<Shared>)| {
-            let tenant = name.split_once('/').and_then(|(tenant, _)| shared.get(tenant)).cloned();
-            (Arc::clone(name), Account::new(Arc::clone(own), tenant))
-        };
-        let accounts: BTreeMap<_, _> = shared.iter().map(account).collect();
+        let (of_keys, of_tenants): (Vec<_>, Vec<_>) =
+            shared.into_iter().partition(|shared| shared.name.contains('/'));
+        let of_tenants: BTreeMap<Arc<str>, Arc<Shared>> =
+            of_tenants.into_iter().map(|shared| (Arc::clone(&shared.name), shared)).collect();
+        let mut keys: BTreeMap<Arc<str>, BTreeMap<_, _>> = BTreeMap::new();
+        for own in of_keys {
+            let name = own.name.split_once('/').map(|(tenant, key)| (Arc::from(tenant), Arc::from(key)));
+            let Some((tenant, key)) = name else { continue };
+            let account = Account::new(own, of_tenants.get(&tenant).cloned());
+            keys.entry(tenant).or_default().insert(key, account);
+        }
+        let account = |(name, own): (_, _)| (name, Account::new(own, None));
+        let accounts: BTreeMap<_, _> = of_tenants.into_iter().map(account).collect();
         let default = accounts[DEFAULT].clone();
         Self {
             accounts,
+            keys,
             default,
             #[cfg(feature = "ledger")]
             ledger: None,
@@ -102,7 +110,8 @@ impl Book {
 
     /// The account of one of a tenant's keys, or that of the tenant where it has no such key.
     pub fn account_of(&self, tenant: &str, key: &str) -> &Account {
-        self.accounts.get(&*name(tenant, key)).unwrap_or_else(|| self.account(tenant))
+        let account = self.keys.get(tenant).and_then(|keys| keys.get(key));
+        account.unwrap_or_else(|| self.account(tenant))
     }
 
     /// [`Account::begin`] of the tenant.
@@ -119,15 +128,14 @@ impl Book {
         self.account(tenant).begin(target, estimate, at)
     }
 
-    /// [`Account::standing`] of the tenant.
-    pub fn standing(&self, tenant: &str, at: Moment) -> Standing {
-        self.account(tenant).standing(at)
+    /// The accounts of all tenants, then those of their keys.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values().chain(self.keys.values().flat_map(BTreeMap::values))
     }
 
     /// What each tenant and each of their keys used, by name.
     pub fn statistics(&self, at: Moment) -> BTreeMap<Arc<str>, Statistics> {
-        let of = |(name, account): (&Arc<str>, &Account)| (Arc::clone(name), account.statistics(at));
-        self.accounts.iter().map(of).collect()
+        self.accounts().map(|account| (Arc::clone(account.name()), account.statistics(at))).collect()
     }
 }
 

@@ -86,15 +86,6 @@ impl Minute {
     }
 }
 
-impl Counted {
-    /// Moves at most so many to a count of their own.
-    pub(crate) fn split(&mut self, tokens: u64) -> Self {
-        let tokens = tokens.min(self.tokens);
-        self.tokens -= tokens;
-        Self { slot: self.slot, tokens }
-    }
-}
-
 fn index(slot: u64) -> usize {
     usize::try_from(slot % AGES).unwrap_or(0)
 }

@@ -20,6 +20,9 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+
     /// Its name in a config.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +44,7 @@ impl fmt::Display for Limit {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("tenant {tenant}: `{limit}` is reached")]
 pub struct Refused {
-    /// Whose limit.
+    /// Whose limit: a tenant, or `TENANT/KEY`.
     pub tenant: Arc<str>,
     /// Which one; of several the first in the order month, day, tokens, requests.
     pub limit: Limit,
@@ -50,6 +53,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether it is a limit of one of the tenant's keys.
+    pub fn is_of_key(&self) -> bool {
+        self.tenant.contains('/')
+    }
+
     /// The HTTP status that says so: 402 for money, 429 for a rate.
     pub const fn status(&self) -> u16 {
         match self.limit {

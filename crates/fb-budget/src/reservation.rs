@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fb_core::{Money, TargetId};
 
-use crate::{Moment, Refused, Warning, account::Shared, minute::Counted};
+use crate::{account::Shared, minute::Counted};
 
 /// What a call costs, or may cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,7 +29,6 @@ pub struct Reservation {
     counted: Option<Counted>,
     used: Option<Amount>,
     open: bool,
-    warning: Option<Warning>,
     /// The same in the account of the tenant, if this one is a key's.
     of_tenant: Option<Box<Self>>,
 }
@@ -41,12 +40,7 @@ impl Reservation {
         held: Amount,
         counted: Option<Counted>,
     ) -> Self {
-        Self { account, target, held, counted, used: None, open: true, warning: None, of_tenant: None }
-    }
-
-    pub(crate) fn warning(mut self, warning: Option<Warning>) -> Self {
-        self.warning = warning;
-        self
+        Self { account, target, held, counted, used: None, open: true, of_tenant: None }
     }
 
     /// Joins what a key holds with what its tenant does: from here on both end as one.
@@ -60,12 +54,6 @@ impl Reservation {
         &self.target
     }
 
-    /// What is to be said since it was reserved, of the key and of the tenant.
-    pub fn warnings(&self) -> impl Iterator<Item = &Warning> {
-        let of_tenant = self.of_tenant.as_ref().and_then(|of_tenant| of_tenant.warning.as_ref());
-        self.warning.iter().chain(of_tenant)
-    }
-
     /// What it holds.
     pub const fn held(&self) -> Amount {
         self.held
@@ -76,11 +64,21 @@ impl Reservation {
     /// With a ledger, returns when a kill of the process would not forget it; that is at once, unless the call used
     /// more than it held and what the ledger had written ahead.
     pub fn settle(mut self, used: Amount) {
-        self.open = false;
-        if let Some(of_tenant) = self.of_tenant.take() {
-            of_tenant.settle(used);
+        self.bill(used);
+        if let Some(of_tenant) = &mut self.of_tenant {
+            of_tenant.bill(used);
         }
-        self.account.settle(&self.target, self.held, self.counted, used);
+        #[cfg(feature = "ledger")]
+        if used.cost > self.held.cost {
+            let of_tenant = self.of_tenant.as_ref().map(|of_tenant| &*of_tenant.account);
+            Shared::cover([Some(&*self.account), of_tenant]);
+        }
+    }
+
+    /// Ends it. Does not wait for the ledger.
+    fn bill(&mut self, used: Amount) {
+        self.open = false;
+        self.account.bill(&self.target, self.held, self.counted, used);
     }
 
     /// Notes what the call has used so far. Dropped from here on, it bills the latest such amount: for a stream that is
@@ -92,41 +90,6 @@ impl Reservation {
             of_tenant.note(used);
         }
     }
-
-    /// Holds more, for an answer that grows longer than thought.
-    ///
-    /// All tokens held count a minute from `at` on. May wait for the ledger, as [`Account::begin`](crate::Account::begin).
-    ///
-    /// # Errors
-    /// When a limit would be passed; what it holds stays as it was.
-    pub fn extend(&mut self, more: Amount, at: Moment) -> Result<(), Refused> {
-        if let Some(of_tenant) = &mut self.of_tenant {
-            of_tenant.extend(more, at)?;
-        }
-        if let Err(refused) = self.account.extend(&mut self.counted, more, at) {
-            if let Some(of_tenant) = &mut self.of_tenant {
-                // A part of its own that is dropped goes back.
-                drop(of_tenant.split(more, self.target.clone()));
-            }
-            return Err(refused);
-        }
-        self.held = self.held.plus(more);
-        Ok(())
-    }
-
-    /// Moves a part of what it holds, at most all, to a reservation of its own, to be settled on its own: for another
-    /// call of the same request.
-    pub fn split(&mut self, part: Amount, target: TargetId) -> Self {
-        let part = Amount { cost: part.cost.min(self.held.cost), tokens: part.tokens.min(self.held.tokens) };
-        self.held = self.held.minus(part);
-        self.account.split();
-        let counted = self.counted.as_mut().map(|counted| counted.split(part.tokens));
-        let of_tenant =
-            self.of_tenant.as_mut().map(|of_tenant| Box::new(of_tenant.split(part, target.clone())));
-        let mut split = Self::new(Arc::clone(&self.account), target, part, counted);
-        split.of_tenant = of_tenant;
-        split
-    }
 }
 
 impl Drop for Reservation {
@@ -135,22 +98,9 @@ impl Drop for Reservation {
             return;
         }
         match self.used {
-            // Does not wait: a guard is dropped where nothing may block.
-            Some(used) => drop(self.account.bill(&self.target, self.held, self.counted, used)),
+            // A guard is dropped where nothing may block.
+            Some(used) => self.bill(used),
             None => self.account.refund(self.held, self.counted),
-        }
-    }
-}
-
-impl Amount {
-    fn plus(self, other: Self) -> Self {
-        Self { cost: self.cost + other.cost, tokens: self.tokens.saturating_add(other.tokens) }
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self {
-            cost: Money::from_nanos(self.cost.nanos().saturating_sub(other.cost.nanos())),
-            tokens: self.tokens.saturating_sub(other.tokens),
         }
     }
 }

@@ -25,14 +25,14 @@ pub enum Standing {
     },
 }
 
-/// That an account has come to `warn_at` of a limit, the first time in a day of UTC.
+/// That an account has come to `warn_at` of a limit, or that the limit refused a call: the first time in a day of UTC.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// The tenant, or `TENANT/KEY`.
     pub account: Arc<str>,
-    /// The limit of which most is used.
+    /// Which limit.
     pub limit: Limit,
-    /// How much of it, what is reserved included: `warn_at` to 1.
+    /// How much of it is used, 0 to 1.
     pub share: f64,
 }
 

@@ -66,13 +66,16 @@ pub enum Event<'a> {
         /// What caused it: one of the breaker's own few words, in `snake_case`.
         reason: &'static str,
     },
-    /// A tenant came to the share of a limit at which it is to be warned, the first time in a day of UTC.
+    /// A tenant or one of its keys has used so much of a limit that it is to be warned, or was refused a call by it: the first
+    /// time in a day of UTC. Told with its next call at the latest.
     Budget {
-        /// The tenant, or `TENANT/KEY`.
-        account: &'a str,
+        /// The tenant.
+        tenant: &'a str,
+        /// The key whose limit it is, by name; `None`: it is the tenant's own.
+        key: Option<&'a str>,
         /// The limit, by its name in a config.
         limit: &'static str,
-        /// How much of it is used or reserved, 0 to 1.
+        /// How much of it is used, 0 to 1.
         share: f64,
     },
     /// A route moved to another rung of the ladder.

@@ -183,8 +183,13 @@ pub enum Skip {
     KeyRejected,
     /// As many calls as it may have are in flight.
     AtCapacity,
-    /// No money left for it.
-    Budget(&'static str),
+    /// A limit of the tenant, or of its key, has no room for it.
+    Budget {
+        /// By its name in a config.
+        limit: &'static str,
+        /// Whether it is that of the key the request was made with, not of its tenant.
+        of_key: bool,
+    },
     /// Something the caller asked for cannot be carried to it.
     Inadmissible(Refusal),
     /// The request has used all its attempts.
@@ -203,7 +208,8 @@ impl fmt::Display for Skip {
             Self::Unhealthy => f.write_str("unhealthy"),
             Self::KeyRejected => f.write_str("key rejected before"),
             Self::AtCapacity => f.write_str("at capacity"),
-            Self::Budget(limit) => write!(f, "the tenant's {limit} is reached"),
+            Self::Budget { limit, of_key: false } => write!(f, "the tenant's {limit} is reached"),
+            Self::Budget { limit, of_key: true } => write!(f, "the key's {limit} is reached"),
             Self::Inadmissible(refusal) => write!(f, "inadmissible: {refusal}"),
             Self::Attempts => f.write_str("no attempts left"),
             Self::NoTime => f.write_str("no time left"),

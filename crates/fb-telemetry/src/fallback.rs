@@ -23,7 +23,7 @@ pub fn fell_back(report: &Report) -> Option<bool> {
     let passed = report.trace.rows().iter().any(|row| match &row.end {
         AttemptEnd::Failed(_) => by != Some(&row.target),
         AttemptEnd::Skipped { why, .. } => {
-            by != Some(&row.target) && !matches!(why, Skip::Inadmissible(_) | Skip::Budget(_))
+            by != Some(&row.target) && !matches!(why, Skip::Inadmissible(_) | Skip::Budget { .. })
         }
         AttemptEnd::Running | AttemptEnd::Ok { .. } | AttemptEnd::Blocked { .. } | AttemptEnd::Cancelled => {
             false

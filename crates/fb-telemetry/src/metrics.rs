@@ -202,7 +202,7 @@ impl Metrics {
     /// Counts the calls that were not paid for.
     fn refusals(&self, tenant: &Label, report: &Report) {
         for row in report.trace.rows() {
-            if let AttemptEnd::Skipped { why: Skip::Budget(limit), .. } = row.end {
+            if let AttemptEnd::Skipped { why: Skip::Budget { limit, .. }, .. } = row.end {
                 let labels = RefusalLabels { tenant: tenant.clone(), limit };
                 self.families.tenant_refused.get_or_create(&labels).inc();
             }

@@ -40,7 +40,7 @@ impl Outcome {
                 Self::Cancelled
             }
             None if trace.rows().iter().any(|row| row.next == Next::Surface) => Self::Surfaced,
-            None if any(|end| matches!(end, AttemptEnd::Skipped { why: Skip::Budget(_), .. }))
+            None if any(|end| matches!(end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. }))
                 && !trace.rows().iter().any(Attempt::is_call) =>
             {
                 Self::OverBudget

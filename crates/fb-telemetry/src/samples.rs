@@ -88,7 +88,8 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
 /// A request of a tenant that is over a limit for one target, whose answer another had to repair, beside one that raced.
 pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
     let [refused, repaired, raced] = targets;
-    let unpaid = AttemptEnd::Skipped { why: Skip::Budget("usd_per_day"), reopens: None };
+    let unpaid =
+        AttemptEnd::Skipped { why: Skip::Budget { limit: "usd_per_day", of_key: false }, reopens: None };
     let defect = Failure::new(FailureKind::Quality, "schema: \"my prompt\"").with_gate("schema");
     let ok = AttemptEnd::Ok { usage: None, cost: None };
     [

@@ -22,11 +22,12 @@ impl Observer for TracingEvents {
                 fb.route = route,
                 fb.from = from.name(),
                 fb.to = to.name(), }, "a route is at level {to}"),
-            Event::Budget { account, limit, share } => warn!(
+            Event::Budget { tenant, key, limit, share } => warn!(
                 target: "fb::budget", {
-                fb.tenant = account,
+                fb.tenant = tenant,
+                fb.key = key,
                 fb.limit = limit,
-                fb.share = share, }, "{account} has used {:.0} % of its {limit}", share * 100.0),
+                fb.share = share, }, "{:.0} % of {limit} is used", share * 100.0),
             _ => {}
         }
     }

@@ -25,7 +25,7 @@ pub(crate) const fn skip_word(why: &Skip) -> Word {
         Skip::Unhealthy => "unhealthy",
         Skip::KeyRejected => "key_rejected",
         Skip::AtCapacity => "at_capacity",
-        Skip::Budget(_) => "budget",
+        Skip::Budget { .. } => "budget",
         Skip::Inadmissible(_) => "inadmissible",
         Skip::Attempts => "attempts",
         Skip::NoTime => "no_time",

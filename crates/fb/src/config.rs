@@ -219,7 +219,7 @@ impl Config {
         };
         let tenants = self.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())).collect();
         if let Err(error) = Book::new(&tenants, now()) {
-            found.push(problem(format!("tenants.{}", error.field), error));
+            found.push(problem(error.field.clone(), error));
         }
         let mut keys: Vec<(String, SecretString)> = Vec::new();
         let all = self.tenants.iter().flat_map(|(name, tenant)| {

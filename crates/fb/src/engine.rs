@@ -169,7 +169,7 @@ impl Engine {
         plan: &Plan,
         lookup: Lookup,
     ) -> Result<Opened, Error> {
-        let (engine, key) = (Arc::clone(self), lookup.key);
+        let (engine, key) = (Arc::clone(self), lookup.flight);
         let (asked, planned) = (request.clone(), plan.clone());
         let fill = move || async move {
             match engine.ask(&asked, Mode::Plain, &planned, Some(lookup)).await? {
@@ -396,8 +396,6 @@ impl Engine {
 fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
     let (tenants, at) = (&builder.tenants, purse::moment(now()));
     let invalid = |field: String, value: String, expected: &str| {
-        // A setting of the ledger says so itself.
-        let field = if field.starts_with("ledger.") { field } else { format!("tenants.{field}") };
         BuildError::new(Problem::new(field, value, format!("expected {expected}")))
     };
     match &builder.ledger {

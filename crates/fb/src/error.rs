@@ -150,7 +150,7 @@ fn told_of_skips(report: &Report) -> Told {
         })
     };
     let limit = report.trace.rows().iter().find_map(|row| match &row.end {
-        AttemptEnd::Skipped { why: Skip::Budget(limit), .. } => Some(*limit),
+        AttemptEnd::Skipped { why: Skip::Budget { limit, .. }, .. } => Some(*limit),
         _ => None,
     });
     if let Some(limit) = limit {

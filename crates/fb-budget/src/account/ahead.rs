@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use parking_lot::{Condvar, MutexGuard};
+use parking_lot::Condvar;
 
 use crate::{
     account::{Shared, State},
@@ -61,16 +61,34 @@ impl Shared {
         self.ahead = Some(Ahead { signal, quantum, covered: Condvar::new() });
     }
 
-    /// Returns when the disk covers what is spent and held by now. To be called after either has grown: a call that costs
-    /// no more than it held changes nothing.
-    pub(crate) fn cover(&self, mut state: MutexGuard<'_, State>) {
-        let Some(ahead) = &self.ahead else { return };
+    /// Returns when the disk covers what is spent and held by now in all these accounts. To be called after it has grown: a
+    /// call that costs no more than it held changes nothing.
+    pub(crate) fn cover(accounts: [Option<&Self>; 2]) {
+        // All ask before one waits, so that one commit serves them.
+        let needed = accounts.map(|account| account.map(Self::ask_for_cover));
+        for (account, needed) in accounts.into_iter().zip(needed) {
+            if let (Some(account), Some(needed)) = (account, needed) {
+                account.wait_for_cover(needed);
+            }
+        }
+    }
+
+    /// Asks for a commit when little is left of what the disk covers; says what it is to cover.
+    fn ask_for_cover(&self) -> u128 {
+        let Some(ahead) = &self.ahead else { return 0 };
+        let mut state = self.state.lock();
         let needed = state.committed();
         if needed.saturating_add(u128::from(ahead.quantum / 2)) > state.promise.ceiling && !state.promise.low
         {
             state.promise.low = true;
             ahead.signal.urge();
         }
+        needed
+    }
+
+    fn wait_for_cover(&self, needed: u128) {
+        let Some(ahead) = &self.ahead else { return };
+        let mut state = self.state.lock();
         // Refunds may lower what is held before a commit raises the ceiling.
         ahead.covered.wait_while(&mut state, |state| needed.min(state.committed()) > state.promise.ceiling);
     }

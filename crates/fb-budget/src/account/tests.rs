@@ -123,23 +123,64 @@ fn premium_keeps_the_primary() {
     assert_eq!([standard.downshifts(at(0)), premium.downshifts(at(0))], [true, false]);
 }
 
+/// What is to be said of an account, then of its tenant.
+fn said(account: &Account) -> Vec<String> {
+    let warnings = account.warnings().into_iter();
+    warnings.map(|warning| format!("{} {} {}", warning.account, warning.limit, warning.share)).collect()
+}
+
 #[test]
-fn a_warning_comes_once_a_day() {
-    let book = book("[acme]\nusd_per_day = 0.001\nwarn_at = 0.5");
-    let account = book.account("acme");
-    let warned = |micros: u64, now: Moment| {
-        let call = account.begin(&target(), amount(micros, 0), now).unwrap();
-        let said: Vec<String> = call
-            .warnings()
-            .map(|warning| format!("{} {} {}", warning.account, warning.limit, warning.share))
-            .collect();
-        call.settle(amount(micros, 0));
-        said
+fn a_limit_that_is_nearly_used_up_is_said_once_a_day_and_each_for_itself() {
+    let account = acme("usd_per_day = 0.001\nusd_per_month = 0.0016\ntokens_per_minute = 100\nwarn_at = 0.5");
+    let call = |micros, tokens, now| {
+        account.begin(&target(), amount(micros, tokens), now).unwrap().settle(amount(micros, tokens));
+        said(&account)
     };
-    assert_eq!(warned(499, at(0)), [""; 0]);
-    assert_eq!(warned(101, at(0)), ["acme usd_per_day 0.6"]);
-    assert_eq!(warned(100, at(1)), [""; 0]);
-    let tomorrow = at(24 * 3_600);
-    assert_eq!(warned(400, tomorrow), [""; 0]);
-    assert_eq!(warned(100, tomorrow), ["acme usd_per_day 0.5"]);
+    assert_eq!(call(499, 49, at(0)), [""; 0]);
+    assert_eq!(call(0, 1, at(0)), ["acme tokens_per_minute 0.5"]);
+    assert_eq!(call(101, 0, at(0)), ["acme usd_per_day 0.6"]);
+    assert_eq!(call(100, 0, at(1)), [""; 0]);
+    let tomorrow = at(24 * HOUR);
+    // A call that holds much and costs little is no reason.
+    let large = account.begin(&target(), amount(900, 90), tomorrow).unwrap();
+    assert_eq!(said(&account), [""; 0]);
+    large.settle(amount(100, 0));
+    assert_eq!(said(&account), ["acme usd_per_month 0.5"]);
+    assert_eq!(call(400, 0, tomorrow), ["acme usd_per_day 0.5"]);
+    let dear = account.begin(&target(), amount(1_500, 0), tomorrow).map(drop).unwrap_err();
+    assert_eq!((dear.limit, said(&account)), (Limit::UsdPerMonth, Vec::new()), "of that it was said today");
+}
+
+#[test]
+fn a_limit_that_refuses_is_said_though_little_is_used() {
+    let account = acme("usd_per_day = 0.001\nrequests_per_minute = 1");
+    account.begin(&target(), amount(390, 0), at(0)).unwrap().settle(amount(390, 0));
+    drop(account.again(&target(), amount(700, 0), at(0)).unwrap_err());
+    assert_eq!(said(&account), ["acme usd_per_day 0.39"]);
+    drop(account.begin(&target(), amount(1, 0), at(0)).unwrap_err());
+    assert_eq!(said(&account), ["acme requests_per_minute 1"]);
+    let none = acme("usd_per_day = 0");
+    drop(none.begin(&target(), amount(1, 0), at(0)).unwrap_err());
+    assert_eq!(said(&none), ["acme usd_per_day 1"]);
+}
+
+#[test]
+fn a_call_of_a_key_says_what_is_to_be_said_of_both() {
+    let book = book("[acme]\nusd_per_day = 0.001\nkeys.ci = { tokens_per_minute = 10 }");
+    let ci = book.account_of("acme", "ci");
+    ci.begin(&target(), amount(900, 9), at(0)).unwrap().settle(amount(900, 9));
+    assert_eq!(said(ci), ["acme/ci tokens_per_minute 0.9", "acme usd_per_day 0.9"]);
+    assert_eq!(said(book.account("acme")), [""; 0], "it was said");
+}
+
+#[test]
+fn what_its_tenant_cannot_pay_takes_none_of_the_requests_of_a_key() {
+    let book = book("[acme]\nusd_per_day = 0.001\nkeys.ci = { requests_per_minute = 1 }");
+    let ci = book.account_of("acme", "ci");
+    for _ in 0..3 {
+        assert_eq!(ci.begin(&target(), amount(2_000, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
+    }
+    ci.begin(&target(), amount(1, 0), at(0)).unwrap().settle(amount(1, 0));
+    let refused = ci.begin(&target(), amount(1, 0), at(0)).unwrap_err();
+    assert_eq!((refused.limit, refused.is_of_key()), (Limit::RequestsPerMinute, true));
 }

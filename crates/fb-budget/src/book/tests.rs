@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Limit,
+    Limit, Standing,
     scenario::{amount, at, book, target},
     statistics::MOST_TARGETS,
 };
@@ -104,14 +104,6 @@ enum Step {
         tenant: usize,
         micros: u64,
     },
-    Extend {
-        call: usize,
-        micros: u64,
-    },
-    Split {
-        call: usize,
-        micros: u64,
-    },
     /// Percent of what it holds.
     Settle {
         call: usize,
@@ -133,9 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
     let (tenant, micros, call, share) = (0..3usize, 0..600u64, any::<usize>(), 0..=150u64);
     prop_oneof![
         4 => (tenant.clone(), micros.clone()).prop_map(|(tenant, micros)| Step::Reserve { tenant, micros }),
-        1 => (tenant, micros.clone()).prop_map(|(tenant, micros)| Step::Again { tenant, micros }),
-        1 => (call, micros.clone()).prop_map(|(call, micros)| Step::Extend { call, micros }),
-        1 => (call, micros).prop_map(|(call, micros)| Step::Split { call, micros }),
+        1 => (tenant, micros).prop_map(|(tenant, micros)| Step::Again { tenant, micros }),
         3 => (call, share.clone()).prop_map(|(call, share)| Step::Settle { call, share }),
         1 => (call, share).prop_map(|(call, share)| Step::Note { call, share }),
         2 => call.prop_map(|call| Step::Drop { call }),
@@ -163,6 +153,11 @@ fn bill(model: &mut Model, held: u64, used: u64) {
     model.beyond += used.saturating_sub(held);
 }
 
+fn account(book: &Book, index: usize) -> &Account {
+    let name = TENANTS[index];
+    name.split_once('/').map_or_else(|| book.account(name), |(tenant, key)| book.account_of(tenant, key))
+}
+
 /// What a key is billed its tenant is, too.
 fn bill_all(models: &mut [Model; 3], tenant: usize, held: u64, used: u64) {
     bill(&mut models[tenant], held, used);
@@ -184,29 +179,13 @@ fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], step: &Step,
     let pick = |call: usize, calls: &[Call]| (!calls.is_empty()).then(|| call % calls.len());
     match *step {
         Step::Reserve { tenant, micros } => {
-            if let Ok(call) = book.reserve(TENANTS[tenant], &target(), amount(micros, 0), now) {
+            if let Ok(call) = account(book, tenant).begin(&target(), amount(micros, 0), now) {
                 calls.push((call, tenant, None));
             }
         }
         Step::Again { tenant, micros } => {
-            if let Ok(call) = book.account(TENANTS[tenant]).again(&target(), amount(micros, 0), now) {
+            if let Ok(call) = account(book, tenant).again(&target(), amount(micros, 0), now) {
                 calls.push((call, tenant, None));
-            }
-        }
-        Step::Extend { call, micros } => {
-            if let Some(call) = pick(call, calls) {
-                let before = held(&calls[call].0);
-                let more = calls[call].0.extend(amount(micros, 0), now).map_or(0, |()| micros * 1_000);
-                assert_eq!(held(&calls[call].0), before + more);
-            }
-        }
-        Step::Split { call, micros } => {
-            if let Some(call) = pick(call, calls) {
-                let before = held(&calls[call].0);
-                let part = calls[call].0.split(amount(micros, 0), target());
-                assert_eq!(held(&calls[call].0) + held(&part), before);
-                let tenant = calls[call].1;
-                calls.push((part, tenant, None));
             }
         }
         Step::Settle { call, share } => {

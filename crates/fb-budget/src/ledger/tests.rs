@@ -15,7 +15,7 @@ use crate::{
 const QUANTUM: u64 = 1_000_000;
 
 fn tenants() -> BTreeMap<String, Limits> {
-    toml::from_str("[acme]\nusd_per_day = 0.01\n[other]").unwrap()
+    toml::from_str("[acme]\nusd_per_day = 0.01\nkeys.ci = { usd_per_day = 0.005 }\n[other]").unwrap()
 }
 
 /// Its quantum is a thousand millionths.
@@ -82,12 +82,28 @@ fn calls_in_flight_at_the_end_count_as_spent_and_do_not_wait_for_it() {
 fn more_than_was_written_ahead_waits_for_a_commit_and_goes_on() {
     let (_folder, path) = file();
     let book = open(&path);
-    let mut call = book.reserve("acme", &target(), amount(5_000, 0), at(0)).unwrap();
-    call.extend(amount(4_000, 0), at(0)).unwrap();
+    let call = book.reserve("acme", &target(), amount(9_000, 0), at(0)).unwrap();
     call.settle(amount(30_000, 0));
     assert!(book.ledger_failure().is_none());
     drop(book);
     assert_eq!(spent(&open(&path), "acme"), [30_000_000; 3]);
+}
+
+#[test]
+fn what_a_key_spent_is_spent_by_it_and_its_tenant_after_a_restart() {
+    let (_folder, path) = file();
+    let book = open(&path);
+    book.account_of("acme", "ci").begin(&target(), amount(4_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
+    let late = book.account_of("acme", "ci").begin(&target(), amount(500, 0), at(0)).unwrap();
+    drop(book);
+    let book = open(&path);
+    let all = book.statistics(at(0));
+    let total = |name: &str| all[name].total_nanos;
+    assert_eq!([total("acme"), total("acme/ci")], [4_500_000; 2], "what it held counts as spent");
+    drop(late);
+    let refused = book.account_of("acme", "ci").begin(&target(), amount(600, 0), at(0)).unwrap_err();
+    assert_eq!((&*refused.tenant, refused.limit), ("acme/ci", Limit::UsdPerDay));
+    book.account("acme").begin(&target(), amount(600, 0), at(0)).unwrap().settle(amount(600, 0));
 }
 
 #[track_caller]

@@ -37,8 +37,7 @@ fn what_is_taken_back_counts_no_more_unless_it_is_over() {
     let mut counted = minute.add(60);
     assert_eq!(minute.remove(&mut counted, 20), 20);
     assert_eq!(minute.used(), 40);
-    let mut part = counted.split(10);
-    assert_eq!(minute.remove(&mut part, 11), 10);
+    assert_eq!(minute.remove(&mut counted, 10), 10);
     assert_eq!(minute.used(), 30);
     minute.pass(t + secs(65));
     minute.add(30);

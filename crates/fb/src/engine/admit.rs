@@ -128,14 +128,16 @@ pub(super) fn admit(
         upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     // Last, since it counts the request.
     let first = run.calls() == 0;
-    let purse = match trip.bill.map(|bill| bill.reserve(lane, first, at)).transpose() {
+    let reserved = trip.bill.map(|bill| bill.reserve(lane, first, at)).transpose();
+    trip.bill.iter().flat_map(|bill| bill.account.warnings()).for_each(|warning| run.warned(&warning));
+    let purse = match reserved {
         Ok(purse) => purse,
         Err(refused) => {
             permit.neutral(at);
-            return Err((Skip::Budget(refused.limit.as_str()), refused.resets_in));
+            let why = Skip::Budget { limit: refused.limit.as_str(), of_key: refused.is_of_key() };
+            return Err((why, refused.resets_in));
         }
     };
-    purse.iter().flat_map(|purse| purse.warnings()).for_each(|warning| run.warned(warning));
     let row = run.begin(lane.id(), number, at);
     Ok((Ticket { permit, row, slot, purse }, at + slice.min(lane.target.timeout)))
 }

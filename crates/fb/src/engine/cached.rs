@@ -42,6 +42,8 @@ pub(crate) enum Said {
 #[derive(Clone)]
 pub(crate) struct Lookup {
     pub(super) key: Key,
+    /// By what those are found who may be asked together: of two keys of a tenant one may have nothing left.
+    pub(super) flight: Key,
     tenant: Arc<str>,
     route: Arc<str>,
     windows: Windows,
@@ -63,8 +65,16 @@ impl Lookup {
         let windows =
             Windows { fresh: fresh.unwrap_or_default(), stale_if_error: stale_if_error.unwrap_or_default() };
         let tenant = options.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.into());
+        let key = key(request, &tenant, &route.name, mode)?;
+        let flight = match &options.key {
+            Some(of) => {
+                KeyBuilder::new("fb flight 1").part("request", key.as_bytes()).part("key", &**of).finish()
+            }
+            None => key,
+        };
         Some(Self {
-            key: key(request, &tenant, &route.name, mode)?,
+            key,
+            flight,
             tenant,
             route: route.name.as_str().into(),
             windows,
@@ -168,7 +178,7 @@ pub(super) fn is_unavailable(trace: &Trace) -> bool {
             AttemptEnd::Failed(failure) if is_availability(failure.kind()) => unavailable = true,
             AttemptEnd::Skipped { why: Skip::Inadmissible(_), .. } => {}
             AttemptEnd::Failed(_)
-            | AttemptEnd::Skipped { why: Skip::KeyRejected | Skip::Budget(_), .. }
+            | AttemptEnd::Skipped { why: Skip::KeyRejected | Skip::Budget { .. }, .. }
             | AttemptEnd::Blocked { .. }
             | AttemptEnd::Ok { .. }
             | AttemptEnd::Running

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
-use fb_budget::{Standing, Statistics};
+use fb_budget::{Account, Standing, Statistics};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, RequestId, TargetId};
 use fb_health::{Check, Prober, Status as HealthStatus};
@@ -88,11 +88,11 @@ impl Engine {
     pub(crate) fn tenants(&self) -> Vec<(String, Statistics, Standing)> {
         let at = moment(now());
         let Some(book) = &self.book else { return Vec::new() };
-        let of = |(name, used): (Arc<str>, Statistics)| {
-            let standing = book.standing(&name, at);
-            (name.to_string(), used, standing)
-        };
-        book.statistics(at).into_iter().map(of).collect()
+        let of =
+            |account: &Account| (account.name().to_string(), account.statistics(at), account.standing(at));
+        let mut tenants: Vec<_> = book.accounts().map(of).collect();
+        tenants.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        tenants
     }
 
     /// Why the ledger cannot be written now.

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use fb_budget::{Account, Amount, Limits, Moment, Refused, Reservation, TokenPrices, Warning};
+use fb_budget::{Account, Amount, Limits, Moment, Refused, Reservation, TokenPrices};
 use fb_core::{ChatRequest, Frame, Refusal, StreamEvent, Usage};
 use fb_router::{Facts, estimate_tokens};
 
@@ -77,11 +77,6 @@ pub(crate) struct Purse {
 }
 
 impl Purse {
-    /// What its tenant is to be warned of.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = &Warning> {
-        self.reservation.warnings()
-    }
-
     /// The call has said so many bytes.
     pub(crate) fn note(&mut self, said: usize) {
         let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));

@@ -204,14 +204,14 @@ impl Run {
     /// Whether nobody was called, and somebody only since the tenant may not pay.
     pub(super) fn is_unpaid(&self) -> bool {
         let state = self.state.lock();
-        let unpaid = |row: &Attempt| matches!(row.end, AttemptEnd::Skipped { why: Skip::Budget(_), .. });
+        let unpaid = |row: &Attempt| matches!(row.end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. });
         state.rows.iter().any(unpaid) && !state.rows.iter().any(Attempt::is_call)
     }
 
     /// In how long the tenant may pay for one of the targets that it could not pay for.
     pub(super) fn pays_again(&self) -> Option<Duration> {
         let unpaid = |row: &Attempt| match &row.end {
-            AttemptEnd::Skipped { why: Skip::Budget(_), reopens } => *reopens,
+            AttemptEnd::Skipped { why: Skip::Budget { .. }, reopens } => *reopens,
             _ => None,
         };
         self.state.lock().rows.iter().filter_map(unpaid).min()
@@ -292,7 +292,9 @@ impl Run {
     /// Tells that much of a budget is used.
     pub(super) fn warned(&self, warning: &Warning) {
         let Warning { account, limit, share } = warning;
-        self.tell(|_route| Event::Budget { account, limit: limit.as_str(), share: *share });
+        let (tenant, key) =
+            account.split_once('/').map_or((&**account, None), |(tenant, key)| (tenant, Some(key)));
+        self.tell(|_route| Event::Budget { tenant, key, limit: limit.as_str(), share: *share });
     }
 
     /// Notes how the targets were ranked.

@@ -85,6 +85,55 @@ async fn a_key_at_its_limit_gets_402_while_its_tenants_other_keys_are_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_another_key_is_not_refused_with_one_that_has_nothing_left() {
+    let script = script("a: 200 in 1s");
+    let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
+    let keys = [("ci".to_owned(), key(0.001)), ("web".to_owned(), key(9.0))].into();
+    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::usual() };
+    let client = priced(&script, &[("acme", Limits { keys, ..Limits::default() })], |route| {
+        route.cache(cache.clone())
+    });
+    let with = |key: &str| {
+        let options = Options { key: Some(key.into()), ..of("acme").options().clone() };
+        client.chat(of("acme").with_options(options))
+    };
+    let (ci, web, too) = tokio::join!(with("ci"), with("web"), with("web"));
+    assert_eq!(ci.unwrap_err().status(), 402);
+    assert!(web.is_ok() && too.is_ok());
+    assert_eq!(script.provider("a").calls(), 1, "those of one key are asked together");
+    assert_eq!(with("ci").await.unwrap().served_by(), "cache", "what is kept costs nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_dear_for_the_tenant_leaves_its_key_the_cheaper_target() {
+    let script = script("a: 200 / b: 200");
+    let ci = fb_budget::KeyLimits { requests_per_minute: Some(1), ..fb_budget::KeyLimits::default() };
+    let limits =
+        Limits { usd_per_day: Some(0.004), keys: [("ci".to_owned(), ci)].into(), ..Limits::default() };
+    let mut builder = Client::builder()
+        .route(Route::priority(
+            "default",
+            [Target { price: Some(PRICE), ..Target::new("a", "m") }, Target::new("b", "m")],
+        ))
+        .tenant("acme", limits);
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let ask = || {
+        let options = Options { key: Some("ci".into()), ..of("acme").options().clone() };
+        client.chat(of("acme").with_options(options))
+    };
+    let answer = ask().await.unwrap();
+    let skipped = "a/m skipped: the tenant's usd_per_day is reached; b/m 1 ok";
+    assert!(answer.trace().one_line().starts_with(skipped), "{}", answer.trace().one_line());
+    let error = ask().await.unwrap_err();
+    assert_eq!(error.status(), 402, "not for the rate alone: money is what it lacks for the other");
+    let line = error.report().unwrap().trace.one_line();
+    assert!(line.contains("b/m skipped: the key's requests_per_minute is reached"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_sent_is_paid_and_what_was_refused_is_not() {
     let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
     // Failures cost nothing, the answer after a hop its own tokens.

@@ -26,7 +26,9 @@ impl Observer for Ear {
                 format!("breaker {target} {from} to {to}: {reason}")
             }
             Event::Ladder { route, from, to } => format!("ladder {route} {from} to {to}"),
-            Event::Budget { account, limit, share } => format!("budget {account} {limit} {share:.2}"),
+            Event::Budget { tenant, key, limit, share } => {
+                format!("budget {tenant} {key:?} {limit} {share:.2}")
+            }
             other => panic!("{other:?}"),
         };
         self.0.lock().push(line);
@@ -294,7 +296,7 @@ async fn that_a_budget_is_nearly_used_up_is_heard_once() {
     let ask =
         |options: Options| client.chat(ChatRequest::from_chat("default", chat.clone()).with_options(options));
     // Each answer is 15 tokens for 1.5 cents, each call holds 6 of them before.
-    for _ in 0..3 {
+    for _ in 0..5 {
         drop(ask(options.clone()).await);
     }
     for _ in 0..3 {
@@ -302,5 +304,8 @@ async fn that_a_budget_is_nearly_used_up_is_heard_once() {
     }
     let all = drain(&ear);
     let budget: Vec<&str> = all.lines().filter(|line| line.starts_with("budget")).collect();
-    assert_eq!(budget, ["budget acme/web tokens_per_minute 0.90", "budget acme usd_per_day 0.82"]);
+    assert_eq!(
+        budget,
+        [r#"budget acme Some("web") tokens_per_minute 1.00"#, "budget acme None usd_per_day 0.94"]
+    );
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use fb_budget::Tally;
-use fb_core::{AttemptEnd, FailureKind, Report, Skip};
+use fb_core::{AttemptEnd, CacheUse, FailureKind, Report, Skip};
 use fb_router::Facts;
 use fb_testkit::{Fate, Made};
 
@@ -97,6 +97,7 @@ pub(super) fn money(world: &World, played: &Played) -> Vec<String> {
     in_the_end(world, played, &bills, &mut wrong);
     rates(world, &bills, &mut wrong);
     prices(world, played, &mut wrong);
+    too_early(world, played, &bills, &mut wrong);
     wrong
 }
 
@@ -193,7 +194,7 @@ fn in_the_end(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Ve
         }
         refused += used.refused;
     }
-    let unpaid = |end: &AttemptEnd| matches!(end, AttemptEnd::Skipped { why: Skip::Budget(_), .. });
+    let unpaid = |end: &AttemptEnd| matches!(end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. });
     let rows = played.heard.rows.iter().filter(|row| unpaid(&row.end)).count() as u64;
     if rows != refused {
         wrong.push(format!("{refused} calls were refused, {rows} were told"));
@@ -222,6 +223,53 @@ fn rates(world: &World, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
             wrong.push(format!("{name}: more than {most} requests a minute"));
         }
     }
+}
+
+/// Nobody is refused by a key that it does not have, by a limit that is not set, or for a rate before so many requests came.
+fn too_early(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
+    for (caller, told) in world.callers.iter().zip(&played.told) {
+        let Some(report) = told.report() else { continue };
+        let accounts = world.accounts_of(caller);
+        for row in report.trace.rows() {
+            let AttemptEnd::Skipped { why: Skip::Budget { limit, of_key }, .. } = row.end else { continue };
+            let account = accounts.iter().find(|name| name.contains('/') == of_key);
+            let Some((account, limits)) = account.and_then(|name| Some((name, world.limits_of(name)?)))
+            else {
+                wrong.push(format!("{}: refused by {limit} of no account of its own", caller.name));
+                continue;
+            };
+            let is_set = match limit {
+                "usd_per_day" => limits.usd_per_day.is_some(),
+                "usd_per_month" => limits.usd_per_month.is_some(),
+                "tokens_per_minute" => limits.tokens_per_minute.is_some(),
+                _ => limits.requests_per_minute.is_some(),
+            };
+            if !is_set {
+                wrong.push(format!("{}: refused by {limit}, which {account} does not have", caller.name));
+            }
+            // The times of a shared call are those of whoever began it.
+            let own = report.cache.is_none() || report.cache == Some(CacheUse::Miss);
+            // What its tenant's rate refuses has counted to that of the key.
+            let counts_more = of_key
+                && world.limits_of(&accounts[0]).is_some_and(|tenant| tenant.requests_per_minute.is_some());
+            let is_rate = limit == "requests_per_minute" && own && !counts_more;
+            let rate = limits.requests_per_minute.filter(|_| is_rate);
+            let lately = || lately(bills, account, told.began + row.at);
+            if rate.is_some_and(|most| lately() < most as usize) {
+                wrong.push(format!("{}: {account} was refused after {} requests", caller.name, lately()));
+            }
+        }
+    }
+}
+
+/// Requests of an account whose first call began in the minute before.
+fn lately(bills: &[Bill<'_>], account: &String, now: Instant) -> usize {
+    let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
+    for bill in bills.iter().filter(|bill| bill.accounts.contains(account)) {
+        first.entry(user(bill.made)).or_insert(bill.made.began);
+    }
+    let minute = Duration::from_secs(60);
+    first.into_values().filter(|began| *began <= now && *began + minute > now).count()
 }
 
 /// What a caller is told of the cost is the price of the answers in its trace.

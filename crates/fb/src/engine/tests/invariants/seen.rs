@@ -96,7 +96,10 @@ impl Seen {
             let whole = matches!(told.end, End::Whole(_));
             self.note("refused for money", status == 402);
             self.note("refused for a rate", status == 429);
-            self.note("too dear, answered by another", whole && skip(|why| matches!(why, Skip::Budget(_))));
+            self.note(
+                "too dear, answered by another",
+                whole && skip(|why| matches!(why, Skip::Budget { .. })),
+            );
             self.note("downshift", told.downshifted);
             self.note(
                 "closed to its tenant",
