@@ -169,7 +169,7 @@ impl Engine {
         plan: &Plan,
         lookup: Lookup,
     ) -> Result<Opened, Error> {
-        let (engine, key) = (Arc::clone(self), lookup.flight);
+        let (engine, key, began) = (Arc::clone(self), lookup.flight, now());
         let (asked, planned) = (request.clone(), plan.clone());
         let fill = move || async move {
             match engine.ask(&asked, Mode::Plain, &planned, Some(lookup)).await? {
@@ -185,7 +185,7 @@ impl Engine {
                         if let (Role::Follower, Some(report)) = (role, error.report_mut()) {
                             report.id = RequestId::new(fastrand::u128(..));
                             report.cache = Some(CacheUse::Coalesced);
-                            self.tell_of(request, plan, report);
+                            self.tell_of(request, plan, began, report);
                         }
                         return Err(error);
                     }
@@ -197,7 +197,7 @@ impl Engine {
                     if answer.report.served_by != Some(ServedBy::Cache) {
                         answer.report.cache = Some(CacheUse::Coalesced);
                     }
-                    self.tell_of(request, plan, &answer.report);
+                    self.tell_of(request, plan, began, &mut answer.report);
                 }
                 Ok(Opened::Plain(answer))
             }
@@ -209,8 +209,10 @@ impl Engine {
         }
     }
 
-    /// Tells and remembers what came of a request that another was made for.
-    fn tell_of(&self, request: &ChatRequest, plan: &Plan, report: &Report) {
+    /// Tells and remembers what came of a request that another was made for; how long it took is its own.
+    fn tell_of(&self, request: &ChatRequest, plan: &Plan, began: Instant, report: &mut Report) {
+        report.took = now().saturating_duration_since(began);
+        let report = &*report;
         let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
             let asked = &asked::of(request, Mode::Plain);
@@ -229,7 +231,7 @@ impl Engine {
                 route: route.clone(),
                 asked: (asked != route).then(|| asked.to_owned()),
                 tenant: tenant.cloned(),
-                began: now(),
+                began,
                 plan: None,
                 report: report.clone(),
             });

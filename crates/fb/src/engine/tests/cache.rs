@@ -51,6 +51,20 @@ async fn a_fresh_answer_costs_no_call() {
     assert_eq!((stats.requests, stats.answered, stats.cached), (4, 2, 2));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_joins_late_waited_as_long_as_it_did_itself() {
+    let client = cached(&script("a: 200 in 1s"), any(600));
+    let late = async {
+        sleep(Duration::from_millis(700)).await;
+        (crate::engine::now(), client.chat(ChatRequest::user("hi")).await.unwrap())
+    };
+    let (first, (began, second)) = tokio::join!(client.chat(ChatRequest::user("hi")), late);
+    assert_eq!(second.report.cache, Some(CacheUse::Coalesced));
+    let took = [first.unwrap().report.took, second.report.took];
+    assert_eq!(took, [Duration::from_secs(1), Duration::from_millis(300)]);
+    assert_eq!(client.trace(second.report.id).map(|record| record.began), Some(began));
+}
+
 /// What a route keeps at all is for it to say, and for the request's temperature and seed.
 #[tokio::test(start_paused = true)]
 async fn only_deterministic_requests_are_answered_from_the_cache_unless_the_route_says_so() {
