@@ -20,6 +20,11 @@ enum Line {
     Evaluation(Evaluation),
 }
 
+/// How a [`Line`] is written: half a line that begins otherwise is not ours to cut.
+const BEGINNINGS: [&[u8]; 2] = [b"{\"outcome\":", b"{\"evaluation\":"];
+/// Bytes of the longest.
+const LONGEST_BEGINNING: u64 = BEGINNINGS[1].len() as u64;
+
 /// What came of one case at one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outcome {
@@ -80,14 +85,17 @@ pub(super) struct Results {
 
 impl Results {
     /// Reads what a file holds and opens it, or creates it. Half a line at its end, of a run that was killed, is cut off.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds anything else; it stays as it is.
     pub(super) fn open(file: Option<&Path>) -> Result<Self, String> {
         let mut known = HashMap::new();
         let Some(path) = file else { return Ok(Self { file: None, known }) };
         let at = |error: io::Error| format!("{}: {error}", path.display());
         let mut opened = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(at)?;
-        let whole = whole_lines(&mut opened).map_err(at)?;
+        let (lines, whole) = read(path, &mut opened)?;
         opened.set_len(whole).map_err(at)?;
-        for line in read(path, &mut opened)? {
+        for line in lines {
             if let Line::Outcome(outcome) = line {
                 let Outcome { route, target, key, .. } = &outcome;
                 known.insert((route.clone(), target.clone(), key.clone()), outcome);
@@ -135,7 +143,7 @@ pub(crate) fn evaluations(config: &EvalConfig) -> Result<Evaluations, String> {
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
     let mut last = HashMap::new();
-    for line in read(path, &mut file)? {
+    for line in read(path, &mut file)?.0 {
         if let Line::Evaluation(evaluation) = line {
             last.insert((evaluation.route.clone(), evaluation.target.clone()), evaluation);
         }
@@ -151,15 +159,23 @@ pub(crate) fn evaluations(config: &EvalConfig) -> Result<Evaluations, String> {
     Ok(passed)
 }
 
-fn read(path: &Path, file: &mut File) -> Result<Vec<Line>, String> {
-    let whole = whole_lines(file).map_err(|error| format!("{}: {error}", path.display()))?;
+/// The whole lines of a file, and how many bytes they take.
+fn read(path: &Path, file: &mut File) -> Result<(Vec<Line>, u64), String> {
+    let at = |error: io::Error| format!("{}: {error}", path.display());
+    let whole = whole_lines(file).map_err(at)?;
     let mut lines = Vec::new();
-    for_each_line(BufReader::new(file.take(whole)), |line| {
+    for_each_line(BufReader::new((&mut *file).take(whole)), |line| {
         lines.push(serde_json::from_str(line).map_err(|error| error.to_string())?);
         Ok(())
     })
     .map_err(|(line, error)| format!("{}:{line}  {error}", path.display()))?;
-    Ok(lines)
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(whole)).map_err(at)?;
+    file.take(LONGEST_BEGINNING).read_to_end(&mut rest).map_err(at)?;
+    if BEGINNINGS.iter().any(|ours| rest.starts_with(ours) || ours.starts_with(&rest)) {
+        return Ok((lines, whole));
+    }
+    Err(format!("{}: its end is no result; expected a file of `fb eval`", path.display()))
 }
 
 /// Bytes of whole lines; what stands behind them is half a line of a run that was killed, or is being written.

@@ -133,6 +133,27 @@ fn results_are_kept_over_a_kill_in_the_middle_of_a_line() {
 }
 
 #[test]
+fn a_file_that_is_not_ours_stays_as_it_is() {
+    let folder = Folder::new("foreign");
+    let refused = |text: &str| {
+        let file = folder.file("notes.json", text);
+        let error = Results::open(Some(&file)).map(drop).unwrap_err();
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        error.rsplit_once("notes.json").unwrap().1.to_owned()
+    };
+    let end = ": its end is no result; expected a file of `fb eval`";
+    assert_eq!(refused(r#"{"notes":["one","two"]}"#), end);
+    assert_eq!(refused("{\"outcomes\":1}"), end);
+    assert_eq!(refused("x"), end);
+    assert_eq!(refused("7\n{\"outcome\":{"), ":1  expected value at line 1 column 1");
+    for half in ["", "{", "{\"outcome\":", "{\"evaluation\":{\"route\":\"default"] {
+        let file = folder.file("ours.jsonl", half);
+        assert!(Results::open(Some(&file)).is_ok(), "{half}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "", "{half}");
+    }
+}
+
+#[test]
 fn the_last_evaluation_of_a_target_counts() {
     let folder = Folder::new("last");
     let file = folder.0.join("results.jsonl");
