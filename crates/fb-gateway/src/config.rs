@@ -218,7 +218,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         providers.values_mut().for_each(stand_in);
     }
     if purpose == Purpose::Serve {
-        evaluations = read_evaluations(eval.as_ref(), &routes, &mut problems);
+        evaluations = read_evaluations(eval.as_ref(), &routes, &providers, &mut problems);
     } else {
         admin = None;
         for route in routes.values_mut() {
@@ -300,10 +300,11 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
 fn read_evaluations(
     eval: Option<&EvalConfig>,
     routes: &BTreeMap<String, Route>,
+    providers: &BTreeMap<String, ProviderConfig>,
     problems: &mut Vec<fb::Problem>,
 ) -> Evaluations {
     if let Some(eval) = eval {
-        return evaluations(eval).unwrap_or_else(|error| {
+        return evaluations(eval, routes, providers).unwrap_or_else(|error| {
             let value = format!("{:?}", eval.results.display().to_string());
             problems.push(fb::Problem::new("eval.results", value, error));
             Evaluations::default()

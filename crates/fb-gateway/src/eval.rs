@@ -3,6 +3,7 @@
 mod ask;
 mod cases;
 mod config;
+mod listed;
 mod progress;
 mod report;
 mod results;
@@ -86,8 +87,8 @@ async fn run(
     let mut open = Vec::new();
     for (place, target) in bench.targets().iter().enumerate() {
         for (index, case) in cases.iter().enumerate() {
-            let key = bench.key(case);
-            match results.known(&args.route, target, &key).filter(|_| !args.again) {
+            let key = bench.key(place, case);
+            match results.known(&args.route, &target.name, &key).filter(|_| !args.again) {
                 Some(known) => drop(outcomes.insert((place, index), known.clone())),
                 None => open.push((place, index)),
             }

@@ -7,6 +7,7 @@ use fb::{
 
 use super::{
     cases::Case,
+    listed::{Listed, hash, listed},
     results::{Outcome, Verdict},
 };
 use crate::out::millis;
@@ -15,8 +16,8 @@ use crate::out::millis;
 pub(super) struct Bench {
     client: Client,
     route: Route,
-    /// As `PROVIDER/MODEL`, the primary first.
-    targets: Vec<String>,
+    /// The primary first.
+    targets: Vec<Listed>,
 }
 
 impl Bench {
@@ -30,14 +31,9 @@ impl Bench {
             let names: Vec<&str> = config.routes.keys().map(String::as_str).collect();
             return Err(format!("no route is named {route:?}; routes: {}", names.join(", ")));
         };
-        let mut targets: Vec<&Target> = Vec::new();
-        for (_, target) in route.every_target().filter(|(_, target)| target.enabled) {
-            if !targets.iter().any(|known| known.name() == target.name()) {
-                targets.push(target);
-            }
-        }
-        let routes = targets.iter().enumerate().map(|(place, target)| {
-            let alone = alone(route, name(place), (*target).clone());
+        let targets = listed(route, &config.providers);
+        let routes = targets.iter().enumerate().map(|(place, listed)| {
+            let alone = alone(route, name(place), listed.target.clone());
             (alone.name.clone(), alone)
         });
         let config = Config {
@@ -53,21 +49,16 @@ impl Bench {
         for (_, breaker) in client.breakers() {
             breaker.force(Override::new(Mode::ForcedClosed, "evaluation"));
         }
-        Ok(Self { client, targets: targets.into_iter().map(Target::name).collect(), route: route.clone() })
+        Ok(Self { client, targets, route: route.clone() })
     }
 
-    pub(super) fn targets(&self) -> &[String] {
+    pub(super) fn targets(&self) -> &[Listed] {
         &self.targets
     }
 
-    /// What a case's outcome is known by: the case's text and what the route checks.
-    pub(super) fn key(&self, case: &Case) -> String {
-        let checks = serde_json::to_string(&self.route.quality).unwrap_or_default();
-        let mut hash = blake3::Hasher::new();
-        for part in [case.line.as_str(), checks.as_str()] {
-            hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
-        }
-        hash.finalize().to_hex()[..16].to_owned()
+    /// What a case's outcome at a target is known by: the case's text and what the target's answers are made of.
+    pub(super) fn key(&self, place: usize, case: &Case) -> String {
+        hash([&self.targets[place].of, &case.line])
     }
 
     /// Asks a target a case and judges what it says.
@@ -87,9 +78,9 @@ impl Bench {
         };
         Outcome {
             route: self.route.name.clone(),
-            target: self.targets[place].clone(),
+            target: self.targets[place].name.clone(),
             case: case.id.clone(),
-            key: self.key(case),
+            key: self.key(place, case),
             verdict: judged.verdict,
             why: judged.why,
             said: judged.said,

@@ -45,7 +45,7 @@ fn write_page(page: &mut String, summary: &Summary, cases: &[Case], min_pass: f6
     }
     page.push_str("</table>\n<table>\n<tr><th>case");
     for target in &summary.targets {
-        write!(page, "<th>{}", escaped(&target.target))?;
+        write!(page, "<th>{}", escaped(&target.target.label))?;
     }
     page.push('\n');
     for (index, case) in cases.iter().enumerate() {
@@ -68,7 +68,7 @@ fn write_target(page: &mut String, target: &OfTarget, min_pass: f64) -> std::fmt
         page,
         "<tr><td class=\"{class}\">{}<td class=\"n\">{}/{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{p50}\
          <td class=\"n\">{p95}<td class=\"n\">{}<td class=\"n\">{}",
-        escaped(&target.target),
+        escaped(&target.target.label),
         target.count(Verdict::Pass),
         target.outcomes.len(),
         percent(target.share()),

@@ -1,15 +1,18 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{File, OpenOptions},
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use fb::{Evaluations, Said};
+use fb::{Evaluations, Route, Said, providers::ProviderConfig};
 use serde::{Deserialize, Serialize};
 
-use super::EvalConfig;
+use super::{
+    EvalConfig,
+    listed::{Listed, listed},
+};
 use crate::lines::{MAX_LINE, for_each_line};
 
 /// A line of the file of results.
@@ -31,7 +34,7 @@ pub(super) struct Outcome {
     pub(super) route: String,
     pub(super) target: String,
     pub(super) case: String,
-    /// Of the case's text and of what the route checks: another one is another question.
+    /// Of the case's text and of what the target's answers are made of: another one is another question.
     pub(super) key: String,
     pub(super) verdict: Verdict,
     /// Why it did not pass.
@@ -57,11 +60,13 @@ pub(super) enum Verdict {
     Error,
 }
 
-/// What came of all cases at one target: the last one of a route and target counts.
+/// What came of all cases at one target: the last one of a route, a target and its settings counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Evaluation {
     pub(super) route: String,
     pub(super) target: String,
+    /// What its answers were made of.
+    pub(super) of: String,
     pub(super) cases: u64,
     pub(super) passed: u64,
     #[serde(with = "humantime_serde")]
@@ -131,11 +136,16 @@ impl Results {
     }
 }
 
-/// Who passed, by the file of results; nobody if there is no such file.
+/// Which targets of these routes passed, by the file of results, with the settings they have now; none if there is no such
+/// file. A name that a route lists with several settings has passed with all of them.
 ///
 /// # Errors
 /// A file that cannot be read, or its first line that is no result.
-pub(crate) fn evaluations(config: &EvalConfig) -> Result<Evaluations, String> {
+pub(crate) fn evaluations(
+    config: &EvalConfig,
+    routes: &BTreeMap<String, Route>,
+    providers: &BTreeMap<String, ProviderConfig>,
+) -> Result<Evaluations, String> {
     let path = &config.results;
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -145,15 +155,23 @@ pub(crate) fn evaluations(config: &EvalConfig) -> Result<Evaluations, String> {
     let mut last = HashMap::new();
     for line in read(path, &mut file)?.0 {
         if let Line::Evaluation(evaluation) = line {
-            last.insert((evaluation.route.clone(), evaluation.target.clone()), evaluation);
+            let Evaluation { route, target, of, .. } = &evaluation;
+            last.insert((route.clone(), target.clone(), of.clone()), evaluation);
         }
     }
     let mut passed = Evaluations::default();
-    for ((route, target), evaluation) in last {
-        if evaluation.passes(config.min_pass)
-            && let Ok(target) = target.parse()
-        {
-            passed.pass(route, &target);
+    for (route, settings) in routes {
+        let all = listed(settings, providers);
+        let passes = |entry: &Listed| {
+            let evaluation = last.get(&(route.clone(), entry.name.clone(), entry.of.clone()));
+            evaluation.is_some_and(|evaluation| evaluation.passes(config.min_pass))
+        };
+        for entry in &all {
+            if all.iter().filter(|other| other.name == entry.name).all(passes)
+                && let Ok(target) = entry.name.parse()
+            {
+                passed.pass(route, &target);
+            }
         }
     }
     Ok(passed)

@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, ops::Add, time::SystemTime};
 
 use fb::{Money, difference};
 
-use super::results::{Evaluation, Outcome, Verdict};
+use super::{
+    listed::Listed,
+    results::{Evaluation, Outcome, Verdict},
+};
 use crate::out::{percentile, seconds, table};
 
 /// All outcomes, and what they come to for each target.
@@ -14,7 +17,7 @@ pub(super) struct Summary {
 
 /// What came of all cases at one target.
 pub(super) struct OfTarget {
-    pub(super) target: String,
+    pub(super) target: Listed,
     /// In the order of the cases.
     pub(super) outcomes: Vec<Outcome>,
     /// What sets its answer to a case apart from the primary's, by place of the case.
@@ -25,7 +28,7 @@ impl Summary {
     /// Of outcomes by place of target and case; the first target is the primary.
     pub(super) fn new(
         route: &str,
-        targets: &[String],
+        targets: &[Listed],
         cases: usize,
         outcomes: BTreeMap<(usize, usize), Outcome>,
     ) -> Self {
@@ -54,7 +57,8 @@ impl Summary {
     pub(super) fn evaluations(&self, at: SystemTime) -> impl Iterator<Item = Evaluation> {
         self.targets.iter().map(move |target| Evaluation {
             route: self.route.clone(),
-            target: target.target.clone(),
+            target: target.target.name.clone(),
+            of: target.target.of.clone(),
             cases: self.cases as u64,
             passed: target.count(Verdict::Pass) as u64,
             at,
@@ -74,7 +78,7 @@ impl Summary {
         }
         lines.push(String::new());
         let below = self.targets.iter().filter(|target| target.share() < min_pass);
-        let below: Vec<&str> = below.map(|target| target.target.as_str()).collect();
+        let below: Vec<&str> = below.map(|target| target.target.label.as_str()).collect();
         lines.push(if below.is_empty() {
             format!("every target passes {} or more", percent(min_pass))
         } else {
@@ -97,7 +101,7 @@ impl OfTarget {
     fn row(&self, is_fallback: bool) -> Vec<String> {
         let [p50, p95] = self.latencies().map(|ms| ms.map_or_else(|| "-".to_owned(), seconds));
         vec![
-            self.target.clone(),
+            self.target.label.clone(),
             format!("{}/{}", self.count(Verdict::Pass), self.outcomes.len()),
             percent(self.share()),
             self.count(Verdict::Error).to_string(),
@@ -124,7 +128,7 @@ impl OfTarget {
 
     fn notes(&self) -> Vec<Vec<String>> {
         let line = |outcome: &Outcome, what: &str, why: &str| {
-            [&self.target, &outcome.case, what, why].map(str::to_owned).to_vec()
+            [self.target.label.as_str(), &outcome.case, what, why].map(str::to_owned).to_vec()
         };
         let mut notes = Vec::new();
         for (index, outcome) in self.outcomes.iter().enumerate() {

@@ -5,9 +5,13 @@ use std::{
 };
 
 use expect_test::expect;
-use fb::{Called, Evaluations, Said, Target};
+use fb::{Called, Evaluations, Route, Said, Target, providers::ProviderConfig};
 
-use super::{results::Outcome, results::Verdict, *};
+use super::{
+    listed::{Listed, listed},
+    results::{Outcome, Verdict},
+    *,
+};
 
 fn outcome(target: &str, case: &str, verdict: Verdict, why: Option<&str>, text: &str) -> Outcome {
     Outcome {
@@ -22,6 +26,18 @@ fn outcome(target: &str, case: &str, verdict: Verdict, why: Option<&str>, text: 
         took_ms: 1_200,
         cost_nanos: Some(2_500_000),
     }
+}
+
+fn route() -> Route {
+    Route::priority("default", [Target::new("a", "m"), Target::new("b", "m")])
+}
+
+fn providers() -> BTreeMap<String, ProviderConfig> {
+    ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::of("ollama"))).into()
+}
+
+fn targets() -> Vec<Listed> {
+    listed(&route(), &providers())
 }
 
 fn summary() -> Summary {
@@ -45,7 +61,12 @@ fn summary() -> Summary {
             },
         ),
     ]);
-    Summary::new("default", &[a.to_owned(), b.to_owned()], 3, outcomes)
+    Summary::new("default", &targets(), 3, outcomes)
+}
+
+/// Three cases passed by the only target.
+fn all_pass() -> BTreeMap<(usize, usize), Outcome> {
+    (0..3).map(|case| ((0, case), outcome("a/m", "any", Verdict::Pass, None, "hi"))).collect()
 }
 
 #[test]
@@ -76,7 +97,7 @@ fn what_models_say_is_text_in_the_page() {
     let file = folder.file("cases.jsonl", r#"{"id":"<b>","text":"<script>alert(1)</script>"}"#);
     let cases = cases::read(&file).unwrap();
     let said = outcome("a/m", "<b>", Verdict::Fail, Some("\"&\""), "</pre><script>");
-    let summary = Summary::new("default", &["a/m".to_owned()], 1, BTreeMap::from([((0, 0), said)]));
+    let summary = Summary::new("default", &targets()[..1], 1, BTreeMap::from([((0, 0), said)]));
     let page = report::page(&summary, &cases, 1.0);
     assert!(!page.contains("<script>") && !page.contains("</pre><script"), "{page}");
     for part in
@@ -158,21 +179,41 @@ fn the_last_evaluation_of_a_target_counts() {
     let folder = Folder::new("last");
     let file = folder.0.join("results.jsonl");
     let config = EvalConfig { results: file.clone(), min_pass: 0.9 };
-    let missing = |config: &EvalConfig| {
-        let route = fb::Route::priority("default", [Target::new("a", "m"), Target::new("b", "m")]);
-        let passed: Result<Evaluations, String> = evaluations(config);
-        let missing = passed.unwrap().missing(&route).into_iter().map(|(place, _)| place).collect::<Vec<_>>();
-        missing.join(" ")
+    let missing_of = |config: &EvalConfig, route: Route| {
+        let routes = BTreeMap::from([("default".to_owned(), route)]);
+        let passed: Result<Evaluations, String> = evaluations(config, &routes, &providers());
+        let missing = passed.unwrap().missing(&routes["default"]);
+        missing.into_iter().map(|(place, _)| place).collect::<Vec<_>>().join(" ")
     };
+    let missing = |config: &EvalConfig| missing_of(config, route());
     assert_eq!(missing(&config), "targets[0] targets[1]", "without a file nobody passed");
     let mut results = Results::open(Some(&file)).unwrap();
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for evaluation in summary().evaluations(at) {
         results.evaluated(&evaluation).unwrap();
     }
-    let expected = r#"{"evaluation":{"route":"default","target":"a/m","cases":3,"passed":3,"at":"2027-01-15T08:00:00Z"}}"#;
-    assert_eq!(fs::read_to_string(&file).unwrap().lines().next(), Some(expected));
+    let expected = format!(
+        r#"{{"evaluation":{{"route":"default","target":"a/m","of":"{}","cases":3,"passed":3,"at":"2027-01-15T08:00:00Z"}}}}"#,
+        targets()[0].of
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().next(), Some(expected.as_str()));
     assert_eq!(missing(&config), "targets[1]");
+    let quick = Target::new("a", "m").timeout_secs(1);
+    assert_eq!(
+        missing_of(&config, Route::priority("default", [quick.clone()])),
+        "targets[0]",
+        "another setting"
+    );
+    let twice = Route::priority("default", [Target::new("a", "m"), quick]);
+    assert_eq!(missing_of(&config, twice.clone()), "targets[0] targets[1]", "one setting of two passed");
+    let dearer = Target::new("a", "m").weight(2.0);
+    assert_eq!(missing_of(&config, Route::priority("default", [dearer])), "");
+    for evaluation in
+        Summary::new("default", &listed(&twice, &providers())[1..], 3, all_pass()).evaluations(at)
+    {
+        results.evaluated(&evaluation).unwrap();
+    }
+    assert_eq!(missing_of(&config, twice), "");
     assert_eq!(missing(&EvalConfig { min_pass: 0.3, ..config.clone() }), "");
     let again = fs::read_to_string(&file).unwrap().replace("\"passed\":3", "\"passed\":2");
     fs::write(&file, fs::read_to_string(&file).unwrap() + &again).unwrap();
@@ -205,8 +246,14 @@ fn a_route_that_requires_an_evaluation_is_refused_without_one() {
     let with = text(&eval);
     assert_eq!(errors(&with), refused.replacen("6:1", "7:1", 1));
     assert!(crate::config::parse_without_keys(&with).is_ok(), "on paper it can be tried");
-    let line = r#"{"evaluation":{"route":"default","target":"a/m","cases":10,"passed":9,"at":"2027-01-15T08:00:00Z"}}"#;
-    fs::write(&file, format!("{line}\n")).unwrap();
+    let evaluated = |of: &str| {
+        format!(
+            r#"{{"evaluation":{{"route":"default","target":"a/m","of":"{of}","cases":10,"passed":9,"at":"2027-01-15T08:00:00Z"}}}}"#
+        ) + "\n"
+    };
+    fs::write(&file, evaluated("0123456789abcdef")).unwrap();
+    assert_eq!(errors(&with), refused.replacen("6:1", "7:1", 1), "it was evaluated with other settings");
+    fs::write(&file, evaluated(&targets()[0].of)).unwrap();
     assert_eq!(errors(&with), "");
     fs::write(&file, "7\n").unwrap();
     assert!(errors(&with).contains("results.jsonl:1  "), "{}", errors(&with));

@@ -1,0 +1,120 @@
+use std::collections::BTreeMap;
+
+use fb::{Route, Target, providers::ProviderConfig};
+
+/// A target as a route lists it: with other settings it is another one, whatever its name.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// As `PROVIDER/MODEL`.
+    pub(super) name: String,
+    /// The same for people: the second one of a name is `PROVIDER/MODEL #2`.
+    pub(super) label: String,
+    /// The [`digest`] of what its answers are made of.
+    pub(super) of: String,
+    pub(super) target: Target,
+}
+
+/// The enabled targets of a route and its ladder, the primary first; those of one name and digest once.
+pub(super) fn listed(route: &Route, providers: &BTreeMap<String, ProviderConfig>) -> Vec<Listed> {
+    let mut all: Vec<Listed> = Vec::new();
+    for (_, target) in route.every_target().filter(|(_, target)| target.enabled) {
+        let name = target.name();
+        // Without a provider nobody is asked: the config is refused.
+        let provider = providers.get(&target.provider);
+        let of = provider.map(|provider| digest(route, target, provider)).unwrap_or_default();
+        if all.iter().any(|other| other.name == name && other.of == of) {
+            continue;
+        }
+        let label = match all.iter().filter(|other| other.name == name).count() {
+            0 => name.clone(),
+            before => format!("{name} #{}", before + 1),
+        };
+        all.push(Listed { name, label, of, target: target.clone() });
+    }
+    all
+}
+
+/// What a target's answers are made of: the route's checks, its own settings, its provider's kind and address. Settings that
+/// only say when it is asked and what it costs are left out. 16 hexadecimal digits.
+pub(super) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) -> String {
+    let asked = Target {
+        weight: 1.0,
+        priority: None,
+        max_in_flight: None,
+        trigger_on: None,
+        enabled: true,
+        price: None,
+        region: None,
+        data_classes: Vec::new(),
+        breaker: None,
+        health: None,
+        ..target.clone()
+    };
+    let ProviderConfig { kind, base_url, api_version, num_ctx, .. } = provider;
+    let provider = format!("{:?}", (kind, base_url, api_version, num_ctx));
+    hash([format!("{:?}", route.quality).as_str(), &format!("{asked:?}"), &provider])
+}
+
+/// Texts as 16 hexadecimal digits.
+pub(super) fn hash<const N: usize>(parts: [&str; N]) -> String {
+    let mut hash = blake3::Hasher::new();
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    hash.finalize().to_hex()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use fb::{Json, LadderConfig, Price, QualityConfig, Rung};
+
+    use super::*;
+
+    fn of(target: &Target, provider: &ProviderConfig) -> String {
+        digest(&Route::priority("default", []), target, provider)
+    }
+
+    #[test]
+    fn what_may_change_an_answer_changes_the_digest() {
+        let (target, provider) = (Target::new("a", "m"), ProviderConfig::of("ollama"));
+        let usual = of(&target, &provider);
+        assert!(usual.len() == 16 && usual.bytes().all(|byte| byte.is_ascii_hexdigit()), "{usual}");
+
+        let set = |value| Target { set: BTreeMap::from([("seed".to_owned(), value)]), ..target.clone() };
+        let [one, two] = [1, 2].map(|seed| Json::print(&seed).unwrap());
+        let moved = ProviderConfig { base_url: Some("http://127.0.0.1:1".to_owned()), ..provider.clone() };
+        let mut route = Route::priority("default", []);
+        route.quality = QualityConfig { empty: true, ..QualityConfig::default() };
+        let mut others = vec![
+            usual.clone(),
+            of(&Target::new("a", "n"), &provider),
+            of(&set(one), &provider),
+            of(&set(two), &provider),
+            of(&target.clone().timeout_secs(1), &provider),
+            of(&target, &ProviderConfig::of("llamacpp")),
+            of(&target, &moved),
+            of(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
+            digest(&route, &target, &provider),
+        ];
+        others.sort_unstable();
+        others.dedup();
+        assert_eq!(others.len(), 9, "{others:?}");
+
+        let price = Price { input: 1.0, output: 2.0 };
+        let elsewhere = target.weight(2.0).priority(7).max_in_flight(1).region("eu").price(price);
+        assert_eq!(of(&elsewhere, &ProviderConfig { models: vec!["m".to_owned()], ..provider }), usual);
+    }
+
+    #[test]
+    fn a_target_is_listed_once_for_all_settings_it_has() {
+        let [a, b] = ["a", "b"].map(|provider| Target::new(provider, "m"));
+        let quick = a.clone().timeout_secs(1);
+        let reduced = Some(Rung { targets: vec![b.clone(), quick.clone(), a.clone()], ..Rung::default() });
+        let ladder = LadderConfig { reduced, ..LadderConfig::default() };
+        let route = Route::priority("default", [a.clone(), b.enabled(false), a.weight(2.0), quick]);
+        let providers = ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::of("ollama")));
+        let labels: Vec<String> =
+            listed(&route.ladder(ladder), &providers.into()).into_iter().map(|listed| listed.label).collect();
+        assert_eq!(labels, ["a/m", "a/m #2", "b/m"]);
+    }
+}
