@@ -4,6 +4,7 @@ use fb::{
     Answer, CacheControl, ClassRoutes, Client, Config, Error, FailureKind, LadderConfig, Mode, Money,
     Options, Override, Report, Route, RouteCache, Said, Strategy, Target, TracesConfig,
 };
+use tokio::sync::Semaphore;
 
 use super::{
     cases::Case,
@@ -12,12 +13,17 @@ use super::{
 };
 use crate::out::millis;
 
+/// Most that `--concurrency` can be.
+const MAX_CONCURRENCY: usize = 64;
+
 /// The targets of a route, each alone: what one says is not mixed with what another does.
 pub(super) struct Bench {
     client: Client,
     route: Route,
     /// The primary first.
     targets: Vec<Listed>,
+    /// How many cases may be under way at a target, by its name: the first entry of a name decides, as it does in the gateway.
+    places: BTreeMap<String, Semaphore>,
 }
 
 impl Bench {
@@ -49,7 +55,14 @@ impl Bench {
         for (_, breaker) in client.breakers() {
             breaker.force(Override::new(Mode::ForcedClosed, "evaluation"));
         }
-        Ok(Self { client, targets, route: route.clone() })
+        let mut places = BTreeMap::new();
+        for Listed { name, target, .. } in &targets {
+            let most = target
+                .max_in_flight
+                .map_or(MAX_CONCURRENCY, |most| usize::try_from(most).unwrap_or(MAX_CONCURRENCY));
+            places.entry(name.clone()).or_insert_with(|| Semaphore::new(most.clamp(1, MAX_CONCURRENCY)));
+        }
+        Ok(Self { client, targets, places, route: route.clone() })
     }
 
     pub(super) fn targets(&self) -> &[Listed] {
@@ -61,8 +74,11 @@ impl Bench {
         hash([&self.targets[place].of, &case.line])
     }
 
-    /// Asks a target a case and judges what it says.
+    /// Asks a target a case, as soon as it takes one more, and judges what it says.
     pub(super) async fn ask(&self, place: usize, case: &Case) -> Outcome {
+        let name_of_target = &self.targets[place].name;
+        // Nobody closes it.
+        let _place = self.places[name_of_target].acquire().await;
         let options = Options { cache: CacheControl::NoStore, ..Options::default() };
         let answer = match case.request(&name(place)) {
             Ok(request) => Some(self.client.chat(request.with_options(options)).await),
@@ -78,7 +94,7 @@ impl Bench {
         };
         Outcome {
             route: self.route.name.clone(),
-            target: self.targets[place].name.clone(),
+            target: name_of_target.clone(),
             case: case.id.clone(),
             key: self.key(place, case),
             verdict: judged.verdict,
@@ -106,7 +122,8 @@ fn alone(route: &Route, name: String, target: Target) -> Route {
         downshift: None,
         require_eval: false,
         ladder: LadderConfig::default(),
-        targets: vec![target],
+        // A case that waits for its turn is no case that could not be asked: `Bench` counts instead.
+        targets: vec![Target { max_in_flight: None, ..target }],
         ..route.clone()
     }
 }
@@ -160,3 +177,6 @@ fn failed(error: &Error) -> Judged {
     let why = skipped.unwrap_or_else(|| error.to_string());
     Judged { verdict, why: Some(why), said: None }
 }
+
+#[cfg(test)]
+mod tests;

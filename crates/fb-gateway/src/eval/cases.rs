@@ -47,7 +47,7 @@ fn from(lines: impl BufRead) -> Result<Vec<Case>, (usize, String)> {
 }
 
 impl Case {
-    fn read(line: &str, number: usize) -> Result<Self, String> {
+    pub(super) fn read(line: &str, number: usize) -> Result<Self, String> {
         let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let id = match fields.remove("id") {
             None => format!("case {number}"),
