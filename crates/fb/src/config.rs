@@ -474,6 +474,6 @@ fn check_target(at: &str, target: &Target, providers: &[&str], found: &mut Vec<P
 }
 
 /// A value for a message: quoted, at most 64 characters.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("{:?}", text.chars().take(64).collect::<String>())
 }

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
 use fb_core::TargetId;
+use fb_router::ClassRoutes;
 
-use crate::{Problem, Route, Target};
+use crate::{Problem, Route, Target, config::quote};
 
 /// Which targets answered the golden cases of which routes well enough: what `fb eval` finds, or a program's own tests.
 ///
@@ -23,12 +24,34 @@ impl Evaluations {
     }
 }
 
-/// Names the targets of routes that require an evaluation and have none.
+/// Names the targets of routes that require an evaluation and have none, and the ways around it: other routes that take the
+/// requests of such a route and do not require one.
 pub(crate) fn check_evaluations(evaluations: &Evaluations, routes: &[&Route], found: &mut Vec<Problem>) {
     for route in routes.iter().filter(|route| route.require_eval) {
         for (place, target) in evaluations.missing(route) {
             let expected = "no passing evaluation, which require_eval asks for; `fb eval` makes one";
             found.push(Problem::new(format!("routes.{}.{place}", route.name), target.name(), expected));
+        }
+        let ClassRoutes { simple, moderate, complex } = &route.classes;
+        let others = [
+            ("classes.simple", simple),
+            ("classes.moderate", moderate),
+            ("classes.complex", complex),
+            ("downshift", &route.downshift),
+        ];
+        for (place, other) in others {
+            // A name that no route has is another check's to find.
+            let Some(other) = routes.iter().find(|known| Some(&known.name) == other.as_ref()) else {
+                continue;
+            };
+            if !other.require_eval {
+                let expected = "require_eval is true here and not there; expected a route with require_eval";
+                found.push(Problem::new(
+                    format!("routes.{}.{place}", route.name),
+                    quote(&other.name),
+                    expected,
+                ));
+            }
         }
     }
 }

@@ -42,6 +42,41 @@ fn every_enabled_target_of_a_route_that_requires_it_has_passed_for_it() {
     assert_eq!(of_another.missing(&route(true)).len(), 2);
 }
 
+#[test]
+fn no_request_of_such_a_route_goes_to_one_that_requires_nothing() {
+    let of = |name: &str, require_eval: bool| Route {
+        name: name.to_owned(),
+        require_eval,
+        ladder: LadderConfig::default(),
+        ..route(require_eval)
+    };
+    let classes = ClassRoutes {
+        simple: Some("open".to_owned()),
+        moderate: Some("gone".to_owned()),
+        complex: Some("shut".to_owned()),
+    };
+    let strict = Route { classes, downshift: Some("open".to_owned()), ..of("strict", true) };
+    let found = |strict: &Route| {
+        let mut evaluations = Evaluations::default();
+        for name in ["strict", "shut"] {
+            evaluations.pass(name, &"a/m".parse().unwrap());
+        }
+        let mut found = Vec::new();
+        check_evaluations(&evaluations, &[strict, &of("open", false), &of("shut", true)], &mut found);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let why = "require_eval is true here and not there; expected a route with require_eval";
+    assert_eq!(
+        found(&strict),
+        [
+            format!("routes.strict.classes.simple = \"open\": {why}"),
+            format!("routes.strict.downshift = \"open\": {why}")
+        ]
+    );
+    let lax = Route { require_eval: false, ..strict };
+    assert_eq!(found(&lax), [""; 0], "a route that requires nothing may go anywhere");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_preferred_target_that_nobody_evaluated_is_passed_over() {
     let ask = || {
