@@ -12,6 +12,9 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
             let (providers, routes) = (loaded.fb.providers.len(), loaded.fb.routes.len());
             let (providers, routes) = (count(providers, "provider"), count(routes, "route"));
             say(&format!("{}: ok, {providers} and {routes}", file.display()));
+            for warning in &loaded.warnings {
+                say(&format!("{}: warning: {warning}", file.display()));
+            }
             for route in loaded.fb.routes.values() {
                 warn(file, route, &loaded.fb.evaluations);
             }

@@ -110,6 +110,8 @@ pub struct Loaded {
     pub drift: DriftConfig,
     /// Providers, routes and mechanisms.
     pub fb: Config,
+    /// What is wrong and keeps nobody from serving.
+    pub warnings: Vec<fb::Problem>,
 }
 
 /// An error with its place in the file.
@@ -213,12 +215,18 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         drift,
     } = file;
     let mut problems: Vec<fb::Problem> = eval.iter().flat_map(EvalConfig::problems).collect();
-    let mut evaluations = Evaluations::default();
+    let (mut evaluations, mut warnings) = (Evaluations::default(), Vec::new());
     if purpose == Purpose::Paper {
         providers.values_mut().for_each(stand_in);
     }
     if purpose == Purpose::Serve {
-        evaluations = read_evaluations(eval.as_ref(), &routes, &providers, &mut problems);
+        evaluations = read_evaluations(eval.as_ref(), &routes, &providers).unwrap_or_else(|found| {
+            // Whoever requires nothing is served whatever the results are.
+            let is_required = routes.values().any(|route| route.require_eval);
+            let list = if is_required { &mut problems } else { &mut warnings };
+            list.extend(found);
+            Evaluations::default()
+        });
     } else {
         admin = None;
         for route in routes.values_mut() {
@@ -257,6 +265,25 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
             "expected at least one route, such as [routes.default]",
         ));
     }
+    check_server(&server, &mut problems);
+    let telemetry =
+        [Drift::new(drift.clone()).map(drop), record.as_ref().map_or(Ok(()), RecordConfig::check)];
+    for error in telemetry.into_iter().filter_map(Result::err) {
+        problems.push(fb::Problem::new(error.field, error.value, format!("expected {}", error.expected)));
+    }
+    if let Some(token) = admin.as_ref().and_then(|admin| admin.token.as_ref())
+        && let Err(error) = token.resolve("admin.token")
+    {
+        problems.push(fb::Problem::new(error.field, error.value, error.expected));
+    }
+    if problems.is_empty() {
+        Ok(Loaded { server, admin, record, eval, drift, fb, warnings })
+    } else {
+        Err(problems.iter().map(|problem| document.locate(problem)).collect())
+    }
+}
+
+fn check_server(server: &ServerConfig, problems: &mut Vec<fb::Problem>) {
     if !(1..=1 << 30).contains(&server.max_body) {
         let value = server.max_body.to_string();
         problems.push(fb::Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
@@ -265,11 +292,6 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         let value = server.max_bodies.to_string();
         let expected = "expected max_body or more, up to 1099511627776 bytes";
         problems.push(fb::Problem::new("server.max_bodies", value, expected));
-    }
-    let telemetry =
-        [Drift::new(drift.clone()).map(drop), record.as_ref().map_or(Ok(()), RecordConfig::check)];
-    for error in telemetry.into_iter().filter_map(Result::err) {
-        problems.push(fb::Problem::new(error.field, error.value, format!("expected {}", error.expected)));
     }
     let times = [
         ("server.head_timeout", server.head_timeout),
@@ -284,16 +306,6 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     if server.max_connections == 0 {
         problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
     }
-    if let Some(token) = admin.as_ref().and_then(|admin| admin.token.as_ref())
-        && let Err(error) = token.resolve("admin.token")
-    {
-        problems.push(fb::Problem::new(error.field, error.value, error.expected));
-    }
-    if problems.is_empty() {
-        Ok(Loaded { server, admin, record, eval, drift, fb })
-    } else {
-        Err(problems.iter().map(|problem| document.locate(problem)).collect())
-    }
 }
 
 /// Which targets passed, for routes that want to know.
@@ -301,20 +313,19 @@ fn read_evaluations(
     eval: Option<&EvalConfig>,
     routes: &BTreeMap<String, Route>,
     providers: &BTreeMap<String, ProviderConfig>,
-    problems: &mut Vec<fb::Problem>,
-) -> Evaluations {
+) -> Result<Evaluations, Vec<fb::Problem>> {
     if let Some(eval) = eval {
-        return evaluations(eval, routes, providers).unwrap_or_else(|error| {
+        return evaluations(eval, routes, providers).map_err(|error| {
             let value = format!("{:?}", eval.results.display().to_string());
-            problems.push(fb::Problem::new("eval.results", value, error));
-            Evaluations::default()
+            vec![fb::Problem::new("eval.results", value, error)]
         });
     }
-    for (name, _) in routes.iter().filter(|(_, route)| route.require_eval) {
+    let missing = routes.iter().filter(|(_, route)| route.require_eval).map(|(name, _)| {
         let expected = "expected a table [eval] with the file of `results` that says who passed";
-        problems.push(fb::Problem::new(format!("routes.{name}.require_eval"), "true", expected));
-    }
-    Evaluations::default()
+        fb::Problem::new(format!("routes.{name}.require_eval"), "true", expected)
+    });
+    let missing: Vec<fb::Problem> = missing.collect();
+    if missing.is_empty() { Ok(Evaluations::default()) } else { Err(missing) }
 }
 
 /// Gives a provider whose key is not there one that opens nothing.

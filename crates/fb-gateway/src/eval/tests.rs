@@ -1,6 +1,5 @@
 use std::{
     fs,
-    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -257,6 +256,19 @@ fn a_route_that_requires_an_evaluation_is_refused_without_one() {
     assert_eq!(errors(&with), "");
     fs::write(&file, "7\n").unwrap();
     assert!(errors(&with).contains("results.jsonl:1  "), "{}", errors(&with));
-    assert!(errors("[eval]\nresults = \"/\"\nmin_pass = 2.0\n").contains("eval.min_pass = 2"));
-    assert_eq!(Path::new("/").file_name(), None);
+    let loaded = crate::parse(&with.replace("require_eval = true", "")).unwrap();
+    let warning = format!(
+        "eval.results = {:?}: {}:1  expected value at line 1 column 1",
+        file.display().to_string(),
+        file.display()
+    );
+    assert_eq!(loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [warning]);
+    assert_eq!(crate::parse(&text("").replace("require_eval = true", "")).unwrap().warnings, [], "no [eval]");
+    let both = errors(&text("[eval]\nresults = \"/\"\nmin_pass = 2.0\n"));
+    for part in [
+        "2:11  eval.results = \"/\"   expected the path of a file",
+        "3:12  eval.min_pass = 2   expected 0 to 1",
+    ] {
+        assert!(both.contains(part), "no {part} in {both}");
+    }
 }
