@@ -62,7 +62,7 @@ fn write_page(page: &mut String, summary: &Summary, cases: &[Case], min_pass: f6
 }
 
 fn write_target(page: &mut String, target: &OfTarget, min_pass: f64) -> std::fmt::Result {
-    let class = if target.share() >= min_pass { "pass" } else { "fail" };
+    let class = if target.passes(min_pass) { "pass" } else { "fail" };
     let [p50, p95] = target.latencies().map(|ms| ms.map(seconds).unwrap_or_default());
     writeln!(
         page,

@@ -74,11 +74,20 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    /// Whether so large a share passed.
-    #[expect(clippy::cast_precision_loss, reason = "a file of cases has at most a million lines")]
     fn passes(&self, min_pass: f64) -> bool {
-        self.cases > 0 && self.passed as f64 >= min_pass * self.cases as f64
+        passes(self.passed, self.cases, min_pass)
     }
+}
+
+/// Whether so large a share passed; of no cases none did.
+pub(super) fn passes(passed: u64, cases: u64, min_pass: f64) -> bool {
+    cases > 0 && share(passed, cases) >= min_pass
+}
+
+/// The share of the cases that passed, 0 to 1; 55 of 100 are what 0.55 is read as.
+#[expect(clippy::cast_precision_loss, reason = "a file of cases has at most a million lines")]
+pub(super) fn share(passed: u64, cases: u64) -> f64 {
+    passed as f64 / cases.max(1) as f64
 }
 
 /// The file of results, open to be appended to; or none.

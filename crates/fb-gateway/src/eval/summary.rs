@@ -4,7 +4,7 @@ use fb::{Money, difference};
 
 use super::{
     listed::Listed,
-    results::{Evaluation, Outcome, Verdict},
+    results::{Evaluation, Outcome, Verdict, passes, share},
 };
 use crate::out::{percentile, seconds, table};
 
@@ -51,7 +51,7 @@ impl Summary {
 
     /// Whether every target passed so large a share of the cases.
     pub(super) fn passes(&self, min_pass: f64) -> bool {
-        self.targets.iter().all(|target| target.share() >= min_pass)
+        self.targets.iter().all(|target| target.passes(min_pass))
     }
 
     pub(super) fn evaluations(&self, at: SystemTime) -> impl Iterator<Item = Evaluation> {
@@ -77,7 +77,7 @@ impl Summary {
             lines.extend([String::new(), table(&notes, 0)]);
         }
         lines.push(String::new());
-        let below = self.targets.iter().filter(|target| target.share() < min_pass);
+        let below = self.targets.iter().filter(|target| !target.passes(min_pass));
         let below: Vec<&str> = below.map(|target| target.target.label.as_str()).collect();
         lines.push(if below.is_empty() {
             format!("every target passes {} or more", percent(min_pass))
@@ -93,9 +93,12 @@ impl OfTarget {
         self.outcomes.iter().filter(|outcome| outcome.verdict == verdict).count()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a file of cases has at most a million lines")]
+    pub(super) fn passes(&self, min_pass: f64) -> bool {
+        passes(self.count(Verdict::Pass) as u64, self.outcomes.len() as u64, min_pass)
+    }
+
     pub(super) fn share(&self) -> f64 {
-        self.count(Verdict::Pass) as f64 / self.outcomes.len().max(1) as f64
+        share(self.count(Verdict::Pass) as u64, self.outcomes.len() as u64)
     }
 
     fn row(&self, is_fallback: bool) -> Vec<String> {

@@ -220,6 +220,30 @@ fn the_last_evaluation_of_a_target_counts() {
 }
 
 #[test]
+fn who_passes_is_the_same_in_the_table_and_in_the_check() {
+    let folder = Folder::new("rounding");
+    let all = targets().into_iter().take(1).collect::<Vec<_>>();
+    let routes =
+        BTreeMap::from([("default".to_owned(), Route::priority("default", [Target::new("a", "m")]))]);
+    for (passed, min_pass) in [(55, 0.55), (54, 0.55), (29, 0.29), (7, 0.07), (0, 0.0), (100, 1.0), (99, 1.0)]
+    {
+        let outcomes = (0..100).map(|case| {
+            let verdict = if case < passed { Verdict::Pass } else { Verdict::Fail };
+            ((0, case), outcome("a/m", "any", verdict, None, "hi"))
+        });
+        let summary = Summary::new("default", &all, 100, outcomes.collect());
+        let config = EvalConfig { results: folder.file("results.jsonl", ""), min_pass };
+        let mut results = Results::open(Some(&config.results)).unwrap();
+        for evaluation in summary.evaluations(SystemTime::UNIX_EPOCH) {
+            results.evaluated(&evaluation).unwrap();
+        }
+        let missing = evaluations(&config, &routes, &providers()).unwrap().missing(&routes["default"]).len();
+        let expected = ![54, 99].contains(&passed);
+        assert_eq!((summary.passes(min_pass), missing == 0), (expected, expected), "{passed} of {min_pass}");
+    }
+}
+
+#[test]
 fn a_route_that_requires_an_evaluation_is_refused_without_one() {
     let folder = Folder::new("required");
     let text = |eval: &str| {
