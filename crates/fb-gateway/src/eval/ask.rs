@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::{
     cases::Case,
     listed::{Listed, hash, listed},
-    results::{Outcome, Verdict},
+    results::{Outcome, Verdict, kept},
 };
 use crate::out::millis;
 
@@ -99,7 +99,7 @@ impl Bench {
             key: self.key(place, case),
             verdict: judged.verdict,
             why: judged.why,
-            said: judged.said,
+            said: judged.said.map(kept),
             calls: report.map_or(0, Report::attempts),
             took_ms: report.map_or(0, |report| millis(report.took)),
             cost_nanos: report.and_then(Report::cost).map(Money::nanos),

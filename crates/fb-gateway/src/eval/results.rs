@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use fb::{Evaluations, Route, Said, providers::ProviderConfig};
+use fb::{Called, Evaluations, Route, Said, providers::ProviderConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -28,6 +28,12 @@ const BEGINNINGS: [&[u8]; 2] = [b"{\"outcome\":", b"{\"evaluation\":"];
 /// Bytes of the longest.
 const LONGEST_BEGINNING: u64 = BEGINNINGS[1].len() as u64;
 
+/// Most bytes that are kept of an answer's text, and of its calls: twice that is less than a line even where JSON makes six
+/// bytes of every one.
+const MAX_SAID: usize = 64 << 10;
+/// Bytes that a call takes in a line beside its words.
+const AROUND_CALL: usize = 32;
+
 /// What came of one case at one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outcome {
@@ -40,7 +46,7 @@ pub(super) struct Outcome {
     /// Why it did not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
-    /// What was said, if the answer came through.
+    /// What was said, if the answer came through; see [`kept`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) said: Option<Said>,
     pub(super) calls: u32,
@@ -136,13 +142,39 @@ impl Results {
     fn write(&mut self, line: &Line) -> Result<(), String> {
         let Some((path, file)) = &mut self.file else { return Ok(()) };
         let mut text = serde_json::to_vec(line).map_err(|error| error.to_string())?;
+        text.push(b'\n');
         if text.len() as u64 > MAX_LINE {
             return Err(format!("{}: a result of more than {MAX_LINE} bytes", path.display()));
         }
-        text.push(b'\n');
         // One call a line: a kill leaves whole lines, and at most half of one.
         file.write_all(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
+}
+
+/// An answer as results hold it: at most 64 KiB of text, and as much of calls. What was cut says so.
+pub(super) fn kept(said: Said) -> Said {
+    let Said { text, calls, refused } = said;
+    let (mut for_text, mut room, count) = (MAX_SAID, MAX_SAID, calls.len());
+    let mut kept = Vec::new();
+    for Called { tool, arguments } in calls {
+        if room == 0 {
+            kept.push(Called { tool: format!("… ({count} calls in all)"), arguments: String::new() });
+            break;
+        }
+        kept.push(Called { tool: cut(tool, &mut room), arguments: cut(arguments, &mut room) });
+        room = room.saturating_sub(AROUND_CALL);
+    }
+    Said { text: cut(text, &mut for_text), calls: kept, refused }
+}
+
+fn cut(text: String, room: &mut usize) -> String {
+    if text.len() <= *room {
+        *room -= text.len();
+        return text;
+    }
+    let kept = &text[..text.floor_char_boundary(*room)];
+    *room = 0;
+    format!("{kept}… ({} bytes in all)", text.len())
 }
 
 /// Which targets of these routes passed, by the file of results, with the settings they have now; none if there is no such

@@ -220,6 +220,47 @@ fn the_last_evaluation_of_a_target_counts() {
 }
 
 #[test]
+fn the_longest_answer_is_a_line_that_can_be_read() {
+    let folder = Folder::new("long");
+    let file = folder.0.join("results.jsonl");
+    let call = |tool: &str, bytes: usize| Called { tool: tool.to_owned(), arguments: "\u{1}".repeat(bytes) };
+    let most = 64 << 10;
+    // JSON makes six bytes of each of these.
+    let said =
+        Said { text: "\u{1}".repeat(2 << 20), calls: vec![call("a", most), call("b", 9)], refused: false };
+    let most_calls = Said { calls: vec![call("", 0); 100_000], ..said.clone() };
+    let mut results = Results::open(Some(&file)).unwrap();
+    for (key, said) in [("one", said), ("many", most_calls)] {
+        let outcome = Outcome {
+            key: key.to_owned(),
+            said: Some(results::kept(said)),
+            ..outcome("a/m", "x", Verdict::Pass, None, "")
+        };
+        results.note(&outcome).unwrap();
+    }
+    let read = Results::open(Some(&file)).unwrap();
+    let calls = |key| read.known("default", "a/m", key).unwrap().said.clone().unwrap().calls;
+    let cut = "\u{1}".repeat(most - 1) + "… (65536 bytes in all)";
+    let mark = |count| Called { tool: format!("… ({count} calls in all)"), arguments: String::new() };
+    assert_eq!(calls("one"), [Called { tool: "a".to_owned(), arguments: cut }, mark(2)]);
+    assert_eq!((calls("many").len(), calls("many").last()), (2_049, Some(&mark(100_000))));
+}
+
+#[test]
+fn the_last_line_that_can_be_written_can_be_read() {
+    let folder = Folder::new("line");
+    let file = folder.0.join("results.jsonl");
+    let mut results = Results::open(Some(&file)).unwrap();
+    let long = |bytes: usize| outcome("a/m", "x", Verdict::Pass, Some(&"y".repeat(bytes)), "");
+    results.note(&long(0)).unwrap();
+    let around = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
+    let most = (1 << 20) - around;
+    assert!(results.note(&long(most + 1)).unwrap_err().ends_with(": a result of more than 1048576 bytes"));
+    results.note(&long(most)).unwrap();
+    assert_eq!(Results::open(Some(&file)).unwrap().known("default", "a/m", "key of x"), Some(&long(most)));
+}
+
+#[test]
 fn who_passes_is_the_same_in_the_table_and_in_the_check() {
     let folder = Folder::new("rounding");
     let all = targets().into_iter().take(1).collect::<Vec<_>>();

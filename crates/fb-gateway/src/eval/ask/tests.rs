@@ -113,6 +113,14 @@ async fn an_answer_is_judged_by_what_the_case_expects_and_the_route_checks() {
 }
 
 #[tokio::test]
+async fn a_long_answer_is_judged_whole_and_kept_in_part() {
+    let world = World::new(route([target("m")])).await;
+    world.sim.reply(SimReply::text("ü".repeat(1 << 20) + "end"));
+    let said = judged(&world, r#","expect":{"contains":"end"}"#, (Verdict::Pass, None, 1)).await.unwrap();
+    assert_eq!(said.text, "ü".repeat(1 << 15) + "… (2097155 bytes in all)");
+}
+
+#[tokio::test]
 async fn a_refusal_is_an_answer() {
     use Verdict::{Fail, Pass};
     let world = World::new(route([target("m")])).await;
