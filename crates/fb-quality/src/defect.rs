@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::quote::{cut, one_line};
+
 /// Most bytes of a message: it goes into logs, and into the prompt of a repair.
 const MAX_MESSAGE: usize = 600;
 
@@ -23,9 +25,7 @@ impl Defect {
     }
 
     pub(crate) fn of(gate: GateKind, message: impl AsRef<str>) -> Self {
-        let kept = cut(message.as_ref(), MAX_MESSAGE);
-        let message = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        Self { gate, message }
+        Self { gate, message: one_line(cut(message.as_ref(), MAX_MESSAGE)) }
     }
 
     /// Which gate said so.
@@ -89,11 +89,6 @@ impl fmt::Display for GateKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
-}
-
-/// The longest beginning of so many bytes that ends between two characters.
-pub(crate) fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
 }
 
 #[cfg(test)]

@@ -9,12 +9,9 @@ use thiserror::Error;
 use crate::schema::Compiled;
 use crate::{
     InvalidConfig,
-    defect::cut,
     json::{kind, parse},
+    quote::{one_line, quoted},
 };
-
-/// Most bytes of a text that a message quotes.
-const MAX_QUOTE: usize = 80;
 
 /// What was said to a golden case, as far as it is judged and compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,11 +213,7 @@ fn called(tool: &str, arguments: Option<&Map<String, Value>>, said: &Said) -> Re
     let mut of_tool = said.calls.iter().filter(|call| call.tool == tool).peekable();
     if of_tool.peek().is_none() {
         let names: Vec<&str> = said.calls.iter().map(|call| call.tool.as_str()).collect();
-        let found = if names.is_empty() {
-            "no tool".to_owned()
-        } else {
-            cut(&names.join(", "), MAX_QUOTE).to_owned()
-        };
+        let found = if names.is_empty() { "no tool".to_owned() } else { quoted(&names.join(", ")) };
         return unmet("tool", format!("{found} was called, expected {}", quoted(tool)));
     }
     let Some(expected) = arguments else { return Ok(()) };
@@ -247,15 +240,7 @@ fn missing(expected: &Map<String, Value>, arguments: &str) -> Option<String> {
 }
 
 fn unmet<T>(property: &'static str, message: impl AsRef<str>) -> Result<T, Unmet> {
-    let message = message.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Err(Unmet { property, message })
-}
-
-/// A text as a message says it: its beginning.
-fn quoted(text: &str) -> String {
-    let text = text.trim();
-    let kept = cut(text, MAX_QUOTE);
-    if kept.len() < text.len() { format!("`{kept}…`") } else { format!("`{kept}`") }
+    Err(Unmet { property, message: one_line(message.as_ref()) })
 }
 
 #[cfg(test)]

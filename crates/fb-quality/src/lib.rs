@@ -7,6 +7,7 @@ mod gate;
 mod gates;
 
 mod json;
+mod quote;
 mod repetition;
 #[cfg(feature = "schema")]
 mod schema;

@@ -2,10 +2,15 @@
 
 use serde_json::Value;
 
-use crate::{Called, Said, json::parse};
+use crate::{
+    Called, Said,
+    json::parse,
+    quote::{one_line, quoted},
+};
 
 /// What sets an answer apart from the primary's, as far as a program would notice: refusal, form, tools, and JSON.
-/// `None` when nothing does. How free text is worded is not compared.
+/// `None` when nothing does. One line of at most a few hundred bytes; of the answers it quotes names of tools, cut. How free text
+/// is worded is not compared.
 ///
 /// ```
 /// # use fb_quality::{Said, difference};
@@ -67,7 +72,8 @@ fn calls(theirs: &[Called], ours: &[Called]) -> Option<String> {
     };
     let (their_names, our_names) = (names(theirs), names(ours));
     if their_names != our_names {
-        return Some(format!("calls {}, the primary {}", our_names.join(", "), their_names.join(", ")));
+        let [ours, theirs] = [our_names, their_names].map(|names| quoted(&names.join(", ")));
+        return Some(one_line(&format!("calls {ours}, the primary {theirs}")));
     }
     let arguments = |calls: &[Called]| {
         let read = |call: &Called| match parse(&call.arguments) {

@@ -2,7 +2,7 @@
 
 use fb_core::{ChatRequest, Message, Part, Reply, Role};
 
-use crate::{Defect, GateKind, defect::cut};
+use crate::{Defect, GateKind, quote::cut};
 
 /// Most bytes of the bad answer that are shown to the model: enough to correct, and a bound on what a repair costs.
 const MAX_SHOWN: usize = 16_384;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     Defect, GateKind,
-    defect::cut,
     json::{kind, parse},
+    quote::cut,
 };
 
 /// Most bytes of a tool's name in a message; providers take 64.

@@ -80,7 +80,7 @@ fn the_table_says_who_passes_and_what_differs() {
 
         b/m  capital  failed     contains: no `Paris` in `Rome`
         b/m  capital  differs    fails, where the primary passes
-        b/m  tool     differs    calls time, the primary weather
+        b/m  tool     differs    calls `time`, the primary `weather`
         b/m  sum      no answer  it is down
 
         below 90.0 %: b/m

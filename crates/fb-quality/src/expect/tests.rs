@@ -92,7 +92,7 @@ fn a_tool_is_called_with_these_arguments_among_others() {
     };
     check(expect(), &two, Ok(()));
     check(expect(), &text("Sunny."), Err("tool: no tool was called, expected `weather`"));
-    check(expect(), &call("time", "{}"), Err("tool: time was called, expected `weather`"));
+    check(expect(), &call("time", "{}"), Err("tool: `time` was called, expected `weather`"));
     check(expect(), &call("weather", "{}"), Err("arguments: `city` is nothing, expected `\"Paris\"`"));
     check(expect(), &call("weather", "[]"), Err("arguments: a list of 0, expected an object"));
 }

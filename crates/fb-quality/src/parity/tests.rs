@@ -42,5 +42,12 @@ fn json_and_arguments_are_compared_as_values() {
 fn calls_have_no_order() {
     let (one, two) = (("a", "{}"), ("b", "{}"));
     check(&call(&[one, two]), &call(&[two, one]), None);
-    check(&call(&[one, two]), &call(&[one]), Some("calls a, the primary a, b"));
+    check(&call(&[one, two]), &call(&[one]), Some("calls `a`, the primary `a, b`"));
+}
+
+#[test]
+fn what_a_model_called_its_tool_stays_on_one_line() {
+    let shouts = call(&[("\u{1b}[31mred\n\u{7}", "{}"), (&"x".repeat(1 << 20), "{}")]);
+    let message = difference(&shouts, &call(&[("a", "{}")])).unwrap();
+    assert_eq!(message, format!("calls `a`, the primary ` [31mred  , {}…`", "x".repeat(68)));
 }

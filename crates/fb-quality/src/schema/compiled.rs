@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::census::Census;
 use crate::{
-    defect::cut,
     json::{MAX_DEPTH, depth, kind},
+    quote::cut,
 };
 
 /// Largest schema text.
