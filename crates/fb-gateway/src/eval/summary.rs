@@ -115,15 +115,16 @@ impl OfTarget {
         ]
     }
 
-    /// Median and 95th percentile of the requests that were answered, in milliseconds.
+    /// Median and 95th percentile of the cases that were asked and answered, in milliseconds.
     pub(super) fn latencies(&self) -> [Option<u64>; 2] {
-        let answered = self.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Error);
+        let answered =
+            self.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Error && outcome.calls > 0);
         let mut took: Vec<u64> = answered.map(|outcome| outcome.took_ms).collect();
         took.sort_unstable();
         [50, 95].map(|percent| percentile(&took, percent))
     }
 
-    /// Of the calls whose price and tokens are known.
+    /// Of the answers whose price and tokens are known. What a failed call or a repaired answer cost beside them is no part of it.
     pub(super) fn cost(&self) -> Option<Money> {
         let known = self.outcomes.iter().filter_map(|outcome| outcome.cost_nanos);
         known.map(Money::from_nanos).reduce(Add::add)

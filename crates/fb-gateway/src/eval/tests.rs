@@ -91,6 +91,18 @@ fn the_table_says_who_passes_and_what_differs() {
 }
 
 #[test]
+fn a_case_that_nobody_was_asked_took_no_time() {
+    let never = Outcome { calls: 0, took_ms: 0, ..outcome("a/m", "x", Verdict::Fail, Some("no tools"), "") };
+    let outcomes = BTreeMap::from([
+        ((0, 0), never.clone()),
+        ((0, 1), never),
+        ((0, 2), outcome("a/m", "y", Verdict::Pass, None, "hi")),
+    ]);
+    let summary = Summary::new("default", &targets()[..1], 3, outcomes);
+    assert_eq!(summary.targets[0].latencies(), [Some(1_200), Some(1_200)]);
+}
+
+#[test]
 fn what_models_say_is_text_in_the_page() {
     let folder = Folder::new("page");
     let file = folder.file("cases.jsonl", r#"{"id":"<b>","text":"<script>alert(1)</script>"}"#);
