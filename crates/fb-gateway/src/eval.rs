@@ -49,7 +49,7 @@ pub struct EvalArgs {
     /// Requests at one time, 1 to 64.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub concurrency: u8,
-    /// An HTML page to write, with every case and every answer.
+    /// An HTML page to write, with every case and every answer; of one that a check of the route turned down, the check.
     #[arg(long)]
     pub report: Option<PathBuf>,
 }
