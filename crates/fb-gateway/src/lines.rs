@@ -26,6 +26,8 @@ pub(crate) fn for_each_line(
             return Err((number, format!("expected at most {MAX_LINES} lines")));
         }
         let text = str::from_utf8(&line).map_err(|error| (number, format!("not UTF-8 text: {error}")))?;
+        // A mark that some editors begin a file with; it is no part of the text.
+        let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text };
         if !text.trim().is_empty() {
             each(text.trim()).map_err(|error| (number, error))?;
         }
@@ -48,6 +50,12 @@ mod tests {
             (read, seen),
             (Err((4, "no".to_owned())), vec!["one".to_owned(), "two".to_owned(), "bad".to_owned()])
         );
+        let mut seen = Vec::new();
+        let read = for_each_line("\u{feff}one\n\u{feff}two".as_bytes(), |line| {
+            seen.push(line.to_owned());
+            Ok(())
+        });
+        assert_eq!((read, seen), (Ok(()), vec!["one".to_owned(), "\u{feff}two".to_owned()]));
         let long = vec![b'x'; (1 << 20) + 1];
         let read = for_each_line(&long[..], |_| Ok(()));
         assert_eq!(read, Err((1, "expected at most 1048576 bytes a line".to_owned())));
