@@ -2,7 +2,10 @@ use std::{path::Path, process::ExitCode};
 
 use fb::{Evaluations, Route};
 
-use crate::{config, out::say};
+use crate::{
+    config,
+    out::{count, say},
+};
 
 /// Prints every error of a config file, or what the file sets up.
 pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
@@ -38,8 +41,4 @@ fn warn(file: &Path, route: &Route, evaluations: &Evaluations) {
         let (file, route, names) = (file.display(), &route.name, names.join(", "));
         say(&format!("{file}: warning: routes.{route}: no passing evaluation (fb eval) of {names}"));
     }
-}
-
-fn count(n: usize, word: &str) -> String {
-    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }

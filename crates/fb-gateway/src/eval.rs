@@ -17,7 +17,13 @@ use futures_util::StreamExt;
 pub use self::config::EvalConfig;
 pub(crate) use self::config::{default_min_pass, share};
 pub(crate) use self::results::evaluations;
-use self::{ask::Bench, cases::Case, progress::Progress, results::Results, summary::Summary};
+use self::{
+    ask::Bench,
+    cases::Case,
+    progress::Progress,
+    results::{Outcome, Results},
+    summary::Summary,
+};
 use crate::{
     config::{Loaded, load_to_evaluate},
     log::wall_time,
@@ -33,7 +39,7 @@ pub struct EvalArgs {
     pub config: PathBuf,
     /// Golden cases, one JSON object a line; `-` reads standard input.
     pub cases: PathBuf,
-    /// The route whose targets are asked.
+    /// The route whose targets are asked, by its name or an alias.
     #[arg(long, default_value = "default")]
     pub route: String,
     /// Where outcomes are written as they come; what stands there is not asked again. Default: `eval.results` of the
@@ -88,8 +94,12 @@ async fn run(
     for (place, target) in bench.targets().iter().enumerate() {
         for (index, case) in cases.iter().enumerate() {
             let key = bench.key(place, case);
-            match results.known(&args.route, &target.name, &key).filter(|_| !args.again) {
-                Some(known) => drop(outcomes.insert((place, index), known.clone())),
+            match results.known(bench.route(), &target.name, &key).filter(|_| !args.again) {
+                Some(known) => {
+                    // A case without an id is called by its line, which may be another one today.
+                    let outcome = Outcome { case: case.id.clone(), ..known.clone() };
+                    drop(outcomes.insert((place, index), outcome));
+                }
                 None => open.push((place, index)),
             }
         }
@@ -105,7 +115,7 @@ async fn run(
         outcomes.insert(place, outcome);
     }
     progress.end();
-    let summary = Summary::new(&args.route, bench.targets(), cases.len(), outcomes);
+    let summary = Summary::new(bench.route(), bench.targets(), cases.len(), outcomes);
     for evaluation in summary.evaluations(wall_time()) {
         results.evaluated(&evaluation)?;
     }

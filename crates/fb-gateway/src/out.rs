@@ -11,6 +11,11 @@ pub(crate) fn say(line: &str) {
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));
 }
 
+/// So many of a word whose plural has an s.
+pub(crate) fn count(n: usize, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
 /// What a command line names: a file, or with `-` its standard input.
 pub(crate) fn open(file: &Path) -> Result<Box<dyn Read>, String> {
     if file == Path::new("-") {

@@ -33,7 +33,9 @@ impl Bench {
     /// # Errors
     /// A route that is not there, or has no target; what is wrong in the config.
     pub(super) fn new(config: &Config, route: &str) -> Result<Self, String> {
-        let Some(route) = config.routes.get(route) else {
+        let by_alias =
+            || config.routes.values().find(|known| known.aliases.iter().any(|alias| alias == route));
+        let Some(route) = config.routes.get(route).or_else(by_alias) else {
             let names: Vec<&str> = config.routes.keys().map(String::as_str).collect();
             return Err(format!("no route is named {route:?}; routes: {}", names.join(", ")));
         };
@@ -63,6 +65,11 @@ impl Bench {
             places.entry(name.clone()).or_insert_with(|| Semaphore::new(most.clamp(1, MAX_CONCURRENCY)));
         }
         Ok(Self { client, targets, places, route: route.clone() })
+    }
+
+    /// The route's own name.
+    pub(super) fn route(&self) -> &str {
+        &self.route.name
     }
 
     pub(super) fn targets(&self) -> &[Listed] {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{body, lines::for_each_line, out::open};
 
-/// Most characters of a case's id.
+/// Most bytes of a case's id.
 const MAX_ID: usize = 80;
 
 /// A golden case: a request, and what its answer must be like.

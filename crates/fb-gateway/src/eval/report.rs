@@ -7,7 +7,7 @@ use super::{
     results::{Outcome, Verdict},
     summary::{OfTarget, Summary, percent},
 };
-use crate::out::seconds;
+use crate::out::{count, seconds};
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; }\n\
@@ -33,8 +33,8 @@ fn write_page(page: &mut String, summary: &Summary, cases: &[Case], min_pass: f6
     write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fb eval: {route}</title>\n\
-         <style>\n{STYLE}</style>\n<h1>Route {route}</h1>\n<p>{} cases, at least {} expected of every target.</p>\n",
-        cases.len(),
+         <style>\n{STYLE}</style>\n<h1>Route {route}</h1>\n<p>{}, at least {} expected of every target.</p>\n",
+        count(cases.len(), "case"),
         percent(min_pass)
     )?;
     page.push_str(

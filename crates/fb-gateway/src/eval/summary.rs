@@ -6,7 +6,7 @@ use super::{
     listed::Listed,
     results::{Evaluation, Outcome, Verdict, passes, share},
 };
-use crate::out::{percentile, seconds, table};
+use crate::out::{count, percentile, seconds, table};
 
 /// All outcomes, and what they come to for each target.
 pub(super) struct Summary {
@@ -70,8 +70,11 @@ impl Summary {
         let head = ["target", "passed", "share", "errors", "p50", "p95", "cost", "differs"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.targets.iter().enumerate().map(|(place, target)| target.row(place > 0)));
-        let mut lines =
-            vec![format!("route {}, {} cases", self.route, self.cases), String::new(), table(&rows, 7)];
+        let mut lines = vec![
+            format!("route {}, {}", self.route, count(self.cases, "case")),
+            String::new(),
+            table(&rows, 7),
+        ];
         let notes: Vec<Vec<String>> = self.targets.iter().flat_map(OfTarget::notes).collect();
         if !notes.is_empty() {
             lines.extend([String::new(), table(&notes, 0)]);

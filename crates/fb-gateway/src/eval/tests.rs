@@ -109,20 +109,25 @@ fn what_models_say_is_text_in_the_page() {
     let cases = cases::read(&file).unwrap();
     let said = outcome("a/m", "<b>", Verdict::Fail, Some("\"&\""), "</pre><script>");
     let summary = Summary::new("default", &targets()[..1], 1, BTreeMap::from([((0, 0), said)]));
+    assert!(summary.print(1.0).starts_with("route default, 1 case\n"));
     let page = report::page(&summary, &cases, 1.0);
     assert!(!page.contains("<script>") && !page.contains("</pre><script"), "{page}");
-    for part in
-        ["<b>&lt;b&gt;</b>", "&lt;script&gt;alert(1)", "&quot;&amp;&quot;", "&lt;/pre&gt;&lt;script&gt;"]
-    {
+    for part in [
+        "<b>&lt;b&gt;</b>",
+        "&lt;script&gt;alert(1)",
+        "<p>1 case, at",
+        "&quot;&amp;&quot;",
+        "&lt;/pre&gt;&lt;script&gt;",
+    ] {
         assert!(page.contains(part), "no {part} in {page}");
     }
 }
 
 /// A folder of this test's own, removed at its end.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("fb-eval-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)

@@ -1,8 +1,11 @@
+use std::path::PathBuf;
+
 use fb::{QualityConfig, Rung, TargetCapabilities, providers::ProviderConfig};
 use fb_sim::{BlockForm, Dialect, Fault, Sim, SimReply};
 use futures_util::{StreamExt, stream};
 
 use super::*;
+use crate::eval::{EvalArgs, results::Results, run, tests::Folder};
 
 /// A simulated provider `a` and what is asked of it.
 struct World {
@@ -161,4 +164,33 @@ async fn a_target_that_cannot_take_the_request_fails_without_a_call() {
     judged(&world, tools, (Verdict::Fail, Some("a/m skipped: inadmissible: tools: calls no functions"), 0))
         .await;
     assert_eq!(world.sim.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_known_outcome_is_called_by_the_case_of_today_and_a_route_by_its_own_name() {
+    let world = World::new(route([target("m")]).alias("usual")).await;
+    let bench = Bench::new(&world.config, "usual").unwrap();
+    let [first, second] = [1, 2].map(|number| Case::read(r#"{"text":"hi"}"#, number).unwrap());
+    let args = EvalArgs {
+        config: PathBuf::new(),
+        cases: PathBuf::new(),
+        route: "usual".to_owned(),
+        results: None,
+        again: false,
+        min_pass: None,
+        concurrency: 1,
+        report: None,
+    };
+    let folder = Folder::new("known");
+    let mut cases = Vec::new();
+    for (case, calls) in [(first, 1), (second, 1)] {
+        let mut results = Results::open(Some(&folder.0.join("results.jsonl"))).unwrap();
+        let summary = run(&args, &bench, &[case], &mut results).await.unwrap();
+        cases.push((summary.route, summary.targets[0].outcomes[0].case.clone()));
+        assert_eq!(world.sim.calls(), calls, "it is known");
+    }
+    let named = |case: &str| ("default".to_owned(), case.to_owned());
+    assert_eq!(cases, [named("case 1"), named("case 2")]);
+    let error = Bench::new(&world.config, "other").map(drop).unwrap_err();
+    assert_eq!(error, "no route is named \"other\"; routes: default");
 }
