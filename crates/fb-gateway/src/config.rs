@@ -266,9 +266,8 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         ));
     }
     check_server(&server, &mut problems);
-    let telemetry =
-        [Drift::new(drift.clone()).map(drop), record.as_ref().map_or(Ok(()), RecordConfig::check)];
-    for error in telemetry.into_iter().filter_map(Result::err) {
+    let records = record.iter().flat_map(RecordConfig::problems);
+    for error in Drift::new(drift.clone()).err().into_iter().chain(records) {
         problems.push(fb::Problem::new(error.field, error.value, format!("expected {}", error.expected)));
     }
     if let Some(token) = admin.as_ref().and_then(|admin| admin.token.as_ref())

@@ -54,23 +54,21 @@ impl RecordConfig {
         Self { file: file.into(), max_bytes: default_max_bytes(), keep: default_keep() }
     }
 
-    /// Whether a recorder can work with it; opens nothing.
-    ///
-    /// # Errors
-    /// Names the first setting with which none could.
-    pub fn check(&self) -> Result<(), InvalidConfig> {
-        let invalid = |field, value, expected| Err(InvalidConfig { field, value, expected });
+    /// Every setting with which no recorder could work; opens nothing.
+    pub fn problems(&self) -> Vec<InvalidConfig> {
+        let mut found = Vec::new();
+        let mut invalid = |field, value, expected| found.push(InvalidConfig { field, value, expected });
         if self.file.file_name().is_none() {
             let value = format!("{:?}", self.file.display().to_string());
-            return invalid("record.file", value, "the path of a file");
+            invalid("record.file", value, "the path of a file");
         }
         if self.max_bytes < 4_096 {
-            return invalid("record.max_bytes", self.max_bytes.to_string(), "4096 bytes or more");
+            invalid("record.max_bytes", self.max_bytes.to_string(), "4096 bytes or more");
         }
         if !(1..=1_000).contains(&self.keep) {
-            return invalid("record.keep", self.keep.to_string(), "1 to 1000 files");
+            invalid("record.keep", self.keep.to_string(), "1 to 1000 files");
         }
-        Ok(())
+        found
     }
 }
 

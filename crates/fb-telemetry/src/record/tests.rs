@@ -247,13 +247,15 @@ fn a_file_that_cannot_be_opened_is_said_before_anything_starts() {
 
 #[test]
 fn a_config_of_no_use_is_named_by_field() {
+    let wrong = RecordConfig { file: "/".into(), max_bytes: 4_095, keep: 0 };
+    let problems: Vec<String> = wrong.problems().iter().map(ToString::to_string).collect();
+    let expected = [
+        "record.file: \"/\", expected the path of a file",
+        "record.max_bytes: 4095, expected 4096 bytes or more",
+        "record.keep: 0, expected 1 to 1000 files",
+    ];
+    assert_eq!(problems, expected);
     let usual = RecordConfig::new("requests.jsonl");
-    let wrong = |config: RecordConfig| config.check().unwrap_err().to_string();
-    assert_eq!(wrong(RecordConfig::new("/")), "record.file: \"/\", expected the path of a file");
-    assert_eq!(
-        wrong(RecordConfig { max_bytes: 4_095, ..usual.clone() }),
-        "record.max_bytes: 4095, expected 4096 bytes or more"
-    );
-    assert_eq!(wrong(RecordConfig { keep: 0, ..usual.clone() }), "record.keep: 0, expected 1 to 1000 files");
-    assert_eq!(RecordConfig { max_bytes: 4_096, keep: 1_000, ..usual }.check(), Ok(()));
+    assert_eq!(RecordConfig { keep: 1_001, ..usual.clone() }.problems().len(), 1);
+    assert_eq!(RecordConfig { max_bytes: 4_096, keep: 1_000, ..usual }.problems(), []);
 }
