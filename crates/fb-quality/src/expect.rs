@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::schema::Compiled;
 use crate::{
     InvalidConfig,
-    json::{kind, parse},
+    json::{kind, normal, parse},
     quote::{one_line, quoted},
 };
 
@@ -75,16 +75,26 @@ pub struct Expect {
     /// A text, or a list of texts, of which none stands in the answer; upper and lower case are the same.
     #[serde(deserialize_with = "one_or_more")]
     pub lacks: Vec<String>,
-    /// The answer: a string is compared without the white space around it, any other value as JSON.
+    /// The answer: a string is compared without the white space around it, any other value as JSON, `null` too. Numbers are
+    /// compared by what they are worth: `4711.0` is `4711`.
+    #[serde(deserialize_with = "given")]
     pub equals: Option<Value>,
     /// A JSON schema that the answer follows.
+    #[serde(deserialize_with = "given")]
     pub schema: Option<Value>,
     /// A tool that is called.
+    #[serde(deserialize_with = "given")]
     pub tool: Option<String>,
-    /// Arguments that one call of `tool` has, among others.
+    /// Arguments that one call of `tool` has, among others; numbers are compared by what they are worth.
+    #[serde(deserialize_with = "given")]
     pub arguments: Option<Map<String, Value>>,
     /// Whether it is refused; false: an answer is expected.
     pub refused: bool,
+}
+
+/// What stands there: `null` is a value too, and nowhere the same as nothing.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 fn one_or_more<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
@@ -128,7 +138,7 @@ impl Expectation {
     /// Prepares the checks.
     ///
     /// # Errors
-    /// Names the field that no answer could meet, such as a schema that is none.
+    /// Names the field that no answer could meet, such as a schema that is none, or that says nothing of any answer.
     pub fn new(expect: Expect) -> Result<Self, InvalidConfig> {
         let says_more = Expect { refused: false, ..expect.clone() } != Expect::default();
         if expect.refused && says_more {
@@ -136,6 +146,11 @@ impl Expectation {
         }
         if expect.arguments.is_some() && expect.tool.is_none() {
             return Err(InvalidConfig::new("arguments", &"set", "the `tool` that is called with them"));
+        }
+        for (field, texts) in [("contains", &expect.contains), ("lacks", &expect.lacks)] {
+            if texts.iter().any(String::is_empty) {
+                return Err(InvalidConfig::new(field, &"an empty text", "one that an answer may lack"));
+            }
         }
         #[cfg(not(feature = "schema"))]
         if expect.schema.is_some() {
@@ -203,7 +218,7 @@ fn equals(expected: &Value, text: &str) -> Result<(), Unmet> {
         };
     }
     let found = parse(text).or_else(|message| unmet("equals", message))?;
-    if found == *expected {
+    if normal(found.clone()) == normal(expected.clone()) {
         return Ok(());
     }
     unmet("equals", format!("{}, expected {}", quoted(&found.to_string()), quoted(&expected.to_string())))
@@ -234,7 +249,10 @@ fn missing(expected: &Map<String, Value>, arguments: &str) -> Option<String> {
         Ok(other) => return Some(format!("{}, expected an object", kind(&other))),
         Err(why) => return Some(why),
     };
-    let (name, value) = expected.iter().find(|(name, value)| found.get(*name) != Some(value))?;
+    let is_there = |(name, value): &(&String, &Value)| {
+        found.get(*name).is_some_and(|found| normal(found.clone()) == normal((*value).clone()))
+    };
+    let (name, value) = expected.iter().find(|pair| !is_there(pair))?;
     let there = found.get(name).map_or_else(|| "nothing".to_owned(), |value| quoted(&value.to_string()));
     Some(format!("`{name}` is {there}, expected {}", quoted(&value.to_string())))
 }

@@ -50,6 +50,27 @@ fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
     }
 }
 
+/// A value with every number in one form, so that equal ones are the same: a whole one of 64 bits has no fraction.
+pub(crate) fn normal(value: Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
+                return Value::Number(number);
+            };
+            // Without a fraction it prints as digits alone.
+            let digits = float.to_string();
+            match (digits.parse::<i64>(), digits.parse::<u64>()) {
+                (Ok(whole), _) => Value::from(whole),
+                (_, Ok(whole)) => Value::from(whole),
+                _ => Value::Number(number),
+            }
+        }
+        Value::Array(items) => items.into_iter().map(normal).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, normal(value))).collect(),
+        other => other,
+    }
+}
+
 /// What a value is, without saying it.
 pub(crate) fn kind(value: &Value) -> String {
     match value {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     Called, Said,
-    json::parse,
+    json::{normal, parse},
     quote::{one_line, quoted},
 };
 
@@ -48,7 +48,7 @@ impl<'a> Form<'a> {
         }
         // A bare number or word is text as well as JSON.
         match parse(&said.text) {
-            Ok(value @ (Value::Object(_) | Value::Array(_))) => Self::Json(value),
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => Self::Json(normal(value)),
             _ => Self::Text,
         }
     }
@@ -77,7 +77,7 @@ fn calls(theirs: &[Called], ours: &[Called]) -> Option<String> {
     }
     let arguments = |calls: &[Called]| {
         let read = |call: &Called| match parse(&call.arguments) {
-            Ok(value) => format!("{} {value}", call.tool),
+            Ok(value) => format!("{} {}", call.tool, normal(value)),
             Err(_) => format!("{} {}", call.tool, call.arguments),
         };
         let mut all: Vec<String> = calls.iter().map(read).collect();

@@ -71,6 +71,24 @@ fn a_long_answer_is_quoted_by_its_beginning_on_one_line() {
     assert!(error.message.len() < 130, "{error}");
 }
 
+#[test]
+fn null_is_a_value_and_numbers_are_what_they_are_worth() {
+    check(json!({ "equals": null }), &text("null"), Ok(()));
+    check(json!({ "equals": null }), &text("7"), Err("equals: `7`, expected `null`"));
+    let many = json!([4711, -1, 0, 0.5, 1e300, u64::MAX, { "a": 1.0 }]);
+    let same = format!("[4711.0, -1.0, -0.0, 5e-1, 1.0e300, {}, {{\"a\": 1}}]", u64::MAX);
+    check(json!({ "equals": many }), &text(&same), Ok(()));
+    check(json!({ "equals": 4711 }), &text("4711.5"), Err("equals: `4711.5`, expected `4711`"));
+    let large = 9_007_199_254_740_993_u64;
+    let other = "9007199254740992.0";
+    let why = "equals: `9007199254740992.0`, expected `9007199254740993`";
+    check(json!({ "equals": large }), &text(other), Err(why));
+    let expect = || json!({ "tool": "find", "arguments": { "number": 4711 } });
+    check(expect(), &call("find", r#"{"number": 4711.0}"#), Ok(()));
+    let why = "arguments: `number` is `4712.0`, expected `4711`";
+    check(expect(), &call("find", r#"{"number": 4712.0}"#), Err(why));
+}
+
 #[cfg(feature = "schema")]
 #[test]
 fn a_schema_is_followed_or_named() {
@@ -104,7 +122,12 @@ fn what_no_answer_could_meet_is_a_mistake() {
         (json!({ "contains": 7 }), "expected a text or a list of texts"),
         (json!({ "refused": true, "contains": "x" }), "`refused` is true, expected nothing else beside it"),
         (json!({ "arguments": {} }), "`arguments` is set, expected the `tool`"),
+        (json!({ "contains": "" }), "`contains` is an empty text"),
+        (json!({ "lacks": ["x", ""] }), "`lacks` is an empty text"),
+        (json!({ "tool": null }), "invalid type: null"),
+        (json!({ "arguments": null }), "invalid type: null"),
         (json!({ "schema": { "type": "objct" } }), "`schema` is"),
+        (json!({ "schema": null }), "`schema` is"),
     ] {
         let error = expectation(expect).unwrap_err();
         assert!(error.contains(said), "{error}");

@@ -36,6 +36,8 @@ fn json_and_arguments_are_compared_as_values() {
     let other = Some("calls with other arguments than the primary");
     check(&paris(r#"{"city":"Paris"}"#), &paris(r#"{"city":"Rome"}"#), other);
     check(&paris("{}"), &paris("{"), other);
+    check(&text(r#"{"a":[1]}"#), &text(r#"{"a":[1.0]}"#), None);
+    check(&paris(r#"{"days":1.0}"#), &paris(r#"{"days":1}"#), None);
 }
 
 #[test]
