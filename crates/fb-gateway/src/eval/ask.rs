@@ -78,7 +78,7 @@ impl Bench {
 
     /// What a case's outcome at a target is known by: the case's text and what the target's answers are made of.
     pub(super) fn key(&self, place: usize, case: &Case) -> String {
-        hash([&self.targets[place].of, &case.line])
+        hash(&[&self.targets[place].of, &case.line])
     }
 
     /// Asks a target a case, as soon as it takes one more, and judges what it says.

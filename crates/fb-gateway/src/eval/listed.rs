@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use fb::{Route, Target, providers::ProviderConfig};
+use fb::{QualityConfig, Route, Target, TargetCapabilities, providers::ProviderConfig};
 
 /// A target as a route lists it: with other settings it is another one, whatever its name.
 #[derive(Debug, Clone)]
@@ -36,27 +36,42 @@ pub(super) fn listed(route: &Route, providers: &BTreeMap<String, ProviderConfig>
 
 /// What a target's answers are made of: the route's checks, its own settings, its provider's kind and address. Settings that
 /// only say when it is asked and what it costs are left out. 16 hexadecimal digits.
+///
+/// Only what is set counts, so that a later fb with more settings finds the same.
 pub(super) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) -> String {
-    let asked = Target {
-        weight: 1.0,
-        priority: None,
-        max_in_flight: None,
-        trigger_on: None,
-        enabled: true,
-        price: None,
-        region: None,
-        data_classes: Vec::new(),
-        breaker: None,
-        health: None,
-        ..target.clone()
-    };
+    let Target { model, timeout, max_output, capabilities, set, .. } = target;
     let ProviderConfig { kind, base_url, api_version, num_ctx, .. } = provider;
-    let provider = format!("{:?}", (kind, base_url, api_version, num_ctx));
-    hash([format!("{:?}", route.quality).as_str(), &format!("{asked:?}"), &provider])
+    let mut said = vec![format!("model={model}"), format!("timeout={timeout:?}"), format!("kind={kind}")];
+    let mut say =
+        |name: &str, value: Option<String>| said.extend(value.map(|value| format!("{name}={value}")));
+    say("max_output", max_output.map(|most| most.to_string()));
+    let usual = TargetCapabilities::default();
+    say("capabilities", (*capabilities != usual).then(|| format!("{capabilities:?}")));
+    say("base_url", base_url.clone());
+    say("api_version", api_version.clone());
+    say("num_ctx", num_ctx.map(|tokens| tokens.to_string()));
+    for (name, value) in set {
+        say(&format!("set.{name}"), Some(value.get().to_owned()));
+    }
+    for (name, value) in checks(&route.quality) {
+        say(&format!("quality.{name}"), Some(value));
+    }
+    hash(&said.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The checks that are not as they are unless set.
+fn checks(quality: &QualityConfig) -> Vec<(String, String)> {
+    let fields = |quality: &QualityConfig| match serde_json::to_value(quality) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let usual = fields(&QualityConfig::default());
+    let set = fields(quality).into_iter().filter(|(name, value)| usual.get(name) != Some(value));
+    set.map(|(name, value)| (name, value.to_string())).collect()
 }
 
 /// Texts as 16 hexadecimal digits.
-pub(super) fn hash<const N: usize>(parts: [&str; N]) -> String {
+pub(super) fn hash(parts: &[&str]) -> String {
     let mut hash = blake3::Hasher::new();
     for part in parts {
         hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
@@ -66,7 +81,7 @@ pub(super) fn hash<const N: usize>(parts: [&str; N]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fb::{Json, LadderConfig, Price, QualityConfig, Rung};
+    use fb::{Json, LadderConfig, Price, Rung};
 
     use super::*;
 
@@ -83,6 +98,8 @@ mod tests {
         let set = |value| Target { set: BTreeMap::from([("seed".to_owned(), value)]), ..target.clone() };
         let [one, two] = [1, 2].map(|seed| Json::print(&seed).unwrap());
         let moved = ProviderConfig { base_url: Some("http://127.0.0.1:1".to_owned()), ..provider.clone() };
+        let capabilities = TargetCapabilities { tools: Some(false), ..TargetCapabilities::default() };
+        let no_tools = Target { capabilities, ..target.clone() };
         let mut route = Route::priority("default", []);
         route.quality = QualityConfig { empty: true, ..QualityConfig::default() };
         let mut others = vec![
@@ -91,6 +108,8 @@ mod tests {
             of(&set(one), &provider),
             of(&set(two), &provider),
             of(&target.clone().timeout_secs(1), &provider),
+            of(&Target { max_output: Some(9), ..target.clone() }, &provider),
+            of(&no_tools, &provider),
             of(&target, &ProviderConfig::of("llamacpp")),
             of(&target, &moved),
             of(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
@@ -98,7 +117,7 @@ mod tests {
         ];
         others.sort_unstable();
         others.dedup();
-        assert_eq!(others.len(), 9, "{others:?}");
+        assert_eq!(others.len(), 11, "{others:?}");
 
         let price = Price { input: 1.0, output: 2.0 };
         let elsewhere = target.weight(2.0).priority(7).max_in_flight(1).region("eu").price(price);
