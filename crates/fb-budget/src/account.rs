@@ -294,9 +294,9 @@ impl Shared {
             }
         }
         let Some(minute) = &state.minute else { return Ok(()) };
+        let Err(wait) = minute.fits(more.tokens, at.now) else { return Ok(()) };
         let share = share(minute.used(), minute.limit());
-        let fits = minute.fits(more.tokens, at.now);
-        fits.map_err(|wait| self.refuse(state, Limit::TokensPerMinute, share, wait))
+        Err(self.refuse(state, Limit::TokensPerMinute, share, wait))
     }
 
     /// Takes one of the requests of a minute.

@@ -15,6 +15,8 @@ pub(crate) struct Minute {
     /// The number of the newest slot, counted from the origin.
     head: u64,
     slots: [u128; SLOTS],
+    /// Of all slots.
+    sum: u128,
 }
 
 /// Tokens that were counted, and where.
@@ -26,7 +28,7 @@ pub(crate) struct Counted {
 
 impl Minute {
     pub(crate) const fn new(limit: u64) -> Self {
-        Self { limit, origin: None, head: 0, slots: [0; SLOTS] }
+        Self { limit, origin: None, head: 0, slots: [0; SLOTS], sum: 0 }
     }
 
     pub(crate) const fn limit(&self) -> u64 {
@@ -38,13 +40,15 @@ impl Minute {
         let origin = *self.origin.get_or_insert(now);
         let head = now.saturating_duration_since(origin).as_secs() / SLOT.as_secs();
         for passed in 0..head.saturating_sub(self.head).min(AGES) {
-            self.slots[index(self.head + 1 + passed)] = 0;
+            let slot = &mut self.slots[index(self.head + 1 + passed)];
+            self.sum -= *slot;
+            *slot = 0;
         }
         self.head = self.head.max(head);
     }
 
-    pub(crate) fn used(&self) -> u128 {
-        self.slots.iter().sum()
+    pub(crate) const fn used(&self) -> u128 {
+        self.sum
     }
 
     /// Whether so many more keep the limit; if not, in how long they would, or `None`: never.
@@ -71,6 +75,7 @@ impl Minute {
 
     pub(crate) fn add(&mut self, tokens: u64) -> Counted {
         self.slots[index(self.head)] += u128::from(tokens);
+        self.sum += u128::from(tokens);
         Counted { slot: self.head, tokens }
     }
 
@@ -82,6 +87,7 @@ impl Minute {
         let taken = tokens.min(counted.tokens);
         counted.tokens -= taken;
         self.slots[index(counted.slot)] -= u128::from(taken);
+        self.sum -= u128::from(taken);
         taken
     }
 }
