@@ -37,7 +37,7 @@ impl AsRef<[u8]> for Held {
 
 impl Bodies {
     pub(crate) fn new(config: &ServerConfig) -> Self {
-        let units = (config.max_bodies / UNIT).min(Semaphore::MAX_PERMITS);
+        let units = config.max_bodies.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
         Self { most: config.max_body, timeout: config.body_timeout, room: Arc::new(Semaphore::new(units)) }
     }
 
@@ -52,8 +52,11 @@ impl Bodies {
 
     async fn whole<B: HttpBody<Data = Bytes> + Unpin>(&self, mut body: B) -> Result<Bytes, Box<Response>> {
         let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if told > self.most {
+            return Err(Box::new(error::too_large(self.most)));
+        }
+        // Room is taken as bytes come: what a client only announces keeps nobody else out.
         let mut room = None;
-        self.make_room(&mut room, told)?;
         let mut buffer = BytesMut::with_capacity(told);
         while let Some(frame) = body.frame().await {
             let broken = |_why| Box::new(error::bad_body("the request's body broke off"));
@@ -98,10 +101,14 @@ impl Bodies {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
 
     use futures_util::stream;
-    use http_body::Frame;
+    use http_body::{Frame, SizeHint};
     use http_body_util::{Full, StreamBody};
 
     use super::*;
@@ -128,6 +135,40 @@ mod tests {
         let both = (read(&bodies, 60 << 10).await, read(&bodies, 40 << 10).await);
         assert!(both.0.is_ok() && both.1.is_ok());
         assert_eq!(read(&bodies, (64 << 10) + 1).await, Err(413));
+    }
+
+    #[tokio::test]
+    async fn what_is_only_announced_takes_no_room() {
+        struct Announced;
+        impl HttpBody for Announced {
+            type Data = Bytes;
+            type Error = Infallible;
+
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+                Poll::Pending
+            }
+
+            fn size_hint(&self) -> SizeHint {
+                SizeHint::with_exact(60 << 10)
+            }
+        }
+        let bodies = bodies(64 << 10, 64 << 10);
+        let waits = bodies.read(Announced);
+        let read = read(&bodies, 60 << 10);
+        tokio::select! {
+            biased;
+            _ = waits => panic!("nothing came"),
+            read = read => assert!(read.is_ok(), "{read:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_largest_body_fits_whatever_its_size() {
+        let bodies = bodies(20_000, 20_000);
+        assert_eq!(read(&bodies, 20_000).await.map(|body| body.len()), Ok(20_000));
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         announce(&loaded, &origin, gateway.addr());
+        for warning in &loaded.warnings {
+            say(&format!("  warning: {warning}"));
+        }
         let prober = operated.probe();
         if let Some(admin) = &loaded.admin {
             let admin = server::start_admin(admin, operated, scrape)

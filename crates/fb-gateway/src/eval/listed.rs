@@ -45,8 +45,23 @@ pub(super) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) 
     let mut say =
         |name: &str, value: Option<String>| said.extend(value.map(|value| format!("{name}={value}")));
     say("max_output", max_output.map(|most| most.to_string()));
-    let usual = TargetCapabilities::default();
-    say("capabilities", (*capabilities != usual).then(|| format!("{capabilities:?}")));
+    let TargetCapabilities { tools, parallel_tools, json_schema, vision, streaming, context, max_body } =
+        capabilities;
+    let abilities = [
+        ("tools", tools),
+        ("parallel_tools", parallel_tools),
+        ("json_schema", json_schema),
+        ("vision", vision),
+        ("streaming", streaming),
+    ];
+    for (name, ability) in abilities {
+        say(&format!("capabilities.{name}"), ability.map(|able| able.to_string()));
+    }
+    say("capabilities.context", context.map(|tokens| tokens.to_string()));
+    say("capabilities.max_body", max_body.map(|bytes| bytes.to_string()));
+    say("deadline", route.deadline.map(|deadline| format!("{deadline:?}")));
+    let attempts = Route::priority("", []).max_attempts;
+    say("max_attempts", (route.max_attempts != attempts).then(|| route.max_attempts.to_string()));
     say("base_url", base_url.clone());
     say("api_version", api_version.clone());
     say("num_ctx", num_ctx.map(|tokens| tokens.to_string()));
@@ -81,6 +96,8 @@ pub(super) fn hash(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use fb::{Json, LadderConfig, Price, Rung};
 
     use super::*;
@@ -114,10 +131,12 @@ mod tests {
             of(&target, &moved),
             of(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
             digest(&route, &target, &provider),
+            digest(&Route::priority("default", []).deadline(Duration::from_secs(1)), &target, &provider),
+            digest(&Route { max_attempts: 1, ..Route::priority("default", []) }, &target, &provider),
         ];
         others.sort_unstable();
         others.dedup();
-        assert_eq!(others.len(), 11, "{others:?}");
+        assert_eq!(others.len(), 13, "{others:?}");
 
         let price = Price { input: 1.0, output: 2.0 };
         let elsewhere = target.weight(2.0).priority(7).max_in_flight(1).region("eu").price(price);

@@ -25,8 +25,6 @@ enum Line {
 
 /// How a [`Line`] is written: half a line that begins otherwise is not ours to cut.
 const BEGINNINGS: [&[u8]; 2] = [b"{\"outcome\":", b"{\"evaluation\":"];
-/// Bytes of the longest.
-const LONGEST_BEGINNING: u64 = BEGINNINGS[1].len() as u64;
 
 /// Most bytes that are kept of an answer's text, and of its calls: twice that is less than a line even where JSON makes six
 /// bytes of every one.
@@ -113,8 +111,11 @@ impl Results {
         let Some(path) = file else { return Ok(Self { file: None, known }) };
         let at = |error: io::Error| format!("{}: {error}", path.display());
         let mut opened = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(at)?;
-        let (lines, whole) = read(path, &mut opened)?;
-        opened.set_len(whole).map_err(at)?;
+        let Held { lines, bytes, is_open } = read(path, &mut opened)?;
+        opened.set_len(bytes).map_err(at)?;
+        if is_open {
+            opened.write_all(b"\n").map_err(at)?;
+        }
         for line in lines {
             if let Line::Outcome(outcome) = line {
                 let Outcome { route, target, key, .. } = &outcome;
@@ -194,7 +195,7 @@ pub(crate) fn evaluations(
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
     let mut last = HashMap::new();
-    for line in read(path, &mut file)?.0 {
+    for line in read(path, &mut file)?.lines {
         if let Line::Evaluation(evaluation) = line {
             let Evaluation { route, target, of, .. } = &evaluation;
             last.insert((route.clone(), target.clone(), of.clone()), evaluation);
@@ -218,36 +219,41 @@ pub(crate) fn evaluations(
     Ok(passed)
 }
 
-/// The whole lines of a file, and how many bytes they take.
-fn read(path: &Path, file: &mut File) -> Result<(Vec<Line>, u64), String> {
+/// What a file holds.
+struct Held {
+    lines: Vec<Line>,
+    /// Bytes that they take.
+    bytes: u64,
+    /// Whether the last one lacks its end.
+    is_open: bool,
+}
+
+fn read(path: &Path, file: &mut File) -> Result<Held, String> {
     let at = |error: io::Error| format!("{}: {error}", path.display());
-    let whole = whole_lines(file).map_err(at)?;
+    let (start, rest) = rest(file).map_err(at)?;
+    let is_open = serde_json::from_slice::<Line>(&rest).is_ok();
+    if !is_open && !BEGINNINGS.iter().any(|ours| rest.starts_with(ours) || ours.starts_with(&rest)) {
+        return Err(format!("{}: its end is no result; expected a file of `fb eval`", path.display()));
+    }
+    let bytes = if is_open { start + rest.len() as u64 } else { start };
     let mut lines = Vec::new();
-    for_each_line(BufReader::new((&mut *file).take(whole)), |line| {
+    file.rewind().map_err(at)?;
+    for_each_line(BufReader::new(file.take(bytes)), |line| {
         lines.push(serde_json::from_str(line).map_err(|error| error.to_string())?);
         Ok(())
     })
     .map_err(|(line, error)| format!("{}:{line}  {error}", path.display()))?;
-    let mut rest = Vec::new();
-    file.seek(SeekFrom::Start(whole)).map_err(at)?;
-    file.take(LONGEST_BEGINNING).read_to_end(&mut rest).map_err(at)?;
-    if BEGINNINGS.iter().any(|ours| rest.starts_with(ours) || ours.starts_with(&rest)) {
-        return Ok((lines, whole));
-    }
-    Err(format!("{}: its end is no result; expected a file of `fb eval`", path.display()))
+    Ok(Held { lines, bytes, is_open })
 }
 
-/// Bytes of whole lines; what stands behind them is half a line of a run that was killed, or is being written.
-fn whole_lines(file: &mut File) -> io::Result<u64> {
-    let (mut end, mut byte) = (file.metadata()?.len(), [0]);
-    while end > 0 {
-        file.seek(SeekFrom::Start(end - 1))?;
-        file.read_exact(&mut byte)?;
-        if byte == *b"\n" {
-            break;
-        }
-        end -= 1;
-    }
-    file.rewind()?;
-    Ok(end)
+/// What stands behind the last end of a line, and where: half a line of a run that was killed or writes just now, or a whole
+/// one that lost its end. Of a line that is too long for a result, its end.
+fn rest(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
+    let size = file.metadata()?.len();
+    let from = size.saturating_sub(MAX_LINE);
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(MAX_LINE).read_to_end(&mut end)?;
+    let start = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    Ok((from + start as u64, end.split_off(start)))
 }

@@ -164,6 +164,12 @@ fn results_are_kept_over_a_kill_in_the_middle_of_a_line() {
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(Results::open(Some(&file)).unwrap().known("default", "a/m", "key of sum").is_some());
+    // An editor took the end of the last line.
+    fs::write(&file, text.trim_end()).unwrap();
+    let mut results = Results::open(Some(&file)).unwrap();
+    assert!(results.known("default", "a/m", "key of sum").is_some());
+    results.note(&down).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
     fs::write(&file, "{\"outcome\":{}}\n").unwrap();
     let error = Results::open(Some(&file)).map(drop).unwrap_err();
     assert!(error.ends_with("results.jsonl:1  missing field `route` at line 1 column 13"), "{error}");
