@@ -58,8 +58,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     calendar: Calendar,
-    /// By limit, the day on which it was said last that it is nearly reached.
-    warned: [Option<u64>; Limit::COUNT],
+    /// By limit, the day on which it was said last that it is nearly reached, and that it refused a call.
+    warned: [[Option<u64>; 2]; Limit::COUNT],
     warnings: Vec<Warning>,
     /// Nano-dollars ever spent.
     total: u64,
@@ -153,8 +153,8 @@ impl Account {
         })
     }
 
-    /// What is to be said of the key and its tenant since it was last asked: of each limit once in a day of UTC, when it
-    /// comes to `warn_at` or refuses a call.
+    /// What is to be said of the key and its tenant since it was last asked: of each limit once in a day of UTC that it comes
+    /// to `warn_at`, and once that it refuses a call.
     pub fn warnings(&self) -> Vec<Warning> {
         iter::once(&self.own).chain(&self.tenant).flat_map(|account| account.take_warnings()).collect()
     }
@@ -181,7 +181,7 @@ impl Shared {
         let per_minute = limits.requests_per_minute.and_then(NonZeroU32::new);
         let state = State {
             calendar: Calendar::default(),
-            warned: [None; Limit::COUNT],
+            warned: [[None; 2]; Limit::COUNT],
             warnings: Vec::new(),
             total: 0,
             reserved: 0,
@@ -225,37 +225,42 @@ impl Shared {
         state.in_flight += 1;
         state.reserved += u128::from(estimate.cost.nanos());
         let counted = state.minute.as_mut().map(|minute| minute.add(estimate.tokens));
+        // Now that the minute has forgotten what is older.
+        let share = state.minute.as_ref().map(|minute| share(minute.used(), minute.limit()));
+        if let Some(share) = share.filter(|share| self.is_much(*share)) {
+            self.warn(state, Limit::TokensPerMinute, share, false);
+        }
         Reservation::new(Arc::clone(self), target.clone(), estimate, counted)
     }
 
     /// Notes what is to be said of a limit, unless it was said today.
-    fn warn(&self, state: &mut State, limit: Limit, share: f64) {
+    fn warn(&self, state: &mut State, limit: Limit, share: f64, refused: bool) {
         let day = Some(state.calendar.day);
-        let warned = &mut state.warned[limit as usize];
+        let warned = &mut state.warned[limit as usize][usize::from(refused)];
         if *warned != day {
             *warned = day;
             let share = share.min(1.0);
-            state.warnings.push(Warning { account: Arc::clone(&self.name), limit, share });
+            state.warnings.push(Warning { account: Arc::clone(&self.name), limit, share, refused });
             self.has_warnings.store(true, Ordering::Release);
         }
     }
 
-    /// Notes which limits have come to `warn_at`, by what is spent.
+    /// Notes which limits on money have come to `warn_at`, by what is spent.
     fn warn_of_spend(&self, state: &mut State) {
         let Calendar { day_spent, month_spent, .. } = state.calendar;
-        let minute = state.minute.as_ref().map(|minute| (minute.used(), minute.limit()));
-        let limits = [
-            (Limit::UsdPerMonth, self.month.map(|most| (u128::from(month_spent), most))),
-            (Limit::UsdPerDay, self.day.map(|most| (u128::from(day_spent), most))),
-            (Limit::TokensPerMinute, minute),
-        ];
-        for (limit, used) in limits {
+        for (limit, used, most) in
+            [(Limit::UsdPerMonth, month_spent, self.month), (Limit::UsdPerDay, day_spent, self.day)]
+        {
             if let Some(share) =
-                used.map(|(used, most)| share(used, most)).filter(|share| *share >= self.limits.warn_at)
+                most.map(|most| share(used.into(), most)).filter(|share| self.is_much(*share))
             {
-                self.warn(state, limit, share);
+                self.warn(state, limit, share, false);
             }
         }
+    }
+
+    fn is_much(&self, share: f64) -> bool {
+        share >= self.limits.warn_at
     }
 
     fn take_warnings(&self) -> Vec<Warning> {
@@ -327,7 +332,7 @@ impl Shared {
 
     fn refuse(&self, state: &mut State, limit: Limit, share: f64, resets_in: Option<Duration>) -> Refused {
         state.refused += 1;
-        self.warn(state, limit, share);
+        self.warn(state, limit, share, true);
         Refused { tenant: Arc::clone(&self.name), limit, resets_in }
     }
 

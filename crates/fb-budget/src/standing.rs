@@ -25,7 +25,7 @@ pub enum Standing {
     },
 }
 
-/// That an account has come to `warn_at` of a limit, or that the limit refused a call: the first time in a day of UTC.
+/// That an account has come to `warn_at` of a limit, or that the limit refused a call: each the first time in a day of UTC.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// The tenant, or `TENANT/KEY`.
@@ -34,6 +34,8 @@ pub struct Warning {
     pub limit: Limit,
     /// How much of it is used, 0 to 1.
     pub share: f64,
+    /// Whether it refused a call; else it has come to `warn_at`.
+    pub refused: bool,
 }
 
 impl Standing {

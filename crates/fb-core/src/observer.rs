@@ -77,6 +77,8 @@ pub enum Event<'a> {
         limit: &'static str,
         /// How much of it is used, 0 to 1.
         share: f64,
+        /// Whether it refused a call.
+        refused: bool,
     },
     /// A route moved to another rung of the ladder.
     Ladder {

@@ -22,12 +22,13 @@ impl Observer for TracingEvents {
                 fb.route = route,
                 fb.from = from.name(),
                 fb.to = to.name(), }, "a route is at level {to}"),
-            Event::Budget { tenant, key, limit, share } => warn!(
+            Event::Budget { tenant, key, limit, share, refused } => warn!(
                 target: "fb::budget", {
                 fb.tenant = tenant,
                 fb.key = key,
                 fb.limit = limit,
-                fb.share = share, }, "{:.0} % of {limit} is used", share * 100.0),
+                fb.share = share,
+                fb.refused = refused, }, "{:.0} % of {limit} is used", share * 100.0),
             _ => {}
         }
     }

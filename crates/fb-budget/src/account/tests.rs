@@ -126,7 +126,11 @@ fn premium_keeps_the_primary() {
 /// What is to be said of an account, then of its tenant.
 fn said(account: &Account) -> Vec<String> {
     let warnings = account.warnings().into_iter();
-    warnings.map(|warning| format!("{} {} {}", warning.account, warning.limit, warning.share)).collect()
+    let said = |warning: Warning| {
+        let refused = if warning.refused { ", refused" } else { "" };
+        format!("{} {} {}{refused}", warning.account, warning.limit, warning.share)
+    };
+    warnings.map(said).collect()
 }
 
 #[test]
@@ -142,13 +146,16 @@ fn a_limit_that_is_nearly_used_up_is_said_once_a_day_and_each_for_itself() {
     assert_eq!(call(100, 0, at(1)), [""; 0]);
     let tomorrow = at(24 * HOUR);
     // A call that holds much and costs little is no reason.
-    let large = account.begin(&target(), amount(900, 90), tomorrow).unwrap();
+    let large = account.begin(&target(), amount(900, 9), tomorrow).unwrap();
     assert_eq!(said(&account), [""; 0]);
     large.settle(amount(100, 0));
     assert_eq!(said(&account), ["acme usd_per_month 0.5"]);
     assert_eq!(call(400, 0, tomorrow), ["acme usd_per_day 0.5"]);
     let dear = account.begin(&target(), amount(1_500, 0), tomorrow).map(drop).unwrap_err();
-    assert_eq!((dear.limit, said(&account)), (Limit::UsdPerMonth, Vec::new()), "of that it was said today");
+    assert_eq!(
+        (dear.limit, said(&account)),
+        (Limit::UsdPerMonth, vec!["acme usd_per_month 0.75, refused".to_owned()])
+    );
 }
 
 #[test]
@@ -156,12 +163,15 @@ fn a_limit_that_refuses_is_said_though_little_is_used() {
     let account = acme("usd_per_day = 0.001\nrequests_per_minute = 1");
     account.begin(&target(), amount(390, 0), at(0)).unwrap().settle(amount(390, 0));
     drop(account.again(&target(), amount(700, 0), at(0)).unwrap_err());
-    assert_eq!(said(&account), ["acme usd_per_day 0.39"]);
+    assert_eq!(said(&account), ["acme usd_per_day 0.39, refused"]);
+    drop(account.again(&target(), amount(700, 0), at(0)).unwrap_err());
+    account.again(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
+    assert_eq!(said(&account), ["acme usd_per_day 0.89"], "that it refused a dear call hides nothing");
     drop(account.begin(&target(), amount(1, 0), at(0)).unwrap_err());
-    assert_eq!(said(&account), ["acme requests_per_minute 1"]);
+    assert_eq!(said(&account), ["acme requests_per_minute 1, refused"]);
     let none = acme("usd_per_day = 0");
     drop(none.begin(&target(), amount(1, 0), at(0)).unwrap_err());
-    assert_eq!(said(&none), ["acme usd_per_day 1"]);
+    assert_eq!(said(&none), ["acme usd_per_day 1, refused"]);
 }
 
 #[test]

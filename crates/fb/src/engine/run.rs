@@ -291,10 +291,16 @@ impl Run {
 
     /// Tells that much of a budget is used.
     pub(super) fn warned(&self, warning: &Warning) {
-        let Warning { account, limit, share } = warning;
+        let Warning { account, limit, share, refused } = warning;
         let (tenant, key) =
             account.split_once('/').map_or((&**account, None), |(tenant, key)| (tenant, Some(key)));
-        self.tell(|_route| Event::Budget { tenant, key, limit: limit.as_str(), share: *share });
+        self.tell(|_route| Event::Budget {
+            tenant,
+            key,
+            limit: limit.as_str(),
+            share: *share,
+            refused: *refused,
+        });
     }
 
     /// Notes how the targets were ranked.

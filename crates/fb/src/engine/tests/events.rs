@@ -26,8 +26,9 @@ impl Observer for Ear {
                 format!("breaker {target} {from} to {to}: {reason}")
             }
             Event::Ladder { route, from, to } => format!("ladder {route} {from} to {to}"),
-            Event::Budget { tenant, key, limit, share } => {
-                format!("budget {tenant} {key:?} {limit} {share:.2}")
+            Event::Budget { tenant, key, limit, share, refused } => {
+                let refused = if *refused { ", refused" } else { "" };
+                format!("budget {tenant} {key:?} {limit} {share:.2}{refused}")
             }
             other => panic!("{other:?}"),
         };
@@ -306,6 +307,11 @@ async fn that_a_budget_is_nearly_used_up_is_heard_once() {
     let budget: Vec<&str> = all.lines().filter(|line| line.starts_with("budget")).collect();
     assert_eq!(
         budget,
-        [r#"budget acme Some("web") tokens_per_minute 1.00"#, "budget acme None usd_per_day 0.94"]
+        [
+            r#"budget acme Some("web") tokens_per_minute 0.90"#,
+            r#"budget acme Some("web") tokens_per_minute 1.00, refused"#,
+            "budget acme None usd_per_day 0.94",
+            "budget acme None usd_per_day 0.94, refused",
+        ]
     );
 }
