@@ -361,8 +361,7 @@ impl Shared {
     }
 
     fn standing(&self, at: Moment) -> Standing {
-        let mut state = self.state.lock();
-        state.pass(at);
+        let state = self.open(at);
         for window in self.windows(&state).into_iter().flatten() {
             if window.used >= u128::from(window.most) {
                 return Standing::Hard { limit: window.limit, resets_in: (window.until_next)(at.wall) };
@@ -374,12 +373,11 @@ impl Shared {
             return Standing::Hard { limit: Limit::TokensPerMinute, resets_in };
         }
         let (share, limit) = self.nearest(&state);
-        if share >= self.limits.warn_at { Standing::Soft { limit, share } } else { Standing::Free }
+        if self.is_much(share) { Standing::Soft { limit, share } } else { Standing::Free }
     }
 
     fn statistics(&self, at: Moment) -> Statistics {
-        let mut state = self.state.lock();
-        state.pass(at);
+        let state = self.open(at);
         let narrow = |wide: u128| u64::try_from(wide).unwrap_or(u64::MAX);
         Statistics {
             used: state.used,

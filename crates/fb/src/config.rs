@@ -175,6 +175,12 @@ impl Problem {
     }
 }
 
+impl From<fb_budget::InvalidConfig> for Problem {
+    fn from(error: fb_budget::InvalidConfig) -> Self {
+        Self::new(error.field, error.value, format!("expected {}", error.expected))
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {}: {}", self.field, self.value, self.expected)
@@ -214,12 +220,9 @@ impl Config {
     }
 
     fn check_money(&self, found: &mut Vec<Problem>) {
-        let problem = |field: String, error: fb_budget::InvalidConfig| {
-            Problem::new(field, error.value, format!("expected {}", error.expected))
-        };
         let tenants = self.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())).collect();
         if let Err(error) = Book::new(&tenants, now()) {
-            found.push(problem(error.field.clone(), error));
+            found.push(error.into());
         }
         let mut keys: Vec<(String, SecretString)> = Vec::new();
         let all = self.tenants.iter().flat_map(|(name, tenant)| {
@@ -240,10 +243,10 @@ impl Config {
             }
         }
         if let Some(Err(error)) = self.ledger.as_ref().map(LedgerConfig::check) {
-            found.push(problem(error.field.clone(), error));
+            found.push(error.into());
         }
         if let Err(error) = PriceBook::new(&self.prices) {
-            found.push(problem(error.field.clone(), error));
+            found.push(error.into());
         }
     }
 

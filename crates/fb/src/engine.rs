@@ -28,7 +28,7 @@ use fb_budget::{Account, Book, OpenError};
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
     CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, InvalidRequest, Level, Observer,
-    Options, Reply, Report, RequestId, ServedBy, TargetId,
+    Options, Refusal, Reply, Report, RequestId, ServedBy, TargetId,
 };
 use fb_health::PanicConfig;
 use fb_quality::{Gates, UnusableSchema};
@@ -39,8 +39,9 @@ use crate::{
     Answer, Builder, ChatStream, Ended, Error, Problem, Route,
     engine::{
         cached::{DEFAULT_TENANT, Kept, Lookup, Said, used},
+        lane::Lane,
         plan::{Directory, Plan},
-        purse::Bill,
+        purse::{Bill, may_see},
         race::race,
         visit::Visit,
     },
@@ -115,6 +116,13 @@ struct Trip<'a> {
     panic: bool,
     /// Targets of lower levels that could be called: what must be left for them.
     reserve: u32,
+}
+
+impl Trip<'_> {
+    /// Whether the tenant's rules let its requests reach a target.
+    fn may_see(&self, lane: &Lane) -> Result<(), Refusal> {
+        self.bill.map_or(Ok(()), |bill| may_see(bill.account.limits(), lane))
+    }
 }
 
 impl Engine {
@@ -397,16 +405,11 @@ impl Engine {
 /// The book of what tenants spend, if there is anything to keep.
 fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
     let (tenants, at) = (&builder.tenants, purse::moment(now()));
-    let invalid = |field: String, value: String, expected: &str| {
-        BuildError::new(Problem::new(field, value, format!("expected {expected}")))
-    };
     match &builder.ledger {
         None if tenants.is_empty() => Ok(None),
-        None => Book::new(tenants, at.now)
-            .map(Some)
-            .map_err(|error| invalid(error.field, error.value, error.expected)),
+        None => Book::new(tenants, at.now).map(Some).map_err(|error| BuildError::new(error.into())),
         Some(ledger) => Book::open(tenants, ledger, at).map(Some).map_err(|error| match error {
-            OpenError::Config(error) => invalid(error.field, error.value, error.expected),
+            OpenError::Config(error) => BuildError::new(error.into()),
             OpenError::Ledger(error) => {
                 let path = ledger.path.display().to_string();
                 BuildError::new(Problem::new("ledger.path", path, error.to_string()))

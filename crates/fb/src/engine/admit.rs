@@ -8,7 +8,7 @@ use super::{
     Trip,
     lane::{Lane, Slot, weight},
     now,
-    purse::{Purse, may_see},
+    purse::Purse,
     run::Row,
     visit::Entry,
 };
@@ -105,10 +105,7 @@ pub(super) fn admit(
             .admit(lane.call(trip.request))
             .map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
         keeps_enough(trip, lane).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        if let Some(bill) = trip.bill {
-            let seen = may_see(bill.account.limits(), lane);
-            seen.map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        }
+        trip.may_see(lane).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
     }
     if entry == Entry::Usual {
         if let Some(wait) = upstream.cooling(at) {

@@ -18,7 +18,7 @@ use fb_retry::{RetryBudget, RetryPolicy};
 use fb_router::{Candidate, Facts, admissible};
 use parking_lot::Mutex;
 
-use super::{Trip, purse::may_see, visit::Entry};
+use super::{Trip, visit::Entry};
 use crate::{Target, stats::Counts};
 
 /// How long a target or key is left alone that only its operator can repair: five minutes.
@@ -275,8 +275,9 @@ impl Lane {
 
     /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.
     pub(super) fn may_be_called(&self, trip: Trip<'_>, at: Instant) -> bool {
-        let seen = trip.bill.is_none_or(|bill| may_see(bill.account.limits(), self).is_ok());
-        seen && self.eligibility(trip, at).is_usable() && trip.run.admits(self.capabilities()).is_ok()
+        trip.may_see(self).is_ok()
+            && self.eligibility(trip, at).is_usable()
+            && trip.run.admits(self.capabilities()).is_ok()
     }
 
     /// Whether a visit beside another would make a call. One that is only tried out is not asked for that.

@@ -17,7 +17,7 @@ use super::{
     choose::Chooser,
     lane::{Key, Lane, Upstream},
     now,
-    purse::{may_see, moment},
+    purse::moment,
 };
 use crate::{
     Builder, Error, Problem, Route, Rung, Target,
@@ -67,8 +67,8 @@ impl Plan {
 
     /// How long until one of the targets may be called, if none may now.
     pub(super) fn reopens(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
-        let seen = |lane: &&Lane| trip.bill.is_none_or(|bill| may_see(bill.account.limits(), lane).is_ok());
-        let opens = self.lanes.iter().filter(seen).filter_map(|lane| lane.reopens(trip, at)).min();
+        let seen = self.lanes.iter().filter(|lane| trip.may_see(lane).is_ok());
+        let opens = seen.filter_map(|lane| lane.reopens(trip, at)).min();
         // A target that is there is no use to a tenant that may not pay for it.
         trip.run.pays_again().or(opens)
     }

@@ -208,11 +208,7 @@ fn rates(world: &World, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
         let Some(most) = world.limits_of(name).and_then(|limits| limits.requests_per_minute) else {
             continue;
         };
-        let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
-        for bill in bills.iter().filter(|bill| bill.accounts.contains(name)) {
-            first.entry(user(bill.made)).or_insert(bill.made.began);
-        }
-        let mut times: Vec<Instant> = first.into_values().collect();
+        let mut times = beginnings(bills, name);
         times.sort();
         let span = Duration::from_secs(60) / most;
         let early = |index: usize| {
@@ -264,12 +260,18 @@ fn too_early(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Vec
 
 /// Requests of an account whose first call began in the minute before.
 fn lately(bills: &[Bill<'_>], account: &String, now: Instant) -> usize {
+    let minute = Duration::from_secs(60);
+    let times = beginnings(bills, account).into_iter();
+    times.filter(|began| *began <= now && *began + minute > now).count()
+}
+
+/// When the first calls of an account's requests began.
+fn beginnings(bills: &[Bill<'_>], account: &String) -> Vec<Instant> {
     let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
     for bill in bills.iter().filter(|bill| bill.accounts.contains(account)) {
         first.entry(user(bill.made)).or_insert(bill.made.began);
     }
-    let minute = Duration::from_secs(60);
-    first.into_values().filter(|began| *began <= now && *began + minute > now).count()
+    first.into_values().collect()
 }
 
 /// What a caller is told of the cost is the price of the answers in its trace.
