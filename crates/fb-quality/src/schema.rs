@@ -15,7 +15,7 @@ pub(crate) use self::compiled::Compiled;
 use crate::{
     Defect, GateKind, InvalidConfig, QualityConfig,
     json::{kind, parse},
-    tools::quoted,
+    quote::named,
 };
 
 /// The route's own schema, and those its requests brought lately.
@@ -93,9 +93,8 @@ impl Schemas {
         let declared = chat.tools.iter().find(|tool| tool.name == call.name);
         let Some(parameters) = declared.and_then(|tool| tool.parameters.as_ref()) else { return Ok(()) };
         let Ok(compiled) = self.cache.get(parameters) else { return Ok(()) };
-        let of = |what: String| {
-            Defect::of(GateKind::Tools, format!("arguments of {}: {what}", quoted(&call.name)))
-        };
+        let of =
+            |what: String| Defect::of(GateKind::Tools, format!("arguments of {}: {what}", named(&call.name)));
         compiled.check(arguments, &call.arguments).map_err(of)
     }
 }

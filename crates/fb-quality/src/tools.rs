@@ -8,11 +8,8 @@ use serde_json::{Map, Value};
 use crate::{
     Defect, GateKind,
     json::{kind, parse},
-    quote::cut,
+    quote::named,
 };
-
-/// Most bytes of a tool's name in a message; providers take 64.
-const MAX_NAME: usize = 64;
 
 /// Whether these calls are ones the request allows, and none is missing.
 pub(crate) fn allowed(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
@@ -22,10 +19,10 @@ pub(crate) fn allowed(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
             return defect("no tool was called, expected a call");
         }
         Some(ToolChoice::Named(name)) if !calls.iter().any(|call| call.name == *name) => {
-            return defect(format!("{} was not called, expected a call of it", quoted(name)));
+            return defect(format!("{} was not called, expected a call of it", named(name)));
         }
         Some(ToolChoice::None) if !calls.is_empty() => {
-            return defect(format!("{} was called, expected no call", quoted(&calls[0].name)));
+            return defect(format!("{} was called, expected no call", named(&calls[0].name)));
         }
         None | Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Named(_)) => {}
     }
@@ -35,10 +32,10 @@ pub(crate) fn allowed(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
     let mut ids = HashSet::new();
     for call in calls {
         if !is_declared(chat, &call.name) {
-            return defect(format!("{} was called, which is not declared", quoted(&call.name)));
+            return defect(format!("{} was called, which is not declared", named(&call.name)));
         }
         if !call.id.is_empty() && !ids.insert(&call.id) {
-            return defect(format!("two calls with the id {}, expected one each", quoted(&call.id)));
+            return defect(format!("two calls with the id {}, expected one each", named(&call.id)));
         }
     }
     Ok(())
@@ -50,7 +47,7 @@ pub(crate) fn arguments(call: &ToolCall) -> Result<Value, Defect> {
         return Ok(Value::Object(Map::new()));
     }
     let of =
-        |what: String| Defect::of(GateKind::Tools, format!("arguments of {}: {what}", quoted(&call.name)));
+        |what: String| Defect::of(GateKind::Tools, format!("arguments of {}: {what}", named(&call.name)));
     let value = parse(&call.arguments).map_err(of)?;
     if value.is_object() { Ok(value) } else { Err(of(format!("{}, expected an object", kind(&value)))) }
 }
@@ -59,11 +56,6 @@ pub(crate) fn arguments(call: &ToolCall) -> Result<Value, Defect> {
 fn is_declared(chat: &Chat, name: &str) -> bool {
     let is_foreign = |path: &str| path.starts_with("tools") || path.starts_with("functions");
     chat.tools.iter().any(|tool| tool.name == name) || chat.extra.iter().any(|extra| is_foreign(&extra.path))
-}
-
-/// A name as a message says it.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("`{}`", cut(name, MAX_NAME))
 }
 
 fn defect(message: impl AsRef<str>) -> Result<(), Defect> {
