@@ -18,7 +18,7 @@ pub use self::config::EvalConfig;
 pub(crate) use self::config::{default_min_pass, share};
 pub(crate) use self::results::evaluations;
 use self::{
-    ask::Bench,
+    ask::{Bench, MAX_CONCURRENCY},
     cases::Case,
     progress::Progress,
     results::{Outcome, Results},
@@ -53,7 +53,7 @@ pub struct EvalArgs {
     #[arg(long, value_parser = share)]
     pub min_pass: Option<f64>,
     /// Requests at one time, 1 to 64.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CONCURRENCY)))]
     pub concurrency: u8,
     /// An HTML page to write, with every case and every answer; of one that a check of the route turned down, the check.
     #[arg(long)]

@@ -2,7 +2,6 @@
 
 mod backtest;
 mod bodies;
-mod body;
 mod check;
 mod cli;
 mod config;
@@ -18,6 +17,7 @@ mod out;
 mod patience;
 mod plan;
 mod relay;
+mod requests;
 mod routes;
 mod savings;
 mod serve;

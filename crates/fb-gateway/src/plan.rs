@@ -6,15 +6,14 @@ use std::{
     process::ExitCode,
 };
 
-use bytes::Bytes;
 use clap::Args;
 use fb::{ChatRequest, Client, Config, Destination, Facts, Options, Plan, Route, Rules, Signals, Strategy};
-use fb_wire::openai;
 
 use self::money::dollars;
 use crate::{
     config,
     out::{open, say},
+    requests,
 };
 
 /// What `fb plan` is told.
@@ -68,9 +67,7 @@ fn read(file: &Path, most: usize) -> Result<ChatRequest, String> {
     if body.len() > most {
         return Err(format!("{at}: expected at most {most} bytes, as server.max_body says"));
     }
-    let request = openai::request(Bytes::from(body)).map_err(|error| format!("{at}: {error}"))?;
-    request.chat().map_err(|error| format!("{at}: {error}"))?;
-    Ok(request)
+    requests::of_body(body).map_err(|error| format!("{at}: {error}"))
 }
 
 fn options(args: &PlanArgs) -> Options {

@@ -14,7 +14,7 @@ use super::{
 use crate::out::millis;
 
 /// Most that `--concurrency` can be.
-const MAX_CONCURRENCY: usize = 64;
+pub(super) const MAX_CONCURRENCY: u8 = 64;
 
 /// The targets of a route, each alone: what one says is not mixed with what another does.
 pub(super) struct Bench {
@@ -59,10 +59,10 @@ impl Bench {
         }
         let mut places = BTreeMap::new();
         for Listed { name, target, .. } in &targets {
-            let most = target
-                .max_in_flight
-                .map_or(MAX_CONCURRENCY, |most| usize::try_from(most).unwrap_or(MAX_CONCURRENCY));
-            places.entry(name.clone()).or_insert_with(|| Semaphore::new(most.clamp(1, MAX_CONCURRENCY)));
+            let most =
+                target.max_in_flight.and_then(|most| u8::try_from(most).ok()).unwrap_or(MAX_CONCURRENCY);
+            let most = usize::from(most.clamp(1, MAX_CONCURRENCY));
+            places.entry(name.clone()).or_insert_with(|| Semaphore::new(most));
         }
         Ok(Self { client, targets, places, route: route.clone() })
     }

@@ -7,7 +7,7 @@ use std::{
 use fb::{ChatRequest, Expect, Expectation, Said, Unmet};
 use serde_json::{Map, Value};
 
-use crate::{body, lines::for_each_line, out::open};
+use crate::{lines::for_each_line, out::open, requests};
 
 /// Most bytes of a case's id.
 const MAX_ID: usize = 80;
@@ -76,7 +76,7 @@ impl Case {
     pub(super) fn request(&self, model: &str) -> Result<ChatRequest, String> {
         let mut fields = self.fields.clone();
         fields.insert("model".to_owned(), Value::from(model));
-        body::request(fields)
+        requests::of_fields(fields)
     }
 
     pub(super) fn check(&self, said: &Said) -> Result<(), Unmet> {

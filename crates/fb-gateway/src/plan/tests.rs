@@ -28,7 +28,7 @@ targets = [
 fn check(body: &str, options: Options, expected: &Expect) {
     let config = config::parse(CONFIG).unwrap().fb;
     let client = Client::builder().config(&config).unwrap().build().unwrap();
-    let request = openai::request(Bytes::from(body.to_owned())).unwrap().with_options(options);
+    let request = requests::of_body(body.to_owned()).unwrap().with_options(options);
     let (destination, plan) = (client.destination(&request).unwrap(), client.plan(&request).unwrap());
     expected.assert_eq(&describe(&config, &request, &destination, &plan).unwrap());
 }

@@ -2,7 +2,7 @@ use fb::{Chat, ChatRequest, Facts, Message, Role, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::body;
+use crate::requests;
 
 /// One request of the file.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Query {
             Some(other) => return Err(format!("output_tokens: expected a number, got {other}")),
         };
         fields.entry("model").or_insert_with(|| Value::from(route));
-        Ok(Self { request: body::request(fields)?, output })
+        Ok(Self { request: requests::of_fields(fields)?, output })
     }
 
     /// Its tokens, estimated as everywhere in fb: a quarter of the bytes in, and as many out as the file says, the
