@@ -40,7 +40,7 @@ fn money() -> Limits {
 }
 
 fn call(account: &Account, target: &TargetId, at: Moment) {
-    if let Ok(call) = account.begin(target, black_box(CALL), black_box(at)) {
+    if let Ok(call) = account.reserve(target, black_box(CALL), black_box(at)) {
         call.settle(black_box(CALL));
     }
 }

@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for tenant in ["acme", "clinic"] {
         let account = book.account(tenant);
         loop {
-            match account.begin(&target, estimate, moment()) {
+            match account.reserve(&target, estimate, moment()) {
                 Ok(call) => {
                     let usage = Usage { input: 1_000, output: 800, ..Usage::default() };
                     call.settle(Amount { cost: prices.cost(usage), tokens: usage.total() });
@@ -62,12 +62,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut stream = book.reserve("someone", &target, estimate, moment())?;
     let heard = Usage { input: 1_000, output: 20, ..Usage::default() };
-    stream.note(Amount { cost: prices.cost(heard), tokens: heard.total() });
+    stream.record_usage(Amount { cost: prices.cost(heard), tokens: heard.total() });
     drop(stream);
     book.close()?;
 
     let book = Book::open(&config.tenants, &ledger, moment())?;
-    for (tenant, statistics) in book.statistics(moment()) {
+    for (tenant, statistics) in book.stats(moment()) {
         println!("after a restart, {tenant} has spent {} nano-dollars today", statistics.day_nanos);
     }
     Ok(())

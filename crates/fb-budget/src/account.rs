@@ -19,12 +19,12 @@ use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "ledger")]
 use self::ahead::{Ahead, Promise};
 use crate::{
-    Amount, Limit, Limits, Moment, Refused, Reservation, Standing, Statistics, Tally, Warning,
+    AccountStats, Amount, Limit, LimitExceeded, Limits, Moment, Reservation, Standing, Tally, Warning,
     calendar::{Calendar, until_next_day, until_next_month},
     config::money,
     minute::{Counted, Minute},
     requests::Requests,
-    statistics::ByTarget,
+    stats::ByTarget,
 };
 
 /// The account of a tenant, or of one of its keys; a clone is the same account.
@@ -98,26 +98,36 @@ impl Account {
     /// # Errors
     /// When a limit would be passed; nothing is taken then, but that a request which its tenant's requests per minute refuse
     /// has counted to those of its key.
-    pub fn begin(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
-        self.reserve(target, estimate, at, true)
+    pub fn reserve(
+        &self,
+        target: &TargetId,
+        estimate: Amount,
+        at: Moment,
+    ) -> Result<Reservation, LimitExceeded> {
+        self.reserve_call(target, estimate, at, true)
     }
 
     /// Reserves for another call of a request that was counted: a retry, a hop, a hedge or a repair. As
-    /// [`begin`](Self::begin) in all else.
+    /// [`Account::reserve`](Self::begin) in all else.
     ///
     /// # Errors
     /// When a limit would be passed; nothing is taken then.
-    pub fn again(&self, target: &TargetId, estimate: Amount, at: Moment) -> Result<Reservation, Refused> {
-        self.reserve(target, estimate, at, false)
+    pub fn reserve_additional(
+        &self,
+        target: &TargetId,
+        estimate: Amount,
+        at: Moment,
+    ) -> Result<Reservation, LimitExceeded> {
+        self.reserve_call(target, estimate, at, false)
     }
 
-    fn reserve(
+    fn reserve_call(
         &self,
         target: &TargetId,
         estimate: Amount,
         at: Moment,
         first: bool,
-    ) -> Result<Reservation, Refused> {
+    ) -> Result<Reservation, LimitExceeded> {
         let reservation = self.hold(target, estimate, at, first)?;
         #[cfg(feature = "ledger")]
         Shared::cover([Some(&*self.own), self.tenant.as_deref()]);
@@ -130,7 +140,7 @@ impl Account {
         estimate: Amount,
         at: Moment,
         first: bool,
-    ) -> Result<Reservation, Refused> {
+    ) -> Result<Reservation, LimitExceeded> {
         // Always the key's before its tenant's, so that no two calls wait for each other.
         let mut own = self.own.open(at);
         let mut tenant = self.tenant.as_ref().map(|tenant| (tenant, tenant.open(at)));
@@ -171,8 +181,8 @@ impl Account {
     }
 
     /// What the tenant or the key used, and what it holds.
-    pub fn statistics(&self, at: Moment) -> Statistics {
-        self.own.statistics(at)
+    pub fn stats(&self, at: Moment) -> AccountStats {
+        self.own.stats(at)
     }
 }
 
@@ -290,7 +300,7 @@ impl Shared {
     }
 
     /// Whether so much more keeps the limits on money and tokens.
-    fn check(&self, state: &mut State, more: Amount, at: Moment) -> Result<(), Refused> {
+    fn check(&self, state: &mut State, more: Amount, at: Moment) -> Result<(), LimitExceeded> {
         let cost = more.cost.nanos();
         for window in self.windows(state).into_iter().flatten() {
             if cost > 0 && window.used + u128::from(cost) > u128::from(window.most) {
@@ -305,7 +315,7 @@ impl Shared {
     }
 
     /// Takes one of the requests of a minute.
-    fn check_request(&self, state: &mut State, now: Instant) -> Result<(), Refused> {
+    fn check_request(&self, state: &mut State, now: Instant) -> Result<(), LimitExceeded> {
         let passed = self.requests.as_ref().map_or(Ok(()), |requests| requests.pass(now));
         passed.map_err(|wait| self.refuse(state, Limit::RequestsPerMinute, 1.0, Some(wait)))
     }
@@ -330,10 +340,16 @@ impl Shared {
         ]
     }
 
-    fn refuse(&self, state: &mut State, limit: Limit, share: f64, resets_in: Option<Duration>) -> Refused {
+    fn refuse(
+        &self,
+        state: &mut State,
+        limit: Limit,
+        share: f64,
+        resets_in: Option<Duration>,
+    ) -> LimitExceeded {
         state.refused += 1;
         self.warn(state, limit, share, true);
-        Refused { tenant: Arc::clone(&self.name), limit, resets_in }
+        LimitExceeded { tenant: Arc::clone(&self.name), limit, resets_in }
     }
 
     /// Bills what a call used; it is on disk with the next commit at the latest.
@@ -376,10 +392,10 @@ impl Shared {
         if self.is_much(share) { Standing::Soft { limit, share } } else { Standing::Free }
     }
 
-    fn statistics(&self, at: Moment) -> Statistics {
+    fn stats(&self, at: Moment) -> AccountStats {
         let state = self.open(at);
         let narrow = |wide: u128| u64::try_from(wide).unwrap_or(u64::MAX);
-        Statistics {
+        AccountStats {
             used: state.used,
             requests: state.requests,
             refused: state.refused,

@@ -7,7 +7,7 @@ use fb_core::TargetId;
 use thiserror::Error;
 
 use crate::{
-    Account, Amount, InvalidConfig, Limits, Moment, Refused, Reservation, Statistics, account::Shared,
+    Account, AccountStats, Amount, InvalidConfig, LimitExceeded, Limits, Moment, Reservation, account::Shared,
 };
 #[cfg(feature = "ledger")]
 use crate::{LedgerConfig, LedgerError, ledger::Ledger};
@@ -109,12 +109,12 @@ impl Book {
     }
 
     /// The account of one of a tenant's keys, or that of the tenant where it has no such key.
-    pub fn account_of(&self, tenant: &str, key: &str) -> &Account {
+    pub fn key_account(&self, tenant: &str, key: &str) -> &Account {
         let account = self.keys.get(tenant).and_then(|keys| keys.get(key));
         account.unwrap_or_else(|| self.account(tenant))
     }
 
-    /// [`Account::begin`] of the tenant.
+    /// [`Account::reserve`] of the tenant.
     ///
     /// # Errors
     /// When a limit of the tenant would be passed; nothing is taken then.
@@ -124,8 +124,8 @@ impl Book {
         target: &TargetId,
         estimate: Amount,
         at: Moment,
-    ) -> Result<Reservation, Refused> {
-        self.account(tenant).begin(target, estimate, at)
+    ) -> Result<Reservation, LimitExceeded> {
+        self.account(tenant).reserve(target, estimate, at)
     }
 
     /// The accounts of all tenants, then those of their keys.
@@ -134,8 +134,8 @@ impl Book {
     }
 
     /// What each tenant and each of their keys used, by name.
-    pub fn statistics(&self, at: Moment) -> BTreeMap<Arc<str>, Statistics> {
-        self.accounts().map(|account| (Arc::clone(account.name()), account.statistics(at))).collect()
+    pub fn stats(&self, at: Moment) -> BTreeMap<Arc<str>, AccountStats> {
+        self.accounts().map(|account| (Arc::clone(account.name()), account.stats(at))).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-pub use self::error::{LedgerError, LedgerFault};
+pub use self::error::{LedgerError, LedgerErrorKind};
 use self::file::File;
 pub(crate) use self::{file::Record, signal::Signal};
 use crate::{
@@ -59,7 +59,7 @@ impl LedgerConfig {
     ///
     /// # Errors
     /// Names the setting with which none could.
-    pub fn check(&self) -> Result<(), InvalidConfig> {
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
         self.quantum().map(drop)
     }
 

@@ -11,12 +11,12 @@ mod calendar;
 mod minute;
 mod requests;
 
-mod refused;
+mod limit;
 
 mod account;
 mod reservation;
 mod standing;
-mod statistics;
+mod stats;
 
 mod book;
 
@@ -32,11 +32,11 @@ pub use self::book::Book;
 pub use self::book::OpenError;
 pub use self::config::{InvalidConfig, KeyLimits, Limits, Tier};
 #[cfg(feature = "ledger")]
-pub use self::ledger::{LedgerConfig, LedgerError, LedgerFault};
+pub use self::ledger::{LedgerConfig, LedgerError, LedgerErrorKind};
+pub use self::limit::{Limit, LimitExceeded};
 pub use self::moment::Moment;
 pub use self::price::{Rates, TokenPrices};
 pub use self::price_book::{PriceBook, PriceConfig, PriceConfigs};
-pub use self::refused::{Limit, Refused};
 pub use self::reservation::{Amount, Reservation};
 pub use self::standing::{Standing, Warning};
-pub use self::statistics::{Statistics, Tally};
+pub use self::stats::{AccountStats, Tally};

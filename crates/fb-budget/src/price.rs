@@ -33,7 +33,7 @@ impl TokenPrices {
     }
 
     /// The price of a target's own, in dollars per million tokens, 0 to 10⁹; cached tokens cost as others do.
-    pub fn of(price: Price) -> Self {
+    pub fn from_price(price: Price) -> Self {
         let (input, output) = (money(price.input).nanos(), money(price.output).nanos());
         Self::flat(Rates { input, cached_input: input, cache_write: input, output })
     }

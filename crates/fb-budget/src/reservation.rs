@@ -18,7 +18,7 @@ pub struct Amount {
 /// What one call holds of its tenant's limits.
 ///
 /// Settled once, by [`settle`](Self::settle). Dropped unsettled, all of it goes back, but for what
-/// [`note`](Self::note) said was used. Neither needs a clock: spend counts in the day and month of the latest moment
+/// [`record_usage`](Self::record_usage) said was used. Neither needs a clock: spend counts in the day and month of the latest moment
 /// that the tenant's account heard of.
 #[derive(Debug)]
 #[must_use = "dropped, it gives back what it holds"]
@@ -84,10 +84,10 @@ impl Reservation {
     /// Notes what the call has used so far. Dropped from here on, it bills the latest such amount: for a stream that is
     /// cut, or a call that lost a race after it was sent. With a ledger, what is billed so beyond what was held is on disk
     /// 100 ms later.
-    pub fn note(&mut self, used: Amount) {
+    pub fn record_usage(&mut self, used: Amount) {
         self.used = Some(used);
         if let Some(of_tenant) = &mut self.of_tenant {
-            of_tenant.note(used);
+            of_tenant.record_usage(used);
         }
     }
 }

@@ -98,13 +98,13 @@ fn describe(
     let strategy = config.routes.get(route).map_or(Strategy::Priority, |route| route.strategy);
     let class = match (class, config.routes.get(asked)) {
         (Some(class), Some(Route { complexity, .. })) => {
-            let (_, sign) = complexity.explain(&Signals::of(chat));
+            let (_, sign) = complexity.explain(&Signals::from_chat(chat));
             let sent = if asked == route { "stays there" } else { "is sent there" };
             format!(": asked of {asked}, {class} ({sign}), which {sent}")
         }
         _ => String::new(),
     };
-    let needs = needs(&Facts::of(request).with(chat));
+    let needs = needs(&Facts::from_request(request).with_messages(chat));
     Ok(format!("route {route} ({}){class}\n{needs}\n{plan}", word(strategy)?))
 }
 

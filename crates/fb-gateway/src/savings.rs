@@ -61,7 +61,7 @@ fn add(ledger: &mut Ledger, config: &Config, client: &Client, query: &Query) -> 
     let destination = client.destination(request).map_err(|error| error.to_string())?;
     let plan = client.plan(request).map_err(|error| error.to_string())?;
     let Some(first) = plan.order.first() else {
-        let refused = plan.refused.iter().map(|one| format!("{}: {}", one.target, one.refusal));
+        let refused = plan.inadmissible.iter().map(|one| format!("{}: {}", one.target, one.refusal));
         return Err(format!("nobody may be asked; {}", refused.collect::<Vec<_>>().join("; ")));
     };
     let price = ledger::price_in(config, &destination.route, &first.target)?;

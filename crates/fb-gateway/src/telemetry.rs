@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use fb::{Client, Config, Money, Observer, Statistics, TargetId};
+use fb::{AccountStats, Client, Config, Money, Observer, TargetId};
 use fb_telemetry::{
     Account, DriftConfig, DriftWatch, Fan, Metrics, Names, Readings, TracingEvents, record::Recorder,
 };
@@ -45,8 +45,8 @@ impl Scrape {
         })
     }
 
-    fn account(&self, name: &str, statistics: &Statistics) -> Account {
-        let Statistics { used, day_nanos, month_nanos, reserved_nanos, .. } = *statistics;
+    fn account(&self, name: &str, statistics: &AccountStats) -> Account {
+        let AccountStats { used, day_nanos, month_nanos, reserved_nanos, .. } = *statistics;
         let [day, month, reserved] = [day_nanos, month_nanos, reserved_nanos].map(Money::from_nanos);
         let [day_limit, month_limit] = self.limits.get(name).copied().unwrap_or_default();
         Account { tokens: used.tokens, cost: used.cost(), day, month, reserved, day_limit, month_limit }

@@ -4,7 +4,8 @@ use std::{error::Error, time::Duration};
 
 use fb_core::{Capabilities, Chat, ChatRequest, Eligibility, Message, Price, Role, Skip, TargetId, Tool};
 use fb_router::{
-    Candidate, Classifier, Facts, Plan, Query, Router, RouterConfig, Rules, Signals, Strategy, savings,
+    Candidate, Classifier, Facts, Plan, Router, RouterConfig, Rules, ServedRequest, Signals, Strategy,
+    savings,
 };
 
 #[expect(clippy::print_stdout, reason = "an example talks to its user")]
@@ -54,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
     ];
     let sky = ChatRequest::user("why is the sky blue?");
-    let facts = Facts { sticky_key: Some("user-7"), ..Facts::of(&sky) };
+    let facts = Facts { sticky_key: Some("user-7"), ..Facts::from_request(&sky) };
     for strategy in [
         Strategy::Priority,
         Strategy::Weighted,
@@ -75,14 +76,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let router = Router::new(RouterConfig::default())?;
     let regions = ["eu".to_owned()];
     let tools = tools();
-    let facts = Facts { regions: Some(&regions), ..Facts::of(&tools) };
+    let facts = Facts { regions: Some(&regions), ..Facts::from_request(&tools) };
     show("Tools, in the EU only", &router.plan(&candidates, &facts, [0.0; 2]));
 
     for text in ["what is the capital of France?", "prove that there is no largest prime"] {
-        println!("{text:40} {}", Rules::default().classify(&Signals::of_text(text)));
+        println!("{text:40} {}", Rules::default().classify(&Signals::from_text(text)));
     }
 
-    let queries = [Query::of_text(&large, "prove it", 900), Query::of_text(&small, "what is it?", 100)];
+    let queries = [
+        ServedRequest::from_text(&large, "prove it", 900),
+        ServedRequest::from_text(&small, "what is it?", 100),
+    ];
     let price = |target: &TargetId| candidates.iter().find(|one| one.target == target)?.price;
     let saved = savings(&queries, price, best)?;
     let percent = saved.saved_percent().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::rules::{ComplexRules, Rules, Sign, SimpleRules};
+pub use self::rules::{ComplexRules, Evidence, Rules, SimpleRules};
 pub use self::signals::Signals;
 
 /// How hard a request is.
@@ -52,7 +52,7 @@ pub struct ClassRoutes {
 
 impl ClassRoutes {
     /// The route of a class.
-    pub fn of(&self, class: Complexity) -> Option<&str> {
+    pub fn route(&self, class: Complexity) -> Option<&str> {
         match class {
             Complexity::Simple => self.simple.as_deref(),
             Complexity::Moderate => self.moderate.as_deref(),

@@ -53,7 +53,7 @@ pub enum Strategy {
 
 impl Strategy {
     /// Whether one request may begin several calls without any having failed.
-    pub const fn starts_several(self) -> bool {
+    pub const fn is_concurrent(self) -> bool {
         matches!(self, Self::Race | Self::Hedged)
     }
 }

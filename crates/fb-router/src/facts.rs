@@ -57,7 +57,7 @@ impl Facts<'_> {
     ///
     /// What the head leaves open is taken for the worse: declared tools count as run by the provider, and every byte as
     /// text.
-    pub fn of(request: &ChatRequest) -> Self {
+    pub fn from_request(request: &ChatRequest) -> Self {
         let head = request.head();
         let needs = Needs { tools: head.tools, streaming: head.stream, ..Needs::default() };
         let facts = Self {
@@ -68,7 +68,7 @@ impl Facts<'_> {
         };
         let Some(raw) = request.raw() else {
             return match request.chat() {
-                Ok(chat) => facts.with(chat),
+                Ok(chat) => facts.with_messages(chat),
                 Err(_) => facts,
             };
         };
@@ -82,26 +82,30 @@ impl Facts<'_> {
     ///
     /// # Errors
     /// When the messages had to be looked at and are not what their dialect requires.
-    pub fn read<'r>(
+    pub fn for_candidates<'r>(
         request: &'r ChatRequest,
         candidates: &[Candidate<'_>],
         strategy: Strategy,
     ) -> Result<Self, &'r InvalidRequest> {
-        let facts = Self::of(request);
+        let facts = Self::from_request(request);
         let limited = |candidate: &Candidate<'_>| {
             let able = candidate.capabilities;
             let too_long = able.context.is_some_and(|context| facts.most_tokens() > context);
             let one_call = facts.needs.tools && !candidate.parallel_tools;
             !able.vision || !able.json_schema || one_call || too_long
         };
-        let twice = facts.server_tools && strategy.starts_several();
-        if twice || candidates.iter().any(limited) { Ok(facts.with(request.chat()?)) } else { Ok(facts) }
+        let twice = facts.server_tools && strategy.is_concurrent();
+        if twice || candidates.iter().any(limited) {
+            Ok(facts.with_messages(request.chat()?))
+        } else {
+            Ok(facts)
+        }
     }
 
     /// Adds what only the messages tell; pictures no longer count by their bytes.
     #[must_use]
-    pub fn with(mut self, chat: &Chat) -> Self {
-        let content = Content::of(chat);
+    pub fn with_messages(mut self, chat: &Chat) -> Self {
+        let content = Content::measure(chat);
         self.needs.tools |= !chat.tools.is_empty();
         self.needs.parallel_tools = self.needs.tools && chat.parallel_tools == Some(true);
         self.needs.json_schema = matches!(chat.format, Format::JsonSchema(_));
@@ -146,7 +150,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    pub(crate) fn of(chat: &Chat) -> Self {
+    pub(crate) fn measure(chat: &Chat) -> Self {
         let mut content = Self::default();
         chat.messages.iter().for_each(|message| content.add(&message.parts));
         for tool in &chat.tools {

@@ -96,7 +96,7 @@ impl HedgeConfig {
 
 /// Whether the target may be the second of a hedge: what is not sent twice is a request with tools that the provider
 /// runs, and no second call goes to a target that is being tried out or may not be called.
-pub fn may_hedge(facts: &Facts<'_>, candidate: &Candidate<'_>) -> bool {
+pub fn admissible_as_hedge(facts: &Facts<'_>, candidate: &Candidate<'_>) -> bool {
     !facts.server_tools && !candidate.half_open && candidate.eligibility.is_usable()
 }
 

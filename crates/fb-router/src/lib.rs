@@ -22,14 +22,14 @@ mod savings;
 pub use self::admission::admissible;
 pub use self::candidate::Candidate;
 pub use self::complexity::{
-    ClassRoutes, Classifier, ComplexRules, Complexity, Rules, Sign, Signals, SimpleRules,
+    ClassRoutes, Classifier, ComplexRules, Complexity, Evidence, Rules, Signals, SimpleRules,
 };
 pub use self::config::{
     InvalidConfig, InvalidTarget, RaceConfig, RouterConfig, StickyBy, StickyConfig, Strategy,
 };
 pub use self::facts::{Facts, Needs, estimate_tokens};
-pub use self::hedge::{HedgeAfter, HedgeBudget, HedgeConfig, may_hedge};
-pub use self::plan::{Plan, Ranked, Refused, Start, Why};
+pub use self::hedge::{HedgeAfter, HedgeBudget, HedgeConfig, admissible_as_hedge};
+pub use self::plan::{Inadmissible, Plan, RankReason, Ranked, Start};
 pub use self::router::Router;
-pub use self::savings::{NoPrice, Query, Savings, savings};
+pub use self::savings::{MissingPrice, Savings, ServedRequest, savings};
 pub use self::stats::{Stats, adjust_weights};

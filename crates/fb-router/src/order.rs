@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use crate::{Candidate, Facts, Why, sticky::claim};
+use crate::{Candidate, Facts, RankReason, sticky::claim};
 
 /// A candidate's index and why it has its rank.
-pub(crate) type Rank = (usize, Why);
+pub(crate) type Rank = (usize, RankReason);
 
 /// Which is the lower.
 type Lower<K> = fn(&K, &K) -> Ordering;
@@ -16,7 +16,7 @@ fn sorted<K>(
     indices: &[usize],
     key: impl Fn(&Candidate<'_>) -> K,
     lower: Lower<K>,
-    why: impl Fn(&K, &Candidate<'_>) -> Why,
+    why: impl Fn(&K, &Candidate<'_>) -> RankReason,
 ) -> Vec<Rank> {
     let mut keyed: Vec<_> = indices.iter().map(|index| (key(&candidates[*index]), *index)).collect();
     let unknown = |index: usize| !candidates[index].healthy;
@@ -25,13 +25,13 @@ fn sorted<K>(
 }
 
 pub(crate) fn by_priority(candidates: &[Candidate<'_>], indices: &[usize]) -> Vec<Rank> {
-    sorted(candidates, indices, |one| one.priority, Ord::cmp, |priority, _| Why::Priority(*priority))
+    sorted(candidates, indices, |one| one.priority, Ord::cmp, |priority, _| RankReason::Priority(*priority))
 }
 
 pub(crate) fn by_weight(candidates: &[Candidate<'_>], indices: &[usize]) -> Vec<Rank> {
     let highest: Lower<f64> = |a, b| b.total_cmp(a);
     let share = |one: &Candidate<'_>| one.share_when_back();
-    sorted(candidates, indices, share, highest, |weight, _| Why::Weight(*weight))
+    sorted(candidates, indices, share, highest, |weight, _| RankReason::Weight(*weight))
 }
 
 pub(crate) fn by_cost(candidates: &[Candidate<'_>], facts: &Facts<'_>, indices: &[usize]) -> Vec<Rank> {
@@ -39,7 +39,7 @@ pub(crate) fn by_cost(candidates: &[Candidate<'_>], facts: &Facts<'_>, indices: 
         let cost = one.cost(facts);
         (cost.is_none(), cost)
     };
-    sorted(candidates, indices, key, Ord::cmp, |(_, cost), _| Why::Cost(*cost))
+    sorted(candidates, indices, key, Ord::cmp, |(_, cost), _| RankReason::Cost(*cost))
 }
 
 /// Of those equally busy, the first is drawn by `unit`; the others follow it in list order.
@@ -48,18 +48,18 @@ pub(crate) fn by_load(candidates: &[Candidate<'_>], indices: &[usize], unit: f64
     turned.rotate_left(draw(unit, indices.len()));
     // A target that is just back is as busy with few calls as the others are with many.
     let load = |one: &Candidate<'_>| (f64::from(one.in_flight) + 1.0) / one.part();
-    sorted(candidates, &turned, load, f64::total_cmp, |_, one| Why::InFlight(one.in_flight))
+    sorted(candidates, &turned, load, f64::total_cmp, |_, one| RankReason::InFlight(one.in_flight))
 }
 
 pub(crate) fn by_key(candidates: &[Candidate<'_>], indices: &[usize], key: &str) -> Vec<Rank> {
     let claim = |one: &Candidate<'_>| claim(key, &one.target.to_string(), one.share_when_back());
-    sorted(candidates, indices, claim, |a, b| b.total_cmp(a), |_, _| Why::Key)
+    sorted(candidates, indices, claim, |a, b| b.total_cmp(a), |_, _| RankReason::Key)
 }
 
 pub(crate) fn by_score(candidates: &[Candidate<'_>], indices: &[usize]) -> Vec<Rank> {
     sorted(candidates, indices, score, f64::total_cmp, |score, one| match one.latency {
-        Some(_) => Why::Score(*score),
-        None => Why::Unmeasured { waiting: one.in_flight > 0 },
+        Some(_) => RankReason::Score(*score),
+        None => RankReason::Unmeasured { waiting: one.in_flight > 0 },
     })
 }
 
@@ -72,8 +72,8 @@ pub(crate) fn lower_of_two(candidates: &[Candidate<'_>], indices: &[usize], unit
     let [first, second] = [indices[first], indices[second]].map(|index| (index, score(&candidates[index])));
     let (index, score) = if second.1 < first.1 { second } else { first };
     let why = match candidates[index].latency {
-        Some(_) => Why::Drawn(score),
-        None => Why::Unmeasured { waiting: candidates[index].in_flight > 0 },
+        Some(_) => RankReason::Drawn(score),
+        None => RankReason::Unmeasured { waiting: candidates[index].in_flight > 0 },
     };
     Some((index, why))
 }

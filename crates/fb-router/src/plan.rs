@@ -12,7 +12,7 @@ pub struct Plan {
     /// Who is tried, in this order.
     pub order: Vec<Ranked>,
     /// Who may not be asked at all, in list order.
-    pub refused: Vec<Refused>,
+    pub inadmissible: Vec<Inadmissible>,
     /// How many start at once.
     pub start: Start,
 }
@@ -25,14 +25,14 @@ pub struct Ranked {
     /// Its name.
     pub target: TargetId,
     /// Why it has this rank.
-    pub why: Why,
+    pub reason: RankReason,
     /// Why it may not be called right now, if so.
-    pub barred: Option<Skip>,
+    pub skip: Option<Skip>,
 }
 
 /// A target that may not be asked, and the rule that forbids it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct Inadmissible {
     /// Its place in the list of candidates.
     pub index: usize,
     /// Its name.
@@ -45,9 +45,9 @@ pub struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// Each when the one before has failed.
-    OneByOne,
+    Sequential,
     /// So many at the same time, the others when all of these have failed; 2 or more.
-    AtOnce(usize),
+    Parallel(usize),
     /// The second so long after the first if that has not answered by then, and the hedge budget has one.
     Hedged {
         /// How long.
@@ -57,7 +57,7 @@ pub enum Start {
 
 /// Why a target has its rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Why {
+pub enum RankReason {
     /// The request prefers it.
     Preferred,
     /// Its priority.
@@ -83,7 +83,7 @@ pub enum Why {
     Key,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for RankReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Preferred => f.write_str("preferred by the request"),
@@ -105,8 +105,8 @@ impl fmt::Display for Why {
 impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OneByOne => f.write_str("one by one"),
-            Self::AtOnce(count) => write!(f, "first {count} at once"),
+            Self::Sequential => f.write_str("one by one"),
+            Self::Parallel(count) => write!(f, "first {count} at once"),
             Self::Hedged { after } => write!(f, "second after {} ms", after.as_millis()),
         }
     }
@@ -115,17 +115,17 @@ impl fmt::Display for Start {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.order.iter().map(|ranked| &ranked.target);
-        let names = names.chain(self.refused.iter().map(|refused| &refused.target));
+        let names = names.chain(self.inadmissible.iter().map(|refused| &refused.target));
         let width = names.map(|name| name.to_string().chars().count()).max().unwrap_or(0);
-        for (rank, Ranked { target, why, barred, .. }) in (1..).zip(&self.order) {
+        for (rank, Ranked { target, reason, skip, .. }) in (1..).zip(&self.order) {
             let target = target.to_string();
-            write!(f, "{rank:<2} {target:width$}  {why}")?;
-            match barred {
+            write!(f, "{rank:<2} {target:width$}  {reason}")?;
+            match skip {
                 Some(skip) => writeln!(f, ", not now: {skip}")?,
                 None => writeln!(f)?,
             }
         }
-        for Refused { target, refusal, .. } in &self.refused {
+        for Inadmissible { target, refusal, .. } in &self.inadmissible {
             let target = target.to_string();
             writeln!(f, "-  {target:width$}  refused, {refusal}")?;
         }

@@ -3,8 +3,8 @@
 use parking_lot::Mutex;
 
 use crate::{
-    Candidate, Facts, InvalidConfig, Plan, Ranked, Refused, RouterConfig, Start, Strategy, Why, admissible,
-    may_hedge,
+    Candidate, Facts, Inadmissible, InvalidConfig, Plan, RankReason, Ranked, RouterConfig, Start, Strategy,
+    admissible, admissible_as_hedge,
     order::{self, Rank},
     rotation::Rotation,
 };
@@ -47,11 +47,13 @@ impl Router {
     /// that it can be waited for. A preferred target comes first if it may be called, and the request then takes
     /// nobody's turn.
     pub fn plan(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, units: [f64; 2]) -> Plan {
-        let (mut open, mut barred, mut refused) =
+        let (mut open, mut barred, mut inadmissible) =
             (Vec::with_capacity(candidates.len()), Vec::new(), Vec::new());
         for (index, candidate) in candidates.iter().enumerate() {
             match admissible(facts, candidate) {
-                Err(refusal) => refused.push(Refused { index, target: candidate.target.clone(), refusal }),
+                Err(refusal) => {
+                    inadmissible.push(Inadmissible { index, target: candidate.target.clone(), refusal });
+                }
                 Ok(()) if candidate.eligibility.is_usable() => open.push(index),
                 Ok(()) => barred.push(index),
             }
@@ -73,12 +75,12 @@ impl Router {
             ranks[0].1 = why;
         }
         let start = self.start(candidates, facts, &ranks);
-        let ranked = |(index, why): Rank| {
+        let ranked = |(index, reason): Rank| {
             let Candidate { target, eligibility, .. } = &candidates[index];
-            let barred = eligibility.reasons.first().filter(|_| !eligibility.is_usable());
-            Ranked { index, target: (*target).clone(), why, barred: barred.cloned() }
+            let skip = eligibility.reasons.first().filter(|_| !eligibility.is_usable());
+            Ranked { index, target: (*target).clone(), reason, skip: skip.cloned() }
         };
-        Plan { order: ranks.into_iter().map(ranked).collect(), refused, start }
+        Plan { order: ranks.into_iter().map(ranked).collect(), inadmissible, start }
     }
 
     fn order(
@@ -114,7 +116,7 @@ impl Router {
             Some(*target) == facts.preferred && eligibility.is_usable()
         };
         if let Some(index) = open.iter().find(preferred) {
-            return Some((*index, Why::Preferred));
+            return Some((*index, RankReason::Preferred));
         }
         match self.config.strategy {
             Strategy::Weighted => self.turn(candidates, open),
@@ -137,7 +139,7 @@ impl Router {
         let index = self.rotation.lock().turn(&weights)?;
         #[expect(clippy::cast_precision_loss, reason = "a part to look at")]
         let part = weights[index] as f64 / weights.iter().sum::<u64>() as f64;
-        Some((index, Why::Turn(part)))
+        Some((index, RankReason::Turn(part)))
     }
 
     fn start(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, ranks: &[Rank]) -> Start {
@@ -148,15 +150,17 @@ impl Router {
         match self.config.strategy {
             Strategy::Race if !facts.server_tools => {
                 match usable().count().min(self.config.race.width.unwrap_or(usize::MAX)) {
-                    ..2 => Start::OneByOne,
-                    count => Start::AtOnce(count),
+                    ..2 => Start::Sequential,
+                    count => Start::Parallel(count),
                 }
             }
             Strategy::Hedged => {
                 let after = |first: &Candidate<'_>| self.config.hedge.delay(first.p95, first.samples);
                 match (usable().next().and_then(after), usable().nth(1)) {
-                    (Some(after), Some(second)) if may_hedge(facts, second) => Start::Hedged { after },
-                    _ => Start::OneByOne,
+                    (Some(after), Some(second)) if admissible_as_hedge(facts, second) => {
+                        Start::Hedged { after }
+                    }
+                    _ => Start::Sequential,
                 }
             }
             Strategy::Race
@@ -165,7 +169,7 @@ impl Router {
             | Strategy::Fastest
             | Strategy::Cheapest
             | Strategy::LeastBusy
-            | Strategy::Sticky => Start::OneByOne,
+            | Strategy::Sticky => Start::Sequential,
         }
     }
 }

@@ -7,16 +7,16 @@ use crate::facts::{estimate_tokens, size};
 
 /// A request that was served, or might be: by whom, and for how many tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Query<'a> {
+pub struct ServedRequest<'a> {
     /// Who serves it.
     pub target: &'a TargetId,
     /// Its tokens.
     pub usage: Usage,
 }
 
-impl<'a> Query<'a> {
+impl<'a> ServedRequest<'a> {
     /// A request of this text, its tokens estimated as [`estimate_tokens`] does, with an answer of `output` tokens.
-    pub fn of_text(target: &'a TargetId, text: &str, output: u64) -> Self {
+    pub fn from_text(target: &'a TargetId, text: &str, output: u64) -> Self {
         let input = estimate_tokens(size(text.len()));
         Self { target, usage: Usage { input, output, ..Usage::default() } }
     }
@@ -53,12 +53,12 @@ impl Savings {
 /// # Errors
 /// Names the first target without a price.
 pub fn savings(
-    queries: &[Query<'_>],
+    queries: &[ServedRequest<'_>],
     prices: impl Fn(&TargetId) -> Option<Price>,
     best: Price,
-) -> Result<Savings, NoPrice> {
-    queries.iter().try_fold(Savings::default(), |sum, Query { target, usage }| {
-        let price = prices(target).ok_or_else(|| NoPrice((*target).clone()))?;
+) -> Result<Savings, MissingPrice> {
+    queries.iter().try_fold(Savings::default(), |sum, ServedRequest { target, usage }| {
+        let price = prices(target).ok_or_else(|| MissingPrice((*target).clone()))?;
         Ok(Savings { spent: sum.spent + price.of(*usage), against_best: sum.against_best + best.of(*usage) })
     })
 }
@@ -66,7 +66,7 @@ pub fn savings(
 /// A target whose queries cannot be reckoned.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("target {0} has no price")]
-pub struct NoPrice(pub TargetId);
+pub struct MissingPrice(pub TargetId);
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
-use fb_budget::{Standing, Statistics};
+use fb_budget::{AccountStats, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
 use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
@@ -145,7 +145,7 @@ impl Client {
     }
 
     /// What each tenant used and how near it is to its limits, by name; empty where no tenant has limits.
-    pub fn tenants(&self) -> Vec<(String, Statistics, Standing)> {
+    pub fn tenants(&self) -> Vec<(String, AccountStats, Standing)> {
         self.engine.tenants()
     }
 

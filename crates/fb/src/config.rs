@@ -242,7 +242,7 @@ impl Config {
                 Err(error) => found.push(Problem::new(error.field, error.value, error.expected)),
             }
         }
-        if let Some(Err(error)) = self.ledger.as_ref().map(LedgerConfig::check) {
+        if let Some(Err(error)) = self.ledger.as_ref().map(LedgerConfig::validate) {
             found.push(error.into());
         }
         if let Err(error) = PriceBook::new(&self.prices) {

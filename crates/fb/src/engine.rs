@@ -391,7 +391,7 @@ impl Engine {
         let tenant = request.options().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
         let book = self.book.as_ref()?;
         Some(match request.options().key.as_deref() {
-            Some(key) => book.account_of(tenant, key),
+            Some(key) => book.key_account(tenant, key),
             None => book.account(tenant),
         })
     }

@@ -22,7 +22,7 @@ pub mod providers {
 
 pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
 pub use fb_budget::{
-    KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Statistics, Tier,
+    AccountStats, KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Tier,
 };
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
@@ -40,9 +40,9 @@ pub use fb_quality::{
 };
 pub use fb_retry::{BudgetConfig, RetryConfig};
 pub use fb_router::{
-    ClassRoutes, Classifier, ComplexRules, Complexity, Facts, HedgeAfter, HedgeConfig, NoPrice, Plan, Query,
-    RaceConfig, Rules as ComplexityRules, Savings, Sign, Signals, SimpleRules, StickyBy, StickyConfig,
-    Strategy, savings,
+    ClassRoutes, Classifier, ComplexRules, Complexity, Evidence, Facts, HedgeAfter, HedgeConfig,
+    MissingPrice, Plan, RaceConfig, Rules as ComplexityRules, Savings, ServedRequest, Signals, SimpleRules,
+    StickyBy, StickyConfig, Strategy, savings,
 };
 
 pub use crate::{

@@ -16,7 +16,7 @@ fn acme(text: &str) -> Account {
 
 impl Account {
     fn call(&self, estimate: Amount, at: Moment) -> Result<Reservation, (Limit, Option<Duration>, u16)> {
-        self.begin(&target(), estimate, at).map_err(|refused| {
+        self.reserve(&target(), estimate, at).map_err(|refused| {
             assert_eq!(&*refused.tenant, "acme");
             (refused.limit, refused.resets_in, refused.status())
         })
@@ -71,8 +71,8 @@ fn tokens_count_when_they_are_reserved_and_are_corrected_when_they_are_known() {
     call.settle(amount(0, 30));
     let call = account.call(amount(0, 70), at(0)).unwrap();
     call.settle(amount(0, 90));
-    assert_eq!(account.statistics(at(0)).minute_tokens, 120);
-    assert_eq!(account.statistics(at(65)).minute_tokens, 0);
+    assert_eq!(account.stats(at(0)).minute_tokens, 120);
+    assert_eq!(account.stats(at(65)).minute_tokens, 0);
 }
 
 #[test]
@@ -80,15 +80,15 @@ fn a_request_is_counted_once_and_not_when_money_refuses_it() {
     let account = acme("requests_per_minute = 2\nusd_per_day = 0.0001");
     assert_eq!(account.call(amount(101, 0), at(0)).unwrap_err().0, Limit::UsdPerDay);
     let first = account.call(amount(1, 0), at(0)).unwrap();
-    let retry = account.again(&target(), amount(1, 0), at(0)).unwrap();
+    let retry = account.reserve_additional(&target(), amount(1, 0), at(0)).unwrap();
     let second = account.call(amount(1, 0), at(0)).unwrap();
     let refused = (Limit::RequestsPerMinute, Some(Duration::from_secs(30)), 429);
     assert_eq!(account.call(amount(1, 0), at(0)).unwrap_err(), refused);
-    assert_eq!(account.statistics(at(0)).requests, 2);
-    assert_eq!(account.statistics(at(0)).refused, 2);
-    assert_eq!(account.statistics(at(0)).reserved_nanos, 3_000);
+    assert_eq!(account.stats(at(0)).requests, 2);
+    assert_eq!(account.stats(at(0)).refused, 2);
+    assert_eq!(account.stats(at(0)).reserved_nanos, 3_000);
     drop((first, retry, second));
-    assert_eq!(account.statistics(at(0)).reserved_nanos, 0);
+    assert_eq!(account.stats(at(0)).reserved_nanos, 0);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn said(account: &Account) -> Vec<String> {
 fn a_limit_that_is_nearly_used_up_is_said_once_a_day_and_each_for_itself() {
     let account = acme("usd_per_day = 0.001\nusd_per_month = 0.0016\ntokens_per_minute = 100\nwarn_at = 0.5");
     let call = |micros, tokens, now| {
-        account.begin(&target(), amount(micros, tokens), now).unwrap().settle(amount(micros, tokens));
+        account.reserve(&target(), amount(micros, tokens), now).unwrap().settle(amount(micros, tokens));
         said(&account)
     };
     assert_eq!(call(499, 49, at(0)), [""; 0]);
@@ -146,12 +146,12 @@ fn a_limit_that_is_nearly_used_up_is_said_once_a_day_and_each_for_itself() {
     assert_eq!(call(100, 0, at(1)), [""; 0]);
     let tomorrow = at(24 * HOUR);
     // A call that holds much and costs little is no reason.
-    let large = account.begin(&target(), amount(900, 9), tomorrow).unwrap();
+    let large = account.reserve(&target(), amount(900, 9), tomorrow).unwrap();
     assert_eq!(said(&account), [""; 0]);
     large.settle(amount(100, 0));
     assert_eq!(said(&account), ["acme usd_per_month 0.5"]);
     assert_eq!(call(400, 0, tomorrow), ["acme usd_per_day 0.5"]);
-    let dear = account.begin(&target(), amount(1_500, 0), tomorrow).map(drop).unwrap_err();
+    let dear = account.reserve(&target(), amount(1_500, 0), tomorrow).map(drop).unwrap_err();
     assert_eq!(
         (dear.limit, said(&account)),
         (Limit::UsdPerMonth, vec!["acme usd_per_month 0.75, refused".to_owned()])
@@ -161,24 +161,24 @@ fn a_limit_that_is_nearly_used_up_is_said_once_a_day_and_each_for_itself() {
 #[test]
 fn a_limit_that_refuses_is_said_though_little_is_used() {
     let account = acme("usd_per_day = 0.001\nrequests_per_minute = 1");
-    account.begin(&target(), amount(390, 0), at(0)).unwrap().settle(amount(390, 0));
-    drop(account.again(&target(), amount(700, 0), at(0)).unwrap_err());
+    account.reserve(&target(), amount(390, 0), at(0)).unwrap().settle(amount(390, 0));
+    drop(account.reserve_additional(&target(), amount(700, 0), at(0)).unwrap_err());
     assert_eq!(said(&account), ["acme usd_per_day 0.39, refused"]);
-    drop(account.again(&target(), amount(700, 0), at(0)).unwrap_err());
-    account.again(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
+    drop(account.reserve_additional(&target(), amount(700, 0), at(0)).unwrap_err());
+    account.reserve_additional(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
     assert_eq!(said(&account), ["acme usd_per_day 0.89"], "that it refused a dear call hides nothing");
-    drop(account.begin(&target(), amount(1, 0), at(0)).unwrap_err());
+    drop(account.reserve(&target(), amount(1, 0), at(0)).unwrap_err());
     assert_eq!(said(&account), ["acme requests_per_minute 1, refused"]);
     let none = acme("usd_per_day = 0");
-    drop(none.begin(&target(), amount(1, 0), at(0)).unwrap_err());
+    drop(none.reserve(&target(), amount(1, 0), at(0)).unwrap_err());
     assert_eq!(said(&none), ["acme usd_per_day 1, refused"]);
 }
 
 #[test]
 fn a_call_of_a_key_says_what_is_to_be_said_of_both() {
     let book = book("[acme]\nusd_per_day = 0.001\nkeys.ci = { tokens_per_minute = 10 }");
-    let ci = book.account_of("acme", "ci");
-    ci.begin(&target(), amount(900, 9), at(0)).unwrap().settle(amount(900, 9));
+    let ci = book.key_account("acme", "ci");
+    ci.reserve(&target(), amount(900, 9), at(0)).unwrap().settle(amount(900, 9));
     assert_eq!(said(ci), ["acme/ci tokens_per_minute 0.9", "acme usd_per_day 0.9"]);
     assert_eq!(said(book.account("acme")), [""; 0], "it was said");
 }
@@ -186,11 +186,11 @@ fn a_call_of_a_key_says_what_is_to_be_said_of_both() {
 #[test]
 fn what_its_tenant_cannot_pay_takes_none_of_the_requests_of_a_key() {
     let book = book("[acme]\nusd_per_day = 0.001\nkeys.ci = { requests_per_minute = 1 }");
-    let ci = book.account_of("acme", "ci");
+    let ci = book.key_account("acme", "ci");
     for _ in 0..3 {
-        assert_eq!(ci.begin(&target(), amount(2_000, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
+        assert_eq!(ci.reserve(&target(), amount(2_000, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
     }
-    ci.begin(&target(), amount(1, 0), at(0)).unwrap().settle(amount(1, 0));
-    let refused = ci.begin(&target(), amount(1, 0), at(0)).unwrap_err();
-    assert_eq!((refused.limit, refused.is_of_key()), (Limit::RequestsPerMinute, true));
+    ci.reserve(&target(), amount(1, 0), at(0)).unwrap().settle(amount(1, 0));
+    let refused = ci.reserve(&target(), amount(1, 0), at(0)).unwrap_err();
+    assert_eq!((refused.limit, refused.is_key_limit()), (Limit::RequestsPerMinute, true));
 }

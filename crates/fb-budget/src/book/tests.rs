@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     Limit, Standing,
     scenario::{amount, at, book, target},
-    statistics::MOST_TARGETS,
+    stats::MOST_TARGETS,
 };
 
 #[test]
@@ -26,20 +26,20 @@ fn names_of_tenants_and_targets_do_not_grow_it() {
         let target = format!("openai/{n}").parse().unwrap();
         book.reserve(&format!("tenant-{n}"), &target, amount(1, 1), at(0)).unwrap().settle(amount(1, 1));
     }
-    let statistics = book.statistics(at(0));
+    let statistics = book.stats(at(0));
     let names: Vec<&str> = statistics.keys().map(|name| &**name).collect();
     assert_eq!(names, ["acme", "default"]);
     let targets = &statistics["default"].targets;
     assert_eq!(targets.len(), MOST_TARGETS + 1);
     assert_eq!(targets["other"].calls, 10);
-    assert_eq!(statistics["acme"], Statistics::default());
+    assert_eq!(statistics["acme"], AccountStats::default());
 }
 
 #[test]
 fn statistics_are_printed() {
     let book = book("[acme]");
     book.reserve("acme", &target(), amount(5, 6), at(0)).unwrap().settle(amount(3, 4));
-    let json = serde_json::to_string(&book.statistics(at(0))["acme"]).unwrap();
+    let json = serde_json::to_string(&book.stats(at(0))["acme"]).unwrap();
     let expected = concat!(
         r#"{"used":{"nanos":3000,"tokens":4,"calls":1},"requests":1,"refused":0,"#,
         r#""day_nanos":3000,"month_nanos":3000,"total_nanos":3000,"reserved_nanos":0,"in_flight":0,"#,
@@ -51,18 +51,18 @@ fn statistics_are_printed() {
 #[test]
 fn a_key_uses_up_its_own_limit_and_its_tenants() {
     let book = book("[acme]\nusd_per_day = 0.001\nkeys.web = { usd_per_day = 0.0006 }\nkeys.ci = {}");
-    let [web, ci, nobody] = ["web", "ci", "gone"].map(|key| book.account_of("acme", key));
+    let [web, ci, nobody] = ["web", "ci", "gone"].map(|key| book.key_account("acme", key));
     assert_eq!([web, ci, nobody].map(|account| &**account.name()), ["acme/web", "acme/ci", "acme"]);
-    web.begin(&target(), amount(600, 7), at(0)).unwrap().settle(amount(600, 7));
-    let refused = web.begin(&target(), amount(1, 0), at(0)).unwrap_err();
+    web.reserve(&target(), amount(600, 7), at(0)).unwrap().settle(amount(600, 7));
+    let refused = web.reserve(&target(), amount(1, 0), at(0)).unwrap_err();
     assert_eq!((&*refused.tenant, refused.limit), ("acme/web", Limit::UsdPerDay));
-    let held = ci.begin(&target(), amount(400, 0), at(0)).unwrap();
-    let refused = ci.begin(&target(), amount(1, 0), at(0)).unwrap_err();
+    let held = ci.reserve(&target(), amount(400, 0), at(0)).unwrap();
+    let refused = ci.reserve(&target(), amount(1, 0), at(0)).unwrap_err();
     assert_eq!((&*refused.tenant, refused.limit), ("acme", Limit::UsdPerDay));
     drop(held);
     let seen = |name: &str| {
-        let all = book.statistics(at(0));
-        let Statistics { requests, refused, day_nanos, reserved_nanos, in_flight, .. } = all[name];
+        let all = book.stats(at(0));
+        let AccountStats { requests, refused, day_nanos, reserved_nanos, in_flight, .. } = all[name];
         (requests, refused, day_nanos, reserved_nanos + in_flight)
     };
     assert_eq!(seen("acme/web"), (1, 1, 600_000, 0));
@@ -79,13 +79,13 @@ fn a_key_is_as_near_to_a_limit_as_the_nearer_of_both() {
     let book = book(
         "[acme]\nusd_per_day = 0.001\nwarn_at = 0.5\nkeys.web = { usd_per_month = 0.0001 }\nkeys.ci = {}",
     );
-    let [web, ci] = ["web", "ci"].map(|key| book.account_of("acme", key));
-    web.begin(&target(), amount(60, 0), at(0)).unwrap().settle(amount(60, 0));
+    let [web, ci] = ["web", "ci"].map(|key| book.key_account("acme", key));
+    web.reserve(&target(), amount(60, 0), at(0)).unwrap().settle(amount(60, 0));
     assert_eq!(ci.standing(at(0)), Standing::Free);
     assert!(matches!(web.standing(at(0)), Standing::Soft { limit: Limit::UsdPerMonth, .. }));
     assert!(web.downshifts(at(0)) && !ci.downshifts(at(0)));
-    web.begin(&target(), amount(40, 0), at(0)).unwrap().settle(amount(40, 0));
-    ci.begin(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
+    web.reserve(&target(), amount(40, 0), at(0)).unwrap().settle(amount(40, 0));
+    ci.reserve(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
     assert!(matches!(web.standing(at(0)), Standing::Hard { limit: Limit::UsdPerMonth, .. }));
     assert!(matches!(ci.standing(at(0)), Standing::Soft { limit: Limit::UsdPerDay, .. }));
 }
@@ -155,7 +155,7 @@ fn bill(model: &mut Model, held: u64, used: u64) {
 
 fn account(book: &Book, index: usize) -> &Account {
     let name = TENANTS[index];
-    name.split_once('/').map_or_else(|| book.account(name), |(tenant, key)| book.account_of(tenant, key))
+    name.split_once('/').map_or_else(|| book.account(name), |(tenant, key)| book.key_account(tenant, key))
 }
 
 /// What a key is billed its tenant is, too.
@@ -179,12 +179,12 @@ fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], step: &Step,
     let pick = |call: usize, calls: &[Call]| (!calls.is_empty()).then(|| call % calls.len());
     match *step {
         Step::Reserve { tenant, micros } => {
-            if let Ok(call) = account(book, tenant).begin(&target(), amount(micros, 0), now) {
+            if let Ok(call) = account(book, tenant).reserve(&target(), amount(micros, 0), now) {
                 calls.push((call, tenant, None));
             }
         }
         Step::Again { tenant, micros } => {
-            if let Ok(call) = account(book, tenant).again(&target(), amount(micros, 0), now) {
+            if let Ok(call) = account(book, tenant).reserve_additional(&target(), amount(micros, 0), now) {
                 calls.push((call, tenant, None));
             }
         }
@@ -200,7 +200,7 @@ fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], step: &Step,
             if let Some(call) = pick(call, calls) {
                 let (call, _, noted) = &mut calls[call];
                 let used = part(call, share);
-                call.note(nanos(used));
+                call.record_usage(nanos(used));
                 *noted = Some(used);
             }
         }
@@ -227,7 +227,7 @@ proptest! {
         let mut hours = 0;
         for step in steps {
             run(&book, &mut calls, &mut models, &step, &mut hours);
-            let statistics = book.statistics(at(hours * 3_600));
+            let statistics = book.stats(at(hours * 3_600));
             for (index, model) in models.iter().enumerate() {
                 let seen = &statistics[TENANTS[index]];
                 let own = || calls.iter().filter(|(_, of, _)| *of == index || (*of, index) == (2, 0));
@@ -240,7 +240,7 @@ proptest! {
             }
         }
         drop(calls);
-        for statistics in book.statistics(at(hours * 3_600)).values() {
+        for statistics in book.stats(at(hours * 3_600)).values() {
             prop_assert_eq!((statistics.reserved_nanos, statistics.in_flight), (0, 0));
         }
     }
@@ -259,7 +259,7 @@ fn threads_together_keep_the_limit_and_lose_nothing() {
                     if let Ok(call) = book.reserve("a", &target(), amount(micros, micros), at(0)) {
                         held.push((call, micros));
                     }
-                    let seen = book.account("a").statistics(at(0));
+                    let seen = book.account("a").stats(at(0));
                     assert!(seen.day_nanos + seen.reserved_nanos <= LIMITS[0]);
                     if held.len() > 3 {
                         let (call, micros) = held.swap_remove(usize::try_from(turn % 3).unwrap());
@@ -276,7 +276,7 @@ fn threads_together_keep_the_limit_and_lose_nothing() {
         let threads: Vec<_> = (0..4).map(work).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    let seen = book.account("a").statistics(at(0));
+    let seen = book.account("a").stats(at(0));
     assert_eq!((seen.day_nanos, seen.reserved_nanos, seen.in_flight), (settled, 0, 0));
     assert!(settled > LIMITS[0] * 9 / 10, "the threads met the limit: {settled}");
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Why a ledger cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LedgerFault {
+pub enum LedgerErrorKind {
     /// Another process has it open, or this one twice.
     Locked,
     /// It is no ledger, or is damaged.
@@ -31,18 +31,18 @@ pub enum LedgerFault {
 #[error("ledger {}: {}", path.display(), words(*fault))]
 pub struct LedgerError {
     path: PathBuf,
-    fault: LedgerFault,
+    fault: LedgerErrorKind,
     source: Option<Box<redb::Error>>,
 }
 
-fn words(fault: LedgerFault) -> String {
+fn words(fault: LedgerErrorKind) -> String {
     match fault {
-        LedgerFault::Locked => "another process has it open".to_owned(),
-        LedgerFault::Corrupt => "it is no ledger, or is damaged; move it away to begin anew".to_owned(),
-        LedgerFault::Newer { found, known } => {
+        LedgerErrorKind::Locked => "another process has it open".to_owned(),
+        LedgerErrorKind::Corrupt => "it is no ledger, or is damaged; move it away to begin anew".to_owned(),
+        LedgerErrorKind::Newer { found, known } => {
             format!("its format {found} is newer than {known}, the newest that can be read")
         }
-        LedgerFault::Io => "it cannot be read or written".to_owned(),
+        LedgerErrorKind::Io => "it cannot be read or written".to_owned(),
     }
 }
 
@@ -53,12 +53,12 @@ impl LedgerError {
     }
 
     /// Why it cannot be used.
-    pub const fn fault(&self) -> LedgerFault {
+    pub const fn kind(&self) -> LedgerErrorKind {
         self.fault
     }
 
     pub(crate) fn newer(path: &Path, found: u64, known: u64) -> Self {
-        Self { path: path.to_owned(), fault: LedgerFault::Newer { found, known }, source: None }
+        Self { path: path.to_owned(), fault: LedgerErrorKind::Newer { found, known }, source: None }
     }
 
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {
@@ -68,10 +68,10 @@ impl LedgerError {
     pub(crate) fn new(path: &Path, error: impl Into<redb::Error>) -> Self {
         let source = error.into();
         let fault = match &source {
-            redb::Error::DatabaseAlreadyOpen => LedgerFault::Locked,
-            redb::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => LedgerFault::Io,
-            redb::Error::PreviousIo => LedgerFault::Io,
-            _ => LedgerFault::Corrupt,
+            redb::Error::DatabaseAlreadyOpen => LedgerErrorKind::Locked,
+            redb::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => LedgerErrorKind::Io,
+            redb::Error::PreviousIo => LedgerErrorKind::Io,
+            _ => LedgerErrorKind::Corrupt,
         };
         Self { path: path.to_owned(), fault, source: Some(Box::new(source)) }
     }

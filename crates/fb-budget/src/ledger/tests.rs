@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    Book, Limit, Limits, OpenError, Statistics,
+    AccountStats, Book, Limit, Limits, OpenError,
     scenario::{amount, at, target},
 };
 
@@ -34,12 +34,12 @@ fn file() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn seen(book: &Book, tenant: &str) -> Statistics {
-    book.account(tenant).statistics(at(0))
+fn seen(book: &Book, tenant: &str) -> AccountStats {
+    book.account(tenant).stats(at(0))
 }
 
 fn spent(book: &Book, tenant: &str) -> [u64; 3] {
-    let Statistics { day_nanos, month_nanos, total_nanos, .. } = seen(book, tenant);
+    let AccountStats { day_nanos, month_nanos, total_nanos, .. } = seen(book, tenant);
     [day_nanos, month_nanos, total_nanos]
 }
 
@@ -62,7 +62,7 @@ fn after_a_clean_end_exactly_what_was_settled_is_spent() {
     drop(book);
 
     let book = open(&path);
-    let now = book.account("acme").statistics(next_day);
+    let now = book.account("acme").stats(next_day);
     assert_eq!([now.day_nanos, now.month_nanos, now.total_nanos], [3_001_000, 10_001_000, 10_001_000]);
 }
 
@@ -71,10 +71,10 @@ fn calls_in_flight_at_the_end_count_as_spent_and_do_not_wait_for_it() {
     let (_folder, path) = file();
     let book = open(&path);
     let account = book.account("acme").clone();
-    let late = account.begin(&target(), amount(3_000, 0), at(0)).unwrap();
+    let late = account.reserve(&target(), amount(3_000, 0), at(0)).unwrap();
     book.close().unwrap();
     late.settle(amount(2_000, 0));
-    drop(account.begin(&target(), amount(8_000, 0), at(0)).unwrap());
+    drop(account.reserve(&target(), amount(8_000, 0), at(0)).unwrap());
     assert_eq!(spent(&open(&path), "acme"), [3_000_000; 3]);
 }
 
@@ -93,25 +93,28 @@ fn more_than_was_written_ahead_waits_for_a_commit_and_goes_on() {
 fn what_a_key_spent_is_spent_by_it_and_its_tenant_after_a_restart() {
     let (_folder, path) = file();
     let book = open(&path);
-    book.account_of("acme", "ci").begin(&target(), amount(4_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
-    let late = book.account_of("acme", "ci").begin(&target(), amount(500, 0), at(0)).unwrap();
+    book.key_account("acme", "ci")
+        .reserve(&target(), amount(4_000, 0), at(0))
+        .unwrap()
+        .settle(amount(4_000, 0));
+    let late = book.key_account("acme", "ci").reserve(&target(), amount(500, 0), at(0)).unwrap();
     drop(book);
     let book = open(&path);
-    let all = book.statistics(at(0));
+    let all = book.stats(at(0));
     let total = |name: &str| all[name].total_nanos;
     assert_eq!([total("acme"), total("acme/ci")], [4_500_000; 2], "what it held counts as spent");
     drop(late);
-    let refused = book.account_of("acme", "ci").begin(&target(), amount(600, 0), at(0)).unwrap_err();
+    let refused = book.key_account("acme", "ci").reserve(&target(), amount(600, 0), at(0)).unwrap_err();
     assert_eq!((&*refused.tenant, refused.limit), ("acme/ci", Limit::UsdPerDay));
-    book.account("acme").begin(&target(), amount(600, 0), at(0)).unwrap().settle(amount(600, 0));
+    book.account("acme").reserve(&target(), amount(600, 0), at(0)).unwrap().settle(amount(600, 0));
 }
 
 #[track_caller]
-fn check(path: &Path, expected: LedgerFault, message: &str) {
+fn check(path: &Path, expected: LedgerErrorKind, message: &str) {
     let Err(OpenError::Ledger(error)) = Book::open(&tenants(), &config(path), at(0)) else {
         panic!("a book was opened");
     };
-    assert_eq!((error.fault(), error.path()), (expected, path));
+    assert_eq!((error.kind(), error.path()), (expected, path));
     assert_eq!(error.to_string(), format!("ledger {}: {message}", path.display()));
 }
 
@@ -119,7 +122,7 @@ fn check(path: &Path, expected: LedgerFault, message: &str) {
 fn a_file_that_cannot_be_used_is_named() {
     let (folder, path) = file();
     let book = open(&path);
-    check(&path, LedgerFault::Locked, "another process has it open");
+    check(&path, LedgerErrorKind::Locked, "another process has it open");
     drop(book);
 
     let newer = redb::Database::open(&path).unwrap();
@@ -127,14 +130,14 @@ fn a_file_that_cannot_be_used_is_named() {
     write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("version", 7).unwrap();
     write.commit().unwrap();
     drop(newer);
-    let fault = LedgerFault::Newer { found: 7, known: 1 };
+    let fault = LedgerErrorKind::Newer { found: 7, known: 1 };
     check(&path, fault, "its format 7 is newer than 1, the newest that can be read");
 
     fs::write(&path, "tenant,spent\nacme,1\n".repeat(1_000)).unwrap();
     let damaged = "it is no ledger, or is damaged; move it away to begin anew";
-    check(&path, LedgerFault::Corrupt, damaged);
+    check(&path, LedgerErrorKind::Corrupt, damaged);
 
-    check(&folder.path().join("no/such/folder"), LedgerFault::Io, "it cannot be read or written");
+    check(&folder.path().join("no/such/folder"), LedgerErrorKind::Io, "it cannot be read or written");
 }
 
 #[test]

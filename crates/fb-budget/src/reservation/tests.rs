@@ -16,7 +16,7 @@ fn acme() -> Account {
 /// Nano-dollars spent and held, tokens of the minute, calls in flight.
 #[track_caller]
 fn check(account: &Account, expected: (u64, u64, u64, u64)) {
-    let now = account.statistics(at(0));
+    let now = account.stats(at(0));
     assert_eq!((now.day_nanos, now.reserved_nanos, now.minute_tokens, now.in_flight), expected);
     assert_eq!(now.day_nanos, now.used.nanos);
 }
@@ -24,28 +24,28 @@ fn check(account: &Account, expected: (u64, u64, u64, u64)) {
 #[test]
 fn a_settled_call_is_billed_what_it_used() {
     let account = acme();
-    let call = account.begin(&target(), amount(50, 60), at(0)).unwrap();
+    let call = account.reserve(&target(), amount(50, 60), at(0)).unwrap();
     check(&account, (0, 50_000, 60, 1));
     call.settle(amount(20, 30));
     check(&account, (20_000, 0, 30, 0));
     let tally = Tally { nanos: 20_000, tokens: 30, calls: 1 };
-    assert_eq!(account.statistics(at(0)).targets, [("openai/gpt".to_owned(), tally)].into());
+    assert_eq!(account.stats(at(0)).targets, [("openai/gpt".to_owned(), tally)].into());
 }
 
 #[test]
 fn a_dropped_call_leaves_no_trace() {
     let account = acme();
-    drop(account.begin(&target(), amount(50, 60), at(0)).unwrap());
+    drop(account.reserve(&target(), amount(50, 60), at(0)).unwrap());
     check(&account, (0, 0, 0, 0));
-    assert_eq!(account.statistics(at(0)).used, Tally::default());
+    assert_eq!(account.stats(at(0)).used, Tally::default());
 }
 
 #[test]
 fn a_cut_stream_is_billed_what_it_had_used() {
     let account = acme();
-    let mut call = account.begin(&target(), amount(50, 60), at(0)).unwrap();
-    call.note(amount(5, 6));
-    call.note(amount(7, 8));
+    let mut call = account.reserve(&target(), amount(50, 60), at(0)).unwrap();
+    call.record_usage(amount(5, 6));
+    call.record_usage(amount(7, 8));
     check(&account, (0, 50_000, 60, 1));
     drop(call);
     check(&account, (7_000, 0, 8, 0));
@@ -54,10 +54,10 @@ fn a_cut_stream_is_billed_what_it_had_used() {
 #[test]
 fn a_call_that_costs_more_than_it_held_is_billed_in_full() {
     let account = acme();
-    let call = account.begin(&target(), amount(90, 90), at(0)).unwrap();
+    let call = account.reserve(&target(), amount(90, 90), at(0)).unwrap();
     call.settle(amount(130, 120));
     check(&account, (130_000, 0, 120, 0));
-    assert_eq!(account.begin(&target(), amount(1, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
+    assert_eq!(account.reserve(&target(), amount(1, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
     // A model that costs nothing is all that is left.
-    account.begin(&target(), amount(0, 0), at(0)).unwrap().settle(amount(0, 0));
+    account.reserve(&target(), amount(0, 0), at(0)).unwrap().settle(amount(0, 0));
 }

@@ -1,4 +1,4 @@
-use fb::{Complexity, Config, Money, Price, Query, Route, Savings, Target, TargetId, Usage, savings};
+use fb::{Complexity, Config, Money, Price, Route, Savings, ServedRequest, Target, TargetId, Usage, savings};
 
 use crate::out::table;
 
@@ -145,9 +145,10 @@ impl Ledger {
 }
 
 impl Row {
-    fn reckon(&self, best: Price) -> Result<Savings, fb::NoPrice> {
+    fn reckon(&self, best: Price) -> Result<Savings, fb::MissingPrice> {
         let target = &self.served.target;
-        let queries: Vec<_> = self.usages.iter().map(|usage| Query { target, usage: *usage }).collect();
+        let queries: Vec<_> =
+            self.usages.iter().map(|usage| ServedRequest { target, usage: *usage }).collect();
         savings(&queries, |_| Some(self.served.price), best)
     }
 }

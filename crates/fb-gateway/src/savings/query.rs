@@ -67,7 +67,8 @@ impl Query {
     /// Its tokens, estimated as everywhere in fb: a quarter of the bytes in, and as many out as the file says, the
     /// request allows, or 1,024.
     pub(super) fn usage(&self) -> Result<Usage, String> {
-        let facts = Facts::of(&self.request).with(self.request.chat().map_err(ToString::to_string)?);
+        let facts = Facts::from_request(&self.request)
+            .with_messages(self.request.chat().map_err(ToString::to_string)?);
         let output = self.output.unwrap_or_else(|| facts.expected_output());
         Ok(Usage { input: facts.input_tokens, output, ..Usage::default() })
     }

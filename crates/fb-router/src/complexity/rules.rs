@@ -107,7 +107,7 @@ fn owned(keywords: &[&str]) -> Vec<String> {
 
 /// What told how hard a request is. Displays as `words: 6` or `keyword "prove"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign<'a> {
+pub enum Evidence<'a> {
     /// So many of something.
     Count {
         /// What was counted.
@@ -121,7 +121,7 @@ pub enum Sign<'a> {
     None,
 }
 
-impl fmt::Display for Sign<'_> {
+impl fmt::Display for Evidence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count { of, count } => write!(f, "{of}: {count}"),
@@ -133,7 +133,7 @@ impl fmt::Display for Sign<'_> {
 
 impl Rules {
     /// How hard a request is, and the first sign that told.
-    pub fn explain(&self, signals: &Signals<'_>) -> (Complexity, Sign<'_>) {
+    pub fn explain(&self, signals: &Signals<'_>) -> (Complexity, Evidence<'_>) {
         let words = signals.words();
         let complex = &self.complex;
         let counts = [
@@ -146,19 +146,19 @@ impl Rules {
             ("images", signals.images, complex.images),
         ];
         if let Some((of, count, _)) = counts.into_iter().find(|(_, count, from)| *from > 0 && count >= from) {
-            return (Complexity::Complex, Sign::Count { of, count });
+            return (Complexity::Complex, Evidence::Count { of, count });
         }
         let text = signals.text.to_lowercase();
         if let Some(keyword) = held(&text, &complex.keywords) {
-            return (Complexity::Complex, Sign::Keyword(keyword));
+            return (Complexity::Complex, Evidence::Keyword(keyword));
         }
         let is_bare = signals.tools == 0 && !signals.schema && signals.images == 0;
         if is_bare && (1..=self.simple.words).contains(&words) {
-            return (Complexity::Simple, Sign::Count { of: "words", count: words });
+            return (Complexity::Simple, Evidence::Count { of: "words", count: words });
         }
         match held(&text, &self.simple.keywords).filter(|_| is_bare) {
-            Some(keyword) => (Complexity::Simple, Sign::Keyword(keyword)),
-            None => (Complexity::Moderate, Sign::None),
+            Some(keyword) => (Complexity::Simple, Evidence::Keyword(keyword)),
+            None => (Complexity::Moderate, Evidence::None),
         }
     }
 }

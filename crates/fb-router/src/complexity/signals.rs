@@ -23,8 +23,8 @@ pub struct Signals<'a> {
 
 impl<'a> Signals<'a> {
     /// Reads them from a request's typed view.
-    pub fn of(chat: &'a Chat) -> Self {
-        let content = Content::of(chat);
+    pub fn from_chat(chat: &'a Chat) -> Self {
+        let content = Content::measure(chat);
         let is_turn = |message: &&Message| matches!(message.role, Role::User | Role::Assistant);
         let latest = chat.messages.iter().rfind(|message| message.role == Role::User);
         Self {
@@ -38,7 +38,7 @@ impl<'a> Signals<'a> {
     }
 
     /// Of a text alone.
-    pub fn of_text(text: &'a str) -> Self {
+    pub fn from_text(text: &'a str) -> Self {
         let tokens = crate::estimate_tokens(size(text.len()));
         Self { text: Cow::Borrowed(text), tokens, turns: 1, ..Self::default() }
     }

@@ -34,7 +34,7 @@ fn words_and_phrases_tell_the_class() {
         ("Who? When? (And where?)", Complexity::Complex),
         ("improve this", Complexity::Simple),
     ] {
-        check(&Signals::of_text(text), expected);
+        check(&Signals::from_text(text), expected);
     }
 }
 
@@ -42,7 +42,7 @@ fn words_and_phrases_tell_the_class() {
 fn the_first_sign_that_told_is_named() {
     let rules = Rules::default();
     let print = |text: &str| {
-        let (class, sign) = rules.explain(&Signals::of_text(text));
+        let (class, sign) = rules.explain(&Signals::from_text(text));
         format!("{class}, {sign}")
     };
     assert_eq!(print("hello there"), "simple, words: 2");
@@ -56,11 +56,11 @@ fn the_first_sign_that_told_is_named() {
 fn what_is_counted_counts_from_its_bound_on() {
     use Complexity::{Complex, Moderate};
     let text = long();
-    let plain = || Signals::of_text(&text);
-    check(&Signals::of_text(&words(12)), Complexity::Simple);
+    let plain = || Signals::from_text(&text);
+    check(&Signals::from_text(&words(12)), Complexity::Simple);
     check(&plain(), Moderate);
-    check(&Signals::of_text(&words(199)), Moderate);
-    check(&Signals::of_text(&words(200)), Complex);
+    check(&Signals::from_text(&words(199)), Moderate);
+    check(&Signals::from_text(&words(200)), Complex);
     check(&Signals { tokens: 3_999, ..plain() }, Moderate);
     check(&Signals { tokens: 4_000, ..plain() }, Complex);
     check(&Signals { turns: 11, ..plain() }, Moderate);
@@ -73,7 +73,7 @@ fn what_is_counted_counts_from_its_bound_on() {
 
 #[test]
 fn tools_schema_and_pictures_are_never_simple() {
-    let bare = Signals::of_text("hello");
+    let bare = Signals::from_text("hello");
     check(&bare, Complexity::Simple);
     check(&Signals { tools: 1, ..bare.clone() }, Complexity::Moderate);
     check(&Signals { schema: true, ..bare.clone() }, Complexity::Moderate);
@@ -104,15 +104,15 @@ fn signals_are_read_from_the_whole_conversation_and_the_latest_question() {
     };
     // 19 bytes.
     let expected = Signals { text: "ab\ncd".into(), tokens: 5, turns: 4, tools: 1, schema: true, images: 2 };
-    assert_eq!(Signals::of(&chat), expected);
+    assert_eq!(Signals::from_chat(&chat), expected);
     let nothing = Signals::default();
-    assert_eq!(Signals::of(&Chat::default()), nothing);
+    assert_eq!(Signals::from_chat(&Chat::default()), nothing);
 }
 
 #[test]
 fn a_text_is_counted() {
     let counts = |text| {
-        let signals = Signals::of_text(text);
+        let signals = Signals::from_text(text);
         (signals.words(), signals.code_blocks(), signals.questions())
     };
     assert_eq!(counts(""), (0, 0, 0));
@@ -135,7 +135,7 @@ fn rules_can_be_replaced() {
         ("quantum leap", Complexity::Complex),
         ("hello", Complexity::Moderate),
     ] {
-        assert_eq!(rules.classify(&Signals::of_text(text)), expected, "{text}");
+        assert_eq!(rules.classify(&Signals::from_text(text)), expected, "{text}");
     }
     let default: Rules = toml::from_str("").unwrap();
     assert_eq!(default, Rules::default());
@@ -150,7 +150,7 @@ fn somebodys_own_classifier_stands_in_for_the_rules() {
         }
     }
     let classifiers: [Box<dyn Classifier>; 2] = [Box::new(Rules::default()), Box::new(Always)];
-    let found = classifiers.map(|classifier| classifier.classify(&Signals::of_text("hello")));
+    let found = classifiers.map(|classifier| classifier.classify(&Signals::from_text("hello")));
     assert_eq!(found, [Complexity::Simple, Complexity::Complex]);
 }
 
@@ -159,6 +159,6 @@ fn classes_name_routes() {
     let routes: ClassRoutes = toml::from_str("simple = \"small\"\ncomplex = \"large\"").unwrap();
     let classes = [Complexity::Simple, Complexity::Moderate, Complexity::Complex];
     let expected = [("simple", Some("small")), ("moderate", None), ("complex", Some("large"))];
-    let found = classes.map(|class| (class.to_string(), routes.of(class)));
+    let found = classes.map(|class| (class.to_string(), routes.route(class)));
     assert_eq!(found, expected.map(|(class, route)| (class.to_owned(), route)));
 }

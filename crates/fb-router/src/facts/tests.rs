@@ -53,12 +53,12 @@ fn a_head_tells_what_it_can_and_leaves_the_rest_at_its_worst() {
         server_tools: true,
         ..Facts::default()
     };
-    assert_eq!(Facts::of(&raw(head, &["messages", "tools"], unreadable)), expected);
+    assert_eq!(Facts::from_request(&raw(head, &["messages", "tools"], unreadable)), expected);
 
     let plain = Facts { input_tokens: 10, ..Facts::default() };
-    assert_eq!(Facts::of(&raw(Head::default(), &["messages"], unreadable)), plain);
+    assert_eq!(Facts::from_request(&raw(Head::default(), &["messages"], unreadable)), plain);
     let remote = Facts { server_tools: true, ..plain };
-    assert_eq!(Facts::of(&raw(Head::default(), &["messages", "mcp_servers"], unreadable)), remote);
+    assert_eq!(Facts::from_request(&raw(Head::default(), &["messages", "mcp_servers"], unreadable)), remote);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn typed_content_tells_all() {
         server_tools: false,
         ..Facts::default()
     };
-    assert_eq!(Facts::of(&ChatRequest::from_chat("default", chat)), expected);
+    assert_eq!(Facts::from_request(&ChatRequest::from_chat("default", chat)), expected);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_messages_are_looked_at_only_where_the_head_is_not_enough() {
         (&tools, &all, Strategy::Race, true),
     ] {
         let request = raw(head.clone(), &["messages"], unreadable);
-        let found = Facts::read(&request, std::slice::from_ref(candidate), strategy);
+        let found = Facts::for_candidates(&request, std::slice::from_ref(candidate), strategy);
         assert_eq!(found.is_err(), looked, "{head:?} {candidate:?} {strategy:?}");
     }
 }
@@ -126,7 +126,7 @@ fn only_the_callers_own_tools_may_be_declared_twice() {
     let head = Head { tools: true, ..Head::default() };
     for (parse, server_tools) in [(own_tool as fn(&_) -> _, false), (provider_tool, true)] {
         let request = raw(head.clone(), &["tools"], parse);
-        assert_eq!(Facts::read(&request, &[], Strategy::Race).unwrap().server_tools, server_tools);
+        assert_eq!(Facts::for_candidates(&request, &[], Strategy::Race).unwrap().server_tools, server_tools);
     }
 }
 

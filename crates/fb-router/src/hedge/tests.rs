@@ -73,6 +73,6 @@ fn what_might_do_something_twice_is_not_hedged() {
         (&plain, &half_open, false),
         (&plain, &barred, false),
     ] {
-        assert_eq!(may_hedge(facts, candidate), expected, "{facts:?} {candidate:?}");
+        assert_eq!(admissible_as_hedge(facts, candidate), expected, "{facts:?} {candidate:?}");
     }
 }

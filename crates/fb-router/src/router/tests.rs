@@ -105,18 +105,23 @@ fn a_plan_holds_every_candidate_once() {
     let facts = Facts { needs: Needs { vision: true, ..Needs::default() }, ..Facts::default() };
     let expected = Plan {
         order: vec![
-            Ranked { index: 2, target: ids[2].clone(), why: Why::Cost(None), barred: None },
-            Ranked { index: 1, target: ids[1].clone(), why: Why::Cost(None), barred: Some(Skip::Cooling) },
+            Ranked { index: 2, target: ids[2].clone(), reason: RankReason::Cost(None), skip: None },
+            Ranked {
+                index: 1,
+                target: ids[1].clone(),
+                reason: RankReason::Cost(None),
+                skip: Some(Skip::Cooling),
+            },
         ],
-        refused: vec![Refused {
+        inadmissible: vec![Inadmissible {
             index: 0,
             target: ids[0].clone(),
             refusal: fb_core::Refusal::new("vision", "sees no pictures"),
         }],
-        start: Start::OneByOne,
+        start: Start::Sequential,
     };
     assert_eq!(router(Strategy::Cheapest).plan(&candidates, &facts, [0.0, 0.0]), expected);
-    let nothing = Plan { order: Vec::new(), refused: Vec::new(), start: Start::OneByOne };
+    let nothing = Plan { order: Vec::new(), inadmissible: Vec::new(), start: Start::Sequential };
     for strategy in [Strategy::Weighted, Strategy::Fastest, Strategy::LeastBusy, Strategy::Race] {
         assert_eq!(router(strategy).plan(&[], &facts, [0.9, 0.9]), nothing);
     }
@@ -313,12 +318,12 @@ fn a_race_starts_all_that_may_be_called_or_so_many() {
         Router::new(config).unwrap().plan(candidates, facts, [0.0, 0.0]).start
     };
     let facts = Facts::default();
-    assert_eq!(start(None, &candidates, &facts), Start::AtOnce(3));
-    assert_eq!(start(Some(2), &candidates, &facts), Start::AtOnce(2));
-    assert_eq!(start(Some(9), &candidates, &facts), Start::AtOnce(3));
-    assert_eq!(start(None, &candidates[..2], &facts), Start::OneByOne);
+    assert_eq!(start(None, &candidates, &facts), Start::Parallel(3));
+    assert_eq!(start(Some(2), &candidates, &facts), Start::Parallel(2));
+    assert_eq!(start(Some(9), &candidates, &facts), Start::Parallel(3));
+    assert_eq!(start(None, &candidates[..2], &facts), Start::Sequential);
     let effects = Facts { server_tools: true, ..Facts::default() };
-    assert_eq!(start(None, &candidates, &effects), Start::OneByOne);
+    assert_eq!(start(None, &candidates, &effects), Start::Sequential);
     let expected = expect![[r#"
         1  a/m  priority 0
         2  c/m  priority 0
@@ -341,13 +346,13 @@ fn a_hedge_is_planned_when_the_first_is_measured_and_the_second_may_be_one() {
     let facts = Facts::default();
     assert_eq!(start(&first, &second, &facts), Start::Hedged { after: ms(800) });
     let new = Candidate { samples: 99, ..first.clone() };
-    assert_eq!(start(&new, &second, &facts), Start::OneByOne);
+    assert_eq!(start(&new, &second, &facts), Start::Sequential);
     let probed = Candidate { half_open: true, ..second.clone() };
-    assert_eq!(start(&first, &probed, &facts), Start::OneByOne);
+    assert_eq!(start(&first, &probed, &facts), Start::Sequential);
     let barred = Candidate { eligibility: cooling(), ..second.clone() };
-    assert_eq!(start(&first, &barred, &facts), Start::OneByOne);
+    assert_eq!(start(&first, &barred, &facts), Start::Sequential);
     let effects = Facts { server_tools: true, ..Facts::default() };
-    assert_eq!(start(&first, &second, &effects), Start::OneByOne);
+    assert_eq!(start(&first, &second, &effects), Start::Sequential);
 
     let after = crate::HedgeAfter::Time(ms(300));
     let hedge = HedgeConfig { after, ..HedgeConfig::default() };
@@ -411,7 +416,7 @@ proptest! {
         ] {
             let plan = router(strategy).plan(&candidates, &Facts::default(), units);
             let mut indices: Vec<_> = plan.order.iter().map(|ranked| ranked.index).collect();
-            let barred: Vec<_> = plan.order.iter().map(|ranked| ranked.barred.is_some()).collect();
+            let barred: Vec<_> = plan.order.iter().map(|ranked| ranked.skip.is_some()).collect();
             prop_assert!(strategy == Strategy::Priority || barred.is_sorted(), "{plan}");
             indices.sort_unstable();
             prop_assert_eq!(indices, (0..known.len()).collect::<Vec<_>>());

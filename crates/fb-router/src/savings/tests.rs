@@ -22,9 +22,9 @@ fn price(target: &TargetId) -> Option<Price> {
 fn cheaper_targets_save_to_the_nano_dollar() {
     let [large, small] = &ids();
     let queries = [
-        Query { target: large, usage: usage(1_000, 100) },
-        Query { target: small, usage: usage(1_000, 100) },
-        Query { target: small, usage: usage(1, 0) },
+        ServedRequest { target: large, usage: usage(1_000, 100) },
+        ServedRequest { target: small, usage: usage(1_000, 100) },
+        ServedRequest { target: small, usage: usage(1, 0) },
     ];
     let found = savings(&queries, price, BEST).unwrap();
     let expected =
@@ -37,7 +37,7 @@ fn cheaper_targets_save_to_the_nano_dollar() {
 #[test]
 fn a_dearer_way_saves_less_than_nothing() {
     let [large, _] = &ids();
-    let query = Query { target: large, usage: usage(0, 10) };
+    let query = ServedRequest { target: large, usage: usage(0, 10) };
     let found = savings(&[query], price, Price { input: 2.0, output: 4.0 }).unwrap();
     assert_eq!((found.saved(), found.saved_percent()), (Money::ZERO, Some(-150.0)));
 }
@@ -47,21 +47,21 @@ fn against_nothing_there_is_no_percentage() {
     assert_eq!(savings(&[], price, BEST).unwrap().saved_percent(), None);
     let free = Price { input: 0.0, output: 0.0 };
     let [large, _] = &ids();
-    let query = Query { target: large, usage: usage(10, 10) };
+    let query = ServedRequest { target: large, usage: usage(10, 10) };
     assert_eq!(savings(&[query], price, free).unwrap().saved_percent(), None);
 }
 
 #[test]
 fn a_text_is_estimated() {
     let [large, _] = &ids();
-    let expected = Query { target: large, usage: usage(5, 30) };
-    assert_eq!(Query::of_text(large, "why is the sky blue?", 30), expected);
+    let expected = ServedRequest { target: large, usage: usage(5, 30) };
+    assert_eq!(ServedRequest::from_text(large, "why is the sky blue?", 30), expected);
 }
 
 #[test]
 fn a_target_without_a_price_is_named() {
     let other = "a/other".parse().unwrap();
-    let query = Query { target: &other, usage: usage(1, 1) };
+    let query = ServedRequest { target: &other, usage: usage(1, 1) };
     let error = savings(&[query], price, BEST).unwrap_err();
     assert_eq!(error.to_string(), "target a/other has no price");
 }

@@ -131,7 +131,7 @@ pub(super) fn admit(
         Ok(purse) => purse,
         Err(refused) => {
             permit.neutral(at);
-            let why = Skip::Budget { limit: refused.limit.as_str(), of_key: refused.is_of_key() };
+            let why = Skip::Budget { limit: refused.limit.as_str(), of_key: refused.is_key_limit() };
             return Err((why, refused.resets_in));
         }
     };

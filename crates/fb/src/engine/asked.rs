@@ -13,13 +13,13 @@ pub(super) fn of(request: &ChatRequest, mode: Mode) -> Asked {
         timeout: request.options().timeout,
         ..Asked::default()
     };
-    fill(&mut asked, &Facts::of(request));
+    fill(&mut asked, &Facts::from_request(request));
     asked
 }
 
 /// Adds what the messages told whoever had to parse them.
 pub(super) fn add(asked: &mut Asked, request: &ChatRequest, chat: &Chat) {
-    fill(asked, &Facts::of(request).with(chat));
+    fill(asked, &Facts::from_request(request).with_messages(chat));
 }
 
 fn fill(asked: &mut Asked, facts: &Facts<'_>) {

@@ -7,7 +7,7 @@ use fb_cache::Hit;
 use fb_core::{ChatRequest, Dialect, InvalidRequest, Next, Refusal, Skip};
 use fb_health::Condition;
 use fb_router::{
-    Candidate, ClassRoutes, Classifier, Complexity, Facts, HedgeBudget, Plan as Choice, Refused, Router,
+    Candidate, ClassRoutes, Classifier, Complexity, Facts, HedgeBudget, Inadmissible, Plan as Choice, Router,
     Signals, Start as Choose, StickyBy, Strategy, admissible,
 };
 use serde::Deserialize;
@@ -77,12 +77,12 @@ impl Engine {
         if route.classes == ClassRoutes::default() {
             return None;
         }
-        let signals = Signals::of(request.chat().ok()?);
+        let signals = Signals::from_chat(request.chat().ok()?);
         let class = match &self.classifier {
             Some(classifier) => classifier.classify(&signals),
             None => route.complexity.classify(&signals),
         };
-        Some((class, route.classes.of(class).and_then(|name| self.directory.plan(name).ok())))
+        Some((class, route.classes.route(class).and_then(|name| self.directory.plan(name).ok())))
     }
 
     /// Whether an answer that was kept may be given to this request.
@@ -105,17 +105,17 @@ impl Engine {
         let (listed, unseen) = self.listed(trip.request, plan);
         let Chooser { router, hedges } = &*plan.chooser;
         let mut choice = self.choice(trip.request, &listed, router, trip.panic);
-        choice.refused.extend(unseen);
+        choice.inadmissible.extend(unseen);
         if router.config().strategy == Strategy::Hedged {
             hedges.deposit();
         }
         let next = if choice.order.is_empty() { Next::Nothing } else { Next::Hop };
-        for refused in choice.refused.iter().cloned() {
+        for refused in choice.inadmissible.iter().cloned() {
             trip.run.skip(&refused.target, Skip::Inadmissible(refused.refusal), None, next);
         }
         let start = match choice.start {
-            Choose::OneByOne => Start::ONE_BY_ONE,
-            Choose::AtOnce(count) => Start { at_once: count, hedge: None },
+            Choose::Sequential => Start::ONE_BY_ONE,
+            Choose::Parallel(count) => Start { at_once: count, hedge: None },
             Choose::Hedged { after } => Start { at_once: 1, hedge: Some(Hedge { after, budget: hedges }) },
         };
         let lanes = choice.order.iter().map(|ranked| listed[ranked.index]).collect();
@@ -131,17 +131,21 @@ impl Engine {
         choice.order.retain(|ranked| {
             let lane = listed[ranked.index];
             let Err(refusal) = lane.provider().admit(lane.call(request)) else { return true };
-            choice.refused.push(Refused { index: ranked.index, target: ranked.target.clone(), refusal });
+            choice.inadmissible.push(Inadmissible {
+                index: ranked.index,
+                target: ranked.target.clone(),
+                refusal,
+            });
             false
         });
-        choice.refused.sort_by_key(|refused| refused.index);
-        choice.refused.extend(unseen);
+        choice.inadmissible.sort_by_key(|refused| refused.index);
+        choice.inadmissible.extend(unseen);
         choice
     }
 
     /// The route's targets, and before them the one that the request prefers, if it is another; and those that its tenant
     /// keeps its requests from, or that the route's golden cases do.
-    fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> (Vec<&'a Lane>, Vec<Refused>) {
+    fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> (Vec<&'a Lane>, Vec<Inadmissible>) {
         let own = plan.lanes.iter();
         let preferred = request.options().prefer.as_deref();
         let foreign = preferred
@@ -157,7 +161,7 @@ impl Engine {
             let may_be_asked =
                 limits.map_or(Ok(()), |limits| may_see(limits, lane)).and_then(|()| is_evaluated(lane));
             let Err(refusal) = may_be_asked else { return Some(lane) };
-            unseen.push(Refused { index, target: lane.id().clone(), refusal });
+            unseen.push(Inadmissible { index, target: lane.id().clone(), refusal });
             None
         };
         let listed = foreign.into_iter().chain(own).enumerate().filter_map(seen).collect();
@@ -168,7 +172,8 @@ impl Engine {
         let (at, strategy) = (now(), router.config().strategy);
         let candidates: Vec<_> = listed.iter().map(|lane| candidate(lane, strategy, panic, at)).collect();
         // Messages that cannot be read are for the target's adapter to complain of, by field.
-        let facts = Facts::read(request, &candidates, strategy).unwrap_or_else(|_| Facts::of(request));
+        let facts = Facts::for_candidates(request, &candidates, strategy)
+            .unwrap_or_else(|_| Facts::from_request(request));
         let key = match strategy {
             Strategy::Sticky => key(request, &router.config().sticky.by),
             _ => None,
@@ -192,7 +197,8 @@ impl Engine {
 pub(super) fn admitted<'a>(trip: Trip<'_>, lanes: &'a [Lane]) -> Vec<&'a Lane> {
     let (request, at) = (trip.request, now());
     let candidates: Vec<_> = lanes.iter().map(|lane| candidate(lane, Strategy::Priority, true, at)).collect();
-    let facts = Facts::read(request, &candidates, Strategy::Priority).unwrap_or_else(|_| Facts::of(request));
+    let facts = Facts::for_candidates(request, &candidates, Strategy::Priority)
+        .unwrap_or_else(|_| Facts::from_request(request));
     let facts = ruled(facts, request);
     let may_be_asked = |(lane, candidate): &(&Lane, &Candidate<'_>)| {
         let refused = admissible(&facts, candidate);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
-use fb_budget::{Account, Standing, Statistics};
+use fb_budget::{Account, AccountStats, Standing};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, RequestId, TargetId};
 use fb_health::{Check, Prober, Status as HealthStatus};
@@ -85,11 +85,10 @@ impl Engine {
     }
 
     /// What each tenant used, and how near it is to its limits.
-    pub(crate) fn tenants(&self) -> Vec<(String, Statistics, Standing)> {
+    pub(crate) fn tenants(&self) -> Vec<(String, AccountStats, Standing)> {
         let at = moment(now());
         let Some(book) = &self.book else { return Vec::new() };
-        let of =
-            |account: &Account| (account.name().to_string(), account.statistics(at), account.standing(at));
+        let of = |account: &Account| (account.name().to_string(), account.stats(at), account.standing(at));
         let mut tenants: Vec<_> = book.accounts().map(of).collect();
         tenants.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         tenants

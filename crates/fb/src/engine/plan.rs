@@ -321,7 +321,7 @@ impl Names {
             }
         };
         let place = u32::try_from(place).unwrap_or(u32::MAX);
-        let own = target.price.map(TokenPrices::of);
+        let own = target.price.map(TokenPrices::from_price);
         let prices = own.or_else(|| {
             let kind = self.kinds.get(&target.provider).map_or("", String::as_str);
             self.prices.prices(upstream.id(), kind, moment(now()).wall)

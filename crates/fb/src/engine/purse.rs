@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use fb_budget::{Account, Amount, Limits, Moment, Refused, Reservation, TokenPrices};
+use fb_budget::{Account, Amount, LimitExceeded, Limits, Moment, Reservation, TokenPrices};
 use fb_core::{ChatRequest, Frame, Refusal, StreamEvent, Usage};
 use fb_router::{Facts, estimate_tokens};
 
@@ -37,18 +37,21 @@ pub(super) struct Bill<'a> {
 
 impl<'a> Bill<'a> {
     pub(super) fn of(account: &'a Account, request: &ChatRequest) -> Self {
-        let facts = Facts::of(request);
+        let facts = Facts::from_request(request);
         Self { account, input: facts.input_tokens, output: facts.expected_output() }
     }
 
     /// Reserves what one call may cost; the first of a request counts the request.
-    pub(super) fn reserve(self, lane: &Lane, first: bool, at: Instant) -> Result<Box<Purse>, Refused> {
+    pub(super) fn reserve(self, lane: &Lane, first: bool, at: Instant) -> Result<Box<Purse>, LimitExceeded> {
         let Self { account, input, output } = self;
         let prices = lane.prices.clone();
         let estimate = amount(prices.as_ref(), Usage { input, output, ..Usage::default() });
         let (id, at) = (lane.id(), moment(at));
-        let reservation =
-            if first { account.begin(id, estimate, at)? } else { account.again(id, estimate, at)? };
+        let reservation = if first {
+            account.reserve(id, estimate, at)?
+        } else {
+            account.reserve_additional(id, estimate, at)?
+        };
         let mut purse = Box::new(Purse {
             reservation,
             prices,
@@ -82,14 +85,14 @@ impl Purse {
         let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));
         let usage = Usage { input: self.input, output, ..Usage::default() };
         self.said = amount(self.prices.as_ref(), usage);
-        self.reservation.note(self.used());
+        self.reservation.record_usage(self.used());
     }
 
     /// The provider has counted this: all of it when the answer is finished, else it may be the count of its beginning.
     pub(crate) fn count(&mut self, usage: Usage, finished: bool) {
         self.counted = Some(amount(self.prices.as_ref(), usage));
         self.all = finished;
-        self.reservation.note(self.used());
+        self.reservation.record_usage(self.used());
     }
 
     fn used(&self) -> Amount {

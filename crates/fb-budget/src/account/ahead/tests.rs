@@ -26,12 +26,12 @@ fn a_record_covers_what_is_held_and_a_quantum() {
     shared.written(&shared.first());
     assert_eq!(written(shared.snapshot()), None, "nothing is new");
 
-    let call = account.begin(&target(), amount(8, 0), at(0)).unwrap();
+    let call = account.reserve(&target(), amount(8, 0), at(0)).unwrap();
     assert_eq!(written(shared.snapshot()), Some((0, 18_000)), "little was left below the ceiling");
     assert_eq!(written(shared.snapshot()), None);
     call.settle(amount(3, 0));
     assert_eq!(written(shared.snapshot()), Some((3_000, 10_000)), "something was spent");
-    let call = account.begin(&target(), amount(1, 0), at(0)).unwrap();
+    let call = account.reserve(&target(), amount(1, 0), at(0)).unwrap();
     assert_eq!(written(Some(shared.last())), Some((3_000, 1_000)));
     drop(call);
     assert_eq!(written(shared.snapshot()), Some((3_000, 10_000)), "something was given back");
@@ -43,7 +43,7 @@ fn while_commits_fail_calls_go_on_and_a_commit_stays_due() {
     let shared = &account.own;
     assert_eq!(written(Some(shared.first())), Some((0, 10_000)));
     shared.failed();
-    account.begin(&target(), amount(5_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
+    account.reserve(&target(), amount(5_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
     let record = shared.snapshot().unwrap();
     assert_eq!(written(Some(record)), Some((4_000_000, 10_000)));
     shared.written(&record);
@@ -55,7 +55,7 @@ fn a_record_in_the_making_never_promises_more_than_the_disk_has() {
     let account = account();
     let shared = &account.own;
     shared.written(&shared.first());
-    let call = account.begin(&target(), amount(9, 0), at(0)).unwrap();
+    let call = account.reserve(&target(), amount(9, 0), at(0)).unwrap();
     let record = shared.snapshot().unwrap();
     assert_eq!(shared.state.lock().promise.ceiling, 10_000, "of the old record");
     shared.written(&record);
@@ -72,7 +72,7 @@ fn what_was_written_ahead_counts_as_spent_at_the_start() {
         let mut shared = Shared::new("acme", &Limits::default(), at(0).now);
         let start = at(hours * 3_600);
         shared.attach(Some(Record { calendar, total: 7, ahead: 10 }), start.wall, Arc::default(), QUANTUM);
-        let now = Account::new(Arc::new(shared), None).statistics(start);
+        let now = Account::new(Arc::new(shared), None).stats(start);
         [now.day_nanos, now.month_nanos, now.total_nanos, now.used.nanos]
     };
     assert_eq!(spent(0), [13, 15, 17, 0]);
@@ -84,7 +84,7 @@ fn what_was_written_ahead_counts_as_spent_at_the_start() {
 fn the_writer_is_woken_by_whatever_is_new() {
     let account = account();
     let signal = Arc::clone(&account.own.ahead.as_ref().unwrap().signal);
-    let call = |micros| account.begin(&target(), amount(micros, 0), at(0)).unwrap();
+    let call = |micros| account.reserve(&target(), amount(micros, 0), at(0)).unwrap();
     account.own.written(&account.own.first());
     // The test would hang if it were not.
     call(1).settle(amount(1, 0));

@@ -96,11 +96,11 @@ fn whole(record: &Arc<Record>) -> Value {
 
 fn plan(plan: &Plan) -> Value {
     let ranked = plan.order.iter().map(|one| {
-        let barred = one.barred.as_ref().map(ToString::to_string);
-        json!({ "target": one.target.to_string(), "why": one.why.to_string(), "not_now": barred })
+        let barred = one.skip.as_ref().map(ToString::to_string);
+        json!({ "target": one.target.to_string(), "why": one.reason.to_string(), "not_now": barred })
     });
     let refused = plan
-        .refused
+        .inadmissible
         .iter()
         .map(|one| json!({ "target": one.target.to_string(), "why": one.refusal.to_string() }));
     json!({

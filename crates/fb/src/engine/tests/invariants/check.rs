@@ -77,7 +77,7 @@ impl Case<'_> {
 
     /// What a call ended with decides whether another may follow.
     fn order(&self, wrong: &mut Vec<String>) {
-        let several = self.route.strategy.starts_several();
+        let several = self.route.strategy.is_concurrent();
         for (index, made) in self.made.iter().enumerate() {
             let Some((ended, fate)) = made.ended else { continue };
             let later = &self.made[index + 1..];
@@ -99,7 +99,7 @@ impl Case<'_> {
     /// Whether a call began after another had ended. Of one moment racers say nothing.
     fn is_after(&self, made: &Made, next: &Made) -> bool {
         let ended = made.ended.map(|(at, _)| at);
-        let several = self.route.strategy.starts_several();
+        let several = self.route.strategy.is_concurrent();
         next.place > made.place && ended.is_some_and(|ended| if several { next.began > ended } else { true })
     }
 
@@ -332,7 +332,7 @@ impl Case<'_> {
         let failed = matches!(row.end, AttemptEnd::Failed(_));
         let skipped = matches!(row.end, AttemptEnd::Skipped { .. });
         // Racers write their rows while others are under way.
-        let several = self.route.strategy.starts_several();
+        let several = self.route.strategy.is_concurrent();
         let last = rest.is_empty() || several;
         match row.end {
             AttemptEnd::Running => return Some("still running".to_owned()),

@@ -43,7 +43,7 @@ pub(super) fn bills<'a>(world: &'a World, played: &'a Played) -> Vec<Bill<'a>> {
             let nanos = price.map_or(0, |price| input * nanos(price.input) + output * nanos(price.output));
             Sum { nanos, tokens: input + output }
         };
-        let facts = Facts::of(&made.request);
+        let facts = Facts::from_request(&made.request);
         let said = sum(facts.input_tokens, made.said.div_ceil(4) as u64);
         let counted = made.counted.map(|usage| sum(usage.input, usage.output));
         Bill {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_budget::Statistics;
+use fb_budget::AccountStats;
 use fb_core::{AttemptEnd, Observer, Report, Skip, StreamEvent};
 use fb_testkit::{Made, Script, script};
 use futures_util::{StreamExt, future::join_all};
@@ -36,7 +36,7 @@ pub(super) struct Played {
     /// What tenants used, step by step.
     pub(super) looks: Vec<Look>,
     /// What they had used in the end.
-    pub(super) used: BTreeMap<String, Statistics>,
+    pub(super) used: BTreeMap<String, AccountStats>,
     /// What is remembered of all requests.
     pub(super) records: Vec<Arc<Record>>,
     /// Guards that outlived all requests.

@@ -123,7 +123,8 @@ impl Seen {
             self.note("paid by a key", cost && bill.accounts.len() > 1);
             self.note("beyond its reservation", bill.due.nanos > bill.held.nanos);
         }
-        let by_key = |(name, used): (&String, &fb_budget::Statistics)| name.contains('/') && used.refused > 0;
+        let by_key =
+            |(name, used): (&String, &fb_budget::AccountStats)| name.contains('/') && used.refused > 0;
         self.note("refused by its key", played.used.iter().any(by_key));
         self.note("beyond its limit", is_beyond(world, played));
     }

@@ -37,7 +37,7 @@ impl Tally {
 
 /// What one tenant used since the start, and what it holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Statistics {
+pub struct AccountStats {
     /// All calls since the start of the process.
     pub used: Tally,
     /// Requests that were let pass since then.

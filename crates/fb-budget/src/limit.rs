@@ -43,7 +43,7 @@ impl fmt::Display for Limit {
 /// A call that would pass a limit. Nothing was taken for it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("tenant {tenant}: `{limit}` is reached")]
-pub struct Refused {
+pub struct LimitExceeded {
     /// Whose limit: a tenant, or `TENANT/KEY`.
     pub tenant: Arc<str>,
     /// Which one; of several the first in the order month, day, tokens, requests.
@@ -52,9 +52,9 @@ pub struct Refused {
     pub resets_in: Option<Duration>,
 }
 
-impl Refused {
+impl LimitExceeded {
     /// Whether it is a limit of one of the tenant's keys.
-    pub fn is_of_key(&self) -> bool {
+    pub fn is_key_limit(&self) -> bool {
         self.tenant.contains('/')
     }
 
