@@ -2,9 +2,15 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    BacktestArgs, DrillArgs, EvalArgs, PlanArgs, SavingsArgs, backtest, check, demo, drill, eval, explain,
-    plan, savings, serve,
+use crate::commands::{
+    backtest::{self, BacktestArgs},
+    check, demo,
+    drill::{self, DrillArgs},
+    eval::{self, EvalArgs},
+    explain,
+    plan::{self, PlanArgs},
+    savings::{self, SavingsArgs},
+    serve,
 };
 
 /// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.

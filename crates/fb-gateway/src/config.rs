@@ -1,75 +1,24 @@
+pub(crate) mod eval;
+pub(crate) mod from_environment;
 mod locate;
 
-use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use fb::{
     BreakerConfig, BudgetConfig, CacheConfig, Config, Evaluations, HealthConfig, LedgerConfig, PriceConfigs,
-    RetryConfig, Route, Tenant, TracesConfig,
+    Problem, RetryConfig, Route, Tenant, TracesConfig,
     providers::{ProviderConfig, Secret},
 };
+use fb_server::{AdminConfig, ServerConfig};
 use fb_telemetry::{Drift, DriftConfig, record::RecordConfig};
 use serde::Deserialize;
 
-use self::locate::Document;
-use crate::eval::{EvalConfig, evaluations};
+pub use self::locate::Located;
+use self::{eval::EvalConfig, locate::Document};
+use crate::evaluations::evaluations;
 
-/// Longest time that any setting may name: a day.
-const MAX_TIME: Duration = Duration::from_secs(86_400);
 /// Largest config file: 1 MiB.
 const MAX_FILE: u64 = 1 << 20;
-
-/// The table `[server]`: where the gateway listens and what it takes.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Where it listens. Default "127.0.0.1:8080".
-    pub listen: SocketAddr,
-    /// Largest request body in bytes. Default 32 MiB, the most any provider takes.
-    pub max_body: usize,
-    /// Most bytes of request bodies held at a time, those up to 16 KiB not counted; a request beyond that is told to come again.
-    /// Default 1 GiB.
-    pub max_bodies: usize,
-    /// Most connections at a time; more wait in the kernel's queue. Default 10,000.
-    pub max_connections: usize,
-    /// How long a client may take to send a request's head. Default 30 s.
-    #[serde(with = "humantime_serde")]
-    pub head_timeout: Duration,
-    /// How long a client may take to send a request's body. Default 60 s.
-    #[serde(with = "humantime_serde")]
-    pub body_timeout: Duration,
-    /// How long a client may read nothing of an answer that waits for it. Default 60 s.
-    #[serde(with = "humantime_serde")]
-    pub write_timeout: Duration,
-    /// How long requests in flight may go on after SIGTERM. Default 30 s.
-    #[serde(with = "humantime_serde")]
-    pub drain: Duration,
-}
-
-/// The table `[admin]`: a listener of its own for operators. Without the table there is none.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdminConfig {
-    /// Where it listens. It shows what the gateway knows to whoever reaches it: keep it on loopback.
-    pub listen: SocketAddr,
-    /// What a caller must show to change anything, as `Authorization: Bearer TOKEN`. Without one nothing can be changed.
-    #[serde(default)]
-    pub token: Option<Secret>,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            max_body: 32 << 20,
-            max_bodies: 1 << 30,
-            max_connections: 10_000,
-            head_timeout: Duration::from_secs(30),
-            body_timeout: Duration::from_secs(60),
-            write_timeout: Duration::from_secs(60),
-            drain: Duration::from_secs(30),
-        }
-    }
-}
 
 /// A config file as it stands: the server's table beside everything of the library.
 #[derive(Debug, Default, Deserialize)]
@@ -111,27 +60,7 @@ pub struct Loaded {
     /// Providers, routes and mechanisms.
     pub fb: Config,
     /// What is wrong and keeps nobody from serving.
-    pub warnings: Vec<fb::Problem>,
-}
-
-/// An error with its place in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
-    /// Line, from 1; 0 when the place is unknown.
-    pub line: usize,
-    /// Column, from 1; 0 when the place is unknown.
-    pub column: usize,
-    /// The field, the value and what was expected.
-    pub message: String,
-}
-
-impl fmt::Display for Located {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, self.column) {
-            (0, _) => write!(f, " {}", self.message),
-            (line, column) => write!(f, "{line}:{column}  {}", self.message),
-        }
-    }
+    pub warnings: Vec<Problem>,
 }
 
 /// Reads a config file's text.
@@ -214,7 +143,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         mut ledger,
         drift,
     } = file;
-    let mut problems: Vec<fb::Problem> = eval.iter().flat_map(EvalConfig::problems).collect();
+    let mut problems: Vec<Problem> = eval.iter().flat_map(EvalConfig::problems).collect();
     let (mut evaluations, mut warnings) = (Evaluations::default(), Vec::new());
     if purpose == Purpose::Paper {
         providers.values_mut().for_each(stand_in);
@@ -259,51 +188,22 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     .with_names();
     problems.extend(fb.problems());
     if fb.routes.is_empty() {
-        problems.push(fb::Problem::new(
+        problems.push(Problem::new(
             "routes",
             "none",
             "expected at least one route, such as [routes.default]",
         ));
     }
-    check_server(&server, &mut problems);
+    problems.extend(server.problems());
     let records = record.iter().flat_map(RecordConfig::problems);
     for error in Drift::new(drift.clone()).err().into_iter().chain(records) {
-        problems.push(fb::Problem::new(error.field, error.value, format!("expected {}", error.expected)));
+        problems.push(Problem::new(error.field, error.value, format!("expected {}", error.expected)));
     }
-    if let Some(token) = admin.as_ref().and_then(|admin| admin.token.as_ref())
-        && let Err(error) = token.resolve("admin.token")
-    {
-        problems.push(fb::Problem::new(error.field, error.value, error.expected));
-    }
+    problems.extend(admin.iter().flat_map(AdminConfig::problems));
     if problems.is_empty() {
         Ok(Loaded { server, admin, record, eval, drift, fb, warnings })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
-    }
-}
-
-fn check_server(server: &ServerConfig, problems: &mut Vec<fb::Problem>) {
-    if !(1..=1 << 30).contains(&server.max_body) {
-        let value = server.max_body.to_string();
-        problems.push(fb::Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
-    }
-    if !(server.max_body..=1 << 40).contains(&server.max_bodies) {
-        let value = server.max_bodies.to_string();
-        let expected = "expected max_body or more, up to 1099511627776 bytes";
-        problems.push(fb::Problem::new("server.max_bodies", value, expected));
-    }
-    let times = [
-        ("server.head_timeout", server.head_timeout),
-        ("server.body_timeout", server.body_timeout),
-        ("server.write_timeout", server.write_timeout),
-    ];
-    problems.extend(times.iter().filter_map(|(field, time)| fb::Problem::of_time(field, *time)));
-    if server.drain > MAX_TIME {
-        let value = format!("{:?}", server.drain);
-        problems.push(fb::Problem::new("server.drain", value, "expected a time of up to a day"));
-    }
-    if server.max_connections == 0 {
-        problems.push(fb::Problem::new("server.max_connections", "0", "expected 1 or more"));
     }
 }
 
@@ -312,18 +212,18 @@ fn read_evaluations(
     eval: Option<&EvalConfig>,
     routes: &BTreeMap<String, Route>,
     providers: &BTreeMap<String, ProviderConfig>,
-) -> Result<Evaluations, Vec<fb::Problem>> {
+) -> Result<Evaluations, Vec<Problem>> {
     if let Some(eval) = eval {
-        return evaluations(eval, routes, providers).map_err(|error| {
+        return evaluations(&eval.results, eval.min_pass, routes, providers).map_err(|error| {
             let value = format!("{:?}", eval.results.display().to_string());
-            vec![fb::Problem::new("eval.results", value, error)]
+            vec![Problem::new("eval.results", value, error)]
         });
     }
     let missing = routes.iter().filter(|(_, route)| route.require_eval).map(|(name, _)| {
         let expected = "expected a table [eval] with the file of `results` that says who passed";
-        fb::Problem::new(format!("routes.{name}.require_eval"), "true", expected)
+        Problem::new(format!("routes.{name}.require_eval"), "true", expected)
     });
-    let missing: Vec<fb::Problem> = missing.collect();
+    let missing: Vec<Problem> = missing.collect();
     if missing.is_empty() { Ok(Evaluations::default()) } else { Err(missing) }
 }
 

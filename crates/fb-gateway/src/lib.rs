@@ -1,39 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-mod backtest;
-mod bodies;
-mod check;
 mod cli;
+mod commands;
 mod config;
-mod demo;
-mod discover;
-mod drill;
-mod error;
-mod eval;
-mod explain;
-mod lines;
-mod log;
-mod out;
-mod patience;
-mod plan;
-mod relay;
+mod dry_run;
+mod evaluations;
+mod jsonl;
 mod requests;
-mod routes;
-mod savings;
-mod serve;
-mod server;
-mod stage;
-mod telemetry;
-mod tenants;
+mod runtime;
+mod stdout;
 
 pub use crate::{
-    backtest::BacktestArgs,
     cli::{Cli, Command, run},
-    config::{AdminConfig, Loaded, Located, ServerConfig, load, parse},
-    drill::DrillArgs,
-    eval::{EvalArgs, EvalConfig},
-    plan::PlanArgs,
-    savings::SavingsArgs,
-    server::{Gateway, start, start_admin},
-    telemetry::Scrape,
+    commands::{
+        backtest::BacktestArgs, drill::DrillArgs, eval::EvalArgs, plan::PlanArgs, savings::SavingsArgs,
+    },
+    config::{Loaded, Located, eval::EvalConfig, load, parse},
 };

@@ -1,4 +1,4 @@
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use fb::Problem;
 use toml::{
@@ -6,7 +6,25 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::Located;
+/// An error with its place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Line, from 1; 0 when the place is unknown.
+    pub line: usize,
+    /// Column, from 1; 0 when the place is unknown.
+    pub column: usize,
+    /// The field, the value and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (0, _) => write!(f, " {}", self.message),
+            (line, column) => write!(f, "{line}:{column}  {}", self.message),
+        }
+    }
+}
 
 /// A parsed config with the place of every value.
 pub(super) struct Document<'a> {

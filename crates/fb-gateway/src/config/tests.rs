@@ -11,7 +11,7 @@ use fb_telemetry::{DriftConfig, record::RecordConfig};
 use serde_json::{Value, json};
 
 use super::{ServerConfig, parse, parse_without_keys};
-use crate::eval::default_min_pass;
+use crate::config::eval::default_min_pass;
 
 /// The whole configs among a page's TOML blocks, each with the number of its fence's line.
 fn configs(page: &str) -> Vec<(usize, String)> {

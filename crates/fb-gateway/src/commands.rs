@@ -1,0 +1,11 @@
+//! One module for each command of `fb`.
+
+pub(crate) mod backtest;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod drill;
+pub(crate) mod eval;
+pub(crate) mod explain;
+pub(crate) mod plan;
+pub(crate) mod savings;
+pub(crate) mod serve;

@@ -1,0 +1,168 @@
+use std::{collections::BTreeMap, ops::Add, time::SystemTime};
+
+use fb::{Money, difference};
+
+use crate::{
+    evaluations::{Evaluation, Outcome, Verdict, passes, share, target::Listed},
+    stdout::{count, percentile, seconds, table},
+};
+
+/// All outcomes, and what they come to for each target.
+pub(super) struct Summary {
+    pub(super) route: String,
+    pub(super) targets: Vec<OfTarget>,
+    cases: usize,
+}
+
+/// What came of all cases at one target.
+pub(super) struct OfTarget {
+    pub(super) target: Listed,
+    /// In the order of the cases.
+    pub(super) outcomes: Vec<Outcome>,
+    /// What sets its answer to a case apart from the primary's, by place of the case.
+    pub(super) differs: BTreeMap<usize, String>,
+}
+
+impl Summary {
+    /// Of outcomes by place of target and case; the first target is the primary.
+    pub(super) fn new(
+        route: &str,
+        targets: &[Listed],
+        cases: usize,
+        outcomes: BTreeMap<(usize, usize), Outcome>,
+    ) -> Self {
+        let mut all: Vec<OfTarget> = targets
+            .iter()
+            .map(|target| OfTarget { target: target.clone(), outcomes: Vec::new(), differs: BTreeMap::new() })
+            .collect();
+        for ((place, _), outcome) in outcomes {
+            all[place].outcomes.push(outcome);
+        }
+        if let Some((primary, others)) = all.split_first_mut() {
+            for other in others {
+                let pairs = primary.outcomes.iter().zip(&other.outcomes).enumerate();
+                other.differs =
+                    pairs.filter_map(|(index, (theirs, its))| Some((index, apart(theirs, its)?))).collect();
+            }
+        }
+        Self { route: route.to_owned(), targets: all, cases }
+    }
+
+    /// Whether every target passed so large a share of the cases.
+    pub(super) fn passes(&self, min_pass: f64) -> bool {
+        self.targets.iter().all(|target| target.passes(min_pass))
+    }
+
+    pub(super) fn evaluations(&self, at: SystemTime) -> impl Iterator<Item = Evaluation> {
+        self.targets.iter().map(move |target| Evaluation {
+            route: self.route.clone(),
+            target: target.target.name.clone(),
+            of: target.target.of.clone(),
+            cases: self.cases as u64,
+            passed: target.count(Verdict::Pass) as u64,
+            at,
+        })
+    }
+
+    /// The table, then what did not pass and what differs, one line each, and who is below the share.
+    pub(super) fn print(&self, min_pass: f64) -> String {
+        let head = ["target", "passed", "share", "errors", "p50", "p95", "cost", "differs"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(self.targets.iter().enumerate().map(|(place, target)| target.row(place > 0)));
+        let mut lines = vec![
+            format!("route {}, {}", self.route, count(self.cases, "case")),
+            String::new(),
+            table(&rows, 7),
+        ];
+        let notes: Vec<Vec<String>> = self.targets.iter().flat_map(OfTarget::notes).collect();
+        if !notes.is_empty() {
+            lines.extend([String::new(), table(&notes, 0)]);
+        }
+        lines.push(String::new());
+        let below = self.targets.iter().filter(|target| !target.passes(min_pass));
+        let below: Vec<&str> = below.map(|target| target.target.label.as_str()).collect();
+        lines.push(if below.is_empty() {
+            format!("every target passes {} or more", percent(min_pass))
+        } else {
+            format!("below {}: {}", percent(min_pass), below.join(", "))
+        });
+        lines.join("\n")
+    }
+}
+
+impl OfTarget {
+    pub(super) fn count(&self, verdict: Verdict) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.verdict == verdict).count()
+    }
+
+    pub(super) fn passes(&self, min_pass: f64) -> bool {
+        passes(self.count(Verdict::Pass) as u64, self.outcomes.len() as u64, min_pass)
+    }
+
+    pub(super) fn share(&self) -> f64 {
+        share(self.count(Verdict::Pass) as u64, self.outcomes.len() as u64)
+    }
+
+    fn row(&self, is_fallback: bool) -> Vec<String> {
+        let [p50, p95] = self.latencies().map(|ms| ms.map_or_else(|| "-".to_owned(), seconds));
+        vec![
+            self.target.label.clone(),
+            format!("{}/{}", self.count(Verdict::Pass), self.outcomes.len()),
+            percent(self.share()),
+            self.count(Verdict::Error).to_string(),
+            p50,
+            p95,
+            self.cost().map_or_else(|| "-".to_owned(), |cost| cost.to_string()),
+            if is_fallback { self.differs.len().to_string() } else { "-".to_owned() },
+        ]
+    }
+
+    /// Median and 95th percentile of the cases that were asked and answered, in milliseconds.
+    pub(super) fn latencies(&self) -> [Option<u64>; 2] {
+        let answered =
+            self.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Error && outcome.calls > 0);
+        let mut took: Vec<u64> = answered.map(|outcome| outcome.took_ms).collect();
+        took.sort_unstable();
+        [50, 95].map(|percent| percentile(&took, percent))
+    }
+
+    /// Of the answers whose price and tokens are known. What a failed call or a repaired answer cost beside them is no part of it.
+    pub(super) fn cost(&self) -> Option<Money> {
+        let known = self.outcomes.iter().filter_map(|outcome| outcome.cost_nanos);
+        known.map(Money::from_nanos).reduce(Add::add)
+    }
+
+    fn notes(&self) -> Vec<Vec<String>> {
+        let line = |outcome: &Outcome, what: &str, why: &str| {
+            [self.target.label.as_str(), &outcome.case, what, why].map(str::to_owned).to_vec()
+        };
+        let mut notes = Vec::new();
+        for (index, outcome) in self.outcomes.iter().enumerate() {
+            let why = outcome.why.as_deref().unwrap_or_default();
+            match outcome.verdict {
+                Verdict::Pass => {}
+                Verdict::Fail => notes.push(line(outcome, "failed", why)),
+                Verdict::Error => notes.push(line(outcome, "no answer", why)),
+            }
+            if let Some(how) = self.differs.get(&index) {
+                notes.push(line(outcome, "differs", how));
+            }
+        }
+        notes
+    }
+}
+
+/// What sets an answer apart from the primary's; nothing where either has none.
+fn apart(primary: &Outcome, other: &Outcome) -> Option<String> {
+    use Verdict::{Error, Fail, Pass};
+    match (primary.verdict, other.verdict) {
+        (Error, _) | (_, Error) => None,
+        (Pass, Fail) => Some("fails, where the primary passes".to_owned()),
+        (Fail, Pass) => Some("passes, where the primary fails".to_owned()),
+        (Pass, Pass) | (Fail, Fail) => difference(primary.said.as_ref()?, other.said.as_ref()?),
+    }
+}
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}

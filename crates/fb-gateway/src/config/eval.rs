@@ -1,0 +1,34 @@
+use std::path::PathBuf;
+
+use fb::Problem;
+use serde::Deserialize;
+
+/// The table `[eval]`: where `fb eval` keeps what it found, and what counts as passed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalConfig {
+    /// The file of results: `fb eval` appends to it, `fb check` and `fb serve` read in it which targets passed. It holds the
+    /// answers to the golden cases.
+    pub results: PathBuf,
+    /// The share of a route's golden cases that a target must pass, 0 to 1. Default 0.9.
+    #[serde(default = "default_min_pass")]
+    pub min_pass: f64,
+}
+
+pub(crate) const fn default_min_pass() -> f64 {
+    0.9
+}
+
+impl EvalConfig {
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.results.file_name().is_none() {
+            let value = format!("{:?}", self.results.display().to_string());
+            problems.push(Problem::new("eval.results", value, "expected the path of a file"));
+        }
+        if !(0.0..=1.0).contains(&self.min_pass) {
+            problems.push(Problem::new("eval.min_pass", self.min_pass.to_string(), "expected 0 to 1"));
+        }
+        problems
+    }
+}
