@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use fb::{Called, Evaluations, Route, Said, providers::ProviderConfig};
+use fb::{AnswerContent, CalledTool, Evaluations, Route, providers::ProviderConfig};
 use serde::{Deserialize, Serialize};
 
 use self::target::{Listed, listed};
@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
     pub(crate) why: Option<String>,
     /// What was said, if the answer came through; see [`kept`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) said: Option<Said>,
+    pub(crate) said: Option<AnswerContent>,
     pub(crate) calls: u32,
     pub(crate) took_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,19 +154,19 @@ impl Results {
 }
 
 /// An answer as results hold it: at most 64 KiB of text, and as much of calls. What was cut says so.
-pub(crate) fn kept(said: Said) -> Said {
-    let Said { text, calls, refused } = said;
+pub(crate) fn kept(said: AnswerContent) -> AnswerContent {
+    let AnswerContent { text, calls, refused } = said;
     let (mut for_text, mut room, count) = (MAX_SAID, MAX_SAID, calls.len());
     let mut kept = Vec::new();
-    for Called { tool, arguments } in calls {
+    for CalledTool { tool, arguments } in calls {
         if room == 0 {
-            kept.push(Called { tool: format!("… ({count} calls in all)"), arguments: String::new() });
+            kept.push(CalledTool { tool: format!("… ({count} calls in all)"), arguments: String::new() });
             break;
         }
-        kept.push(Called { tool: cut(tool, &mut room), arguments: cut(arguments, &mut room) });
+        kept.push(CalledTool { tool: cut(tool, &mut room), arguments: cut(arguments, &mut room) });
         room = room.saturating_sub(AROUND_CALL);
     }
-    Said { text: cut(text, &mut for_text), calls: kept, refused }
+    AnswerContent { text: cut(text, &mut for_text), calls: kept, refused }
 }
 
 fn cut(text: String, room: &mut usize) -> String {

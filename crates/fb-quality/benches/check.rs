@@ -1,4 +1,4 @@
-//! What a check costs beside the bare libraries: `serde_json` and `jsonschema` alone, in the same run.
+//! Measures the cost of a check against the bare libraries, `serde_json` and `jsonschema`, in the same run.
 
 use std::{
     hint::black_box,
@@ -71,11 +71,15 @@ fn check(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Rounds of the comparison: alternating, so that a busy machine slows both sides.
+/// Number of rounds. Both sides alternate, so that a busy machine slows both.
 const ROUNDS: usize = 51;
 const CALLS: u32 = 2_000;
 
-#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures time and says it")]
+#[expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures time and prints it"
+)]
 fn compare() {
     let (Some(chat), Some(gates), Some(every)) = (chat(), schema_only(), every_gate()) else { return };
     let Ok(validator) = jsonschema::validator_for(&schema()) else { return };

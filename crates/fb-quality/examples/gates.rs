@@ -1,4 +1,4 @@
-//! Checks a few answers, and prints what is wrong with them and how a target would be asked again.
+//! Checks a few answers and prints their defects and the repairs that a target would get.
 
 use std::{error::Error, time::Instant};
 
@@ -39,7 +39,7 @@ fn calling(name: &str, arguments: &str) -> Reply {
 #[expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "an example talks to its user, at some time"
+    reason = "an example prints to its user, and needs a time"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     let config = QualityConfig {
@@ -77,10 +77,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         };
         println!("{defect}");
-        let again = repair(&ChatRequest::from_chat("default", chat.clone()), &reply, &defect);
-        let last = again.as_ref().and_then(|request| request.chat().ok()?.messages.last());
+        let repaired = repair(&ChatRequest::from_chat("default", chat.clone()), &reply, &defect);
+        let last = repaired.as_ref().and_then(|request| request.chat().ok()?.messages.last());
         match last.map(|message| &*message.parts) {
-            Some([Part::Text(words)]) => println!("    again: {words}"),
+            Some([Part::Text(text)]) => println!("    repair: {text}"),
             _ => println!("    next target"),
         }
     }
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\nscore {value:.2}, weight times {:.2}", rank_penalty(value));
 
     let notes = [Note::new("user", "left out: no records of users"), Note::new("seed", "left out: no seed")];
-    let losses = Losses::of(&plain, &notes, &Capabilities::default());
+    let losses = Losses::new(&plain, &notes, &Capabilities::default());
     print!("\n{losses}");
     if let Err(error) = losses.check(gates.config().max_loss) {
         println!("{error}");

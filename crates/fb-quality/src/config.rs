@@ -1,11 +1,11 @@
-//! What a route checks, as it stands in a config.
+//! The quality settings of a route.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::MaxLoss;
 
-/// What a route checks in its answers, and what follows; nothing unless set.
+/// The checks that a route applies to its answers, and the consequences of a defect; nothing is checked unless set.
 ///
 /// ```
 /// # use fb_quality::{Gates, QualityConfig};
@@ -17,30 +17,30 @@ use crate::MaxLoss;
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each switches one gate")]
 pub struct QualityConfig {
-    /// Whether an answer must be what the request's `response_format` asks for; false.
+    /// Requires an answer to have the form that the request's `response_format` demands; false.
     pub schema: bool,
-    /// JSON schema, as JSON text, that every answer of the route must follow as well, unless it calls tools; none.
+    /// JSON schema, as JSON text, that every answer of the route must follow too, unless it calls tools; none.
     pub answer_schema: Option<String>,
-    /// Whether JSON may stand in a Markdown fence; false. The answer goes out as it came, fence and all.
+    /// Accepts JSON inside a Markdown fence; false. The answer is delivered unchanged, including the fence.
     pub strip_fences: bool,
-    /// Whether tool calls must be of declared tools with valid arguments, and be there when required; false.
+    /// Requires tool calls to name declared tools with valid arguments, and to be present when required; false.
     pub tools: bool,
-    /// Whether an answer must hold text or a tool call; false.
+    /// Rejects an answer with neither text nor a tool call; false.
     pub empty: bool,
-    /// Whether an answer may not be cut at a limit that its caller did not set; false.
+    /// Rejects an answer that was cut at a token limit its caller did not set; false.
     pub truncated: bool,
-    /// Whether an answer may not end in a loop; false.
+    /// Rejects an answer that ends in a loop; false.
     pub repetition: bool,
-    /// Fewest characters of an answer that calls no tools, white space around it not counted; none.
+    /// Minimum number of characters of an answer that calls no tools, surrounding white space not counted; none.
     pub min_chars: Option<usize>,
-    /// Most characters of an answer that calls no tools, white space around it not counted; none.
+    /// Maximum number of characters of an answer that calls no tools, surrounding white space not counted; none.
     pub max_chars: Option<usize>,
-    /// Whether a stream is held back until its answer was checked; false. Else it goes out as it comes, and a defect
-    /// found at its end only lowers the target's score.
+    /// Holds a stream back until its complete answer passed the checks; false. Otherwise the stream is delivered as it
+    /// arrives, and a defect found at its end only lowers the target's score.
     pub buffer: bool,
-    /// Whether a target is asked once more, with the defect in words, before the next one is tried; false.
+    /// Calls the same target once more, with a description of the defect, before the next target is tried; false.
     pub repair: bool,
-    /// Most that a request may lose when it is said in a target's words; any.
+    /// The largest loss allowed when a request is translated into a target's dialect; any.
     pub max_loss: MaxLoss,
 }
 

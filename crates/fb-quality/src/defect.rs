@@ -1,4 +1,4 @@
-//! What is wrong with an answer.
+//! Defects: the reasons for which gates reject answers.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use crate::quote::{cut, one_line};
 
-/// Most bytes of a message: it goes into logs, and into the prompt of a repair.
+/// Maximum length of a message in bytes: it goes into logs, and into the prompt of a repair.
 const MAX_MESSAGE: usize = 600;
 
-/// Why an answer cannot be used.
+/// The reason for which a gate rejected an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{gate}: {message}")]
 pub struct Defect {
@@ -18,49 +18,52 @@ pub struct Defect {
 }
 
 impl Defect {
-    /// A defect found by a gate of the program's own. The message is for the operator and for the model; it is cut to
-    /// 600 bytes, and control characters become spaces.
+    /// Creates a defect for a custom gate.
+    ///
+    /// The message is read by operators and, in a repair, by the model. It is cut to 600 bytes, and control characters
+    /// become spaces.
     pub fn new(message: impl AsRef<str>) -> Self {
-        Self::of(GateKind::Custom, message)
+        Self::found_by(GateKind::Custom, message)
     }
 
-    pub(crate) fn of(gate: GateKind, message: impl AsRef<str>) -> Self {
+    pub(crate) fn found_by(gate: GateKind, message: impl AsRef<str>) -> Self {
         Self { gate, message: one_line(cut(message.as_ref(), MAX_MESSAGE)) }
     }
 
-    /// Which gate said so.
+    /// The gate that found the defect.
     pub const fn gate(&self) -> GateKind {
         self.gate
     }
 
-    /// What was found and what was expected, in at most 600 bytes of one line. The built-in gates quote nothing of
-    /// the prompt, and of the answer only names and places, no values.
+    /// The finding and the expectation, on one line of at most 600 bytes.
+    ///
+    /// Built-in gates quote nothing of the prompt. Of the answer they quote names and JSON paths, but no values.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// The gates; a closed set, so that it may label metrics.
+/// The kind of a gate. The set is closed, so that it can label metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GateKind {
     /// Neither text nor a tool call.
     Empty,
-    /// Cut at a limit of tokens.
+    /// Cut at a token limit.
     Truncated,
     /// Ends in a loop.
     Repetition,
     /// Too short or too long.
     Length,
-    /// Not the JSON that was asked for.
+    /// Not the JSON that was requested.
     Schema,
-    /// Tool calls that cannot be carried out, or are missing.
+    /// Tool calls that cannot be executed, or that are missing.
     Tools,
-    /// A gate of the program's own.
+    /// A gate that the embedding program added.
     Custom,
 }
 
 impl GateKind {
-    /// Every gate once.
+    /// All kinds, in the order in which the gates run.
     pub const ALL: [Self; 7] = [
         Self::Empty,
         Self::Truncated,
@@ -71,7 +74,7 @@ impl GateKind {
         Self::Custom,
     ];
 
-    /// The gate's word in configs, logs and metrics.
+    /// The name used in configs, logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",

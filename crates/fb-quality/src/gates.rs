@@ -1,4 +1,4 @@
-//! All gates of a route, in their order.
+//! The gates of a route and the order in which they run.
 
 use std::fmt;
 
@@ -6,9 +6,30 @@ use fb_core::{Chat, FinishReason, Reply};
 
 #[cfg(feature = "schema")]
 use crate::schema::{Schemas, UnusableSchema};
-use crate::{Defect, Gate, InvalidConfig, QualityConfig, repetition, shape, tools};
+use crate::{Defect, Gate, InvalidConfig, QualityConfig, repetition, text_checks, tools};
 
-/// The gates of a route.
+/// The quality gates of a route, in the order in which they run.
+///
+/// A value is built once per route and shared by all requests; compiled schemas are cached in it. Checks are pure: no
+/// clock, no sockets, no files.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{Chat, Reply};
+/// use fb_quality::{GateKind, Gates, QualityConfig};
+///
+/// let config = QualityConfig { empty: true, max_chars: Some(20), ..QualityConfig::default() };
+/// let gates = Gates::new(config, Vec::new())?;
+///
+/// let reply = |text: &str| Reply { text: text.to_owned(), ..Reply::default() };
+/// assert!(gates.check(&Chat::default(), &reply("Paris.")).is_ok());
+///
+/// let defect = gates.check(&Chat::default(), &reply(" \n")).unwrap_err();
+/// assert_eq!(defect.gate(), GateKind::Empty);
+/// assert_eq!(defect.to_string(), "empty: only white space, expected text or a tool call");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Gates {
     config: QualityConfig,
     #[cfg(feature = "schema")]
@@ -17,10 +38,10 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// The gates that the config names, then those of the program in their order.
+    /// Builds the gates enabled in `config`, followed by the `custom` ones in the given order.
     ///
     /// # Errors
-    /// Names the first setting that no gates could work with, such as a schema that is none.
+    /// Names the first invalid setting, such as an `answer_schema` that is not a JSON schema.
     pub fn new(config: QualityConfig, custom: Vec<Box<dyn Gate>>) -> Result<Self, InvalidConfig> {
         config.validate()?;
         Ok(Self {
@@ -31,12 +52,12 @@ impl Gates {
         })
     }
 
-    /// What they were made of.
+    /// The configuration that the gates were built from.
     pub const fn config(&self) -> &QualityConfig {
         &self.config
     }
 
-    /// Whether there is none, so that an answer need not be looked at.
+    /// Returns `true` if no gate is set, so that answers need no check.
     pub fn is_empty(&self) -> bool {
         let QualityConfig { schema, tools, empty, truncated, repetition, .. } = self.config;
         let bounds = self.config.min_chars.or(self.config.max_chars);
@@ -44,11 +65,12 @@ impl Gates {
         !is_set && bounds.is_none() && self.config.answer_schema.is_none() && self.custom.is_empty()
     }
 
-    /// Compiles the schemas of a request, so that its caller can be told which one cannot be used: answers are not
-    /// checked against it.
+    /// Compiles the schemas of a request, so that an unusable one can be reported to its caller.
+    ///
+    /// [`check`](Self::check) skips unusable schemas instead of blaming the answer for them.
     ///
     /// # Errors
-    /// The first such schema, and why.
+    /// Returns the first unusable schema and the reason.
     #[cfg(feature = "schema")]
     pub fn prepare(&self, chat: &Chat) -> Result<(), UnusableSchema> {
         if self.config.schema {
@@ -60,27 +82,29 @@ impl Gates {
         Ok(())
     }
 
-    /// Checks a whole answer. A refusal passes: it is a block, not a defect. A schema of the request that cannot be
-    /// used is not held against the answer.
+    /// Checks a complete answer.
+    ///
+    /// A refusal passes, because it is a block and not a defect. Schemas of the request that cannot be used are
+    /// skipped; [`Gates::prepare`] reports them.
     ///
     /// # Errors
-    /// The first defect: first of the whole (`empty`, `truncated`, `repetition`, `length`), then of its form (`schema`,
-    /// `tools`), then what the program's own gates say.
+    /// Returns the first defect, in the order `empty`, `truncated`, `repetition`, `length`, `schema`, `tools`, custom
+    /// gates.
     pub fn check(&self, chat: &Chat, reply: &Reply) -> Result<(), Defect> {
         if matches!(reply.finish, FinishReason::Refusal | FinishReason::ContentFilter) {
             return Ok(());
         }
         let config = &self.config;
         if config.empty {
-            shape::not_empty(reply)?;
+            text_checks::not_empty(reply)?;
         }
         if config.truncated {
-            shape::not_truncated(chat, reply)?;
+            text_checks::not_truncated(chat, reply)?;
         }
         if config.repetition {
             repetition::no_loop(reply)?;
         }
-        shape::length(config, reply)?;
+        text_checks::length(config, reply)?;
         #[cfg(feature = "schema")]
         self.schemas.check_answer(config, chat, reply)?;
         if config.tools {

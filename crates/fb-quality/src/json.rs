@@ -1,13 +1,13 @@
-//! JSON that a model or a caller wrote, read within bounds.
+//! Bounded parsing of JSON from models and callers.
 
 use serde_json::Value;
 
-/// Largest text that is read: four times what today's models write in one answer.
+/// Maximum text length in bytes: four times the longest answer that models write today.
 const MAX_BYTES: usize = 1 << 20;
-/// Deepest nesting of lists and objects that is read. Under the 128 at which `serde_json` stops.
+/// Maximum nesting of lists and objects, below the 128 at which `serde_json` stops.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// Reads one JSON value; the error says what is wrong, without the text.
+/// Parses one JSON value. The error message does not quote the text.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("{} bytes, expected at most {MAX_BYTES}", text.len()));
@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
 }
 
-/// How deep lists and objects are nested; exact for JSON, and some number for anything else.
+/// Returns the nesting depth of lists and objects. The result is exact for valid JSON and arbitrary otherwise.
 pub(crate) fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = text.bytes();
@@ -39,7 +39,7 @@ pub(crate) fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Goes on behind the quote that ends a string.
+/// Advances past the closing quote of a string.
 fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
     while let Some(byte) = bytes.next() {
         match byte {
@@ -50,14 +50,14 @@ fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
     }
 }
 
-/// A value with every number in one form, so that equal ones are the same: a whole one of 64 bits has no fraction.
+/// Normalises numbers so that numerically equal values compare equal: a 64-bit integer has no fraction.
 pub(crate) fn normal(value: Value) -> Value {
     match value {
         Value::Number(number) => {
             let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
                 return Value::Number(number);
             };
-            // Without a fraction it prints as digits alone.
+            // A float without a fraction prints as digits alone.
             let digits = float.to_string();
             match (digits.parse::<i64>(), digits.parse::<u64>()) {
                 (Ok(whole), _) => Value::from(whole),
@@ -71,7 +71,7 @@ pub(crate) fn normal(value: Value) -> Value {
     }
 }
 
-/// What a value is, without saying it.
+/// Describes the type and size of a value without quoting it.
 pub(crate) fn kind(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

@@ -11,7 +11,7 @@ mod quote;
 mod repetition;
 #[cfg(feature = "schema")]
 mod schema;
-mod shape;
+mod text_checks;
 mod tools;
 
 mod repair;
@@ -24,7 +24,7 @@ mod parity;
 
 pub use self::config::{InvalidConfig, QualityConfig};
 pub use self::defect::{Defect, GateKind};
-pub use self::expect::{Called, Expect, Expectation, Said, Unmet};
+pub use self::expect::{AnswerContent, CalledTool, Expect, Expectation, Mismatch};
 pub use self::gate::Gate;
 pub use self::gates::Gates;
 pub use self::losses::{Loss, Losses, MaxLoss, Severity, TooMuchLost};

@@ -1,4 +1,4 @@
-//! What a request loses when it is said in a target's words.
+//! Losses: the parts of a request that its translation into a target's dialect drops or changes.
 
 use std::fmt;
 
@@ -6,53 +6,53 @@ use fb_core::{Capabilities, Chat, Format, Note, Part, Role};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Most that may be lost.
+/// The largest loss that a route allows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxLoss {
-    /// Nothing.
+    /// No loss at all.
     None,
-    /// What changes neither form nor meaning of the answer.
+    /// Losses that change neither form nor meaning of the answer.
     Minor,
-    /// Anything that an adapter does not refuse.
+    /// Every loss that the adapter accepts.
     #[default]
     Any,
 }
 
-/// How much one thing matters.
+/// The weight of a single loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The answer has the form and the meaning that was asked for: labels, caching, tiers, how tokens are chosen.
+    /// The answer keeps the requested form and meaning: labels, caching, tiers, sampling parameters.
     Minor,
-    /// The answer may differ in form or meaning: schemas, tools, stop texts, pictures; and all that is not known.
+    /// The answer may differ in form or meaning: schemas, tools, stop sequences, images, and every unknown field.
     Major,
 }
 
-/// One thing that is sent differently from what was asked.
+/// One part of a request that the target receives changed or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// What, and what became of it.
+    /// The field and what the adapter did to it.
     pub note: Note,
-    /// How much it matters.
+    /// The weight of the loss.
     pub severity: Severity,
 }
 
-/// Everything that is sent to a target differently from what was asked.
+/// All losses of one request at one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// In the order of the notes, then what the model cannot do.
+    /// The adapter's notes in their order, then the features that the model lacks.
     pub items: Vec<Loss>,
 }
 
-/// More is lost than allowed.
+/// The first loss that exceeds the allowed maximum.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("lost in translation: {0}")]
 pub struct TooMuchLost(pub Note);
 
 impl Losses {
-    /// Sorts an adapter's notes by how much they matter to this request, and adds what the request asks of a model
-    /// that cannot do it.
-    pub fn of(chat: &Chat, notes: &[Note], capabilities: &Capabilities) -> Self {
+    /// Classifies an adapter's notes by their weight for this request, and adds the features that the request needs and
+    /// the model lacks.
+    pub fn new(chat: &Chat, notes: &[Note], capabilities: &Capabilities) -> Self {
         let loss = |note: &Note| Loss { note: note.clone(), severity: severity(chat, &note.field) };
         let unable = [
             (!capabilities.tools && !chat.tools.is_empty(), "tools", "the model calls none"),
@@ -61,7 +61,7 @@ impl Losses {
                 "response_format",
                 "the model follows no schema",
             ),
-            (!capabilities.vision && shows_pictures(chat), "messages", "the model sees no pictures"),
+            (!capabilities.vision && has_images(chat), "messages", "the model sees no pictures"),
         ];
         let unable = unable.into_iter().filter(|(is_lost, ..)| *is_lost);
         let unable =
@@ -69,15 +69,15 @@ impl Losses {
         Self { items: notes.iter().map(loss).chain(unable).collect() }
     }
 
-    /// The worst of them; `None` if nothing is lost.
+    /// The highest severity, or `None` if nothing is lost.
     pub fn worst(&self) -> Option<Severity> {
         self.items.iter().map(|loss| loss.severity).max()
     }
 
-    /// Whether no more is lost than allowed.
+    /// Checks the losses against the allowed maximum.
     ///
     /// # Errors
-    /// The first loss that is not allowed.
+    /// Returns the first loss that is not allowed.
     pub fn check(&self, most: MaxLoss) -> Result<(), TooMuchLost> {
         let is_allowed = |loss: &&Loss| match most {
             MaxLoss::None => false,
@@ -90,7 +90,7 @@ impl Losses {
 }
 
 impl fmt::Display for Losses {
-    /// One line for each, such as `major  seed: left out`.
+    /// Writes one line for each loss, such as `major  seed: left out`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.items.iter().try_for_each(|loss| {
             let severity = match loss.severity {
@@ -102,7 +102,7 @@ impl fmt::Display for Losses {
     }
 }
 
-/// Names of fields without which an answer has the form and the meaning that was asked for.
+/// Fields that can be dropped without a change in the form or meaning of the answer.
 const MINOR: &[&str] = &[
     // Labels and records.
     "user",
@@ -125,7 +125,7 @@ const MINOR: &[&str] = &[
     "eager_input_streaming",
     "fallbacks",
     "fallback_credit_token",
-    // How hard to think and how to choose tokens.
+    // Reasoning effort and sampling.
     "temperature",
     "top_p",
     "top_k",
@@ -135,7 +135,7 @@ const MINOR: &[&str] = &[
     "budget_tokens",
     "verbosity",
     "max_tokens",
-    // Thinking and marks of earlier turns.
+    // Thinking and annotations of earlier turns.
     "thinking",
     "thinking_blocks",
     "redacted_thinking",
@@ -152,17 +152,17 @@ const MINOR: &[&str] = &[
     "detail",
 ];
 
-/// By the field's last name; a name that is not known is major.
+/// Classifies a field by the last segment of its path; unknown fields are major.
 fn severity(chat: &Chat, field: &str) -> Severity {
     let last = field.rsplit('.').next().unwrap_or(field);
     let is_minor = MINOR.contains(&last)
         || is_thinking(chat, field)
-        // Notes on the order of turns; only a begun answer is read otherwise when turns are ordered otherwise.
-        || (field == "messages" && !is_begun(chat));
+        // A note on the order of turns. The order changes the meaning only when the caller prefilled the answer.
+        || (field == "messages" && !is_prefilled(chat));
     if is_minor { Severity::Minor } else { Severity::Major }
 }
 
-/// Whether the path, such as `messages[2].content[0]`, is that of thinking the model showed earlier.
+/// Returns `true` if a path such as `messages[2].content[0]` points to thinking from an earlier turn.
 fn is_thinking(chat: &Chat, field: &str) -> bool {
     let part = || {
         let (message, part) = field.strip_prefix("messages[")?.split_once("].content[")?;
@@ -176,12 +176,12 @@ fn is_thinking(chat: &Chat, field: &str) -> bool {
     }
 }
 
-/// Whether the caller began the answer.
-fn is_begun(chat: &Chat) -> bool {
+/// Returns `true` if the caller prefilled the beginning of the answer.
+fn is_prefilled(chat: &Chat) -> bool {
     chat.messages.last().is_some_and(|message| message.role == Role::Assistant)
 }
 
-fn shows_pictures(chat: &Chat) -> bool {
+fn has_images(chat: &Chat) -> bool {
     chat.messages.iter().any(|message| message.parts.iter().any(|part| matches!(part, Part::Image(_))))
 }
 

@@ -1,53 +1,55 @@
-//! How two answers to one golden case differ.
+//! Parity: the differences between two answers to one golden case.
 
 use serde_json::Value;
 
 use crate::{
-    Called, Said,
+    AnswerContent, CalledTool,
     json::{normal, parse},
     quote::{one_line, quoted},
 };
 
-/// What sets an answer apart from the primary's, as far as a program would notice: refusal, form, tools, and JSON.
-/// `None` when nothing does. One line of at most a few hundred bytes; of the answers it quotes names of tools, cut. How free text
-/// is worded is not compared.
+/// Returns the first difference between an answer and the primary's that a program would notice: in refusal, form, tool
+/// calls or JSON. `None` means that there is none.
+///
+/// The wording of free text is not compared. The result is one line of at most a few hundred bytes; the only parts of
+/// the answers in it are names of tools, cut to length.
 ///
 /// ```
-/// # use fb_quality::{Said, difference};
-/// let said = |text: &str| Said { text: text.to_owned(), ..Said::default() };
-/// assert_eq!(difference(&said("Yes."), &said("Of course!")), None);
-/// let differs = difference(&said(r#"{"sum": 4}"#), &said("Four."));
+/// # use fb_quality::{AnswerContent, difference};
+/// let answer = |text: &str| AnswerContent { text: text.to_owned(), ..AnswerContent::default() };
+/// assert_eq!(difference(&answer("Yes."), &answer("Of course!")), None);
+/// let differs = difference(&answer(r#"{"sum": 4}"#), &answer("Four."));
 /// assert_eq!(differs.as_deref(), Some("text, where the primary gives JSON"));
 /// ```
-pub fn difference(primary: &Said, other: &Said) -> Option<String> {
-    let (theirs, ours) = (Form::of(primary), Form::of(other));
-    match (&theirs, &ours) {
+pub fn difference(primary: &AnswerContent, other: &AnswerContent) -> Option<String> {
+    let (expected, found) = (Form::from_content(primary), Form::from_content(other));
+    match (&expected, &found) {
         (Form::Refusal, Form::Refusal) | (Form::Text, Form::Text) => None,
-        (Form::Json(theirs), Form::Json(ours)) => {
-            (theirs != ours).then(|| "other JSON than the primary's".to_owned())
+        (Form::Json(expected), Form::Json(found)) => {
+            (expected != found).then(|| "other JSON than the primary's".to_owned())
         }
-        (Form::Calls(theirs), Form::Calls(ours)) => calls(theirs, ours),
-        _ => Some(format!("{}, where the primary gives {}", ours.name(), theirs.name())),
+        (Form::Calls(expected), Form::Calls(found)) => call_difference(expected, found),
+        _ => Some(format!("{}, where the primary gives {}", found.name(), expected.name())),
     }
 }
 
 enum Form<'a> {
     Refusal,
-    Calls(&'a [Called]),
+    Calls(&'a [CalledTool]),
     Json(Value),
     Text,
 }
 
 impl<'a> Form<'a> {
-    fn of(said: &'a Said) -> Self {
-        if said.refused {
+    fn from_content(answer: &'a AnswerContent) -> Self {
+        if answer.refused {
             return Self::Refusal;
         }
-        if !said.calls.is_empty() {
-            return Self::Calls(&said.calls);
+        if !answer.calls.is_empty() {
+            return Self::Calls(&answer.calls);
         }
-        // A bare number or word is text as well as JSON.
-        match parse(&said.text) {
+        // A bare number or word is text as well as JSON, so only objects and lists count as JSON.
+        match parse(&answer.text) {
             Ok(value @ (Value::Object(_) | Value::Array(_))) => Self::Json(normal(value)),
             _ => Self::Text,
         }
@@ -63,28 +65,29 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Calls are compared in any order: models that call several tools promise none.
-fn calls(theirs: &[Called], ours: &[Called]) -> Option<String> {
-    let names = |calls: &[Called]| {
+/// Compares tool calls regardless of their order, which parallel calls do not guarantee.
+fn call_difference(expected: &[CalledTool], found: &[CalledTool]) -> Option<String> {
+    let names = |calls: &[CalledTool]| {
         let mut names: Vec<String> = calls.iter().map(|call| call.tool.clone()).collect();
         names.sort_unstable();
         names
     };
-    let (their_names, our_names) = (names(theirs), names(ours));
-    if their_names != our_names {
-        let [ours, theirs] = [our_names, their_names].map(|names| quoted(&names.join(", ")));
-        return Some(one_line(&format!("calls {ours}, the primary {theirs}")));
+    let (expected_names, found_names) = (names(expected), names(found));
+    if expected_names != found_names {
+        let [found, expected] = [found_names, expected_names].map(|names| quoted(&names.join(", ")));
+        return Some(one_line(&format!("calls {found}, the primary {expected}")));
     }
-    let arguments = |calls: &[Called]| {
-        let read = |call: &Called| match parse(&call.arguments) {
+    let arguments = |calls: &[CalledTool]| {
+        let render = |call: &CalledTool| match parse(&call.arguments) {
             Ok(value) => format!("{} {}", call.tool, normal(value)),
             Err(_) => format!("{} {}", call.tool, call.arguments),
         };
-        let mut all: Vec<String> = calls.iter().map(read).collect();
+        let mut all: Vec<String> = calls.iter().map(render).collect();
         all.sort_unstable();
         all
     };
-    (arguments(theirs) != arguments(ours)).then(|| "calls with other arguments than the primary".to_owned())
+    (arguments(expected) != arguments(found))
+        .then(|| "calls with other arguments than the primary".to_owned())
 }
 
 #[cfg(test)]

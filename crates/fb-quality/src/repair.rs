@@ -1,19 +1,21 @@
-//! A request that asks again, with what was wrong.
+//! Repair: a second request to the same target that describes the defect.
 
 use fb_core::{ChatRequest, Message, Part, Reply, Role};
 
 use crate::{Defect, GateKind, quote::cut};
 
-/// Most bytes of the bad answer that are shown to the model: enough to correct, and a bound on what a repair costs.
+/// Maximum length in bytes of the rejected answer in a repair: enough for a correction, and a bound on its cost.
 const MAX_SHOWN: usize = 16_384;
 
-/// The request with the bad answer and its defect after it, for the same target; `None` if words cannot cure the
-/// defect, or the request's messages cannot be read.
+/// Returns the request with the rejected answer and its defect appended, for the same target.
 ///
-/// The model is shown its own answer, cut to 16 KiB, with tool calls in words: as calls they would need results, and
-/// what is wrong with them may be that they cannot be sent. No words are added for `truncated`, since the next answer
-/// would be as long, and for `repetition`, since a model that is shown its loop takes it up again.
-/// The model's name and the options are kept; the caller's own bytes are not, so that an adapter encodes the typed view.
+/// The result is `None` if a description cannot cure the defect, or if the request's messages cannot be parsed. There
+/// is no repair for `truncated`, because the next answer would be as long, and none for `repetition`, because a model
+/// that sees its loop continues it.
+///
+/// The rejected answer is cut to 16 KiB, and its tool calls are rendered as text: as calls they would need results, and
+/// the defect may be that they cannot be encoded. The model's name and the options are kept. The caller's original
+/// bytes are not, so that an adapter encodes the typed messages.
 pub fn repair(request: &ChatRequest, reply: &Reply, defect: &Defect) -> Option<ChatRequest> {
     let only = match defect.gate() {
         GateKind::Truncated | GateKind::Repetition => return None,
@@ -36,7 +38,7 @@ pub fn repair(request: &ChatRequest, reply: &Reply, defect: &Defect) -> Option<C
     Some(ChatRequest::from_chat(request.head().model.clone(), chat).with_options(request.options().clone()))
 }
 
-/// The answer in words. Without white space at its end, which providers reject in an assistant's message.
+/// Renders an answer as text, without trailing white space, which providers reject in an assistant message.
 fn shown(reply: &Reply) -> String {
     let mut all = reply.text.trim().to_owned();
     for call in &reply.tool_calls {

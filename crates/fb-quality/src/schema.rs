@@ -1,8 +1,8 @@
-//! JSON schemas of routes and requests.
+//! Checks against the JSON schemas of routes and requests.
 
 mod cache;
-mod census;
 mod compiled;
+mod schema_cost;
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::{
     quote::named,
 };
 
-/// The route's own schema, and those its requests brought lately.
+/// The route's own schema, and a cache of the schemas of recent requests.
 pub(crate) struct Schemas {
     answer: Option<Arc<Compiled>>,
     cache: Cache,
 }
 
-/// A schema of a request that answers cannot be checked against; the caller's mistake, or more than is allowed.
+/// A schema of a request that cannot be used to check answers, because it is invalid or exceeds a bound.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {why}")]
 pub struct UnusableSchema {
-    /// Where it stands, such as `tools[0].parameters`.
+    /// The path of the schema in the request, such as `tools[0].parameters`.
     pub field: String,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
@@ -58,7 +58,7 @@ impl Schemas {
         Ok(())
     }
 
-    /// An answer that calls tools is not the final one, so no schema binds it.
+    /// Checks the text of an answer. An answer with tool calls is not final, so no schema applies to it.
     pub(crate) fn check_answer(
         &self,
         config: &QualityConfig,
@@ -69,37 +69,38 @@ impl Schemas {
         if (*format == Format::Text && self.answer.is_none()) || !reply.tool_calls.is_empty() {
             return Ok(());
         }
-        let of = |what: String| Defect::of(GateKind::Schema, format!("the answer: {what}"));
+        let defect = |what: String| Defect::found_by(GateKind::Schema, format!("the answer: {what}"));
         let text = match inside_fence(&reply.text) {
             Some(inside) if config.strip_fences => inside,
-            Some(_) => return Err(of("JSON in a Markdown fence, expected the JSON alone".to_owned())),
+            Some(_) => return Err(defect("JSON in a Markdown fence, expected the JSON alone".to_owned())),
             None => &reply.text,
         };
-        let value = parse(text).map_err(of)?;
+        let value = parse(text).map_err(defect)?;
         match format {
             Format::Text => {}
             Format::JsonObject if value.is_object() => {}
-            Format::JsonObject => return Err(of(format!("{}, expected an object", kind(&value)))),
+            Format::JsonObject => return Err(defect(format!("{}, expected an object", kind(&value)))),
             Format::JsonSchema(schema) => {
                 if let Ok(compiled) = self.cache.get(&schema.schema) {
-                    compiled.check(&value, text).map_err(of)?;
+                    compiled.check(&value, text).map_err(defect)?;
                 }
             }
         }
-        self.answer.as_ref().map_or(Ok(()), |route| route.check(&value, text).map_err(of))
+        self.answer.as_ref().map_or(Ok(()), |route| route.check(&value, text).map_err(defect))
     }
 
     pub(crate) fn check_call(&self, chat: &Chat, call: &ToolCall, arguments: &Value) -> Result<(), Defect> {
         let declared = chat.tools.iter().find(|tool| tool.name == call.name);
         let Some(parameters) = declared.and_then(|tool| tool.parameters.as_ref()) else { return Ok(()) };
         let Ok(compiled) = self.cache.get(parameters) else { return Ok(()) };
-        let of =
-            |what: String| Defect::of(GateKind::Tools, format!("arguments of {}: {what}", named(&call.name)));
-        compiled.check(arguments, &call.arguments).map_err(of)
+        let defect = |what: String| {
+            Defect::found_by(GateKind::Tools, format!("arguments of {}: {what}", named(&call.name)))
+        };
+        compiled.check(arguments, &call.arguments).map_err(defect)
     }
 }
 
-/// The JSON inside a Markdown fence that is all of the text, if it is.
+/// Returns the content of a Markdown fence, if the fence is the whole text.
 fn inside_fence(text: &str) -> Option<&str> {
     let (_language, inside) = text.trim().strip_prefix("```")?.split_once('\n')?;
     inside.strip_suffix("```")

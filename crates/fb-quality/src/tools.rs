@@ -1,4 +1,4 @@
-//! Tool calls against what the request declares.
+//! Checks of tool calls against the tools that the request declares.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::{
     quote::named,
 };
 
-/// Whether these calls are ones the request allows, and none is missing.
+/// Checks that the request allows every call, and that no required call is missing.
 pub(crate) fn allowed(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
     let calls = &reply.tool_calls;
     match &chat.tool_choice {
@@ -41,25 +41,29 @@ pub(crate) fn allowed(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
     Ok(())
 }
 
-/// The arguments of a call. None at all are an empty object: some providers write nothing for a tool without any.
+/// Parses the arguments of a call. Empty text counts as an empty object, because some providers write nothing for a
+/// tool without arguments.
 pub(crate) fn arguments(call: &ToolCall) -> Result<Value, Defect> {
     if call.arguments.trim().is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    let of =
-        |what: String| Defect::of(GateKind::Tools, format!("arguments of {}: {what}", named(&call.name)));
-    let value = parse(&call.arguments).map_err(of)?;
-    if value.is_object() { Ok(value) } else { Err(of(format!("{}, expected an object", kind(&value)))) }
+    let defect = |what: String| {
+        Defect::found_by(GateKind::Tools, format!("arguments of {}: {what}", named(&call.name)))
+    };
+    let value = parse(&call.arguments).map_err(defect)?;
+    if value.is_object() { Ok(value) } else { Err(defect(format!("{}, expected an object", kind(&value)))) }
 }
 
-/// A tool of a kind without a word in [`Chat`] may be called by any name.
+/// Returns `true` if the request declares a tool of this name. A request with tools of a kind that [`Chat`] does not
+/// model accepts every name.
 fn is_declared(chat: &Chat, name: &str) -> bool {
-    let is_foreign = |path: &str| path.starts_with("tools") || path.starts_with("functions");
-    chat.tools.iter().any(|tool| tool.name == name) || chat.extra.iter().any(|extra| is_foreign(&extra.path))
+    let is_unmodelled = |path: &str| path.starts_with("tools") || path.starts_with("functions");
+    chat.tools.iter().any(|tool| tool.name == name)
+        || chat.extra.iter().any(|extra| is_unmodelled(&extra.path))
 }
 
 fn defect(message: impl AsRef<str>) -> Result<(), Defect> {
-    Err(Defect::of(GateKind::Tools, message))
+    Err(Defect::found_by(GateKind::Tools, message))
 }
 
 #[cfg(test)]

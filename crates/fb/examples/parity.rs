@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use fb::{
-    Chat, ChatRequest, Client, Error, Evaluations, Expect, Expectation, Message, Provider, Role, Route, Said,
-    Target, Tool, ToolChoice, difference, providers::ProviderConfig,
+    AnswerContent, Chat, ChatRequest, Client, Error, Evaluations, Expect, Expectation, Message, Provider,
+    Role, Route, Target, Tool, ToolChoice, difference, providers::ProviderConfig,
 };
 use fb_sim::{Dialect, Sim, SimReply};
 
@@ -48,12 +48,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let client = builder()?.route(route.clone()).build()?;
     let mut evaluations = Evaluations::default();
-    let mut first: Vec<Said> = Vec::new();
+    let mut first: Vec<AnswerContent> = Vec::new();
     for target in targets {
         let mut passed = true;
         for (place, (chat, expectation)) in cases()?.into_iter().enumerate() {
             let answer = client.chat(ChatRequest::from_chat(target, chat)).await?;
-            let said = Said::from(&answer.reply);
+            let said = AnswerContent::from(&answer.reply);
             let verdict = expectation.check(&said);
             let differs = first.get(place).and_then(|primary| difference(primary, &said));
             println!("{target} {place}: {verdict:?}, differs: {differs:?}");

@@ -35,8 +35,8 @@ pub use fb_core::{
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_quality::{
-    Called, Defect, Expect, Expectation, Gate, GateKind, Losses, MaxLoss, QualityConfig, Said, Unmet,
-    difference,
+    AnswerContent, CalledTool, Defect, Expect, Expectation, Gate, GateKind, Losses, MaxLoss, Mismatch,
+    QualityConfig, difference,
 };
 pub use fb_retry::{BudgetConfig, RetryConfig};
 pub use fb_router::{

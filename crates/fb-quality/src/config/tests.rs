@@ -15,13 +15,13 @@ fn nothing_is_checked_unless_set() {
 }
 
 #[test]
-fn what_is_not_known_is_an_error() {
+fn unknown_field_is_rejected() {
     let error = toml::from_str::<QualityConfig>("shema = true").unwrap_err().to_string();
     assert!(error.contains("unknown field `shema`"), "{error}");
 }
 
 #[test]
-fn bounds_must_leave_room() {
+fn minimum_above_maximum_is_rejected() {
     let config = QualityConfig { min_chars: Some(9), max_chars: Some(8), ..QualityConfig::default() };
     let error = config.validate().unwrap_err().to_string();
     assert_eq!(error, "invalid quality config: `min_chars` is 9, expected at most `max_chars`");

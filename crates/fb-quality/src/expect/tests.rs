@@ -2,13 +2,13 @@ use serde_json::json;
 
 use super::*;
 
-fn text(text: &str) -> Said {
-    Said { text: text.to_owned(), ..Said::default() }
+fn text(text: &str) -> AnswerContent {
+    AnswerContent { text: text.to_owned(), ..AnswerContent::default() }
 }
 
-fn call(tool: &str, arguments: &str) -> Said {
-    let calls = vec![Called { tool: tool.to_owned(), arguments: arguments.to_owned() }];
-    Said { calls, ..Said::default() }
+fn call(tool: &str, arguments: &str) -> AnswerContent {
+    let calls = vec![CalledTool { tool: tool.to_owned(), arguments: arguments.to_owned() }];
+    AnswerContent { calls, ..AnswerContent::default() }
 }
 
 fn expectation(expect: Value) -> Result<Expectation, String> {
@@ -17,21 +17,21 @@ fn expectation(expect: Value) -> Result<Expectation, String> {
 }
 
 #[track_caller]
-fn check(expect: Value, said: &Said, expected: Result<(), &str>) {
-    let found = expectation(expect).unwrap().check(said).map_err(|unmet| unmet.to_string());
+fn check(expect: Value, answer: &AnswerContent, expected: Result<(), &str>) {
+    let found = expectation(expect).unwrap().check(answer).map_err(|mismatch| mismatch.to_string());
     assert_eq!(found, expected.map_err(str::to_owned));
 }
 
 #[test]
-fn nothing_expected_is_met_by_any_answer_but_by_no_refusal() {
+fn empty_expectation_is_met_by_any_answer_but_no_refusal() {
     check(json!({}), &text(""), Ok(()));
-    check(json!({}), &Said::refusal("I cannot."), Err("refused: in the words `I cannot.`"));
-    check(json!({ "refused": true }), &Said::refusal("I cannot."), Ok(()));
+    check(json!({}), &AnswerContent::refusal("I cannot."), Err("refused: in the words `I cannot.`"));
+    check(json!({ "refused": true }), &AnswerContent::refusal("I cannot."), Ok(()));
     check(json!({ "refused": true }), &text("Sure!"), Err("refused: answered with `Sure!`"));
 }
 
 #[test]
-fn texts_are_looked_for_in_any_case() {
+fn texts_are_searched_case_insensitively() {
     check(json!({ "contains": "paris" }), &text("It is PARIS."), Ok(()));
     check(
         json!({ "contains": ["paris", "seine"] }),
@@ -41,13 +41,13 @@ fn texts_are_looked_for_in_any_case() {
     check(
         json!({ "lacks": ["as an AI"] }),
         &text("As an ai model"),
-        Err("lacks: `as an AI` stands in the answer"),
+        Err("lacks: `as an AI` occurs in the answer"),
     );
     check(json!({ "lacks": "sorry" }), &text("Here it is."), Ok(()));
 }
 
 #[test]
-fn an_answer_is_compared_as_text_or_as_json() {
+fn answer_is_compared_as_text_or_as_json() {
     check(json!({ "equals": "4" }), &text(" 4\n"), Ok(()));
     check(json!({ "equals": "4" }), &text("four"), Err("equals: `four`, expected `4`"));
     check(json!({ "equals": { "sum": 4 } }), &text("{ \"sum\" : 4 }"), Ok(()));
@@ -61,7 +61,7 @@ fn an_answer_is_compared_as_text_or_as_json() {
 }
 
 #[test]
-fn a_long_answer_is_quoted_by_its_beginning_on_one_line() {
+fn long_answer_is_quoted_by_its_beginning_on_one_line() {
     let long = format!("one\ntwo {}", "é".repeat(200));
     let error = expectation(json!({ "contains": "Paris" })).unwrap().check(&text(&long)).unwrap_err();
     assert!(
@@ -72,7 +72,7 @@ fn a_long_answer_is_quoted_by_its_beginning_on_one_line() {
 }
 
 #[test]
-fn null_is_a_value_and_numbers_are_what_they_are_worth() {
+fn null_is_a_value_and_numbers_are_compared_by_value() {
     check(json!({ "equals": null }), &text("null"), Ok(()));
     check(json!({ "equals": null }), &text("7"), Err("equals: `7`, expected `null`"));
     let many = json!([4711, -1, 0, 0.5, 1e300, u64::MAX, { "a": 1.0 }]);
@@ -91,7 +91,7 @@ fn null_is_a_value_and_numbers_are_what_they_are_worth() {
 
 #[cfg(feature = "schema")]
 #[test]
-fn a_schema_is_followed_or_named() {
+fn schema_violations_are_reported() {
     let expect = || json!({ "schema": { "type": "object", "required": ["city"] } });
     check(expect(), &text(r#"{"city":"Paris"}"#), Ok(()));
     check(expect(), &text("{}"), Err("schema: \"city\" is a required property"));
@@ -99,14 +99,14 @@ fn a_schema_is_followed_or_named() {
 }
 
 #[test]
-fn a_tool_is_called_with_these_arguments_among_others() {
+fn tool_call_may_have_additional_arguments() {
     let expect = || json!({ "tool": "weather", "arguments": { "city": "Paris" } });
     check(expect(), &call("weather", r#"{"city":"Paris","unit":"C"}"#), Ok(()));
-    let two = Said {
+    let two = AnswerContent {
         calls: ["{}", r#"{"city":"Paris"}"#]
-            .map(|arguments| Called { tool: "weather".to_owned(), arguments: arguments.to_owned() })
+            .map(|arguments| CalledTool { tool: "weather".to_owned(), arguments: arguments.to_owned() })
             .to_vec(),
-        ..Said::default()
+        ..AnswerContent::default()
     };
     check(expect(), &two, Ok(()));
     check(expect(), &text("Sunny."), Err("tool: no tool was called, expected `weather`"));
@@ -116,8 +116,8 @@ fn a_tool_is_called_with_these_arguments_among_others() {
 }
 
 #[test]
-fn what_no_answer_could_meet_is_a_mistake() {
-    for (expect, said) in [
+fn impossible_expectations_are_rejected() {
+    for (expect, message) in [
         (json!({ "contain": "x" }), "unknown field `contain`"),
         (json!({ "contains": 7 }), "expected a text or a list of texts"),
         (json!({ "refused": true, "contains": "x" }), "`refused` is true, expected nothing else beside it"),
@@ -130,6 +130,6 @@ fn what_no_answer_could_meet_is_a_mistake() {
         (json!({ "schema": null }), "`schema` is"),
     ] {
         let error = expectation(expect).unwrap_err();
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(message), "{error}");
     }
 }

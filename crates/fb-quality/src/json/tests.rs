@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn hostile_nesting_is_refused_before_it_is_parsed() {
+fn hostile_nesting_is_rejected_before_parsing() {
     let expected = Err("nested more than 64 deep".to_owned());
     assert_eq!(parse(&"[".repeat(100_000)), expected);
     assert_eq!(parse(&format!("{}{}", "{\"a\":".repeat(100_000), "}".repeat(100_000))), expected);
@@ -13,7 +13,7 @@ fn hostile_nesting_is_refused_before_it_is_parsed() {
 }
 
 #[test]
-fn depth_does_not_count_what_stands_in_strings() {
+fn depth_ignores_brackets_inside_strings() {
     for (text, expected) in
         [("1", 0), ("[]", 1), (r#"{"a":[1]}"#, 2), (r#"["[[[\"[["]"#, 1), (r#"["\\",[]]"#, 2), ("]]][", 1)]
     {
@@ -22,7 +22,7 @@ fn depth_does_not_count_what_stands_in_strings() {
 }
 
 #[test]
-fn what_is_no_json_is_said_without_quoting_it() {
+fn invalid_json_is_reported_without_quoting_it() {
     assert_eq!(parse(" \n"), Err("nothing, expected JSON".to_owned()));
     assert_eq!(parse("Sure! {}"), Err("not JSON: expected value at line 1 column 1".to_owned()));
     assert_eq!(parse("{} and"), Err("not JSON: trailing characters at line 1 column 4".to_owned()));
@@ -31,7 +31,7 @@ fn what_is_no_json_is_said_without_quoting_it() {
 }
 
 #[test]
-fn a_kind_says_no_value() {
+fn kind_quotes_no_value() {
     let kinds = [json!(null), json!(true), json!(1.5), json!("ä"), json!([1, 2]), json!({"a": 1})];
     let expected =
         ["null", "a boolean", "a number", "a string of 1 characters", "a list of 2", "an object of 1"];

@@ -7,11 +7,11 @@ fn able() -> Capabilities {
 }
 
 fn severity_of(chat: &Chat, field: &str) -> Severity {
-    Losses::of(chat, &[Note::new(field, "left out")], &able()).items[0].severity
+    Losses::new(chat, &[Note::new(field, "left out")], &able()).items[0].severity
 }
 
 #[test]
-fn what_changes_neither_form_nor_meaning_is_minor() {
+fn loss_without_effect_on_form_or_meaning_is_minor() {
     let chat = Chat { messages: vec![Message::text(Role::User, "hi")], ..Chat::default() };
     for field in ["user", "metadata", "temperature", "reasoning_effort", "messages[0].name", "messages"] {
         assert_eq!(severity_of(&chat, field), Severity::Minor, "{field}");
@@ -26,7 +26,7 @@ fn what_changes_neither_form_nor_meaning_is_minor() {
         "messages[0].content[0]",
         "messages[7].content[0]",
         "messages[x].content[0]",
-        "what_nobody_knows",
+        "unknown_field",
         "",
     ] {
         assert_eq!(severity_of(&chat, field), Severity::Major, "{field}");
@@ -34,7 +34,7 @@ fn what_changes_neither_form_nor_meaning_is_minor() {
 }
 
 #[test]
-fn what_is_bound_to_a_provider_is_minor_elsewhere() {
+fn provider_specific_fields_are_minor_losses_elsewhere() {
     let chat = Chat { messages: vec![Message::text(Role::User, "hi")], ..Chat::default() };
     for field in [
         "messages[1].reasoning_details",
@@ -54,16 +54,16 @@ fn what_is_bound_to_a_provider_is_minor_elsewhere() {
         "prompt_cache_options",
         "prompt_cache_retention",
     ] {
-        let losses = Losses::of(&chat, &[Note::new(field, "left out")], &able());
+        let losses = Losses::new(&chat, &[Note::new(field, "left out")], &able());
         assert_eq!(losses.worst(), Some(Severity::Minor), "{field}");
         assert_eq!(losses.check(MaxLoss::Minor), Ok(()), "{field}");
-        let said = losses.check(MaxLoss::None).unwrap_err().to_string();
-        assert_eq!(said, format!("lost in translation: {field}: left out"));
+        let error = losses.check(MaxLoss::None).unwrap_err().to_string();
+        assert_eq!(error, format!("lost in translation: {field}: left out"));
     }
 }
 
 #[test]
-fn the_same_note_matters_more_or_less_by_what_was_asked() {
+fn severity_of_a_note_depends_on_the_request() {
     let thinking = Part::Thinking { text: "hm".to_owned(), signature: None };
     let other = |kind: &str| Part::Other { kind: kind.to_owned(), value: Json::parse("{}").unwrap() };
     let parts = vec![thinking, other("thinking"), other("redacted_thinking"), other("input_audio")];
@@ -74,12 +74,12 @@ fn the_same_note_matters_more_or_less_by_what_was_asked() {
     {
         assert_eq!(severity_of(&chat, &format!("messages[0].content[{index}]")), severity, "{index}");
     }
-    // The answer was begun by the caller, and the order of turns decides whether it is continued.
+    // The caller prefilled the answer, and the order of turns decides whether it is continued.
     assert_eq!(severity_of(&chat, "messages"), Severity::Major);
 }
 
 #[test]
-fn what_the_model_cannot_do_is_lost() {
+fn missing_model_features_are_losses() {
     let image = Image { source: ImageSource::Url("https://example.invalid/a".to_owned()), detail: None };
     let shows = Message { role: Role::User, name: None, parts: vec![Part::Image(image)] };
     let schema =
@@ -92,7 +92,7 @@ fn what_the_model_cannot_do_is_lost() {
         ..Chat::default()
     };
     let unable = Capabilities { tools: false, json_schema: false, vision: false, ..able() };
-    let losses = Losses::of(&chat, &[Note::new("user", "left out: no records")], &unable);
+    let losses = Losses::new(&chat, &[Note::new("user", "left out: no records")], &unable);
     assert_eq!(
         losses.to_string(),
         "minor  user: left out: no records\n\
@@ -100,20 +100,20 @@ fn what_the_model_cannot_do_is_lost() {
          major  response_format: the model follows no schema\n\
          major  messages: the model sees no pictures\n"
     );
-    assert_eq!(Losses::of(&chat, &[], &able()), Losses::default());
-    assert_eq!(Losses::of(&Chat::default(), &[], &unable), Losses::default());
+    assert_eq!(Losses::new(&chat, &[], &able()), Losses::default());
+    assert_eq!(Losses::new(&Chat::default(), &[], &unable), Losses::default());
 }
 
 #[test]
-fn no_more_may_be_lost_than_allowed() {
-    let of = |fields: &[&str]| {
+fn losses_above_the_maximum_are_refused() {
+    let checks = |fields: &[&str]| {
         let notes: Vec<Note> = fields.iter().map(|field| Note::new(*field, "left out")).collect();
-        let losses = Losses::of(&Chat::default(), &notes, &able());
+        let losses = Losses::new(&Chat::default(), &notes, &able());
         let checks = [MaxLoss::None, MaxLoss::Minor, MaxLoss::Any].map(|most| losses.check(most).err());
         (losses.worst(), checks.map(|refused| refused.map(|refused| refused.to_string())))
     };
-    let said = |field: &str| Some(format!("lost in translation: {field}: left out"));
-    assert_eq!(of(&[]), (None, [None, None, None]));
-    assert_eq!(of(&["user"]), (Some(Severity::Minor), [said("user"), None, None]));
-    assert_eq!(of(&["user", "seed"]), (Some(Severity::Major), [said("user"), said("seed"), None]));
+    let refusal = |field: &str| Some(format!("lost in translation: {field}: left out"));
+    assert_eq!(checks(&[]), (None, [None, None, None]));
+    assert_eq!(checks(&["user"]), (Some(Severity::Minor), [refusal("user"), None, None]));
+    assert_eq!(checks(&["user", "seed"]), (Some(Severity::Major), [refusal("user"), refusal("seed"), None]));
 }

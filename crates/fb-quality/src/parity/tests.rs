@@ -1,28 +1,28 @@
 use super::*;
 
-fn text(text: &str) -> Said {
-    Said { text: text.to_owned(), ..Said::default() }
+fn text(text: &str) -> AnswerContent {
+    AnswerContent { text: text.to_owned(), ..AnswerContent::default() }
 }
 
-fn call(calls: &[(&str, &str)]) -> Said {
-    let called = |(tool, arguments): &(&str, &str)| Called {
+fn call(calls: &[(&str, &str)]) -> AnswerContent {
+    let called = |(tool, arguments): &(&str, &str)| CalledTool {
         tool: (*tool).to_owned(),
         arguments: (*arguments).to_owned(),
     };
-    Said { calls: calls.iter().map(called).collect(), ..Said::default() }
+    AnswerContent { calls: calls.iter().map(called).collect(), ..AnswerContent::default() }
 }
 
 #[track_caller]
-fn check(primary: &Said, other: &Said, expected: Option<&str>) {
+fn check(primary: &AnswerContent, other: &AnswerContent, expected: Option<&str>) {
     assert_eq!(difference(primary, other).as_deref(), expected);
 }
 
 #[test]
-fn wording_is_no_difference_and_form_is() {
+fn form_is_compared_and_wording_is_not() {
     check(&text("Paris."), &text("The capital is Paris."), None);
     check(&text("4"), &text("four"), None);
-    check(&Said::refusal("No."), &Said::refusal("I cannot."), None);
-    check(&text("Paris."), &Said::refusal("No."), Some("a refusal, where the primary gives text"));
+    check(&AnswerContent::refusal("No."), &AnswerContent::refusal("I cannot."), None);
+    check(&text("Paris."), &AnswerContent::refusal("No."), Some("a refusal, where the primary gives text"));
     check(&text("[1]"), &text("one"), Some("text, where the primary gives JSON"));
     check(&text("Sunny."), &call(&[("weather", "{}")]), Some("a tool call, where the primary gives text"));
 }
@@ -41,15 +41,15 @@ fn json_and_arguments_are_compared_as_values() {
 }
 
 #[test]
-fn calls_have_no_order() {
+fn order_of_calls_is_not_compared() {
     let (one, two) = (("a", "{}"), ("b", "{}"));
     check(&call(&[one, two]), &call(&[two, one]), None);
     check(&call(&[one, two]), &call(&[one]), Some("calls `a`, the primary `a, b`"));
 }
 
 #[test]
-fn what_a_model_called_its_tool_stays_on_one_line() {
-    let shouts = call(&[("\u{1b}[31mred\n\u{7}", "{}"), (&"x".repeat(1 << 20), "{}")]);
-    let message = difference(&shouts, &call(&[("a", "{}")])).unwrap();
+fn control_characters_in_tool_names_are_removed() {
+    let hostile = call(&[("\u{1b}[31mred\n\u{7}", "{}"), (&"x".repeat(1 << 20), "{}")]);
+    let message = difference(&hostile, &call(&[("a", "{}")])).unwrap();
     assert_eq!(message, format!("calls `a`, the primary ` [31mred  , {}…`", "x".repeat(68)));
 }

@@ -1,4 +1,4 @@
-//! Schemas compiled once.
+//! A cache of compiled schemas.
 
 use std::{
     collections::VecDeque,
@@ -11,14 +11,15 @@ use parking_lot::Mutex;
 
 use super::compiled::Compiled;
 
-/// Most schemas that are kept, the latest used. A compiled schema takes up to a few megabytes.
-const MOST: usize = 64;
+/// Maximum number of cached schemas. A compiled schema takes up to a few megabytes.
+const MAX_ENTRIES: usize = 64;
 
-/// Compiled schemas by their text; what cannot be used is kept too, so that it is not tried again each time.
+/// Maps the text of a schema to its compiled form. Errors are cached too, so that an unusable schema is compiled only
+/// once.
 #[derive(Default)]
 pub(crate) struct Cache {
     hasher: RandomState,
-    /// The latest used first. So few that a list is as quick as a map.
+    /// Most recently used first. At this size a list is as fast as a map.
     entries: Mutex<VecDeque<Entry>>,
 }
 
@@ -30,21 +31,21 @@ struct Entry {
 }
 
 impl Cache {
-    /// The schema, compiled now if it is not there.
+    /// Returns the compiled schema, compiling it on a miss.
     pub(crate) fn get(&self, schema: &Json) -> Result<Arc<Compiled>, String> {
         let hash = self.hasher.hash_one(schema.get());
-        if let Some(found) = self.known(hash, schema) {
+        if let Some(found) = self.lookup(hash, schema) {
             return found;
         }
-        // Compiled without the lock: two requests may do it at once, none waits for another's schema.
+        // Compiled outside the lock: two requests may compile the same schema, but none waits for another's.
         let found = Compiled::new(schema.get()).map(Arc::new);
         let mut entries = self.entries.lock();
-        entries.truncate(MOST - 1);
+        entries.truncate(MAX_ENTRIES - 1);
         entries.push_front(Entry { hash, text: schema.clone(), found: found.clone() });
         found
     }
 
-    fn known(&self, hash: u64, schema: &Json) -> Option<Result<Arc<Compiled>, String>> {
+    fn lookup(&self, hash: u64, schema: &Json) -> Option<Result<Arc<Compiled>, String>> {
         let mut entries = self.entries.lock();
         let at = entries.iter().position(|entry| entry.hash == hash && entry.text == *schema)?;
         entries.swap(0, at);

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::Gates;
 
-fn asking(schema: &Value) -> Chat {
+fn with_format(schema: &Value) -> Chat {
     let schema = Schema {
         name: "s".to_owned(),
         description: None,
@@ -15,7 +15,7 @@ fn asking(schema: &Value) -> Chat {
     Chat { format: Format::JsonSchema(schema), ..Chat::default() }
 }
 
-fn declaring(parameters: &Value) -> Chat {
+fn with_tool(parameters: &Value) -> Chat {
     let parameters = Some(Json::print(parameters).unwrap());
     let tool = Tool { name: "f".to_owned(), description: None, parameters, strict: None };
     Chat { tools: vec![tool], ..Chat::default() }
@@ -34,14 +34,14 @@ fn calling(arguments: &str) -> Reply {
     Reply { tool_calls: vec![call], ..Reply::default() }
 }
 
-fn said(config: QualityConfig, chat: &Chat, reply: &Reply) -> String {
+fn verdict(config: QualityConfig, chat: &Chat, reply: &Reply) -> String {
     let gates = Gates::new(config, Vec::new()).unwrap();
     gates.check(chat, reply).map_or_else(|defect| defect.to_string(), |()| "passes".to_owned())
 }
 
 #[test]
-fn an_answer_follows_the_format_of_its_request() {
-    let chat = asking(&json!({"type": "object", "required": ["a"]}));
+fn answer_must_follow_the_format_of_its_request() {
+    let chat = with_format(&json!({"type": "object", "required": ["a"]}));
     let object = Chat { format: Format::JsonObject, ..Chat::default() };
     for (chat, answer, expected) in [
         (&chat, r#"{"a":1}"#, "passes"),
@@ -53,15 +53,15 @@ fn an_answer_follows_the_format_of_its_request() {
         (&object, "[]", "schema: the answer: a list of 0, expected an object"),
         (&Chat::default(), "hello", "passes"),
     ] {
-        assert_eq!(said(config(), chat, &text(answer)), expected);
-        assert_eq!(said(QualityConfig::default(), chat, &text(answer)), "passes");
+        assert_eq!(verdict(config(), chat, &text(answer)), expected);
+        assert_eq!(verdict(QualityConfig::default(), chat, &text(answer)), "passes");
     }
     // Not the final answer.
-    assert_eq!(said(QualityConfig { tools: false, ..config() }, &chat, &calling("{}")), "passes");
+    assert_eq!(verdict(QualityConfig { tools: false, ..config() }, &chat, &calling("{}")), "passes");
 }
 
 #[test]
-fn a_fence_counts_only_around_everything() {
+fn fence_must_enclose_the_whole_text() {
     assert_eq!(inside_fence("```json\n{}\n```\n"), Some("{}\n"));
     assert_eq!(inside_fence("```\n{}```"), Some("{}"));
     for none in ["{}", "```json {} ```", "Here:\n```json\n{}\n```", "```json\n{}"] {
@@ -70,25 +70,25 @@ fn a_fence_counts_only_around_everything() {
 }
 
 #[test]
-fn a_fence_is_a_defect_unless_it_is_allowed() {
-    let chat = asking(&json!({"type": "object"}));
+fn fence_is_a_defect_unless_allowed() {
+    let chat = with_format(&json!({"type": "object"}));
     let fenced = text("```json\n{}\n```");
     let expected = "schema: the answer: JSON in a Markdown fence, expected the JSON alone";
-    assert_eq!(said(config(), &chat, &fenced), expected);
+    assert_eq!(verdict(config(), &chat, &fenced), expected);
     let strips = QualityConfig { strip_fences: true, ..config() };
-    assert_eq!(said(strips.clone(), &chat, &fenced), "passes");
+    assert_eq!(verdict(strips.clone(), &chat, &fenced), "passes");
     let list = text("```json\n[]\n```");
-    assert_eq!(said(strips, &chat, &list), "schema: the answer: a list of 0 is not of type \"object\"");
+    assert_eq!(verdict(strips, &chat, &list), "schema: the answer: a list of 0 is not of type \"object\"");
 }
 
 #[test]
-fn a_route_may_have_a_schema_of_its_own() {
+fn answer_must_follow_the_schema_of_its_route() {
     let route = QualityConfig { answer_schema: Some(r#"{"maximum": 3}"#.to_owned()), ..config() };
-    assert_eq!(said(route.clone(), &Chat::default(), &text("3")), "passes");
+    assert_eq!(verdict(route.clone(), &Chat::default(), &text("3")), "passes");
     let expected = "schema: the answer: a number is greater than the maximum of 3";
-    assert_eq!(said(route.clone(), &asking(&json!({"minimum": 4})), &text("4")), expected);
+    assert_eq!(verdict(route.clone(), &with_format(&json!({"minimum": 4})), &text("4")), expected);
     let expected = "schema: the answer: a number is less than the minimum of 4";
-    assert_eq!(said(route, &asking(&json!({"minimum": 4})), &text("3")), expected);
+    assert_eq!(verdict(route, &with_format(&json!({"minimum": 4})), &text("3")), expected);
     let broken = QualityConfig { answer_schema: Some("{".to_owned()), ..config() };
     assert_eq!(
         Gates::new(broken, Vec::new()).unwrap_err().to_string(),
@@ -98,8 +98,8 @@ fn a_route_may_have_a_schema_of_its_own() {
 }
 
 #[test]
-fn arguments_follow_the_schema_of_their_tool() {
-    let chat = declaring(
+fn arguments_must_follow_the_schema_of_their_tool() {
+    let chat = with_tool(
         &json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),
     );
     for (arguments, expected) in [
@@ -107,18 +107,18 @@ fn arguments_follow_the_schema_of_their_tool() {
         ("", "tools: arguments of `f`: \"city\" is a required property"),
         (r#"{"city":1}"#, "tools: arguments of `f`: /city: a number is not of type \"string\""),
     ] {
-        assert_eq!(said(config(), &chat, &calling(arguments)), expected);
+        assert_eq!(verdict(config(), &chat, &calling(arguments)), expected);
     }
 }
 
 #[test]
-fn a_schema_that_cannot_be_used_is_the_callers_mistake_and_not_the_answers() {
+fn unusable_schema_is_reported_by_prepare_and_skipped_by_check() {
     let remote = json!({"$ref": "http://127.0.0.1:1/schema"});
-    let why = "$ref \"http://127.0.0.1:1/schema\": not a schema of this one's own, such as \"#/$defs/name\"";
+    let why = "$ref \"http://127.0.0.1:1/schema\": not a subschema of this schema, such as \"#/$defs/name\"";
     let gates = Gates::new(config(), Vec::new()).unwrap();
     for (chat, field, reply) in [
-        (asking(&remote), "response_format", text("{}")),
-        (declaring(&remote), "tools[0].parameters", calling("{}")),
+        (with_format(&remote), "response_format", text("{}")),
+        (with_tool(&remote), "tools[0].parameters", calling("{}")),
     ] {
         let expected = UnusableSchema { field: field.to_owned(), why: why.to_owned() };
         assert_eq!(gates.prepare(&chat), Err(expected));
@@ -126,14 +126,14 @@ fn a_schema_that_cannot_be_used_is_the_callers_mistake_and_not_the_answers() {
         let off = Gates::new(QualityConfig::default(), Vec::new()).unwrap();
         assert_eq!(off.prepare(&chat), Ok(()));
     }
-    assert_eq!(gates.prepare(&asking(&json!({}))), Ok(()));
+    assert_eq!(gates.prepare(&with_format(&json!({}))), Ok(()));
 }
 
 #[test]
 fn hostile_nesting_is_a_defect() {
-    let chat = asking(&json!({}));
+    let chat = with_format(&json!({}));
     let expected = "schema: the answer: nested more than 64 deep";
-    assert_eq!(said(config(), &chat, &text(&"[".repeat(100_000))), expected);
+    assert_eq!(verdict(config(), &chat, &text(&"[".repeat(100_000))), expected);
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -173,9 +173,9 @@ fn schema() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn what_the_library_passes_passes_and_nothing_else(schema in schema(), value in value()) {
+    fn verdict_matches_the_schema_library(schema in schema(), value in value()) {
         let is_valid = jsonschema::is_valid(&schema, &value);
-        let found = said(config(), &asking(&schema), &text(&value.to_string()));
+        let found = verdict(config(), &with_format(&schema), &text(&value.to_string()));
         prop_assert_eq!(found == "passes", is_valid, "{}", found);
     }
 
@@ -183,8 +183,8 @@ proptest! {
     fn garbage_never_panics(schema in "\\PC{0,60}", answer in "[\\[\\]{}\",:0-9a`\\\\\n]{0,60}") {
         let schema = json!({"pattern": schema, "items": {"enum": [schema], "$ref": format!("#{schema}")}});
         let gates = Gates::new(config(), Vec::new()).unwrap();
-        let _prepared = gates.prepare(&asking(&schema));
-        let _checked = gates.check(&asking(&schema), &text(&answer));
-        let _called = gates.check(&declaring(&json!({})), &calling(&answer));
+        let _prepared = gates.prepare(&with_format(&schema));
+        let _checked = gates.check(&with_format(&schema), &text(&answer));
+        let _called = gates.check(&with_tool(&json!({})), &calling(&answer));
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
+#[expect(clippy::disallowed_methods, reason = "any start time will do")]
 fn start() -> Instant {
     Instant::now()
 }
@@ -10,7 +10,7 @@ fn near(found: f64, expected: f64) {
 }
 
 #[test]
-fn unknown_is_full_and_one_defect_is_no_verdict() {
+fn score_starts_full_and_one_defect_does_not_decide() {
     let now = start();
     let mut score = Score::default();
     near(score.value(now), 1.0);
@@ -21,7 +21,7 @@ fn unknown_is_full_and_one_defect_is_no_verdict() {
 }
 
 #[test]
-fn an_answer_counts_half_after_ten_minutes() {
+fn answer_counts_half_after_ten_minutes() {
     let now = start();
     let mut score = Score::default();
     for _ in 0..20 {
@@ -38,7 +38,7 @@ fn an_answer_counts_half_after_ten_minutes() {
 }
 
 #[test]
-fn times_out_of_order_do_no_harm() {
+fn earlier_time_counts_as_the_latest_known() {
     let now = start() + Duration::from_secs(600);
     let mut score = Score::default();
     score.record(false, now);
@@ -47,7 +47,7 @@ fn times_out_of_order_do_no_harm() {
 }
 
 #[test]
-fn the_penalty_falls_evenly() {
+fn penalty_is_linear_between_its_bounds() {
     for (score, expected) in [(1.0, 1.0), (0.95, 1.0), (0.725, 0.55), (0.5, 0.1), (0.0, 0.1), (f64::NAN, 1.0)]
     {
         near(rank_penalty(score), expected);

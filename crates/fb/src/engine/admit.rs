@@ -147,7 +147,7 @@ fn keeps_enough(trip: Trip<'_>, lane: &Lane) -> Result<(), Refusal> {
     }
     // A request that cannot be read is for the adapter to complain of.
     let Ok(chat) = trip.request.chat() else { return Ok(()) };
-    let losses = Losses::of(chat, &lane.provider().losses(lane.call(trip.request)), lane.capabilities());
+    let losses = Losses::new(chat, &lane.provider().losses(lane.call(trip.request)), lane.capabilities());
     losses.check(most).map_err(|TooMuchLost(note)| Refusal::new(note.field, note.what))
 }
 

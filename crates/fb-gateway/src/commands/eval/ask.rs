@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use fb::{
-    Answer, CacheControl, ClassRoutes, Client, Config, Error, FailureKind, LadderConfig, Mode, Money,
-    Options, Override, Report, Route, RouteCache, Said, Strategy, Target, TracesConfig,
+    Answer, AnswerContent, CacheControl, ClassRoutes, Client, Config, Error, FailureKind, LadderConfig, Mode,
+    Money, Options, Override, Report, Route, RouteCache, Strategy, Target, TracesConfig,
 };
 use tokio::sync::Semaphore;
 
@@ -140,7 +140,7 @@ fn alone(route: &Route, name: String, target: Target) -> Route {
 struct Judged {
     verdict: Verdict,
     why: Option<String>,
-    said: Option<Said>,
+    said: Option<AnswerContent>,
 }
 
 impl Judged {
@@ -151,8 +151,8 @@ impl Judged {
 
 fn judge(answer: &Result<Answer, Error>, case: &Case) -> Judged {
     let said = match answer {
-        Ok(answer) => Said::from(&answer.reply),
-        Err(Error::Blocked(ended)) => Said::refusal(ended.cause.detail.clone()),
+        Ok(answer) => AnswerContent::from(&answer.reply),
+        Err(Error::Blocked(ended)) => AnswerContent::refusal(ended.cause.detail.clone()),
         Err(error) => return failed(error),
     };
     let (verdict, why) = match case.check(&said) {

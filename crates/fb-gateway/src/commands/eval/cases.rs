@@ -4,7 +4,7 @@ use std::{
     path::Path,
 };
 
-use fb::{ChatRequest, Expect, Expectation, Said, Unmet};
+use fb::{AnswerContent, ChatRequest, Expect, Expectation, Mismatch};
 use serde_json::{Map, Value};
 
 use crate::{jsonl::for_each_line, requests, stdout::open};
@@ -79,7 +79,7 @@ impl Case {
         requests::of_fields(fields)
     }
 
-    pub(super) fn check(&self, said: &Said) -> Result<(), Unmet> {
+    pub(super) fn check(&self, said: &AnswerContent) -> Result<(), Mismatch> {
         self.expectation.check(said)
     }
 

@@ -4,7 +4,7 @@ use std::{
 };
 
 use expect_test::expect;
-use fb::{Called, Evaluations, Route, Said, Target, providers::ProviderConfig};
+use fb::{AnswerContent, CalledTool, Evaluations, Route, Target, providers::ProviderConfig};
 
 use super::*;
 use crate::{
@@ -23,7 +23,7 @@ fn outcome(target: &str, case: &str, verdict: Verdict, why: Option<&str>, text: 
         key: format!("key of {case}"),
         verdict,
         why: why.map(str::to_owned),
-        said: Some(Said { text: text.to_owned(), ..Said::default() }),
+        said: Some(AnswerContent { text: text.to_owned(), ..AnswerContent::default() }),
         calls: 1,
         took_ms: 1_200,
         cost_nanos: Some(2_500_000),
@@ -43,9 +43,9 @@ fn targets() -> Vec<Listed> {
 }
 
 fn summary() -> Summary {
-    let call = |tool: &str| Said {
-        calls: vec![Called { tool: tool.to_owned(), arguments: "{}".to_owned() }],
-        ..Said::default()
+    let call = |tool: &str| AnswerContent {
+        calls: vec![CalledTool { tool: tool.to_owned(), arguments: "{}".to_owned() }],
+        ..AnswerContent::default()
     };
     let (a, b) = ("a/m", "b/m");
     let outcomes = BTreeMap::from([
@@ -250,12 +250,16 @@ fn the_last_evaluation_of_a_target_counts() {
 fn the_longest_answer_is_a_line_that_can_be_read() {
     let folder = Folder::new("long");
     let file = folder.0.join("results.jsonl");
-    let call = |tool: &str, bytes: usize| Called { tool: tool.to_owned(), arguments: "\u{1}".repeat(bytes) };
+    let call =
+        |tool: &str, bytes: usize| CalledTool { tool: tool.to_owned(), arguments: "\u{1}".repeat(bytes) };
     let most = 64 << 10;
     // JSON makes six bytes of each of these.
-    let said =
-        Said { text: "\u{1}".repeat(2 << 20), calls: vec![call("a", most), call("b", 9)], refused: false };
-    let most_calls = Said { calls: vec![call("", 0); 100_000], ..said.clone() };
+    let said = AnswerContent {
+        text: "\u{1}".repeat(2 << 20),
+        calls: vec![call("a", most), call("b", 9)],
+        refused: false,
+    };
+    let most_calls = AnswerContent { calls: vec![call("", 0); 100_000], ..said.clone() };
     let mut results = Results::open(Some(&file)).unwrap();
     for (key, said) in [("one", said), ("many", most_calls)] {
         let outcome = Outcome {
@@ -268,8 +272,8 @@ fn the_longest_answer_is_a_line_that_can_be_read() {
     let read = Results::open(Some(&file)).unwrap();
     let calls = |key| read.known("default", "a/m", key).unwrap().said.clone().unwrap().calls;
     let cut = "\u{1}".repeat(most - 1) + "… (65536 bytes in all)";
-    let mark = |count| Called { tool: format!("… ({count} calls in all)"), arguments: String::new() };
-    assert_eq!(calls("one"), [Called { tool: "a".to_owned(), arguments: cut }, mark(2)]);
+    let mark = |count| CalledTool { tool: format!("… ({count} calls in all)"), arguments: String::new() };
+    assert_eq!(calls("one"), [CalledTool { tool: "a".to_owned(), arguments: cut }, mark(2)]);
     assert_eq!((calls("many").len(), calls("many").last()), (2_049, Some(&mark(100_000))));
 }
 

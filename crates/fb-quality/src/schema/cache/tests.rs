@@ -5,7 +5,7 @@ fn schema(n: usize) -> Json {
 }
 
 #[test]
-fn a_schema_is_compiled_once() {
+fn schema_is_compiled_once() {
     let cache = Cache::default();
     let first = cache.get(&schema(1)).unwrap();
     assert!(Arc::ptr_eq(&first, &cache.get(&schema(1)).unwrap()));
@@ -13,22 +13,22 @@ fn a_schema_is_compiled_once() {
 }
 
 #[test]
-fn it_holds_the_latest() {
+fn least_recently_used_schema_is_evicted() {
     let cache = Cache::default();
     let kept = cache.get(&schema(0)).unwrap();
     let lost = cache.get(&schema(1)).unwrap();
-    for n in 2..=MOST {
+    for n in 2..=MAX_ENTRIES {
         let _used = cache.get(&schema(0));
         let _new = cache.get(&schema(n));
     }
-    assert_eq!(cache.entries.lock().len(), MOST);
+    assert_eq!(cache.entries.lock().len(), MAX_ENTRIES);
     assert!(Arc::ptr_eq(&kept, &cache.get(&schema(0)).unwrap()));
     assert!(!Arc::ptr_eq(&lost, &cache.get(&schema(1)).unwrap()));
-    assert_eq!(cache.entries.lock().len(), MOST);
+    assert_eq!(cache.entries.lock().len(), MAX_ENTRIES);
 }
 
 #[test]
-fn what_cannot_be_used_is_kept_too() {
+fn unusable_schema_is_cached_too() {
     let cache = Cache::default();
     let none = Json::parse("[]").unwrap();
     let first = cache.get(&none).err();

@@ -96,7 +96,7 @@ async fn an_outcome_is_of_the_whole_case_and_of_what_is_checked() {
 }
 
 /// What comes of `{"text":"hi"}` with these fields more: the verdict, why and the number of calls.
-async fn judged(world: &World, more: &str, expected: (Verdict, Option<&str>, u32)) -> Option<Said> {
+async fn judged(world: &World, more: &str, expected: (Verdict, Option<&str>, u32)) -> Option<AnswerContent> {
     let outcome = world.bench().ask(0, &case(&format!(r#"{{"text":"hi"{more}}}"#))).await;
     let why = outcome.why.as_deref();
     assert_eq!((outcome.verdict, why, outcome.calls), expected, "{more}");
@@ -110,7 +110,10 @@ async fn an_answer_is_judged_by_what_the_case_expects_and_the_route_checks() {
     strict.quality = QualityConfig { empty: true, ..QualityConfig::default() };
     let world = World::new(strict).await;
     let said = judged(&world, r#","expect":{"contains":"hello"}"#, (Pass, None, 1)).await;
-    assert_eq!(said, Some(Said { text: "Hello from openai.".to_owned(), ..Said::default() }));
+    assert_eq!(
+        said,
+        Some(AnswerContent { text: "Hello from openai.".to_owned(), ..AnswerContent::default() })
+    );
     let why = "contains: no `bye` in `Hello from openai.`";
     judged(&world, r#","expect":{"contains":"bye"}"#, (Fail, Some(why), 1)).await;
     world.sim.reply(SimReply::text(""));
@@ -133,7 +136,7 @@ async fn a_refusal_is_an_answer() {
     world.sim.fault(Fault::Block(BlockForm::Refusal));
     let words = "I can't help with that.";
     let said = judged(&world, r#","expect":{"refused":true}"#, (Pass, None, 1)).await;
-    assert_eq!(said, Some(Said::refusal(words)));
+    assert_eq!(said, Some(AnswerContent::refusal(words)));
     let why = format!("refused: in the words `{words}`");
     judged(&world, "", (Fail, Some(&why), 1)).await;
 }

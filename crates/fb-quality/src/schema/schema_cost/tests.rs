@@ -2,16 +2,16 @@ use serde_json::json;
 
 use super::*;
 
-fn deepest(schema: &Value) -> usize {
-    Census::of(schema).unwrap().deepest_named
+fn max_depth(schema: &Value) -> usize {
+    SchemaCost::measure(schema).unwrap().max_enumerated_depth
 }
 
 fn refused(schema: &Value) -> String {
-    Census::of(schema).err().unwrap()
+    SchemaCost::measure(schema).err().unwrap()
 }
 
 #[test]
-fn usual_schemas_may_name_at_any_depth() {
+fn usual_schemas_enumerate_violations_at_any_depth() {
     let tree = json!({
         "type": "object",
         "properties": {"children": {"type": "array", "items": {"$ref": "#"}}, "$ref": {"type": "string"}},
@@ -23,16 +23,16 @@ fn usual_schemas_may_name_at_any_depth() {
     let leaf = |_| json!({"properties": {"x": {"type": "string"}}});
     let union = json!({"items": {"anyOf": (0..50).map(leaf).collect::<Vec<_>>()}});
     for schema in [json!(true), json!({}), tree, union] {
-        assert_eq!(deepest(&schema), MAX_DEPTH, "{schema}");
+        assert_eq!(max_depth(&schema), MAX_DEPTH, "{schema}");
     }
-    assert_eq!(deepest(&list), MAX_DEPTH);
+    assert_eq!(max_depth(&list), MAX_DEPTH);
 }
 
 #[test]
-fn schemas_that_come_to_a_value_on_many_ways_name_less_deep() {
+fn schemas_with_many_paths_enumerate_less_deep() {
     let twice = json!({"properties": {"x": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
-    // 2^13 ways are few enough, 2^14 are not.
-    assert_eq!(deepest(&twice), 14);
+    // 2^13 paths are within the bound, 2^14 are not.
+    assert_eq!(max_depth(&twice), 14);
     let chain: serde_json::Map<_, _> = (0..8)
         .map(|n| {
             let next = json!({"$ref": format!("#/$defs/{}", n + 1)});
@@ -40,12 +40,12 @@ fn schemas_that_come_to_a_value_on_many_ways_name_less_deep() {
         })
         .chain([("8".to_owned(), json!({"type": "string"}))])
         .collect();
-    assert_eq!(deepest(&json!({"items": {"$ref": "#/$defs/0"}, "$defs": chain})), MAX_DEPTH);
+    assert_eq!(max_depth(&json!({"items": {"$ref": "#/$defs/0"}, "$defs": chain})), MAX_DEPTH);
 }
 
 #[test]
-fn references_stay_inside_and_end() {
-    let outside = "not a schema of this one's own, such as \"#/$defs/name\"";
+fn external_and_endless_references_are_refused() {
+    let outside = "not a subschema of this schema, such as \"#/$defs/name\"";
     for to in
         ["https://example.invalid/s", "file:///etc/passwd", "#/$defs/b", "#anchor", "other.json", "#/$defs"]
     {
@@ -75,12 +75,12 @@ fn references_that_multiply_are_refused() {
             .collect();
         json!({"$defs": defs})
     };
-    assert_eq!(deepest(&chain(8)), MAX_DEPTH);
+    assert_eq!(max_depth(&chain(8)), MAX_DEPTH);
     assert_eq!(refused(&chain(40)), "more than 1000 references apply to one value");
 }
 
 #[test]
-fn a_long_chain_of_references_needs_no_stack() {
+fn long_chain_of_references_does_not_overflow_the_stack() {
     let defs: serde_json::Map<_, _> = (0..50_000)
         .map(|n| (n.to_string(), json!({"not": {"$ref": format!("#/$defs/{}", n + 1)}})))
         .chain([("50000".to_owned(), json!(true))])
@@ -94,5 +94,5 @@ fn patterns_are_counted() {
         "properties": {"pattern": {"pattern": "a"}},
         "patternProperties": {"b": {}, "c": {"pattern": "d"}},
     });
-    assert_eq!(Census::of(&schema).unwrap().patterns, 4);
+    assert_eq!(SchemaCost::measure(&schema).unwrap().patterns, 4);
 }

@@ -6,7 +6,7 @@ fn text(text: &str) -> Reply {
     Reply { text: text.to_owned(), ..Reply::default() }
 }
 
-fn said(result: Result<(), Defect>) -> String {
+fn verdict(result: Result<(), Defect>) -> String {
     result.map_or_else(|defect| defect.to_string(), |()| "passes".to_owned())
 }
 
@@ -16,7 +16,7 @@ fn calling() -> Reply {
 }
 
 #[test]
-fn empty_is_what_holds_neither_text_nor_calls() {
+fn answer_without_text_and_calls_is_empty() {
     let thinking = Reply { thinking: "hm".to_owned(), ..Reply::default() };
     let cases = [
         (text("a"), "passes"),
@@ -26,22 +26,22 @@ fn empty_is_what_holds_neither_text_nor_calls() {
         (thinking, "empty: only thinking, expected text or a tool call"),
     ];
     for (reply, expected) in cases {
-        assert_eq!(said(not_empty(&reply)), expected);
+        assert_eq!(verdict(not_empty(&reply)), expected);
     }
 }
 
 #[test]
-fn a_cut_is_a_defect_unless_the_caller_asked_for_it() {
-    let cut = |asked, used: Option<u64>, finish| {
-        let chat = Chat { max_tokens: asked, ..Chat::default() };
+fn cut_is_a_defect_unless_at_the_callers_limit() {
+    let cut = |requested, used: Option<u64>, finish| {
+        let chat = Chat { max_tokens: requested, ..Chat::default() };
         let usage = used.map(|output| Usage { output, ..Usage::default() });
-        said(not_truncated(&chat, &Reply { usage, finish, ..text("a") }))
+        verdict(not_truncated(&chat, &Reply { usage, finish, ..text("a") }))
     };
     assert_eq!(cut(None, Some(9), FinishReason::Stop), "passes");
-    assert_eq!(cut(None, None, FinishReason::Length), "truncated: cut by a limit of the provider's");
+    assert_eq!(cut(None, None, FinishReason::Length), "truncated: cut by a limit of the provider");
     assert_eq!(
         cut(None, Some(9), FinishReason::Length),
-        "truncated: cut after 9 tokens by a limit of the provider's"
+        "truncated: cut after 9 tokens by a limit of the provider"
     );
     assert_eq!(cut(Some(10), Some(9), FinishReason::Length), "truncated: cut after 9 of 10 tokens");
     assert_eq!(cut(Some(9), Some(9), FinishReason::Length), "passes");
@@ -49,11 +49,11 @@ fn a_cut_is_a_defect_unless_the_caller_asked_for_it() {
 }
 
 #[test]
-fn length_counts_characters_without_white_space_around() {
+fn length_counts_characters_without_surrounding_white_space() {
     let config = QualityConfig { min_chars: Some(2), max_chars: Some(3), ..QualityConfig::default() };
-    let of = |reply| said(length(&config, &reply));
-    assert_eq!(of(text("äö\n")), "passes");
-    assert_eq!(of(text(" ä ")), "length: 1 characters, expected at least 2");
-    assert_eq!(of(text("äöüß")), "length: 4 characters, expected at most 3");
-    assert_eq!(of(calling()), "passes");
+    let check = |reply| verdict(length(&config, &reply));
+    assert_eq!(check(text("äö\n")), "passes");
+    assert_eq!(check(text(" ä ")), "length: 1 characters, expected at least 2");
+    assert_eq!(check(text("äöüß")), "length: 4 characters, expected at most 3");
+    assert_eq!(check(calling()), "passes");
 }

@@ -1,9 +1,10 @@
-//! What can be wrong with an answer whatever it says.
+//! Checks of an answer's text as a whole: emptiness, truncation, length.
 
 use fb_core::{Chat, FinishReason, Reply};
 
 use crate::{Defect, GateKind, QualityConfig};
 
+/// Rejects an answer with neither text nor a tool call.
 pub(crate) fn not_empty(reply: &Reply) -> Result<(), Defect> {
     if !reply.text.trim().is_empty() || !reply.tool_calls.is_empty() {
         return Ok(());
@@ -15,25 +16,29 @@ pub(crate) fn not_empty(reply: &Reply) -> Result<(), Defect> {
     } else {
         "nothing"
     };
-    Err(Defect::of(GateKind::Empty, format!("{found}, expected text or a tool call")))
+    Err(Defect::found_by(GateKind::Empty, format!("{found}, expected text or a tool call")))
 }
 
-/// A cut at the caller's own limit is what the caller asked for, and every target would cut there.
+/// Rejects an answer that a token limit cut. A cut at the caller's own limit passes: it is intended, and every other
+/// target would cut there too.
 pub(crate) fn not_truncated(chat: &Chat, reply: &Reply) -> Result<(), Defect> {
     if reply.finish != FinishReason::Length {
         return Ok(());
     }
-    let asked = chat.max_tokens.map(u64::from);
+    let requested = chat.max_tokens.map(u64::from);
     let used = reply.usage.map(|usage| usage.output);
-    let message = match (asked, used) {
-        (None, Some(used)) => format!("cut after {used} tokens by a limit of the provider's"),
-        (None, None) => "cut by a limit of the provider's".to_owned(),
-        (Some(asked), Some(used)) if used < asked => format!("cut after {used} of {asked} tokens"),
+    let message = match (requested, used) {
+        (None, Some(used)) => format!("cut after {used} tokens by a limit of the provider"),
+        (None, None) => "cut by a limit of the provider".to_owned(),
+        (Some(requested), Some(used)) if used < requested => {
+            format!("cut after {used} of {requested} tokens")
+        }
         (Some(_), _) => return Ok(()),
     };
-    Err(Defect::of(GateKind::Truncated, message))
+    Err(Defect::found_by(GateKind::Truncated, message))
 }
 
+/// Rejects an answer outside the configured length.
 pub(crate) fn length(config: &QualityConfig, reply: &Reply) -> Result<(), Defect> {
     if (config.min_chars.is_none() && config.max_chars.is_none()) || !reply.tool_calls.is_empty() {
         return Ok(());
@@ -44,7 +49,7 @@ pub(crate) fn length(config: &QualityConfig, reply: &Reply) -> Result<(), Defect
         (_, Some(max)) if found > max => format!("at most {max}"),
         _ => return Ok(()),
     };
-    Err(Defect::of(GateKind::Length, format!("{found} characters, expected {expected}")))
+    Err(Defect::found_by(GateKind::Length, format!("{found} characters, expected {expected}")))
 }
 
 #[cfg(test)]
