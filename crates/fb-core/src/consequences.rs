@@ -116,23 +116,21 @@ const fn row(
 }
 
 impl FailureKind {
-    /// What follows from a failure of this kind; `committed` once a stream's first semantic event went out.
-    ///
-    /// After the commit nothing is retried and nothing moves to another target, whatever the kind.
-    pub const fn consequences(self, committed: bool) -> Consequences {
-        let mut then = self.before_commit();
-        if committed {
-            then.retry = Retry::Never;
-            then.hop = Hop::No;
-            if let Self::Interrupted = self {
-                // Half of the answer was delivered: half a failure.
-                then.verdict = Verdict::Failure { window: 50, streak: true };
-            }
+    /// Returns the consequences of a failure of this kind after a stream's first semantic event was sent to the
+    /// caller: no failure is retried, and none causes failover.
+    pub const fn consequences_after_commit(self) -> Consequences {
+        let mut consequences = self.consequences();
+        consequences.retry = Retry::Never;
+        consequences.hop = Hop::No;
+        if let Self::Interrupted = self {
+            // Part of the answer was delivered, so it counts as half a failure.
+            consequences.verdict = Verdict::Failure { window: 50, streak: true };
         }
-        then
+        consequences
     }
 
-    const fn before_commit(self) -> Consequences {
+    /// Returns the consequences of a failure of this kind before any output was sent to the caller.
+    pub const fn consequences(self) -> Consequences {
         use Hop::{LargerLimit, LargerWindow, OptIn, Yes};
         use Retry::{AtOnce, Backoff, Free, Hinted, Never, Repair, Throttled};
         const FULL: Verdict = Verdict::FULL;
@@ -194,7 +192,7 @@ mod tests {
     #[test]
     fn nothing_is_retried_or_moved_after_the_commit() {
         for kind in FailureKind::ALL {
-            let then = kind.consequences(true);
+            let then = kind.consequences_after_commit();
             assert_eq!((then.retry, then.hop), (Retry::Never, Hop::No), "{kind}");
         }
     }
@@ -203,7 +201,7 @@ mod tests {
     fn the_table_reads_as_designed() {
         let mut table = String::new();
         for kind in FailureKind::ALL {
-            let c = kind.consequences(false);
+            let c = kind.consequences();
             let verdict = match c.verdict {
                 Verdict::Success => "ok".to_owned(),
                 Verdict::Neutral => "-".to_owned(),

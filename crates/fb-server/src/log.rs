@@ -83,7 +83,7 @@ impl Observer for Log {
             Event::Finished { route, report, .. } => self.request(route, report),
             Event::Ended { route, attempt } => {
                 if let AttemptEnd::Failed(failure) = &attempt.end
-                    && failure.kind().consequences(false).alert
+                    && failure.kind().consequences().alert
                 {
                     let detail = failure.detail();
                     warn!(route, target = %attempt.target, kind = %failure.kind(), detail, "target needs its operator");

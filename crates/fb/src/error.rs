@@ -132,7 +132,7 @@ impl Error {
 }
 
 fn told_of(failure: &Failure) -> Told {
-    let then = failure.kind().consequences(false);
+    let then = failure.kind().consequences();
     let status = if then.status == 0 { failure.status().unwrap_or(400) } else { then.status };
     Told { status, code: then.code }
 }

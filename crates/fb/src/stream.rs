@@ -419,7 +419,7 @@ impl Live {
             purse.settle(None);
         }
         let (kind, at) = (failure.kind(), now());
-        let verdict = kind.consequences(true).verdict;
+        let verdict = kind.consequences_after_commit().verdict;
         upstream.count(|counts| counts.failed(kind, at));
         upstream.fell_ill(failure, verdict, at);
         if let Some(weight) = weight(verdict, None) {

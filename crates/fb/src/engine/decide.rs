@@ -69,7 +69,7 @@ pub(super) fn decide(situation: &Situation<'_>, policy: &RetryPolicy) -> Step {
 /// What follows when there is no retry.
 pub(super) fn onward(situation: &Situation<'_>) -> Step {
     let kind = situation.failure.kind();
-    let hop = kind.consequences(false).hop;
+    let hop = kind.consequences().hop;
     let named = situation.triggers.map(|kinds| kinds.contains(&kind.name()));
     match (named, hop) {
         (Some(false), _) | (_, Hop::No) | (None, Hop::OptIn) => Step::Surface,
@@ -84,7 +84,7 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         return None;
     }
     let afford = |wait| s.envelope.affords_retry(s.now, wait, s.used, s.later).then_some(wait);
-    let then = s.failure.kind().consequences(false);
+    let then = s.failure.kind().consequences();
     let (pace, most) = match then.retry {
         Retry::Never if s.failure.should_retry() == Some(true) && then.hop == Hop::Yes => (Pace::Backoff, 1),
         Retry::Never | Retry::Repair => return None,

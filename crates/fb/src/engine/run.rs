@@ -139,7 +139,7 @@ impl Run {
                     Skip::BreakerOpen | Skip::Cooling | Skip::Ejected | Skip::Ramping | Skip::Unhealthy
                 )
             }
-            Some(AttemptEnd::Failed(failure)) => failure.kind().consequences(false).cool == Cool::Hint,
+            Some(AttemptEnd::Failed(failure)) => failure.kind().consequences().cool == Cool::Hint,
             _ => false,
         }
     }

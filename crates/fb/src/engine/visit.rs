@@ -110,7 +110,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         };
 
         let kind = failure.kind();
-        let then = kind.consequences(false);
+        let then = kind.consequences();
         if kind == FailureKind::StaleConnection {
             stale += 1;
         }

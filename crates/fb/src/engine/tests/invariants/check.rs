@@ -139,7 +139,7 @@ impl Case<'_> {
     fn hops(&self, made: &Made, kind: FailureKind) -> bool {
         let named = self.world.target(&made.model).trigger_on.as_ref();
         let named = named.map(|names| names.iter().any(|name| name == kind.name()));
-        match kind.consequences(false).hop {
+        match kind.consequences().hop {
             Hop::No => false,
             Hop::OptIn => named == Some(true),
             Hop::Yes | Hop::LargerWindow | Hop::LargerLimit => named != Some(false),
