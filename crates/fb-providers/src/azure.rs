@@ -1,69 +1,39 @@
-//! Azure OpenAI: OpenAI's dialect at an address, and with filters, of one's own.
+//! Azure OpenAI: OpenAI's dialect at the resource of an account, with content filters of its own.
 
-use std::{env, time::Duration};
+mod config;
+mod endpoint;
+
+use std::env;
 
 use async_trait::async_trait;
 use fb_core::{Call, CallError, Capabilities, Failure, Note, Probe, Provider, Refusal, Reply, Streaming};
 use reqwest::header::HeaderMap;
-use serde::Deserialize;
 
+pub use self::config::AzureConfig;
 use crate::{
-    Auth, InvalidConfig, Secret,
-    exchange::{Exchange, Family},
+    exchange::{Exchange, Protocol},
     http::{Base, KeyHeader, Settings, Upstream},
-    openai::{ChatApi, Place},
-    preset::{self, Preset},
+    invalid::InvalidConfig,
+    openai::ChatCompletions,
+    preset,
 };
 
 /// Azure OpenAI. The model of a call is the name of a deployment.
 #[derive(Debug)]
 pub struct Azure {
-    exchange: Exchange<ChatApi>,
+    exchange: Exchange<ChatCompletions>,
 }
 
-/// Settings of [`Azure`].
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AzureConfig {
-    /// The resource, such as `https://NAME.openai.azure.com`; `None`: in `AZURE_OPENAI_ENDPOINT`.
-    pub base_url: Option<String>,
-    /// The key or the Entra token; `None`: in `AZURE_OPENAI_API_KEY`.
-    pub api_key: Option<Secret>,
-    /// `api_key` or, for an Entra token, `bearer`. Default `api_key`.
-    pub auth: Auth,
-    /// A dated version such as `2024-10-21` calls each deployment at its own path, as before the v1 API; `None`: the
-    /// v1 API.
-    pub api_version: Option<String>,
-    /// How long a connection may take; `None`: 5 s.
-    #[serde(with = "humantime_serde::option")]
-    pub connect_timeout: Option<Duration>,
-    /// An HTTP proxy; the environment's is not used.
-    pub proxy: Option<String>,
-}
-
-impl Default for AzureConfig {
-    fn default() -> Self {
-        Self {
-            base_url: None,
-            api_key: None,
-            auth: Auth::ApiKey,
-            api_version: None,
-            connect_timeout: None,
-            proxy: None,
-        }
-    }
-}
-
-/// Where Azure's own tools keep the address.
+/// The environment variable that Azure's own tools read the address from.
 const ENDPOINT: &str = "AZURE_OPENAI_ENDPOINT";
 
 impl Azure {
     /// Builds the provider; sends nothing.
     ///
     /// # Errors
-    /// Names the field that is wrong and what was expected.
+    /// Names the invalid field and what was expected.
     pub fn new(config: &AzureConfig) -> Result<Self, InvalidConfig> {
-        let preset = Preset::named("azure").ok_or_else(|| InvalidConfig::new("kind", "azure", "unknown"))?;
+        let preset = preset::named("azure").ok_or_else(|| InvalidConfig::new("kind", "azure", "unknown"))?;
         let address = match &config.base_url {
             Some(address) => address.clone(),
             None => env::var(ENDPOINT).map_err(|_unset| {
@@ -72,17 +42,18 @@ impl Azure {
             })?,
         };
         let mut headers = HeaderMap::new();
-        // The address is always one's own, and so is the variable with its key.
+        // Every address belongs to an account, so the key variable applies to each of them.
         if let Some(key) = preset::key(preset, config.api_key.as_ref(), false)? {
             KeyHeader::from(config.auth).insert(&mut headers, &key)?;
         }
         let base = Base::parse("base_url", &address)?;
-        let api = api(&base, config.api_version.as_deref(), preset)?;
-        let settings = Settings::of(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(api, Upstream::new(base, headers, &settings)?) })
+        let (endpoint, probe_url) = endpoint::resolve(&base, config.api_version.as_deref())?;
+        let protocol = ChatCompletions { preset, endpoint, probe_url: Some(probe_url) };
+        let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, &settings)?) })
     }
 
-    /// The resource in `AZURE_OPENAI_ENDPOINT`, with the key in `AZURE_OPENAI_API_KEY`.
+    /// Builds the resource in `AZURE_OPENAI_ENDPOINT`, with the key in `AZURE_OPENAI_API_KEY`.
     ///
     /// # Errors
     /// When a variable is not set.
@@ -91,43 +62,14 @@ impl Azure {
     }
 }
 
-/// The endpoints of a resource; its address may be given up to any of them.
-fn api(base: &Base, api_version: Option<&str>, preset: &'static Preset) -> Result<ChatApi, InvalidConfig> {
-    let root = base.without(&["/openai/v1", "/openai/deployments", "/openai"]);
-    let dated = api_version.filter(|version| !matches!(*version, "v1" | "latest"));
-    if let Some(version) = dated.filter(|version| !version.starts_with("20")) {
-        let expected = "expected a dated version such as \"2024-10-21\", or none for the v1 API";
-        return Err(InvalidConfig::quoted("api_version", version, expected));
-    }
-    let (place, probe) = match dated {
-        None => {
-            let v1 = root.under("/openai/v1");
-            // A simulator or a gateway of OpenAI's dialect has its own path.
-            let v1 = if base.path().ends_with("/v1") { base.clone() } else { v1 };
-            (Place::One(v1.endpoint("/chat/completions")), v1.endpoint("/models"))
-        }
-        Some(version) => {
-            let probe = root.endpoint(&format!("/openai/models?api-version={version}"));
-            (
-                Place::Deployment {
-                    base: root.under("/openai/deployments"),
-                    api_version: version.to_owned(),
-                },
-                probe,
-            )
-        }
-    };
-    Ok(ChatApi { preset, place, probe: Some(probe) })
-}
-
 #[async_trait]
 impl Provider for Azure {
     fn capabilities(&self, model: &str) -> Capabilities {
-        self.exchange.family().capabilities(model)
+        self.exchange.protocol().capabilities(model)
     }
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
-        self.exchange.family().admit(call)
+        self.exchange.protocol().admit(call)
     }
 
     fn losses(&self, call: Call<'_>) -> Vec<Note> {

@@ -4,12 +4,16 @@ use fb_core::{Overlay, Provider};
 use serde::Deserialize;
 
 use crate::{
-    Anthropic, AnthropicConfig, Auth, Azure, AzureConfig, InvalidConfig, Ollama, OllamaConfig, OpenAi,
-    OpenAiConfig, Secret,
-    preset::{self, Adapter, PRESETS, Preset},
+    anthropic::{Anthropic, AnthropicConfig},
+    azure::{Azure, AzureConfig},
+    invalid::InvalidConfig,
+    ollama::{Ollama, OllamaConfig},
+    openai::{OpenAi, OpenAiConfig},
+    preset::{self, Adapter, Auth, PRESETS, Preset},
+    secret::Secret,
 };
 
-/// One provider as a config file says it.
+/// A provider as written in a config file.
 ///
 /// ```
 /// let config: fb_providers::ProviderConfig = serde_json::from_str(
@@ -27,57 +31,58 @@ use crate::{
 pub struct ProviderConfig {
     /// The name of a preset, or `compatible` for any server of OpenAI's dialect. Required.
     pub kind: String,
-    /// Its address; `None`: the preset's.
+    /// The base URL of the API. `None` uses the preset's.
     pub base_url: Option<String>,
-    /// Where the key is; `None`: in the usual environment variable, if the address is the usual one, or else none.
+    /// A reference to the API key. `None` uses the preset's environment variable, which is required only if `base_url` is
+    /// not set.
     pub api_key: Option<Secret>,
-    /// How the key goes over the wire; `None`: the preset's way.
+    /// The header that carries the key. `None` uses the preset's.
     pub auth: Option<Auth>,
-    /// Anthropic's or Azure's version of the API.
+    /// The version of Anthropic's or Azure's API.
     pub api_version: Option<String>,
-    /// OpenAI's organization.
+    /// The OpenAI organization.
     pub organization: Option<String>,
-    /// OpenAI's project.
+    /// The OpenAI project.
     pub project: Option<String>,
-    /// The window of tokens that an Ollama server runs its models with.
+    /// The context window of an Ollama server's models, in tokens.
     pub num_ctx: Option<u32>,
-    /// Names of models, for listings; others may be called too.
+    /// Names of models for listings. Other models can be called too.
     pub models: Vec<String>,
-    /// How long a connection may take; `None`: 5 s.
+    /// Maximum duration of connecting. `None` is 5 s.
     #[serde(with = "humantime_serde::option")]
     pub connect_timeout: Option<Duration>,
-    /// An HTTP proxy; the environment's is not used.
+    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
     pub proxy: Option<String>,
-    /// Settings of the circuit breakers of its targets that differ from the global ones. Whoever runs breakers reads
-    /// them, as the next two.
+    /// Settings of the circuit breakers of its targets that override the global ones. This and the next two fields are
+    /// not used by the provider itself.
     pub breaker: Option<Overlay>,
-    /// The same for the waits between attempts.
+    /// Retry settings of its targets that override the global ones.
     pub retry: Option<Overlay>,
-    /// The same for health.
+    /// Health settings of its targets that override the global ones.
     pub health: Option<Overlay>,
 }
 
 impl ProviderConfig {
-    /// A provider of this kind with everything as usual.
-    pub fn of(kind: impl Into<String>) -> Self {
+    /// Creates a config of this kind with default settings.
+    pub fn new(kind: impl Into<String>) -> Self {
         Self { kind: kind.into(), ..Self::default() }
     }
 
-    /// A provider of this kind with this key, for programs that have it from elsewhere.
+    /// Creates a config of this kind with this key, for programs that obtain it elsewhere.
     pub fn with_key(kind: impl Into<String>, key: impl Into<String>) -> Self {
-        Self { api_key: Some(Secret::value(key)), ..Self::of(kind) }
+        Self { api_key: Some(Secret::value(key)), ..Self::new(kind) }
     }
 
     /// Builds the provider; sends nothing.
     ///
     /// # Errors
-    /// Names the field that is wrong, what stands there and what was expected; never shows a secret.
+    /// Names the invalid field, its value and what was expected. Never contains a secret.
     pub fn build(&self) -> Result<Arc<dyn Provider>, InvalidConfig> {
         let kinds = PRESETS.iter().chain([&preset::COMPATIBLE]);
         let Some(preset) = kinds.clone().find(|preset| preset.name == self.kind) else {
             return Err(preset::unknown("kind", &self.kind, kinds.map(|preset| preset.name)));
         };
-        self.check_foreign(preset)?;
+        self.reject_foreign_settings(preset)?;
         Ok(match preset.adapter {
             Adapter::OpenAi => Arc::new(OpenAi::new(&self.openai())?),
             Adapter::Anthropic => Arc::new(Anthropic::new(&self.anthropic())?),
@@ -86,8 +91,8 @@ impl ProviderConfig {
         })
     }
 
-    /// A setting of another kind would be ignored, and its author would not know.
-    fn check_foreign(&self, preset: &Preset) -> Result<(), InvalidConfig> {
+    /// Rejects settings that the kind does not have, since they would be ignored silently.
+    fn reject_foreign_settings(&self, preset: &Preset) -> Result<(), InvalidConfig> {
         use Adapter::{Anthropic, Azure, Ollama, OpenAi};
         let settings: [(&str, bool, &[Adapter]); 5] = [
             ("auth", self.auth.is_some(), &[OpenAi, Anthropic, Azure]),
@@ -96,7 +101,8 @@ impl ProviderConfig {
             ("project", self.project.is_some(), &[OpenAi]),
             ("num_ctx", self.num_ctx.is_some(), &[Ollama]),
         ];
-        let foreign = settings.into_iter().find(|(_, set, of)| *set && !of.contains(&preset.adapter));
+        let foreign =
+            settings.into_iter().find(|(_, set, adapters)| *set && !adapters.contains(&preset.adapter));
         foreign.map_or(Ok(()), |(field, ..)| {
             let expected = format!("a provider of kind {:?} has no such setting; remove it", preset.name);
             Err(InvalidConfig::new(field, "(set)", expected))
@@ -117,12 +123,12 @@ impl ProviderConfig {
     }
 
     fn anthropic(&self) -> AnthropicConfig {
-        let usual = AnthropicConfig::default();
+        let default = AnthropicConfig::default();
         AnthropicConfig {
-            base_url: self.base_url.clone().unwrap_or(usual.base_url),
+            base_url: self.base_url.clone().unwrap_or(default.base_url),
             api_key: self.api_key.clone(),
-            auth: self.auth.unwrap_or(usual.auth),
-            api_version: self.api_version.clone().unwrap_or(usual.api_version),
+            auth: self.auth.unwrap_or(default.auth),
+            api_version: self.api_version.clone().unwrap_or(default.api_version),
             connect_timeout: self.connect_timeout,
             proxy: self.proxy.clone(),
         }

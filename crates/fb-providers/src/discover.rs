@@ -1,55 +1,56 @@
 use std::env;
 
 use crate::{
-    ProviderConfig,
+    config::ProviderConfig,
     preset::{PRESETS, Preset},
 };
 
-/// A provider that the environment knows.
+/// A provider that can be called without any config.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// A name for it: that of its preset.
+pub struct DiscoveredProvider {
+    /// The name of its preset.
     pub name: String,
-    /// Its kind.
+    /// The `kind` of its config.
     pub kind: String,
-    /// The environment variable its key is in; `None` for a server on this machine, which may or may not run.
+    /// The environment variable that contains its key; `None` for a server on the local machine, which may not be
+    /// running.
     pub env: Option<String>,
-    /// The model a first call goes to.
+    /// The model for a first call.
     pub default_model: String,
 }
 
-impl Found {
-    /// What builds it.
+impl DiscoveredProvider {
+    /// Returns the config that builds it.
     pub fn config(&self) -> ProviderConfig {
-        ProviderConfig::of(&self.kind)
+        ProviderConfig::new(&self.kind)
     }
 }
 
-/// The providers that could be called without any config, in the order of the table: those whose keys are in the
-/// environment, and a local Ollama, of which only a probe can tell whether it runs.
-pub fn found() -> Vec<Found> {
-    found_in(&|name| env::var(name).is_ok_and(|value| !value.trim().is_empty()))
+/// Returns the providers that can be called without any config, in the order of the preset table: those with a key in
+/// the environment, and a local Ollama, which only a probe can detect.
+pub fn discover() -> Vec<DiscoveredProvider> {
+    discover_in(&|name| env::var(name).is_ok_and(|value| !value.trim().is_empty()))
 }
 
-/// The environment variables that [`found`] looks for, in the order of the table.
+/// Returns the environment variables that [`discover`] checks, in the order of the preset table.
 pub fn environment_variables() -> Vec<&'static str> {
     PRESETS.iter().filter(|preset| preset.default_model.is_some()).filter_map(|preset| preset.env).collect()
 }
 
-fn found_in(is_set: &dyn Fn(&str) -> bool) -> Vec<Found> {
-    let known = |preset: &Preset| {
+fn discover_in(is_set: &dyn Fn(&str) -> bool) -> Vec<DiscoveredProvider> {
+    let provider = |preset: &Preset| {
         let default_model = preset.default_model?;
         if preset.env.is_some_and(|name| !is_set(name)) {
             return None;
         }
-        Some(Found {
+        Some(DiscoveredProvider {
             name: preset.name.to_owned(),
             kind: preset.name.to_owned(),
             env: preset.env.map(ToOwned::to_owned),
             default_model: default_model.to_owned(),
         })
     };
-    PRESETS.iter().filter_map(known).collect()
+    PRESETS.iter().filter_map(provider).collect()
 }
 
 #[cfg(test)]
@@ -57,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_found_in_the_order_of_the_table_and_ollama_always() {
+    fn keys_are_found_in_table_order_and_ollama_is_always_included() {
         let names = |set: &[&str]| -> Vec<String> {
-            found_in(&|name| set.contains(&name)).into_iter().map(|found| found.name).collect()
+            discover_in(&|name| set.contains(&name)).into_iter().map(|provider| provider.name).collect()
         };
         assert_eq!(names(&[]), ["ollama"]);
         assert_eq!(names(&["GROQ_API_KEY", "ANTHROPIC_API_KEY"]), ["anthropic", "groq", "ollama"]);

@@ -1,9 +1,9 @@
 use fb_core::{Field, RawBody};
 use fb_wire::raw::{Edit, splice_parts};
 
-use crate::http::Parts;
+use crate::http::BodyParts;
 
-/// The changes of a body's top-level fields; the last one said about a field counts.
+/// Edits of a body's top-level fields. The last edit of a field wins.
 #[derive(Debug, Default)]
 pub(crate) struct Edits(Vec<(String, Change)>);
 
@@ -30,7 +30,7 @@ impl Edits {
     fn change(&mut self, name: String, change: Change) {
         self.0.retain(|(other, _)| *other != name);
         if let Change::Set(_) = change {
-            // A field that was to take this name would stand beside it.
+            // A field renamed to this name would duplicate it.
             for (_, other) in &mut self.0 {
                 if matches!(other, Change::Rename(new) if *new == name) {
                     *other = Change::Remove;
@@ -40,13 +40,12 @@ impl Edits {
         self.0.push((name, change));
     }
 
-    /// Whether there is none.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The body with the changes made, in slices of the original.
-    pub(crate) fn apply(&self, raw: &RawBody) -> Parts {
+    /// Applies the edits. The result consists of slices of the original where possible.
+    pub(crate) fn apply(&self, raw: &RawBody) -> BodyParts {
         let edits: Vec<Edit<'_>> = self
             .0
             .iter()
@@ -60,19 +59,19 @@ impl Edits {
     }
 }
 
-/// A JSON string.
+/// Returns `text` as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The text of a top-level field's value; of duplicates the last one counts, and `null` is no field.
+/// Returns the JSON text of a top-level field's value. The last duplicate wins, and `null` counts as missing.
 pub(crate) fn value<'a>(raw: &'a RawBody, name: &str) -> Option<&'a str> {
     let field: &Field = raw.fields.iter().rev().find(|field| &*field.name == name)?;
     let bytes = raw.bytes.get(field.value.clone())?;
     std::str::from_utf8(bytes).ok().filter(|text| *text != "null")
 }
 
-/// Whether a top-level field is there, `null` or not.
+/// Returns true if a top-level field is present, even if it is `null`.
 pub(crate) fn has(raw: &RawBody, name: &str) -> bool {
     raw.fields.iter().any(|field| &*field.name == name)
 }

@@ -1,172 +1,137 @@
-//! One call over HTTP, the same for every dialect: send, look at the head, read, decode, classify.
+//! One call over HTTP, the same for every dialect: send, check the head, read, decode, classify.
 
+mod decode;
+mod error;
 mod frames;
-mod said;
+mod head;
+mod protocol;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use fb_core::{
-    Block, BlockForm, Call, CallError, Capabilities, Dialect, Failure, FailureKind, Meta, Note, Probe, Raw,
-    Refusal, Reply, Streaming,
+    Block, BlockForm, Call, CallError, Failure, FailureKind, Meta, Note, Probe, Raw, Refusal, Reply,
+    Streaming,
 };
 use fb_wire::{Decoded, WireError};
 
+#[cfg(test)]
+pub(crate) use self::error::check;
+use self::head::ResponseHead;
 pub(crate) use self::{
-    frames::{Decode, MAX_EVENT, Sse, SseDialect},
-    said::{Class, Said, by_status},
+    decode::{MAX_EVENT, Sse, SseDialect, StreamDecoder},
+    error::{ErrorClass, ErrorResponse, by_status},
+    protocol::{PreparedRequest, Protocol},
 };
-use crate::http::{Answer, Parts, Upstream};
+use crate::http::{Response, Upstream};
 
-/// What one family of providers does its own way; everything here is pure.
-pub(crate) trait Family: fmt::Debug + Send + Sync + 'static {
-    /// Reads its streams.
-    type Decoder: Decode;
-
-    /// Its wire language.
-    const DIALECT: Dialect;
-
-    /// What a model can do.
-    fn capabilities(&self, model: &str) -> Capabilities;
-
-    /// Whether [`Family::prepare`] would succeed, as cheaply as that can be told.
-    fn admit(&self, call: Call<'_>) -> Result<(), Refusal>;
-
-    /// The request that carries the call.
-    fn prepare(&self, call: Call<'_>, stream: bool) -> Result<Outbound, Refusal>;
-
-    /// Reads the body of an answer with a good status.
-    fn reply(&self, body: &Bytes) -> Result<Decoded, WireError>;
-
-    /// A reader of one streamed answer; `silent` leaves out the bytes of token counts the caller did not ask for.
-    fn decoder(&self, silent: bool) -> Self::Decoder;
-
-    /// What an error means.
-    fn classify(&self, said: &Said<'_>) -> Class;
-
-    /// What a refused prompt's answer says about why.
-    fn block_detail(&self, _body: &[u8], said: &Said<'_>) -> String {
-        said.detail()
-    }
-
-    /// Where its free answer is.
-    fn probe(&self) -> Option<&reqwest::Url>;
-}
-
-/// A request on its way out.
+/// The calls of one protocol to one upstream.
 #[derive(Debug)]
-pub(crate) struct Outbound {
-    pub(crate) url: reqwest::Url,
-    pub(crate) body: Parts,
-    /// What it says differently from what the caller asked.
-    pub(crate) notes: Vec<Note>,
-    /// Whether the caller did not ask for the token counts that we ask for.
-    pub(crate) silent: bool,
-}
-
-/// A family of providers at one upstream.
-#[derive(Debug)]
-pub(crate) struct Exchange<F> {
-    family: Arc<F>,
+pub(crate) struct Exchange<P> {
+    protocol: Arc<P>,
     upstream: Upstream,
 }
 
-impl<F: Family> Exchange<F> {
-    pub(crate) fn new(family: F, upstream: Upstream) -> Self {
-        Self { family: Arc::new(family), upstream }
+impl<P: Protocol> Exchange<P> {
+    pub(crate) fn new(protocol: P, upstream: Upstream) -> Self {
+        Self { protocol: Arc::new(protocol), upstream }
     }
 
-    pub(crate) fn family(&self) -> &F {
-        &self.family
+    pub(crate) fn protocol(&self) -> &P {
+        &self.protocol
     }
 
-    /// What would be sent differently from what the caller asked for.
+    /// Returns the differences between the caller's request and the one that would be sent.
     pub(crate) fn losses(&self, call: Call<'_>) -> Vec<Note> {
-        self.family.prepare(call, false).map(|outbound| outbound.notes).unwrap_or_default()
+        self.protocol.prepare(call, false).map(|request| request.notes).unwrap_or_default()
     }
 
-    /// One plain call.
+    /// Makes a plain call.
     ///
     /// # Cancel safety
     /// Dropping the future drops the connection.
     pub(crate) async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let outbound = self.family.prepare(call, false).map_err(|refusal| refused(&refusal))?;
-        let answer = self.upstream.post(&outbound.url, outbound.body).await?;
-        let (answer, head) = self.accepted(answer, outbound.notes).await?;
-        self.whole(answer, head).await
+        let request = self.protocol.prepare(call, false).map_err(|refusal| refused(&refusal))?;
+        let response = self.upstream.post(&request.url, request.body).await?;
+        let (response, head) = self.check_status(response, request.notes).await?;
+        self.read_reply(response, head).await
     }
 
-    /// One streamed call; returns when the head of the answer is there.
+    /// Makes a streamed call; returns once the head of the answer has arrived.
     ///
     /// # Cancel safety
     /// Dropping the future or the stream drops the connection.
     pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
-        let outbound = self.family.prepare(call, true).map_err(|refusal| refused(&refusal))?;
-        let answer = self.upstream.post(&outbound.url, outbound.body).await?;
-        let (mut answer, head) = self.accepted(answer, outbound.notes).await?;
-        match essence(answer.header("content-type").unwrap_or_default()).as_str() {
-            // An error after all, or a provider that does not stream. Some servers call their streams JSON as well.
-            "application/json" if answer.begins_as_json().await? => {
-                let reply = self.whole(answer, head).await?;
+        let request = self.protocol.prepare(call, true).map_err(|refusal| refused(&refusal))?;
+        let response = self.upstream.post(&request.url, request.body).await?;
+        let (mut response, head) = self.check_status(response, request.notes).await?;
+        match media_type(response.header("content-type").unwrap_or_default()).as_str() {
+            // An error, or a provider that does not stream. Some servers label their streams as JSON too.
+            "application/json" if response.starts_with_json().await? => {
+                let reply = self.read_reply(response, head).await?;
                 let meta = reply.meta.clone();
-                Ok(Streaming { meta, frames: frames::of_reply(reply) })
+                Ok(Streaming { meta, frames: frames::from_reply(reply) })
             }
             "text/html" => {
                 Err(head.failure(FailureKind::Malformed, "a page of HTML instead of a stream").into())
             }
             _ => {
-                let decoder = self.family.decoder(outbound.silent);
+                let decoder = self.protocol.decoder(request.hide_usage);
                 let meta = head.meta.clone();
-                let frames = frames::of_body(answer.into_body(), decoder, head, Arc::clone(&self.family));
+                let frames =
+                    frames::from_body(response.into_body(), decoder, head, Arc::clone(&self.protocol));
                 Ok(Streaming { meta, frames })
             }
         }
     }
 
-    /// Whether the upstream answers, without a billed call.
+    /// Checks that the upstream answers, without a billed call.
     ///
     /// # Cancel safety
     /// Dropping the future drops the connection.
     pub(crate) async fn probe(&self) -> Result<Probe, Failure> {
-        let Some(url) = self.family.probe() else { return Ok(Probe::Unknown) };
-        let mut answer = self.upstream.get(url).await?;
-        match answer.status() {
+        let Some(url) = self.protocol.probe_url() else { return Ok(Probe::Unknown) };
+        let mut response = self.upstream.get(url).await?;
+        match response.status() {
             200..=299 => Ok(Probe::Reachable),
-            // It has no such resource, which says nothing of its models.
+            // The server lacks the resource, which is no evidence about its models.
             404 | 405 => Ok(Probe::Unknown),
-            _ => match self.rejected(&mut answer).await {
+            _ => match self.read_error(&mut response).await {
                 CallError::Failed(failure) => Err(failure),
                 CallError::Blocked(_) => Ok(Probe::Reachable),
             },
         }
     }
 
-    /// The answer, if its status is good.
-    async fn accepted(&self, mut answer: Answer, notes: Vec<Note>) -> Result<(Answer, Head), CallError> {
-        if answer.is_success() {
-            let request_id = said::request_id(&answer);
-            let head = Head { status: answer.status(), meta: Meta { request_id, notes } };
-            return Ok((answer, head));
+    /// Returns the response if its status is a success, or else the error that it carries.
+    async fn check_status(
+        &self,
+        mut response: Response,
+        notes: Vec<Note>,
+    ) -> Result<(Response, ResponseHead), CallError> {
+        if response.is_success() {
+            let request_id = error::request_id(&response);
+            let head = ResponseHead { status: response.status(), meta: Meta { request_id, notes } };
+            return Ok((response, head));
         }
-        Err(self.rejected(&mut answer).await)
+        Err(self.read_error(&mut response).await)
     }
 
-    async fn whole(&self, answer: Answer, head: Head) -> Result<Reply, CallError> {
-        let body = answer.collect().await?;
-        match self.family.reply(&body) {
+    async fn read_reply(&self, response: Response, head: ResponseHead) -> Result<Reply, CallError> {
+        let body = response.collect().await?;
+        match self.protocol.reply(&body) {
             Ok(Decoded::Reply(mut reply)) => {
                 reply.meta = head.meta;
                 Ok(reply)
             }
             Ok(Decoded::Blocked(block)) => Err(block.into()),
             Err(WireError::Malformed(detail)) => Err(head.failure(FailureKind::Malformed, detail).into()),
-            Err(WireError::Said(error)) => {
-                let said = Said { status: None, body: &error };
-                match said.settle(self.family.classify(&said)) {
-                    Class::Failed(kind) => Err(head.said(kind, &said).into()),
-                    Class::Blocked(category) => {
-                        let detail = self.family.block_detail(&body, &said);
-                        let raw = Some(Raw { dialect: F::DIALECT, bytes: body });
+            Err(WireError::Reported(reported)) => {
+                let error = ErrorResponse { status: None, body: &reported };
+                match error.correct(self.protocol.classify(&error)) {
+                    ErrorClass::Failed(kind) => Err(head.reported_failure(kind, &error).into()),
+                    ErrorClass::Blocked(category) => {
+                        let detail = self.protocol.block_detail(&body, &error);
+                        let raw = Some(Raw { dialect: P::DIALECT, bytes: body });
                         let form = BlockForm::Body { status: head.status, raw };
                         Err(Block { form, ..Block::in_stream(category, detail) }.into())
                     }
@@ -175,64 +140,29 @@ impl<F: Family> Exchange<F> {
         }
     }
 
-    /// What an answer with a bad status means.
-    async fn rejected(&self, answer: &mut Answer) -> CallError {
-        let status = answer.status();
-        let bytes = answer.collect_error().await;
+    /// Reads and classifies the body of a response with an error status.
+    async fn read_error(&self, response: &mut Response) -> CallError {
+        let status = response.status();
+        let bytes = response.collect_error().await;
         let body = fb_wire::errors::read(&bytes);
-        let said = Said { status: Some(status), body: &body };
-        match said.settle(self.family.classify(&said)) {
-            Class::Failed(kind) => said::failure(kind, &said, answer).into(),
-            Class::Blocked(category) => {
-                let detail = self.family.block_detail(&bytes, &said);
-                let form = BlockForm::Body { status, raw: Some(Raw { dialect: F::DIALECT, bytes }) };
+        let error = ErrorResponse { status: Some(status), body: &body };
+        match error.correct(self.protocol.classify(&error)) {
+            ErrorClass::Failed(kind) => error::failure(kind, &error, response).into(),
+            ErrorClass::Blocked(category) => {
+                let detail = self.protocol.block_detail(&bytes, &error);
+                let form = BlockForm::Body { status, raw: Some(Raw { dialect: P::DIALECT, bytes }) };
                 Block { form, ..Block::in_stream(category, detail) }.into()
             }
         }
     }
 }
 
-/// What is known of an answer with a good status before its body.
-#[derive(Debug, Clone)]
-pub(crate) struct Head {
-    status: u16,
-    meta: Meta,
-}
-
-impl Head {
-    fn failure(&self, kind: FailureKind, detail: impl Into<String>) -> Failure {
-        Failure::new(kind, detail).with_request_id(self.meta.request_id.clone())
-    }
-
-    /// A failure that the provider reports inside an answer with a good status.
-    fn said(&self, kind: FailureKind, said: &Said<'_>) -> Failure {
-        let id = self.meta.request_id.clone().or_else(|| said.request_id().map(ToOwned::to_owned));
-        Failure::new(kind, said.detail())
-            .with_code(said.shown_code())
-            .with_request_id(id)
-            .with_hint(said.hint())
-    }
-}
-
-/// A call that should not have been made: [`fb_core::Provider::admit`] says so.
+/// Converts a refusal into a failure. Such calls are normally filtered out by [`fb_core::Provider::admit`].
 fn refused(refusal: &Refusal) -> Failure {
     Failure::new(FailureKind::InvalidRequest, refusal.to_string())
 }
 
-/// A media type without its parameters.
-fn essence(content_type: &str) -> String {
+/// Returns a media type without its parameters, in lower case.
+fn media_type(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// Asserts what a family makes of an error; a status of 0 is one inside an answer with a good status.
-#[cfg(test)]
-#[track_caller]
-pub(crate) fn check(classify: impl Fn(&Said<'_>) -> Class, status: u16, body: &str, expected: &str) {
-    let body = fb_wire::errors::read(body.as_bytes());
-    let said = Said { status: Some(status).filter(|status| *status != 0), body: &body };
-    let shown = match said.settle(classify(&said)) {
-        Class::Failed(kind) => kind.to_string(),
-        Class::Blocked(category) => format!("blocked: {category}"),
-    };
-    assert_eq!(shown, expected, "{status} {body:?}");
 }

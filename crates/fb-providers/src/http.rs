@@ -1,4 +1,4 @@
-//! One upstream over HTTP: its clients, its address, its credentials.
+//! An upstream over HTTP: its clients, address and credentials.
 
 mod body;
 mod client;
@@ -14,23 +14,20 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::client::plain_http_client;
-pub(crate) use self::{
-    body::Parts,
-    client::{Clients, Lease, Settings},
-    url::Base,
-};
-use crate::InvalidConfig;
+use self::client::{Clients, Lease};
+pub(crate) use self::{body::BodyParts, client::Settings, url::Base};
+use crate::invalid::InvalidConfig;
 
-/// Most bytes of an answer: far above what any model writes, far below what hurts.
+/// Maximum size of a response body, in bytes: far above any model's output, and small enough to buffer.
 const MAX_BODY: usize = 64 << 20;
 
-/// Most bytes read of an error's body.
-const MAX_ERROR: usize = 64 << 10;
+/// Maximum number of bytes read of an error body.
+const MAX_ERROR_BODY: usize = 64 << 10;
 
-/// How long an error's body may take. Its status is there, and would be lost if the call's time ran out here.
-const ERROR_PATIENCE: Duration = Duration::from_secs(1);
+/// Maximum time to read an error body. The status is known already, and would be lost if the call timed out here.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One account at an upstream: where it is, how to reach it, who we are.
+/// One account at an upstream: its address, HTTP clients and credentials.
 pub(crate) struct Upstream {
     base: Base,
     headers: HeaderMap,
@@ -58,16 +55,16 @@ impl Upstream {
         Ok(Self { base, headers, clients })
     }
 
-    /// Sends a body; returns when the head of the answer is there.
-    pub(crate) async fn post(&self, url: &reqwest::Url, body: Parts) -> Result<Answer, Failure> {
+    /// Posts a body; returns once the head of the response has arrived.
+    pub(crate) async fn post(&self, url: &reqwest::Url, body: BodyParts) -> Result<Response, Failure> {
         let mut request = self.request(Method::POST, url);
         *request.body_mut() = Some(body.into_body());
-        Answer::receive(self.clients.lease(), request).await
+        Response::receive(self.clients.lease(), request).await
     }
 
-    /// Asks for a resource; returns when the head of the answer is there.
-    pub(crate) async fn get(&self, url: &reqwest::Url) -> Result<Answer, Failure> {
-        Answer::receive(self.clients.lease(), self.request(Method::GET, url)).await
+    /// Gets a resource; returns once the head of the response has arrived.
+    pub(crate) async fn get(&self, url: &reqwest::Url) -> Result<Response, Failure> {
+        Response::receive(self.clients.lease(), self.request(Method::GET, url)).await
     }
 
     fn request(&self, method: Method, url: &reqwest::Url) -> reqwest::Request {
@@ -77,20 +74,20 @@ impl Upstream {
     }
 }
 
-/// An answer whose head is there. Dropped, it drops the connection, or resets its HTTP/2 stream.
+/// A response whose head has arrived. Dropping it closes the connection, or resets its HTTP/2 stream.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     status: u16,
     headers: HeaderMap,
-    body: Incoming,
+    body: ResponseBody,
 }
 
-impl Answer {
+impl Response {
     async fn receive(lease: Lease, request: reqwest::Request) -> Result<Self, Failure> {
-        let mut response = lease.client().execute(request).await.map_err(error::sending)?;
+        let mut response = lease.client().execute(request).await.map_err(error::before_head)?;
         let headers = std::mem::take(response.headers_mut());
         let status = response.status().as_u16();
-        Ok(Self { status, headers, body: Incoming { response, seen: None, _lease: lease } })
+        Ok(Self { status, headers, body: ResponseBody { response, peeked: None, _lease: lease } })
     }
 
     pub(crate) const fn status(&self) -> u16 {
@@ -105,88 +102,88 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    pub(crate) fn into_body(self) -> Incoming {
+    pub(crate) fn into_body(self) -> ResponseBody {
         self.body
     }
 
-    /// Whether the body begins as JSON does; waits for its first bytes.
-    pub(crate) async fn begins_as_json(&mut self) -> Result<bool, Failure> {
+    /// Returns true if the body starts like JSON; waits for its first bytes.
+    pub(crate) async fn starts_with_json(&mut self) -> Result<bool, Failure> {
         while let Some(chunk) = self.body.chunk().await? {
             let first = chunk.trim_ascii_start().first().copied();
             if let Some(first) = first {
-                self.body.seen = Some(chunk);
+                self.body.peeked = Some(chunk);
                 return Ok(matches!(first, b'{' | b'['));
             }
         }
         Ok(true)
     }
 
-    /// The whole body, bounded.
+    /// Reads the whole body, up to [`MAX_BODY`].
     pub(crate) async fn collect(self) -> Result<Bytes, Failure> {
         let mut body = self.body;
         let Some(first) = body.chunk().await? else { return Ok(Bytes::new()) };
         let Some(second) = body.chunk().await? else { return Ok(first) };
-        let mut whole = BytesMut::with_capacity(2 * (first.len() + second.len()));
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&second);
+        let mut bytes = BytesMut::with_capacity(2 * (first.len() + second.len()));
+        bytes.extend_from_slice(&first);
+        bytes.extend_from_slice(&second);
         while let Some(chunk) = body.chunk().await? {
-            if whole.len() + chunk.len() > MAX_BODY {
+            if bytes.len() + chunk.len() > MAX_BODY {
                 let detail = format!("the answer is larger than {} MiB", MAX_BODY >> 20);
                 return Err(Failure::new(FailureKind::Malformed, detail));
             }
-            whole.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&chunk);
         }
-        Ok(whole.freeze())
+        Ok(bytes.freeze())
     }
 
-    /// The beginning of an error's body; what cannot be read is left out, as the status says enough.
+    /// Reads the beginning of an error body. Read errors and timeouts truncate it: the status is sufficient.
     pub(crate) async fn collect_error(&mut self) -> Bytes {
-        let mut whole = BytesMut::new();
-        let end = Instant::now() + ERROR_PATIENCE;
-        while whole.len() < MAX_ERROR {
+        let mut bytes = BytesMut::new();
+        let end = Instant::now() + ERROR_BODY_TIMEOUT;
+        while bytes.len() < MAX_ERROR_BODY {
             match timeout_at(end, self.body.chunk()).await {
-                Ok(Ok(Some(chunk))) => whole.extend_from_slice(&chunk),
+                Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
                 Ok(Ok(None) | Err(_)) | Err(_) => break,
             }
         }
-        whole.truncate(MAX_ERROR);
-        whole.freeze()
+        bytes.truncate(MAX_ERROR_BODY);
+        bytes.freeze()
     }
 }
 
-/// The body of an answer as it comes in.
+/// The body of a response while it arrives.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct ResponseBody {
     response: reqwest::Response,
-    /// What was looked at and not yet taken.
-    seen: Option<Bytes>,
+    /// A chunk that was inspected but not consumed.
+    peeked: Option<Bytes>,
     _lease: Lease,
 }
 
-impl Incoming {
-    /// The next bytes; `None` at the end HTTP promised.
+impl ResponseBody {
+    /// Returns the next bytes, or `None` at the complete end of the body.
     ///
     /// # Cancel safety
-    /// Nothing is lost.
+    /// Cancel safe: no bytes are lost.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        if let Some(seen) = self.seen.take() {
-            return Ok(Some(seen));
+        if let Some(peeked) = self.peeked.take() {
+            return Ok(Some(peeked));
         }
-        self.response.chunk().await.map_err(error::reading)
+        self.response.chunk().await.map_err(error::in_body)
     }
 }
 
-/// How a key goes over the wire.
+/// The header that carries an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyHeader {
     /// `authorization: Bearer KEY`.
     Bearer,
-    /// The key alone in this header.
+    /// The key alone, in the named header.
     Named(&'static str),
 }
 
 impl KeyHeader {
-    /// Puts the key into headers that are made once; it prints as "Sensitive".
+    /// Adds the key to the headers; the value is marked as sensitive.
     pub(crate) fn insert(self, headers: &mut HeaderMap, key: &SecretString) -> Result<(), InvalidConfig> {
         let (name, mut text) = match self {
             Self::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
@@ -206,8 +203,8 @@ impl KeyHeader {
     }
 }
 
-/// Adds a header whose value comes from a config.
-pub(crate) fn header(
+/// Adds a header whose value comes from the config field `field`.
+pub(crate) fn insert_header(
     headers: &mut HeaderMap,
     name: &'static str,
     field: &str,

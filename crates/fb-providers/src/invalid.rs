@@ -2,15 +2,15 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Why a provider cannot be built: the field, what stands there, and what was expected. Never holds a secret.
+/// An invalid config: the field, its value, and what was expected. Never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field} = {value}: {expected}")]
 pub struct InvalidConfig {
     /// The field, such as `base_url`.
     pub field: String,
-    /// What stands there, shortened.
+    /// The value, shortened.
     pub value: String,
-    /// What was expected, and perhaps what was meant.
+    /// What was expected, possibly with a suggestion.
     pub expected: String,
 }
 
@@ -23,13 +23,13 @@ impl InvalidConfig {
         Self { field: field.into(), value: value.into(), expected: expected.into() }
     }
 
-    /// A field whose value is shown quoted and cut.
+    /// Creates an error that shows the value quoted and truncated.
     pub(crate) fn quoted(field: &str, value: &str, expected: impl Into<String>) -> Self {
         Self::new(field, Quoted(value).to_string(), expected)
     }
 }
 
-/// A value for a message: quoted, at most 64 characters.
+/// Displays a value quoted, with at most 64 characters.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -38,15 +38,15 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The candidate that `word` was probably meant to be: the one with the fewest edits, if they are few.
+/// Returns the candidate with the smallest edit distance to `word`, if it is small enough for a typing error.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = 1 + word.chars().count() / 4;
-    let near = candidates.into_iter().map(|candidate| (edits(word, candidate), candidate));
-    near.filter(|(edits, _)| *edits <= most).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
+    let max = 1 + word.chars().count() / 4;
+    let ranked = candidates.into_iter().map(|candidate| (edit_distance(word, candidate), candidate));
+    ranked.filter(|(edits, _)| *edits <= max).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions and replacements that make one word of the other, regardless of case.
-fn edits(from: &str, to: &str) -> usize {
+/// Returns the Levenshtein distance, ignoring case.
+fn edit_distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().flat_map(char::to_lowercase).take(64).collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.chars().flat_map(char::to_lowercase).take(64).enumerate() {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typing_error_finds_the_word_that_was_meant() {
+    fn nearest_finds_the_intended_word() {
         let words = ["openai", "openrouter", "anthropic", "azure"];
         assert_eq!(nearest("opnai", words), Some("openai"));
         assert_eq!(nearest("Anthropc", words), Some("anthropic"));

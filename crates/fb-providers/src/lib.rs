@@ -14,7 +14,7 @@ mod ollama;
 mod openai;
 mod preset;
 mod secret;
-mod typed;
+mod translate;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ pub use crate::{
     anthropic::{Anthropic, AnthropicConfig},
     azure::{Azure, AzureConfig},
     config::ProviderConfig,
-    discover::{Found, environment_variables, found},
+    discover::{DiscoveredProvider, discover, environment_variables},
     http::plain_http_client,
     invalid::{InvalidConfig, nearest},
     ollama::{Ollama, OllamaConfig},

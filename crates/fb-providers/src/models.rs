@@ -1,9 +1,9 @@
 use fb_core::Capabilities;
 
-/// Windows of known models in tokens, prompt and answer together; the first prefix that fits a name counts.
+/// Context windows of known models by name prefix, in tokens of prompt and answer together. The first match wins.
 ///
-/// State of November 2026. A model that is not here has an unknown window: it is tried, and asked last when a
-/// prompt was too long for another.
+/// As of November 2026. Other models have an unknown window: they are tried, and come last after another model rejected
+/// a prompt as too long.
 const WINDOWS: &[(&str, u64)] = &[
     ("gpt-6", 922_000),
     ("gpt-5.6", 922_000),
@@ -24,7 +24,7 @@ const WINDOWS: &[(&str, u64)] = &[
     ("command-a", 256_000),
 ];
 
-/// What a hosted model can do, by its name; a vendor before a slash does not count.
+/// Returns the capabilities of a hosted model by its name; a vendor before a slash is ignored.
 pub(crate) fn capabilities(model: &str) -> Capabilities {
     let name = model.rsplit('/').next().unwrap_or(model);
     let window = WINDOWS.iter().find(|(prefix, _)| name.starts_with(prefix));
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_are_found_by_the_beginning_of_a_name() {
+    fn windows_are_found_by_name_prefix() {
         assert_eq!(capabilities("gpt-6.1-sol").context, Some(922_000));
         assert_eq!(capabilities("openai/gpt-oss-120b").context, Some(131_072));
         assert_eq!(capabilities("claude-haiku-4-5-20251001").context, Some(200_000));

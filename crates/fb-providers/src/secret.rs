@@ -6,9 +6,9 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::InvalidConfig;
+use crate::invalid::InvalidConfig;
 
-/// Where a secret is: `{ env = "NAME" }` or `{ file = "PATH" }`. A config never holds the secret itself.
+/// A reference to a secret: `{ env = "NAME" }` or `{ file = "PATH" }`. A config file never contains the secret itself.
 #[derive(Clone)]
 pub struct Secret(Source);
 
@@ -20,25 +20,25 @@ enum Source {
 }
 
 impl Secret {
-    /// In an environment variable.
+    /// Creates a reference to an environment variable.
     pub fn env(name: impl Into<String>) -> Self {
         Self(Source::Env(name.into()))
     }
 
-    /// In a file; white space around it does not count.
+    /// Creates a reference to a file. White space around the secret is ignored.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
 
-    /// Here, for programs that have it from elsewhere; no config file can say this.
+    /// Holds a secret directly, for programs that obtain it elsewhere. A config file cannot express this.
     pub fn value(secret: impl Into<String>) -> Self {
         Self(Source::Value(SecretString::from(secret.into())))
     }
 
-    /// Reads it; `field` names the place in the config in an error.
+    /// Reads the secret. Errors name it as the config field `field`.
     ///
     /// # Errors
-    /// When the variable or file is missing, empty or not text; never says what it holds.
+    /// When the variable or file is missing, empty or not text. The error never contains the content.
     pub fn resolve(&self, field: &str) -> Result<SecretString, InvalidConfig> {
         match &self.0 {
             Source::Env(name) => from_env(field, name),
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// What a config may say; also the end of every error about it.
+/// The accepted forms in a config; part of every error about it.
 const FORMS: &str = "{ env = \"NAME\" } or { file = \"PATH\" }; a secret does not belong in a config file";
 
 struct Visitor;
@@ -101,7 +101,7 @@ impl<'de> de::Visitor<'de> for Visitor {
         f.write_str(FORMS)
     }
 
-    /// Says nothing of the text: it is most likely the secret.
+    /// The error omits the text, which is most likely the secret.
     fn visit_str<E: de::Error>(self, _: &str) -> Result<Secret, E> {
         Err(E::custom(format_args!("a string here; expected {FORMS}")))
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_references_are_taken_and_no_error_shows_a_value() {
+    fn only_references_are_accepted_and_errors_hide_values() {
         check(
             &format!("{CANARY:?}"),
             &expect![[
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_never_printed() {
+    fn debug_output_hides_the_value() {
         let secret = Secret::value(CANARY);
         assert_eq!(format!("{secret:?}"), "Secret(value)");
         assert_eq!(secret.resolve("api_key").unwrap().expose_secret(), CANARY);

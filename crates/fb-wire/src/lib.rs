@@ -4,6 +4,7 @@ pub mod anthropic;
 pub mod errors;
 pub mod headers;
 pub mod ndjson;
+pub mod ollama;
 pub mod openai;
 mod outcome;
 pub mod raw;

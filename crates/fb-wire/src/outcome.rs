@@ -25,9 +25,9 @@ pub enum Decoded {
 /// Why a body or chunk with status 200 is no answer.
 #[derive(Debug, Clone, Error)]
 pub enum WireError {
-    /// The provider says that it failed.
+    /// The provider reports an error.
     #[error("the provider reports an error")]
-    Said(Box<ErrorBody>),
+    Reported(Box<ErrorBody>),
     /// The bytes are not what the dialect promises; says what was expected.
     #[error("{0}")]
     Malformed(String),

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use fb::{
     Config, Route, Target,
-    providers::{self, Found, ProviderConfig, Secret},
+    providers::{self, DiscoveredProvider, ProviderConfig, Secret},
 };
 
 use crate::config::Loaded;
@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When there is nothing at all.
-pub(crate) async fn from_environment() -> Result<(Loaded, Vec<Found>), String> {
+pub(crate) async fn from_environment() -> Result<(Loaded, Vec<DiscoveredProvider>), String> {
     let mut found = Vec::new();
-    for candidate in providers::found() {
+    for candidate in providers::discover() {
         if candidate.env.is_some() || is_there(&candidate).await {
             found.push(candidate);
         }
@@ -37,7 +37,7 @@ pub(crate) async fn from_environment() -> Result<(Loaded, Vec<Found>), String> {
 }
 
 /// What was found, and where.
-pub(crate) fn describe(found: &[Found]) -> String {
+pub(crate) fn describe(found: &[DiscoveredProvider]) -> String {
     let each = found.iter().map(|found| match &found.env {
         Some(env) => format!("{} ({env})", found.name),
         None => format!("{} (running)", found.name),
@@ -47,7 +47,7 @@ pub(crate) fn describe(found: &[Found]) -> String {
 
 /// What builds a found provider: its key from where it was found, its address from the variable its own clients
 /// read, if that is set.
-fn config(found: &Found) -> ProviderConfig {
+fn config(found: &DiscoveredProvider) -> ProviderConfig {
     let variable = match found.kind.as_str() {
         "ollama" => "OLLAMA_HOST".to_owned(),
         kind => format!("{}_BASE_URL", kind.to_uppercase()),
@@ -61,7 +61,7 @@ fn config(found: &Found) -> ProviderConfig {
     }
 }
 
-async fn is_there(candidate: &Found) -> bool {
+async fn is_there(candidate: &DiscoveredProvider) -> bool {
     let Ok(provider) = config(candidate).build() else { return false };
     matches!(tokio::time::timeout(PATIENCE, provider.probe()).await, Ok(Ok(fb::Probe::Reachable)))
 }

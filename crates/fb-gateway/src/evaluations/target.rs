@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_may_change_an_answer_changes_the_digest() {
-        let (target, provider) = (Target::new("a", "m"), ProviderConfig::of("ollama"));
+        let (target, provider) = (Target::new("a", "m"), ProviderConfig::new("ollama"));
         let usual = of(&target, &provider);
         assert!(usual.len() == 16 && usual.bytes().all(|byte| byte.is_ascii_hexdigit()), "{usual}");
 
@@ -127,7 +127,7 @@ mod tests {
             of(&target.clone().timeout_secs(1), &provider),
             of(&Target { max_output: Some(9), ..target.clone() }, &provider),
             of(&no_tools, &provider),
-            of(&target, &ProviderConfig::of("llamacpp")),
+            of(&target, &ProviderConfig::new("llamacpp")),
             of(&target, &moved),
             of(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
             digest(&route, &target, &provider),
@@ -150,7 +150,7 @@ mod tests {
         let reduced = Some(Rung { targets: vec![b.clone(), quick.clone(), a.clone()], ..Rung::default() });
         let ladder = LadderConfig { reduced, ..LadderConfig::default() };
         let route = Route::priority("default", [a.clone(), b.enabled(false), a.weight(2.0), quick]);
-        let providers = ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::of("ollama")));
+        let providers = ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::new("ollama")));
         let labels: Vec<String> =
             listed(&route.ladder(ladder), &providers.into()).into_iter().map(|listed| listed.label).collect();
         assert_eq!(labels, ["a/m", "a/m #2", "b/m"]);

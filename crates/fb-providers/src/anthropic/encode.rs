@@ -5,11 +5,11 @@ use fb_wire::anthropic::Limits;
 
 use crate::{
     edits::{Edits, has, quoted},
-    http::Parts,
-    typed,
+    http::BodyParts,
+    translate,
 };
 
-/// Whether the call can be carried; a body in this dialect always can.
+/// Checks that the call can be sent. A body in this dialect always can.
 pub(super) fn admit(call: Call<'_>) -> Result<(), Refusal> {
     match call.request.raw_in(Dialect::Anthropic) {
         Some(_) => Ok(()),
@@ -17,10 +17,10 @@ pub(super) fn admit(call: Call<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// The body for a call: the caller's own with what must differ, or one printed from the typed view.
-pub(super) fn prepare(call: Call<'_>, stream: bool) -> Result<(Parts, Vec<Note>), Refusal> {
+/// Builds the body for a call: the caller's own with the necessary changes, or one printed from the typed view.
+pub(super) fn prepare(call: Call<'_>, stream: bool) -> Result<(BodyParts, Vec<Note>), Refusal> {
     let mut notes = Vec::new();
-    let limits = Limits::of(call.model);
+    let limits = Limits::for_model(call.model);
     let raw = match call.request.raw_in(Dialect::Anthropic) {
         Some(raw) => Cow::Borrowed(raw),
         None => Cow::Owned(print(call, stream, &limits, &mut notes)?),
@@ -42,7 +42,7 @@ pub(super) fn prepare(call: Call<'_>, stream: bool) -> Result<(Parts, Vec<Note>)
 }
 
 fn print(call: Call<'_>, stream: bool, limits: &Limits, notes: &mut Vec<Note>) -> Result<RawBody, Refusal> {
-    let encoded = fb_wire::anthropic::encode(typed::view(call)?, call.model, stream, limits)?;
+    let encoded = fb_wire::anthropic::encode(translate::typed_view(call)?, call.model, stream, limits)?;
     notes.extend(encoded.notes);
-    typed::printed(Dialect::Anthropic, encoded.body)
+    translate::editable(Dialect::Anthropic, encoded.body)
 }

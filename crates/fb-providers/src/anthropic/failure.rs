@@ -1,19 +1,18 @@
 use fb_core::{BlockCategory, FailureKind, Phase};
 
-use crate::exchange::{Class, Said, by_status};
+use crate::exchange::{ErrorClass, ErrorResponse, by_status};
 
-/// What an error of Anthropic's means: its machine-readable code, the few texts that stand for a code it lacks, its
-/// type, and the status.
-pub(super) fn classify(said: &Said<'_>) -> Class {
-    coded(said)
-        .or_else(|| worded(said))
-        .or_else(|| typed(said))
-        .unwrap_or_else(|| said.status().map_or(FailureKind::ServerError, by_status).into())
+/// Classifies an error of Anthropic's by its code, then by the messages that have no code, its type, and the status.
+pub(super) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
+    by_code(error)
+        .or_else(|| by_message(error))
+        .or_else(|| by_type(error))
+        .unwrap_or_else(|| error.status().map_or(FailureKind::ServerError, by_status).into())
 }
 
-/// `error.details.error_code`.
-fn coded(said: &Said<'_>) -> Option<Class> {
-    let kind = match said.body.detail_code.as_deref()? {
+/// Classifies by `error.details.error_code`.
+fn by_code(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
+    let kind = match error.body.detail_code.as_deref()? {
         "enforced_spend_limit_reached"
         | "contract_spend_limit_reached"
         | "credit_balance_too_low"
@@ -34,28 +33,29 @@ fn coded(said: &Said<'_>) -> Option<Class> {
     Some(kind.into())
 }
 
-/// What has a type for anything, `invalid_request_error`, and is told apart by words only.
-fn worded(said: &Said<'_>) -> Option<Class> {
-    if !matches!(said.status(), Some(400) | None) {
+/// Classifies errors of the general type `invalid_request_error` that only their message identifies.
+fn by_message(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
+    if !matches!(error.status(), Some(400) | None) {
         return None;
     }
-    if said.says(&["prompt is too long", "prompt: length", "exceed context limit"]) {
+    if error.message_contains(&["prompt is too long", "prompt: length", "exceed context limit"]) {
         return Some(FailureKind::ContextLength.into());
     }
     // "You have reached your specified (workspace )API usage limits".
-    let usage = said.says(&["you have reached your specified"]) && said.says(&["api usage limits"]);
-    if usage || said.says(&["credit balance is too low"]) {
+    let is_usage_limit = error.message_contains(&["you have reached your specified"])
+        && error.message_contains(&["api usage limits"]);
+    if is_usage_limit || error.message_contains(&["credit balance is too low"]) {
         return Some(FailureKind::QuotaExhausted.into());
     }
-    if said.says(&["content filtering policy"]) {
-        return Some(Class::Blocked(BlockCategory::Output));
+    if error.message_contains(&["content filtering policy"]) {
+        return Some(ErrorClass::Blocked(BlockCategory::Output));
     }
     None
 }
 
-/// `error.type`; all there is inside a stream.
-fn typed(said: &Said<'_>) -> Option<Class> {
-    let kind = match said.body.kind.as_deref()? {
+/// Classifies by `error.type`, the only field of errors inside a stream.
+fn by_type(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
+    let kind = match error.body.kind.as_deref()? {
         "invalid_request_error" => FailureKind::InvalidRequest,
         "authentication_error" => FailureKind::Auth,
         "billing_error" => FailureKind::QuotaExhausted,
@@ -66,8 +66,8 @@ fn typed(said: &Said<'_>) -> Option<Class> {
         "rate_limit_error" => FailureKind::RateLimited,
         "timeout_error" => FailureKind::Timeout(Phase::FirstByte),
         "overloaded_error" => FailureKind::Overloaded,
-        // Says less than the status of the answer that carries it.
-        "api_error" if said.status().is_none() => FailureKind::ServerError,
+        // Less specific than the status of the response.
+        "api_error" if error.status().is_none() => FailureKind::ServerError,
         _ => return None,
     };
     Some(kind.into())

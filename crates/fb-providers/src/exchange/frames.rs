@@ -8,83 +8,19 @@ use std::{
 
 use bytes::Bytes;
 use fb_core::{Block, Failure, FailureKind, Frame, FrameStream, Reply, StreamEvent, ToolDelta};
-use fb_wire::{
-    WireError,
-    sse::{SseDecoder, SseEvent},
-};
+use fb_wire::WireError;
 use futures_util::{Stream, stream};
 
-use super::{Class, Family, Head, Said};
-use crate::http::Incoming;
+use super::{
+    decode::StreamDecoder,
+    error::{ErrorClass, ErrorResponse},
+    head::ResponseHead,
+    protocol::Protocol,
+};
+use crate::http::ResponseBody;
 
-/// Largest event or line of a stream.
-pub(crate) const MAX_EVENT: usize = fb_wire::sse::MAX_EVENT;
-
-/// Makes frames of the bytes of a stream, however they are cut.
-pub(crate) trait Decode: Send + Unpin + 'static {
-    /// Takes the next bytes and appends the frames they complete; those before an error count.
-    fn push(&mut self, bytes: &Bytes, out: &mut VecDeque<Frame>) -> Result<(), WireError>;
-
-    /// Takes the clean end of the bytes.
-    fn finish(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError>;
-}
-
-/// A dialect whose streams are server-sent events.
-pub(crate) trait SseDialect: Send + Unpin + 'static {
-    /// What one event means.
-    fn frame(&mut self, event: &SseEvent) -> Result<Frame, WireError>;
-
-    /// What the end of the bytes means.
-    fn finish(&mut self) -> Option<StreamEvent>;
-}
-
-/// Server-sent events in some dialect.
-#[derive(Debug)]
-pub(crate) struct Sse<D> {
-    framing: SseDecoder,
-    events: Vec<SseEvent>,
-    dialect: D,
-    silent: bool,
-}
-
-impl<D: SseDialect> Sse<D> {
-    pub(crate) fn new(dialect: D, silent: bool) -> Self {
-        Self { framing: SseDecoder::new(MAX_EVENT), events: Vec::new(), dialect, silent }
-    }
-
-    fn take(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
-        for event in self.events.drain(..) {
-            let mut frame = self.dialect.frame(&event)?;
-            if self.silent && tells_usage_only(&frame) {
-                frame.raw = None;
-            }
-            out.push_back(frame);
-        }
-        Ok(())
-    }
-}
-
-fn tells_usage_only(frame: &Frame) -> bool {
-    !frame.events.is_empty() && frame.events.iter().all(|event| matches!(event, StreamEvent::Usage(_)))
-}
-
-impl<D: SseDialect> Decode for Sse<D> {
-    fn push(&mut self, bytes: &Bytes, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
-        let framed = self.framing.push(bytes, &mut self.events);
-        self.take(out)?;
-        framed.map_err(|error| WireError::Malformed(error.to_string()))
-    }
-
-    fn finish(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
-        self.framing.finish(&mut self.events);
-        self.take(out)?;
-        out.extend(self.dialect.finish().map(Frame::event));
-        Ok(())
-    }
-}
-
-/// A whole reply as the frames of a stream.
-pub(super) fn of_reply(reply: Reply) -> FrameStream {
+/// Converts a complete reply into a stream of frames.
+pub(super) fn from_reply(reply: Reply) -> FrameStream {
     let text = |text: String, event: fn(String) -> StreamEvent| {
         Some(text).filter(|text| !text.is_empty()).map(event)
     };
@@ -105,28 +41,28 @@ pub(super) fn of_reply(reply: Reply) -> FrameStream {
     Box::pin(stream::iter(events.into_iter().map(|event| Ok(Frame::event(event)))))
 }
 
-/// The frames of a streamed body.
-pub(super) fn of_body<F: Family>(
-    body: Incoming,
-    decoder: F::Decoder,
-    head: Head,
-    family: Arc<F>,
+/// Decodes a streamed body into frames.
+pub(super) fn from_body<P: Protocol>(
+    body: ResponseBody,
+    decoder: P::Decoder,
+    head: ResponseHead,
+    protocol: Arc<P>,
 ) -> FrameStream {
-    Box::pin(Pump { body: Some(body), decoder, ready: VecDeque::new(), failed: None, head, family })
+    Box::pin(BodyFrames { body: Some(body), decoder, ready: VecDeque::new(), failure: None, head, protocol })
 }
 
-struct Pump<F: Family> {
-    /// Gone once the body has ended; with it goes the connection.
-    body: Option<Incoming>,
-    decoder: F::Decoder,
+struct BodyFrames<P: Protocol> {
+    /// `None` once the body has ended. Dropping it closes the connection.
+    body: Option<ResponseBody>,
+    decoder: P::Decoder,
     ready: VecDeque<Frame>,
-    /// What broke the stream, told after the frames before it.
-    failed: Option<Failure>,
-    head: Head,
-    family: Arc<F>,
+    /// The failure that ended the stream, yielded after the frames in `ready`.
+    failure: Option<Failure>,
+    head: ResponseHead,
+    protocol: Arc<P>,
 }
 
-impl<F: Family> Stream for Pump<F> {
+impl<P: Protocol> Stream for BodyFrames<P> {
     type Item = Result<Frame, Failure>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -135,20 +71,20 @@ impl<F: Family> Stream for Pump<F> {
             if let Some(frame) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(frame)));
             }
-            if let Some(failure) = this.failed.take() {
+            if let Some(failure) = this.failure.take() {
                 return Poll::Ready(Some(Err(failure)));
             }
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
-            // The future holds nothing between polls.
+            // `chunk` is cancel safe, so its future can be recreated on every poll.
             let chunk = ready!(pin!(body.chunk()).poll(cx));
-            this.take(chunk);
+            this.handle_chunk(chunk);
         }
     }
 }
 
-impl<F: Family> Pump<F> {
-    /// Takes the next bytes, the end, or what broke.
-    fn take(&mut self, chunk: Result<Option<Bytes>, Failure>) {
+impl<P: Protocol> BodyFrames<P> {
+    /// Handles the next bytes, the end of the body (`None`), or a read failure.
+    fn handle_chunk(&mut self, chunk: Result<Option<Bytes>, Failure>) {
         let decoded = match chunk {
             Ok(Some(bytes)) => self.decoder.push(&bytes, &mut self.ready),
             Ok(None) => {
@@ -157,7 +93,7 @@ impl<F: Family> Pump<F> {
             }
             Err(failure) => {
                 self.body = None;
-                self.failed = Some(failure.with_request_id(self.head.meta.request_id.clone()));
+                self.failure = Some(failure.with_request_id(self.head.meta.request_id.clone()));
                 Ok(())
             }
         };
@@ -170,14 +106,14 @@ impl<F: Family> Pump<F> {
     fn fail(&mut self, error: WireError) {
         match error {
             WireError::Malformed(detail) => {
-                self.failed = Some(self.head.failure(FailureKind::Malformed, detail));
+                self.failure = Some(self.head.failure(FailureKind::Malformed, detail));
             }
-            WireError::Said(error) => {
-                let said = Said { status: None, body: &error };
-                match said.settle(self.family.classify(&said)) {
-                    Class::Failed(kind) => self.failed = Some(self.head.said(kind, &said)),
-                    Class::Blocked(category) => {
-                        let block = Block::in_stream(category, said.detail());
+            WireError::Reported(body) => {
+                let error = ErrorResponse { status: None, body: &body };
+                match error.correct(self.protocol.classify(&error)) {
+                    ErrorClass::Failed(kind) => self.failure = Some(self.head.reported_failure(kind, &error)),
+                    ErrorClass::Blocked(category) => {
+                        let block = Block::in_stream(category, error.detail());
                         self.ready.push_back(Frame::event(StreamEvent::Blocked(block)));
                     }
                 }

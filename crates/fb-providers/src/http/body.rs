@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A request's body in slices: what the caller wrote goes out between what we changed, without being copied.
+/// The body of a request in slices, so that unchanged parts of the caller's body are sent without copying.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Parts(VecDeque<Bytes>);
+pub(crate) struct BodyParts(VecDeque<Bytes>);
 
-impl Parts {
+impl BodyParts {
     pub(crate) fn into_body(mut self) -> reqwest::Body {
         match self.0.len() {
             0 => reqwest::Body::from(Bytes::new()),
@@ -25,29 +25,29 @@ impl Parts {
         self.0.iter().map(|part| part.len() as u64).sum()
     }
 
-    /// All slices in one piece.
+    /// Concatenates all slices.
     pub(crate) fn concat(&self) -> Vec<u8> {
-        let mut whole = Vec::new();
+        let mut body = Vec::new();
         for part in &self.0 {
-            whole.extend_from_slice(part);
+            body.extend_from_slice(part);
         }
-        whole
+        body
     }
 }
 
-impl FromIterator<Bytes> for Parts {
+impl FromIterator<Bytes> for BodyParts {
     fn from_iter<I: IntoIterator<Item = Bytes>>(parts: I) -> Self {
         Self(parts.into_iter().filter(|part| !part.is_empty()).collect())
     }
 }
 
-impl From<Bytes> for Parts {
+impl From<Bytes> for BodyParts {
     fn from(whole: Bytes) -> Self {
         Self::from_iter([whole])
     }
 }
 
-impl Body for Parts {
+impl Body for BodyParts {
     type Data = Bytes;
     type Error = Infallible;
 

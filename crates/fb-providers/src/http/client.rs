@@ -12,49 +12,49 @@ use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::Verifier;
 
-use super::Base;
-use crate::InvalidConfig;
+use super::url::Base;
+use crate::invalid::InvalidConfig;
 
-/// How long a connection may take: what the providers' own clients use. A handshake that takes longer than this
-/// across the world is a lost packet, and another attempt is quicker.
+/// Default maximum duration of connecting, the same as in the providers' own clients. A longer handshake means a lost
+/// packet, and a new attempt is faster.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Below the idle timeout of every load balancer in front of a provider (60 s and more), so that a kept-alive
-/// connection is rarely closed under our hands.
+/// Idle time before a pooled connection is closed. Below the idle timeout of the providers' load balancers (60 s and
+/// more), so that a pooled connection is rarely closed while a request is sent.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
-/// Finds connections that died without a word, within half a minute.
+/// Keep-alive interval; detects dead connections within half a minute.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// How long a dead HTTP/2 connection may leave a ping without answer.
+/// Time after which an HTTP/2 connection with an unanswered ping is dead.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Idle connections kept per host.
+/// Maximum number of idle connections per host.
 const POOL_MAX_IDLE: usize = 256;
 
-/// Requests in flight on one client before another is made. hyper keeps one HTTP/2 connection per host and queues
-/// what exceeds the server's limit of streams, which is commonly 100 (hyper #2197, #3623).
+/// Requests in flight on one client before another client is created. hyper keeps one HTTP/2 connection per host and
+/// queues requests beyond the server's stream limit, which is commonly 100 (hyper #2197, #3623).
 const STREAMS_PER_CLIENT: usize = 90;
 
-/// Most clients of one upstream.
+/// Maximum number of clients of one upstream.
 const MAX_CLIENTS: usize = 64;
 
-/// What the HTTP client of an upstream can be told.
+/// Settings of the HTTP clients of an upstream.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
-    /// An HTTP proxy; the environment's is never used.
+    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
     pub(crate) proxy: Option<Base>,
 }
 
-/// Longest time a connection may take that makes sense.
-const MAX_CONNECT: Duration = Duration::from_secs(300);
+/// Upper limit of the connect timeout.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Settings {
-    /// Those of a config, checked.
-    pub(crate) fn of(connect_timeout: Option<Duration>, proxy: Option<&str>) -> Result<Self, InvalidConfig> {
+    /// Validates the settings of a config.
+    pub(crate) fn new(connect_timeout: Option<Duration>, proxy: Option<&str>) -> Result<Self, InvalidConfig> {
         let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
-        if connect_timeout.is_zero() || connect_timeout > MAX_CONNECT {
+        if connect_timeout.is_zero() || connect_timeout > MAX_CONNECT_TIMEOUT {
             let expected = "expected a time above 0 and up to 5 minutes, such as \"5s\"";
             return Err(InvalidConfig::new("connect_timeout", format!("{connect_timeout:?}"), expected));
         }
@@ -63,63 +63,64 @@ impl Settings {
     }
 }
 
-/// The clients of one upstream: one for HTTP/1.1, and as many as its requests need over HTTP/2.
+/// The clients of one upstream: one for HTTP/1.1, or as many as the requests in flight need over HTTP/2.
 pub(crate) struct Clients {
-    plan: Plan,
-    grows: bool,
+    template: ClientTemplate,
+    /// HTTP/2 is possible, so more clients may be needed.
+    can_grow: bool,
     first: Arc<Client>,
     more: Mutex<Vec<Arc<Client>>>,
 }
 
 impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clients").field("settings", &self.plan.settings).finish_non_exhaustive()
+        f.debug_struct("Clients").field("settings", &self.template.settings).finish_non_exhaustive()
     }
 }
 
 impl Clients {
     pub(crate) fn new(base: &Base, settings: &Settings) -> Result<Self, InvalidConfig> {
-        let plan = Plan { tls: tls(base)?, settings: settings.clone() };
-        let first = Arc::new(Client::new(plan.build().map_err(|error| unusable(base, &error))?));
-        Ok(Self { plan, grows: base.is_https(), first, more: Mutex::default() })
+        let template = ClientTemplate { tls: tls_config(base)?, settings: settings.clone() };
+        let first = Arc::new(Client::new(template.build().map_err(|error| unusable(base, &error))?));
+        Ok(Self { template, can_grow: base.is_https(), first, more: Mutex::default() })
     }
 
-    /// The client for one more request.
+    /// Returns the client for one more request.
     pub(crate) fn lease(&self) -> Lease {
-        if !self.grows {
-            return Lease::of(&self.first);
+        if !self.can_grow {
+            return Lease::new(&self.first);
         }
         let mut more = self.more.lock();
         let all = || std::iter::once(&self.first).chain(more.iter());
-        let instead = match pick(all().map(|client| client.in_flight.load(Ordering::Relaxed))) {
-            Pick::Use(index) => return Lease::of(all().nth(index).unwrap_or(&self.first)),
-            Pick::Grow { instead } => Lease::of(all().nth(instead).unwrap_or(&self.first)),
+        let fallback = match pick(all().map(|client| client.in_flight.load(Ordering::Relaxed))) {
+            Pick::Use(index) => return Lease::new(all().nth(index).unwrap_or(&self.first)),
+            Pick::Grow { fallback } => Lease::new(all().nth(fallback).unwrap_or(&self.first)),
         };
-        let Ok(client) = self.plan.build() else { return instead };
+        let Ok(client) = self.template.build() else { return fallback };
         let client = Arc::new(Client::new(client));
         more.push(Arc::clone(&client));
-        Lease::of(&client)
+        Lease::new(&client)
     }
 }
 
-/// Which client takes one more request.
+/// The client for one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pick {
     Use(usize),
-    /// All are full; `instead` is the least busy one, should another not be possible.
+    /// All clients are full; `fallback` is the least busy one, used if no client can be created.
     Grow {
-        instead: usize,
+        fallback: usize,
     },
 }
 
-/// The least busy client, the earliest of equals, or one more when that is full.
+/// Picks the least busy client, the first among equals, or requests another one if that is full.
 fn pick(in_flight: impl IntoIterator<Item = usize>) -> Pick {
     let mut count = 0;
     let least = in_flight.into_iter().enumerate().inspect(|_| count += 1).min_by_key(|(_, busy)| *busy);
     match least {
         Some((index, busy)) if busy < STREAMS_PER_CLIENT || count >= MAX_CLIENTS => Pick::Use(index),
-        Some((instead, _)) => Pick::Grow { instead },
-        None => Pick::Grow { instead: 0 },
+        Some((fallback, _)) => Pick::Grow { fallback },
+        None => Pick::Grow { fallback: 0 },
     }
 }
 
@@ -135,11 +136,11 @@ impl Client {
     }
 }
 
-/// The place of one request in flight at its client; dropped, the place is free.
+/// A client in use by one request; dropping it decrements the client's count of requests in flight.
 pub(crate) struct Lease(Arc<Client>);
 
 impl Lease {
-    fn of(client: &Arc<Client>) -> Self {
+    fn new(client: &Arc<Client>) -> Self {
         client.in_flight.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(client))
     }
@@ -161,15 +162,15 @@ impl Drop for Lease {
     }
 }
 
-/// How to make one more client.
-struct Plan {
+/// The settings of every client of an upstream.
+struct ClientTemplate {
     tls: ClientConfig,
     settings: Settings,
 }
 
-impl Plan {
+impl ClientTemplate {
     fn build(&self) -> reqwest::Result<reqwest::Client> {
-        let builder = plain(self.tls.clone())
+        let builder = base_builder(self.tls.clone())
             .connect_timeout(self.settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
@@ -186,9 +187,9 @@ impl Plan {
     }
 }
 
-/// A client builder without reqwest's own retries, redirects, referers and proxies: each would be a second call that
-/// nobody decided on.
-fn plain(tls: ClientConfig) -> reqwest::ClientBuilder {
+/// Creates a client builder without reqwest's own retries, redirects, referers and proxies, which would bypass fb's
+/// decisions.
+fn base_builder(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
@@ -198,22 +199,23 @@ fn plain(tls: ClientConfig) -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-/// An HTTP client for other things than providers, such as asking one's own gateway on loopback: plain HTTP only,
-/// since it trusts no certificate.
+/// Creates an HTTP client for other uses than providers, such as requests to a gateway on the loopback interface. It
+/// supports plain HTTP only, since it trusts no certificate.
 ///
 /// # Errors
-/// When the system refuses what a client needs.
+/// When the system lacks the resources of a client.
 pub fn plain_http_client() -> Result<reqwest::Client, InvalidConfig> {
-    let made =
-        trusting_nobody().map(plain).and_then(|builder| builder.build().map_err(|error| error.to_string()));
-    made.map_err(|error| InvalidConfig::new("http", "(a client)", error))
+    let client = tls_without_roots()
+        .map(base_builder)
+        .and_then(|builder| builder.build().map_err(|error| error.to_string()));
+    client.map_err(|error| InvalidConfig::new("http", "(a client)", error))
 }
 
-/// TLS with ring, said explicitly: a global crypto provider would be everybody's business, and reqwest panics
-/// without one (reqwest #2924).
-fn tls(base: &Base) -> Result<ClientConfig, InvalidConfig> {
+/// Returns the TLS configuration for an upstream. The crypto provider is set explicitly: a global one would affect the
+/// whole process, and reqwest panics without either (reqwest #2924).
+fn tls_config(base: &Base) -> Result<ClientConfig, InvalidConfig> {
     if !base.is_https() {
-        return trusting_nobody().map_err(|error| unusable(base, &error));
+        return tls_without_roots().map_err(|error| unusable(base, &error));
     }
     let ring = Arc::new(ring::default_provider());
     let verifier = Verifier::new(Arc::clone(&ring)).map_err(|error| {
@@ -230,8 +232,9 @@ fn tls(base: &Base) -> Result<ClientConfig, InvalidConfig> {
     Ok(tls)
 }
 
-/// TLS that no server satisfies. Plain HTTP needs no roots, and machines without any must be able to use it.
-fn trusting_nobody() -> Result<ClientConfig, String> {
+/// Returns a TLS configuration that trusts no certificate. Plain HTTP needs no root certificates, and must work on
+/// systems without any.
+fn tls_without_roots() -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -247,21 +250,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_client_is_joined_by_another() {
+    fn another_client_is_created_when_all_are_full() {
         assert_eq!(pick([0]), Pick::Use(0));
         assert_eq!(pick([89]), Pick::Use(0));
-        assert_eq!(pick([90]), Pick::Grow { instead: 0 });
+        assert_eq!(pick([90]), Pick::Grow { fallback: 0 });
         assert_eq!(pick([90, 12, 12]), Pick::Use(1));
-        assert_eq!(pick([95, 91]), Pick::Grow { instead: 1 });
+        assert_eq!(pick([95, 91]), Pick::Grow { fallback: 1 });
         assert_eq!(pick([90; MAX_CLIENTS]), Pick::Use(0));
     }
 
     fn clients(url: &str) -> Clients {
-        Clients::new(&Base::parse("base_url", url).unwrap(), &Settings::of(None, None).unwrap()).unwrap()
+        Clients::new(&Base::parse("base_url", url).unwrap(), &Settings::new(None, None).unwrap()).unwrap()
     }
 
     #[test]
-    fn only_tls_upstreams_grow_and_leases_come_back() {
+    fn only_tls_upstreams_grow_and_leases_are_returned() {
         let tls = clients("https://127.0.0.1:1");
         let leases: Vec<Lease> = (0..=STREAMS_PER_CLIENT * 2).map(|_| tls.lease()).collect();
         assert_eq!(tls.more.lock().len(), 2);

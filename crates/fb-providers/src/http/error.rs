@@ -2,16 +2,16 @@ use std::{error::Error, io};
 
 use fb_core::{Failure, FailureKind, Phase};
 
-/// Why no head of an answer came.
+/// Classifies an error before the head of a response.
 ///
-/// reqwest's own predicates mislead (a cut body "is decode", a reset at accept "is connect"), so the causes behind
-/// the error decide; the table of the tests shows what each fault looks like.
-pub(super) fn sending(error: reqwest::Error) -> Failure {
+/// reqwest's own predicates are misleading (a cut body `is_decode`, a reset at accept `is_connect`), so the chain of
+/// sources is inspected. The fault matrix in the tests shows the result for each fault.
+pub(super) fn before_head(error: reqwest::Error) -> Failure {
     let kind = if error.is_connect() {
         if error.is_timeout() { FailureKind::Timeout(Phase::Connect) } else { FailureKind::Connect }
     } else {
-        match Cause::of(&error) {
-            Cause::NoHttp => FailureKind::Malformed,
+        match Cause::find(&error) {
+            Cause::NotHttp => FailureKind::Malformed,
             Cause::Closed => FailureKind::StaleConnection,
             Cause::TimedOut => FailureKind::Timeout(Phase::FirstByte),
             Cause::Broken => FailureKind::Network,
@@ -20,41 +20,41 @@ pub(super) fn sending(error: reqwest::Error) -> Failure {
     failure(kind, error)
 }
 
-/// Why a body broke off.
-pub(super) fn reading(error: reqwest::Error) -> Failure {
-    let kind = match Cause::of(&error) {
-        Cause::NoHttp => FailureKind::Malformed,
+/// Classifies an error while reading a body.
+pub(super) fn in_body(error: reqwest::Error) -> Failure {
+    let kind = match Cause::find(&error) {
+        Cause::NotHttp => FailureKind::Malformed,
         Cause::Closed | Cause::TimedOut | Cause::Broken => FailureKind::Interrupted,
     };
     failure(kind, error)
 }
 
-/// What stands at the bottom of an error.
+/// The underlying cause of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
-    /// What came is not HTTP.
-    NoHttp,
-    /// The peer closed the connection before an answer began. On a kept-alive connection that is nobody's fault;
-    /// hyper's error is the same on a fresh one.
+    /// The peer sent something other than HTTP.
+    NotHttp,
+    /// The peer closed the connection before a response began. On a kept-alive connection this is normal; hyper
+    /// reports the same error on a fresh one.
     Closed,
     TimedOut,
     Broken,
 }
 
 impl Cause {
-    fn of(error: &reqwest::Error) -> Self {
+    fn find(error: &reqwest::Error) -> Self {
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
         let mut found = Self::Broken;
         while let Some(error) = next {
             if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
                 if hyper.is_parse() || hyper.is_parse_status() {
-                    return Self::NoHttp;
+                    return Self::NotHttp;
                 }
                 if hyper.is_incomplete_message() || hyper.is_closed() {
                     return Self::Closed;
                 }
                 if hyper.is_canceled() {
-                    // Never written; what closed the connection may stand behind it.
+                    // The request was never written; the reason may follow in the chain.
                     found = Self::Closed;
                 }
                 if hyper.is_timeout() {
@@ -63,8 +63,8 @@ impl Cause {
             }
             if let Some(io) = error.downcast_ref::<io::Error>() {
                 match io.kind() {
-                    // A chunked body with sizes that are none.
-                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => return Self::NoHttp,
+                    // A chunked body with invalid chunk sizes.
+                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => return Self::NotHttp,
                     io::ErrorKind::TimedOut => return Self::TimedOut,
                     io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => return Self::Broken,
                     _ => {}
@@ -76,7 +76,7 @@ impl Cause {
     }
 }
 
-/// A failure that says the deepest cause in a few words. The URL is left out: it may stand in a log.
+/// Creates a failure with the innermost cause as its detail. The URL is removed so that it does not reach a log.
 fn failure(kind: FailureKind, error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let mut deepest: &(dyn Error + 'static) = &error;

@@ -2,9 +2,9 @@ use std::fmt;
 
 use reqwest::Url;
 
-use crate::InvalidConfig;
+use crate::invalid::InvalidConfig;
 
-/// The address under which an upstream's endpoints are: HTTP or HTTPS, without credentials, query and fragment.
+/// The base URL of an upstream: HTTP or HTTPS, without credentials, query and fragment.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Base(Url);
 
@@ -15,10 +15,10 @@ impl fmt::Debug for Base {
 }
 
 impl Base {
-    /// Checks an address from a config; `field` names it in an error.
+    /// Parses an address from a config; errors name it as `field`.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidConfig> {
         let expected = "expected an address such as \"https://api.example.com/v1\"";
-        // A text with an @ may hold a password, so no message shows it.
+        // A text with an @ may contain a password, so no message shows it.
         if text.contains('@') {
             let expected = "expected an address without user name and password; keys belong in api_key";
             return Err(InvalidConfig::new(field, "(hidden)", expected));
@@ -46,12 +46,12 @@ impl Base {
         self.0.scheme() == "https"
     }
 
-    /// The path, without a slash at its end.
+    /// Returns the path, without a trailing slash.
     pub(crate) fn path(&self) -> &str {
         self.0.path().trim_end_matches('/')
     }
 
-    /// An endpoint under this address; `path` begins with a slash and may end in a query.
+    /// Returns the URL of an endpoint; `path` begins with a slash and may end with a query.
     pub(crate) fn endpoint(&self, path: &str) -> Url {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         let mut url = self.0.clone();
@@ -60,32 +60,32 @@ impl Base {
         url
     }
 
-    /// A longer address.
-    pub(crate) fn under(&self, path: &str) -> Self {
+    /// Appends a path.
+    pub(crate) fn join(&self, path: &str) -> Self {
         Self(self.endpoint(path))
     }
 
-    /// This address short of the first of these ends that it has.
-    pub(crate) fn without(&self, ends: &[&str]) -> Self {
+    /// Removes the first of `suffixes` that the path ends with.
+    pub(crate) fn without(&self, suffixes: &[&str]) -> Self {
         let mut url = self.0.clone();
-        if let Some(path) = ends.iter().find_map(|end| self.path().strip_suffix(end)) {
+        if let Some(path) = suffixes.iter().find_map(|suffix| self.path().strip_suffix(suffix)) {
             url.set_path(path);
         }
         Self(url)
     }
 
-    /// The endpoint of one of Azure's deployments.
+    /// Returns the URL of an endpoint of one of Azure's deployments.
     pub(crate) fn deployment(&self, name: &str, endpoint: &str, api_version: &str) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            // A name is one segment, whatever it holds.
+            // The name stays one segment, whatever characters it contains.
             segments.pop_if_empty().push(name).extend(endpoint.split('/'));
         }
         url.query_pairs_mut().append_pair("api-version", api_version);
         url
     }
 
-    /// An endpoint of this server regardless of this address's path.
+    /// Returns the URL of a path relative to the root of the server.
     pub(crate) fn root(&self, path: &str) -> Url {
         let mut url = self.0.clone();
         url.set_path(path);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_checked_and_joined() {
+    fn addresses_are_validated_and_joined() {
         check("https://api.openai.com/v1", &expect!["https://api.openai.com/v1/chat/completions"]);
         check("http://127.0.0.1:8000/v1//", &expect!["http://127.0.0.1:8000/v1/chat/completions"]);
         check("http://127.0.0.1:8000", &expect!["http://127.0.0.1:8000/chat/completions"]);

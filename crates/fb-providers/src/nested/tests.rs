@@ -3,13 +3,13 @@ use crate::edits::value;
 use super::*;
 
 #[test]
-fn elements_that_stay_keep_their_bytes_and_those_that_go_take_one_comma() {
-    let without = |gone: &str| {
-        array(r#"[ 1 ,"b", {"c" : 2}	]"#, |index, _| {
-            if gone.contains(&index.to_string()) { Element::Goes } else { Element::Stays }
+fn removing_an_element_removes_one_comma_and_keeps_other_bytes() {
+    let without = |removed: &str| {
+        edit_array(r#"[ 1 ,"b", {"c" : 2}	]"#, |index, _| {
+            if removed.contains(&index.to_string()) { Element::Remove } else { Element::Keep }
         })
     };
-    for (gone, left) in [
+    for (removed, expected) in [
         ("", None),
         ("0", Some(r#"[ "b", {"c" : 2}	]"#)),
         ("1", Some(r#"[ 1 ,{"c" : 2}	]"#)),
@@ -19,27 +19,27 @@ fn elements_that_stay_keep_their_bytes_and_those_that_go_take_one_comma() {
         ("12", Some("[ 1	]")),
         ("012", Some("[ 	]")),
     ] {
-        assert_eq!(without(gone).as_deref(), left, "{gone}");
+        assert_eq!(without(removed).as_deref(), expected, "{removed}");
     }
-    let other = array("[1, 2 ,3]", |_, text| match text {
-        "2" => Element::Becomes("[]".to_owned()),
-        "3" => Element::Goes,
-        _ => Element::Stays,
+    let replaced = edit_array("[1, 2 ,3]", |_, text| match text {
+        "2" => Element::Replace("[]".to_owned()),
+        "3" => Element::Remove,
+        _ => Element::Keep,
     });
-    assert_eq!(other.as_deref(), Some("[1, []]"));
+    assert_eq!(replaced.as_deref(), Some("[1, []]"));
     for text in ["[]", "{}", "[1", "7"] {
-        assert_eq!(array(text, |_, _| Element::Goes), None, "{text}");
+        assert_eq!(edit_array(text, |_, _| Element::Remove), None, "{text}");
     }
 }
 
 #[test]
-fn fields_that_stay_keep_their_bytes() {
+fn removing_a_field_keeps_other_bytes() {
     let text = r#"{ "a" : 1.0, "b":"\u0062" , "c":{} }"#;
-    let without = object(text, |raw, edits| {
+    let without = edit_object(text, |raw, edits| {
         assert_eq!(value(raw, "a"), Some("1.0"));
         edits.remove("c");
     });
     assert_eq!(without.as_deref(), Some(r#"{ "a" : 1.0, "b":"\u0062" }"#));
-    assert_eq!(object(text, |_, _| ()), None);
-    assert_eq!(object("[]", |_, edits| edits.set("a", "1")), None);
+    assert_eq!(edit_object(text, |_, _| ()), None);
+    assert_eq!(edit_object("[]", |_, edits| edits.set("a", "1")), None);
 }

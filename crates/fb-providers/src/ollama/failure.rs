@@ -1,17 +1,19 @@
 use fb_core::FailureKind;
 
-use crate::exchange::{Class, Said, by_status};
+use crate::exchange::{ErrorClass, ErrorResponse, by_status};
 
-/// What an error of Ollama's means. It has no codes, only a status and a sentence.
-pub(super) fn classify(said: &Said<'_>) -> Class {
-    let kind = match said.status() {
+/// Classifies an error of Ollama's, which has a status and a message but no code.
+pub(super) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
+    let kind = match error.status() {
         Some(503) => FailureKind::Overloaded,
-        // Ollama's cloud counts by the week.
-        Some(402 | 429) if said.says(&["usage limit"]) => FailureKind::QuotaExhausted,
-        Some(400) | None if said.says(&["exceeds the context length", "exceed context window"]) => {
+        // The limits of Ollama's cloud are weekly.
+        Some(402 | 429) if error.message_contains(&["usage limit"]) => FailureKind::QuotaExhausted,
+        Some(400) | None
+            if error.message_contains(&["exceeds the context length", "exceed context window"]) =>
+        {
             FailureKind::ContextLength
         }
-        None if said.says(&["not found"]) => FailureKind::ModelNotFound,
+        None if error.message_contains(&["not found"]) => FailureKind::ModelNotFound,
         Some(status) => by_status(status),
         None => FailureKind::ServerError,
     };
@@ -24,7 +26,7 @@ mod tests {
     use crate::exchange::check;
 
     #[test]
-    fn every_row_of_the_table() {
+    fn errors_are_classified() {
         for (status, body, kind) in [
             (400, r#"{"error":"invalid character 'x' looking for beginning of value"}"#, "invalid_request"),
             (

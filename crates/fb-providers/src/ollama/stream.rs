@@ -1,73 +1,41 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fb_core::{Dialect, Frame, Raw, StreamEvent, ToolDelta};
-use fb_wire::{WireError, ndjson::NdjsonDecoder};
+use fb_core::Frame;
+use fb_wire::{WireError, ndjson::NdjsonDecoder, ollama::LineDecoder};
 
-use super::decode::Line;
-use crate::exchange::{Decode, MAX_EVENT};
+use crate::exchange::{MAX_EVENT, StreamDecoder};
 
-/// Reads a streamed answer, line by line.
+/// Decodes a streamed answer of newline-delimited JSON.
 #[derive(Debug)]
-pub(super) struct LineDecoder {
+pub(super) struct Lines {
     framing: NdjsonDecoder,
-    lines: Vec<Bytes>,
-    started: bool,
-    calls: u32,
+    pending: Vec<Bytes>,
+    dialect: LineDecoder,
 }
 
-impl LineDecoder {
+impl Lines {
     pub(super) fn new() -> Self {
-        Self { framing: NdjsonDecoder::new(MAX_EVENT), lines: Vec::new(), started: false, calls: 0 }
+        Self { framing: NdjsonDecoder::new(MAX_EVENT), pending: Vec::new(), dialect: LineDecoder::new() }
     }
 
-    fn take(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
-        for bytes in std::mem::take(&mut self.lines) {
-            let events = self.line(&Line::read(&bytes, "a line")?);
-            out.push_back(Frame { raw: Some(Raw { dialect: Dialect::Ollama, bytes }), events });
+    fn decode_lines(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
+        for line in self.pending.drain(..) {
+            out.push_back(self.dialect.frame(line)?);
         }
         Ok(())
     }
-
-    fn line(&mut self, line: &Line<'_>) -> Vec<StreamEvent> {
-        let mut events = Vec::new();
-        if !self.started {
-            self.started = true;
-            events.push(StreamEvent::Started { id: None, model: line.model() });
-        }
-        if !line.thinking().is_empty() {
-            events.push(StreamEvent::Thinking(line.thinking().to_owned()));
-        }
-        if !line.text().is_empty() {
-            events.push(StreamEvent::Text(line.text().to_owned()));
-        }
-        for call in line.tool_calls(usize::try_from(self.calls).unwrap_or_default()) {
-            events.push(StreamEvent::ToolCall(ToolDelta {
-                index: self.calls,
-                id: Some(call.id),
-                name: Some(call.name),
-                arguments: call.arguments,
-            }));
-            self.calls += 1;
-        }
-        if line.done {
-            events.push(StreamEvent::Finish(line.finish(self.calls > 0)));
-            events.extend(line.usage().map(StreamEvent::Usage));
-            events.push(StreamEvent::Done);
-        }
-        events
-    }
 }
 
-impl Decode for LineDecoder {
+impl StreamDecoder for Lines {
     fn push(&mut self, bytes: &Bytes, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
-        let framed = self.framing.push(bytes, &mut self.lines);
-        self.take(out)?;
+        let framed = self.framing.push(bytes, &mut self.pending);
+        self.decode_lines(out)?;
         framed.map_err(|error| WireError::Malformed(error.to_string()))
     }
 
     fn finish(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError> {
-        self.framing.finish(&mut self.lines);
-        self.take(out)
+        self.framing.finish(&mut self.pending);
+        self.decode_lines(out)
     }
 }

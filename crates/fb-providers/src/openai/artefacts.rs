@@ -1,130 +1,128 @@
-//! What is bound to a provider: proofs of thinking, encrypted thinking, marks for its cache. None of it goes to another.
+//! Artefacts: content that only the provider that produced it accepts, such as signed or encrypted thinking and cache
+//! markers. It is removed from requests to other providers.
 //!
-//! Providers are told apart by their kind. What a kind wrote or reads goes to that kind as it came.
+//! Providers are distinguished by their kind. Artefacts that a kind accepts are sent to it unchanged.
 
 use fb_core::{Note, RawBody, Refusal};
 
 use crate::{
     edits::{Edits, has, quoted, value},
-    nested::{Element, array, empty, holds, object},
+    nested::{Element, contains, edit_array, edit_object, is_empty},
 };
 
-/// One thing that is bound.
+/// A kind of content that is bound to some providers.
 #[derive(Debug)]
 pub(crate) struct Artefact {
-    /// Its field, or for [`Place::Kind`] the type of its content part.
+    /// The name of its field, or for [`Position::PartType`] the type of its content part.
     pub(crate) name: &'static str,
-    /// A text within its quoted name that its neighbours share, so that one look finds that none of them is there.
-    sign: &'static str,
-    /// Where it stands.
-    pub(crate) places: &'static [Place],
-    /// Which values of the field are meant.
+    /// A part of the quoted name that adjacent entries share, so that one search can exclude all of them.
+    signature: &'static str,
+    pub(crate) positions: &'static [Position],
     pub(crate) shape: Shape,
-    /// Who gets it.
-    pub(crate) goes: Goes,
-    /// What becomes of it elsewhere, in a note's words.
+    pub(crate) recipients: Recipients,
+    /// The text of the note when it is removed.
     pub(crate) what: &'static str,
 }
 
-/// Where an artefact stands.
+/// The position of an artefact within a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the body itself.
+pub(crate) enum Position {
+    /// A top-level field of the body.
     Body,
-    /// In a message.
+    /// A field of a message.
     Message,
-    /// In a part of a message's content.
+    /// A field of a part of a message's content.
     Part,
-    /// It is a part of a message's content, of the type that it is named after.
-    Kind,
-    /// In a tool call of a message.
+    /// A whole part of a message's content, identified by its type.
+    PartType,
+    /// A field of a tool call.
     Call,
-    /// In a tool or its function.
+    /// A field of a tool or its function.
     Tool,
 }
 
-/// Which values of a field are meant.
+/// The values of a field that an artefact covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// All.
+    /// All values.
     Any,
     /// Objects and arrays.
     Nested,
-    /// All others.
+    /// All other values.
     Plain,
 }
 
-/// The kinds that get it.
+/// The kinds of providers that accept an artefact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Goes {
-    /// These only.
-    To(&'static [&'static str]),
-    /// All but these.
-    ToAllBut(&'static [&'static str]),
+pub(crate) enum Recipients {
+    /// Only these.
+    Only(&'static [&'static str]),
+    /// All except these.
+    AllExcept(&'static [&'static str]),
 }
 
 const BOUND: &str = "left out: bound to the provider that wrote it";
 const MARK: &str = "left out: a mark for another provider's cache";
 const REJECTED: &str = "left out: the provider rejects it";
 
-/// Every artefact, those of one sign together. What no preset is known to write comes from a server that only
-/// `compatible` can name.
+/// All artefacts; entries with the same signature are adjacent. Those that no preset produces come from servers of
+/// kind `compatible`.
 pub(crate) static ARTEFACTS: &[Artefact] = {
-    use Goes::{To, ToAllBut};
-    use Place::{Body, Call, Kind, Message, Part, Tool};
+    use Position::{Body, Call, Message, Part, PartType, Tool};
+    use Recipients::{AllExcept, Only};
     use Shape::{Any, Nested, Plain};
     &[
-        artefact("reasoning_details", "ing_", &[Message], Any, To(&["openrouter"]), BOUND),
-        artefact("thinking_blocks", "ing_", &[Message], Any, To(&["compatible"]), BOUND),
-        // Plain thinking proves nothing, and DeepSeek, Moonshot and most local servers want it back.
-        artefact("reasoning_content", "ing_", &[Message], Any, ToAllBut(STRICT), REJECTED),
-        artefact("reasoning", "ing\"", &[Message], Plain, ToAllBut(&["mistral"]), REJECTED),
-        artefact("reasoning", "ing\"", &[Message], Nested, To(&["compatible"]), BOUND),
-        // Mistral's thinking is a list of parts; Anthropic's, which some servers pass on, is a text with a signature.
-        artefact("thinking", "ing\"", &[Kind], Nested, To(&["mistral"]), BOUND),
-        artefact("thinking", "ing\"", &[Kind], Plain, To(&["compatible"]), BOUND),
-        artefact("redacted_thinking", "ing\"", &[Kind], Any, To(&["compatible"]), BOUND),
-        artefact("extra_content", "_content\"", &[Message, Part, Call], Any, To(&["gemini"]), BOUND),
-        artefact("encrypted_content", "_content\"", &[Message], Any, To(&["compatible"]), BOUND),
-        artefact("cache_control", "cache_", &[Body, Message, Part, Call, Tool], Any, To(MARKED), MARK),
-        artefact("prompt_cache_breakpoint", "cache_", &[Part], Any, To(OPENAI), MARK),
-        artefact("prompt_cache_key", "cache_", &[Body], Any, To(KEYED), MARK),
-        artefact("prompt_cache_options", "cache_", &[Body], Any, To(OPENAI), MARK),
-        artefact("prompt_cache_retention", "cache_", &[Body], Any, To(OPENAI), MARK),
+        artefact("reasoning_details", "ing_", &[Message], Any, Only(&["openrouter"]), BOUND),
+        artefact("thinking_blocks", "ing_", &[Message], Any, Only(&["compatible"]), BOUND),
+        // Plain thinking is not signed, and DeepSeek, Moonshot and most local servers expect it back.
+        artefact("reasoning_content", "ing_", &[Message], Any, AllExcept(STRICT), REJECTED),
+        artefact("reasoning", "ing\"", &[Message], Plain, AllExcept(&["mistral"]), REJECTED),
+        artefact("reasoning", "ing\"", &[Message], Nested, Only(&["compatible"]), BOUND),
+        // Mistral's thinking is a list of parts; Anthropic's, which some servers forward, is a text with a signature.
+        artefact("thinking", "ing\"", &[PartType], Nested, Only(&["mistral"]), BOUND),
+        artefact("thinking", "ing\"", &[PartType], Plain, Only(&["compatible"]), BOUND),
+        artefact("redacted_thinking", "ing\"", &[PartType], Any, Only(&["compatible"]), BOUND),
+        artefact("extra_content", "_content\"", &[Message, Part, Call], Any, Only(&["gemini"]), BOUND),
+        artefact("encrypted_content", "_content\"", &[Message], Any, Only(&["compatible"]), BOUND),
+        artefact("cache_control", "cache_", &[Body, Message, Part, Call, Tool], Any, Only(MARKED), MARK),
+        artefact("prompt_cache_breakpoint", "cache_", &[Part], Any, Only(OPENAI), MARK),
+        artefact("prompt_cache_key", "cache_", &[Body], Any, Only(KEYED), MARK),
+        artefact("prompt_cache_options", "cache_", &[Body], Any, Only(OPENAI), MARK),
+        artefact("prompt_cache_retention", "cache_", &[Body], Any, Only(OPENAI), MARK),
     ]
 };
 
-/// Those who serve OpenAI's own models.
+/// The kinds that serve OpenAI's own models.
 const OPENAI: &[&str] = &["openai", "azure"];
-/// Those who cache under a name that the caller gives; OpenRouter passes it on.
+/// The kinds whose cache uses a key given by the caller; OpenRouter forwards it.
 const KEYED: &[&str] = &["openai", "azure", "openrouter", "mistral", "fireworks"];
-/// Those who cache up to a mark, as Anthropic does.
+/// The kinds whose cache uses markers, as Anthropic's does.
 const MARKED: &[&str] = &["openrouter", "dashscope"];
-/// Those who answer a field they do not know with a 400 or 422, and have another word for thinking.
+/// The kinds that reject unknown fields with 400 or 422 and name the field for thinking differently.
 const STRICT: &[&str] = &["groq", "cerebras", "mistral"];
 
 const fn artefact(
     name: &'static str,
-    sign: &'static str,
-    places: &'static [Place],
+    signature: &'static str,
+    positions: &'static [Position],
     shape: Shape,
-    goes: Goes,
+    recipients: Recipients,
     what: &'static str,
 ) -> Artefact {
-    Artefact { name, sign, places, shape, goes, what }
+    Artefact { name, signature, positions, shape, recipients, what }
 }
 
 impl Artefact {
-    /// Whether a provider of this kind gets it.
-    pub(crate) fn goes_to(&self, kind: &str) -> bool {
-        match self.goes {
-            Goes::To(kinds) => kinds.contains(&kind),
-            Goes::ToAllBut(kinds) => !kinds.contains(&kind),
+    /// Returns true if a provider of this kind accepts it.
+    pub(crate) fn is_accepted_by(&self, kind: &str) -> bool {
+        match self.recipients {
+            Recipients::Only(kinds) => kinds.contains(&kind),
+            Recipients::AllExcept(kinds) => !kinds.contains(&kind),
         }
     }
 
-    /// Whether it is this field of an object, or this part if `raw` is one. `null` is no list and no object.
-    fn is_in(&self, raw: &RawBody) -> bool {
+    /// Returns true if the field of `raw` with its name, if any, has a value that it covers.
+    fn covers(&self, raw: &RawBody) -> bool {
         let nested = value(raw, self.name).is_some_and(|text| text.starts_with(['{', '[']));
         match self.shape {
             Shape::Any => true,
@@ -134,124 +132,129 @@ impl Artefact {
     }
 }
 
-/// The artefacts that do not go to a provider of one kind and may be in one JSON text.
+/// The artefacts that a provider does not accept and that may occur in a JSON text.
 #[derive(Debug)]
 pub(super) struct Bound(Vec<&'static Artefact>);
 
 impl Bound {
-    /// Those that may be in these messages. What only speaks of one has its name without quotes, or escaped ones.
+    /// Finds those that may occur in these messages. A name in running text has no quotes or escaped ones, and does not
+    /// match.
     pub(super) fn in_messages(text: &str, kind: &str) -> Self {
-        Self::find(text, &[Place::Message, Place::Part, Place::Kind, Place::Call], kind)
+        Self::find(text, &[Position::Message, Position::Part, Position::PartType, Position::Call], kind)
     }
 
-    fn find(text: &str, places: &[Place], kind: &str) -> Self {
-        let mut looked = ("", false);
-        let mut may_be = |artefact: &&Artefact| {
-            if artefact.goes_to(kind) || !artefact.places.iter().any(|place| places.contains(place)) {
+    fn find(text: &str, positions: &[Position], kind: &str) -> Self {
+        let mut last_search = ("", false);
+        let mut may_occur = |artefact: &&Artefact| {
+            if artefact.is_accepted_by(kind)
+                || !artefact.positions.iter().any(|position| positions.contains(position))
+            {
                 return false;
             }
-            if looked.0 != artefact.sign {
-                looked = (artefact.sign, holds(text, artefact.sign));
+            if last_search.0 != artefact.signature {
+                last_search = (artefact.signature, contains(text, artefact.signature));
             }
-            looked.1 && holds(text, &quoted(artefact.name))
+            last_search.1 && contains(text, &quoted(artefact.name))
         };
-        Self(ARTEFACTS.iter().filter(|artefact| may_be(artefact)).collect())
+        Self(ARTEFACTS.iter().filter(|artefact| may_occur(artefact)).collect())
     }
 
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether one of them may be in this piece of the text.
-    pub(super) fn may_be_in(&self, piece: &str) -> bool {
-        self.0.iter().any(|artefact| holds(piece, &quoted(artefact.name)))
+    /// Returns true if one of them may occur in this part of the text.
+    pub(super) fn may_occur_in(&self, piece: &str) -> bool {
+        self.0.iter().any(|artefact| contains(piece, &quoted(artefact.name)))
     }
 
-    /// Leaves out those that are fields of an object at this path.
-    pub(super) fn fields(
+    /// Removes those that are fields of an object; `path` is the object's path for the notes.
+    pub(super) fn remove_fields(
         &self,
         raw: &RawBody,
-        place: Place,
+        position: Position,
         path: &str,
         edits: &mut Edits,
         notes: &mut Vec<Note>,
     ) {
-        fields(self.0.iter().copied(), raw, place, path, edits, notes);
+        remove_fields(self.0.iter().copied(), raw, position, path, edits, notes);
     }
 
-    /// Leaves out those that are parts, and those in parts, of a message's content at this path.
-    pub(super) fn parts(&self, content: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
-        array(content, |index, text| {
-            if !self.may_be_in(text) {
-                return Element::Stays;
+    /// Removes those that are parts of a message's content, or fields of such a part.
+    pub(super) fn remove_parts(&self, content: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
+        edit_array(content, |index, text| {
+            if !self.may_occur_in(text) {
+                return Element::Keep;
             }
             let path = format!("{path}[{index}].");
             let mut whole = None;
-            let new = object(text, |part, edits| {
-                whole = self.part(part);
+            let new = edit_object(text, |part, edits| {
+                whole = self.matching_part(part);
                 if whole.is_none() {
-                    self.fields(part, Place::Part, &path, edits, notes);
+                    self.remove_fields(part, Position::Part, &path, edits, notes);
                 }
             });
             match whole {
                 Some(artefact) => {
-                    note(artefact, &path, notes);
-                    Element::Goes
+                    add_note(artefact, &path, notes);
+                    Element::Remove
                 }
-                None => new.map_or(Element::Stays, Element::Becomes),
+                None => new.map_or(Element::Keep, Element::Replace),
             }
         })
     }
 
-    /// Leaves out those in tools and their functions; what a function takes is the caller's own.
-    fn tools(&self, tools: &str, notes: &mut Vec<Note>) -> Option<String> {
-        array(tools, |index, text| {
-            if !self.may_be_in(text) {
-                return Element::Stays;
+    /// Removes those in tools and their functions, but not in the parameters of a function, which are the caller's own.
+    fn remove_from_tools(&self, tools: &str, notes: &mut Vec<Note>) -> Option<String> {
+        edit_array(tools, |index, text| {
+            if !self.may_occur_in(text) {
+                return Element::Keep;
             }
-            let new = object(text, |tool, edits| {
-                self.fields(tool, Place::Tool, &format!("tools[{index}]."), edits, notes);
+            let new = edit_object(text, |tool, edits| {
+                self.remove_fields(tool, Position::Tool, &format!("tools[{index}]."), edits, notes);
                 let path = format!("tools[{index}].function.");
                 let function = value(tool, "function").and_then(|function| {
-                    object(function, |raw, edits| self.fields(raw, Place::Tool, &path, edits, notes))
+                    edit_object(function, |raw, edits| {
+                        self.remove_fields(raw, Position::Tool, &path, edits, notes);
+                    })
                 });
                 if let Some(function) = function {
                     edits.set("function", function);
                 }
             });
-            new.map_or(Element::Stays, Element::Becomes)
+            new.map_or(Element::Keep, Element::Replace)
         })
     }
 
-    /// The one that the whole part is.
-    fn part(&self, part: &RawBody) -> Option<&'static Artefact> {
+    /// Returns the artefact that the whole part consists of.
+    fn matching_part(&self, part: &RawBody) -> Option<&'static Artefact> {
         let kind = value(part, "type")?;
-        let mut kinds = self.0.iter().filter(|artefact| artefact.places.contains(&Place::Kind));
-        kinds.find(|artefact| quoted(artefact.name) == kind && artefact.is_in(part)).copied()
+        let mut kinds = self.0.iter().filter(|artefact| artefact.positions.contains(&Position::PartType));
+        kinds.find(|artefact| quoted(artefact.name) == kind && artefact.covers(part)).copied()
     }
 }
 
-/// Leaves out those of the artefacts that are fields of an object at this path.
-fn fields(
+/// Removes those of `artefacts` that are fields of an object.
+fn remove_fields(
     artefacts: impl Iterator<Item = &'static Artefact>,
     raw: &RawBody,
-    place: Place,
+    position: Position,
     path: &str,
     edits: &mut Edits,
     notes: &mut Vec<Note>,
 ) {
-    for artefact in artefacts.filter(|artefact| artefact.places.contains(&place)) {
-        if has(raw, artefact.name) && artefact.is_in(raw) {
+    for artefact in artefacts.filter(|artefact| artefact.positions.contains(&position)) {
+        if has(raw, artefact.name) && artefact.covers(raw) {
             edits.remove(artefact.name);
-            if value(raw, artefact.name).is_some_and(|text| text != "\"\"" && !empty(text)) {
-                note(artefact, path, notes);
+            if value(raw, artefact.name).is_some_and(|text| text != "\"\"" && !is_empty(text)) {
+                add_note(artefact, path, notes);
             }
         }
     }
 }
 
-/// Says once what became of an artefact, at the first place it stood.
-fn note(artefact: &Artefact, path: &str, notes: &mut Vec<Note>) {
+/// Adds a note for the first occurrence of an artefact.
+fn add_note(artefact: &Artefact, path: &str, notes: &mut Vec<Note>) {
     let is_same =
         |old: &Note| old.what == artefact.what && old.field.rsplit('.').next() == Some(artefact.name);
     if !notes.iter().any(is_same) {
@@ -259,8 +262,8 @@ fn note(artefact: &Artefact, path: &str, notes: &mut Vec<Note>) {
     }
 }
 
-/// Whether the body builds on an answer that some account stored: without it the question would be another one, and whose it
-/// is nobody can tell.
+/// Refuses a body that continues an answer stored by an account: the account is unknown, and the request is incomplete
+/// without that answer.
 pub(super) fn check(raw: &RawBody) -> Result<(), Refusal> {
     if value(raw, "previous_response_id").is_some() {
         return Err(Refusal::new("previous_response_id", "only the account that stored the answer knows it"));
@@ -268,14 +271,14 @@ pub(super) fn check(raw: &RawBody) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Leaves out what stands in the body itself and in its tools.
-pub(super) fn leave_out(raw: &RawBody, kind: &str, edits: &mut Edits, notes: &mut Vec<Note>) {
-    let bound = ARTEFACTS.iter().filter(|artefact| !artefact.goes_to(kind));
-    fields(bound, raw, Place::Body, "", edits, notes);
+/// Removes artefacts from the top level of the body and from its tools.
+pub(super) fn remove(raw: &RawBody, kind: &str, edits: &mut Edits, notes: &mut Vec<Note>) {
+    let bound = ARTEFACTS.iter().filter(|artefact| !artefact.is_accepted_by(kind));
+    remove_fields(bound, raw, Position::Body, "", edits, notes);
     let Some(tools) = value(raw, "tools") else { return };
-    let bound = Bound::find(tools, &[Place::Tool], kind);
+    let bound = Bound::find(tools, &[Position::Tool], kind);
     if !bound.is_empty()
-        && let Some(tools) = bound.tools(tools, notes)
+        && let Some(tools) = bound.remove_from_tools(tools, notes)
     {
         edits.set("tools", tools);
     }

@@ -4,37 +4,38 @@ use fb_core::{Call, Dialect, Note, RawBody, Refusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::{artefacts, messages};
 use crate::{
     edits::{Edits, has, quoted, value},
-    http::Parts,
-    nested::empty,
-    openai::{artefacts, messages},
+    http::BodyParts,
+    nested::is_empty,
     preset::{Preset, Quirks},
-    typed,
+    translate,
 };
 
-/// A body on its way out.
+/// A body ready to be sent.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) body: Parts,
+    pub(super) body: BodyParts,
     pub(super) notes: Vec<Note>,
-    pub(super) silent: bool,
+    /// The body requests token counts that the caller did not request.
+    pub(super) hide_usage: bool,
 }
 
-/// Whether the call can be carried; of a body in this dialect only the top-level fields are looked at.
+/// Checks that the call can be sent. Of a body in this dialect only the top-level fields are checked.
 pub(super) fn admit(call: Call<'_>, preset: &Preset) -> Result<(), Refusal> {
     match call.request.raw_in(Dialect::OpenAi) {
         Some(raw) => {
             let (mut edits, mut notes) = (Edits::default(), Vec::new());
             artefacts::check(raw)?;
-            quirks_of(raw, &preset.quirks, &mut edits, &mut notes)?;
-            thinking(raw, call.model, &preset.quirks, &mut edits, &mut notes)
+            apply_quirks(raw, &preset.quirks, &mut edits, &mut notes)?;
+            adapt_to_reasoning(raw, call.model, &preset.quirks, &mut edits, &mut notes)
         }
         None => prepare(call, false, preset).map(drop),
     }
 }
 
-/// The body for a call: the caller's own with what must differ, or one printed from the typed view.
+/// Builds the body for a call: the caller's own with the necessary changes, or one printed from the typed view.
 pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<Prepared, Refusal> {
     let quirks = &preset.quirks;
     let mut notes = Vec::new();
@@ -45,28 +46,28 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<P
     };
     let mut edits = Edits::default();
     artefacts::check(&raw)?;
-    artefacts::leave_out(&raw, preset.name, &mut edits, &mut notes);
-    quirks_of(&raw, quirks, &mut edits, &mut notes)?;
-    thinking(&raw, call.model, quirks, &mut edits, &mut notes)?;
+    artefacts::remove(&raw, preset.name, &mut edits, &mut notes);
+    apply_quirks(&raw, quirks, &mut edits, &mut notes)?;
+    adapt_to_reasoning(&raw, call.model, quirks, &mut edits, &mut notes)?;
     messages::rewrite(&raw, call.model, preset, &mut edits, &mut notes);
     for (name, json) in &call.overrides.0 {
         edits.set(name.as_str(), json.get());
     }
     edits.set("model", quoted(call.model));
-    stream_fields(&raw, stream, quirks, &mut edits);
-    let silent = stream && own.is_some() && !call.request.head().include_usage;
-    Ok(Prepared { body: edits.apply(&raw), notes, silent })
+    set_stream_fields(&raw, stream, quirks, &mut edits);
+    let hide_usage = stream && own.is_some() && !call.request.head().include_usage;
+    Ok(Prepared { body: edits.apply(&raw), notes, hide_usage })
 }
 
-/// The typed view in OpenAI's dialect.
+/// Prints the typed view in OpenAI's dialect.
 fn print(call: Call<'_>, stream: bool, notes: &mut Vec<Note>) -> Result<RawBody, Refusal> {
-    let encoded = fb_wire::openai::encode(typed::view(call)?, call.model, stream)?;
+    let encoded = fb_wire::openai::encode(translate::typed_view(call)?, call.model, stream)?;
     notes.extend(encoded.notes);
-    typed::printed(Dialect::OpenAi, encoded.body)
+    translate::editable(Dialect::OpenAi, encoded.body)
 }
 
-/// What of the top-level fields this provider needs differently.
-fn quirks_of(
+/// Adapts the top-level fields to the provider's dialect.
+fn apply_quirks(
     raw: &RawBody,
     quirks: &Quirks,
     edits: &mut Edits,
@@ -95,34 +96,35 @@ fn quirks_of(
             if has(raw, new) { edits.remove(*old) } else { edits.rename(old, new) }
         }
     }
-    for (field, theirs, own) in quirks.values {
-        if value(raw, field) == Some(&quoted(theirs)) {
+    for (field, standard, own) in quirks.values {
+        if value(raw, field) == Some(&quoted(standard)) {
             edits.set(*field, quoted(own));
-            // Names for the same thing need no word; a weaker effort does.
+            // Other fields only have another name for the same value; a changed effort is a difference.
             if *field == "reasoning_effort" {
-                notes.push(Note::new(*field, format!("{theirs} sent as {own}")));
+                notes.push(Note::new(*field, format!("{standard} sent as {own}")));
             }
         }
     }
-    if let Some(most) = quirks.max_temperature
-        && let Some(asked) = value(raw, "temperature").and_then(|text| text.parse::<f64>().ok())
-        && asked > most
+    if let Some(max) = quirks.max_temperature
+        && let Some(requested) = value(raw, "temperature").and_then(|text| text.parse::<f64>().ok())
+        && requested > max
     {
-        edits.set("temperature", most.to_string());
-        notes.push(Note::new("temperature", format!("{asked} lowered to {most}, the provider's largest")));
+        edits.set("temperature", max.to_string());
+        notes.push(Note::new("temperature", format!("{requested} lowered to {max}, the provider's largest")));
     }
     Ok(())
 }
 
-/// OpenAI's models that think reject what others take, and a caller who wrote for another model cannot know.
-fn thinking(
+/// Removes or refuses fields that OpenAI's reasoning models reject and its other models accept, since the caller may
+/// have written the request for another model.
+fn adapt_to_reasoning(
     raw: &RawBody,
     model: &str,
     quirks: &Quirks,
     edits: &mut Edits,
     notes: &mut Vec<Note>,
 ) -> Result<(), Refusal> {
-    if !quirks.thinkers || !thinks(model, value(raw, "reasoning_effort")) {
+    if !quirks.reasoning_models || !reasons(model, value(raw, "reasoning_effort")) {
         return Ok(());
     }
     for field in ["logprobs", "top_logprobs", "logit_bias"] {
@@ -132,34 +134,34 @@ fn thinking(
     }
     for field in ["temperature", "top_p", "frequency_penalty", "presence_penalty"] {
         if let Some(text) = value(raw, field) {
-            let usual = if field.ends_with("penalty") { 0.0 } else { 1.0 };
-            // Left out even where it is the usual value: some models reject the field itself.
+            let default = if field.ends_with("penalty") { 0.0 } else { 1.0 };
+            // Removed even if it has the default value: some models reject the field itself.
             edits.remove(field);
-            if text.parse() != Ok(usual) {
+            if text.parse() != Ok(default) {
                 notes.push(Note::new(field, "left out: models that think do not take it"));
             }
         }
     }
-    // gpt-5.6 calls functions over this endpoint only when it does not think.
-    let calls = value(raw, "tools").is_some_and(|tools| !is_neutral("tools", tools));
-    if model.starts_with("gpt-5.6") && calls {
+    // On this endpoint gpt-5.6 calls functions only with reasoning turned off.
+    let has_tools = value(raw, "tools").is_some_and(|tools| !is_neutral("tools", tools));
+    if model.starts_with("gpt-5.6") && has_tools {
         edits.set("reasoning_effort", "\"none\"");
         notes.push(Note::new("reasoning_effort", "none: this model calls no tools while it thinks"));
     }
     Ok(())
 }
 
-/// Whether a model of OpenAI's thinks, told to make this effort.
-fn thinks(model: &str, effort: Option<&str>) -> bool {
+/// Returns true if a model of OpenAI's reasons at this effort.
+fn reasons(model: &str, effort: Option<&str>) -> bool {
     if model.starts_with("gpt-5-chat") || (model.starts_with("gpt-5.") && effort == Some("\"none\"")) {
         return false;
     }
     ["o1", "o3", "o4", "gpt-5", "gpt-6"].iter().any(|family| model.starts_with(family))
 }
 
-/// Whether a value asks for nothing.
+/// Returns true if a value has the same effect as leaving the field out.
 fn is_neutral(field: &str, text: &str) -> bool {
-    matches!(text, "false" | "0" | "0.0" | "\"\"") || empty(text) || (field == "n" && text == "1")
+    matches!(text, "false" | "0" | "0.0" | "\"\"") || is_empty(text) || (field == "n" && text == "1")
 }
 
 fn is_schema(text: &str) -> bool {
@@ -171,8 +173,8 @@ fn is_schema(text: &str) -> bool {
     serde_json::from_str::<Format<'_>>(text).is_ok_and(|format| format.kind == "json_schema")
 }
 
-/// `stream` and `stream_options` as this call needs them, whatever the caller wrote.
-fn stream_fields(raw: &RawBody, stream: bool, quirks: &Quirks, edits: &mut Edits) {
+/// Sets `stream` and `stream_options` for this call, replacing the caller's values.
+fn set_stream_fields(raw: &RawBody, stream: bool, quirks: &Quirks, edits: &mut Edits) {
     if stream {
         edits.set("stream", "true");
     } else if has(raw, "stream") {
@@ -181,17 +183,17 @@ fn stream_fields(raw: &RawBody, stream: bool, quirks: &Quirks, edits: &mut Edits
     if stream && quirks.stream_usage {
         edits.set("stream_options", with_usage(value(raw, "stream_options")));
     } else if has(raw, "stream_options") {
-        // OpenAI rejects it in a plain call.
+        // OpenAI rejects the field in a plain call.
         edits.remove("stream_options");
     }
 }
 
-/// The caller's stream options, asking for token counts.
+/// Adds a request for token counts to the caller's stream options.
 fn with_usage(options: Option<&str>) -> String {
-    const ASKED: &str = "{\"include_usage\":true}";
+    const USAGE_ONLY: &str = "{\"include_usage\":true}";
     type Options<'a> = std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>;
     let Some(Ok(options)) = options.map(serde_json::from_str::<Options<'_>>) else {
-        return ASKED.to_owned();
+        return USAGE_ONLY.to_owned();
     };
     let others = options.iter().filter(|(name, _)| *name != "include_usage");
     let others: String =

@@ -1,61 +1,62 @@
-//! What of the messages a provider would reject, or must not see.
+//! Removes from messages what a provider would reject or must not receive.
 
 use std::borrow::Cow;
 
 use fb_core::{Note, RawBody};
 
+use super::artefacts::{Bound, Position};
 use crate::{
     edits::{Edits, quoted, value},
-    nested::{Element, array, empty, holds, object},
-    openai::artefacts::{Bound, Place},
+    nested::{Element, contains, edit_array, edit_object, is_empty},
     preset::{Preset, ToolIds},
 };
 
-/// Rewrites the messages as this provider needs them. Those that need nothing pass as bytes; they are looked through
-/// for a few texts, and parsed only when one is there.
+/// Adapts the messages to a provider. The bytes are searched for a few texts and parsed only if one is found; messages
+/// without changes stay byte-identical.
 pub(super) fn rewrite(raw: &RawBody, model: &str, preset: &Preset, edits: &mut Edits, notes: &mut Vec<Note>) {
     let Some(text) = value(raw, "messages") else { return };
     let quirks = &preset.quirks;
-    let calls = || holds(text, "\"tool_calls\"");
+    let has_calls = || contains(text, "\"tool_calls\"");
     let rewriting = Rewriting {
         bound: Bound::in_messages(text, preset.name),
-        roles: !quirks.developer && holds(text, "\"developer\""),
-        ids: quirks.tool_ids == ToolIds::NineAlphanumeric && (calls() || holds(text, "\"tool_call_id\"")),
-        signs: quirks.signed_calls && wants_signed(model) && calls(),
+        roles: !quirks.developer && contains(text, "\"developer\""),
+        ids: quirks.tool_ids == ToolIds::NineAlphanumeric
+            && (has_calls() || contains(text, "\"tool_call_id\"")),
+        signs: quirks.signed_calls && wants_signed(model) && has_calls(),
     };
     let Rewriting { bound, roles, ids, signs } = &rewriting;
     if bound.is_empty() && !roles && !ids && !signs {
         return;
     }
-    let messages = array(text, |index, message| {
+    let messages = edit_array(text, |index, message| {
         let new = rewriting.message(message, &format!("messages[{index}]."), notes);
-        new.map_or(Element::Stays, Element::Becomes)
+        new.map_or(Element::Keep, Element::Replace)
     });
     if let Some(messages) = messages {
         edits.set("messages", messages);
     }
 }
 
-/// What has to be done.
+/// The required changes.
 #[derive(Debug)]
 struct Rewriting {
-    /// Artefacts are left out.
+    /// Artefacts to remove.
     bound: Bound,
-    /// The role `developer` is the system's.
+    /// Replace the role `developer` by `system`.
     roles: bool,
-    /// Ids of calls are replaced.
+    /// Replace the ids of tool calls.
     ids: bool,
-    /// Calls without a signature get [`UNSIGNED`].
+    /// Add [`UNSIGNED`] to calls without a signature.
     signs: bool,
 }
 
 impl Rewriting {
     fn message(&self, text: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
-        let bound = self.bound.may_be_in(text);
+        let bound = self.bound.may_occur_in(text);
         if !bound && !self.roles && !self.ids && !self.signs {
             return None;
         }
-        object(text, |message, edits| {
+        edit_object(text, |message, edits| {
             if self.roles && value(message, "role") == Some("\"developer\"") {
                 edits.set("role", "\"system\"");
                 let note = Note::new("messages", "role developer sent as system");
@@ -64,12 +65,12 @@ impl Rewriting {
                 }
             }
             if self.ids
-                && let Some(id) = value(message, "tool_call_id").and_then(nine)
+                && let Some(id) = value(message, "tool_call_id").and_then(nine_alphanumeric)
             {
                 edits.set("tool_call_id", quoted(&id));
             }
             if bound {
-                self.bound.fields(message, Place::Message, path, edits, notes);
+                self.bound.remove_fields(message, Position::Message, path, edits, notes);
                 self.content(message, path, edits, notes);
             }
             let calls = value(message, "tool_calls");
@@ -83,26 +84,34 @@ impl Rewriting {
         let Some(content) = value(message, "content").filter(|content| content.starts_with('[')) else {
             return;
         };
-        let Some(left) = self.bound.parts(content, &format!("{path}content"), notes) else { return };
-        // No provider takes a list of nothing, and many take nothing at all only beside calls.
+        let Some(remaining) = self.bound.remove_parts(content, &format!("{path}content"), notes) else {
+            return;
+        };
+        // No provider accepts an empty list, and many accept missing content only beside tool calls.
         edits.set(
             "content",
             match value(message, "tool_calls") {
-                _ if !empty(&left) => left,
-                Some(calls) if !empty(calls) => "null".to_owned(),
+                _ if !is_empty(&remaining) => remaining,
+                Some(calls) if !is_empty(calls) => "null".to_owned(),
                 _ => "\"\"".to_owned(),
             },
         );
     }
 
     fn calls(&self, calls: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
-        // Of calls made at once only the first is signed.
-        let unsigned = self.signs && !holds(calls, "\"extra_content\"");
-        array(calls, |index, text| {
-            let new = object(text, |call, edits| {
-                self.bound.fields(call, Place::Call, &format!("{path}tool_calls[{index}]."), edits, notes);
+        // Of parallel calls only the first one is signed.
+        let unsigned = self.signs && !contains(calls, "\"extra_content\"");
+        edit_array(calls, |index, text| {
+            let new = edit_object(text, |call, edits| {
+                self.bound.remove_fields(
+                    call,
+                    Position::Call,
+                    &format!("{path}tool_calls[{index}]."),
+                    edits,
+                    notes,
+                );
                 if self.ids
-                    && let Some(id) = value(call, "id").and_then(nine)
+                    && let Some(id) = value(call, "id").and_then(nine_alphanumeric)
                 {
                     edits.set("id", quoted(&id));
                 }
@@ -110,28 +119,28 @@ impl Rewriting {
                     edits.set("extra_content", UNSIGNED);
                 }
             });
-            new.map_or(Element::Stays, Element::Becomes)
+            new.map_or(Element::Keep, Element::Replace)
         })
     }
 }
 
-/// Google's own word for a call that none of its models made; without it or a signature the request is rejected.
+/// Google's marker for a call that none of its models made; without it or a signature the request is rejected.
 const UNSIGNED: &str = r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#;
 
-/// Whether a model of Google's looks for signatures; those before Gemini 3 do not.
+/// Returns true if a model of Google's checks signatures; models before Gemini 3 do not.
 fn wants_signed(model: &str) -> bool {
     let name = model.strip_prefix("models/").unwrap_or(model);
     name.starts_with("gemini-") && !name.starts_with("gemini-1.") && !name.starts_with("gemini-2.")
 }
 
-/// Nine letters and digits that stand for an id, the same for the same id; `None` when it is such already.
-fn nine(json: &str) -> Option<String> {
+/// Maps an id to nine letters and digits, deterministically; `None` if it already has this form.
+fn nine_alphanumeric(json: &str) -> Option<String> {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let id: Cow<'_, str> = serde_json::from_str(json).ok()?;
     if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
-    // FNV-1a; 62^9 is about 2^53, so two ids of one conversation meet about never.
+    // FNV-1a; 62^9 is about 2^53, so collisions within a conversation are negligible.
     let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

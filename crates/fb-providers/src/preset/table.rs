@@ -1,7 +1,9 @@
-use super::{Adapter, Auth, Preset, ProbePath, Quirks, ToolIds};
-use crate::openai::Flavour;
+use super::{
+    entry::{Adapter, Auth, Preset, ProbePath},
+    quirks::{Flavour, Quirks, ToolIds},
+};
 
-/// OpenAI's dialect as most others speak it: written for the model before `developer` and `max_completion_tokens`.
+/// OpenAI's dialect as most compatible servers implement it, without `developer` and `max_completion_tokens`.
 const COMMON: Quirks = Quirks {
     flavour: Flavour::OpenAi,
     rename: OLD_LIMIT,
@@ -13,19 +15,19 @@ const COMMON: Quirks = Quirks {
     json_schema: true,
     stream_usage: true,
     tool_ids: ToolIds::Any,
-    thinkers: false,
+    reasoning_models: false,
     signed_calls: false,
 };
 
-/// Most servers know only the older name.
+/// Most servers support only the older name.
 const OLD_LIMIT: &[(&str, &str)] = &[("max_completion_tokens", "max_tokens")];
 
-/// The newest name is the only one that OpenAI's reasoning models take, and all its others take it too.
+/// OpenAI's reasoning models accept only the newer name; its other models accept it too.
 const NEW_LIMIT: &[(&str, &str)] = &[("max_tokens", "max_completion_tokens")];
 
 const MODELS: ProbePath = ProbePath::Base("/models");
 
-/// A provider of OpenAI's dialect with a bearer key.
+/// A hosted provider of OpenAI's dialect, authenticated by a bearer key.
 const fn hosted(
     name: &'static str,
     base_url: &'static str,
@@ -45,7 +47,7 @@ const fn hosted(
     }
 }
 
-/// A server on this machine, with or without a key.
+/// A server on the local machine; a key is optional.
 const fn local(name: &'static str, base_url: &'static str, probe: ProbePath, quirks: Quirks) -> Preset {
     Preset {
         name,
@@ -59,17 +61,17 @@ const fn local(name: &'static str, base_url: &'static str, probe: ProbePath, qui
     }
 }
 
-/// Any server of OpenAI's dialect; its address must be configured.
+/// Any other server of OpenAI's dialect; its address must be configured.
 pub(crate) static COMPATIBLE: Preset = Preset { base_url: None, ..local("compatible", "", MODELS, COMMON) };
 
-/// Every known provider, in the order in which the environment is searched.
+/// All known providers, in the order in which the environment is searched.
 pub(crate) static PRESETS: &[Preset] = &[
     hosted(
         "openai",
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         "gpt-6.1-sol",
-        Quirks { rename: NEW_LIMIT, developer: true, thinkers: true, ..COMMON },
+        Quirks { rename: NEW_LIMIT, developer: true, reasoning_models: true, ..COMMON },
     ),
     Preset {
         name: "anthropic",
@@ -89,7 +91,13 @@ pub(crate) static PRESETS: &[Preset] = &[
         env: Some("AZURE_OPENAI_API_KEY"),
         probe: MODELS,
         default_model: None,
-        quirks: Quirks { flavour: Flavour::Azure, rename: &[], developer: true, thinkers: true, ..COMMON },
+        quirks: Quirks {
+            flavour: Flavour::Azure,
+            rename: &[],
+            developer: true,
+            reasoning_models: true,
+            ..COMMON
+        },
     },
     hosted(
         "groq",
@@ -126,7 +134,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             flavour: Flavour::Mistral,
             rename: &[("max_completion_tokens", "max_tokens"), ("seed", "random_seed")],
             refuse: &[("logprobs", NOT_THERE), ("top_logprobs", NOT_THERE), ("logit_bias", NOT_THERE)],
-            drop: &[("user", UNTOLD), ("store", UNTOLD), ("metadata", UNTOLD)],
+            drop: &[("user", NO_RECORDS), ("store", NO_RECORDS), ("metadata", NO_RECORDS)],
             values: &[("tool_choice", "required", "any")],
             max_temperature: Some(1.5),
             stream_usage: false,
@@ -168,7 +176,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             refuse: &[("logit_bias", NOT_THERE), ("n", "DeepSeek gives one answer")],
             drop: &[
                 ("seed", "DeepSeek has no seed"),
-                ("user", UNTOLD),
+                ("user", NO_RECORDS),
                 ("parallel_tool_calls", "DeepSeek decides"),
             ],
             values: &[
@@ -203,7 +211,7 @@ pub(crate) static PRESETS: &[Preset] = &[
         Quirks {
             flavour: Flavour::Gemini,
             refuse: &[("logit_bias", NOT_THERE), ("logprobs", NOT_THERE), ("top_logprobs", NOT_THERE)],
-            drop: &[("user", UNTOLD), ("store", UNTOLD), ("metadata", UNTOLD)],
+            drop: &[("user", NO_RECORDS), ("store", NO_RECORDS), ("metadata", NO_RECORDS)],
             signed_calls: true,
             ..COMMON
         },
@@ -233,7 +241,7 @@ pub(crate) static PRESETS: &[Preset] = &[
                 ],
                 drop: &[
                     ("seed", "Perplexity has no seed"),
-                    ("user", UNTOLD),
+                    ("user", NO_RECORDS),
                     ("tool_choice", "Perplexity calls no tools"),
                     ("parallel_tool_calls", "Perplexity calls no tools"),
                 ],
@@ -287,9 +295,9 @@ pub(crate) static PRESETS: &[Preset] = &[
                 ("top_logprobs", NOT_THERE),
             ],
             drop: &[
-                ("user", UNTOLD),
-                ("store", UNTOLD),
-                ("metadata", UNTOLD),
+                ("user", NO_RECORDS),
+                ("store", NO_RECORDS),
+                ("metadata", NO_RECORDS),
                 ("parallel_tool_calls", "Cohere decides"),
             ],
             max_temperature: Some(1.0),
@@ -341,4 +349,4 @@ pub(crate) static PRESETS: &[Preset] = &[
 ];
 
 const NOT_THERE: &str = "the provider has no such parameter";
-const UNTOLD: &str = "the provider keeps no such records";
+const NO_RECORDS: &str = "the provider keeps no such records";

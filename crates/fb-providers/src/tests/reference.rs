@@ -3,14 +3,13 @@ use std::fmt::Write;
 use expect_test::expect_file;
 
 use crate::{
-    Auth,
-    openai::artefacts::{ARTEFACTS, Artefact, Goes, Place, Shape},
-    preset::{Adapter, PRESETS, Preset, ProbePath},
+    openai::artefacts::{ARTEFACTS, Artefact, Position, Recipients, Shape},
+    preset::{Adapter, Auth, PRESETS, Preset, ProbePath},
 };
 
-/// `docs/reference/providers.md` is this table; `UPDATE_EXPECT=1` writes it anew.
+/// Checks that `docs/reference/providers.md` matches the table; `UPDATE_EXPECT=1` rewrites it.
 #[test]
-fn the_reference_page_is_the_table() {
+fn reference_page_matches_the_table() {
     let mut page = String::from(HEAD);
     for preset in PRESETS {
         writeln!(page, "{}", row(preset)).unwrap();
@@ -56,29 +55,29 @@ nobody: only the account that stored the answer knows it.
 ";
 
 fn bound(artefact: &Artefact) -> String {
-    let place = |place: &Place| {
+    let position = |position: &Position| {
         let name = artefact.name;
-        match place {
-            Place::Body => format!("`{name}`"),
-            Place::Message => format!("`messages[].{name}`"),
-            Place::Part => format!("`messages[].content[].{name}`"),
-            Place::Kind => format!("`messages[].content[]` of type `{name}`"),
-            Place::Call => format!("`messages[].tool_calls[].{name}`"),
-            Place::Tool => format!("`tools[].{name}`, `tools[].function.{name}`"),
+        match position {
+            Position::Body => format!("`{name}`"),
+            Position::Message => format!("`messages[].{name}`"),
+            Position::Part => format!("`messages[].content[].{name}`"),
+            Position::PartType => format!("`messages[].content[]` of type `{name}`"),
+            Position::Call => format!("`messages[].tool_calls[].{name}`"),
+            Position::Tool => format!("`tools[].{name}`, `tools[].function.{name}`"),
         }
     };
-    let places = artefact.places.iter().map(place).collect::<Vec<_>>().join(", ");
+    let positions = artefact.positions.iter().map(position).collect::<Vec<_>>().join(", ");
     let shape = match artefact.shape {
         Shape::Any => "",
         Shape::Nested => ", a list or an object",
         Shape::Plain => ", a text",
     };
     let names = |kinds: &[&str]| kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
-    let goes = match artefact.goes {
-        Goes::To(kinds) => names(kinds),
-        Goes::ToAllBut(kinds) => format!("all but {}", names(kinds)),
+    let recipients = match artefact.recipients {
+        Recipients::Only(kinds) => names(kinds),
+        Recipients::AllExcept(kinds) => format!("all but {}", names(kinds)),
     };
-    format!("| {places}{shape} | {goes} |")
+    format!("| {positions}{shape} | {recipients} |")
 }
 
 fn row(preset: &Preset) -> String {
@@ -123,12 +122,12 @@ fn differences(preset: &Preset) -> Vec<String> {
     let mut all: Vec<String> =
         quirks.rename.iter().map(|(old, new)| format!("`{old}` sent as `{new}`")).collect();
     all.extend(quirks.values.iter().map(|(field, old, new)| format!("`{field}: {old}` sent as `{new}`")));
-    all.extend(quirks.max_temperature.map(|most| format!("`temperature` at most {most}")));
+    all.extend(quirks.max_temperature.map(|max| format!("`temperature` at most {max}")));
     if !quirks.drop.is_empty() {
         let dropped: Vec<String> = quirks.drop.iter().map(|(field, _)| format!("`{field}`")).collect();
         all.push(format!("left out: {}", dropped.join(", ")));
     }
-    if quirks.thinkers {
+    if quirks.reasoning_models {
         all.push(
             "to models that always think (o1, o3, o4, gpt-5, gpt-6): `temperature`, `top_p` and penalties left out; \
              requests with `logprobs` or `logit_bias` not sent"

@@ -185,11 +185,11 @@ fn check(kind: &str, body: &'static str, expected: &Expect) {
 /// What becomes of a body at a provider with quirks.
 #[track_caller]
 fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
-    let preset = crate::preset::Preset::named(kind).unwrap();
+    let preset = crate::preset::named(kind).unwrap();
     let request = raw(body);
     let overrides = Overrides::default();
     let call = Call { request: &request, model, overrides: &overrides };
-    let shown = match crate::openai::prepared(call, preset) {
+    let shown = match crate::openai::prepared_body(call, preset) {
         Ok((body, notes)) => {
             let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
             format!("{body}\n{}", notes.join("\n"))

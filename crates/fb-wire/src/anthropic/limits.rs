@@ -96,7 +96,7 @@ impl Limits {
     /// The limits of a model by its name, which may stand inside a longer one (`us.anthropic.claude-opus-5-5-v1:0`).
     ///
     /// An unknown model is taken to accept everything, with 4096 tokens when the caller named no number.
-    pub fn of(model: &str) -> Self {
+    pub fn for_model(model: &str) -> Self {
         let name = model.to_ascii_lowercase().replace('.', "-");
         let Some((_, name)) = name.split_once("claude-") else { return UNKNOWN };
         let fits = |prefix: &str| {
@@ -129,7 +129,7 @@ mod tests {
             ("minimax-m3", UNKNOWN),
             ("", UNKNOWN),
         ] {
-            assert_eq!(Limits::of(model), limits, "{model}");
+            assert_eq!(Limits::for_model(model), limits, "{model}");
         }
     }
 }

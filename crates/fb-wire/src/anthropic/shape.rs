@@ -123,7 +123,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Resul
 
 /// The provider says that it failed.
 pub(super) fn said(body: &[u8]) -> WireError {
-    WireError::Said(Box::new(errors::read(body)))
+    WireError::Reported(Box::new(errors::read(body)))
 }
 
 #[derive(Deserialize)]

@@ -100,7 +100,7 @@ impl<'a> Answer<'a> {
         // serde takes an array for a struct, too; some providers wrap their errors in one.
         if bytes.trim_ascii_start().starts_with(b"[") {
             let wrapped = serde_json::from_slice::<[&RawValue; 1]>(bytes).is_ok_and(|[inner]| {
-                matches!(Self::read(inner.get().as_bytes(), what), Err(WireError::Said(_)))
+                matches!(Self::read(inner.get().as_bytes(), what), Err(WireError::Reported(_)))
             });
             let no_object = || WireError::Malformed(format!("{what} is an array, not an object"));
             return Err(if wrapped { said(bytes) } else { no_object() });
@@ -371,7 +371,7 @@ fn truthy(raw: Option<&RawValue>) -> bool {
 /// The provider says that it failed.
 pub(super) fn said(body: &[u8]) -> WireError {
     let body: ErrorBody = errors::read(body);
-    WireError::Said(Box::new(body))
+    WireError::Reported(Box::new(body))
 }
 
 fn said_inside(error: Option<&RawValue>) -> WireError {

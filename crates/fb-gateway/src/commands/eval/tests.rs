@@ -35,7 +35,7 @@ fn route() -> Route {
 }
 
 fn providers() -> BTreeMap<String, ProviderConfig> {
-    ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::of("ollama"))).into()
+    ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::new("ollama"))).into()
 }
 
 fn targets() -> Vec<Listed> {

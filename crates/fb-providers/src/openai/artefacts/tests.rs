@@ -4,27 +4,27 @@ use fb_core::{Call, Overrides};
 use super::*;
 use crate::preset::{Adapter, COMPATIBLE, PRESETS, Preset};
 
-/// Every kind that is spoken to in this dialect.
+/// All presets of this dialect.
 fn kinds() -> impl Iterator<Item = &'static Preset> {
-    let spoken = |preset: &&Preset| matches!(preset.adapter, Adapter::OpenAi | Adapter::Azure);
-    PRESETS.iter().filter(spoken).chain([&COMPATIBLE])
+    let is_openai = |preset: &&Preset| matches!(preset.adapter, Adapter::OpenAi | Adapter::Azure);
+    PRESETS.iter().filter(is_openai).chain([&COMPATIBLE])
 }
 
 fn preset(kind: &str) -> &'static Preset {
     kinds().find(|preset| preset.name == kind).unwrap()
 }
 
-/// What a body is sent as to a provider of this kind, and the notes of it.
+/// Returns the body sent to a provider of this kind, and the notes.
 #[track_caller]
 fn sent_to(kind: &str, model: &str, body: &str) -> (String, Vec<String>) {
     let request = fb_wire::openai::request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
     let overrides = Overrides::default();
     let call = Call { request: &request, model, overrides: &overrides };
-    let (sent, notes) = crate::openai::prepared(call, preset(kind)).unwrap();
+    let (sent, notes) = crate::openai::prepared_body(call, preset(kind)).unwrap();
     (sent, notes.iter().map(ToString::to_string).collect())
 }
 
-/// A conversation with this turn of the assistant in it.
+/// A conversation with this assistant message.
 fn turn(assistant: &str) -> String {
     format!(
         r#"{{"model":"m", "messages":[ {{"role":"user","content":"q"}}, {{"role":"assistant",{assistant}}} ,{{"role":"user","content":"go on"}}],"x":1.0}}"#
@@ -38,10 +38,10 @@ fn body(field: &str) -> String {
 const BOUND: &str = "left out: bound to the provider that wrote it";
 const MARK: &str = "left out: a mark for another provider's cache";
 
-/// What stands where, the artefact between `<<` and `>>`; the path in its note; a kind it goes to; one it does not go to.
+/// JSON with the artefact between `<<` and `>>`; the path in the note; a kind that accepts it; a kind that does not.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
-/// In the assistant's turn, which is `messages[1]`.
+/// Artefacts in the assistant message, which is `messages[1]`.
 const BOUND_IN_A_TURN: &[Row] = &[
     (
         r#""content":"a"<<,"reasoning_details":[{"type":"reasoning.encrypted","data":"x"}]>>"#,
@@ -95,7 +95,7 @@ const BOUND_IN_A_TURN: &[Row] = &[
     ),
 ];
 
-/// The same.
+/// Fields in the assistant message that some kinds reject.
 const REJECTED_IN_A_TURN: &[Row] = &[
     (r#""content":"a"<<,"reasoning_content":"hm">>"#, "reasoning_content", "deepseek", "groq"),
     (r#""content":"a"<<,"reasoning_content":"hm">>"#, "reasoning_content", "moonshot", "cerebras"),
@@ -103,7 +103,7 @@ const REJECTED_IN_A_TURN: &[Row] = &[
     (r#""content":"a"<<,"reasoning":"hm">>"#, "reasoning", "cerebras", "mistral"),
 ];
 
-/// The same.
+/// Cache markers in the assistant message.
 const MARKS_IN_A_TURN: &[Row] = &[
     (
         r#""content":[{"type":"text","text":"a"<<,"cache_control":{"type":"ephemeral"}>>}]"#,
@@ -126,7 +126,7 @@ const MARKS_IN_A_TURN: &[Row] = &[
     ),
 ];
 
-/// Beside the messages.
+/// Cache markers outside the messages.
 const MARKS: &[Row] = &[
     (r#"<<,"cache_control":{"type":"ephemeral"}>>"#, "cache_control", "openrouter", "compatible"),
     (
@@ -151,8 +151,8 @@ struct Case {
     with: String,
     without: String,
     note: String,
-    goes: &'static str,
-    not: &'static str,
+    accepted_by: &'static str,
+    rejected_by: &'static str,
 }
 
 fn cases() -> Vec<Case> {
@@ -164,69 +164,68 @@ fn cases() -> Vec<Case> {
         (MARKS, body, "", MARK),
     ];
     let case = |(rows, frame, at, what): Table| {
-        rows.iter().map(move |(text, path, goes, not)| {
+        rows.iter().map(move |(text, path, accepted_by, rejected_by)| {
             let (before, rest) = text.split_once("<<").unwrap();
             let (artefact, after) = rest.split_once(">>").unwrap();
             let with = frame(&format!("{before}{artefact}{after}"));
             let without = frame(&format!("{before}{after}"));
-            Case { with, without, note: format!("{at}{path}: {what}"), goes, not }
+            Case { with, without, note: format!("{at}{path}: {what}"), accepted_by, rejected_by }
         })
     };
     tables.into_iter().flat_map(case).collect()
 }
 
 #[test]
-fn each_goes_to_its_own_as_it_came_and_to_no_other() {
-    for Case { with, without, note, goes, not } in cases() {
-        assert_eq!(sent_to(goes, "m", &with), (with.clone(), Vec::new()), "{goes}");
-        assert_eq!(sent_to(not, "m", &with), (without.clone(), vec![note]), "{not}");
-        assert_eq!(sent_to(not, "m", &without), (without.clone(), Vec::new()), "{not}");
+fn artefacts_are_sent_only_to_kinds_that_accept_them() {
+    for Case { with, without, note, accepted_by, rejected_by } in cases() {
+        assert_eq!(sent_to(accepted_by, "m", &with), (with.clone(), Vec::new()), "{accepted_by}");
+        assert_eq!(sent_to(rejected_by, "m", &with), (without.clone(), vec![note]), "{rejected_by}");
+        assert_eq!(sent_to(rejected_by, "m", &without), (without.clone(), Vec::new()), "{rejected_by}");
     }
 }
 
-/// A row without a case would be believed unseen.
 #[test]
-fn each_row_has_a_case() {
+fn every_artefact_has_a_case() {
     for artefact in ARTEFACTS {
-        let seen = cases().iter().any(|case| {
+        let is_covered = cases().iter().any(|case| {
             let path = case.note.split(": ").next().unwrap();
             path.rsplit('.').next() == Some(artefact.name)
-                && artefact.goes_to(case.goes)
-                && !artefact.goes_to(case.not)
+                && artefact.is_accepted_by(case.accepted_by)
+                && !artefact.is_accepted_by(case.rejected_by)
         });
-        assert!(seen, "{artefact:?}");
+        assert!(is_covered, "{artefact:?}");
     }
 }
 
 #[test]
-fn the_rows_name_kinds_that_there_are_and_signs_that_are_in_their_names() {
-    let mut sign = "";
-    let mut before = Vec::new();
+fn kinds_exist_and_signatures_are_part_of_names() {
+    let mut signature = "";
+    let mut seen = Vec::new();
     for artefact in ARTEFACTS {
-        let (Goes::To(named) | Goes::ToAllBut(named)) = artefact.goes;
+        let (Recipients::Only(named) | Recipients::AllExcept(named)) = artefact.recipients;
         for kind in named {
             assert!(kinds().any(|preset| preset.name == *kind), "{kind}");
         }
-        assert!(holds(&quoted(artefact.name), artefact.sign), "{artefact:?}");
-        if sign != artefact.sign {
-            assert!(!before.contains(&artefact.sign), "{:?} stands in two places", artefact.sign);
-            before.push(artefact.sign);
-            sign = artefact.sign;
+        assert!(contains(&quoted(artefact.name), artefact.signature), "{artefact:?}");
+        if signature != artefact.signature {
+            assert!(!seen.contains(&artefact.signature), "{:?} is not contiguous", artefact.signature);
+            seen.push(artefact.signature);
+            signature = artefact.signature;
         }
     }
 }
 
 #[test]
-fn what_only_speaks_of_them_is_sent_as_it_came() {
+fn names_in_running_text_are_not_matched() {
     let names: Vec<&str> = ARTEFACTS.iter().map(|artefact| artefact.name).collect();
-    let spoken = names.join(", ");
+    let text = names.join(", ");
     let quoted = names.iter().map(|name| format!(r#"\"{name}\":1"#)).collect::<Vec<_>>().join(",");
     let properties =
         names.iter().map(|name| format!(r#""{name}":{{"type":"object"}}"#)).collect::<Vec<_>>().join(",");
     let mut bodies: Vec<String> = names.iter().map(|name| turn(&format!(r#""content":"{name}""#))).collect();
     bodies.extend([
         turn(r#""content":"a""#),
-        turn(&format!(r#""content":"{spoken} {{{quoted}}}""#)),
+        turn(&format!(r#""content":"{text} {{{quoted}}}""#)),
         turn(&format!(r#""content":[{{"type":"text","text":"{{{quoted}}}"}}]"#)),
         turn(&format!(
             r#""content":"","tool_calls":[{{"id":"Ab3456789","type":"function","function":{{"name":"f","arguments":"{{{quoted}}}"}}}}]"#
@@ -243,7 +242,7 @@ fn what_only_speaks_of_them_is_sent_as_it_came() {
 }
 
 #[test]
-fn prose_about_them_is_not_parsed() {
+fn messages_with_names_in_prose_are_not_parsed() {
     let names: Vec<&str> = ARTEFACTS.iter().map(|artefact| artefact.name).collect();
     let prose = format!(
         r#"[{{"role":"user","content":"{} {{\"{}\":1}}"}}]"#,
@@ -256,7 +255,7 @@ fn prose_about_them_is_not_parsed() {
 }
 
 #[test]
-fn what_holds_nothing_goes_without_a_word() {
+fn empty_artefacts_are_removed_without_a_note() {
     for empty in ["null", "\"\"", "[]", "{ }"] {
         let with = turn(&format!(r#""content":"a","reasoning_details":{empty},"reasoning_content":{empty}"#));
         assert_eq!(sent_to("groq", "m", &with), (turn(r#""content":"a""#), Vec::new()), "{empty}");
@@ -266,7 +265,7 @@ fn what_holds_nothing_goes_without_a_word() {
 }
 
 #[test]
-fn each_thing_is_noted_once_with_its_first_place() {
+fn repeated_artefacts_are_noted_once_at_the_first_position() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"q","cache_control":{"a":1}},{"type":"text","text":"q","cache_control":{"a":1}}]},{"role":"assistant","content":"a","reasoning_details":[1]},{"role":"assistant","content":"b","reasoning_details":[1]}]}"#;
     let left = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"q"},{"type":"text","text":"q"}]},{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}"#;
     let notes = [
@@ -277,7 +276,7 @@ fn each_thing_is_noted_once_with_its_first_place() {
 }
 
 #[test]
-fn a_turn_of_nothing_but_thinking_says_nothing() {
+fn message_with_only_thinking_becomes_empty() {
     let thinking = r#""content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]"#;
     let note = vec![format!("messages[1].content[0].thinking: {BOUND}")];
     assert_eq!(sent_to("openai", "m", &turn(thinking)), (turn(r#""content":"""#), note.clone()));
@@ -287,7 +286,7 @@ fn a_turn_of_nothing_but_thinking_says_nothing() {
 }
 
 #[test]
-fn a_message_is_rewritten_once_for_all_that_it_needs() {
+fn all_changes_of_a_message_are_combined() {
     let body = r#"{"model":"m","messages":[{"role":"developer","content":"rules","cache_control":{"type":"ephemeral"}},{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"call_abc","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]},{"role":"tool","tool_call_id":"call_abc","content":"ok"}]}"#;
     let left = r#"{"model":"m","messages":[{"role":"system","content":"rules"},{"role":"assistant","content":null,"tool_calls":[{"id":"WFH8yRA8u","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"WFH8yRA8u","content":"ok"}]}"#;
     let notes = [
@@ -300,30 +299,30 @@ fn a_message_is_rewritten_once_for_all_that_it_needs() {
 }
 
 #[test]
-fn a_target_s_own_settings_are_no_caller_s() {
+fn overrides_are_not_removed() {
     let request = fb_wire::openai::request(Bytes::from(body(r#","prompt_cache_key":"k""#))).unwrap();
     let own = vec![("prompt_cache_key".to_owned(), fb_core::Json::parse("\"own\"").unwrap())];
     let call = Call { request: &request, model: "m", overrides: &Overrides(own) };
-    let (sent, notes) = crate::openai::prepared(call, preset("groq")).unwrap();
+    let (sent, notes) = crate::openai::prepared_body(call, preset("groq")).unwrap();
     assert_eq!(sent, body(r#","prompt_cache_key":"own""#));
     assert_eq!(notes, [Note::new("prompt_cache_key", MARK)]);
 }
 
 #[test]
-fn a_conversation_that_is_stored_elsewhere_is_refused() {
+fn previous_response_id_is_refused() {
     let stored = body(r#","previous_response_id":"resp_1""#);
     let request = fb_wire::openai::request(Bytes::from(stored)).unwrap();
     let overrides = Overrides::default();
     let call = Call { request: &request, model: "m", overrides: &overrides };
-    let said = "previous_response_id: only the account that stored the answer knows it";
+    let expected = "previous_response_id: only the account that stored the answer knows it";
     for preset in kinds() {
-        let refused = crate::openai::prepared(call, preset).err().map(|refusal| refusal.to_string());
-        assert_eq!(refused.as_deref(), Some(said), "{}", preset.name);
+        let refused = crate::openai::prepared_body(call, preset).err().map(|refusal| refusal.to_string());
+        assert_eq!(refused.as_deref(), Some(expected), "{}", preset.name);
     }
 }
 
 #[test]
-fn google_s_newer_models_are_told_which_calls_are_not_theirs() {
+fn unsigned_calls_are_marked_for_newer_google_models() {
     let calls = |first: &str| {
         turn(&format!(
             r#""content":null,"tool_calls":[{{"id":"a","type":"function","function":{{"name":"f","arguments":"{{}}"}}{first}}},{{"id":"b","type":"function","function":{{"name":"g","arguments":"{{}}"}}}}]"#
@@ -335,10 +334,10 @@ fn google_s_newer_models_are_told_which_calls_are_not_theirs() {
         assert_eq!(notes, [""; 0]);
         sent.replace(&quoted(model), "\"MODEL\"")
     };
-    let told =
+    let marked =
         calls(r#","extra_content":{"google":{"thought_signature":"skip_thought_signature_validator"}}"#);
     for model in ["gemini-3.8-flash", "models/gemini-4-pro", "gemini-flash-latest"] {
-        assert_eq!(sent(model, &calls("")), told, "{model}");
+        assert_eq!(sent(model, &calls("")), marked, "{model}");
     }
     for model in ["gemini-2.5-pro", "models/gemini-1.5-pro", "gemma-3-27b-it"] {
         assert_eq!(sent(model, &calls("")), calls(""), "{model}");

@@ -1,14 +1,15 @@
-//! Every row of the tables of errors that are known, one by one.
+//! The classification of all known errors.
 
-use super::{
-    Flavour::{Cerebras, DeepSeek, Gemini, Groq, LlamaCpp, LmStudio, Mistral, Vllm, Xai},
-    *,
+use super::*;
+use crate::{
+    exchange,
+    openai::filters,
+    preset::Flavour::{Cerebras, DeepSeek, Gemini, Groq, LlamaCpp, LmStudio, Mistral, Vllm, Xai},
 };
-use crate::exchange;
 
 #[track_caller]
 fn check(flavour: Flavour, status: u16, body: &str, expected: &str) {
-    exchange::check(|said| classify(said, flavour), status, body, expected);
+    exchange::check(|error| classify(error, flavour), status, body, expected);
 }
 
 /// An error body of OpenAI's shape.
@@ -161,9 +162,9 @@ fn azure() {
     ] {
         check(Flavour::Azure, status, &body, expected);
     }
-    let detail = super::super::decode::filters(filtered.as_bytes());
+    let detail = filters::describe(filtered.as_bytes());
     assert_eq!(detail.as_deref(), Some("prompt filtered: jailbreak, violence (high)"));
-    assert_eq!(super::super::decode::filters(b"{}"), None);
+    assert_eq!(filters::describe(b"{}"), None);
 }
 
 /// Errors of servers of OpenAI's dialect: status (0: inside a good answer), body, and what it means.

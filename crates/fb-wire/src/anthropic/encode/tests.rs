@@ -26,7 +26,7 @@ fn openai(fields: &str) -> Chat {
 
 fn body_of(chat: &Chat, model: &str) -> Result<(Value, Vec<Note>), Refusal> {
     let read = |encoded: Encoded| (serde_json::from_slice(&encoded.body).unwrap(), encoded.notes);
-    encode(chat, model, false, &Limits::of(model)).map(read)
+    encode(chat, model, false, &Limits::for_model(model)).map(read)
 }
 
 /// What the fields become: what the body has beyond that of a bare "hi", the notes, or the refusal.
@@ -811,7 +811,7 @@ fn a_typed_chat_is_refused_by_name_where_it_makes_no_sense() {
 
 #[test]
 fn a_stream_is_asked_for() {
-    let limits = Limits::of(SONNET);
+    let limits = Limits::for_model(SONNET);
     let encoded = encode(&openai(""), SONNET, true, &limits).unwrap();
     expect![[r#"{"model":"claude-sonnet-4-6","max_tokens":21333,"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}],"stream":true}"#]].assert_eq(str::from_utf8(&encoded.body).unwrap());
 }

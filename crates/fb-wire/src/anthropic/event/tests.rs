@@ -27,7 +27,10 @@ fn show(stream: &str) -> String {
         }
         out.push('\n');
     }
-    assert!(out.contains("Malformed") || out.contains("Said") || bytes == stream.len(), "every byte once");
+    assert!(
+        out.contains("Malformed") || out.contains("Reported") || bytes == stream.len(),
+        "every byte once"
+    );
     assert_eq!(decoder.finish(), None);
     out
 }
@@ -187,11 +190,11 @@ fn errors_in_the_stream_are_errors() {
         ],
         &expect![[r#"
             message_start  Started { id: Some("msg_1"), model: Some("m") }  Usage(Usage { input: 9, output: 1, cached: 0, cache_written: 0, reasoning: 0 })
-            error  Said(ErrorBody { message: "Overloaded", kind: Some("overloaded_error"), code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, inner_code: None, request_id: Some("req_1"), retry_delay: None, json: true })
+            error  Reported(ErrorBody { message: "Overloaded", kind: Some("overloaded_error"), code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, inner_code: None, request_id: Some("req_1"), retry_delay: None, json: true })
         "#]],
     );
     expect![[r#"
-        unnamed  Said(ErrorBody { message: "flat", kind: None, code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, inner_code: None, request_id: None, retry_delay: None, json: true })
+        unnamed  Reported(ErrorBody { message: "flat", kind: None, code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, inner_code: None, request_id: None, retry_delay: None, json: true })
     "#]].assert_eq(&show("data: {\"error\":{\"message\":\"flat\"}}\n\n"));
 }
 

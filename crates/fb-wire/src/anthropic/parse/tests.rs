@@ -456,7 +456,7 @@ fn a_parsed_request_prints_as_it_was() {
     let body = r#"{"model":"claude-opus-5-5","max_tokens":5,"system":[{"type":"text","text":"rules"}],"messages":[{"role":"user","content":[{"type":"text","text":"q"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}},{"type":"document","source":{"type":"url","url":"u"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"x"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"text","text":"ok"}],"is_error":true},{"type":"text","text":"go on"}]},{"role":"system","content":[{"type":"text","text":"new rules"}]}],"tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"output_config":{"effort":"high"},"thinking":{"type":"adaptive"},"stop_sequences":["END"],"metadata":{"user_id":"u"},"stream":true}"#;
     let request = request(Bytes::from(body)).unwrap();
     let model = "claude-opus-5-5";
-    let encoded = encode(request.chat().unwrap(), model, true, &Limits::of(model)).unwrap();
+    let encoded = encode(request.chat().unwrap(), model, true, &Limits::for_model(model)).unwrap();
     assert_eq!(str::from_utf8(&encoded.body).unwrap(), body);
     assert_eq!(encoded.notes, []);
 }

@@ -22,7 +22,7 @@ fn show(body: &str) -> String {
             let Blocked { category, detail, partial, usage, form } = block;
             format!("{category} | {detail} | {partial:?} | {} | {form:?}", count(usage))
         }
-        Err(WireError::Said(said)) => format!("said {:?}: {}", said.kind, said.message),
+        Err(WireError::Reported(said)) => format!("said {:?}: {}", said.kind, said.message),
         Err(WireError::Malformed(what)) => format!("malformed: {what}"),
     }
 }

@@ -316,10 +316,10 @@ fn gotcha_22_errors_in_the_stream_are_errors_whatever_their_shape() {
         r#"{"choices":[{"delta":{},"finish_reason":"insufficient_system_resource"}]}"#,
         r#"{"choices":[],"x_groq":{"error":"over capacity"}}"#,
     ] {
-        assert!(matches!(decode(&[chunk]), Err(WireError::Said(_))), "{chunk}");
+        assert!(matches!(decode(&[chunk]), Err(WireError::Reported(_))), "{chunk}");
     }
     let named = SseEvent { event: "error".to_owned(), ..event(r#"{"message":"overloaded"}"#) };
-    assert!(matches!(ChunkDecoder::new().frame(&named), Err(WireError::Said(_))));
+    assert!(matches!(ChunkDecoder::new().frame(&named), Err(WireError::Reported(_))));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn every_finish_reason_has_its_meaning() {
 #[test]
 fn gotcha_14_a_reason_that_is_a_failure_is_never_a_stop() {
     for word in ["error", "insufficient_system_resource"] {
-        assert!(matches!(read(&of(r#"{"content":"x"}"#, &format!("{word:?}"))), Err(WireError::Said(_))));
+        assert!(matches!(read(&of(r#"{"content":"x"}"#, &format!("{word:?}"))), Err(WireError::Reported(_))));
     }
     let malformed = read(&of(r#"{"content":"x"}"#, "\"MALFORMED_FUNCTION_CALL\""));
     assert!(matches!(malformed, Err(WireError::Malformed(_))));
@@ -162,7 +162,7 @@ fn gotcha_22_errors_of_any_shape_in_a_200_are_errors() {
         r#"{"choices":[{"message":{"content":"x"},"finish_reason":"error","error":{"code":502,"message":"overloaded"}}]}"#,
         r#"{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"x_groq":{"error":"overloaded"}}"#,
     ] {
-        assert!(matches!(read(body), Err(WireError::Said(_))), "{body}");
+        assert!(matches!(read(body), Err(WireError::Reported(_))), "{body}");
     }
     for nothing in ["null", "false", "0", "\"\"", "{}", "[ ]"] {
         let body = format!(r#"{{"error":{nothing},"choices":[{{"message":{{"content":"x"}}}}]}}"#);

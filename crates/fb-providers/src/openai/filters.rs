@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Which of Azure's filters declined a prompt, such as `violence (high), jailbreak`.
-pub(super) fn filters(body: &[u8]) -> Option<String> {
+/// Lists the filters of Azure that rejected a prompt, such as `violence (high), jailbreak`.
+pub(super) fn describe(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
         error: Outer,

@@ -1,3 +1,5 @@
+//! The body of a request in Ollama's format.
+
 use std::borrow::Cow;
 
 use fb_core::Json;
@@ -8,14 +10,14 @@ pub(super) struct Body<'a> {
     pub(super) model: &'a str,
     pub(super) messages: Vec<Turn<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) tools: Vec<Declared<'a>>,
+    pub(super) tools: Vec<ToolDeclaration<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) format: Option<Json>,
     #[serde(skip_serializing_if = "Options::is_empty")]
     pub(super) options: Options<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) think: Option<Think>,
-    /// Said always: Ollama streams when nothing is said.
+    /// Always present: Ollama streams by default.
     pub(super) stream: bool,
 }
 
@@ -50,7 +52,7 @@ impl Options<'_> {
 #[derive(Clone, Copy, Serialize)]
 #[serde(untagged)]
 pub(super) enum Think {
-    No(bool),
+    Off(bool),
     Level(&'static str),
 }
 
@@ -63,7 +65,7 @@ pub(super) struct Turn<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) images: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) tool_calls: Vec<Called<'a>>,
+    pub(super) tool_calls: Vec<FunctionCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tool_name: Option<&'a str>,
 }
@@ -80,11 +82,11 @@ impl<'a> Turn<'a> {
         }
     }
 
-    pub(super) fn say(&mut self, text: &'a str) {
+    pub(super) fn push_text(&mut self, text: &'a str) {
         append(&mut self.content, text);
     }
 
-    pub(super) fn think(&mut self, text: &'a str) {
+    pub(super) fn push_thinking(&mut self, text: &'a str) {
         append(&mut self.thinking, text);
     }
 
@@ -96,7 +98,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// Parts of a message become paragraphs of one text.
+/// Appends `text` as a new paragraph.
 fn append<'a>(to: &mut Cow<'a, str>, text: &'a str) {
     if to.is_empty() {
         *to = Cow::Borrowed(text);
@@ -108,7 +110,7 @@ fn append<'a>(to: &mut Cow<'a, str>, text: &'a str) {
 }
 
 #[derive(Serialize)]
-pub(super) struct Called<'a> {
+pub(super) struct FunctionCall<'a> {
     pub(super) function: Function<'a>,
 }
 
@@ -119,7 +121,7 @@ pub(super) struct Function<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Declared<'a> {
+pub(super) struct ToolDeclaration<'a> {
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
     pub(super) function: Signature<'a>,

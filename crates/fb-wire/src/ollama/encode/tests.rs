@@ -1,4 +1,4 @@
-//! What becomes of every field of a chat on its way to Ollama, row by row of the design's table of translations.
+//! The encoding of each field of a chat, in the order of the design's translation table.
 
 use expect_test::{Expect, expect};
 use fb_core::{Sampling, Schema, ToolCall};
@@ -12,7 +12,7 @@ fn check(chat: &Chat, expected: &Expect) {
 
 fn shown(chat: &Chat, num_ctx: Option<u32>) -> String {
     match encode(chat, "m", false, num_ctx) {
-        Ok((body, notes)) => {
+        Ok(Encoded { body, notes }) => {
             let body = String::from_utf8(body.to_vec()).unwrap();
             let notes = notes.iter().map(ToString::to_string);
             [body].into_iter().chain(notes).collect::<Vec<_>>().join("\n")
@@ -26,10 +26,10 @@ fn json(text: &str) -> Json {
 }
 
 fn user(parts: Vec<Part>) -> Chat {
-    said(Role::User, parts)
+    message_from(Role::User, parts)
 }
 
-fn said(role: Role, parts: Vec<Part>) -> Chat {
+fn message_from(role: Role, parts: Vec<Part>) -> Chat {
     Chat { messages: vec![Message { role, name: None, parts }], ..Chat::default() }
 }
 
@@ -51,7 +51,7 @@ fn tool(name: &str) -> Tool {
     }
 }
 
-fn picture(source: ImageSource, detail: Option<&str>) -> Part {
+fn image(source: ImageSource, detail: Option<&str>) -> Part {
     Part::Image(Image { source, detail: detail.map(str::to_owned) })
 }
 
@@ -78,7 +78,7 @@ fn messages() {
         ]],
     );
     check(
-        &said(Role::Assistant, vec![Part::Text("Once".to_owned())]),
+        &message_from(Role::Assistant, vec![Part::Text("Once".to_owned())]),
         &expect![[r#"
         {"model":"m","messages":[{"role":"assistant","content":"Once"}],"stream":false}
         messages: ends with the assistant: Ollama may begin anew instead of continuing"#]],
@@ -95,7 +95,7 @@ fn messages() {
         messages[0].name: left out: Ollama's messages have no names"#]],
     );
     check(
-        &said(
+        &message_from(
             Role::Assistant,
             vec![
                 Part::Thinking { text: "hm".to_owned(), signature: Some("s".to_owned()) },
@@ -116,21 +116,21 @@ fn messages() {
 }
 
 #[test]
-fn pictures() {
+fn images() {
     check(
-        &user(vec![picture(base64(), None), Part::Text("what?".to_owned())]),
+        &user(vec![image(base64(), None), Part::Text("what?".to_owned())]),
         &expect![[
             r#"{"model":"m","messages":[{"role":"user","content":"what?","images":["QUJD"]}],"stream":false}"#
         ]],
     );
     check(
-        &user(vec![picture(base64(), Some("high"))]),
+        &user(vec![image(base64(), Some("high"))]),
         &expect![[r#"
         {"model":"m","messages":[{"role":"user","content":"","images":["QUJD"]}],"stream":false}
         messages[0].content[0].detail: left out: Ollama looks at pictures in one way"#]],
     );
     check(
-        &user(vec![picture(ImageSource::Url("https://host/cat.png".to_owned()), None)]),
+        &user(vec![image(ImageSource::Url("https://host/cat.png".to_owned()), None)]),
         &expect!["refused: messages[0].content[0]: Ollama takes pictures only as base64"],
     );
 }
@@ -192,7 +192,7 @@ fn calls_and_results() {
     let result = |parts, is_error| Part::ToolResult(ToolResult { id: "1".to_owned(), parts, is_error });
     let message = |role, parts| Message { role, name: None, parts };
     let ok = result(vec![Part::Text("warm".to_owned())], false);
-    let seen = result(vec![picture(base64(), None)], true);
+    let seen = result(vec![image(base64(), None)], true);
     check(
         &Chat {
             messages: vec![
@@ -208,11 +208,11 @@ fn calls_and_results() {
             messages[2].content[0].content[0]: Ollama's models may not look at a tool's pictures"#]],
     );
     check(
-        &said(Role::Assistant, vec![call("[1]")]),
+        &message_from(Role::Assistant, vec![call("[1]")]),
         &expect!["refused: messages[0].content[0].arguments: Ollama takes only a JSON object"],
     );
     check(
-        &said(Role::Assistant, vec![call("{oops")]),
+        &message_from(Role::Assistant, vec![call("{oops")]),
         &expect!["refused: messages[0].content[0].arguments: Ollama takes only a JSON object"],
     );
 }
@@ -240,7 +240,7 @@ fn formats() {
 }
 
 #[test]
-fn numbers_reach_the_options_even_when_they_are_zero() {
+fn zero_valued_numbers_are_sent() {
     let sampling = Sampling {
         temperature: Some(0.0),
         top_p: Some(0.5),
@@ -289,7 +289,7 @@ fn effort() {
 }
 
 #[test]
-fn fields_without_a_word_here_are_noted_or_refused() {
+fn extra_fields_are_noted_or_refused() {
     for name in [
         "logit_bias",
         "prediction",
@@ -297,7 +297,7 @@ fn fields_without_a_word_here_are_noted_or_refused() {
         "web_search_options",
         "moderation",
         "mcp_servers",
-        "unheard",
+        "unknown",
     ] {
         assert_eq!(
             shown(&extra(name, "{\"a\":1}"), None),
@@ -310,7 +310,7 @@ fn fields_without_a_word_here_are_noted_or_refused() {
             format!("refused: {name}: Ollama's chat has no such thing")
         );
     }
-    for (name, value) in [("n", "1"), ("logprobs", "false"), ("top_logprobs", "0"), ("unheard", "null")] {
+    for (name, value) in [("n", "1"), ("logprobs", "false"), ("top_logprobs", "0"), ("unknown", "null")] {
         assert_eq!(shown(&extra(name, value), None), shown(&hi(), None), "{name}");
     }
     for (name, _) in DROPPED {
@@ -320,7 +320,7 @@ fn fields_without_a_word_here_are_noted_or_refused() {
 }
 
 #[test]
-fn a_prompt_that_does_not_fit_the_window_is_refused() {
+fn prompt_larger_than_the_window_is_refused() {
     let long = user(vec![Part::Text("four".repeat(1000))]);
     assert!(shown(&long, Some(1100)).contains(r#""options":{"num_ctx":1100}"#));
     assert_eq!(

@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{preset::Auth, secret::Secret};
+
+/// Settings of [`Anthropic`](crate::Anthropic).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnthropicConfig {
+    /// The base URL of the API, with or without `/v1`. Default `https://api.anthropic.com`.
+    pub base_url: String,
+    /// The API key. `None` uses `ANTHROPIC_API_KEY`, which is required for the default address only.
+    pub api_key: Option<Secret>,
+    /// The header that carries the key. Default `x_api_key`, which every version of the API accepts.
+    pub auth: Auth,
+    /// The value of the header `anthropic-version`. Default `2023-06-01`: `2026-10-21` rejects sampling settings on
+    /// every model.
+    pub api_version: String,
+    /// Maximum duration of connecting. `None` is 5 s.
+    #[serde(with = "humantime_serde::option")]
+    pub connect_timeout: Option<Duration>,
+    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
+    pub proxy: Option<String>,
+}
+
+/// Anthropic's own address.
+pub(super) const ADDRESS: &str = "https://api.anthropic.com";
+
+impl Default for AnthropicConfig {
+    fn default() -> Self {
+        Self {
+            base_url: ADDRESS.to_owned(),
+            api_key: None,
+            auth: Auth::XApiKey,
+            api_version: "2023-06-01".to_owned(),
+            connect_timeout: None,
+            proxy: None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+use bytes::Bytes;
+use fb_core::{Call, Capabilities, Dialect, Refusal};
+use fb_wire::{
+    Decoded, WireError,
+    anthropic::{EventDecoder, Limits},
+};
+use reqwest::Url;
+
+use super::{encode, failure};
+use crate::{
+    exchange::{ErrorClass, ErrorResponse, PreparedRequest, Protocol, Sse},
+    models,
+};
+
+/// An endpoint of Anthropic's dialect.
+#[derive(Debug)]
+pub(super) struct Messages {
+    pub(super) url: Url,
+    pub(super) probe_url: Url,
+}
+
+/// Maximum size of a request body, in bytes: 32 MB.
+const MAX_BODY: u64 = 32 << 20;
+
+impl Protocol for Messages {
+    type Decoder = Sse<EventDecoder>;
+
+    const DIALECT: Dialect = Dialect::Anthropic;
+
+    fn capabilities(&self, model: &str) -> Capabilities {
+        let limits = Limits::for_model(model);
+        Capabilities {
+            json_schema: limits.json_schema,
+            max_body: Some(MAX_BODY),
+            ..models::capabilities(model)
+        }
+    }
+
+    fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
+        encode::admit(call)
+    }
+
+    fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
+        let (body, notes) = encode::prepare(call, stream)?;
+        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false })
+    }
+
+    fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {
+        fb_wire::anthropic::reply(body)
+    }
+
+    fn decoder(&self, hide_usage: bool) -> Self::Decoder {
+        Sse::new(EventDecoder::new(), hide_usage)
+    }
+
+    fn classify(&self, error: &ErrorResponse<'_>) -> ErrorClass {
+        failure::classify(error)
+    }
+
+    fn probe_url(&self) -> Option<&Url> {
+        Some(&self.probe_url)
+    }
+}

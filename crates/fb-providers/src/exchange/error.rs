@@ -1,0 +1,174 @@
+use std::time::{Duration, SystemTime};
+
+use fb_core::{BlockCategory, Failure, FailureKind, Phase};
+use fb_wire::{
+    errors::ErrorBody,
+    headers::{self, RetryHint},
+};
+
+use crate::http::Response;
+
+/// An error that a provider reported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ErrorResponse<'a> {
+    /// The HTTP status; `None` for an error inside an answer with a success status.
+    pub(crate) status: Option<u16>,
+    /// The parsed body.
+    pub(crate) body: &'a ErrorBody,
+}
+
+/// The classification of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorClass {
+    /// A failure of this kind.
+    Failed(FailureKind),
+    /// A content-policy refusal.
+    Blocked(BlockCategory),
+}
+
+impl From<FailureKind> for ErrorClass {
+    fn from(kind: FailureKind) -> Self {
+        Self::Failed(kind)
+    }
+}
+
+impl ErrorResponse<'_> {
+    /// Returns the HTTP status, or for an error inside an answer the status that it gives as its code.
+    pub(crate) fn status(&self) -> Option<u16> {
+        let from_code =
+            || self.body.code.as_deref()?.parse().ok().filter(|status| (400..600).contains(status));
+        self.status.or_else(from_code)
+    }
+
+    /// Returns true if any machine-readable field equals one of `codes`, ignoring case.
+    pub(crate) fn has_code(&self, codes: &[&str]) -> bool {
+        let body = self.body;
+        [&body.code, &body.kind, &body.detail_code, &body.error_type, &body.inner_code, &body.status]
+            .into_iter()
+            .flatten()
+            .any(|value| codes.iter().any(|code| value.eq_ignore_ascii_case(code)))
+    }
+
+    /// Returns true if the message contains one of `texts`, given in lower case. Matches only JSON errors with a 4xx
+    /// status or inside an answer, and is meant for texts that the provider is known to use: messages may echo a
+    /// prompt.
+    pub(crate) fn message_contains(&self, texts: &[&str]) -> bool {
+        // A body that is not JSON comes from a proxy, not from the provider.
+        if !self.body.json || !matches!(self.status(), None | Some(400..=499)) {
+            return false;
+        }
+        let message = self.body.message.to_lowercase();
+        texts.iter().any(|text| message.contains(text))
+    }
+
+    /// Returns `class`, or the class of the status if the two contradict each other: a claim about the request (its
+    /// length, content policy, validity) is not trusted when it comes with a 5xx status, as from a proxy or a crashed
+    /// server.
+    pub(crate) fn correct(&self, class: ErrorClass) -> ErrorClass {
+        let Some(status) = self.status() else { return class };
+        // 501 is the only 5xx status that concerns the request.
+        let blames_the_caller = match class {
+            ErrorClass::Blocked(_) | ErrorClass::Failed(FailureKind::ContextLength) => status >= 500,
+            ErrorClass::Failed(FailureKind::InvalidRequest) => status >= 500 && status != 501,
+            ErrorClass::Failed(_) => false,
+        };
+        // The body of a redirect is ignored: redirects lead to hosts that are not configured.
+        let is_redirect = matches!(status, 300..=399);
+        if blames_the_caller || is_redirect { by_status(status).into() } else { class }
+    }
+
+    /// Returns the message, or a description of the status if there is none.
+    pub(crate) fn detail(&self) -> String {
+        match (self.body.message.is_empty(), self.status()) {
+            (false, _) => self.body.message.clone(),
+            (true, Some(status)) => format!("status {status} without a message"),
+            (true, None) => "an error without a message".to_owned(),
+        }
+    }
+
+    /// Returns the most specific machine-readable code that is not a number.
+    pub(crate) fn display_code(&self) -> Option<String> {
+        let body = self.body;
+        let codes = [&body.detail_code, &body.error_type, &body.code, &body.kind, &body.status];
+        let is_name = |code: &&String| code.parse::<u16>().is_err();
+        codes.into_iter().flatten().find(is_name).cloned()
+    }
+
+    /// Returns the provider's request id from the body.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.body.request_id.as_deref()
+    }
+
+    /// Returns the retry delay from the body.
+    pub(crate) const fn retry_delay(&self) -> Option<Duration> {
+        self.body.retry_delay
+    }
+}
+
+/// Classifies a status when nothing else is known.
+pub(crate) const fn by_status(status: u16) -> FailureKind {
+    match status {
+        400 | 411 | 414 | 415 | 422 | 431 => FailureKind::InvalidRequest,
+        401 => FailureKind::Auth,
+        402 => FailureKind::QuotaExhausted,
+        403 => FailureKind::Permission,
+        404 | 410 => FailureKind::ModelNotFound,
+        408 | 504 | 522 | 524 => FailureKind::Timeout(Phase::FirstByte),
+        // 409 is a conflicting lock and 424 a failed dependency: both are on the provider's side.
+        409 | 424 | 425 | 500 | 502 | 503 => FailureKind::ServerError,
+        413 => FailureKind::TooLarge,
+        429 => FailureKind::RateLimited,
+        451 => FailureKind::Region,
+        // The connection behind an edge broke: nginx reports that its client left, Cloudflare that its origin did.
+        499 | 520 | 521 | 523 | 525 | 526 => FailureKind::Network,
+        529 => FailureKind::Overloaded,
+        // Redirects are not followed: that would send the key to an arbitrary host.
+        300..=399 => FailureKind::Malformed,
+        _ => FailureKind::Unknown { server: status >= 500 },
+    }
+}
+
+/// Returns the provider's request id from the headers.
+pub(super) fn request_id(response: &Response) -> Option<String> {
+    headers::request_id(&|name| response.header(name)).map(ToOwned::to_owned)
+}
+
+/// Creates a failure with the details of the head and the body of a response.
+pub(super) fn failure(kind: FailureKind, error: &ErrorResponse<'_>, response: &Response) -> Failure {
+    let RetryHint { after, should_retry } = headers::retry_hint(&|name| response.header(name), wall_clock());
+    let detail = match kind {
+        FailureKind::Malformed if matches!(response.status(), 300..=399) => {
+            "a redirect, which is not followed; is base_url right?".to_owned()
+        }
+        _ => error.detail(),
+    };
+    Failure::new(kind, detail)
+        .with_status(response.status())
+        .with_code(error.display_code())
+        .with_request_id(request_id(response).or_else(|| error.request_id().map(ToOwned::to_owned)))
+        .with_hint(after.or_else(|| error.retry_delay()))
+        .with_should_retry(should_retry)
+}
+
+#[expect(clippy::disallowed_methods, reason = "an HTTP date can only be compared to the wall clock")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Asserts the classification of an error; a status of 0 is an error inside an answer with a success status.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn check(
+    classify: impl Fn(&ErrorResponse<'_>) -> ErrorClass,
+    status: u16,
+    body: &str,
+    expected: &str,
+) {
+    let body = fb_wire::errors::read(body.as_bytes());
+    let error = ErrorResponse { status: Some(status).filter(|status| *status != 0), body: &body };
+    let shown = match error.correct(classify(&error)) {
+        ErrorClass::Failed(kind) => kind.to_string(),
+        ErrorClass::Blocked(category) => format!("blocked: {category}"),
+    };
+    assert_eq!(shown, expected, "{status} {body:?}");
+}

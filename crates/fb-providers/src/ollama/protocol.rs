@@ -1,0 +1,50 @@
+use bytes::Bytes;
+use fb_core::{Call, Capabilities, Dialect, Refusal};
+use fb_wire::{Decoded, WireError};
+use reqwest::Url;
+
+use super::{encode, failure, stream::Lines};
+use crate::exchange::{ErrorClass, ErrorResponse, PreparedRequest, Protocol};
+
+/// The native chat endpoint of a server.
+#[derive(Debug)]
+pub(super) struct NativeChat {
+    pub(super) url: Url,
+    pub(super) probe_url: Url,
+    pub(super) num_ctx: Option<u32>,
+}
+
+impl Protocol for NativeChat {
+    type Decoder = Lines;
+
+    const DIALECT: Dialect = Dialect::Ollama;
+
+    fn capabilities(&self, _model: &str) -> Capabilities {
+        Capabilities { context: self.num_ctx.map(u64::from), ..Capabilities::default() }
+    }
+
+    fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
+        self.prepare(call, false).map(drop)
+    }
+
+    fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
+        let (body, notes) = encode::prepare(call, stream, self.num_ctx)?;
+        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false })
+    }
+
+    fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {
+        fb_wire::ollama::reply(body)
+    }
+
+    fn decoder(&self, _hide_usage: bool) -> Lines {
+        Lines::new()
+    }
+
+    fn classify(&self, error: &ErrorResponse<'_>) -> ErrorClass {
+        failure::classify(error)
+    }
+
+    fn probe_url(&self) -> Option<&Url> {
+        Some(&self.probe_url)
+    }
+}

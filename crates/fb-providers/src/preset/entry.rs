@@ -1,0 +1,77 @@
+use reqwest::Url;
+
+use super::quirks::Quirks;
+use crate::http::{Base, KeyHeader};
+
+/// A known provider.
+#[derive(Debug)]
+pub(crate) struct Preset {
+    /// Its `kind` in a config.
+    pub(crate) name: &'static str,
+    pub(crate) adapter: Adapter,
+    /// Its address; `None` when every account has its own.
+    pub(crate) base_url: Option<&'static str>,
+    pub(crate) auth: Auth,
+    /// The environment variable that usually holds the key; `None` when it needs no key.
+    pub(crate) env: Option<&'static str>,
+    pub(crate) probe: ProbePath,
+    /// The model of a first call; `None` when it depends on the account or the server.
+    pub(crate) default_model: Option<&'static str>,
+    pub(crate) quirks: Quirks,
+}
+
+/// The adapter that implements a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    /// [`OpenAi`](crate::OpenAi), also for every compatible server.
+    OpenAi,
+    /// [`Anthropic`](crate::Anthropic).
+    Anthropic,
+    /// [`Azure`](crate::Azure).
+    Azure,
+    /// [`Ollama`](crate::Ollama).
+    Ollama,
+}
+
+/// The header that carries the API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// `api-key: KEY`, used by Azure.
+    ApiKey,
+    /// `x-api-key: KEY`, used by Anthropic.
+    XApiKey,
+}
+
+impl From<Auth> for KeyHeader {
+    fn from(auth: Auth) -> Self {
+        match auth {
+            Auth::Bearer => Self::Bearer,
+            Auth::ApiKey => Self::Named("api-key"),
+            Auth::XApiKey => Self::Named("x-api-key"),
+        }
+    }
+}
+
+/// The path of a free request that shows whether a provider is reachable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbePath {
+    /// Relative to the base URL.
+    Base(&'static str),
+    /// Relative to the root of the server.
+    Root(&'static str),
+    /// The provider has no such request.
+    None,
+}
+
+impl ProbePath {
+    pub(crate) fn url(self, base: &Base) -> Option<Url> {
+        match self {
+            Self::Base(path) => Some(base.endpoint(path)),
+            Self::Root(path) => Some(base.root(path)),
+            Self::None => None,
+        }
+    }
+}
