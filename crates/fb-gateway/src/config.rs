@@ -185,7 +185,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         ledger,
         evaluations,
     }
-    .with_names();
+    .with_route_names();
     problems.extend(fb.problems());
     if fb.routes.is_empty() {
         problems.push(Problem::new(

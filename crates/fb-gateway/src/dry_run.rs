@@ -37,7 +37,7 @@ impl Stage {
 
     /// A new client whose providers do what the script says.
     pub(crate) fn client(&self, script: &Arc<dyn Script>) -> Builder {
-        let builder = Client::builder().settings(&self.config).seed(SEED);
+        let builder = Client::builder().config_without_providers(&self.config).seed(SEED);
         self.adapters.iter().fold(builder, |builder, (name, adapter)| {
             builder.provider(name, StandIn::new(name, Arc::clone(adapter), Arc::clone(script)))
         })

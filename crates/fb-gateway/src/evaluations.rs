@@ -213,7 +213,7 @@ pub(crate) fn evaluations(
             if all.iter().filter(|other| other.name == entry.name).all(passes)
                 && let Ok(target) = entry.name.parse()
             {
-                passed.pass(route, &target);
+                passed.record_pass(route, &target);
             }
         }
     }

@@ -22,7 +22,7 @@ impl Tenants {
     pub(crate) fn of(config: &Config) -> Result<Self, InvalidConfig> {
         let mut read = Vec::new();
         for (name, tenant) in &config.tenants {
-            for (key, place, secret) in tenant.every_key() {
+            for (key, place, secret) in tenant.all_keys() {
                 let caller = Caller { tenant: name.as_str().into(), key: key.map(Into::into) };
                 read.push((secret.resolve(&format!("tenants.{name}.{place}"))?, caller));
             }

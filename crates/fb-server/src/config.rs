@@ -77,7 +77,7 @@ impl ServerConfig {
             ("server.body_timeout", self.body_timeout),
             ("server.write_timeout", self.write_timeout),
         ];
-        problems.extend(times.iter().filter_map(|(field, time)| Problem::of_time(field, *time)));
+        problems.extend(times.iter().filter_map(|(field, time)| Problem::check_duration(field, *time)));
         if self.drain > MAX_TIME {
             let value = format!("{:?}", self.drain);
             problems.push(Problem::new("server.drain", value, "expected a time of up to a day"));

@@ -82,7 +82,7 @@ fn now() -> Instant {
 /// Every route and target, and every target as the route that it is by itself.
 fn names(config: &Config) -> Names {
     let of_routes =
-        config.routes.values().flat_map(|route| route.every_target().map(|(_, target)| target.name()));
+        config.routes.values().flat_map(|route| route.all_targets().map(|(_, target)| target.name()));
     let listed = config
         .providers
         .iter()

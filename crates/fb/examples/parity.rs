@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         if passed {
-            evaluations.pass("default", &target.parse()?);
+            evaluations.record_pass("default", &target.parse()?);
         }
     }
     let strict = Route { require_eval: true, ..route };

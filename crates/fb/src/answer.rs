@@ -1,46 +1,46 @@
 use fb_core::{Level, Note, Reply, Report, ToolCall, Trace, Usage};
 
-/// A provider's reply, and how it came about.
+/// A provider's reply, with the report on the calls that led to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// What the provider said.
+    /// The reply.
     pub reply: Reply,
-    /// Who was tried, why it failed, who answered.
+    /// The attempts, the target that answered, and the level of service.
     pub report: Report,
 }
 
 impl Answer {
-    /// The answer's text; empty when the model only called tools.
+    /// Returns the text; empty when the model only called tools.
     pub fn text(&self) -> &str {
         &self.reply.text
     }
 
-    /// Tools the model calls.
+    /// Returns the tool calls of the model.
     pub fn tool_calls(&self) -> &[ToolCall] {
         &self.reply.tool_calls
     }
 
-    /// Who answered, as `PROVIDER/MODEL`.
+    /// Returns the source of the answer: `PROVIDER/MODEL`, `cache` or `static`.
     pub fn served_by(&self) -> String {
         self.report.served_by.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// On which rung of the ladder.
+    /// Returns the level of service.
     pub const fn level(&self) -> Level {
         self.report.level
     }
 
-    /// Tokens, if the provider counted them.
+    /// Returns the token counts, if the provider reported them.
     pub const fn usage(&self) -> Option<Usage> {
         self.reply.usage
     }
 
-    /// What the target was sent differently from what was asked.
+    /// Returns the differences between the caller's request and the one sent to the target.
     pub fn notes(&self) -> &[Note] {
         &self.reply.meta.notes
     }
 
-    /// Every attempt, one line each.
+    /// Returns the trace of all attempts; it prints as one line each.
     pub const fn trace(&self) -> &Trace {
         &self.report.trace
     }

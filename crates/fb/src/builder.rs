@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use fb_breaker::BreakerConfig;
 use fb_budget::{LedgerConfig, Limits, PriceBook};
@@ -10,33 +10,49 @@ use fb_retry::{BudgetConfig, RetryConfig};
 use fb_router::Classifier;
 
 use crate::{
-    Client, Config, Evaluations, Route, TracesConfig,
-    config::{Problem, check_cache, check_mechanisms, check_routes, check_traces},
+    Client, Config, Evaluations, Problem, Route, TracesConfig,
+    config::check::{check_cache, check_mechanisms, check_routes, check_traces},
     engine::Engine,
     error::BuildError,
     evaluations::check_evaluations,
-    mechanisms::{Mechanisms, Own},
+    mechanisms::{Mechanisms, Overrides},
 };
 
-/// Collects providers and routes; [`Client::builder`] begins one.
+/// Builds a [`Client`] from providers, routes and the settings of their mechanisms.
+///
+/// # Examples
+///
+/// Every problem is reported, not only the first one:
+///
+/// ```
+/// use fb::{Client, Route, Target, providers::Ollama};
+///
+/// let builder = Client::builder().provider("local", Ollama::local()).route(Route::priority(
+///     "default",
+///     [Target::new("lcal", "llama3.2"), Target::new("local", "llama3.2").timeout_secs(0)],
+/// ));
+/// let problems = builder.build().unwrap_err().problems;
+/// let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+/// assert_eq!(fields, ["routes.default.targets[0].provider", "routes.default.targets[1].timeout"]);
+/// ```
 #[must_use]
 #[derive(Default)]
 pub struct Builder {
     pub(crate) providers: BTreeMap<String, Arc<dyn Provider>>,
-    /// Model names a bare `model` may use, by provider.
+    /// Models that a request may name without their provider, by provider.
     pub(crate) models: BTreeMap<String, Vec<String>>,
     pub(crate) routes: Vec<Route>,
     pub(crate) mechanisms: Mechanisms,
-    /// What providers have of their own.
-    pub(crate) own: BTreeMap<String, Own>,
+    /// Mechanism settings of single providers.
+    pub(crate) overrides: BTreeMap<String, Overrides>,
     pub(crate) retry_budget: BudgetConfig,
     pub(crate) cache: CacheConfig,
     pub(crate) traces: TracesConfig,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    /// Checks of the program's own, by route.
+    /// Quality gates of the program, by route.
     pub(crate) gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
     pub(crate) prices: PriceBook,
-    /// Kinds of providers, which the built-in price list knows.
+    /// Kinds of the providers, by which the built-in price list finds their models.
     pub(crate) kinds: BTreeMap<String, String>,
     pub(crate) tenants: BTreeMap<String, Limits>,
     pub(crate) ledger: Option<LedgerConfig>,
@@ -45,8 +61,8 @@ pub struct Builder {
     pub(crate) seed: Option<u64>,
 }
 
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("providers", &self.providers.keys())
             .field("routes", &self.routes)
@@ -54,14 +70,21 @@ impl std::fmt::Debug for Builder {
     }
 }
 
+impl Client {
+    /// Creates a builder without providers and routes.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
-    /// Adds a provider under a name that targets use.
+    /// Adds a provider under the name by which targets refer to it, replacing any previous one of that name.
     pub fn provider(mut self, name: impl Into<String>, provider: impl Provider) -> Self {
         self.providers.insert(name.into(), Arc::new(provider));
         self
     }
 
-    /// Lists models of a provider that a request may name without the provider.
+    /// Adds models of a provider that a request may name without the provider.
     pub fn models(mut self, provider: impl Into<String>, models: impl IntoIterator<Item = String>) -> Self {
         self.models.entry(provider.into()).or_default().extend(models);
         self
@@ -73,7 +96,7 @@ impl Builder {
         self
     }
 
-    /// Sets the circuit breaker of every target.
+    /// Sets the circuit breaker configuration of all targets.
     pub fn breaker(mut self, config: BreakerConfig) -> Self {
         self.mechanisms.breaker = config;
         self
@@ -85,127 +108,127 @@ impl Builder {
         self
     }
 
-    /// Sets how health is found out.
+    /// Sets the health configuration: probes and the comparison of each target with its peers.
     pub fn health(mut self, config: HealthConfig) -> Self {
         self.mechanisms.health = config;
         self
     }
 
-    /// Gives the targets of a provider circuit breakers with settings of their own.
-    pub fn breaker_of(mut self, provider: impl Into<String>, config: &BreakerConfig) -> Self {
-        self.own.entry(provider.into()).or_default().breaker = Some(Overlay::of(config));
+    /// Sets the circuit breaker configuration of one provider's targets, in place of the global one.
+    pub fn provider_breaker(mut self, provider: impl Into<String>, config: &BreakerConfig) -> Self {
+        self.overrides.entry(provider.into()).or_default().breaker = Some(Overlay::of(config));
         self
     }
 
-    /// Gives the targets of a provider waits between attempts of their own.
-    pub fn retry_of(mut self, provider: impl Into<String>, config: &RetryConfig) -> Self {
-        self.own.entry(provider.into()).or_default().retry = Some(Overlay::of(config));
+    /// Sets the retry configuration of one provider's targets, in place of the global one.
+    pub fn provider_retry(mut self, provider: impl Into<String>, config: &RetryConfig) -> Self {
+        self.overrides.entry(provider.into()).or_default().retry = Some(Overlay::of(config));
         self
     }
 
-    /// Gives the health of a provider and its targets settings of their own.
-    pub fn health_of(mut self, provider: impl Into<String>, config: &HealthConfig) -> Self {
-        self.own.entry(provider.into()).or_default().health = Some(Overlay::of(config));
+    /// Sets the health configuration of one provider and its targets, in place of the global one.
+    pub fn provider_health(mut self, provider: impl Into<String>, config: &HealthConfig) -> Self {
+        self.overrides.entry(provider.into()).or_default().health = Some(Overlay::of(config));
         self
     }
 
-    /// Sets how many retries the calls to one provider may make together.
+    /// Limits the retries of all calls to one provider together.
     pub const fn retry_budget(mut self, config: BudgetConfig) -> Self {
         self.retry_budget = config;
         self
     }
 
-    /// Sets how much the cache of answers may hold. What is kept is for each [`Route`] to say.
+    /// Sets the capacity of the answer cache. Each [`Route`] decides which answers are cached.
     pub const fn cache(mut self, config: CacheConfig) -> Self {
         self.cache = config;
         self
     }
 
-    /// Adds a check of the program's own to a route: after those of its [quality](Route::quality), in the order they are
-    /// added. A closure `Fn(&Chat, &Reply) -> Result<(), Defect>` is one.
+    /// Adds a quality gate to a route. Gates run in the order in which they are added, after those of
+    /// [`Route::quality`]. A closure `Fn(&Chat, &Reply) -> Result<(), Defect>` is a gate.
     pub fn gate(mut self, route: impl Into<String>, gate: impl Gate + 'static) -> Self {
         self.gates.entry(route.into()).or_default().push(Box::new(gate));
         self
     }
 
-    /// Sets what a tenant may use, and who may answer it. Tenants that are not named are `default`.
+    /// Sets the limits and data rules of a tenant. Requests without a tenant, or of one that is not configured, belong
+    /// to the tenant `default`.
     pub fn tenant(mut self, name: impl Into<String>, limits: Limits) -> Self {
         self.tenants.insert(name.into(), limits);
         self
     }
 
-    /// Sets what models cost; a target's own price goes before, the built-in list after.
+    /// Sets the prices of models. A target's own price takes precedence over them, and they take precedence over the
+    /// built-in price list.
     pub fn prices(mut self, prices: PriceBook) -> Self {
         self.prices = prices;
         self
     }
 
-    /// Keeps what tenants spent in a file, over restarts.
+    /// Keeps the spending of tenants in a file, so that limits hold across restarts.
     pub fn ledger(mut self, ledger: LedgerConfig) -> Self {
         self.ledger = Some(ledger);
         self
     }
 
-    /// Sets which targets passed the golden cases of their routes, for routes with
+    /// Sets the targets that passed the golden cases of their routes, for routes with
     /// [`require_eval`](Route::require_eval).
     pub fn evaluations(mut self, evaluations: Evaluations) -> Self {
         self.evaluations = evaluations;
         self
     }
 
-    /// Sets who tells how hard a request is, in place of the rules of its route; heard where a route has
+    /// Sets the classifier of requests, in place of the complexity rules of each route. It runs for routes with
     /// [classes](Route::classes).
     pub fn classifier(mut self, classifier: Arc<dyn Classifier>) -> Self {
         self.classifier = Some(classifier);
         self
     }
 
-    /// Sets how many requests are remembered with what was decided for them.
+    /// Sets the number of recent requests whose decisions are kept for inspection.
     pub const fn traces(mut self, config: TracesConfig) -> Self {
         self.traces = config;
         self
     }
 
-    /// Sets who hears of every step.
+    /// Sets the observer of all events, replacing any previous one.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
     }
 
-    /// Fixes the seed of jitter, so that a run can be repeated.
+    /// Sets the seed of all random choices, which makes a run reproducible.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Adds everything a configuration names.
+    /// Adds everything in a configuration.
     ///
     /// # Errors
-    /// Every error of meaning in the configuration.
+    /// Every [problem](Config::problems) of the configuration.
     pub fn config(mut self, config: &Config) -> Result<Self, BuildError> {
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
         for (name, provider) in &config.providers {
-            let built = provider.build().map_err(|error| BuildError {
-                problems: vec![Problem::new(
-                    format!("providers.{name}.{}", error.field),
-                    error.value,
-                    error.expected,
-                )],
+            let provider = provider.build().map_err(|error| {
+                let field = format!("providers.{name}.{}", error.field);
+                BuildError::new(Problem::new(field, error.value, error.expected))
             })?;
-            self.providers.insert(name.clone(), built);
+            self.providers.insert(name.clone(), provider);
         }
-        Ok(self.settings(config))
+        Ok(self.config_without_providers(config))
     }
 
-    /// Adds everything a configuration names but its providers: they are the caller's to add, under the same names.
-    /// What is wrong in it is found by [`Builder::build`].
-    pub fn settings(mut self, config: &Config) -> Self {
+    /// Adds everything in a configuration except the providers, which the caller adds under the same names.
+    /// [`Builder::build`] reports the problems of the configuration.
+    pub fn config_without_providers(mut self, config: &Config) -> Self {
         for (name, provider) in &config.providers {
             self.models.insert(name.clone(), provider.models.clone());
-            self.own.insert(name.clone(), Own::from(provider));
+            self.overrides.insert(name.clone(), Overrides::from(provider));
+            self.kinds.insert(name.clone(), provider.kind.clone());
         }
         self.routes.extend(config.routes.values().cloned());
         self.mechanisms = config.mechanisms();
@@ -215,41 +238,40 @@ impl Builder {
         self.ledger.clone_from(&config.ledger);
         self.evaluations.clone_from(&config.evaluations);
         self.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
-        self.kinds.extend(config.providers.iter().map(|(name, has)| (name.clone(), has.kind.clone())));
-        // What is wrong with them is among the problems of the configuration.
+        // `Config::problems` reports invalid prices.
         self.prices = PriceBook::new(&config.prices).unwrap_or_default();
         self
     }
 
-    /// Checks everything and builds the client.
+    /// Checks all settings and builds the client.
     ///
     /// # Errors
-    /// Every problem, each with its place, value and what was expected.
+    /// Every problem found, each with the path of the setting, its value and the expected values.
     pub fn build(self) -> Result<Client, BuildError> {
         let mut problems = Vec::new();
-        let names: Vec<&str> = self.providers.keys().map(String::as_str).collect();
-        for name in &names {
+        let providers: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        for name in &providers {
             if let Err(error) = ProviderId::new(name) {
                 problems.push(Problem::new(format!("providers.{name}"), *name, error.to_string()));
             }
         }
-        let mut seen = Vec::new();
+        let mut names = Vec::new();
         for route in &self.routes {
-            if seen.contains(&&route.name) {
+            if names.contains(&&route.name) {
                 let field = format!("routes.{}", route.name);
-                problems.push(Problem::new(field, &route.name, "expected every route to have its own name"));
+                problems.push(Problem::new(field, &route.name, "expected a unique name for every route"));
             }
-            seen.push(&route.name);
+            names.push(&route.name);
         }
-        for name in self.gates.keys().filter(|name| !seen.contains(name)) {
-            let expected = "expected the name of a route: its check would never run";
+        for name in self.gates.keys().filter(|name| !names.contains(name)) {
+            let expected = "expected the name of a route; no route would run this gate";
             problems.push(Problem::new("gate", name, expected));
         }
         let routes: Vec<&Route> = self.routes.iter().collect();
-        check_mechanisms(&self.mechanisms, &self.retry_budget, &self.own, &routes, &mut problems);
+        check_mechanisms(&self.mechanisms, &self.retry_budget, &self.overrides, &routes, &mut problems);
         check_cache(&self.cache, &mut problems);
         check_traces(&self.traces, &mut problems);
-        check_routes(&routes, &names, &mut problems);
+        check_routes(&routes, &providers, &mut problems);
         check_evaluations(&self.evaluations, &routes, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });

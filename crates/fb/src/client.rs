@@ -7,34 +7,63 @@ use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, Builder, ChatStream, Destination, Error, Plan, Record, RouteLevel, Stats,
+    Answer, ChatStream, Destination, Error, Plan, Record, RouteLevel, Stats,
     engine::{Engine, Mode, Opened, now},
 };
 
-/// The whole stack behind one handle; cheap to clone, all clones share breakers and statistics.
+/// A handle to the whole stack: routes, targets and all their mechanisms.
+///
+/// Cloning is cheap. All clones share breakers, cache, budgets and statistics.
+///
+/// # Examples
+///
+/// A chain of two providers, plain and streamed:
+///
+/// ```no_run
+/// use fb::{
+///     ChatRequest, Client, Route, Target,
+///     providers::{Anthropic, OpenAi},
+/// };
+///
+/// # async fn example() -> Result<(), fb::Error> {
+/// let client = Client::builder()
+///     .provider("openai", OpenAi::from_env()?)
+///     .provider("anthropic", Anthropic::from_env()?)
+///     .route(Route::priority(
+///         "default",
+///         [Target::new("openai", "gpt-6.1-sol"), Target::new("anthropic", "claude-sonnet-4-6")],
+///     ))
+///     .build()?;
+///
+/// let answer = client.chat(ChatRequest::user("Hello!")).await?;
+/// println!("{} (from {})", answer.text(), answer.served_by());
+///
+/// let answer = client.stream(ChatRequest::user("Hello!")).await?.collect().await?;
+/// println!("{}", answer.trace());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     engine: Arc<Engine>,
 }
 
 impl Client {
-    /// Begins to collect providers and routes.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn new(engine: Engine) -> Self {
         Self { engine: Arc::new(engine) }
     }
 
-    /// Answers with a whole reply: targets of the request's route are tried until one answers, the deadline is
-    /// over, or a block or a mistake of the caller ends it.
+    /// Sends a request and returns the complete answer.
+    ///
+    /// The targets of the request's route are tried until one of them answers, the deadline passes, or a failure occurs
+    /// that no other target may hide: a content-policy block or an invalid request.
     ///
     /// # Errors
-    /// See [`Error`]; every error that saw a target carries the report.
+    /// See [`Error`]. Every error that involved a target carries the report.
     ///
     /// # Cancel safety
-    /// Dropping the future cancels the upstream call; no permit stays taken, and no breaker hears of it.
+    /// Dropping the future cancels the call to the provider. Its breaker permit is released, and the breaker records no
+    /// outcome.
     pub async fn chat(&self, request: ChatRequest) -> Result<Answer, Error> {
         match self.engine.serve(&request, Mode::Plain).await? {
             Opened::Plain(answer) => Ok(*answer),
@@ -42,14 +71,16 @@ impl Client {
         }
     }
 
-    /// Answers with a stream, once its first output is there: until then failures are survived as in
-    /// [`Client::chat`], after it they end the stream with [`Error::Interrupted`].
+    /// Sends a request and returns a stream as soon as its first output has arrived.
+    ///
+    /// Failures before the first output are handled as in [`Client::chat`]. A failure after it ends the stream with
+    /// [`Error::Interrupted`], unless the route [resumes](crate::Route::resume) broken streams.
     ///
     /// # Errors
-    /// See [`Error`]; every error that saw a target carries the report.
+    /// See [`Error`]. Every error that involved a target carries the report.
     ///
     /// # Cancel safety
-    /// Dropping the future or the stream cancels the upstream call; no permit stays taken.
+    /// Dropping the future or the stream cancels the call to the provider and releases its breaker permit.
     pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream, Error> {
         match self.engine.serve(&request, Mode::Stream).await? {
             Opened::Plain(answer) => Ok(ChatStream::of(*answer)),
@@ -57,131 +88,137 @@ impl Client {
         }
     }
 
-    /// Counts per target since the client was built.
+    /// Returns the counts since the client was built, in total and per target.
     pub fn stats(&self) -> Stats {
         self.engine.stats()
     }
 
-    /// Every target and whether it may be called now, in order of name.
+    /// Returns every target with its current eligibility for calls, in order of name.
     pub fn targets(&self) -> Vec<(TargetId, Eligibility)> {
         self.engine.eligibility()
     }
 
-    /// Every target and its circuit breaker, in order of name: to look at, to force open or closed, to reset.
+    /// Returns every target with its circuit breaker, in order of name. Breakers can be inspected, forced open or
+    /// closed, and reset.
     pub fn breakers(&self) -> Vec<(TargetId, Breaker)> {
         self.engine.breakers()
     }
 
-    /// How every target fares, in order of name.
+    /// Returns the health of every target, in order of name.
     pub fn health(&self) -> Vec<(TargetId, HealthStatus)> {
         self.engine.health()
     }
 
-    /// The share of every target's answers that passed the quality gates, 0 to 1, in order of name: an answer counts half
-    /// after ten minutes, and 1.0 is the score where none was looked at.
+    /// Returns the quality score of every target, in order of name: the share of its answers that passed the quality
+    /// gates, 0 to 1. An answer counts half after ten minutes; a target without checked answers has a score of 1.
     pub fn quality(&self) -> Vec<(TargetId, f64)> {
         self.engine.quality()
     }
 
-    /// The targets that may be called now, in order of name.
+    /// Returns the targets that can be called now, in order of name.
     pub fn healthy_targets(&self) -> Vec<TargetId> {
         let usable = |(id, eligibility): (TargetId, Eligibility)| eligibility.is_usable().then_some(id);
         self.targets().into_iter().filter_map(usable).collect()
     }
 
-    /// Starts to ask providers in the background how they are, with questions that cost nothing, until the prober is
-    /// shut down or dropped. Without it targets are judged by the calls made anyway.
+    /// Starts to probe the providers in the background, by requests that cost nothing, until the prober is shut down or
+    /// dropped. Without a prober only the outcomes of ordinary calls decide the health of a target.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with its timer on.
-    #[must_use = "a prober that is dropped stops"]
+    /// Outside of a tokio runtime with its timer enabled.
+    #[must_use = "dropping a prober stops it"]
     pub fn probe(&self) -> Prober {
         self.engine.probe()
     }
 
-    /// Asks every provider once how it is, and returns when all have answered or had their time. While a
-    /// [prober](Self::probe) runs, its own `check_now` does the same without asking twice.
+    /// Probes every provider once, and returns when each has answered or timed out. While a [prober](Self::probe) runs,
+    /// its own `check_now` does the same without a second probe.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the questions.
+    /// Dropping the future cancels the probes.
     pub async fn check_now(&self) {
         let prober = self.probe();
         prober.check_now().await;
         prober.shutdown().await;
     }
 
-    /// The route that a request goes to, and the class that sends it there.
+    /// Returns the route that serves a request, and the complexity class that selects it.
     ///
     /// # Errors
-    /// As [`Client::plan`].
+    /// As for [`Client::plan`].
     pub fn destination(&self, request: &ChatRequest) -> Result<Destination, Error> {
         self.engine.destination(request)
     }
 
-    /// How the targets of a request would be tried now: in which order, why, and who is refused, by the router or by
-    /// its adapter. Asks nobody, and takes nobody's turn.
+    /// Returns the order in which the targets would be tried for a request now, with the reason for each position and
+    /// each exclusion. Makes no call and leaves the state of strategies and breakers unchanged.
     ///
     /// # Errors
-    /// When the request names no route, or prefers a target that does not exist.
+    /// [`Error::UnknownModel`] or [`Error::InvalidRequest`] when the request names no route, or prefers a target that
+    /// does not exist.
     pub fn plan(&self, request: &ChatRequest) -> Result<Plan, Error> {
         self.engine.plan(request)
     }
 
-    /// Moves the weights of a route's targets halfway to the share of calls that each answered, and returns them: in
-    /// all 1, none below 0.01. `None` if there is no such route.
+    /// Moves the weights of a route's targets halfway to the share of calls that each of them answered, and returns the
+    /// new weights. They sum to 1, and none is below 0.01. Returns `None` if the route does not exist.
     pub fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
         self.engine.adjust_weights(route)
     }
 
-    /// What was decided for a request, and why, by the id in its [report](fb_core::Report); `None` when it is not
-    /// remembered any more, or runs still.
+    /// Returns the record of a request by the id in its [report](fb_core::Report); `None` if the request is still
+    /// running or its record has been evicted.
     pub fn trace(&self, id: RequestId) -> Option<Arc<Record>> {
         self.engine.trace(id)
     }
 
-    /// The same of the latest requests, the newest first.
+    /// Returns up to `most` records of the latest requests, newest first.
     pub fn traces(&self, most: usize) -> Vec<Arc<Record>> {
         self.engine.traces(most)
     }
 
-    /// What each tenant used and how near it is to its limits, by name; empty where no tenant has limits.
+    /// Returns the usage of every tenant and its standing against its limits, in order of name; empty if no tenant has
+    /// limits.
     pub fn tenants(&self) -> Vec<(String, AccountStats, Standing)> {
         self.engine.tenants()
     }
 
-    /// Why what tenants spent cannot be written to the ledger now; calls go on, and it is tried again.
+    /// Returns the reason why the ledger cannot be written at present, if there is one. Requests are served meanwhile,
+    /// and writing is retried.
     pub fn ledger_failure(&self) -> Option<String> {
         self.engine.ledger_failure()
     }
 
-    /// The level at which the requests of every route begin, in order of name.
+    /// Returns the level at which the requests of each route start, in order of name.
     pub fn levels(&self) -> Vec<RouteLevel> {
         self.engine.levels()
     }
 
-    /// Decides at which level the requests of a route begin, or those of all routes; for so long, or until it is decided
-    /// anew. `None` leaves it to the route. Whether there is such a route.
+    /// Forces the level at which the requests of a route start, for a time or until it is changed again. `route: None`
+    /// applies to all routes; `decision: None` returns the choice to the route. Returns false if the route does not
+    /// exist.
     pub fn set_level(&self, route: Option<&str>, decision: Option<(Level, Option<Duration>)>) -> bool {
         self.engine.set_level(route, decision)
     }
 
-    /// What the cache of answers has done and holds.
+    /// Returns the counters and the size of the answer cache.
     pub fn cache_stats(&self) -> CacheStats {
         self.engine.cache().stats()
     }
 
-    /// Throws answers out of the cache, and says how many that were. Looks at every entry.
+    /// Removes the matching answers from the cache and returns their number. Takes time linear in the size of the
+    /// cache.
     pub fn purge_cache(&self, purge: &Purge) -> u64 {
         self.engine.cache().purge(purge, now())
     }
 
-    /// Every name that `model` may have: routes, aliases, then `PROVIDER/MODEL` of every target.
+    /// Returns every valid value of `model`: routes, then aliases, then `PROVIDER/MODEL` of every target.
     pub fn models(&self) -> Vec<String> {
         self.engine.models()
     }
 
-    /// Permits of circuit breakers held now; 0 when no request is in flight.
-    pub fn outstanding(&self) -> u32 {
+    /// Returns the number of breaker permits in use; 0 when no request is in flight.
+    pub fn outstanding_permits(&self) -> u32 {
         self.engine.outstanding()
     }
 }

@@ -1,12 +1,12 @@
 use fb_router::Complexity;
 
-/// Where a request goes.
+/// The route that serves a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// The route it names, by its own name or an alias, or the `PROVIDER/MODEL`.
-    pub asked: String,
-    /// How hard it is; `None` when that route has no classes, or the request cannot be read.
+    /// The route that the request names, directly or by an alias; or the `PROVIDER/MODEL`.
+    pub requested: String,
+    /// The complexity of the request; `None` when the requested route has no classes, or the request cannot be parsed.
     pub class: Option<Complexity>,
-    /// Whose targets are asked: the route of that class, or else the one it names.
+    /// The route whose targets are called: the one of the class, or else the requested one.
     pub route: String,
 }

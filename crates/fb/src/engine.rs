@@ -86,7 +86,7 @@ pub(crate) struct Engine {
     health: PanicConfig,
     observer: Option<Arc<dyn Observer>>,
     random: Mutex<fastrand::Rng>,
-    totals: Mutex<crate::stats::Totals>,
+    totals: Mutex<crate::stats::RequestCounters>,
     classifier: Option<Arc<dyn Classifier>>,
     traces: Arc<Traces>,
     /// What tenants spent; none unless they have limits or a ledger.
@@ -159,7 +159,7 @@ impl Engine {
             let hit = self.cache.get(&lookup.key, now());
             if let Some(hit) = hit.filter(|hit| self.may_be_given(request, plan, hit)) {
                 let run = self.begin(request, mode, plan);
-                self.totals.lock().cached(plan.primary());
+                self.totals.lock().record_cached(plan.primary());
                 return Ok(replay(&run, &hit, request));
             }
             if mode == Mode::Plain && may_share(request) {
@@ -341,12 +341,12 @@ impl Engine {
                     lookup.keep(&self.cache, &id, &reply, now());
                 }
                 let report = run.finish(Some(by(&id)));
-                self.totals.lock().answered(primary, &id);
+                self.totals.lock().record_answered(primary, &id);
                 Ok(Opened::Plain(Box::new(Answer { reply: *reply, report })))
             }
             Visit::Stream(id, opened) => {
                 run.serving(by(&id));
-                self.totals.lock().answered(primary, &id);
+                self.totals.lock().record_answered(primary, &id);
                 let meta = opened.held.meta.clone();
                 let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
                 let resume = Resume::of(self, plan, trip.request, run.reached());
@@ -361,19 +361,19 @@ impl Engine {
             }
             Visit::Blocked(id, block) => {
                 let report = run.finish(Some(by(&id)));
-                self.totals.lock().answered(primary, &id);
+                self.totals.lock().record_answered(primary, &id);
                 Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
             }
             Visit::Surfaced(failure) => {
                 let report = run.finish(None);
-                self.totals.lock().unanswered(primary);
+                self.totals.lock().record_unanswered(primary);
                 let reopens = failure.hint();
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             Visit::Moved => {
                 let cause = telling::cause(trip, plan);
                 let report = run.finish(None);
-                self.totals.lock().unanswered(primary);
+                self.totals.lock().record_unanswered(primary);
                 let reopens = plan.reopens(trip, now());
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
             }

@@ -1,26 +1,26 @@
-//! What a route gives when it cannot give all: fewer tokens, a cheaper model, an old answer, a fixed one.
+//! The degradation ladder of a route: fewer tokens, a cheaper model, a stale answer, a fixed one.
 
 use std::time::Duration;
 
 use fb_core::Level;
 
 mod config;
-mod descent;
+mod level_tracker;
 mod offline;
 mod reduce;
 
 pub use self::config::{Feature, LadderConfig, OfflineConfig, Rung};
-pub(crate) use self::{descent::Descent, offline::Cause, reduce::reduce};
+pub(crate) use self::{level_tracker::LevelTracker, offline::OfflineCause, reduce::reduce};
 
-/// At which level the requests of a route begin.
+/// The level at which the requests of a route start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteLevel {
-    /// The route's name.
+    /// The name of the route.
     pub route: String,
     /// The level.
     pub level: Level,
-    /// Whether an operator decided it.
+    /// True if an operator set the level.
     pub forced: bool,
-    /// How long that still lasts; `None`: until it is decided anew.
-    pub left: Option<Duration>,
+    /// The time until the operator's choice expires; `None` if it does not.
+    pub remaining: Option<Duration>,
 }

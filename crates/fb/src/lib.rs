@@ -10,9 +10,11 @@ mod error;
 mod evaluations;
 mod ladder;
 mod mechanisms;
+mod problem;
 mod route;
 mod stats;
 mod stream;
+mod target;
 mod traces;
 
 /// The provider adapters.
@@ -49,18 +51,20 @@ pub use crate::{
     answer::Answer,
     builder::Builder,
     client::Client,
-    config::{Config, Problem, Tenant, TenantKey},
+    config::{Config, Tenant, TenantKey},
     destination::Destination,
     error::{BuildError, Ended, Error},
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
-    route::{Route, RouteCache, Target, TargetCapabilities, Unavailable},
+    problem::Problem,
+    route::{Route, RouteCache, UnavailablePolicy},
     stats::{Stats, TargetStats},
     stream::ChatStream,
+    target::{Target, TargetCapabilities},
     traces::{Record, TracesConfig},
 };
 
-/// The examples of the root README compile.
+/// Compiles the examples of the root README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct RootReadme;

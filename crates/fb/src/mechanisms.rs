@@ -1,4 +1,4 @@
-//! Settings of breaker, retries and health: for all targets, for those of a provider, for one; the nearest wins.
+//! Breaker, retry and health settings in three layers: global, per provider, per target. The innermost layer wins.
 
 use fb_breaker::{Breaker, BreakerConfig};
 use fb_core::Overlay;
@@ -8,7 +8,7 @@ use fb_retry::{RetryConfig, RetryPolicy};
 
 use crate::{Problem, Target, engine::now};
 
-/// What is in force somewhere.
+/// The effective settings of one layer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Mechanisms {
     pub(crate) breaker: BreakerConfig,
@@ -16,68 +16,90 @@ pub(crate) struct Mechanisms {
     pub(crate) health: HealthConfig,
 }
 
-/// What a provider or a target has of its own.
+/// The settings that a provider or a target overrides.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Own {
+pub(crate) struct Overrides {
     pub(crate) breaker: Option<Overlay>,
     pub(crate) retry: Option<Overlay>,
     pub(crate) health: Option<Overlay>,
 }
 
-impl From<&ProviderConfig> for Own {
-    fn from(of: &ProviderConfig) -> Self {
-        Self { breaker: of.breaker.clone(), retry: of.retry.clone(), health: of.health.clone() }
+impl From<&ProviderConfig> for Overrides {
+    fn from(provider: &ProviderConfig) -> Self {
+        Self {
+            breaker: provider.breaker.clone(),
+            retry: provider.retry.clone(),
+            health: provider.health.clone(),
+        }
     }
 }
 
-impl From<&Target> for Own {
-    fn from(of: &Target) -> Self {
-        Self { breaker: of.breaker.clone(), retry: of.retry.clone(), health: of.health.clone() }
+impl From<&Target> for Overrides {
+    fn from(target: &Target) -> Self {
+        Self { breaker: target.breaker.clone(), retry: target.retry.clone(), health: target.health.clone() }
     }
 }
 
 impl Mechanisms {
-    /// These settings with what is narrower, at a place such as `providers.openai`; what is wrong there is left out of
-    /// the result.
-    pub(crate) fn narrowed(&self, own: &Own, at: &str, found: &mut Vec<Problem>) -> Self {
-        let mut narrow = self.clone();
-        let mut note = |field: &str, error: String| {
-            found.push(Problem::new(format!("{at}.{field}"), "(settings)", error));
+    /// Returns these settings with the overrides of an inner layer applied. An override that cannot be applied is
+    /// reported under `path`, such as `providers.openai`, and left out.
+    pub(crate) fn with_overrides(
+        &self,
+        overrides: &Overrides,
+        path: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut inner = self.clone();
+        let mut report = |field: &str, error: String| {
+            problems.push(Problem::new(format!("{path}.{field}"), "(settings)", error));
         };
-        if let Some(overlay) = &own.breaker {
+        if let Some(overlay) = &overrides.breaker {
             match overlay.on(&self.breaker) {
-                Ok(breaker) => narrow.breaker = breaker,
-                Err(error) => note("breaker", error),
+                Ok(breaker) => inner.breaker = breaker,
+                Err(error) => report("breaker", error),
             }
         }
-        if let Some(overlay) = &own.retry {
+        if let Some(overlay) = &overrides.retry {
             match overlay.on(&self.retry) {
-                Ok(retry) => narrow.retry = retry,
-                Err(error) => note("retry", error),
+                Ok(retry) => inner.retry = retry,
+                Err(error) => report("retry", error),
             }
         }
-        if let Some(overlay) = &own.health {
+        if let Some(overlay) = &overrides.health {
             match overlay.on(&self.health) {
-                Ok(health) => narrow.health = health,
-                Err(error) => note("health", error),
+                Ok(health) => inner.health = health,
+                Err(error) => report("health", error),
             }
         }
-        if narrow != *self {
-            narrow.check(&format!("{at}."), found);
+        // Settings that an inner layer merely inherits are reported once, for the layer that sets them.
+        if inner != *self {
+            inner.check(&format!("{path}."), problems);
         }
-        narrow
+        inner
     }
 
-    /// Names every value with which a mechanism could not work; `at` is what stands before its table.
-    pub(crate) fn check(&self, at: &str, found: &mut Vec<Problem>) {
+    /// Reports every setting that a mechanism rejects, with `prefix` in front of its path.
+    pub(crate) fn check(&self, prefix: &str, problems: &mut Vec<Problem>) {
         if let Err(error) = Breaker::new(self.breaker.clone(), now) {
-            found.push(Problem::new(format!("{at}breaker.{}", error.field), error.value, error.expected));
+            problems.push(Problem::new(
+                format!("{prefix}breaker.{}", error.field),
+                error.value,
+                error.expected,
+            ));
         }
         if let Err(error) = RetryPolicy::new(self.retry.clone()) {
-            found.push(Problem::new(format!("{at}retry.{}", error.field), error.value, error.expected));
+            problems.push(Problem::new(
+                format!("{prefix}retry.{}", error.field),
+                error.value,
+                error.expected,
+            ));
         }
         if let Err(error) = Fleet::new(self.health.clone()) {
-            found.push(Problem::new(format!("{at}health.{}", error.field), error.value, error.expected));
+            problems.push(Problem::new(
+                format!("{prefix}health.{}", error.field),
+                error.value,
+                error.expected,
+            ));
         }
     }
 }

@@ -5,37 +5,37 @@ use std::{
 
 use fb_core::{FailureKind, TargetId};
 
-/// Counts of a client since it was built, per request and per target.
+/// Counts since a client was built, in total and per target.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
-    /// Requests that saw a route.
+    /// Requests that reached a route.
     pub requests: u64,
-    /// Of these: answered or blocked by a target.
+    /// Requests that a target answered or blocked.
     pub answered: u64,
-    /// Of the rest: answered from the cache, fresh or stale.
+    /// Requests answered from the cache, fresh or stale.
     pub cached: u64,
-    /// Share of requests that their first target answered, 0 to 1; `None` before the first request.
+    /// Share of requests answered by their first target, 0 to 1; `None` before the first request.
     pub primary_success_rate: Option<f64>,
-    /// Share of requests that another than their first target answered, 0 to 1.
+    /// Share of requests answered by a target other than their first one, 0 to 1; `None` before the first request.
     pub fallback_rate: Option<f64>,
-    /// Per target, in order of name.
+    /// Counts per target, in order of name.
     pub targets: BTreeMap<TargetId, TargetStats>,
 }
 
 /// Counts of one target.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TargetStats {
-    /// Calls that ended: answered, failed or blocked. A call whose caller left is none of these.
+    /// Completed calls: answered, failed or blocked. Cancelled calls do not count.
     pub calls: u64,
     /// Calls with a usable answer.
     pub successes: u64,
-    /// Calls that failed, by kind.
+    /// Failed calls, by kind of failure.
     pub failures: BTreeMap<&'static str, u64>,
-    /// What the last of them was, and when.
+    /// Kind and time of the latest failure.
     pub last_failure: Option<(&'static str, Instant)>,
-    /// Calls that ended in a content-policy refusal.
+    /// Calls that ended in a content-policy block.
     pub blocked: u64,
-    /// Times it was its turn but it was not called.
+    /// Turns at which the target was skipped without a call.
     pub skipped: u64,
     /// Mean time to an answer, for a stream to its first output.
     pub mean_latency: Option<Duration>,
@@ -43,19 +43,19 @@ pub struct TargetStats {
     pub max_latency: Duration,
     /// Calls after which the request moved on to another target.
     pub fallback_from: u64,
-    /// Calls for requests that another target had failed.
+    /// Calls for requests that had failed at another target.
     pub fallback_to: u64,
-    /// Requests whose first target this is.
+    /// Requests that have this target as their first one.
     pub primary_requests: u64,
-    /// Of these, the share it answered itself.
+    /// Share of these that the target answered itself; `None` without such requests.
     pub primary_success_rate: Option<f64>,
-    /// Of these, the share that another target answered.
+    /// Share of these that another target answered; `None` without such requests.
     pub fallback_rate: Option<f64>,
 }
 
 impl TargetStats {
-    /// What a router goes by, with the rates derived from it.
-    pub const fn routing(&self) -> fb_router::Stats {
+    /// Returns the counts that the router uses, from which it derives its rates.
+    pub const fn router_stats(&self) -> fb_router::Stats {
         fb_router::Stats {
             selected: self.calls,
             successes: self.successes,
@@ -65,9 +65,9 @@ impl TargetStats {
     }
 }
 
-/// What one target counts.
+/// The counters of one target.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counts {
+pub(crate) struct TargetCounters {
     pub(crate) successes: u64,
     pub(crate) blocked: u64,
     pub(crate) skipped: u64,
@@ -75,107 +75,109 @@ pub(crate) struct Counts {
     pub(crate) fallback_to: u64,
     failures: BTreeMap<&'static str, u64>,
     last_failure: Option<(&'static str, Instant)>,
-    answers: u32,
-    latency: Duration,
+    latencies: u32,
+    total_latency: Duration,
     max_latency: Duration,
 }
 
-impl Counts {
+impl TargetCounters {
     fn calls(&self) -> u64 {
         self.successes + self.blocked + self.failures.values().sum::<u64>()
     }
 
-    /// A first output or a whole reply came after this time.
-    pub(crate) fn answered_after(&mut self, took: Duration) {
-        self.answers = self.answers.saturating_add(1);
-        self.latency = self.latency.saturating_add(took);
-        self.max_latency = self.max_latency.max(took);
+    /// Records the time to a first output or to a whole reply.
+    pub(crate) fn record_latency(&mut self, latency: Duration) {
+        self.latencies = self.latencies.saturating_add(1);
+        self.total_latency = self.total_latency.saturating_add(latency);
+        self.max_latency = self.max_latency.max(latency);
     }
 
-    pub(crate) fn failed(&mut self, kind: FailureKind, at: Instant) {
+    pub(crate) fn record_failure(&mut self, kind: FailureKind, at: Instant) {
         self.last_failure = Some((kind.name(), at));
         *self.failures.entry(kind.name()).or_default() += 1;
     }
 }
 
-/// What requests count, by their first target.
+/// The counters of requests, by the first target of each.
 #[derive(Debug, Default)]
-pub(crate) struct Totals {
-    by_primary: BTreeMap<TargetId, Primary>,
+pub(crate) struct RequestCounters {
+    by_primary: BTreeMap<TargetId, PrimaryCounters>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Primary {
+struct PrimaryCounters {
     requests: u64,
-    itself: u64,
-    others: u64,
+    by_primary: u64,
+    by_fallback: u64,
     cached: u64,
 }
 
-impl Totals {
-    pub(crate) fn answered(&mut self, primary: Option<&TargetId>, by: &TargetId) {
-        self.count(primary, |count| {
-            let share = if primary == Some(by) { &mut count.itself } else { &mut count.others };
-            *share += 1;
+impl RequestCounters {
+    pub(crate) fn record_answered(&mut self, primary: Option<&TargetId>, by: &TargetId) {
+        self.record(primary, |counters| {
+            let answered =
+                if primary == Some(by) { &mut counters.by_primary } else { &mut counters.by_fallback };
+            *answered += 1;
         });
     }
 
-    pub(crate) fn cached(&mut self, primary: Option<&TargetId>) {
-        self.count(primary, |count| count.cached += 1);
+    pub(crate) fn record_cached(&mut self, primary: Option<&TargetId>) {
+        self.record(primary, |counters| counters.cached += 1);
     }
 
-    pub(crate) fn unanswered(&mut self, primary: Option<&TargetId>) {
-        self.count(primary, |_| {});
+    pub(crate) fn record_unanswered(&mut self, primary: Option<&TargetId>) {
+        self.record(primary, |_| {});
     }
 
-    fn count(&mut self, primary: Option<&TargetId>, add: impl FnOnce(&mut Primary)) {
+    fn record(&mut self, primary: Option<&TargetId>, update: impl FnOnce(&mut PrimaryCounters)) {
         let Some(primary) = primary else { return };
+        // Looking up first saves a clone of the id for every request but the first.
         if !self.by_primary.contains_key(primary) {
-            self.by_primary.insert(primary.clone(), Primary::default());
+            self.by_primary.insert(primary.clone(), PrimaryCounters::default());
         }
-        if let Some(count) = self.by_primary.get_mut(primary) {
-            count.requests += 1;
-            add(count);
+        if let Some(counters) = self.by_primary.get_mut(primary) {
+            counters.requests += 1;
+            update(counters);
         }
     }
 
-    pub(crate) fn stats(&self, targets: impl Iterator<Item = (TargetId, Counts)>) -> Stats {
-        let sum = self.by_primary.values().fold(Primary::default(), |sum, one| Primary {
+    pub(crate) fn stats(&self, targets: impl Iterator<Item = (TargetId, TargetCounters)>) -> Stats {
+        let total = self.by_primary.values().fold(PrimaryCounters::default(), |sum, one| PrimaryCounters {
             requests: sum.requests + one.requests,
-            itself: sum.itself + one.itself,
-            others: sum.others + one.others,
+            by_primary: sum.by_primary + one.by_primary,
+            by_fallback: sum.by_fallback + one.by_fallback,
             cached: sum.cached + one.cached,
         });
-        let targets = targets.map(|(id, counts)| {
+        let targets = targets.map(|(id, counters)| {
             let primary = self.by_primary.get(&id).copied().unwrap_or_default();
-            (id, target_stats(&counts, primary))
+            (id, target_stats(&counters, primary))
         });
         Stats {
-            requests: sum.requests,
-            answered: sum.itself + sum.others,
-            cached: sum.cached,
-            primary_success_rate: share(sum.itself, sum.requests),
-            fallback_rate: share(sum.others, sum.requests),
+            requests: total.requests,
+            answered: total.by_primary + total.by_fallback,
+            cached: total.cached,
+            primary_success_rate: share(total.by_primary, total.requests),
+            fallback_rate: share(total.by_fallback, total.requests),
             targets: targets.collect(),
         }
     }
 }
 
-fn target_stats(counts: &Counts, primary: Primary) -> TargetStats {
+fn target_stats(counters: &TargetCounters, primary: PrimaryCounters) -> TargetStats {
     TargetStats {
-        calls: counts.calls(),
-        successes: counts.successes,
-        failures: counts.failures.clone(),
-        last_failure: counts.last_failure,
-        blocked: counts.blocked,
-        skipped: counts.skipped,
-        fallback_from: counts.fallback_from,
-        fallback_to: counts.fallback_to,
-        mean_latency: counts.latency.checked_div(counts.answers),
-        max_latency: counts.max_latency,
+        calls: counters.calls(),
+        successes: counters.successes,
+        failures: counters.failures.clone(),
+        last_failure: counters.last_failure,
+        blocked: counters.blocked,
+        skipped: counters.skipped,
+        fallback_from: counters.fallback_from,
+        fallback_to: counters.fallback_to,
+        mean_latency: counters.total_latency.checked_div(counters.latencies),
+        max_latency: counters.max_latency,
         primary_requests: primary.requests,
-        primary_success_rate: share(primary.itself, primary.requests),
-        fallback_rate: share(primary.others, primary.requests),
+        primary_success_rate: share(primary.by_primary, primary.requests),
+        fallback_rate: share(primary.by_fallback, primary.requests),
     }
 }
 

@@ -420,7 +420,7 @@ impl Live {
         }
         let (kind, at) = (failure.kind(), now());
         let verdict = kind.consequences_after_commit().verdict;
-        upstream.count(|counts| counts.failed(kind, at));
+        upstream.count(|counts| counts.record_failure(kind, at));
         upstream.fell_ill(failure, verdict, at);
         if let Some(weight) = weight(verdict, None) {
             tail.failure(weight, at);

@@ -93,13 +93,13 @@ fn describe(
     plan: &Plan,
 ) -> Result<String, String> {
     let chat = request.chat().map_err(ToString::to_string)?;
-    let Destination { asked, class, route } = destination;
+    let Destination { requested, class, route } = destination;
     let strategy = config.routes.get(route).map_or(Strategy::Priority, |route| route.strategy);
-    let class = match (class, config.routes.get(asked)) {
+    let class = match (class, config.routes.get(requested)) {
         (Some(class), Some(Route { complexity, .. })) => {
             let (_, sign) = complexity.explain(&Signals::from_chat(chat));
-            let sent = if asked == route { "stays there" } else { "is sent there" };
-            format!(": asked of {asked}, {class} ({sign}), which {sent}")
+            let sent = if requested == route { "stays there" } else { "is sent there" };
+            format!(": asked of {requested}, {class} ({sign}), which {sent}")
         }
         _ => String::new(),
     };

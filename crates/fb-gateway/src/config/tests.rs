@@ -77,7 +77,7 @@ fn defaults() -> BTreeMap<String, String> {
     let (server, record) = (ServerConfig::default(), RecordConfig::new("requests.jsonl"));
     let route = Route::priority("default", []);
     let target = Target::new("p", "m");
-    let usual = RouteCache::usual();
+    let usual = RouteCache::enabled();
     let tables = json!({
         "breaker": BreakerConfig::default(),
         "retry": RetryConfig::default(),

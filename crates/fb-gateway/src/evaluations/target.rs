@@ -17,7 +17,7 @@ pub(crate) struct Listed {
 /// The enabled targets of a route and its ladder, the primary first; those of one name and digest once.
 pub(crate) fn listed(route: &Route, providers: &BTreeMap<String, ProviderConfig>) -> Vec<Listed> {
     let mut all: Vec<Listed> = Vec::new();
-    for (_, target) in route.every_target().filter(|(_, target)| target.enabled) {
+    for (_, target) in route.all_targets().filter(|(_, target)| target.enabled) {
         let name = target.name();
         // Without a provider nobody is asked: the config is refused.
         let provider = providers.get(&target.provider);

@@ -62,8 +62,8 @@ pub(super) async fn decide(State(admin): State<Admin>, request: Request) -> Resp
 }
 
 fn shown(client: &Client) -> Value {
-    let routes = client.levels().into_iter().map(|RouteLevel { route, level, forced, left }| {
-        json!({ "route": route, "level": level.name(), "forced": forced, "left_ms": left.map(millis) })
+    let routes = client.levels().into_iter().map(|RouteLevel { route, level, forced, remaining }| {
+        json!({ "route": route, "level": level.name(), "forced": forced, "left_ms": remaining.map(millis) })
     });
     json!({ "routes": routes.collect::<Vec<_>>(), "levels": Level::ALL.map(Level::name) })
 }

@@ -67,7 +67,7 @@ impl Engine {
         let route = self.find(request)?.route.name.clone();
         let asked = self.directory.plan(&request.head().model)?;
         let class = self.classified(request, asked).map(|(class, _)| class);
-        Ok(Destination { asked: asked.route.name.clone(), class, route })
+        Ok(Destination { requested: asked.route.name.clone(), class, route })
     }
 
     /// The class of a request to a route with classes, and the plan of that class. A request that cannot be read stays

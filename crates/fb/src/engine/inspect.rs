@@ -48,7 +48,7 @@ pub(super) fn inspect(trip: Trip<'_>, lane: &Lane, ticket: Ticket, got: Got, pla
     let Err(defect) = found else { return Inspected::Good(ticket, got) };
 
     let failure = defective(&defect);
-    lane.upstream.count(|counts| counts.failed(FailureKind::Quality, at));
+    lane.upstream.count(|counts| counts.record_failure(FailureKind::Quality, at));
     // The target did its work; how good it was has a score of its own.
     let row = ticket.settle(Verdict::Neutral, None, Charge::of_reply(reply));
     let affords = trip.envelope.affords_retry(at, Duration::ZERO, trip.run.calls(), place.later);

@@ -8,7 +8,7 @@ use super::{
     now,
     visit::{Entry, Visit, pause, visit},
 };
-use crate::Unavailable;
+use crate::UnavailablePolicy;
 
 /// When every target was tried or barred: waits for the one that reopens first, if that is soon enough, then for
 /// the next; each target at most once, also those that began to cool in this very request. If none reopens in
@@ -24,7 +24,7 @@ pub(super) async fn last_resort(trip: Trip<'_>, lanes: &[&Lane]) -> Visit {
             ended => return ended,
         }
     }
-    if trip.route.when_all_unavailable == Unavailable::Fail {
+    if trip.route.when_all_unavailable == UnavailablePolicy::Fail {
         return Visit::Moved;
     }
     let uncalled = lanes.iter().filter(|lane| {

@@ -74,8 +74,9 @@ impl Engine {
     pub(crate) fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
         let plan = self.directory.routes().find(|plan| plan.route.name == route)?;
         let stats = self.stats().targets;
-        let told =
-            |lane: &Lane| (lane.weight(), stats.get(lane.id()).map(TargetStats::routing).unwrap_or_default());
+        let told = |lane: &Lane| {
+            (lane.weight(), stats.get(lane.id()).map(TargetStats::router_stats).unwrap_or_default())
+        };
         let weights = adjust_weights(&plan.lanes.iter().map(told).collect::<Vec<_>>());
         let set = |(lane, weight): (&Lane, f64)| {
             lane.set_weight(weight);
@@ -113,12 +114,12 @@ impl Engine {
     pub(crate) fn levels(&self) -> Vec<RouteLevel> {
         let at = now();
         let level = |plan: &Plan| {
-            let forced = plan.descent.forced(at);
+            let forced = plan.level_tracker.forced(at);
             RouteLevel {
                 route: plan.route.name.clone(),
                 level: self.level(plan),
                 forced: forced.is_some(),
-                left: forced.and_then(|(_, until)| Some(until?.saturating_duration_since(at))),
+                remaining: forced.and_then(|(_, until)| Some(until?.saturating_duration_since(at))),
             }
         };
         self.directory.routes().map(level).collect()
@@ -131,7 +132,7 @@ impl Engine {
         let plans = self.directory.routes().filter(|plan| route.is_none_or(|route| plan.route.name == route));
         let mut any = false;
         for plan in plans {
-            plan.descent.force(decision);
+            plan.level_tracker.force(decision);
             self.level(plan);
             any = true;
         }

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     Builder, Error, Problem, Route, Rung, Target,
     error::BuildError,
-    ladder::Descent,
-    mechanisms::{Mechanisms, Own},
+    ladder::LevelTracker,
+    mechanisms::{Mechanisms, Overrides},
 };
 
 /// Every name a request may use, and the targets behind it.
@@ -49,7 +49,7 @@ pub(super) struct Plan {
     pub(super) panic: Arc<PanicMode>,
     /// Levels below the full one at which models are called.
     pub(super) rungs: Arc<[Step]>,
-    pub(super) descent: Arc<Descent>,
+    pub(super) level_tracker: Arc<LevelTracker>,
 }
 
 /// A level of a route and who answers there.
@@ -96,7 +96,7 @@ impl Directory {
             registry,
             fleet: fleet.clone(),
             mechanisms: builder.mechanisms,
-            own: builder.own,
+            own: builder.overrides,
             budget: builder.retry_budget,
             gates: builder.gates,
             prices: builder.prices,
@@ -202,7 +202,7 @@ struct Names {
     registry: Registry,
     fleet: Fleet,
     mechanisms: Mechanisms,
-    own: BTreeMap<String, Own>,
+    own: BTreeMap<String, Overrides>,
     budget: BudgetConfig,
     gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
     prices: PriceBook,
@@ -227,8 +227,8 @@ impl Names {
         let invalid = |field: &str, value: String, expected: &str| {
             BuildError::new(Problem::new(format!("routes.{}.{field}", route.name), value, expected))
         };
-        let router =
-            Router::new(route.router()).map_err(|error| invalid(error.field, error.value, error.expected))?;
+        let router = Router::new(route.router_config())
+            .map_err(|error| invalid(error.field, error.value, error.expected))?;
         let hedges = HedgeBudget::new(&route.hedge)
             .map_err(|error| invalid(error.field, error.value, error.expected))?;
         let chooser = Arc::new(Chooser { router, hedges });
@@ -246,7 +246,7 @@ impl Names {
             let lanes = if own.is_empty() { lanes.to_vec() } else { own };
             rungs.push(Step { level, rung, lanes });
         }
-        let (panic, descent) = (Arc::default(), Arc::default());
+        let (panic, level_tracker) = (Arc::default(), Arc::default());
         Ok(Plan {
             route: Arc::new(route),
             lanes,
@@ -254,7 +254,7 @@ impl Names {
             gates: Arc::new(gates),
             panic,
             rungs: rungs.into(),
-            descent,
+            level_tracker,
         })
     }
 
@@ -263,9 +263,9 @@ impl Names {
         let mut problems = Vec::new();
         let mut nearest = self.mechanisms.clone();
         if let Some(own) = self.own.get(&target.provider) {
-            nearest = nearest.narrowed(own, &format!("providers.{}", target.provider), &mut problems);
+            nearest = nearest.with_overrides(own, &format!("providers.{}", target.provider), &mut problems);
         }
-        nearest = nearest.narrowed(&Own::from(target), "target", &mut problems);
+        nearest = nearest.with_overrides(&Overrides::from(target), "target", &mut problems);
         if problems.is_empty() { Ok(nearest) } else { Err(BuildError { problems }) }
     }
 

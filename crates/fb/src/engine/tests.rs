@@ -11,7 +11,7 @@ use fb_retry::BudgetConfig;
 use fb_testkit::{Script, script};
 use futures_util::StreamExt;
 
-use crate::{Client, Error, Route, Target, Unavailable};
+use crate::{Client, Error, Route, Target, UnavailablePolicy};
 
 mod budget;
 mod cache;
@@ -87,7 +87,7 @@ async fn run(text: &str, route: impl Fn(Route) -> Route, stream: bool) -> String
     let script = script(text);
     let client = client(&script, route);
     let mut printed = if stream { streamed(&client).await } else { plain(&client).await };
-    assert_eq!(client.outstanding(), 0, "a permit is still out");
+    assert_eq!(client.outstanding_permits(), 0, "a permit is still out");
     for (name, provider) in script.providers() {
         assert_eq!(provider.in_flight(), 0, "{name} still runs");
         write!(printed, "{name}: {} calls  ", provider.calls()).unwrap();
@@ -597,7 +597,7 @@ async fn an_open_breaker_is_skipped_and_probed_again() {
         0.000s  a/m  1  ok  15 tokens      0 ms
     "#]]
     .assert_eq(&plain(&client).await);
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -661,7 +661,7 @@ async fn the_last_resort_lets_one_call_through_when_nothing_reopens_soon() {
 
     let script = fb_testkit::script("a: 402, 200");
     let strict = client(&script, |mut route| {
-        route.when_all_unavailable = Unavailable::Fail;
+        route.when_all_unavailable = UnavailablePolicy::Fail;
         route
     });
     plain(&strict).await;
@@ -692,7 +692,7 @@ async fn a_caller_that_leaves_takes_everything_along() {
     let left = tokio::time::timeout(Duration::from_secs(1), client.chat(ChatRequest::user("hi"))).await;
     assert!(left.is_err());
     let a = script.provider("a");
-    assert_eq!((a.calls(), a.in_flight(), a.cancelled(), client.outstanding()), (1, 0, 1, 0));
+    assert_eq!((a.calls(), a.in_flight(), a.cancelled(), client.outstanding_permits()), (1, 0, 1, 0));
 
     let script = fb_testkit::script("a: 200 gap 1s");
     let client = self::client(&script, |route| route);
@@ -701,7 +701,7 @@ async fn a_caller_that_leaves_takes_everything_along() {
     let report = stream.report();
     drop(stream);
     let a = script.provider("a");
-    assert_eq!((a.in_flight(), a.cancelled(), client.outstanding()), (0, 1, 0));
+    assert_eq!((a.in_flight(), a.cancelled(), client.outstanding_permits()), (0, 1, 0));
     expect![[r#"
         0.000s  a/m  1  running      0 ms
     "#]]
@@ -774,7 +774,7 @@ fn a_wrong_setup_names_every_problem() {
     expect![[r#"
         breaker.failure_rate = 7.0: above 0 and at most 1
         routes.default.targets[0].provider = "aa": no such provider; did you mean "a"?
-        routes.default.targets[0].model = "": expected a model's name
+        routes.default.targets[0].model = "": expected the name of a model
         routes.default.targets[0].max_retries = 50: expected 0 to 20
         routes.default.targets[0].trigger_on[0] = "content_filter": a content-policy block is surfaced and never sent to another target; remove it
         routes.default.targets[0].trigger_on[1] = "slow": "slow" is no failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]].assert_eq(&problems.join("\n"));
@@ -872,7 +872,7 @@ async fn traffic_returns_to_a_target_in_growing_shares() {
     // A tenth, a half, all of 200; the seed is fixed.
     assert!((10..=30).contains(&shares[0]) && (80..=120).contains(&shares[1]), "{shares:?}");
     assert_eq!(shares[2], 200);
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -926,5 +926,5 @@ async fn a_target_takes_as_many_calls_at_a_time_as_it_may_streams_included() {
     stream.unwrap().collect().await.unwrap();
     let (one, two) = tokio::join!(ask(), ask());
     assert_eq!((one.as_str(), two.as_str()), ("a/m", "a/m"));
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 }

@@ -123,7 +123,7 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
             _ => then.verdict,
         };
         let at = now();
-        lane.upstream.count(|counts| counts.failed(kind, at));
+        lane.upstream.count(|counts| counts.record_failure(kind, at));
         lane.upstream.fell_ill(&failure, verdict, at);
         lane.upstream.cool(then.cool, failure.hint(), at);
         let row = ticket.settle(verdict, failure.hint(), Charge::of(kind));
@@ -186,7 +186,7 @@ pub(super) async fn pause(wait: Duration) {
 
 fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
     let id = lane.id().clone();
-    lane.upstream.count(|counts| counts.answered_after(took));
+    lane.upstream.count(|counts| counts.record_latency(took));
     let at = now();
     lane.upstream.health.success(took, at);
     match got {

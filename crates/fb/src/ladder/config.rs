@@ -4,23 +4,23 @@ use serde::Deserialize;
 
 use crate::Target;
 
-/// The levels of a route below the full one, and when the route as a whole goes down and up. A level that is not set is
-/// skipped; the old answers of level `cached` are those that the route's [cache](crate::RouteCache) keeps.
+/// The levels of a route below the full one, and the conditions under which the whole route moves between them. A level
+/// that is not set is skipped. Level `cached` serves the answers that the route's [cache](crate::RouteCache) keeps.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LadderConfig {
-    /// A cheaper model, fewer tokens or features.
+    /// Level `reduced`: a cheaper model, fewer tokens or fewer features.
     pub reduced: Option<Rung>,
-    /// The least that is useful.
+    /// Level `minimal`: the least that is still useful.
     pub minimal: Option<Rung>,
-    /// Fixed answers.
+    /// Level `offline`: fixed answers.
     pub offline: Option<OfflineConfig>,
-    /// After so many requests that no target of a level could answer, the next ones begin a level lower; 3.
+    /// Requests left unanswered by every target of a level, after which new requests start a level lower; 3.
     pub descend_after: u32,
-    /// These requests within so long; 30 s.
+    /// Window in which these requests must fall; 30 s.
     #[serde(with = "humantime_serde")]
     pub within: Duration,
-    /// After so long without such a request they begin a level higher; 60 s.
+    /// Time without such a request after which new requests start a level higher; 60 s.
     #[serde(with = "humantime_serde")]
     pub climb: Duration,
 }
@@ -42,49 +42,51 @@ impl Default for LadderConfig {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rung {
-    /// Who answers. Default: the route's own targets.
+    /// The targets of the level. Default: the route's own targets.
     pub targets: Vec<Target>,
-    /// Most tokens to generate, if the caller asked for more or for no limit.
+    /// Upper bound on the tokens of an answer, whether the caller set a higher one or none.
     pub max_tokens: Option<u32>,
-    /// How tokens are chosen, whatever the caller asked.
+    /// The temperature, in place of the caller's.
     pub temperature: Option<f64>,
-    /// What of a request is kept; `None`: everything. A request that cannot do without the rest skips the level.
+    /// The features that requests keep; `None`: all. A request that cannot be served without one of the others skips the
+    /// level.
     pub features: Option<Vec<Feature>>,
 }
 
-/// What a level may leave out.
+/// A feature that a level may leave out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
-    /// Answers as they are written; without it a stream comes in one piece.
+    /// Incremental output. Without it a stream delivers its answer in one piece.
     Streaming,
-    /// Calling tools. A request that requires a call, or answers one, cannot do without.
+    /// Tool calls. A request that requires a tool call, or holds one, skips a level without them.
     Tools,
-    /// Pictures. A request with one cannot do without.
+    /// Images. A request that holds one skips a level without them.
     Vision,
 }
 
-/// Fixed answers by what a request is about. `{reason}` stands for the error's code, `{retry_after}` for the seconds until a
-/// target may answer again, or `a moment`.
+/// Fixed answers, selected by the subject of a request. In each, `{reason}` is replaced by the code of the error and
+/// `{retry_after}` by the seconds until a target may answer again, or by `a moment`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OfflineConfig {
-    /// When nothing else fits. Default: `"The assistant cannot answer now. Please try again in {retry_after}."`.
+    /// The answer when no other fits. Default: `"The assistant cannot answer now. Please try again in {retry_after}."`.
     pub general: String,
-    /// When a rate limit or a quota is the reason. Default: `"The assistant has more to do than it can. Please try
-    /// again in {retry_after}."`.
+    /// The answer when a rate limit or a quota is the reason. Default: `"The assistant has more to do than it can.
+    /// Please try again in {retry_after}."`.
     pub busy: String,
-    /// When the whole message is a greeting. Default: `"Hello! The assistant cannot answer questions now. Please try
-    /// again in {retry_after}."`.
+    /// The answer to a message that is only a greeting. Default: `"Hello! The assistant cannot answer questions now.
+    /// Please try again in {retry_after}."`.
     pub greeting: String,
-    /// For the category `support`. Default: `"Our assistant cannot answer now. Please try again in {retry_after}, or
-    /// ask our people."`.
+    /// The answer for the category `support`. Default: `"Our assistant cannot answer now. Please try again in
+    /// {retry_after}, or ask our people."`.
     pub support: String,
-    /// For the category `search`. Default: `"The search cannot answer now. Please try again in {retry_after}."`.
+    /// The answer for the category `search`. Default: `"The search cannot answer now. Please try again in
+    /// {retry_after}."`.
     pub search: String,
-    /// For categories of one's own.
+    /// Answers for other categories, by category.
     pub custom: BTreeMap<String, String>,
-    /// For messages that say just this, in any case and with any white space around.
+    /// Answers to exact messages, ignoring case and surrounding white space. They take precedence over all others.
     pub pinned: BTreeMap<String, String>,
 }
 

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use fb_core::{ChatRequest, Failure, FailureKind, Part, Reply, Role};
 
-use super::OfflineConfig;
+use super::config::OfflineConfig;
 
-/// Whole messages that are a greeting and nothing else, without punctuation.
+/// Messages that are only a greeting, without punctuation.
 const GREETINGS: [&str; 16] = [
     "hello",
     "hi",
@@ -24,17 +24,17 @@ const GREETINGS: [&str; 16] = [
     "ciao",
 ];
 
-/// Why a fixed answer is given.
-pub(crate) struct Cause<'a> {
-    /// The error's code.
+/// The error that a fixed answer replaces.
+pub(crate) struct OfflineCause<'a> {
+    /// The code of the error.
     pub(crate) code: &'a str,
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl OfflineConfig {
-    /// The fixed answer to a request.
-    pub(crate) fn reply(&self, request: &ChatRequest, cause: &Cause<'_>) -> Reply {
+    /// Returns the fixed answer to a request.
+    pub(crate) fn reply(&self, request: &ChatRequest, cause: &OfflineCause<'_>) -> Reply {
         let wait = match cause.retry_after {
             Some(wait) => format!("{} s", wait.as_secs_f64().ceil()),
             None => "a moment".to_owned(),
@@ -44,23 +44,23 @@ impl OfflineConfig {
         Reply { text, model: Some("static".to_owned()), ..Reply::default() }
     }
 
-    fn template(&self, request: &ChatRequest, cause: &Cause<'_>) -> &str {
-        let asked = last_words(request);
-        let says = |text: &str| asked.trim().eq_ignore_ascii_case(text.trim());
-        if let Some((_, answer)) = self.pinned.iter().find(|(text, _)| says(text)) {
+    fn template(&self, request: &ChatRequest, cause: &OfflineCause<'_>) -> &str {
+        let message = last_user_text(request);
+        let is_message = |text: &str| message.trim().eq_ignore_ascii_case(text.trim());
+        if let Some((_, answer)) = self.pinned.iter().find(|(text, _)| is_message(text)) {
             return answer;
         }
         let category = request.options().category.as_deref();
-        if let Some(named) = category.and_then(|category| self.category(category)) {
-            return named;
+        if let Some(answer) = category.and_then(|category| self.category(category)) {
+            return answer;
         }
-        let busy = |failure: &Failure| {
+        let is_throttling = |failure: &Failure| {
             matches!(failure.kind(), FailureKind::RateLimited | FailureKind::QuotaExhausted)
         };
-        if cause.failure.is_some_and(busy) {
+        if cause.failure.is_some_and(is_throttling) {
             return &self.busy;
         }
-        let bare = asked.trim_matches(|letter: char| !letter.is_alphanumeric());
+        let bare = message.trim_matches(|letter: char| !letter.is_alphanumeric());
         if GREETINGS.iter().any(|greeting| bare.eq_ignore_ascii_case(greeting)) {
             return &self.greeting;
         }
@@ -79,8 +79,8 @@ impl OfflineConfig {
     }
 }
 
-/// The text of the last message of the user.
-fn last_words(request: &ChatRequest) -> String {
+/// Returns the text of the user's last message; empty if the request cannot be parsed.
+fn last_user_text(request: &ChatRequest) -> String {
     let Ok(chat) = request.chat() else { return String::new() };
     let last = chat.messages.iter().rev().find(|message| message.role == Role::User);
     let texts = last.into_iter().flat_map(|message| &message.parts).filter_map(|part| match part {
@@ -100,7 +100,7 @@ mod tests {
         let options = Options { category: category.map(str::to_owned), ..Options::default() };
         let request = ChatRequest::user(text).with_options(options);
         let failure = Failure::new(kind, "no");
-        let cause = Cause {
+        let cause = OfflineCause {
             code: kind.name(),
             failure: Some(&failure),
             retry_after: Some(Duration::from_millis(1_200)),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_fits_the_request_then_the_reason() {
+    fn answer_depends_on_message_then_category_then_cause() {
         use FailureKind::{Connect, RateLimited};
         let text = |text: &str| text.to_owned();
         let config = OfflineConfig {
@@ -121,7 +121,7 @@ mod tests {
             custom: [(text("billing"), text("billing"))].into(),
             pinned: [(text("Opening hours?"), text("9 to 5"))].into(),
         };
-        for (asked, category, kind, expected) in [
+        for (message, category, kind, expected) in [
             ("What is Rust?", None, Connect, "general connect 2 s"),
             ("What is Rust?", None, RateLimited, "busy"),
             ("Hello!", None, Connect, "greeting"),
@@ -130,10 +130,10 @@ mod tests {
             ("Hello", None, RateLimited, "busy"),
             ("Hello", Some("support"), RateLimited, "support"),
             ("Hello", Some("billing"), Connect, "billing"),
-            ("What is Rust?", Some("unheard of"), Connect, "general connect 2 s"),
+            ("What is Rust?", Some("unknown"), Connect, "general connect 2 s"),
             ("opening hours? ", Some("support"), Connect, "9 to 5"),
         ] {
-            assert_eq!(answer(&config, asked, category, kind), expected, "{asked} {category:?}");
+            assert_eq!(answer(&config, message, category, kind), expected, "{message} {category:?}");
         }
     }
 }

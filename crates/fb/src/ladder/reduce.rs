@@ -1,15 +1,16 @@
 use fb_core::{Chat, ChatRequest, Note, Part, ToolChoice};
 
-use super::{Feature, Rung};
+use super::config::{Feature, Rung};
 
-/// The request as it is asked at a level, and what was changed in it; `None` when it cannot do without what the level
-/// leaves out, or says nothing that could be read.
+/// Returns a request as it is sent at a level, with notes on the changes. Returns `None` if the request cannot be served
+/// without a feature that the level leaves out, or cannot be parsed.
 pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: &str) -> Option<(ChatRequest, Vec<Note>)> {
     let mut chat = request.chat().ok()?.clone();
     let mut notes = Vec::new();
     let mut note =
-        |field: &str, what: String| notes.push(Note::new(field, format!("{what} at level {level}")));
-    if let Some(most) = rung.max_tokens.filter(|most| chat.max_tokens.is_none_or(|asked| asked > *most)) {
+        |field: &str, change: String| notes.push(Note::new(field, format!("{change} at level {level}")));
+    let exceeds = |most: &u32| chat.max_tokens.is_none_or(|requested| requested > *most);
+    if let Some(most) = rung.max_tokens.filter(exceeds) {
         chat.max_tokens = Some(most);
         note("max_tokens", format!("{most}"));
     }
@@ -17,7 +18,7 @@ pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: &str) -> Option<
         chat.sampling.temperature = Some(temperature);
         note("temperature", format!("{temperature}"));
     }
-    if !rung.keeps(Feature::Vision) && shows_pictures(&chat) {
+    if !rung.keeps(Feature::Vision) && has_images(&chat) {
         return None;
     }
     if !rung.keeps(Feature::Tools) {
@@ -31,10 +32,10 @@ pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: &str) -> Option<
         }
     }
     if notes.is_empty() {
-        // The caller's own bytes go on.
+        // An unchanged request keeps the caller's bytes.
         return Some((request.clone(), notes));
     }
-    // What has no word of ours is the provider's to refuse, and this level is for getting an answer at all.
+    // A provider might refuse fields that have no translation, and a lower level serves to get any answer at all.
     for extra in std::mem::take(&mut chat.extra) {
         notes.push(Note::new(extra.path, format!("dropped at level {level}")));
     }
@@ -44,6 +45,7 @@ pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: &str) -> Option<
 }
 
 impl Rung {
+    /// Returns true if requests keep the feature at this level.
     pub(crate) fn keeps(&self, feature: Feature) -> bool {
         self.features.as_ref().is_none_or(|kept| kept.contains(&feature))
     }
@@ -51,13 +53,13 @@ impl Rung {
 
 fn needs_tools(chat: &Chat) -> bool {
     let required = matches!(chat.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    required || chat.messages.iter().any(|message| message.parts.iter().any(is_of_a_tool))
+    required || chat.messages.iter().any(|message| message.parts.iter().any(is_tool_part))
 }
 
-fn is_of_a_tool(part: &Part) -> bool {
+fn is_tool_part(part: &Part) -> bool {
     matches!(part, Part::ToolCall(_) | Part::ToolResult(_))
 }
 
-fn shows_pictures(chat: &Chat) -> bool {
+fn has_images(chat: &Chat) -> bool {
     chat.messages.iter().any(|message| message.parts.iter().any(|part| matches!(part, Part::Image(_))))
 }

@@ -331,7 +331,7 @@ fn a_route_that_requires_an_evaluation_is_refused_without_one() {
         Ok(_) => String::new(),
         Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     };
-    let refused = "6:1  routes.default.targets[0] = a/m   no passing evaluation, which require_eval asks for; `fb eval` makes one";
+    let refused = "6:1  routes.default.targets[0] = a/m   no passing evaluation, but require_eval is true; run `fb eval`";
     assert_eq!(
         errors(&text("")),
         format!(

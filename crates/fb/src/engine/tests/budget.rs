@@ -50,7 +50,7 @@ async fn a_tenant_at_its_limit_gets_402_while_another_is_served() {
     let error = client.chat(of("acme")).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (402, "budget_exceeded"));
     assert!(error.retry_after().is_some(), "it says when the day is over");
-    assert_eq!((script.provider("a").calls(), client.outstanding()), (3, 0));
+    assert_eq!((script.provider("a").calls(), client.outstanding_permits()), (3, 0));
     client.chat(of("beta")).await.unwrap();
     client.chat(of("nobody known")).await.unwrap();
     let standing =
@@ -89,7 +89,7 @@ async fn who_has_another_key_is_not_refused_with_one_that_has_nothing_left() {
     let script = script("a: 200 in 1s");
     let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
     let keys = [("ci".to_owned(), key(0.001)), ("web".to_owned(), key(9.0))].into();
-    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::usual() };
+    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
     let client = priced(&script, &[("acme", Limits { keys, ..Limits::default() })], |route| {
         route.cache(cache.clone())
     });
@@ -153,7 +153,7 @@ async fn what_was_sent_is_paid_and_what_was_refused_is_not() {
     let script = super::script("a: 200 in 10s");
     let client = priced(&script, &[("acme", limits())], |route| route);
     timeout(Duration::from_secs(1), client.chat(of("acme"))).await.unwrap_err();
-    assert_eq!((spent(&client, "acme"), client.outstanding()), ((1, 0), 0));
+    assert_eq!((spent(&client, "acme"), client.outstanding_permits()), ((1, 0), 0));
     // A stream that was cut has said something: "hello from ", eleven bytes, and read one token.
     let script = super::script("a: cut(2)");
     let client = priced(&script, &[("acme", limits())], |route| route);
@@ -209,7 +209,7 @@ async fn a_tenant_near_its_limit_takes_the_cheaper_route_unless_it_is_premium() 
 #[tokio::test(start_paused = true)]
 async fn what_a_tenant_may_not_see_is_not_called_not_even_as_a_last_resort() {
     let script = script("a: 200 / b: 503 / c: 200");
-    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::usual() };
+    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
     let limits = Limits { allowed: Some(vec!["b".to_owned()]), ..Limits::default() };
     let client = priced(&script, &[("acme", limits)], |route| route.cache(cache.clone()));
     client.chat(of("other")).await.unwrap();

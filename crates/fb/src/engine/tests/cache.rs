@@ -73,7 +73,7 @@ async fn only_deterministic_requests_are_answered_from_the_cache_unless_the_rout
         fb_wire::openai::request(body.into()).unwrap()
     };
     let script = script("a: 200");
-    let client = cached(&script, RouteCache::usual());
+    let client = cached(&script, RouteCache::enabled());
     let mut calls = Vec::new();
     for more in [
         "",
@@ -124,7 +124,7 @@ async fn many_who_ask_at_once_make_one_call_and_the_first_may_leave() {
     last.abort();
     sleep(Duration::from_millis(1)).await;
     assert_eq!((script.provider("a").calls(), script.provider("a").cancelled()), (2, 1));
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]

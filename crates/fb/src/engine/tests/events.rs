@@ -102,7 +102,7 @@ async fn a_route_that_moves_on_its_ladder_says_so() {
 #[tokio::test(start_paused = true)]
 async fn those_who_share_an_answer_are_heard_each() {
     let script = script("a: 200 in 1s");
-    let cache = RouteCache { any_temperature: true, ..RouteCache::usual() };
+    let cache = RouteCache { any_temperature: true, ..RouteCache::enabled() };
     let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
     let asks = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
     futures_util::future::join_all(asks).await;
@@ -261,7 +261,7 @@ async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told()
 #[tokio::test(start_paused = true)]
 async fn those_who_share_a_failure_are_heard_each() {
     let script = script("a: 503 in 1s");
-    let cache = RouteCache { any_temperature: true, ..RouteCache::usual() };
+    let cache = RouteCache { any_temperature: true, ..RouteCache::enabled() };
     let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
     let asks = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
     let errors = futures_util::future::join_all(asks).await;

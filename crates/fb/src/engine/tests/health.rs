@@ -45,7 +45,7 @@ async fn a_target_that_fails_more_than_its_peers_is_left_out_and_comes_back() {
     }
     let share = script.provider("a").calls() - before;
     assert!((3..=20).contains(&share), "a tenth to begin with, not {share} %");
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -146,7 +146,7 @@ async fn a_route_goes_down_after_three_and_up_after_a_minute_and_where_an_operat
     assert_eq!(ask(&client).await, "minimal by m/m after m");
     let level = &client.levels()[0];
     assert_eq!(
-        (level.level, level.forced, level.left),
+        (level.level, level.forced, level.remaining),
         (Level::Minimal, true, Some(Duration::from_secs(10)))
     );
     sleep(Duration::from_secs(10)).await;

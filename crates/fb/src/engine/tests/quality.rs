@@ -51,7 +51,7 @@ async fn a_bad_answer_is_repaired_once_with_the_defect_in_words_then_the_next_ta
         0.000s  b/m  1  ok  15 tokens                                                    0 ms
     "#]]
     .assert_eq(&outcome(&client.chat(wants_json()).await));
-    assert_eq!((client.outstanding(), client.breakers()[0].1.consecutive_failures()), (0, 0));
+    assert_eq!((client.outstanding_permits(), client.breakers()[0].1.consecutive_failures()), (0, 0));
 
     let script = super::script(&format!("a: 200(\"{BAD}\") / b: 200(\"{BAD}\")"));
     let error = gated(&script, checked()).chat(wants_json()).await.unwrap_err();
@@ -111,7 +111,7 @@ async fn a_stream_is_checked_before_it_is_shown_or_when_it_ends() {
     }
     let told = Some((502, "quality_gate", vec![Some("schema")]));
     assert_eq!((text.as_str(), done, end), (r#"{"town": "Paris"}"#, false, told));
-    assert_eq!((client.outstanding(), script.provider("b").calls()), (0, 0));
+    assert_eq!((client.outstanding_permits(), script.provider("b").calls()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

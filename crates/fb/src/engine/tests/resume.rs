@@ -40,7 +40,7 @@ async fn another_target_goes_on_with_all_that_was_said_and_the_stream_says_so() 
         0.000s  b/m  1  ok  15 tokens                                                         0 ms
     "#]]
     .assert_eq(&said(&client, ChatRequest::user("count")).await);
-    assert_eq!((client.outstanding(), script.provider("a").in_flight()), (0, 0));
+    assert_eq!((client.outstanding_permits(), script.provider("a").in_flight()), (0, 0));
     expect![[r#"[("m", "count\nhello from \nYour answer was cut off. Continue it exactly where it stopped. Do not repeat, correct or introduce anything.")]"#]].assert_eq(&format!("{:?}", script.provider("b").requests()));
 }
 
@@ -57,7 +57,7 @@ async fn the_attempts_and_the_time_of_the_request_hold_for_the_rest_too() {
         0.000s  a/m     skipped: no attempts left                                                   hop
         0.000s  b/m     skipped: no attempts left
     "#]].assert_eq(&said(&client, ChatRequest::user("count")).await);
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn a_refusal_of_the_rest_is_a_refusal() {
         let said = said(&client, ChatRequest::user("count")).await;
         assert!(said.starts_with("hello from ") && said.contains("[content_filter: blocked"), "{said}");
         assert!(said.contains(" [done]"), "frames say it before the error does: {said}");
-        assert_eq!((script.provider("c").calls(), client.outstanding()), (0, 0));
+        assert_eq!((script.provider("c").calls(), client.outstanding_permits()), (0, 0));
     }
 }
 
@@ -83,7 +83,7 @@ async fn nobody_goes_on_with_what_must_be_whole() {
         let chat = fb_core::Chat { format, ..ChatRequest::user("hi").chat().unwrap().clone() };
         let said = said(&client, ChatRequest::from_chat("default", chat)).await;
         assert!(said.contains("[upstream_"), "{said}");
-        assert_eq!((script.provider("b").calls(), client.outstanding()), (0, 0));
+        assert_eq!((script.provider("b").calls(), client.outstanding_permits()), (0, 0));
     }
 }
 
@@ -96,7 +96,7 @@ async fn a_caller_who_leaves_meanwhile_takes_the_call_for_the_rest_along() {
     tokio::time::timeout(Duration::from_secs(1), reading).await.unwrap_err();
     assert_eq!(script.provider("b").in_flight(), 1);
     drop(stream);
-    assert_eq!((script.provider("b").in_flight(), client.outstanding()), (0, 0));
+    assert_eq!((script.provider("b").in_flight(), client.outstanding_permits()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,7 +60,7 @@ async fn a_weighted_target_that_fails_is_left_for_the_others() {
         assert_eq!(server(&client, ChatRequest::user("hi")).await, "b/m");
     }
     let stats = client.stats();
-    let routing: Vec<_> = stats.targets.values().map(crate::TargetStats::routing).collect();
+    let routing: Vec<_> = stats.targets.values().map(crate::TargetStats::router_stats).collect();
     let [a, b] = routing.as_slice() else { panic!("{routing:?}") };
     assert_eq!((b.selected, b.successes, b.fallback_from, b.fallback_to), (50, 50, 0, a.fallback_from));
     assert!(a.selected < 10, "an open target takes no turns: {}", a.selected);
@@ -139,7 +139,7 @@ async fn a_preferred_target_comes_first_also_one_of_another_route() {
 #[tokio::test(start_paused = true)]
 async fn the_rules_of_a_request_hold_for_every_call_and_for_kept_answers() {
     let script = script("a: 200 / b: 503 / c: 200");
-    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::usual() };
+    let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
     let client = client(&script, |route| {
         edit(route, |index, target| target.region(["us", "eu", "eu"][index]).max_retries(0)).cache(cache)
     });
@@ -212,9 +212,9 @@ async fn the_first_answer_wins_a_race_and_the_others_are_dropped() {
         0.000s  c/m  1  cancelled        1.00 s
     "#]]
     .assert_eq(&plain(&client).await);
-    assert_eq!((script.provider("a").in_flight(), client.outstanding()), (0, 0));
+    assert_eq!((script.provider("a").in_flight(), client.outstanding_permits()), (0, 0));
     assert!(streamed(&client).await.starts_with("\"hello from b [done]\""));
-    assert_eq!(client.outstanding(), 0);
+    assert_eq!(client.outstanding_permits(), 0);
 
     let (script, client) = race("a: 503 in 1s / b: 200 in 4s / c: 200 in 1s", Some(2));
     let client_route = plain(&client).await;
@@ -224,7 +224,7 @@ async fn the_first_answer_wins_a_race_and_the_others_are_dropped() {
     // A refusal ends it, however many others might answer.
     let (script, client) = race("a: block in 1s / b: 200 in 2s", None);
     assert!(plain(&client).await.starts_with("400 content_filter"));
-    assert_eq!((calls(&script), client.outstanding()), (vec![1, 1], 0));
+    assert_eq!((calls(&script), client.outstanding_permits()), (vec![1, 1], 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,7 +243,7 @@ async fn a_late_target_is_given_a_second_beside_it_as_long_as_the_budget_lasts()
     // One that is only tried out is no second.
     client.breakers()[1].1.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
     assert!(plain(&client).await.starts_with("ok \"hello from a\""));
-    assert_eq!((calls(&script), client.outstanding()), (vec![3, 2], 0));
+    assert_eq!((calls(&script), client.outstanding_permits()), (vec![3, 2], 0));
 
     // One in twenty.
     let script = super::script("a: 200 in 2s / b: 200");
@@ -299,14 +299,14 @@ async fn a_hard_question_goes_to_the_route_for_hard_ones() {
     }
     let goes = |text: &str| client.destination(&ChatRequest::user(text)).unwrap();
     let to = |class, route: &str| Destination {
-        asked: "default".to_owned(),
+        requested: "default".to_owned(),
         class: Some(class),
         route: route.to_owned(),
     };
     assert_eq!(goes("hi"), to(Complexity::Simple, "small"));
     assert_eq!(goes(between), to(Complexity::Moderate, "default"));
     let alone = ChatRequest::from_chat("c/m", Chat::default());
-    let direct = Destination { asked: "c/m".to_owned(), class: None, route: "c/m".to_owned() };
+    let direct = Destination { requested: "c/m".to_owned(), class: None, route: "c/m".to_owned() };
     assert_eq!(client.destination(&alone).unwrap(), direct);
     let client = builder().classifier(Arc::new(Always)).build().unwrap();
     assert_eq!(server(&client, ChatRequest::user(hard)).await, "a/m");
@@ -325,7 +325,8 @@ fn a_strategy_without_what_it_needs_is_a_mistake_of_the_config() {
         }
     }"#;
     let config: crate::Config = serde_json::from_str(text).unwrap();
-    let problems: Vec<String> = config.with_names().problems().iter().map(ToString::to_string).collect();
+    let problems: Vec<String> =
+        config.with_route_names().problems().iter().map(ToString::to_string).collect();
     expect![[r#"
         routes.cheap.targets[0].price = missing: the strategy is cheapest: expected price = { input = …, output = … }
         routes.odd.race.width = 1: expected 2 or more

@@ -21,17 +21,17 @@ const LAYERED: &str = r#"{
 #[test]
 fn the_nearest_setting_wins_and_what_it_leaves_out_comes_from_the_wider() {
     let config: Config = serde_json::from_str(LAYERED).unwrap();
-    let config = config.with_names();
+    let config = config.with_route_names();
     assert_eq!(config.problems(), []);
     let mut found = Vec::new();
     let all = config.mechanisms();
-    let a = all.narrowed(&(&config.providers["a"]).into(), "providers.a", &mut found);
+    let a = all.with_overrides(&(&config.providers["a"]).into(), "providers.a", &mut found);
     assert_eq!((a.breaker.consecutive, a.breaker.open.base), (Some(2), Duration::from_secs(7)));
     assert_eq!(a.retry.jitter, Jitter::None);
-    let x = a.narrowed(&(&config.routes["default"].targets[0]).into(), "x", &mut found);
+    let x = a.with_overrides(&(&config.routes["default"].targets[0]).into(), "x", &mut found);
     assert_eq!((x.breaker.consecutive, x.breaker.open.base), (Some(2), Duration::from_secs(7)));
     assert_eq!(x.breaker.open.factor.to_string(), "3");
-    let z = all.narrowed(&(&config.routes["default"].targets[2]).into(), "z", &mut found);
+    let z = all.with_overrides(&(&config.routes["default"].targets[2]).into(), "z", &mut found);
     assert_eq!((z.breaker, z.health.window), (all.breaker, Duration::from_secs(300)));
     assert_eq!(found, []);
 }
@@ -43,7 +43,8 @@ fn what_is_wrong_with_them_is_named_with_its_place() {
         .replace(r#""factor": 3.0"#, r#""factr": 3.0"#)
         .replace(r#""window": "5m""#, r#""window": "soon""#);
     let config: Config = serde_json::from_str(&text).unwrap();
-    let problems: Vec<String> = config.with_names().problems().iter().map(ToString::to_string).collect();
+    let problems: Vec<String> =
+        config.with_route_names().problems().iter().map(ToString::to_string).collect();
     expect![[r#"
         providers.a.breaker.consecutive = 0: at least 1
         routes.default.targets[0].breaker = (settings): unknown field `factr`, expected one of `base`, `factor`, `max`
@@ -61,7 +62,7 @@ async fn a_target_and_a_provider_have_breakers_and_waits_of_their_own() {
         throttled_base: Duration::from_secs(3),
         ..RetryConfig::default()
     };
-    let mut builder = Client::builder().seed(7).retry_of("b", &still).route(Route::priority(
+    let mut builder = Client::builder().seed(7).provider_retry("b", &still).route(Route::priority(
         "default",
         [Target::new("a", "m").breaker(&quick), Target::new("b", "m"), Target::new("c", "m")],
     ));

@@ -226,8 +226,8 @@ async fn streamed(client: &Client, caller: &Caller, told: &mut Told) -> End {
 /// What is still held though nobody asks.
 fn leaks(client: &Client, script: &Script) -> Vec<String> {
     let mut leaks = Vec::new();
-    if client.outstanding() > 0 {
-        leaks.push(format!("{} permits are out", client.outstanding()));
+    if client.outstanding_permits() > 0 {
+        leaks.push(format!("{} permits are out", client.outstanding_permits()));
     }
     for (name, provider) in script.providers() {
         if provider.in_flight() > 0 {

@@ -10,7 +10,9 @@ use fb_retry::BudgetConfig;
 use fb_router::{HedgeAfter, HedgeConfig};
 
 use super::tenants;
-use crate::{Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, Unavailable};
+use crate::{
+    Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, UnavailablePolicy,
+};
 
 /// Everything that is decided before the first request; made of one number.
 #[derive(Debug)]
@@ -235,7 +237,7 @@ impl Dice {
         route.semantic_gap = self.ms(&[2_000, 10_000, 120_000]);
         route.stream_total = self.ms(&[3_000, 20_000, 600_000]);
         route.last_resort_wait = self.ms(&[0, 1_000, 10_000, 30_000]);
-        route.when_all_unavailable = self.pick(&[Unavailable::TryAnyway, Unavailable::Fail]);
+        route.when_all_unavailable = self.pick(&[UnavailablePolicy::TryAnyway, UnavailablePolicy::Fail]);
         if self.chance(55) {
             route.cache = RouteCache {
                 fresh: self.maybe(60, |dice| dice.ms(&[1_000, 10_000, 600_000])),

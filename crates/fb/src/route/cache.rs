@@ -1,0 +1,61 @@
+use std::time::Duration;
+
+use fb_cache::Windows;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// Caching of a route's answers: in memory, separately for each tenant. Nothing is cached unless a window is set.
+///
+/// Only complete answers are cached, never blocked, truncated or empty ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteCache {
+    /// Time for which an answer is fresh: it then answers the same request without a call. `true` means 10 min. Applies
+    /// only to requests with a `temperature` of 0 or a `seed`, unless
+    /// [`any_temperature`](Self::any_temperature) is set.
+    #[serde(deserialize_with = "fresh_window")]
+    pub fresh: Option<Duration>,
+    /// Time after that for which a stale answer is served instead of an error, when every target failed or could not be
+    /// called because it is unavailable. `true` means 24 h. Applies at any temperature.
+    #[serde(deserialize_with = "stale_window")]
+    pub stale_if_error: Option<Duration>,
+    /// Allows fresh answers for requests that sample at a temperature above 0; false.
+    pub any_temperature: bool,
+    /// Caches answers with tool calls; false, because a repeated tool call may have a different effect.
+    pub tool_calls: bool,
+}
+
+impl RouteCache {
+    /// Creates a configuration with the default windows: deterministic answers are fresh for 10 minutes, and every
+    /// answer can replace an error for another 24 hours.
+    pub fn enabled() -> Self {
+        let Windows { fresh, stale_if_error } = Windows::default();
+        Self { fresh: Some(fresh), stale_if_error: Some(stale_if_error), ..Self::default() }
+    }
+}
+
+/// `true`, `false` or a duration.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Window {
+    Switch(bool),
+    Duration(#[serde(with = "humantime_serde")] Duration),
+}
+
+impl Window {
+    fn read<'de, D: Deserializer<'de>>(from: D, default: Duration) -> Result<Option<Duration>, D::Error> {
+        // The error of an untagged enum names its variants, which mean nothing to the author of a config.
+        let expected = |_error| D::Error::custom("expected true, false or a time such as \"10m\"");
+        Ok(match Self::deserialize(from).map_err(expected)? {
+            Self::Switch(on) => on.then_some(default),
+            Self::Duration(duration) => Some(duration),
+        })
+    }
+}
+
+fn fresh_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    Window::read(from, Windows::default().fresh)
+}
+
+fn stale_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    Window::read(from, Windows::default().stale_if_error)
+}
