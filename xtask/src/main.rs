@@ -1,10 +1,10 @@
-//! The project's own commands: `cargo xtask <command>`. Depends on none of our crates, so that it builds in seconds.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
+//! The project's own commands: `cargo xtask <command>`. Depends on no crate of the workspace, so that it builds in
+//! seconds.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints its results")]
 
 mod apt;
 mod chaos;
 mod ci;
-mod counts;
 mod docs;
 mod local_model;
 mod mutants;
@@ -20,14 +20,14 @@ use anyhow::Result;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  ci                                   everything CI checks, cheap steps first
-  test [-- <cargo test arguments>]     prepares what the tests need, then runs them all
-  tidy                                 layers, fences, names and words of the repository
-  docs [--check]                       writes docs/reference/config.md from the types, or says whether it is stale
-  mutants                              breaks the engine in known ways; its invariants must notice each
-  chaos [<arguments>]                  builds the gateway and lets fb-chaos loose on it
-  local-model fetch|start|stop|status  a real small model, served on 127.0.0.1:18110
-  python                               the Python environment of the tests, in target/py
+  ci                                   run everything that CI checks, cheap steps first
+  test [-- <cargo test arguments>]     install what the tests need, then run them all
+  tidy                                 check layers, fences, file circles, names and words of the repository
+  docs [--check]                       write docs/reference/config.md from the types, or fail when it is stale
+  mutants                              break the engine in known ways; the invariants must catch each
+  chaos [<arguments>]                  build the gateway and run the chaos suite against it
+  local-model fetch|start|stop|status  manage a real small model, served on 127.0.0.1:18110
+  python                               create the Python environment of the tests, in target/py
 ";
 
 fn main() -> ExitCode {

@@ -1,7 +1,6 @@
 //! Running other programs.
 
 use std::{
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -9,15 +8,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::counts::Counts;
-
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
 
-/// `cargo <words>`, in the root of the repository.
+/// The command `cargo <words>`, in the root of the repository.
 pub(crate) fn cargo(words: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -25,7 +22,7 @@ pub(crate) fn cargo(words: &str) -> Command {
     command
 }
 
-/// Runs to the end; anything but success is an error which shows the command.
+/// Runs the command to its end. Any exit status but 0 is an error that shows the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
     if !status.success() {
@@ -34,7 +31,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What the command wrote to its stdout.
+/// Runs the command to its end and returns its stdout.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
@@ -46,28 +43,10 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{} did not write UTF-8", shown(command)))
 }
 
-/// Whether the command starts and succeeds; its output is nobody's business.
+/// Returns true when the command starts and succeeds. Its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
-}
-
-/// Runs `cargo test`, passes its output through, and counts the tests on the way.
-pub(crate) fn run_counting(command: &mut Command, counts: &mut Counts) -> Result<()> {
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", shown(command)))?;
-    let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        std::io::stdout().write_all(&line)?;
-        counts.add_line(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("{} ended with {status}", shown(command));
-    }
-    Ok(())
 }
 
 /// `cargo metadata` of the workspace, without dependencies.
@@ -76,14 +55,15 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_str(&text).context("cargo metadata is not JSON")
 }
 
-/// Where cargo builds; `CARGO_TARGET_DIR` and cargo's configuration may move it.
+/// The build folder, which `CARGO_TARGET_DIR` and cargo's configuration may move.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata = metadata()?;
     let folder = metadata["target_directory"].as_str().context("cargo metadata has no target_directory")?;
     Ok(folder.into())
 }
 
-fn shown(command: &Command) -> String {
+/// The command line, for messages.
+pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

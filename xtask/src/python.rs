@@ -20,18 +20,19 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The interpreter of an environment that has the required packages; made anew when the requirements change.
+/// Returns the interpreter of an environment that has the required packages. The environment is rebuilt when the
+/// requirements change.
 pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
     let folder = target.join("py");
     let interpreter = folder.join("bin/python");
-    // Written last, so half an environment is never taken for a whole one.
+    // Written last, so that an interrupted installation is not mistaken for a complete one.
     let stamp = folder.join("requirements.stamp");
     let is_current = fs::read_to_string(&stamp).is_ok_and(|text| text == REQUIREMENTS);
     if is_current && succeeds(Command::new(&interpreter).arg("--version")) {
         return Ok(interpreter);
     }
 
-    println!("making the Python environment {}", folder.display());
+    println!("creating the Python environment {}", folder.display());
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
@@ -47,7 +48,7 @@ pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
     let requirements = folder.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
     let mut install = Command::new("python3");
-    // What is installed outside of the environment is not this environment's conflict.
+    // Conflicts with packages outside of the environment do not concern it.
     let quiet = "-q --disable-pip-version-check --no-warn-conflicts";
     install.args(["-m", "pip", "install"]).args(quiet.split(' ')).env("PIP_ROOT_USER_ACTION", "ignore");
     install.arg("--target").arg(packages.trim()).arg("-r").arg(&requirements);
