@@ -14,7 +14,7 @@ fn reference_page_matches_the_table() {
     for preset in PRESETS {
         writeln!(page, "{}", row(preset)).unwrap();
     }
-    page.push_str("\n## What is sent differently\n\n| name | what |\n|---|---|\n");
+    page.push_str("\n## Differences\n\n| name | difference |\n|---|---|\n");
     for preset in PRESETS {
         let differences = differences(preset);
         if !differences.is_empty() {
@@ -31,26 +31,26 @@ fn reference_page_matches_the_table() {
 const HEAD: &str = "\
 # Providers
 
-Printed from the table in `crates/fb-providers/src/preset/table.rs` by a test of that crate; `UPDATE_EXPECT=1 cargo
-test -p fb-providers` writes it anew.
+Generated from `crates/fb-providers/src/preset/table.rs` by a test of that crate: `UPDATE_EXPECT=1 cargo test -p
+fb-providers`.
 
-A provider of a config has one of these names as its `kind`; `compatible` stands for any other server of OpenAI's
-dialect and needs a `base_url`. Without `api_key` the key comes from the environment variable. A request with an
-unsupported parameter is not sent to the provider, but to the next target; parameters that change nothing an answer
-could not do without are left out, and the answer says so in its notes.
+Set `kind` of a provider to one of these names, or to `compatible` for any other server of OpenAI's dialect, which
+needs a `base_url`. Without `api_key` the key is read from the environment variable. A request with an unsupported
+parameter is not sent to the provider but to the next target. Parameters that an answer can do without are left out,
+and the response header `x-fb-degraded` names them.
 
 | name | endpoint | auth | environment variable | probe | unsupported parameters | default max_tokens | default model |
 |---|---|---|---|---|---|---|---|
 ";
 
 const BOUND: &str = "
-## What is bound to a provider
+## Provider-bound content
 
-Of a body in OpenAI's dialect that goes to a provider of OpenAI's dialect, these go to some kinds only. To all others they
-are left out, and the answer says so in its notes. A request with `previous_response_id` goes to
-nobody: only the account that stored the answer knows it.
+These fields of a body in OpenAI's dialect are sent to some kinds only. For all other kinds they are left out, and
+`x-fb-degraded` names them. A request with `previous_response_id` is not sent at all, because only the account that
+stored the answer can read it.
 
-| what | goes to |
+| field | sent to |
 |---|---|
 ";
 
@@ -100,7 +100,7 @@ fn row(preset: &Preset) -> String {
     }
     let limit = match preset.adapter {
         Adapter::Anthropic => "21333; 4096 for an unknown model",
-        Adapter::OpenAi | Adapter::Azure | Adapter::Ollama => "the provider's",
+        Adapter::OpenAi | Adapter::Azure | Adapter::Ollama => "set by the provider",
     };
     let endpoint = preset.base_url.map_or_else(|| "`https://NAME.openai.azure.com`".to_owned(), code);
     let env = match preset.adapter {
