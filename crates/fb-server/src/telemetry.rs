@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use fb::{AccountStats, Client, Config, Money, Observer, TargetId};
 use fb_telemetry::{
-    Account, DriftConfig, DriftWatch, Fan, Metrics, Names, Readings, TracingEvents, record::Recorder,
+    Account, DriftConfig, DriftWatch, FanOut, Metrics, Names, Readings, TracingEvents, record::Recorder,
 };
 
 use crate::log::Log;
@@ -62,7 +62,7 @@ pub fn observers(
     config: &Config,
     drift: &DriftConfig,
     recorder: Option<&Arc<Recorder>>,
-) -> Result<(Fan, Scrape), String> {
+) -> Result<(FanOut, Scrape), String> {
     let names = names(config);
     let metrics = Arc::new(Metrics::new(&names));
     let counts = Arc::clone(&metrics);
@@ -72,7 +72,7 @@ pub fn observers(
         [Arc::clone(log) as _, Arc::clone(&metrics) as _, Arc::new(watch), Arc::new(TracingEvents)];
     let scrape = Scrape { recorder: recorder.cloned(), ..Scrape::new(metrics, config) };
     let recorder = recorder.map(|recorder| Arc::clone(recorder) as _);
-    Ok((Fan::new(all.into_iter().chain(recorder)), scrape))
+    Ok((FanOut::new(all.into_iter().chain(recorder)), scrape))
 }
 
 fn now() -> Instant {

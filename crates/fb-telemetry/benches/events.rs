@@ -1,4 +1,4 @@
-//! What one request with one call costs its observers.
+//! Measures the cost of the observers for one request with one call.
 
 use std::{
     hint::black_box,
@@ -12,7 +12,7 @@ use fb_core::{
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
-fn tell(observer: &dyn Observer, report: &Report) {
+fn emit(observer: &dyn Observer, report: &Report) {
     let route = "default";
     for attempt in report.trace.rows() {
         observer.on(&Event::Started { route, target: &attempt.target, number: 1 });
@@ -55,15 +55,15 @@ fn events(criterion: &mut Criterion) {
     };
 
     let metrics = Metrics::new(&names);
-    #[expect(clippy::disallowed_methods, reason = "the clock that a program gives")]
+    #[expect(clippy::disallowed_methods, reason = "the clock of the embedding program")]
     let now: fn() -> Instant = Instant::now;
     let mut group = criterion.benchmark_group("one request");
-    group.bench_function("metrics", |bencher| bencher.iter(|| tell(&metrics, black_box(&report))));
+    group.bench_function("metrics", |bencher| bencher.iter(|| emit(&metrics, black_box(&report))));
     if let Ok(watch) = DriftWatch::new(&names, DriftConfig::default(), now, |_| {}) {
-        group.bench_function("drift", |bencher| bencher.iter(|| tell(&watch, black_box(&report))));
+        group.bench_function("drift", |bencher| bencher.iter(|| emit(&watch, black_box(&report))));
     }
-    group.bench_function("tracing, nobody listens", |bencher| {
-        bencher.iter(|| tell(&TracingEvents, black_box(&report)));
+    group.bench_function("tracing, without a subscriber", |bencher| {
+        bencher.iter(|| emit(&TracingEvents, black_box(&report)));
     });
     group.finish();
     criterion.bench_function("render, 20 targets", |bencher| bencher.iter(|| metrics.render()));

@@ -1,5 +1,5 @@
-//! What a scrape sees after two requests, one of which fell back.
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! Prints the result of a scrape after two requests, one of which fell back.
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Tells what the engine of fb would tell.
+/// Emits the events that the engine of fb would emit.
 fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
     for attempt in &rows {
         observer.on(&Event::Started { route: ROUTE, target: &attempt.target, number: attempt.number });

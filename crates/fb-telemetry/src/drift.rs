@@ -1,4 +1,4 @@
-//! CUSUM: how much likelier the latest answers are after a shift than before it.
+//! A CUSUM test for a rising share: the log likelihood ratio of recent observations after a shift and before it.
 
 use std::time::Instant;
 
@@ -8,32 +8,33 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
-/// When a share of yes has drifted.
+/// The sensitivity of the drift alarm.
 ///
-/// The test is Page's (Continuous Inspection Schemes, Biometrika 41, 1954) for a share, as Reynolds and Stoumbos have
-/// it (Journal of Quality Technology 31, 1999): every yes adds `ln(p1 / p0)` to a sum, every no takes
-/// `ln((1 - p0) / (1 - p1))` from it, and the sum stays at 0 or above. `p0` is the baseline, `p1 = p0 + shift`. Divided
-/// by what a yes and a no differ by, this is the sum of `x - p0 - k`. The slack `k` is half of the shift where shares vary
-/// alike before and after it, as for a shifted mean, and less where they vary more after it: with a shift of 0.2 it is
-/// 0.07 at a baseline of 2 %, and 0.1 at 40 %.
+/// The test is Page's CUSUM (Continuous Inspection Schemes, Biometrika 41, 1954) for a share, in the form of Reynolds
+/// and Stoumbos (Journal of Quality Technology 31, 1999): every positive observation adds `ln(p1 / p0)` to a sum, every
+/// negative one subtracts `ln((1 - p0) / (1 - p1))`, and the sum never falls below 0. `p0` is the baseline and
+/// `p1 = p0 + shift`. Up to a constant factor this is the sum of `x - p0 - k`. The slack `k` is half of the shift if the
+/// variance is the same before and after it, and smaller if the variance grows: with a shift of 0.2 it is 0.07 at a
+/// baseline of 2 %, and 0.1 at 40 %.
 ///
-/// The threshold is `h = ln(run_length)`: with a known baseline the mean run to a false alarm is then at least
-/// `run_length`, whatever the baseline (Lorden, Annals of Mathematical Statistics 42, 1971).
+/// The threshold is `h = ln(run_length)`. With a known baseline, the mean run to a false alarm is then at least
+/// `run_length`, independently of the baseline (Lorden, Annals of Mathematical Statistics 42, 1971).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DriftConfig {
-    /// Requests from which the baseline is learned, 50 to 100,000; 200. No alarm while it is.
+    /// Number of requests from which the baseline is learned, 50 to 100,000; 200. There is no alarm during that time.
     pub warm_up: u32,
-    /// The rise of the share that is to be found soonest, 0.01 to 0.9; 0.2. A rise that stays below the slack is not to be
-    /// found, and none from a baseline that has no room for it.
+    /// The rise of the share for which detection is fastest, 0.01 to 0.9; 0.2. A rise below the slack is not detected, nor
+    /// is a rise from a baseline to which the shift cannot be added without exceeding 1.
     pub shift: f64,
-    /// Requests between two false alarms, on average and at least, 100 to 1e9. Default 1e5.
+    /// Minimum mean number of requests between two false alarms, 100 to 1e9. Default 1e5.
     pub run_length: f64,
 }
 
 impl Default for DriftConfig {
-    /// 200 requests, 0.2, 100,000 requests: of 100 steady streams of 10,000 requests fewer than 10 raise an alarm, and a
-    /// rise from 2 % to 30 % is told after 26 requests on average, and after 75 in the worst of 200 simulated streams.
+    /// 200 requests, 0.2, 100,000 requests. Of 100 steady streams of 10,000 requests, fewer than 10 raise an alarm. A
+    /// rise from 2 % to 30 % is detected after 26 requests on average, and after 75 in the worst of 200 simulated
+    /// streams.
     fn default() -> Self {
         Self { warm_up: 200, shift: 0.2, run_length: 1e5 }
     }
@@ -67,23 +68,23 @@ impl DriftConfig {
     }
 }
 
-/// An alarm: the share of yes has risen.
+/// An alarm: the share has risen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drifted {
-    /// The share that was learned, 0 to 1.
+    /// The learned share, 0 to 1.
     pub baseline: f64,
-    /// The share since the rise seems to have begun, 0 to 1.
+    /// The share since the estimated start of the rise, 0 to 1.
     pub rate: f64,
-    /// Requests since then.
+    /// Number of requests since then.
     pub requests: u32,
-    /// When that was.
+    /// The estimated start of the rise.
     pub since: Instant,
 }
 
-/// Watches one share of yes and no for a rise, in constant memory.
+/// Detects a rise of one share, in constant memory.
 ///
-/// After an alarm it learns the baseline anew, so that a lasting change is told once. A fall is not told, but learned
-/// from too: the next rise is measured from the lower share.
+/// After an alarm the baseline is learned again, so a lasting change raises one alarm. A fall raises no alarm, but the
+/// baseline is learned again as well, so that the next rise is measured from the lower share.
 #[derive(Debug, Clone)]
 pub struct Drift {
     config: DriftConfig,
@@ -99,16 +100,16 @@ enum Phase {
 const NEW: Phase = Phase::Learning { seen: 0, yes: 0 };
 
 impl Drift {
-    /// Begins to learn.
+    /// Creates a detector that starts to learn its baseline.
     ///
     /// # Errors
-    /// When a number is out of its range; names the field.
+    /// Names the first setting that is out of its range.
     pub fn new(config: DriftConfig) -> Result<Self, InvalidConfig> {
         config.check()?;
         Ok(Self { config, phase: NEW })
     }
 
-    /// Takes in what the next request did; an alarm, if this one tips the scale.
+    /// Records the next request, and returns an alarm if its observation crosses the threshold.
     pub fn observe(&mut self, fell_back: bool, now: Instant) -> Option<Drifted> {
         match &mut self.phase {
             Phase::Learning { seen, yes } => {
@@ -135,8 +136,8 @@ impl Drift {
 
 impl Phase {
     fn watching(seen: u32, yes: u32, shift: f64) -> Self {
-        // Two of each are added (Agresti and Coull, The American Statistician 52, 1998): a baseline from few requests is
-        // taken as higher than seen when it is low, where a false alarm would come soonest, and it is never 0 or 1.
+        // Two of each are added (Agresti and Coull, The American Statistician 52, 1998). This raises a low baseline from
+        // few requests, where false alarms are most likely, and keeps it away from 0 and 1.
         let baseline = (f64::from(yes) + 2.0) / (f64::from(seen) + 4.0);
         let risen = baseline + shift;
         let rise = (risen < 1.0).then(|| Cusum::new(baseline, risen));
@@ -144,11 +145,11 @@ impl Phase {
     }
 }
 
-/// The sum of log likelihood ratios, never below 0, and what happened since it was last 0.
+/// The sum of log likelihood ratios, never below 0, and the observations since it was last 0.
 #[derive(Debug, Clone)]
 struct Cusum {
-    yes_weighs: f64,
-    no_weighs: f64,
+    yes_weight: f64,
+    no_weight: f64,
     sum: f64,
     run: Option<Run>,
 }
@@ -163,16 +164,16 @@ struct Run {
 impl Cusum {
     fn new(before: f64, after: f64) -> Self {
         Self {
-            yes_weighs: (after / before).ln(),
-            no_weighs: ((1.0 - after) / (1.0 - before)).ln(),
+            yes_weight: (after / before).ln(),
+            no_weight: ((1.0 - after) / (1.0 - before)).ln(),
             sum: 0.0,
             run: None,
         }
     }
 
-    /// What happened since the sum was last 0, if it is now above the threshold.
+    /// Adds an observation, and returns the run since the sum was last 0 if the sum is above the threshold.
     fn add(&mut self, yes: bool, now: Instant, threshold: f64) -> Option<Run> {
-        self.sum += if yes { self.yes_weighs } else { self.no_weighs };
+        self.sum += if yes { self.yes_weight } else { self.no_weight };
         if self.sum <= 0.0 {
             (self.sum, self.run) = (0.0, None);
             return None;

@@ -12,21 +12,21 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// An alarm, and where: both names are configured ones or `other`.
+/// An alarm with its route and tenant. Both names are configured ones or `other`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alarm<'a> {
     /// The route.
     pub route: &'a str,
     /// The tenant; `default` for requests without one.
     pub tenant: &'a str,
-    /// What has become of the share of fallbacks.
+    /// The rise of the share of fallbacks.
     pub drifted: Drifted,
 }
 
-/// Watches the share of fallbacks of every route and tenant, and says once when one has risen.
+/// An observer that raises an alarm when the share of fallbacks of a route and tenant rises.
 ///
-/// An alarm is a `tracing` warning and a call of the function given. All routes and tenants that are not configured are
-/// watched as one, `other`, so memory is bounded: at most 256 bytes for each pair beside its names.
+/// An alarm is a `tracing` warning and a call of the given function. Routes and tenants that are not configured are
+/// watched together as `other`, which bounds the memory: at most 256 bytes per pair, plus its names.
 pub struct DriftWatch {
     pairs: Closed<Label, Closed<Label, Pair>>,
     now: fn() -> Instant,
@@ -41,11 +41,12 @@ struct Pair {
 }
 
 impl DriftWatch {
-    /// Watches every pair of these names. `on_alarm` runs in the task of the request that tipped the scale, under no
-    /// lock, so it must be quick.
+    /// Watches every pair of a route and a tenant.
+    ///
+    /// `on_alarm` runs on the task of the request that crossed the threshold, without a lock, so it must be quick.
     ///
     /// # Errors
-    /// When a number of the configuration is out of its range; names the field.
+    /// Names the first setting that is out of its range.
     pub fn new(
         names: &Names,
         config: DriftConfig,

@@ -2,15 +2,15 @@ use fb_core::{AttemptEnd, Report, ServedBy, Skip};
 
 use crate::Outcome;
 
-/// Whether a finished request was answered otherwise than by the first target that could have carried it, or not at
-/// all; `None` when it says nothing about that.
+/// Returns `true` if a finished request was not answered by the first admissible target, and `None` if the request is no
+/// evidence for or against a fallback.
 ///
-/// `None`: the answer came from the cache before a target was looked at, the caller left, the failure was surfaced, or the
-/// tenant could not pay for anybody. A target that was skipped because the request cannot be carried to it, or its tenant
-/// cannot pay for it, does not count. A retry of the
-/// same target is no fallback, and a block is the answer of the target that gave it.
+/// The result is `None` if the answer came from the cache before any target was considered, the caller cancelled the
+/// request, the failure was surfaced, or the tenant's budget excluded every target. A target that was skipped because it
+/// cannot serve the request, or because of the tenant's budget, does not count. A retry of the same target is no
+/// fallback, and a block counts as the answer of its target.
 pub fn fell_back(report: &Report) -> Option<bool> {
-    let outcome = Outcome::of(report);
+    let outcome = Outcome::from_report(report);
     if report.trace.rows().is_empty()
         || matches!(outcome, Outcome::Cancelled | Outcome::Surfaced | Outcome::OverBudget)
     {

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod label_values;
 mod names;
 mod outcome;
-mod words;
 
 mod fallback;
 mod metrics;
@@ -12,9 +12,9 @@ mod tracing_events;
 mod drift;
 mod drift_watch;
 
-mod fan;
+mod fan_out;
 
-/// Finished requests written down, one line each, for `fb backtest`.
+/// Recording of finished requests, one line each, for `fb backtest`.
 #[cfg(feature = "record")]
 pub mod record;
 
@@ -25,7 +25,7 @@ pub use self::{
     drift::{Drift, DriftConfig, Drifted, InvalidConfig},
     drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
-    fan::Fan,
+    fan_out::FanOut,
     metrics::{Account, Metrics, Readings, Records},
     names::Names,
     outcome::Outcome,

@@ -5,9 +5,7 @@ mod recent;
 
 use std::{fmt, time::Duration};
 
-use fb_core::{
-    Attempt, AttemptEnd, Circuit, Event, Level, Money, Next, Observer, Report, Skip, TargetId, Usage,
-};
+use fb_core::{Attempt, AttemptEnd, Circuit, Event, Level, Next, Observer, Report, Skip, TargetId, Usage};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text,
@@ -17,7 +15,7 @@ use prometheus_client::{
 
 pub use self::readings::{Account, Readings, Records};
 use self::{
-    families::{Cost, Families, Ratio},
+    families::{Cost, Families, Ratio, dollars},
     labels::{
         AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
         RefusalLabels, RequestLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
@@ -27,17 +25,32 @@ use self::{
 };
 use crate::{
     Alarm, Names, Outcome, fell_back,
+    label_values::{StaticLabel, attempt_outcome, cache_result, skip_reason},
     names::{Closed, DEFAULT_TENANT, Label},
-    words::{Word, cache_word, end_word, skip_word},
 };
 
 #[cfg(test)]
 mod tests;
 
-/// Counts and measures what it hears, for a Prometheus server to fetch.
+/// An observer that counts and measures events, for a Prometheus server to scrape.
 ///
-/// Every label value is a configured name, `other`, or a word of this workspace's code, so no caller can make the set
-/// of series grow. A series takes memory from its first event on; after that an event allocates nothing.
+/// Every label value is a configured name, `other`, or a constant of the code, so callers cannot grow the set of series.
+/// The first event of a series allocates its memory; later events do not allocate.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{Event, Level, Observer};
+/// use fb_telemetry::{Metrics, Names};
+///
+/// let names = Names { routes: vec!["default".to_owned()], ..Names::default() };
+/// let metrics = Metrics::new(&names);
+/// metrics.on(&Event::Ladder { route: "default", from: Level::Full, to: Level::Reduced });
+///
+/// let text = metrics.render();
+/// assert!(text.contains(r#"fb_ladder_level{route="default"} 1"#));
+/// assert!(text.contains(r#"fb_ladder_moves_total{route="default",from="full",to="reduced"} 1"#));
+/// ```
 pub struct Metrics {
     registry: Registry,
     families: Families,
@@ -46,7 +59,7 @@ pub struct Metrics {
     tenants: Closed<Label, Label>,
 }
 
-/// The series of one route that have no other label.
+/// The series of one route that have only the route label.
 struct Route {
     label: Label,
     duration: Histogram,
@@ -55,7 +68,7 @@ struct Route {
     recent: Mutex<Recent>,
 }
 
-/// The series of one target that have no other label, or one of few values.
+/// The series of one target that have only the target label, or one more with a fixed set of values.
 struct Target {
     label: Label,
     duration: Histogram,
@@ -72,9 +85,9 @@ impl Metrics {
     /// The content type of [`render`](Self::render).
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    /// Metrics with these names as labels.
+    /// Creates metrics with these names as label values.
     ///
-    /// Breakers count as closed and routes as at level `full` until an event says otherwise.
+    /// Until the first event, breakers are closed and routes are at level `full`.
     pub fn new(names: &Names) -> Self {
         let mut registry = Registry::default();
         let families = Families::register(&mut registry);
@@ -87,17 +100,17 @@ impl Metrics {
         }
     }
 
-    /// What was counted, as `OpenMetrics` text, which Prometheus reads; the order of series is not fixed.
+    /// Renders all series as `OpenMetrics` text. The order of series is not fixed.
     pub fn render(&self) -> String {
         self.render_with(&Readings::default())
     }
 
-    /// The same, and what was read for it.
+    /// Renders all series, followed by the given readings.
     pub fn render_with(&self, readings: &Readings) -> String {
         let mut text = String::new();
         let written = text::encode_registry(&mut text, &self.registry)
             .and_then(|()| text::encode(&mut text, &readings.registry()));
-        // Printing into a string does not fail.
+        // Writing to a string does not fail.
         debug_assert!(written.is_ok());
         text
     }
@@ -114,7 +127,7 @@ impl Metrics {
         let target = self.targets.get(&attempt.target);
         let label = target.label.clone();
         if let AttemptEnd::Skipped { why, .. } = &attempt.end {
-            let labels = SkipLabels { route, target: label, reason: skip_word(why) };
+            let labels = SkipLabels { route, target: label, reason: skip_reason(why) };
             self.families.skips.get_or_create(&labels).inc();
             return;
         }
@@ -124,21 +137,21 @@ impl Metrics {
             let labels = DefectLabels { route: route.clone(), target: label.clone(), gate };
             self.families.gate_defects.get_or_create(&labels).inc();
         }
-        let labels = AttemptLabels { route, target: label, outcome: end_word(&attempt.end) };
+        let labels = AttemptLabels { route, target: label, outcome: attempt_outcome(&attempt.end) };
         self.families.attempts.get_or_create(&labels).inc();
         target.in_flight.dec();
-        target.spent(&attempt.end, attempt.took);
+        target.record_call(&attempt.end, attempt.took);
     }
 
     fn finished(&self, name: &str, tenant: Option<&str>, shared: bool, report: &Report) {
         let route = self.routes.get(name);
         let tenant = self.tenants.get(tenant.unwrap_or(DEFAULT_TENANT));
-        let outcome = Outcome::of(report);
+        let outcome = Outcome::from_report(report);
         self.families
             .tenant_requests
             .get_or_create(&TenantRequestLabels { tenant: tenant.clone(), outcome: outcome.name() })
             .inc();
-        let cache = report.cache.as_ref().map(cache_word);
+        let cache = report.cache.as_ref().map(cache_result);
         self.families
             .requests
             .get_or_create(&RequestLabels {
@@ -155,7 +168,7 @@ impl Metrics {
         if outcome != Outcome::Cancelled {
             route.duration.observe(report.took.as_secs_f64());
         }
-        // Shared calls are counted with the request that made them.
+        // The calls of a shared request were counted with the request that made them.
         if !shared {
             self.hops(&route.label, report);
             self.repairs(&route.label, report);
@@ -166,7 +179,7 @@ impl Metrics {
         }
     }
 
-    /// Counts the moves from a target that failed to the one that was called next.
+    /// Counts moves from a failed target to the next one called.
     fn hops(&self, route: &Label, report: &Report) {
         let called = || report.trace.rows().iter().filter(|row| row.is_call());
         for (from, to) in called().zip(called().skip(1)) {
@@ -177,29 +190,29 @@ impl Metrics {
                 route: route.clone(),
                 from: self.targets.get(&from.target).label.clone(),
                 to: self.targets.get(&to.target).label.clone(),
-                reason: end_word(&from.end),
+                reason: attempt_outcome(&from.end),
             };
             self.families.hops.get_or_create(&labels).inc();
         }
     }
 
-    /// Counts the calls that repaired an answer, by how they ended.
+    /// Counts repair calls by their outcome.
     fn repairs(&self, route: &Label, report: &Report) {
         let rows = report.trace.rows();
-        for (at, bad) in rows.iter().enumerate().filter(|(_, row)| row.next == Next::Repair) {
-            // Rows of other targets stand in between where targets race.
-            let then = rows[at + 1..].iter().find(|row| row.target == bad.target);
-            let Some(repair) = then.filter(|row| row.is_call()) else { continue };
+        for (at, rejected) in rows.iter().enumerate().filter(|(_, row)| row.next == Next::Repair) {
+            // In a race, attempts at other targets may lie between the two.
+            let following = rows[at + 1..].iter().find(|row| row.target == rejected.target);
+            let Some(repair) = following.filter(|row| row.is_call()) else { continue };
             let labels = AttemptLabels {
                 route: route.clone(),
-                target: self.targets.get(&bad.target).label.clone(),
-                outcome: end_word(&repair.end),
+                target: self.targets.get(&rejected.target).label.clone(),
+                outcome: attempt_outcome(&repair.end),
             };
             self.families.repairs.get_or_create(&labels).inc();
         }
     }
 
-    /// Counts the calls that were not paid for.
+    /// Counts the calls that a tenant limit refused.
     fn refusals(&self, tenant: &Label, report: &Report) {
         for row in report.trace.rows() {
             if let AttemptEnd::Skipped { why: Skip::Budget { limit, .. }, .. } = row.end {
@@ -209,12 +222,12 @@ impl Metrics {
         }
     }
 
-    fn breaker(&self, target: &TargetId, from: Circuit, to: Circuit, reason: Word) {
+    fn breaker(&self, target: &TargetId, from: Circuit, to: Circuit, reason: StaticLabel) {
         let target = self.targets.get(target);
         let labels =
             TransitionLabels { target: target.label.clone(), from: from.name(), to: to.name(), reason };
         self.families.breaker_transitions.get_or_create(&labels).inc();
-        target.is_now(to);
+        target.set_state(to);
     }
 
     fn ladder(&self, route: &str, from: Level, to: Level) {
@@ -223,11 +236,6 @@ impl Metrics {
         self.families.ladder_moves.get_or_create(&labels).inc();
         route.level.set(to as i64);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to nine million dollars")]
-fn dollars(money: Money) -> f64 {
-    money.nanos() as f64 / 1e9
 }
 
 impl Observer for Metrics {
@@ -289,18 +297,19 @@ impl Target {
             states: Circuit::ALL.map(state),
             label,
         };
-        target.is_now(Circuit::Closed);
+        target.set_state(Circuit::Closed);
         target
     }
 
-    fn is_now(&self, state: Circuit) {
+    fn set_state(&self, state: Circuit) {
         for (circuit, gauge) in &self.states {
             gauge.set(i64::from(*circuit == state));
         }
     }
 
-    /// Notes what a call took of time, tokens and money; the time of one that was given up says nothing.
-    fn spent(&self, end: &AttemptEnd, took: Duration) {
+    /// Records the duration, tokens and cost of a call. The duration of a cancelled call is not representative, so it is
+    /// left out.
+    fn record_call(&self, end: &AttemptEnd, took: Duration) {
         let usage = match end {
             AttemptEnd::Running | AttemptEnd::Cancelled | AttemptEnd::Skipped { .. } => return,
             AttemptEnd::Failed(_) => None,

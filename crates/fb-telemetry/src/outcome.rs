@@ -5,28 +5,28 @@ use fb_core::{Attempt, AttemptEnd, Next, Report, ServedBy, Skip, TargetId, Trace
 #[cfg(test)]
 mod tests;
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// With an answer, also one from the cache or a fixed one.
+    /// An answer, including cached and static ones.
     Answered,
-    /// With a content-policy refusal.
+    /// A content-policy refusal.
     Blocked,
-    /// With a failure that no other target may hide.
+    /// A failure that is returned to the caller without trying another target.
     Surfaced,
-    /// Every target was tried or skipped.
+    /// Every target failed or was skipped.
     Exhausted,
-    /// Nobody was called, and somebody only since the tenant may not pay.
+    /// No target was called, at least one of them because of the tenant's budget.
     OverBudget,
     /// A stream broke after its first output had been delivered.
     Interrupted,
-    /// The caller left.
+    /// The caller cancelled the request.
     Cancelled,
 }
 
 impl Outcome {
-    /// Reads the outcome off the report of a finished request.
-    pub fn of(report: &Report) -> Self {
+    /// Derives the outcome from the report of a finished request.
+    pub fn from_report(report: &Report) -> Self {
         let trace = &report.trace;
         let any = |is: fn(&AttemptEnd) -> bool| trace.rows().iter().any(|row| is(&row.end));
         if any(|end| matches!(end, AttemptEnd::Blocked { .. })) {
@@ -35,8 +35,8 @@ impl Outcome {
         match &report.served_by {
             Some(ServedBy::Target(id)) => Self::served(trace, id),
             Some(ServedBy::Cache | ServedBy::Static) => Self::Answered,
-            // Nobody won, so an attempt that was given up was given up by the caller.
-            None if any(|end| matches!(end, AttemptEnd::Cancelled)) || was_left_waiting(trace) => {
+            // No target won a race, so a cancelled attempt was cancelled by the caller.
+            None if any(|end| matches!(end, AttemptEnd::Cancelled)) || cancelled_while_waiting(trace) => {
                 Self::Cancelled
             }
             None if trace.rows().iter().any(|row| row.next == Next::Surface) => Self::Surfaced,
@@ -58,7 +58,7 @@ impl Outcome {
         }
     }
 
-    /// The word used in metrics.
+    /// The label value used in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -78,8 +78,9 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether a target was waited for and never came up again: the caller left in between.
-fn was_left_waiting(trace: &Trace) -> bool {
+/// Returns `true` if the last wait for a target was never followed by another attempt at it, because the caller cancelled
+/// the request meanwhile.
+fn cancelled_while_waiting(trace: &Trace) -> bool {
     let rows = trace.rows();
     rows.iter().enumerate().any(|(index, row)| {
         let waits = matches!(row.next, Next::RetryIn(_) | Next::WaitFor(_));

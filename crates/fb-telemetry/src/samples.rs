@@ -1,4 +1,4 @@
-//! What the tests feed.
+//! Sample events and readings for tests.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) fn attempt(name: &str, end: AttemptEnd, next: Next) -> Attempt {
 /// A skip, a failure and an answer.
 pub(crate) fn rows(names: [&str; 3]) -> [Attempt; 3] {
     let open = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
-    let detail = "sk-secret said no to \"my prompt\"";
+    let detail = "sk-secret rejected \"my prompt\"";
     let code = Some("code-of-provider".to_owned());
     let failure = Failure::new(FailureKind::Overloaded, detail).with_status(529).with_code(code);
     let usage = Some(Usage { input: 14, output: 200, ..Usage::default() });
@@ -43,7 +43,7 @@ pub(crate) fn rows(names: [&str; 3]) -> [Attempt; 3] {
     ]
 }
 
-/// One request of these rows, answered by the last.
+/// Emits the events of one request with these attempts, answered by the last.
 pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>, rows: &[Attempt]) {
     for attempt in rows {
         if attempt.is_call() {
@@ -54,7 +54,7 @@ pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>
     finished(observer, route, tenant, false, rows);
 }
 
-/// The end of such a request.
+/// Emits the end of such a request.
 pub(crate) fn finished(
     observer: &dyn Observer,
     route: &str,
@@ -75,7 +75,7 @@ pub(crate) fn finished(
     observer.on(&Event::Finished { route, tenant, asked, left: false, shared, report: &report });
 }
 
-/// At least one event of every kind.
+/// Emits at least one event of every kind.
 pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3]) {
     request(observer, route, None, &rows(targets));
     let target = target(targets[2]);
@@ -85,7 +85,8 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
 }
 
-/// A request of a tenant that is over a limit for one target, whose answer another had to repair, beside one that raced.
+/// The attempts of a request that skips one target over its tenant's limit, repairs the answer of a second one, and
+/// cancels a third one that lost a race.
 pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
     let [refused, repaired, raced] = targets;
     let unpaid =
@@ -100,7 +101,7 @@ pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
     ]
 }
 
-/// A reading of every kind.
+/// Readings of every kind.
 pub(crate) fn readings() -> Readings {
     let [cost, day, month, reserved] = [3_100_000, 4_000_000, 5_250_000_000, 7].map(Money::from_nanos);
     let acme = Account { tokens: 214, cost, day, month, reserved, day_limit: Some(20.0), month_limit: None };

@@ -1,33 +1,33 @@
-//! Spans of requests and of the calls made for them.
+//! Spans of requests and of their calls.
 
 use fb_core::{Attempt, AttemptEnd, Failure, Next, Report, ServedBy, TargetId};
 use tracing::{Span, debug, debug_span, field::Empty};
 
 use crate::{
     Outcome,
+    label_values::{attempt_outcome, cache_result, next_step, skip_reason},
     names::DEFAULT_TENANT,
-    words::{cache_word, end_word, next_word, skip_word},
 };
 
 #[cfg(test)]
 mod tests;
 
-/// The `tracing` span of a request, from its beginning until this is dropped, with the `gen_ai.*` names of OpenTelemetry's
-/// semantic conventions. Spans of its calls and events of what was passed over are its children; it is itself a child of
-/// the span it was made in.
+/// The `tracing` span of a request, with the `gen_ai.*` names of OpenTelemetry's semantic conventions.
 ///
-/// All are of level `DEBUG`; where nobody listens, none is made.
+/// The span is a child of the span current at its creation, and closes when this value is dropped. Spans of the
+/// request's calls and events for skipped targets are its children. All have the level `DEBUG`; without a subscriber for
+/// it, none is created.
 ///
-/// | target | what | fields |
+/// | target | kind | fields |
 /// |---|---|---|
 /// | `fb::request` | span | `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens`, `error.type`, `fb.route`, `fb.tenant`, `fb.outcome`, `fb.level`, `fb.cache`, `fb.attempts`, `fb.hops` |
 /// | `fb::attempt` | span | `otel.kind`, `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model`, `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens`, `error.type`, `http.response.status_code`, `fb.attempt`, `fb.outcome`, `fb.next` |
 /// | `fb::hop` | event | `fb.from`, `fb.to`, `fb.reason`, `fb.route`, `fb.tenant` |
 /// | `fb::skip` | event | `gen_ai.provider.name`, `gen_ai.request.model`, `fb.reason`, `fb.next`, `fb.route`, `fb.tenant` |
 ///
-/// The provider's name is the configured one. `error.type` is the failure's kind, and of a request its outcome; it is
-/// absent when nothing failed. Of a request, provider and model are those that answered. No field holds what a caller or
-/// a provider wrote, save the route and the tenant, which are configured.
+/// The provider's name is the configured one. `error.type` is the failure's kind for a call and the outcome for a
+/// request; it is absent without a failure. Provider and model of a request are those of the target that answered. No
+/// field contains text of a caller or a provider, except the configured names of the route and the tenant.
 #[derive(Debug)]
 pub struct RequestSpan {
     span: Span,
@@ -35,12 +35,12 @@ pub struct RequestSpan {
     tenant: String,
 }
 
-/// The span of one call, until this is dropped.
+/// The span of one call; it closes when this value is dropped.
 #[derive(Debug)]
 pub struct AttemptSpan(Span);
 
 impl RequestSpan {
-    /// Begins.
+    /// Opens the span of a request.
     pub fn new(route: &str, tenant: Option<&str>) -> Self {
         let tenant = tenant.unwrap_or(DEFAULT_TENANT);
         let span = debug_span!(
@@ -63,7 +63,7 @@ impl RequestSpan {
         Self { route: owned(route), tenant: owned(tenant), span }
     }
 
-    /// Begins the span of a call; `from` is the row of another target that failed before it.
+    /// Opens the span of a call; `from` is the preceding failed attempt at another target.
     pub fn attempt(&self, target: &TargetId, number: u32, from: Option<&Attempt>) -> AttemptSpan {
         if self.span.is_disabled() {
             return AttemptSpan(Span::none());
@@ -73,7 +73,7 @@ impl RequestSpan {
                 target: "fb::hop", parent: &self.span, {
                 fb.from = %from.target,
                 fb.to = %target,
-                fb.reason = end_word(&from.end),
+                fb.reason = attempt_outcome(&from.end),
                 fb.route = self.route,
                 fb.tenant = self.tenant, }, "moved on");
         }
@@ -93,7 +93,7 @@ impl RequestSpan {
         ))
     }
 
-    /// Tells of a target that was passed over.
+    /// Emits an event for a target that was skipped.
     pub fn skipped(&self, row: &Attempt) {
         if let AttemptEnd::Skipped { why, .. } = &row.end
             && !self.span.is_disabled()
@@ -102,14 +102,14 @@ impl RequestSpan {
                 target: "fb::skip", parent: &self.span, {
                 gen_ai.provider.name = row.target.provider().as_str(),
                 gen_ai.request.model = row.target.model(),
-                fb.reason = skip_word(why),
-                fb.next = next_word(row.next),
+                fb.reason = skip_reason(why),
+                fb.next = next_step(row.next),
                 fb.route = self.route,
                 fb.tenant = self.tenant, }, "passed over");
         }
     }
 
-    /// Writes down how the request ended.
+    /// Records the outcome of the request.
     pub fn finished(&self, report: &Report) {
         let Self { span, .. } = self;
         if span.is_disabled() {
@@ -123,14 +123,14 @@ impl RequestSpan {
             span.record("gen_ai.usage.input_tokens", usage.input);
             span.record("gen_ai.usage.output_tokens", usage.output);
         }
-        let outcome = Outcome::of(report);
+        let outcome = Outcome::from_report(report);
         if outcome != Outcome::Answered {
             span.record("error.type", outcome.name());
         }
         span.record("fb.outcome", outcome.name());
         span.record("fb.level", report.level.name());
         if let Some(used) = &report.cache {
-            span.record("fb.cache", cache_word(used));
+            span.record("fb.cache", cache_result(used));
         }
         span.record("fb.attempts", report.attempts());
         span.record("fb.hops", report.hops());
@@ -138,7 +138,7 @@ impl RequestSpan {
 }
 
 impl AttemptSpan {
-    /// Writes down how the call ended.
+    /// Records the outcome of the call.
     pub fn ended(&self, end: &AttemptEnd, next: Next) {
         let Self(span) = self;
         if span.is_disabled() {
@@ -158,7 +158,7 @@ impl AttemptSpan {
                 span.record("http.response.status_code", status);
             }
         }
-        span.record("fb.outcome", end_word(end));
-        span.record("fb.next", next_word(next));
+        span.record("fb.outcome", attempt_outcome(end));
+        span.record("fb.next", next_step(next));
     }
 }

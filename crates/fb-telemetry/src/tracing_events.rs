@@ -1,9 +1,9 @@
 use fb_core::{Event, Observer};
 use tracing::{info, warn};
 
-/// Writes a `tracing` event for what happens beside requests: a breaker that changes its state (target `fb::breaker`), a
-/// route that moves on its ladder (`fb::ladder`), both of level `INFO`; a tenant that used much of a limit (`fb::budget`), of
-/// level `WARN`. Requests and their calls are [spans](crate::RequestSpan).
+/// An observer that emits `tracing` events outside of requests: state changes of breakers (target `fb::breaker`, level
+/// `INFO`), ladder moves of routes (`fb::ladder`, `INFO`), and tenants close to a limit (`fb::budget`, `WARN`). Requests
+/// and their calls are [spans](crate::RequestSpan).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TracingEvents;
 

@@ -1,4 +1,4 @@
-//! What costs no memory.
+//! Events of known series must not allocate.
 
 #![expect(clippy::unwrap_used, reason = "the names are fixed")]
 
@@ -15,8 +15,8 @@ fn target(name: &str) -> TargetId {
     name.parse().unwrap()
 }
 
-/// One of each event, for a request that was passed over, not paid for, repaired, failed over and answered.
-fn tell(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
+/// Emits one event of each kind, for a request with a skip, a refusal, a repair, a failover and an answer.
+fn emit(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
     let target = &report.trace.rows()[0].target;
     observer.on(&Event::Started { route, target, number: 1 });
     observer.on(&Event::FirstToken { route, target, after: Duration::from_millis(90) });
@@ -64,25 +64,25 @@ fn report() -> Report {
 }
 
 #[test]
-fn an_event_allocates_nothing_once_its_series_is_there() {
+fn event_of_a_known_series_does_not_allocate() {
     let names = Names {
         routes: vec!["default".to_owned()],
         targets: ["a/m", "b/m"].map(target).into(),
         tenants: vec!["acme".to_owned()],
     };
     let metrics = Metrics::new(&names);
-    #[expect(clippy::disallowed_methods, reason = "the clock that a program gives")]
+    #[expect(clippy::disallowed_methods, reason = "the clock of the embedding program")]
     let now: fn() -> Instant = Instant::now;
     let watch = DriftWatch::new(&names, DriftConfig::default(), now, |_| {}).unwrap();
     let report = report();
     for observer in [&metrics as &dyn Observer, &watch, &TracingEvents] {
         for (route, tenant) in [("default", "acme"), ("unknown", "unknown")] {
-            tell(observer, route, tenant, &report);
+            emit(observer, route, tenant, &report);
         }
         let counted = measure(|| {
             for _ in 0..1_000 {
-                tell(observer, "default", "acme", &report);
-                tell(observer, "unknown", "unknown", &report);
+                emit(observer, "default", "acme", &report);
+                emit(observer, "unknown", "unknown", &report);
             }
         });
         assert_eq!(counted.count_total, 0, "{counted:?}");

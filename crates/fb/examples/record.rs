@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fb::{ChatRequest, Client, Error, Provider, Route, Target, providers::ProviderConfig};
 use fb_sim::{Dialect, Fault, Sim};
-use fb_telemetry::record::{Entry, RecordConfig, Recorder};
+use fb_telemetry::record::{RecordConfig, RecordEntry, Recorder};
 
 /// A simulator as a provider: only the address differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(&file)?;
     std::fs::remove_file(&file)?;
     for line in text.lines() {
-        let Entry { outcome, by, attempts, .. } = serde_json::from_str(line)?;
+        let RecordEntry { outcome, by, attempts, .. } = serde_json::from_str(line)?;
         println!("{outcome:?} by {} after {} calls", by.unwrap_or_default(), attempts.len());
     }
     println!("{text}holds a secret: {}", text.contains("secret"));

@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use fb::Config;
-use fb_telemetry::record::Entry;
+use fb_telemetry::record::RecordEntry;
 
 use self::{
     figures::{Comparison, compare, print},
@@ -51,13 +51,13 @@ pub(crate) fn backtest(args: &BacktestArgs) -> Result<ExitCode, String> {
 }
 
 /// The same entries and the same config give the same comparison.
-fn run(config: &Config, entries: &[Entry], latency: Duration) -> Result<Comparison, String> {
+fn run(config: &Config, entries: &[RecordEntry], latency: Duration) -> Result<Comparison, String> {
     let stage = Stage::new(config)?;
     let replayed = replay(config, &stage, entries, latency)?;
     Ok(compare(&replayed))
 }
 
-fn of_route(mut entries: Vec<Entry>, only: Option<&str>) -> Result<Vec<Entry>, String> {
+fn of_route(mut entries: Vec<RecordEntry>, only: Option<&str>) -> Result<Vec<RecordEntry>, String> {
     if let Some(name) = only {
         let mut known: Vec<String> = entries.iter().map(|entry| entry.route.clone()).collect();
         entries.retain(|entry| entry.route == name);

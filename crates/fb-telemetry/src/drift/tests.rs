@@ -4,13 +4,12 @@ use fastrand::Rng;
 
 use super::*;
 
-/// Some time to begin at.
-#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
+#[expect(clippy::disallowed_methods, reason = "any start time will do")]
 fn start() -> Instant {
     Instant::now()
 }
 
-/// Feeds so many requests, one a second; after how many of them each alarm came.
+/// Feeds requests at one per second, and returns each alarm with the number of requests before it.
 fn feed(drift: &mut Drift, rng: &mut Rng, share: f64, requests: u32, start: Instant) -> Vec<(u32, Drifted)> {
     (1..=requests)
         .filter_map(|n| {
@@ -21,7 +20,7 @@ fn feed(drift: &mut Drift, rng: &mut Rng, share: f64, requests: u32, start: Inst
 }
 
 #[test]
-fn steady_streams_raise_false_alarms_as_seldom_as_documented() {
+fn steady_streams_raise_as_few_false_alarms_as_documented() {
     let mut rng = Rng::with_seed(1954);
     for share in [0.0, 0.005, 0.02, 0.05, 0.1, 0.3, 0.5, 0.75, 0.9, 1.0] {
         let alarmed = (0..500)
@@ -35,7 +34,7 @@ fn steady_streams_raise_false_alarms_as_seldom_as_documented() {
 }
 
 #[test]
-fn a_jump_is_told_once_and_soon() {
+fn jump_raises_one_alarm_soon() {
     let mut rng = Rng::with_seed(54);
     let (mut delays, start) = (Vec::new(), start());
     for _ in 0..200 {
@@ -52,7 +51,7 @@ fn a_jump_is_told_once_and_soon() {
 }
 
 #[test]
-fn an_alarm_says_since_when_and_how_bad() {
+fn alarm_contains_start_and_rate() {
     let (mut drift, start) = (Drift::new(DriftConfig::default()).unwrap(), start());
     let at = |second: u64| start + Duration::from_secs(second);
     for second in 0..200 {
@@ -65,7 +64,7 @@ fn an_alarm_says_since_when_and_how_bad() {
 }
 
 #[test]
-fn after_a_recovery_the_next_outage_is_told_again() {
+fn second_outage_after_a_recovery_raises_an_alarm() {
     let (mut rng, start) = (Rng::with_seed(3), start());
     let mut drift = Drift::new(DriftConfig::default()).unwrap();
     let alarms =
@@ -74,7 +73,7 @@ fn after_a_recovery_the_next_outage_is_told_again() {
 }
 
 #[test]
-fn numbers_out_of_range_are_refused_by_name() {
+fn settings_out_of_range_are_rejected() {
     let default = DriftConfig::default;
     let refused = |config: DriftConfig| Drift::new(config).unwrap_err().to_string();
     assert_eq!(refused(DriftConfig { warm_up: 49, ..default() }), "drift.warm_up: 49, expected 50 to 100000");
@@ -89,10 +88,10 @@ fn numbers_out_of_range_are_refused_by_name() {
 }
 
 #[test]
-fn the_slack_is_as_documented() {
+fn slack_matches_the_documentation() {
     let slack = |baseline: f64| {
-        let Cusum { yes_weighs, no_weighs, .. } = Cusum::new(baseline, baseline + 0.2);
-        format!("{:.2}", -no_weighs / (yes_weighs - no_weighs) - baseline)
+        let Cusum { yes_weight, no_weight, .. } = Cusum::new(baseline, baseline + 0.2);
+        format!("{:.2}", -no_weight / (yes_weight - no_weight) - baseline)
     };
     assert_eq!([0.02, 0.4].map(slack), ["0.07", "0.10"]);
 }

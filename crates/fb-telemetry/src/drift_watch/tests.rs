@@ -8,23 +8,23 @@ use fb_core::{AttemptEnd, Next};
 use super::*;
 use crate::samples::{attempt, names, request, rows};
 
-#[expect(clippy::disallowed_methods, reason = "the clock that a program gives")]
+#[expect(clippy::disallowed_methods, reason = "the clock of the embedding program")]
 fn now() -> Instant {
     Instant::now()
 }
 
-/// What the watch said, as `route tenant`.
-fn heard(feed: impl Fn(&DriftWatch)) -> Vec<String> {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let ears = Arc::clone(&heard);
+/// Returns the alarms, each as `route tenant`.
+fn alarms(feed: impl Fn(&DriftWatch)) -> Vec<String> {
+    let alarms = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&alarms);
     let on_alarm = move |alarm: &Alarm<'_>| {
         assert!(alarm.drifted.since.elapsed() < Duration::from_secs(60));
-        ears.lock().push(format!("{} {}", alarm.route, alarm.tenant));
+        sink.lock().push(format!("{} {}", alarm.route, alarm.tenant));
     };
     let watch = DriftWatch::new(&names(), DriftConfig::default(), now, on_alarm).unwrap();
     feed(&watch);
-    let heard = heard.lock();
-    heard.clone()
+    let alarms = alarms.lock();
+    alarms.clone()
 }
 
 fn answers(watch: &DriftWatch, route: &str, tenant: Option<&str>, requests: u32) {
@@ -41,9 +41,9 @@ fn fallbacks(watch: &DriftWatch, route: &str, tenant: Option<&str>, requests: u3
 }
 
 #[test]
-fn only_the_pair_that_drifts_is_named_and_once() {
+fn drifting_pair_raises_one_alarm() {
     let pairs = [("default", None), ("default", Some("acme")), ("cheap", Some("acme"))];
-    let told = heard(|watch| {
+    let alarms = alarms(|watch| {
         for (route, tenant) in pairs {
             answers(watch, route, tenant, 300);
         }
@@ -52,12 +52,12 @@ fn only_the_pair_that_drifts_is_named_and_once() {
             answers(watch, route, tenant, 300);
         }
     });
-    assert_eq!(told, ["cheap acme"]);
+    assert_eq!(alarms, ["cheap acme"]);
 }
 
 #[test]
-fn unknown_names_are_watched_as_one() {
-    let told = heard(|watch| {
+fn unknown_names_are_watched_together() {
+    let alarms = alarms(|watch| {
         for n in 0..300 {
             answers(watch, &format!("route{n}"), Some(&format!("tenant{n}")), 1);
         }
@@ -65,20 +65,20 @@ fn unknown_names_are_watched_as_one() {
             fallbacks(watch, &format!("route{n}"), Some(&format!("tenant{n}")), 1);
         }
     });
-    assert_eq!(told, ["other other"]);
+    assert_eq!(alarms, ["other other"]);
 }
 
 #[test]
-fn a_request_without_a_tenant_belongs_to_the_default_one() {
-    let told = heard(|watch| {
+fn request_without_a_tenant_belongs_to_the_default_tenant() {
+    let alarms = alarms(|watch| {
         answers(watch, "default", None, 150);
         answers(watch, "default", Some("default"), 150);
         fallbacks(watch, "default", None, 20);
     });
-    assert_eq!(told, ["default default"]);
+    assert_eq!(alarms, ["default default"]);
 }
 
 #[test]
-fn a_pair_takes_as_little_memory_as_documented() {
+fn pair_fits_in_the_documented_memory() {
     assert!(size_of::<Pair>() <= 256, "{}", size_of::<Pair>());
 }

@@ -1,5 +1,6 @@
 use std::sync::atomic::AtomicU64;
 
+use fb_core::Money;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry, Unit},
@@ -15,12 +16,12 @@ pub(super) type Cost = Counter<f64, AtomicU64>;
 pub(super) type Ratio = Gauge<f64, AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// Upper bounds in seconds: a first token comes in tenths of a second, an answer in seconds, and the usual limit of a
-/// call is a minute or two.
+/// Upper bounds in seconds: first tokens take tenths of a second, answers take seconds, and calls usually time out after
+/// a minute or two.
 pub(super) const BUCKETS: [f64; 16] =
     [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0];
 
-/// Every metric that is counted from events.
+/// Every metric that is updated by events.
 pub(super) struct Families {
     pub(super) requests: Family<RequestLabels, Counter>,
     pub(super) request_duration: Histograms<RouteLabels>,
@@ -46,29 +47,29 @@ pub(super) struct Families {
 }
 
 impl Families {
-    /// The suffixes `_total`, `_seconds` and `_usd` are added by the registry.
+    /// Registers all families. The registry adds the suffixes `_total`, `_seconds` and `_usd`.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let mut with = Register(registry);
         Self {
-            requests: with.plain("fb_requests", "Requests that are over"),
+            requests: with.plain("fb_requests", "Finished requests"),
             request_duration: with.unit(
                 "fb_request_duration",
                 Unit::Seconds,
-                "Time from a request to the end of its answer, without cancelled ones",
+                "Time from a request to the end of its answer, cancelled requests excluded",
                 Histograms::new_with_constructor(histogram),
             ),
             fallback_ratio: with.plain(
                 "fb_fallback_ratio",
-                "Share of the last 100 or so requests that the first target did not answer",
+                "Share of the last 100 or so requests that were not answered by the first target",
             ),
-            drift_alarms: with.plain("fb_drift_alarms", "Alarms that the share of fallbacks has risen"),
-            hops: with.plain("fb_hops", "Moves from a target that failed to the one called next"),
-            skips: with.plain("fb_skips", "Targets that were passed over without a call"),
-            attempts: with.plain("fb_attempts", "Calls to targets that are over"),
+            drift_alarms: with.plain("fb_drift_alarms", "Alarms about a rising share of fallbacks"),
+            hops: with.plain("fb_hops", "Moves from a failed target to the next one called"),
+            skips: with.plain("fb_skips", "Targets skipped without a call"),
+            attempts: with.plain("fb_attempts", "Finished calls to targets"),
             attempt_duration: with.unit(
                 "fb_attempt_duration",
                 Unit::Seconds,
-                "Time from a call to the end of its answer, without cancelled ones",
+                "Time from a call to the end of its answer, cancelled calls excluded",
                 Histograms::new_with_constructor(histogram),
             ),
             first_token: with.unit(
@@ -77,27 +78,38 @@ impl Families {
                 "Time from a call to the first output of its stream",
                 Histograms::new_with_constructor(histogram),
             ),
-            in_flight: with.plain("fb_attempts_in_flight", "Calls under way"),
-            tokens: with.plain("fb_tokens", "Tokens that providers counted"),
-            cost: with.unit("fb_cost", usd(), "Cost of answers by the price list", Family::default()),
-            breaker_state: with.plain("fb_breaker_state", "1 for the state the breaker is in"),
-            breaker_transitions: with.plain("fb_breaker_transitions", "Changes of a breaker's state"),
+            in_flight: with.plain("fb_attempts_in_flight", "Calls in flight"),
+            tokens: with.plain("fb_tokens", "Tokens reported by providers"),
+            cost: with.unit(
+                "fb_cost",
+                usd(),
+                "Cost of answers according to the price list",
+                Family::default(),
+            ),
+            breaker_state: with
+                .plain("fb_breaker_state", "1 for the current state of the breaker, 0 for the others"),
+            breaker_transitions: with.plain("fb_breaker_transitions", "State changes of the breaker"),
             ladder_level: with.plain(
                 "fb_ladder_level",
                 "Rung of the ladder: 0 full, 1 reduced, 2 minimal, 3 cached, 4 offline",
             ),
             ladder_moves: with.plain("fb_ladder_moves", "Moves to another rung of the ladder"),
-            cache_results: with.plain("fb_cache_results", "Requests for which the cache was asked"),
-            gate_defects: with.plain("fb_gate_defects", "Answers that a quality gate turned down"),
-            repairs: with.plain("fb_repairs", "Calls that told a target what was wrong with its answer"),
-            tenant_requests: with.plain("fb_tenant_requests", "Requests of a tenant that are over"),
-            tenant_refused: with.plain("fb_tenant_refused", "Calls that a limit of their tenant refused"),
+            cache_results: with.plain("fb_cache_results", "Requests that were looked up in the cache"),
+            gate_defects: with.plain("fb_gate_defects", "Answers rejected by a quality gate"),
+            repairs: with.plain("fb_repairs", "Calls that repair a rejected answer"),
+            tenant_requests: with.plain("fb_tenant_requests", "Finished requests of the tenant"),
+            tenant_refused: with.plain("fb_tenant_refused", "Calls refused by a limit of the tenant"),
         }
     }
 }
 
 fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine million dollars")]
+pub(super) fn dollars(money: Money) -> f64 {
+    money.nanos() as f64 / 1e9
 }
 
 pub(super) fn usd() -> Unit {

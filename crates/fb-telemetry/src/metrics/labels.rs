@@ -1,6 +1,6 @@
 use prometheus_client::encoding::EncodeLabelSet;
 
-use crate::{names::Label, words::Word};
+use crate::{label_values::StaticLabel, names::Label};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RouteLabels {
@@ -15,16 +15,16 @@ pub(super) struct TargetLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
     pub(super) route: Label,
-    pub(super) outcome: Word,
-    pub(super) level: Word,
-    pub(super) cache: Word,
+    pub(super) outcome: StaticLabel,
+    pub(super) level: StaticLabel,
+    pub(super) cache: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AttemptLabels {
     pub(super) route: Label,
     pub(super) target: Label,
-    pub(super) outcome: Word,
+    pub(super) outcome: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,47 +32,47 @@ pub(super) struct HopLabels {
     pub(super) route: Label,
     pub(super) from: Label,
     pub(super) to: Label,
-    pub(super) reason: Word,
+    pub(super) reason: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SkipLabels {
     pub(super) route: Label,
     pub(super) target: Label,
-    pub(super) reason: Word,
+    pub(super) reason: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TokenLabels {
     pub(super) target: Label,
-    pub(super) direction: Word,
+    pub(super) direction: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BreakerLabels {
     pub(super) target: Label,
-    pub(super) state: Word,
+    pub(super) state: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TransitionLabels {
     pub(super) target: Label,
-    pub(super) from: Word,
-    pub(super) to: Word,
-    pub(super) reason: Word,
+    pub(super) from: StaticLabel,
+    pub(super) to: StaticLabel,
+    pub(super) reason: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct MoveLabels {
     pub(super) route: Label,
-    pub(super) from: Word,
-    pub(super) to: Word,
+    pub(super) from: StaticLabel,
+    pub(super) to: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CacheLabels {
     pub(super) route: Label,
-    pub(super) result: Word,
+    pub(super) result: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -85,7 +85,7 @@ pub(super) struct DriftLabels {
 pub(super) struct DefectLabels {
     pub(super) route: Label,
     pub(super) target: Label,
-    pub(super) gate: Word,
+    pub(super) gate: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -96,22 +96,22 @@ pub(super) struct TenantLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TenantRequestLabels {
     pub(super) tenant: Label,
-    pub(super) outcome: Word,
+    pub(super) outcome: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefusalLabels {
     pub(super) tenant: Label,
-    pub(super) limit: Word,
+    pub(super) limit: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct WindowLabels {
     pub(super) tenant: Label,
-    pub(super) window: Word,
+    pub(super) window: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RecordLabels {
-    pub(super) result: Word,
+    pub(super) result: StaticLabel,
 }

@@ -5,29 +5,28 @@ use prometheus_client::{
 };
 
 use super::{
-    dollars,
-    families::{Cost, Ratio, Register, usd},
+    families::{Cost, Ratio, Register, dollars, usd},
     labels::{RecordLabels, TargetLabels, TenantLabels, WindowLabels},
 };
 use crate::names::Label;
 
-/// What is counted elsewhere, and read when metrics are fetched.
+/// Values that other components count, read at each scrape.
 ///
-/// Its names become labels as they are, so they must be configured ones.
+/// Names become label values unchanged, so they must be configured names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Readings {
     /// The account of each tenant, by name.
     pub tenants: Vec<(String, Account)>,
-    /// Whether the ledger of what tenants spend cannot be written; `None` where there is none.
+    /// `true` while the ledger of the tenants' spending cannot be written; `None` without a ledger.
     pub ledger_failing: Option<bool>,
-    /// The share of each target's latest answers that passed the quality gates, 0 to 1.
+    /// The quality score of each target: the share of its recent answers that passed the quality gates, 0 to 1.
     pub quality: Vec<(TargetId, f64)>,
-    /// Requests that were to be recorded; `None` where none are.
+    /// Numbers of recorded requests; `None` without recording.
     pub records: Option<Records>,
 }
 
-/// What a tenant has spent, holds and may spend. All calls are in it, also those that were cut, lost a race or were
-/// repaired.
+/// The account of a tenant: spent, reserved and allowed amounts. It includes all calls, even those that were cut, lost a
+/// race or were repaired.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Account {
     /// Tokens, input and output, since the start of the process.
@@ -38,43 +37,43 @@ pub struct Account {
     pub day: Money,
     /// Spent in this month of UTC.
     pub month: Money,
-    /// Held by calls in flight.
+    /// Reserved for calls in flight.
     pub reserved: Money,
-    /// Most US dollars per day.
+    /// Limit in US dollars per day.
     pub day_limit: Option<f64>,
-    /// Most US dollars per month.
+    /// Limit in US dollars per month.
     pub month_limit: Option<f64>,
 }
 
-/// Requests that were to be recorded since the start of the process.
+/// Numbers of recorded and lost requests since the start of the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Records {
-    /// Lines in the file.
+    /// Requests written to the file.
     pub written: u64,
-    /// Those that are not and will not be.
+    /// Requests that could not be recorded.
     pub lost: u64,
 }
 
 impl Readings {
-    /// The readings as metrics of their own: nothing is kept from one scrape to the next.
+    /// Builds a registry for one scrape; no state is kept between scrapes.
     pub(super) fn registry(&self) -> Registry {
         let mut registry = Registry::default();
         let mut with = Register(&mut registry);
         self.accounts(&mut with);
         if let Some(failing) = self.ledger_failing {
             let gauge: Gauge =
-                with.plain("fb_ledger_failing", "1 while what tenants spend cannot be written");
+                with.plain("fb_ledger_failing", "1 while the spending of tenants cannot be written");
             gauge.set(i64::from(failing));
         }
         let quality: Family<TargetLabels, Ratio> = with.plain(
             "fb_quality_score",
-            "Share of the latest answers that passed the quality gates, 1 where none was checked",
+            "Share of recent answers that passed the quality gates, 1 if none was checked",
         );
         for (target, score) in &self.quality {
             quality.get_or_create(&TargetLabels { target: target.to_string().into() }).set(*score);
         }
         let records: Family<RecordLabels, Counter> =
-            with.plain("fb_records", "Finished requests that were to be recorded");
+            with.plain("fb_records", "Finished requests by the result of recording them");
         if let Some(Records { written, lost }) = self.records {
             for (result, count) in [("written", written), ("lost", lost)] {
                 records.get_or_create(&RecordLabels { result }).inc_by(count);
@@ -85,25 +84,25 @@ impl Readings {
 
     fn accounts(&self, with: &mut Register<'_>) {
         let tokens: Family<TenantLabels, Counter> =
-            with.plain("fb_tenant_tokens", "Tokens of all calls of a tenant, input and output");
+            with.plain("fb_tenant_tokens", "Tokens of all calls of the tenant, input and output");
         let cost: Family<TenantLabels, Cost> =
-            with.unit("fb_tenant_cost", usd(), "What all calls of a tenant cost", Family::default());
+            with.unit("fb_tenant_cost", usd(), "Cost of all calls of the tenant", Family::default());
         let spent: Family<WindowLabels, Ratio> = with.unit(
             "fb_tenant_spent",
             usd(),
-            "Spent by a tenant in this day or month of UTC",
+            "Spending of the tenant in this UTC day or month",
             Family::default(),
         );
         let limit: Family<WindowLabels, Ratio> = with.unit(
             "fb_tenant_limit",
             usd(),
-            "Most that a tenant may spend in a day or month of UTC",
+            "Spending limit of the tenant per UTC day or month",
             Family::default(),
         );
         let reserved: Family<TenantLabels, Ratio> = with.unit(
             "fb_tenant_reserved",
             usd(),
-            "Held for the calls of a tenant in flight",
+            "Amount reserved for the tenant's calls in flight",
             Family::default(),
         );
         for (name, account) in &self.tenants {

@@ -1,5 +1,5 @@
-/// A mean in which the latest weigh most: that of all values so far, until there are [`Recent::WINDOW`]; from then on
-/// each new value weighs one in so many.
+/// A moving average: the mean of all values up to [`Recent::WINDOW`] of them, and an exponential average with the weight
+/// `1 / WINDOW` for each new value after that.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     count: f64,
@@ -7,10 +7,10 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// A hundred: enough to show a share of some per cent, few enough to follow an outage within minutes.
+    /// Large enough to resolve a share of a few per cent, and small enough to follow an outage within minutes.
     const WINDOW: f64 = 100.0;
 
-    /// Takes a value in and returns the mean.
+    /// Adds a value and returns the average.
     pub(super) fn add(&mut self, yes: bool) -> f64 {
         self.count = (self.count + 1.0).min(Self::WINDOW);
         self.mean += (f64::from(u8::from(yes)) - self.mean) / self.count;
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_recent_share_is_the_mean_at_first_and_forgets_later() {
+    fn average_is_the_mean_at_first_and_exponential_later() {
         let mut recent = Recent::default();
         let first = [true, false, false, false].map(|yes| format!("{:.3}", recent.add(yes)));
         assert_eq!(first, ["1.000", "0.500", "0.333", "0.250"]);

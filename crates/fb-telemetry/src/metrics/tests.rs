@@ -10,13 +10,13 @@ use crate::{
 
 const README: &str = include_str!("../../README.md");
 
-#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
+#[expect(clippy::disallowed_methods, reason = "any start time will do")]
 fn alarm<'a>(route: &'a str, tenant: &'a str) -> Alarm<'a> {
     let drifted = Drifted { baseline: 0.02, rate: 0.3, requests: 30, since: Instant::now() };
     Alarm { route, tenant, drifted }
 }
 
-/// The series that are not zero, in order, without buckets.
+/// Returns the non-zero series in order, without buckets.
 fn series(metrics: &Metrics) -> Vec<String> {
     let text = metrics.render();
     let mut lines: Vec<String> = text
@@ -30,7 +30,7 @@ fn series(metrics: &Metrics) -> Vec<String> {
 }
 
 #[test]
-fn a_request_is_counted_in_every_metric_it_concerns() {
+fn request_updates_every_metric_it_concerns() {
     let metrics = Metrics::new(&names());
     everything(&metrics, "default", ["a", "a", "b"]);
     metrics.count_alarm(&alarm("default", "acme"));
@@ -65,7 +65,7 @@ fn a_request_is_counted_in_every_metric_it_concerns() {
 }
 
 #[test]
-fn calls_under_way_are_counted_until_they_end_however_they_end() {
+fn calls_are_in_flight_until_any_end() {
     let metrics = Metrics::new(&names());
     let gauge = || {
         let text = metrics.render();
@@ -86,7 +86,7 @@ fn calls_under_way_are_counted_until_they_end_however_they_end() {
 }
 
 #[test]
-fn junk_names_cannot_grow_the_label_sets() {
+fn unknown_names_do_not_grow_the_label_sets() {
     let metrics = Metrics::new(&names());
     let labels = |metrics: &Metrics| -> Vec<String> {
         let text = metrics.render();
@@ -117,7 +117,7 @@ fn junk_names_cannot_grow_the_label_sets() {
 }
 
 #[test]
-fn a_breaker_is_in_one_state() {
+fn breaker_has_exactly_one_state() {
     let metrics = Metrics::new(&names());
     let states = || {
         let ones = series(&metrics).into_iter().filter(|line| line.starts_with("fb_breaker_state"));
@@ -134,7 +134,7 @@ fn a_breaker_is_in_one_state() {
 }
 
 #[test]
-fn a_cancelled_request_is_counted_and_not_timed() {
+fn cancelled_request_is_counted_but_not_timed() {
     let metrics = Metrics::new(&names());
     let cancelled = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
     request(&metrics, "default", None, &[cancelled]);
@@ -152,7 +152,7 @@ fn a_cancelled_request_is_counted_and_not_timed() {
 }
 
 #[test]
-fn a_race_that_was_lost_and_a_retry_are_no_hops() {
+fn lost_race_and_retry_are_not_hops() {
     let metrics = Metrics::new(&names());
     let [_, failure, answer] = rows(["a", "a", "b"]);
     let lost = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
@@ -164,10 +164,10 @@ fn a_race_that_was_lost_and_a_retry_are_no_hops() {
 }
 
 #[test]
-fn what_a_gate_and_a_limit_turned_down_is_counted_by_their_names() {
+fn rejections_are_counted_by_gate_and_by_limit() {
     let metrics = Metrics::new(&names());
     request(&metrics, "default", Some("acme"), &poor(["a", "b", "a"]));
-    // A repair that was not paid for, and one that was not good enough either.
+    // A repair that a limit refused, and one whose answer was rejected too.
     let [unpaid, bad, _, _] = poor(["b", "b", "a"]);
     let again = Attempt { next: Next::Nothing, ..bad.clone() };
     request(&metrics, "cheap", Some("acme"), &[bad.clone(), unpaid.clone()]);
@@ -191,21 +191,21 @@ fn what_a_gate_and_a_limit_turned_down_is_counted_by_their_names() {
 }
 
 #[test]
-fn what_was_read_is_rendered_as_it_is_and_not_kept() {
+fn readings_are_rendered_and_not_kept() {
     let metrics = Metrics::new(&Names::default());
     let counted = metrics.render();
     let all = metrics.render_with(&readings());
     let mut read: Vec<&str> = all.lines().filter(|line| !counted.contains(line)).collect();
     read.sort_unstable();
     expect![[r##"
-        # HELP fb_ledger_failing 1 while what tenants spend cannot be written.
-        # HELP fb_quality_score Share of the latest answers that passed the quality gates, 1 where none was checked.
-        # HELP fb_records Finished requests that were to be recorded.
-        # HELP fb_tenant_cost_usd What all calls of a tenant cost.
-        # HELP fb_tenant_limit_usd Most that a tenant may spend in a day or month of UTC.
-        # HELP fb_tenant_reserved_usd Held for the calls of a tenant in flight.
-        # HELP fb_tenant_spent_usd Spent by a tenant in this day or month of UTC.
-        # HELP fb_tenant_tokens Tokens of all calls of a tenant, input and output.
+        # HELP fb_ledger_failing 1 while the spending of tenants cannot be written.
+        # HELP fb_quality_score Share of recent answers that passed the quality gates, 1 if none was checked.
+        # HELP fb_records Finished requests by the result of recording them.
+        # HELP fb_tenant_cost_usd Cost of all calls of the tenant.
+        # HELP fb_tenant_limit_usd Spending limit of the tenant per UTC day or month.
+        # HELP fb_tenant_reserved_usd Amount reserved for the tenant's calls in flight.
+        # HELP fb_tenant_spent_usd Spending of the tenant in this UTC day or month.
+        # HELP fb_tenant_tokens Tokens of all calls of the tenant, input and output.
         # TYPE fb_ledger_failing gauge
         # TYPE fb_quality_score gauge
         # TYPE fb_records counter
@@ -234,16 +234,17 @@ fn what_was_read_is_rendered_as_it_is_and_not_kept() {
         fb_tenant_spent_usd{tenant="default",window="day"} 0.0
         fb_tenant_spent_usd{tenant="default",window="month"} 0.0
         fb_tenant_tokens_total{tenant="acme"} 214
-        fb_tenant_tokens_total{tenant="default"} 0"##]].assert_eq(&read.join("\n"));
+        fb_tenant_tokens_total{tenant="default"} 0"##]]
+    .assert_eq(&read.join("\n"));
     assert_eq!(metrics.render(), counted);
     let none = Readings { tenants: Vec::new(), ledger_failing: None, quality: Vec::new(), records: None };
     assert_eq!(metrics.render_with(&none), counted);
     let well = Readings { ledger_failing: Some(false), ..none };
-    assert!(metrics.render_with(&well).contains("\nfb_ledger_failing 0\n"), "a zero is said, too");
+    assert!(metrics.render_with(&well).contains("\nfb_ledger_failing 0\n"), "a zero is rendered, too");
 }
 
 #[test]
-fn shared_calls_are_counted_with_the_request_that_made_them() {
+fn shared_calls_are_counted_once() {
     let metrics = Metrics::new(&names());
     let rows: Vec<Attempt> = rows(["a", "a", "b"]).into_iter().chain(poor(["a", "b", "a"])).collect();
     request(&metrics, "default", None, &rows);
@@ -263,7 +264,7 @@ fn shared_calls_are_counted_with_the_request_that_made_them() {
     );
 }
 
-/// A row of the README's table for each metric: name, type, labels, help.
+/// Renders a row of the README's table for each metric: name, type, labels, help.
 fn table(metrics: &Metrics) -> Vec<String> {
     let text = metrics.render_with(&readings());
     let mut rows = Vec::new();
@@ -286,13 +287,13 @@ fn table(metrics: &Metrics) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_names_every_metric_and_no_other() {
+fn readme_lists_exactly_the_metrics() {
     let metrics = Metrics::new(&names());
     everything(&metrics, "default", ["a", "a", "b"]);
     request(&metrics, "default", None, &poor(["a", "b", "a"]));
     metrics.count_alarm(&alarm("default", "acme"));
-    let told: Vec<&str> = README.lines().filter(|line| line.starts_with("| `fb_")).collect();
-    assert_eq!(told, table(&metrics), "the table should be\n{}", table(&metrics).join("\n"));
+    let listed: Vec<&str> = README.lines().filter(|line| line.starts_with("| `fb_")).collect();
+    assert_eq!(listed, table(&metrics), "the table should be\n{}", table(&metrics).join("\n"));
     let buckets = families::BUCKETS.map(|bound| bound.to_string()).join(", ");
     assert!(README.contains(&buckets), "the README should name the buckets {buckets}");
 }

@@ -27,7 +27,7 @@ fn inadmissible() -> AttemptEnd {
     skipped(Skip::Inadmissible(fb_core::Refusal::new("tools", "unknown")))
 }
 
-/// How a request with these rows ended, and whether it fell back. `by` is a target, `cache`, or empty.
+/// Checks the outcome of a request with these attempts, and its fallback verdict. `by` is a target, `cache`, or empty.
 #[track_caller]
 fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Option<bool>)) {
     let attempt = |(target, end, next): (&str, AttemptEnd, Next)| Attempt {
@@ -52,11 +52,11 @@ fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Opti
         degraded: None,
         trace: Trace::new(rows.into_iter().map(attempt).collect()),
     };
-    assert_eq!((Outcome::of(&report), fell_back(&report)), expected);
+    assert_eq!((Outcome::from_report(&report), fell_back(&report)), expected);
 }
 
 #[test]
-fn answers() {
+fn answered_requests_are_classified() {
     use Next::{Hop, Nothing, RetryIn};
     check("a", vec![("a", ok(), Nothing)], (Outcome::Answered, Some(false)));
     let retried = vec![("a", failed(), RetryIn(SECOND)), ("a", ok(), Nothing)];
@@ -74,7 +74,7 @@ fn answers() {
 }
 
 #[test]
-fn no_answers() {
+fn unanswered_requests_are_classified() {
     use Next::{Hop, Nothing, RetryIn, Surface, WaitFor};
     check("a", vec![("a", blocked(), Surface)], (Outcome::Blocked, Some(false)));
     let raced = vec![("b", AttemptEnd::Cancelled, Nothing), ("a", blocked(), Surface)];

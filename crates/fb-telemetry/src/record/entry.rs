@@ -8,76 +8,78 @@ use serde::{Deserialize, Serialize};
 
 use super::text;
 
-/// The form of a line.
+/// The version of the line format.
 const VERSION: u32 = 1;
-/// Most characters of a name that a caller chose.
+/// Maximum number of characters in a name that a caller chose.
 const MAX_NAME: usize = 256;
 
-/// One finished request: names, numbers and kinds of failures; nothing that anybody wrote.
+/// A finished request as it is recorded: names, numbers and kinds of failures, but no text of the prompt, the answer
+/// or an error.
 ///
-/// Printed by `serde` as one line of JSON, and read back from it.
+/// Serialized as one line of JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The form of the line; see [`Entry::is_known`].
+pub struct RecordEntry {
+    /// Version of the line format; see [`RecordEntry::is_known`].
     pub version: u32,
-    /// When it began, by the wall clock.
+    /// Start of the request by the wall clock.
     #[serde(serialize_with = "text::to_millis", deserialize_with = "humantime_serde::deserialize")]
     pub began: SystemTime,
-    /// The id that its caller was told.
+    /// The id that was returned to the caller.
     #[serde(with = "text")]
     pub id: RequestId,
     /// The route that served it.
     pub route: String,
-    /// What the caller put into `model`.
-    pub asked: String,
-    /// For whom it was made; `None`: `default`.
+    /// The value of `model` in the request.
+    #[serde(rename = "asked")]
+    pub model: String,
+    /// The tenant; `None` stands for `default`.
     pub tenant: Option<String>,
-    /// Whether a stream was asked for.
+    /// `true` if the caller requested a stream.
     pub stream: bool,
-    /// What a target had to be able to do.
+    /// Features that the request required of a target.
     pub needs: Vec<Need>,
-    /// Estimated tokens of the prompt.
+    /// Estimated number of tokens of the prompt.
     pub input_tokens: u64,
-    /// Most tokens of the answer, if its caller said so.
+    /// The caller's limit for the tokens of the answer.
     pub max_output: Option<u64>,
-    /// The caller's own deadline.
+    /// The caller's own deadline in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// What it came to.
-    pub outcome: Outcome,
-    /// Who answered: a target, `cache` or `static`.
+    /// The result of the request.
+    pub outcome: RecordedOutcome,
+    /// The source of the answer: a target, `cache` or `static`.
     pub by: Option<String>,
-    /// On which rung of the ladder.
+    /// The rung of the ladder on which the request was served.
     #[serde(with = "text")]
     pub level: Level,
-    /// What the cache had to do with it; `None` where there is none.
-    pub cache: Option<Cached>,
-    /// In milliseconds.
+    /// The result of the cache lookup; `None` without a cache.
+    pub cache: Option<CacheResult>,
+    /// Duration of the request in milliseconds.
     pub took_ms: u64,
-    /// What its calls cost, as far as prices and tokens are known.
+    /// Cost of the calls in nano-dollars, as far as prices and tokens are known.
     pub cost_nanos: Option<u64>,
-    /// Its calls, in order; none if they were made for another request.
-    pub attempts: Vec<Called>,
+    /// The calls, in order; empty if they were made for another request.
+    pub attempts: Vec<RecordedCall>,
     /// Targets that were not called, in order.
-    pub skips: Vec<Skipped>,
+    pub skips: Vec<RecordedSkip>,
 }
 
-/// What a target must be able to do.
+/// A feature that a request requires of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Need {
-    /// Call functions.
+    /// Tool calls.
     Tools,
-    /// Follow a JSON schema.
+    /// Answers that follow a JSON schema.
     Schema,
-    /// See pictures.
+    /// Images in the prompt.
     Vision,
 }
 
-/// What a request came to.
+/// The result of a request, as far as a backtest distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// A whole answer.
+pub enum RecordedOutcome {
+    /// A complete answer.
     Ok,
     /// A content-policy refusal.
     Blocked,
@@ -85,69 +87,70 @@ pub enum Outcome {
     Cut,
     /// No answer.
     Failed,
-    /// The caller left before there was one.
-    Left,
+    /// The caller cancelled the request before an answer was complete.
+    #[serde(rename = "left")]
+    Cancelled,
 }
 
-/// What the cache had to do with it.
+/// The result of a cache lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Cached {
-    /// It was looked into in vain.
+pub enum CacheResult {
+    /// No entry was found.
     Miss,
-    /// Another request's calls answered both.
+    /// The calls of an identical request in flight answered both.
     Coalesced,
-    /// A fresh answer was kept.
+    /// A fresh entry was found.
     Hit,
-    /// An old answer was given in place of none.
+    /// A stale entry was served because no target answered.
     Stale,
 }
 
 /// One call to a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Called {
-    /// Who was called.
+pub struct RecordedCall {
+    /// The target that was called.
     #[serde(with = "text")]
     pub target: TargetId,
-    /// Which call to it in this request, from 1.
+    /// Number of the call to this target within the request, from 1.
     pub number: u32,
-    /// When it began, since the request did.
+    /// Start of the call in milliseconds since the start of the request.
     pub at_ms: u64,
-    /// Until its end.
+    /// Duration of the call in milliseconds.
     pub took_ms: u64,
-    /// When the first output of its stream was there, since the call began.
+    /// Time from the start of the call to the first output of its stream, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ms: Option<u64>,
-    /// How it ended.
-    pub end: End,
-    /// Why, if it failed.
+    /// The result of the call.
+    pub end: CallEnd,
+    /// The failure of a failed call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Fault>,
-    /// Tokens, if its provider counted them.
+    pub failure: Option<RecordedFailure>,
+    /// Tokens, if the provider reported them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Tokens>,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum End {
-    /// With a whole answer.
+pub enum CallEnd {
+    /// A complete answer.
     Ok,
-    /// With a failure.
+    /// A failure.
     Failed,
-    /// With a content-policy refusal.
+    /// A content-policy refusal.
     Blocked,
-    /// The caller left, or another call won.
+    /// Cancelled by the caller, or because another call won.
     Cancelled,
 }
 
-/// What is known of a failure.
+/// The classification of a failure, without its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
+pub struct RecordedFailure {
     #[serde(with = "text")]
     kind: FailureKind,
-    /// Where the time ran out.
+    /// The phase of a timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     phase: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,43 +161,44 @@ pub struct Fault {
     should_retry: Option<bool>,
 }
 
-/// What a provider counted.
+/// Numbers of tokens as reported by the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
-    /// Of the prompt.
+    /// Tokens of the prompt.
     pub input: u64,
-    /// Of the answer.
+    /// Tokens of the answer.
     pub output: u64,
 }
 
 /// A target that was not called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// Who was not.
+pub struct RecordedSkip {
+    /// The target that was skipped.
     #[serde(with = "text")]
     pub target: TargetId,
-    /// When, since the request began.
+    /// Time of the decision in milliseconds since the start of the request.
     pub at_ms: u64,
-    /// Why, in words of the code.
+    /// The reason, from a fixed vocabulary.
     pub why: String,
 }
 
-impl Entry {
-    /// The line of a request that ends `now`; `shared` calls are in the line of the request that made them.
-    pub fn of(
+impl RecordEntry {
+    /// Creates the entry of a request that finishes at `now`. The calls of a `shared` request are left out, because the
+    /// entry of the request that made them contains them.
+    pub fn new(
         route: &str,
         tenant: Option<&str>,
         asked: &Asked,
-        outcome: Outcome,
+        outcome: RecordedOutcome,
         shared: bool,
         report: &Report,
         now: SystemTime,
     ) -> Self {
         let cache = report.cache.as_ref().map(|used| match used {
-            CacheUse::Miss => Cached::Miss,
-            CacheUse::Coalesced => Cached::Coalesced,
-            CacheUse::Hit { .. } => Cached::Hit,
-            CacheUse::Stale { .. } => Cached::Stale,
+            CacheUse::Miss => CacheResult::Miss,
+            CacheUse::Coalesced => CacheResult::Coalesced,
+            CacheUse::Hit { .. } => CacheResult::Hit,
+            CacheUse::Stale { .. } => CacheResult::Stale,
         });
         let rows = if shared { &[] } else { report.trace.rows() };
         let cost = report.cost().filter(|_| !shared);
@@ -205,7 +209,7 @@ impl Entry {
             began: whole_millis(now.checked_sub(report.took).unwrap_or(now)),
             id: report.id,
             route: route.to_owned(),
-            asked: short(&asked.model),
+            model: short(&asked.model),
             tenant: tenant.map(short),
             stream: asked.stream,
             needs: needs.into_iter().filter_map(|(needed, need)| needed.then_some(need)).collect(),
@@ -218,29 +222,29 @@ impl Entry {
             cache,
             took_ms: millis(report.took),
             cost_nanos: cost.map(fb_core::Money::nanos),
-            attempts: rows.iter().filter_map(Called::of).collect(),
-            skips: rows.iter().filter_map(Skipped::of).collect(),
+            attempts: rows.iter().filter_map(RecordedCall::from_attempt).collect(),
+            skips: rows.iter().filter_map(RecordedSkip::from_attempt).collect(),
         }
     }
 
-    /// Whether the form of the line is one that is known.
+    /// Returns `true` if this version of the crate can interpret the line format.
     pub const fn is_known(&self) -> bool {
         self.version == VERSION
     }
 }
 
-impl Outcome {
-    /// What the report of a finished request says; `left`: its caller did, before it was over.
-    pub fn of(report: &Report, left: bool) -> Self {
+impl RecordedOutcome {
+    /// Derives the outcome from the report of a finished request; `left` is `true` if the caller cancelled it.
+    pub fn from_report(report: &Report, left: bool) -> Self {
         let rows = report.trace.rows();
         if rows.iter().any(|row| matches!(row.end, AttemptEnd::Blocked { .. })) {
             return Self::Blocked;
         }
         match &report.served_by {
-            _ if left => Self::Left,
+            _ if left => Self::Cancelled,
             None => Self::Failed,
             Some(ServedBy::Cache | ServedBy::Static) => Self::Ok,
-            // Calls that raced with the one that answered were cancelled; what counts is how that one ended.
+            // Only the call of the target that answered counts; calls that lost a race against it were cancelled.
             Some(ServedBy::Target(by)) => match rows.iter().rev().find(|row| row.target == *by) {
                 Some(Attempt { end: AttemptEnd::Failed(_), .. }) => Self::Cut,
                 _ => Self::Ok,
@@ -249,14 +253,16 @@ impl Outcome {
     }
 }
 
-impl Called {
-    fn of(row: &Attempt) -> Option<Self> {
+impl RecordedCall {
+    fn from_attempt(row: &Attempt) -> Option<Self> {
         let tokens = |usage: &Usage| Tokens { input: usage.input, output: usage.output };
         let (end, failure, usage) = match &row.end {
-            AttemptEnd::Ok { usage, .. } => (End::Ok, None, usage.as_ref()),
-            AttemptEnd::Failed(failure) => (End::Failed, Some(Fault::of(failure)), None),
-            AttemptEnd::Blocked { usage, .. } => (End::Blocked, None, usage.as_ref()),
-            AttemptEnd::Cancelled | AttemptEnd::Running => (End::Cancelled, None, None),
+            AttemptEnd::Ok { usage, .. } => (CallEnd::Ok, None, usage.as_ref()),
+            AttemptEnd::Failed(failure) => {
+                (CallEnd::Failed, Some(RecordedFailure::from_failure(failure)), None)
+            }
+            AttemptEnd::Blocked { usage, .. } => (CallEnd::Blocked, None, usage.as_ref()),
+            AttemptEnd::Cancelled | AttemptEnd::Running => (CallEnd::Cancelled, None, None),
             AttemptEnd::Skipped { .. } => return None,
         };
         Some(Self {
@@ -272,11 +278,11 @@ impl Called {
     }
 }
 
-impl Skipped {
-    fn of(row: &Attempt) -> Option<Self> {
+impl RecordedSkip {
+    fn from_attempt(row: &Attempt) -> Option<Self> {
         let AttemptEnd::Skipped { why, .. } = &row.end else { return None };
         let why = match why {
-            // The reason may repeat what the caller wrote; the field's name does not.
+            // The reason may quote the request; the field's name does not.
             Skip::Inadmissible(refusal) => format!("inadmissible: {}", short(&refusal.field)),
             why => why.to_string(),
         };
@@ -292,9 +298,9 @@ const PHASES: [(Phase, &str); 5] = [
     (Phase::Total, "total"),
 ];
 
-impl Fault {
-    /// What may be known of a failure: none of its words.
-    pub fn of(failure: &Failure) -> Self {
+impl RecordedFailure {
+    /// Extracts the classification of a failure and drops its text.
+    pub fn from_failure(failure: &Failure) -> Self {
         let kind = failure.kind();
         let word =
             |(phase, word): (Phase, &str)| (kind == FailureKind::Timeout(phase)).then(|| word.to_owned());
@@ -307,7 +313,7 @@ impl Fault {
         }
     }
 
-    /// The kind with all that its name leaves out.
+    /// The kind, including the details that its name omits.
     pub fn kind(&self) -> FailureKind {
         match self.kind {
             FailureKind::Timeout(_) => {
@@ -321,17 +327,17 @@ impl Fault {
         }
     }
 
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if the provider responded.
     pub const fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// How long its provider asked to wait.
+    /// The delay before a retry that the provider requested.
     pub fn hint(&self) -> Option<Duration> {
         self.hint_ms.map(Duration::from_millis)
     }
 
-    /// A failure of which the same is known.
+    /// Reconstructs a failure with the same classification.
     pub fn failure(&self) -> Failure {
         let failure = Failure::new(self.kind(), "as recorded")
             .with_hint(self.hint())
@@ -343,7 +349,7 @@ impl Fault {
     }
 }
 
-/// A name that a caller chose, cut to a bounded length.
+/// Cuts a name that a caller chose to a bounded length.
 fn short(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
 }

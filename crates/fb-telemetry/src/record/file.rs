@@ -6,17 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use super::{Counts, Entry, RecordConfig};
+use super::{config::RecordConfig, counts::Counts, entry::RecordEntry};
 
-/// Bytes that are written with one call at most.
+/// Number of buffered bytes that triggers a write.
 const BATCH: usize = 64 << 10;
 
-/// A file of lines that makes room for itself: FILE, before it FILE.1, before that FILE.2.
+/// A file of lines with size-based rotation: FILE is the newest, then FILE.1, then FILE.2.
 pub(super) struct Files {
     config: RecordConfig,
     counts: Arc<Counts>,
     file: File,
-    /// Bytes of whole lines in the file.
+    /// Size of the complete lines in the file, in bytes.
     size: u64,
     batch: Vec<u8>,
     lines: u64,
@@ -29,12 +29,12 @@ impl Files {
         Ok(Self { config: config.clone(), counts, file, size, batch: Vec::new(), lines: 0 })
     }
 
-    /// Takes a line; it is in the file after [`Files::flush`].
-    pub(super) fn put(&mut self, entry: &Entry) {
+    /// Buffers a line; [`Files::flush`] writes it to the file.
+    pub(super) fn put(&mut self, entry: &RecordEntry) {
         let before = self.batch.len();
         if let Err(error) = serde_json::to_writer(&mut self.batch, entry) {
             self.batch.truncate(before);
-            self.counts.lose(1, &error.to_string());
+            self.counts.add_lost(1, &error.to_string());
             return;
         }
         self.batch.push(b'\n');
@@ -45,7 +45,7 @@ impl Files {
             self.lines -= 1;
             self.flush();
             if let Err(error) = self.rotate() {
-                self.counts.lose(0, &format!("{}: {error}", self.config.file.display()));
+                self.counts.add_lost(0, &format!("{}: {error}", self.config.file.display()));
             }
             (self.batch, self.lines) = (line, 1);
         }
@@ -54,18 +54,18 @@ impl Files {
         }
     }
 
-    /// Writes what was taken.
+    /// Writes the buffered lines.
     pub(super) fn flush(&mut self) {
         match self.file.write_all(&self.batch) {
             Ok(()) => {
                 self.size += self.batch.len() as u64;
-                self.counts.write(self.lines);
+                self.counts.add_written(self.lines);
             }
             Err(error) => {
-                // Half a line would make the rest unreadable.
+                // A partial line would make the following ones unreadable.
                 let cut = self.file.set_len(self.size);
                 let why = cut.err().map_or_else(|| error.to_string(), |cut| format!("{error}, and {cut}"));
-                self.counts.lose(self.lines, &format!("{}: {why}", self.config.file.display()));
+                self.counts.add_lost(self.lines, &format!("{}: {why}", self.config.file.display()));
             }
         }
         self.batch.clear();
@@ -88,7 +88,7 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Renames a file, if it is there.
+/// Renames a file; a missing file is not an error.
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,8 @@
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use expect_test::expect;
 use fb_core::{
@@ -25,7 +29,7 @@ fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {
     }
 }
 
-fn entry(report: &Report) -> Entry {
+fn entry(report: &Report) -> RecordEntry {
     let asked = Asked {
         model: "gpt-4o".to_owned(),
         stream: true,
@@ -36,7 +40,15 @@ fn entry(report: &Report) -> Entry {
         ..Asked::default()
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_001_500);
-    Entry::of("default", Some("acme"), &asked, Outcome::of(report, false), false, report, now)
+    RecordEntry::new(
+        "default",
+        Some("acme"),
+        &asked,
+        RecordedOutcome::from_report(report, false),
+        false,
+        report,
+        now,
+    )
 }
 
 fn failed(kind: FailureKind) -> AttemptEnd {
@@ -44,7 +56,7 @@ fn failed(kind: FailureKind) -> AttemptEnd {
 }
 
 #[test]
-fn a_line_has_names_and_numbers_and_is_read_as_it_was_written() {
+fn line_contains_names_and_numbers_and_round_trips() {
     let limited = Failure::new(FailureKind::RateLimited, "slow down, hello")
         .with_status(429)
         .with_hint(Some(Duration::from_secs(2)));
@@ -72,14 +84,14 @@ fn a_line_has_names_and_numbers_and_is_read_as_it_was_written() {
     let line = serde_json::to_string(&entry).unwrap();
     expect![[r#"{"version":1,"began":"2027-01-15T08:00:00.000Z","id":"req_00000000000000000000000000000007","route":"default","asked":"gpt-4o","tenant":"acme","stream":true,"needs":["tools"],"input_tokens":12,"max_output":300,"timeout_ms":20000,"outcome":"ok","by":"c/m","level":"full","cache":null,"took_ms":1500,"cost_nanos":3100000,"attempts":[{"target":"a/m","number":1,"at_ms":0,"took_ms":100,"end":"failed","failure":{"kind":"rate_limited","status":429,"hint_ms":2000}},{"target":"b/m","number":1,"at_ms":100,"took_ms":350,"end":"failed","failure":{"kind":"timeout","phase":"connect"}},{"target":"c/m","number":1,"at_ms":450,"took_ms":1050,"first_ms":120,"end":"ok","usage":{"input":14,"output":200}}],"skips":[{"target":"z/m","at_ms":0,"why":"breaker open"},{"target":"y/m","at_ms":0,"why":"inadmissible: logit_bias"}]}"#]]
     .assert_eq(&line);
-    let read: Entry = serde_json::from_str(&line).unwrap();
+    let read: RecordEntry = serde_json::from_str(&line).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), line);
     let fault = read.attempts[1].failure.as_ref().unwrap();
-    assert_eq!(fault.failure().kind(), FailureKind::Timeout(Phase::Connect), "its phase is not lost");
+    assert_eq!(fault.failure().kind(), FailureKind::Timeout(Phase::Connect), "the phase is kept");
 }
 
 #[test]
-fn shared_calls_stand_in_the_line_of_the_request_that_made_them() {
+fn shared_calls_are_recorded_once() {
     let old = fb_core::CacheUse::Stale { age: Duration::from_secs(11), by: "a/m".parse().unwrap() };
     let open = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
     let rows = vec![
@@ -89,15 +101,15 @@ fn shared_calls_stand_in_the_line_of_the_request_that_made_them() {
     let report = Report { cache: Some(old), ..report(None, rows) };
     let line = |shared| {
         let (asked, now) = (Asked::default(), SystemTime::UNIX_EPOCH);
-        let entry = Entry::of("default", None, &asked, Outcome::Ok, shared, &report, now);
+        let entry = RecordEntry::new("default", None, &asked, RecordedOutcome::Ok, shared, &report, now);
         (entry.cache, entry.attempts.len(), entry.skips.len())
     };
-    assert_eq!(line(false), (Some(Cached::Stale), 1, 1));
-    assert_eq!(line(true), (Some(Cached::Stale), 0, 0));
+    assert_eq!(line(false), (Some(CacheResult::Stale), 1, 1));
+    assert_eq!(line(true), (Some(CacheResult::Stale), 0, 0));
 }
 
 #[test]
-fn every_kind_of_failure_comes_back_from_a_line() {
+fn every_kind_of_failure_round_trips() {
     for kind in FailureKind::ALL.into_iter().chain([FailureKind::Unknown { server: false }]) {
         let failure = Failure::new(kind, "hello");
         let failure = match kind {
@@ -105,7 +117,7 @@ fn every_kind_of_failure_comes_back_from_a_line() {
             _ => failure,
         };
         let entry = entry(&report(None, vec![row("a/m", 0, 1, AttemptEnd::Failed(failure), Next::Nothing)]));
-        let read: Entry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
+        let read: RecordEntry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
         assert_eq!(read.attempts[0].failure.as_ref().unwrap().failure().kind(), kind);
     }
 }
@@ -118,26 +130,31 @@ fn an_outcome_is_told_from_who_answered_and_the_rows() {
     let error = || failed(FailureKind::ServerError);
     let hop = Next::Hop;
     let table = [
-        (Outcome::Ok, false, Some("a/m"), vec![("a/m", ok(), Next::Nothing)]),
-        (Outcome::Ok, false, Some("b/m"), vec![("a/m", cancelled(), hop), ("b/m", ok(), hop)]),
-        (Outcome::Ok, false, Some("a/m"), vec![("a/m", ok(), hop), ("b/m", cancelled(), hop)]),
-        (Outcome::Blocked, false, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
-        (Outcome::Blocked, true, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
-        (Outcome::Cut, false, Some("a/m"), vec![("a/m", error(), Next::Surface)]),
-        (Outcome::Cut, false, Some("a/m"), vec![("a/m", error(), Next::Surface), ("b/m", cancelled(), hop)]),
-        (Outcome::Failed, false, None, vec![("a/m", error(), hop), ("b/m", error(), Next::Nothing)]),
-        (Outcome::Failed, false, None, vec![]),
-        (Outcome::Left, true, Some("a/m"), vec![("a/m", cancelled(), Next::Nothing)]),
-        (Outcome::Left, true, None, vec![("a/m", error(), hop)]),
+        (RecordedOutcome::Ok, false, Some("a/m"), vec![("a/m", ok(), Next::Nothing)]),
+        (RecordedOutcome::Ok, false, Some("b/m"), vec![("a/m", cancelled(), hop), ("b/m", ok(), hop)]),
+        (RecordedOutcome::Ok, false, Some("a/m"), vec![("a/m", ok(), hop), ("b/m", cancelled(), hop)]),
+        (RecordedOutcome::Blocked, false, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
+        (RecordedOutcome::Blocked, true, Some("a/m"), vec![("a/m", blocked(), Next::Surface)]),
+        (RecordedOutcome::Cut, false, Some("a/m"), vec![("a/m", error(), Next::Surface)]),
+        (
+            RecordedOutcome::Cut,
+            false,
+            Some("a/m"),
+            vec![("a/m", error(), Next::Surface), ("b/m", cancelled(), hop)],
+        ),
+        (RecordedOutcome::Failed, false, None, vec![("a/m", error(), hop), ("b/m", error(), Next::Nothing)]),
+        (RecordedOutcome::Failed, false, None, vec![]),
+        (RecordedOutcome::Cancelled, true, Some("a/m"), vec![("a/m", cancelled(), Next::Nothing)]),
+        (RecordedOutcome::Cancelled, true, None, vec![("a/m", error(), hop)]),
     ];
     for (expected, left, by, rows) in table {
         let rows = rows.into_iter().map(|(target, end, next)| row(target, 0, 1, end, next)).collect();
         let report = report(by, rows);
-        assert_eq!(Outcome::of(&report, left), expected, "{report:?}");
+        assert_eq!(RecordedOutcome::from_report(&report, left), expected, "{report:?}");
     }
 }
 
-/// A folder of this test's own, removed at its end.
+/// A temporary folder for one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -151,7 +168,7 @@ impl Folder {
         RecordConfig { file: self.0.join("requests.jsonl"), max_bytes, keep }
     }
 
-    /// Each file with the tokens of its lines, which the tests count up.
+    /// Each file with the token counts of its lines, which the tests number consecutively.
     fn lines(&self) -> Vec<(String, Vec<u64>)> {
         let mut files: Vec<_> = fs::read_dir(&self.0)
             .unwrap()
@@ -165,7 +182,7 @@ impl Folder {
 
 fn numbers(file: &Path) -> Vec<u64> {
     let text = fs::read_to_string(file).unwrap();
-    text.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap().input_tokens).collect()
+    text.lines().map(|line| serde_json::from_str::<RecordEntry>(line).unwrap().input_tokens).collect()
 }
 
 impl Drop for Folder {
@@ -174,7 +191,7 @@ impl Drop for Folder {
     }
 }
 
-fn tell(recorder: &Recorder, numbers: std::ops::Range<u64>) {
+fn record(recorder: &Recorder, numbers: std::ops::Range<u64>) {
     let report = report(None, Vec::new());
     for input_tokens in numbers {
         let asked = &Asked { input_tokens, ..Asked::default() };
@@ -184,22 +201,22 @@ fn tell(recorder: &Recorder, numbers: std::ops::Range<u64>) {
 }
 
 #[test]
-fn what_was_heard_before_the_end_is_in_the_file_and_a_second_start_appends() {
+fn close_writes_the_queue_and_a_second_start_appends() {
     let folder = Folder::new("append");
     for numbers in [0..1_000, 1_000..2_000] {
         let recorder = Recorder::start(&folder.config(1 << 30, 1)).unwrap();
-        tell(&recorder, numbers);
+        record(&recorder, numbers);
         recorder.close();
         assert_eq!(recorder.records(), Records { written: 1_000, lost: 0 });
-        tell(&recorder, 0..1);
+        record(&recorder, 0..1);
         let after = Records { written: 1_000, lost: 1 };
-        assert_eq!(recorder.records(), after, "what comes after the end is counted");
+        assert_eq!(recorder.records(), after, "requests after the end count as lost");
     }
     assert_eq!(folder.lines(), [("requests.jsonl".to_owned(), (0..2_000).collect())]);
 }
 
 #[test]
-fn a_full_file_makes_room_and_the_oldest_goes() {
+fn full_file_is_rotated_and_the_oldest_is_deleted() {
     let folder = Folder::new("rotate");
     let config = folder.config(4_096, 2);
     let mut written = Vec::new();
@@ -209,8 +226,8 @@ fn a_full_file_makes_room_and_the_oldest_goes() {
         for input_tokens in numbers {
             let asked = Asked { input_tokens, ..Asked::default() };
             let report = report(None, Vec::new());
-            let (outcome, at) = (Outcome::Failed, SystemTime::UNIX_EPOCH);
-            files.put(&Entry::of("default", None, &asked, outcome, false, &report, at));
+            let (outcome, at) = (RecordedOutcome::Failed, SystemTime::UNIX_EPOCH);
+            files.put(&RecordEntry::new("default", None, &asked, outcome, false, &report, at));
             if input_tokens < 60 {
                 files.flush();
             }
@@ -230,23 +247,23 @@ fn a_full_file_makes_room_and_the_oldest_goes() {
 }
 
 #[test]
-fn what_a_full_disk_does_not_take_is_counted() {
+fn lines_lost_to_a_full_disk_are_counted() {
     let config = RecordConfig { file: "/dev/full".into(), max_bytes: 1 << 30, keep: 1 };
     let recorder = Recorder::start(&config).unwrap();
-    tell(&recorder, 0..10);
+    record(&recorder, 0..10);
     recorder.close();
     assert_eq!(recorder.records(), Records { written: 0, lost: 10 });
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_said_before_anything_starts() {
+fn unopenable_file_is_an_error_at_start() {
     let config = RecordConfig { file: "/no/such/folder/requests.jsonl".into(), max_bytes: 4_096, keep: 1 };
     let error = Recorder::start(&config).map(drop).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
-fn a_config_of_no_use_is_named_by_field() {
+fn invalid_settings_are_reported_by_field() {
     let wrong = RecordConfig { file: "/".into(), max_bytes: 4_095, keep: 0 };
     let problems: Vec<String> = wrong.problems().iter().map(ToString::to_string).collect();
     let expected = [

@@ -1,4 +1,4 @@
-//! Values that are written and read as one word each.
+//! Serde support for values that are written and read as one string.
 
 use std::{fmt::Display, str::FromStr, time::SystemTime};
 

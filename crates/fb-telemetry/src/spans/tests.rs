@@ -21,7 +21,7 @@ use tracing_subscriber::{
 use super::*;
 use crate::samples::rows;
 
-/// Writes down every span and event with its parent.
+/// Captures every span and event with its parent.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<String>>);
 
@@ -69,7 +69,7 @@ fn captured(run: impl FnOnce()) -> String {
     text.clone()
 }
 
-/// A target passed over, one that failed, one that answered.
+/// Emits the spans of a request with a skipped, a failed and an answering target.
 fn request() {
     let [skipped, failed, answered] = rows(["a", "b", "c"]);
     let span = RequestSpan::new("default", Some("acme"));
@@ -89,7 +89,7 @@ fn request() {
 }
 
 #[test]
-fn a_request_is_a_span_with_one_for_each_call_and_the_names_of_the_conventions() {
+fn request_and_calls_are_spans_with_conventional_field_names() {
     expect![[r#"
         begins fb::request
           gen_ai.operation.name = "chat"
@@ -147,7 +147,7 @@ fn a_request_is_a_span_with_one_for_each_call_and_the_names_of_the_conventions()
 }
 
 #[test]
-fn nothing_that_a_caller_or_a_provider_wrote_is_told() {
+fn spans_contain_no_text_of_callers_or_providers() {
     let failure = format!("{:?}", rows(["a", "a", "b"])[1].end);
     let text = captured(request);
     for secret in ["sk-secret", "my prompt", "code-of-provider"] {
@@ -156,7 +156,7 @@ fn nothing_that_a_caller_or_a_provider_wrote_is_told() {
 }
 
 #[test]
-fn the_table_of_fields_names_every_field() {
+fn field_table_is_complete() {
     let source = include_str!("../spans.rs");
     let text = captured(request);
     for (field, _) in text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(" = ")) {

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fb::Money;
-use fb_telemetry::record::Outcome;
+use fb_telemetry::record::RecordedOutcome;
 use serde::Serialize;
 
 use super::{
@@ -53,7 +53,7 @@ impl Figures {
         let time = |percent| percentile(&took, percent).map_or(0, millis);
         let costs = played.clone().filter_map(|one| one.cost);
         Self {
-            answered: played.clone().filter(|one| one.outcome == Outcome::Ok).count(),
+            answered: played.clone().filter(|one| one.outcome == RecordedOutcome::Ok).count(),
             calls: played.map(|one| u64::from(one.calls)).sum(),
             p50_ms: time(50),
             p95_ms: time(95),

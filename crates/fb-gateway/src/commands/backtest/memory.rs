@@ -4,7 +4,7 @@ use std::{
 };
 
 use fb::{Call, FailureKind, Phase, TargetId, Usage};
-use fb_telemetry::record::{Called, End as Ended, Entry, Outcome, Tokens};
+use fb_telemetry::record::{CallEnd, RecordEntry, RecordedCall, RecordedOutcome, Tokens};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -52,12 +52,12 @@ pub(super) enum Assumed {
 #[derive(Debug, Clone)]
 struct Past {
     at: Duration,
-    called: Called,
+    called: RecordedCall,
 }
 
 impl Memory {
     /// Remembers the entries, which are in order of time; the first one begins now.
-    pub(super) fn new(entries: &[Entry], latency: Duration) -> Self {
+    pub(super) fn new(entries: &[RecordEntry], latency: Duration) -> Self {
         let (mut targets, mut providers) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         let mut state = State::default();
         for (index, entry) in entries.iter().enumerate() {
@@ -91,7 +91,7 @@ impl Memory {
         *state.calls.entry(request).or_default() += 1;
         let own = state.own.get_mut(&(request, target.clone())).and_then(VecDeque::pop_front);
         match own {
-            Some(own) if own.called.end != Ended::Cancelled => own.act(own.called.usage),
+            Some(own) if own.called.end != CallEnd::Cancelled => own.act(own.called.usage),
             Some(cut_short) => cut_short.outlived_by(self.guess(&mut state, target, request, now)),
             None => self.guess(&mut state, target, request, now),
         }
@@ -132,20 +132,21 @@ impl Past {
 
     /// What it comes to again, with the tokens of the request that is played.
     fn act(&self, usage: Option<Tokens>) -> Act {
-        let Called { first_ms, failure, end, .. } = &self.called;
+        let RecordedCall { first_ms, failure, end, .. } = &self.called;
         let first = first_ms.map(Duration::from_millis);
         let usage = usage.map(tokens);
         let end = match (end, failure) {
-            (Ended::Blocked, _) => End::Block(usage),
+            (CallEnd::Blocked, _) => End::Block(usage),
             // The engine gave up waiting; when the target would have answered is not known.
-            (Ended::Failed, Some(fault)) if first.is_none() && fault.status().is_none() => match fault.kind()
-            {
-                FailureKind::Timeout(Phase::Total | Phase::FirstToken) => End::Silent,
-                _ => End::Fail(fault.failure()),
-            },
-            (Ended::Failed, Some(fault)) => End::Fail(fault.failure()),
-            (Ended::Failed, None) => End::Fail(fb::Failure::new(FailureKind::Unknown { server: true }, "")),
-            (Ended::Ok | Ended::Cancelled, _) => End::Answer(usage),
+            (CallEnd::Failed, Some(fault)) if first.is_none() && fault.status().is_none() => {
+                match fault.kind() {
+                    FailureKind::Timeout(Phase::Total | Phase::FirstToken) => End::Silent,
+                    _ => End::Fail(fault.failure()),
+                }
+            }
+            (CallEnd::Failed, Some(fault)) => End::Fail(fault.failure()),
+            (CallEnd::Failed, None) => End::Fail(fb::Failure::new(FailureKind::Unknown { server: true }, "")),
+            (CallEnd::Ok | CallEnd::Cancelled, _) => End::Answer(usage),
         };
         Act { first, took: if end == End::Silent { Duration::ZERO } else { self.took() }, end }
     }
@@ -163,13 +164,13 @@ impl Past {
 }
 
 /// Tokens of each request's answer. Who got none is taken to get one as long as half of the others are at least.
-fn usages(entries: &[Entry]) -> Vec<Option<Tokens>> {
-    let own = |entry: &Entry| entry.attempts.iter().rev().find_map(|call| call.usage);
+fn usages(entries: &[RecordEntry]) -> Vec<Option<Tokens>> {
+    let own = |entry: &RecordEntry| entry.attempts.iter().rev().find_map(|call| call.usage);
     let mut outputs: Vec<u64> = entries.iter().filter_map(own).map(|usage| usage.output).collect();
     outputs.sort_unstable();
     let median = outputs.get(outputs.len() / 2).copied();
-    let guess = |entry: &Entry| {
-        let output = median.filter(|_| entry.outcome != Outcome::Ok)?;
+    let guess = |entry: &RecordEntry| {
+        let output = median.filter(|_| entry.outcome != RecordedOutcome::Ok)?;
         Some(Tokens { input: entry.input_tokens, output })
     };
     entries.iter().map(|entry| own(entry).or_else(|| guess(entry))).collect()
@@ -177,9 +178,9 @@ fn usages(entries: &[Entry]) -> Vec<Option<Tokens>> {
 
 /// Whether another request would have met the same: a call that was cut short ends in no way that is known, and some
 /// ends are the request's own fault.
-fn tells_of_target(called: &Called) -> bool {
+fn tells_of_target(called: &RecordedCall) -> bool {
     match (called.end, &called.failure) {
-        (Ended::Cancelled | Ended::Blocked, _) => false,
+        (CallEnd::Cancelled | CallEnd::Blocked, _) => false,
         (_, None) => true,
         (_, Some(fault)) => !matches!(
             fault.kind(),

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use fb_telemetry::record::{Entry, Fault};
+use fb_telemetry::record::{RecordEntry, RecordedFailure};
 
 use crate::{
     jsonl::for_each_line,
@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 ///
 /// # Errors
 /// The first line that is no record, as `FILE:LINE`.
-pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Entry>, String> {
+pub(super) fn read(files: &[PathBuf]) -> Result<Vec<RecordEntry>, String> {
     let mut entries = Vec::new();
     for file in files {
         add(&mut entries, BufReader::new(open(file)?))
@@ -29,14 +29,14 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Entry>, String> {
     in_order(entries)
 }
 
-fn add(entries: &mut Vec<Entry>, from: impl BufRead) -> Result<(), (usize, String)> {
+fn add(entries: &mut Vec<RecordEntry>, from: impl BufRead) -> Result<(), (usize, String)> {
     for_each_line(from, |line| {
         entries.push(entry(line)?);
         Ok(())
     })
 }
 
-pub(super) fn in_order(mut entries: Vec<Entry>) -> Result<Vec<Entry>, String> {
+pub(super) fn in_order(mut entries: Vec<RecordEntry>) -> Result<Vec<RecordEntry>, String> {
     entries.sort_by_key(|entry| entry.began);
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         return Err("no request in the records".to_owned());
@@ -47,13 +47,13 @@ pub(super) fn in_order(mut entries: Vec<Entry>) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-fn entry(line: &str) -> Result<Entry, String> {
-    let entry: Entry = serde_json::from_str(line).map_err(|error| error.to_string())?;
+fn entry(line: &str) -> Result<RecordEntry, String> {
+    let entry: RecordEntry = serde_json::from_str(line).map_err(|error| error.to_string())?;
     if !entry.is_known() {
         return Err(format!("version {} is not known; expected a record of version 1", entry.version));
     }
     let calls = entry.attempts.iter().flat_map(|call| {
-        let hint = call.failure.as_ref().and_then(Fault::hint).map(millis);
+        let hint = call.failure.as_ref().and_then(RecordedFailure::hint).map(millis);
         [Some(call.at_ms), Some(call.took_ms), call.first_ms, hint]
     });
     let times = calls.chain([Some(entry.took_ms), entry.timeout_ms]).flatten();
@@ -73,7 +73,7 @@ mod tests {
     fn check(text: &str) -> Result<Vec<String>, String> {
         let mut entries = Vec::new();
         add(&mut entries, text.as_bytes()).map_err(|(line, error)| format!("{line}  {error}"))?;
-        let began = |entry: &Entry| humantime::format_rfc3339_millis(entry.began).to_string();
+        let began = |entry: &RecordEntry| humantime::format_rfc3339_millis(entry.began).to_string();
         Ok(in_order(entries)?.iter().map(began).collect())
     }
 

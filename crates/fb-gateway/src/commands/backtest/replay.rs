@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use fb::{Answer, ChatRequest, Client, Config, Error, Money, Report, Route, TargetId};
-use fb_telemetry::record::{Cached, Entry, Outcome};
+use fb_telemetry::record::{CacheResult, RecordEntry, RecordedOutcome};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -16,7 +16,7 @@ use crate::dry_run::{Script, Stage, virtual_time};
 /// What became of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Played {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: RecordedOutcome,
     /// Who answered, or in a few words why nobody did.
     pub(super) by: String,
     pub(super) calls: u32,
@@ -47,7 +47,7 @@ pub(super) struct Both {
 pub(super) fn replay(
     config: &Config,
     stage: &Stage,
-    entries: &[Entry],
+    entries: &[RecordEntry],
     latency: Duration,
 ) -> Result<Replayed, String> {
     virtual_time()?.block_on(async {
@@ -67,7 +67,8 @@ pub(super) fn replay(
                 continue;
             }
             let ask = ask(client.clone(), request(index, entry, model), entry.stream);
-            let leaves = (entry.outcome == Outcome::Left).then(|| Duration::from_millis(entry.took_ms));
+            let leaves =
+                (entry.outcome == RecordedOutcome::Cancelled).then(|| Duration::from_millis(entry.took_ms));
             let memory = Arc::clone(&memory);
             tasks.spawn(async move {
                 let begun = Instant::now();
@@ -87,13 +88,16 @@ pub(super) fn replay(
             let mut predicted = predicted.ok_or("a request was not played")?;
             let route = find(config, &destination(config, entry));
             let may_be_stale = route.is_some_and(|route| route.cache.stale_if_error.is_some());
-            if entry.cache == Some(Cached::Stale) && predicted.outcome == Outcome::Failed && may_be_stale {
+            if entry.cache == Some(CacheResult::Stale)
+                && predicted.outcome == RecordedOutcome::Failed
+                && may_be_stale
+            {
                 cached += 1;
-                (predicted.outcome, predicted.by) = (Outcome::Ok, "cache".to_owned());
+                (predicted.outcome, predicted.by) = (RecordedOutcome::Ok, "cache".to_owned());
             }
             requests.push(Both { route: entry.route.clone(), recorded: Played::recorded(entry), predicted });
         }
-        let was_answered = |both: &&Both| both.recorded.outcome == Outcome::Ok;
+        let was_answered = |both: &&Both| both.recorded.outcome == RecordedOutcome::Ok;
         let guessed = requests.iter().filter(|both| !was_answered(both) && both.predicted.cost.is_some());
         Ok(Replayed { guessed: guessed.count(), requests, assumed: memory.assumed(), latency, cached })
     })
@@ -105,14 +109,15 @@ fn find<'a>(config: &'a Config, name: &str) -> Option<&'a Route> {
 }
 
 /// Where a request goes: what its caller asked for, or where that has classes, the route of the class it had.
-fn destination(config: &Config, entry: &Entry) -> String {
+fn destination(config: &Config, entry: &RecordEntry) -> String {
     let has_classes = |route: &Route| route.classes != fb::ClassRoutes::default();
-    let by_class = find(config, &entry.asked).is_some_and(has_classes);
-    if by_class && config.routes.contains_key(&entry.route) { &entry.route } else { &entry.asked }.clone()
+    let by_class = find(config, &entry.model).is_some_and(has_classes);
+    if by_class && config.routes.contains_key(&entry.route) { &entry.route } else { &entry.model }.clone()
 }
 
-fn is_from_cache(entry: &Entry) -> bool {
-    matches!(entry.cache, Some(Cached::Hit | Cached::Coalesced)) && entry.outcome == Outcome::Ok
+fn is_from_cache(entry: &RecordEntry) -> bool {
+    matches!(entry.cache, Some(CacheResult::Hit | CacheResult::Coalesced))
+        && entry.outcome == RecordedOutcome::Ok
 }
 
 async fn ask(client: Client, request: ChatRequest, stream: bool) -> Result<Answer, Error> {
@@ -120,7 +125,7 @@ async fn ask(client: Client, request: ChatRequest, stream: bool) -> Result<Answe
 }
 
 impl Played {
-    pub(super) fn recorded(entry: &Entry) -> Self {
+    pub(super) fn recorded(entry: &RecordEntry) -> Self {
         Self {
             outcome: entry.outcome,
             by: who(entry.outcome, entry.by.as_deref()),
@@ -133,13 +138,13 @@ impl Played {
     /// `None`: the caller left.
     fn now(asked: Option<&Result<Answer, Error>>, calls: u32, took: Duration) -> Self {
         let (outcome, by, report) = match asked {
-            None => (Outcome::Left, None, None),
-            Some(Ok(answer)) => (Outcome::Ok, Some(answer.served_by()), Some(&answer.report)),
+            None => (RecordedOutcome::Cancelled, None, None),
+            Some(Ok(answer)) => (RecordedOutcome::Ok, Some(answer.served_by()), Some(&answer.report)),
             Some(Err(error)) => {
                 let outcome = match error {
-                    Error::Blocked(_) => Outcome::Blocked,
-                    Error::Interrupted(_) => Outcome::Cut,
-                    _ => Outcome::Failed,
+                    Error::Blocked(_) => RecordedOutcome::Blocked,
+                    Error::Interrupted(_) => RecordedOutcome::Cut,
+                    _ => RecordedOutcome::Failed,
                 };
                 (outcome, None, error.report())
             }
@@ -148,13 +153,13 @@ impl Played {
     }
 }
 
-fn who(outcome: Outcome, by: Option<&str>) -> String {
+fn who(outcome: RecordedOutcome, by: Option<&str>) -> String {
     match outcome {
-        Outcome::Ok => by.unwrap_or_default(),
-        Outcome::Blocked => "(blocked)",
-        Outcome::Cut => "(stream cut)",
-        Outcome::Failed => "(no answer)",
-        Outcome::Left => "(caller left)",
+        RecordedOutcome::Ok => by.unwrap_or_default(),
+        RecordedOutcome::Blocked => "(blocked)",
+        RecordedOutcome::Cut => "(stream cut)",
+        RecordedOutcome::Failed => "(no answer)",
+        RecordedOutcome::Cancelled => "(caller left)",
     }
     .to_owned()
 }

@@ -6,7 +6,7 @@ use fb::{
     CacheControl, Chat, ChatRequest, Format, Image, ImageSource, Json, Message, Options, Part, Role, Schema,
     Tool,
 };
-use fb_telemetry::record::{Entry, Need};
+use fb_telemetry::record::{Need, RecordEntry};
 
 /// The tag by which a stand-in knows which request it is called for.
 const TAG: &str = "fb backtest";
@@ -16,7 +16,7 @@ const MAX_TOKENS: u64 = 8 << 20;
 const IMAGE_TOKENS: u64 = 1_000;
 
 /// A request of the same shape: as long, with the same needs.
-pub(super) fn request(index: usize, entry: &Entry, model: String) -> ChatRequest {
+pub(super) fn request(index: usize, entry: &RecordEntry, model: String) -> ChatRequest {
     let sees = entry.needs.contains(&Need::Vision);
     let text = entry.input_tokens.saturating_sub(if sees { IMAGE_TOKENS } else { 0 });
     let bytes = usize::try_from(text.min(MAX_TOKENS).saturating_mul(4)).unwrap_or(0);
@@ -50,7 +50,7 @@ pub(super) fn request(index: usize, entry: &Entry, model: String) -> ChatRequest
 }
 
 /// When a request began, since the first one did.
-pub(super) fn offset(entries: &[Entry], entry: &Entry) -> Duration {
+pub(super) fn offset(entries: &[RecordEntry], entry: &RecordEntry) -> Duration {
     let first = entries.first().unwrap_or(entry);
     entry.began.duration_since(first.began).unwrap_or_default()
 }

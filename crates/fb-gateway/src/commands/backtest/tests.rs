@@ -5,7 +5,7 @@ use std::{
 
 use expect_test::expect;
 use fb::{Call, Chat, ChatRequest, Event, Failure, FailureKind, Message, Observer, Options, Role, Usage};
-use fb_telemetry::record::{Cached, Outcome};
+use fb_telemetry::record::{CacheResult, RecordedOutcome};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::{
@@ -76,18 +76,18 @@ impl Script for Weather {
 /// Keeps the records of what it hears.
 struct Tape {
     began: Instant,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<RecordEntry>>,
 }
 
 impl Observer for Tape {
     fn on(&self, event: &Event<'_>) {
         if let Event::Finished { route, tenant, asked, left, shared, report } = event {
             let now = SystemTime::UNIX_EPOCH + self.began.elapsed();
-            self.entries.lock().push(Entry::of(
+            self.entries.lock().push(RecordEntry::new(
                 route,
                 *tenant,
                 asked,
-                Outcome::of(report, *left),
+                RecordedOutcome::from_report(report, *left),
                 *shared,
                 report,
                 now,
@@ -97,7 +97,7 @@ impl Observer for Tape {
 }
 
 /// Requests over stand-ins, overlapping, some streamed, some left by their callers; as they were recorded.
-fn recorded(config: &Config, seed: u64, requests: u64) -> Vec<Entry> {
+fn recorded(config: &Config, seed: u64, requests: u64) -> Vec<RecordEntry> {
     let stage = Stage::new(config).unwrap();
     let mut random = fastrand::Rng::with_seed(seed);
     virtual_time().unwrap().block_on(async {
@@ -137,7 +137,7 @@ fn recorded(config: &Config, seed: u64, requests: u64) -> Vec<Entry> {
     })
 }
 
-fn replayed(config: &Config, entries: &[Entry]) -> Replayed {
+fn replayed(config: &Config, entries: &[RecordEntry]) -> Replayed {
     replay(config, &Stage::new(config).unwrap(), entries, Duration::from_secs(1)).unwrap()
 }
 
@@ -163,7 +163,13 @@ fn the_same_config_does_to_every_request_what_it_did() {
             }
         }
     }
-    for outcome in [Outcome::Ok, Outcome::Blocked, Outcome::Cut, Outcome::Failed, Outcome::Left] {
+    for outcome in [
+        RecordedOutcome::Ok,
+        RecordedOutcome::Blocked,
+        RecordedOutcome::Cut,
+        RecordedOutcome::Failed,
+        RecordedOutcome::Cancelled,
+    ] {
         assert!(outcomes.contains(&outcome), "no request was {outcome:?}");
     }
 }
@@ -200,23 +206,23 @@ fn a_cache_s_answers_stay_where_there_is_one_and_a_class_keeps_its_route() {
     let one = config("[routes.default]\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]");
     let recorded = recorded(&one, 3, 60);
     let find = |outcome| recorded.iter().find(|entry| entry.outcome == outcome).unwrap().clone();
-    let answered = |cache, by: &str| Entry {
+    let answered = |cache, by: &str| RecordEntry {
         cache: Some(cache),
         by: Some(by.to_owned()),
-        outcome: Outcome::Ok,
+        outcome: RecordedOutcome::Ok,
         attempts: Vec::new(),
         took_ms: 3,
-        ..find(Outcome::Ok)
+        ..find(RecordedOutcome::Ok)
     };
-    let (hit, shared) = (answered(Cached::Hit, "cache"), answered(Cached::Coalesced, "a/m"));
-    let failed = find(Outcome::Failed);
-    let stale = Entry { attempts: failed.attempts, ..answered(Cached::Stale, "cache") };
-    let aliased = Entry { asked: "gpt-4o".to_owned(), ..find(Outcome::Ok) };
-    let classed = Entry { route: "small".to_owned(), ..find(Outcome::Ok) };
+    let (hit, shared) = (answered(CacheResult::Hit, "cache"), answered(CacheResult::Coalesced, "a/m"));
+    let failed = find(RecordedOutcome::Failed);
+    let stale = RecordEntry { attempts: failed.attempts, ..answered(CacheResult::Stale, "cache") };
+    let aliased = RecordEntry { model: "gpt-4o".to_owned(), ..find(RecordedOutcome::Ok) };
+    let classed = RecordEntry { route: "small".to_owned(), ..find(RecordedOutcome::Ok) };
     let entries = [hit, shared, stale, aliased, classed];
     let play = |routes: &str| -> Vec<(String, usize)> {
         let config = config(routes);
-        let by = |entry: &Entry| {
+        let by = |entry: &RecordEntry| {
             let replayed = replayed(&config, std::slice::from_ref(entry));
             (replayed.requests[0].predicted.by.clone(), replayed.cached)
         };

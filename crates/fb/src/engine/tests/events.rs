@@ -16,7 +16,7 @@ impl Observer for Ear {
             Event::Started { target, number, .. } => format!("started {target} {number}"),
             Event::Ended { attempt, .. } => format!("ended {}", attempt.target),
             Event::Finished { route, tenant, shared, report, .. } => {
-                let outcome = Outcome::of(report).name();
+                let outcome = Outcome::from_report(report).name();
                 let cache = report.cache.as_ref().map(|used| format!(", {used}")).unwrap_or_default();
                 let whose = if *shared { ", with another's calls" } else { "" };
                 format!("finished {route} for {tenant:?}: {outcome}{cache}{whose}")

@@ -4,7 +4,7 @@ use super::*;
 use crate::commands::backtest::replay::Both;
 
 fn played(by: &str, calls: u32, took: u64, cost: Option<u64>) -> Played {
-    let outcome = if by.starts_with('(') { Outcome::Failed } else { Outcome::Ok };
+    let outcome = if by.starts_with('(') { RecordedOutcome::Failed } else { RecordedOutcome::Ok };
     let cost = cost.map(Money::from_nanos);
     Played { outcome, by: by.to_owned(), calls, took: Duration::from_millis(took), cost }
 }

@@ -3,16 +3,16 @@ use std::time::SystemTime;
 use fb::{Asked, Level, Report, Trace};
 
 use super::*;
-use fb_telemetry::record::{Fault, Outcome};
+use fb_telemetry::record::{RecordedFailure, RecordedOutcome};
 
-fn called(target: &str, at_ms: u64, took_ms: u64, end: Ended, kind: Option<FailureKind>) -> Called {
-    let failure = kind.map(|kind| Fault::of(&fb::Failure::new(kind, "")));
+fn called(target: &str, at_ms: u64, took_ms: u64, end: CallEnd, kind: Option<FailureKind>) -> RecordedCall {
+    let failure = kind.map(|kind| RecordedFailure::from_failure(&fb::Failure::new(kind, "")));
     let target = target.parse().unwrap();
-    Called { target, number: 1, at_ms, took_ms, first_ms: None, end, failure, usage: None }
+    RecordedCall { target, number: 1, at_ms, took_ms, first_ms: None, end, failure, usage: None }
 }
 
 /// Requests, each a second after the one before, with these calls.
-fn entries(attempts: Vec<Vec<Called>>) -> Vec<Entry> {
+fn entries(attempts: Vec<Vec<RecordedCall>>) -> Vec<RecordEntry> {
     let report = Report {
         id: fb::RequestId::default(),
         served_by: None,
@@ -22,17 +22,25 @@ fn entries(attempts: Vec<Vec<Called>>) -> Vec<Entry> {
         degraded: None,
         trace: Trace::default(),
     };
-    let entry = |(second, attempts): (u64, Vec<Called>)| {
+    let entry = |(second, attempts): (u64, Vec<RecordedCall>)| {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        Entry {
+        RecordEntry {
             attempts,
-            ..Entry::of("default", None, &Asked::default(), Outcome::Failed, false, &report, now)
+            ..RecordEntry::new(
+                "default",
+                None,
+                &Asked::default(),
+                RecordedOutcome::Failed,
+                false,
+                &report,
+                now,
+            )
         }
     };
     (0..).zip(attempts).map(entry).collect()
 }
 
-fn memory(attempts: Vec<Vec<Called>>) -> Memory {
+fn memory(attempts: Vec<Vec<RecordedCall>>) -> Memory {
     Memory::new(&entries(attempts), Duration::from_secs(1))
 }
 
@@ -51,9 +59,9 @@ fn check(memory: &Memory, target: &str, now: u64, took: u64, fails: Option<Failu
 fn a_call_that_was_not_made_is_like_the_nearest_in_time() {
     let error = Some(FailureKind::ServerError);
     let memory = memory(vec![
-        vec![called("a/m", 0, 10, Ended::Ok, None)],
-        vec![called("a/m", 0, 20, Ended::Failed, error)],
-        vec![called("a/m", 0, 30, Ended::Ok, None), called("b/m", 0, 40, Ended::Failed, error)],
+        vec![called("a/m", 0, 10, CallEnd::Ok, None)],
+        vec![called("a/m", 0, 20, CallEnd::Failed, error)],
+        vec![called("a/m", 0, 30, CallEnd::Ok, None), called("b/m", 0, 40, CallEnd::Failed, error)],
     ]);
     for (now, took, fails) in [
         (0, 10, None),
@@ -78,14 +86,14 @@ fn a_call_that_was_not_made_is_like_the_nearest_in_time() {
 fn an_answer_in_place_of_none_is_of_the_usual_length() {
     let answer = |output| {
         let usage = Some(Tokens { input: 1, output });
-        Called { usage, ..called("a/m", 0, 10, Ended::Ok, None) }
+        RecordedCall { usage, ..called("a/m", 0, 10, CallEnd::Ok, None) }
     };
     let mut entries = entries(vec![vec![answer(300)], vec![], vec![answer(100)], vec![answer(200)], vec![]]);
     for entry in &mut entries {
         entry.input_tokens = 7;
-        entry.outcome = if entry.attempts.is_empty() { Outcome::Failed } else { Outcome::Ok };
+        entry.outcome = if entry.attempts.is_empty() { RecordedOutcome::Failed } else { RecordedOutcome::Ok };
     }
-    entries[4].outcome = Outcome::Ok;
+    entries[4].outcome = RecordedOutcome::Ok;
     let own = |output| Some(Tokens { input: 1, output });
     let guess = Some(Tokens { input: 7, output: 200 });
     assert_eq!(
@@ -100,10 +108,10 @@ fn an_answer_in_place_of_none_is_of_the_usual_length() {
 fn what_was_the_request_s_own_fault_befalls_no_other() {
     let long = Some(FailureKind::ContextLength);
     let memory = memory(vec![
-        vec![called("a/m", 0, 10, Ended::Failed, long)],
-        vec![called("a/m", 0, 20, Ended::Blocked, None)],
-        vec![called("a/m", 0, 30, Ended::Cancelled, None)],
-        vec![called("a/m", 0, 40, Ended::Ok, None)],
+        vec![called("a/m", 0, 10, CallEnd::Failed, long)],
+        vec![called("a/m", 0, 20, CallEnd::Blocked, None)],
+        vec![called("a/m", 0, 30, CallEnd::Cancelled, None)],
+        vec![called("a/m", 0, 40, CallEnd::Ok, None)],
     ]);
     check(&memory, "a/m", 0, 40, None);
     let a = "a/m".parse().unwrap();
@@ -117,12 +125,12 @@ fn what_was_the_request_s_own_fault_befalls_no_other() {
 
 #[test]
 fn a_call_that_was_cut_short_ends_later_than_that() {
-    let stream = |took_ms, first_ms, end| Called { first_ms, ..called("a/m", 0, took_ms, end, None) };
+    let stream = |took_ms, first_ms, end| RecordedCall { first_ms, ..called("a/m", 0, took_ms, end, None) };
     let memory = memory(vec![
-        vec![stream(900, None, Ended::Cancelled)],
-        vec![stream(900, Some(90), Ended::Cancelled)],
-        vec![stream(20, None, Ended::Cancelled)],
-        vec![stream(40, Some(30), Ended::Ok)],
+        vec![stream(900, None, CallEnd::Cancelled)],
+        vec![stream(900, Some(90), CallEnd::Cancelled)],
+        vec![stream(20, None, CallEnd::Cancelled)],
+        vec![stream(40, Some(30), CallEnd::Ok)],
     ]);
     for (request, first, took) in [(0, 901, 901), (1, 90, 901), (2, 30, 40)] {
         let act = memory.decide(&"a/m".parse().unwrap(), request, Duration::ZERO);
@@ -134,11 +142,11 @@ fn a_call_that_was_cut_short_ends_later_than_that() {
 #[test]
 fn who_was_not_waited_for_any_longer_says_nothing_at_all() {
     let late = |phase| Some(FailureKind::Timeout(phase));
-    let mut cut = called("a/m", 0, 50, Ended::Failed, late(Phase::Total));
+    let mut cut = called("a/m", 0, 50, CallEnd::Failed, late(Phase::Total));
     cut.first_ms = Some(10);
     let memory = memory(vec![
-        vec![called("a/m", 0, 30, Ended::Failed, late(Phase::Total))],
-        vec![called("a/m", 0, 40, Ended::Failed, late(Phase::Connect))],
+        vec![called("a/m", 0, 30, CallEnd::Failed, late(Phase::Total))],
+        vec![called("a/m", 0, 40, CallEnd::Failed, late(Phase::Connect))],
         vec![cut],
     ]);
     let act = |request| memory.decide(&"a/m".parse().unwrap(), request, Duration::ZERO);

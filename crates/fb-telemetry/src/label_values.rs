@@ -1,10 +1,10 @@
 use fb_core::{AttemptEnd, CacheUse, Next, Skip};
 
-/// A word out of this workspace's code: so there are few.
-pub(crate) type Word = &'static str;
+/// A label value that is a constant of the code, which bounds the number of series.
+pub(crate) type StaticLabel = &'static str;
 
-/// How a call ended: `ok`, `blocked`, `cancelled` or the kind of its failure.
-pub(crate) fn end_word(end: &AttemptEnd) -> Word {
+/// The outcome of a call: `ok`, `blocked`, `cancelled` or the kind of its failure.
+pub(crate) fn attempt_outcome(end: &AttemptEnd) -> StaticLabel {
     match end {
         AttemptEnd::Running => "running",
         AttemptEnd::Ok { .. } => "ok",
@@ -15,8 +15,8 @@ pub(crate) fn end_word(end: &AttemptEnd) -> Word {
     }
 }
 
-/// Why a target was passed over.
-pub(crate) const fn skip_word(why: &Skip) -> Word {
+/// The reason for which a target was skipped.
+pub(crate) const fn skip_reason(why: &Skip) -> StaticLabel {
     match why {
         Skip::BreakerOpen => "breaker_open",
         Skip::Cooling => "cooling",
@@ -32,8 +32,8 @@ pub(crate) const fn skip_word(why: &Skip) -> Word {
     }
 }
 
-/// What was decided after an attempt.
-pub(crate) const fn next_word(next: Next) -> Word {
+/// The decision after an attempt.
+pub(crate) const fn next_step(next: Next) -> StaticLabel {
     match next {
         Next::Nothing => "nothing",
         Next::RetryIn(_) => "retry",
@@ -44,8 +44,8 @@ pub(crate) const fn next_word(next: Next) -> Word {
     }
 }
 
-/// What the cache had to do with a request.
-pub(crate) const fn cache_word(used: &CacheUse) -> Word {
+/// The result of a request's cache lookup.
+pub(crate) const fn cache_result(used: &CacheUse) -> StaticLabel {
     match used {
         CacheUse::Miss => "miss",
         CacheUse::Coalesced => "coalesced",

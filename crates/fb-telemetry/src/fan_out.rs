@@ -2,18 +2,18 @@ use std::{fmt, sync::Arc};
 
 use fb_core::{Event, Observer};
 
-/// Tells several observers, in their order.
+/// An observer that forwards every event to several observers, in order.
 #[derive(Clone)]
-pub struct Fan(Arc<[Arc<dyn Observer>]>);
+pub struct FanOut(Arc<[Arc<dyn Observer>]>);
 
-impl Fan {
-    /// Tells these.
+impl FanOut {
+    /// Creates an observer that forwards to these.
     pub fn new(observers: impl IntoIterator<Item = Arc<dyn Observer>>) -> Self {
         Self(observers.into_iter().collect())
     }
 }
 
-impl Observer for Fan {
+impl Observer for FanOut {
     fn on(&self, event: &Event<'_>) {
         for observer in &*self.0 {
             observer.on(event);
@@ -21,9 +21,9 @@ impl Observer for Fan {
     }
 }
 
-impl fmt::Debug for Fan {
+impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fan of {}", self.0.len())
+        write!(f, "FanOut of {}", self.0.len())
     }
 }
 
@@ -34,9 +34,9 @@ mod tests {
     use super::*;
     use crate::samples::everything;
 
-    struct Heard(&'static str, Arc<Mutex<Vec<String>>>);
+    struct Log(&'static str, Arc<Mutex<Vec<String>>>);
 
-    impl Observer for Heard {
+    impl Observer for Log {
         fn on(&self, event: &Event<'_>) {
             let kind = format!("{event:?}");
             let kind = kind.split(' ').next().unwrap();
@@ -45,12 +45,12 @@ mod tests {
     }
 
     #[test]
-    fn everybody_hears_everything_in_turn() {
-        let heard = Arc::default();
-        let ear = |name| Arc::new(Heard(name, Arc::clone(&heard))) as Arc<dyn Observer>;
-        everything(&Fan::new([ear("first"), ear("second")]), "default", ["a", "a", "b"]);
+    fn every_observer_gets_every_event_in_order() {
+        let events = Arc::default();
+        let log = |name| Arc::new(Log(name, Arc::clone(&events))) as Arc<dyn Observer>;
+        everything(&FanOut::new([log("first"), log("second")]), "default", ["a", "a", "b"]);
         let kinds = "Ended Started Ended Started Ended Finished FirstToken Breaker Ladder";
         let expected = kinds.split(' ').flat_map(|kind| [format!("first {kind}"), format!("second {kind}")]);
-        assert_eq!(*heard.lock(), expected.collect::<Vec<_>>());
+        assert_eq!(*events.lock(), expected.collect::<Vec<_>>());
     }
 }
