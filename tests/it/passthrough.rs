@@ -125,13 +125,13 @@ async fn a_slow_reader_slows_its_provider_down() {
         let mut requests = sims.primary.requests().into_iter();
         requests.rfind(|one| one.method == "POST").map(|one| one.outcome)
     };
-    assert_eq!(chat(), Some(fb_sim::Outcome::Open), "it was written to the end though nobody read it");
+    assert_eq!(chat(), Some(fb_sim::RequestOutcome::Open), "it was written to the end though nobody read it");
     let mut read = 0;
     while let Some(bytes) = response.chunk().await.unwrap() {
         read += bytes.len();
     }
     assert!(read > text.len(), "{read}");
-    assert_eq!(chat(), Some(fb_sim::Outcome::Completed));
+    assert_eq!(chat(), Some(fb_sim::RequestOutcome::Completed));
 }
 
 /// One that reads nothing at all does not hold its provider for ever.

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = arguments.next().as_deref().unwrap_or("0").parse()?;
 
     let sim = Sim::start_on(dialect, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-    #[expect(clippy::print_stdout, reason = "this is a program")]
+    #[expect(clippy::print_stdout, reason = "an example prints to its user")]
     {
         println!("simulating {dialect} at {}", sim.base_url());
         println!("break it: curl -X POST http://{}/sim/fault -d 'status=503'", sim.addr());

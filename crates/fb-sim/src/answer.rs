@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
-/// A whole answer of a healthy provider, or its refusal of a bad request, before any fault touches it.
+/// A complete answer of a healthy provider, or its error response to an invalid request, before any fault is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    /// Time to the first byte.
+    /// Delay before the first byte.
     pub(crate) latency: Duration,
     pub(crate) body: AnswerBody,
 }
@@ -17,7 +18,7 @@ pub(crate) enum AnswerBody {
     Plain(Bytes),
     Events {
         events: Vec<Bytes>,
-        /// Pause between two.
+        /// Pause between two events.
         gap: Duration,
     },
 }
@@ -38,20 +39,25 @@ impl Answer {
         self
     }
 
-    /// Puts `error` in the place of this answer, under the ids this one has.
+    /// Replaces this answer by `error`, but keeps its id headers.
     pub(crate) fn replaced_by(self, error: Self) -> Self {
-        let about_the_body = ["content-type", "cache-control"];
+        let body_headers = ["content-type", "cache-control"];
         let mut headers = self.headers;
-        headers.retain(|(name, _)| !about_the_body.contains(&name.as_str()));
+        headers.retain(|(name, _)| !body_headers.contains(&name.as_str()));
         headers.extend(error.headers);
         Self { headers, ..error }
     }
 
-    /// Replaces a header of the same name.
+    /// Sets a header, replacing any previous one of the same name.
     pub(crate) fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         self.headers.retain(|(present, _)| !present.eq_ignore_ascii_case(&name));
         self.headers.push((name, value.into()));
         self
     }
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    // The types of this crate have string keys and infallible `Serialize` implementations.
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Messages, as Anthropic speaks them.
+//! The Messages API of Anthropic.
 
 mod failures;
 mod wire;
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use self::wire::{
     Block, Counted, Delta, Event, Message, MessagesRequest, Model, Models, Stop, StopDetails, Usage,
 };
-use crate::answer::Answer;
-use crate::dialect::{Inbound, is_json, read, to_json};
+use crate::answer::{Answer, to_json};
 use crate::fault::BlockForm;
+use crate::inbound::{Inbound, is_json, read};
 use crate::reply::SimReply;
-use crate::turn::{Ask, Choice, Finish, Format, Tool, Turn, pieces, text_of, words_in};
+use crate::turn::{Choice, Finish, Format, Tool, Turn, TurnRequest, pieces, text_of, words_in};
 
 pub(crate) const MESSAGES: &str = "/v1/messages";
 
@@ -48,8 +48,8 @@ pub(crate) fn answer(request: Inbound<'_>, reply: &SimReply, block: Option<Block
         failures::invalid("anthropic-version: header is required", number)
     } else {
         match (request.method.as_str(), request.path) {
-            ("POST", MESSAGES) => messages(request, reply, block).unwrap_or_else(|refused| refused),
-            ("POST", "/v1/messages/count_tokens") => count(request).unwrap_or_else(|refused| refused),
+            ("POST", MESSAGES) => messages(request, reply, block).unwrap_or_else(|refusal| refusal),
+            ("POST", "/v1/messages/count_tokens") => count(request).unwrap_or_else(|refusal| refusal),
             ("GET", "/v1/models") => Answer::json(200, all_models()),
             ("GET", path) if path.starts_with("/v1/models/") => {
                 one_model(&path["/v1/models/".len()..], number)
@@ -90,7 +90,7 @@ fn one_model(id: &str, number: u64) -> Answer {
     )
 }
 
-/// `Err` is the refusal of a bad request.
+/// Returns the error response as `Err` for an invalid request.
 fn parse(request: Inbound<'_>) -> Result<MessagesRequest, Answer> {
     read(request.body).map_err(|error| {
         let message = if is_json(request.body) {
@@ -103,32 +103,32 @@ fn parse(request: Inbound<'_>) -> Result<MessagesRequest, Answer> {
 }
 
 fn count(request: Inbound<'_>) -> Result<Answer, Answer> {
-    let ask = parse(request)?.ask(request.number)?;
-    Ok(Answer::json(200, to_json(&Counted { input_tokens: ask.prompt_tokens.max(1) })))
+    let turn_request = parse(request)?.turn_request(request.number)?;
+    Ok(Answer::json(200, to_json(&Counted { input_tokens: turn_request.prompt_tokens.max(1) })))
 }
 
 fn messages(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Answer> {
-    let wanted = parse(request)?;
-    let asked = wanted.model.as_deref().ok_or_else(|| missing("model", request.number))?;
-    wanted.max_tokens.ok_or_else(|| missing("max_tokens", request.number))?;
-    let ask = wanted.ask(request.number)?;
+    let parsed = parse(request)?;
+    let model = parsed.model.as_deref().ok_or_else(|| missing("model", request.number))?;
+    parsed.max_tokens.ok_or_else(|| missing("max_tokens", request.number))?;
+    let turn_request = parsed.turn_request(request.number)?;
     if block == Some(BlockForm::Http400) {
         return Ok(failures::blocked(request.number));
     }
-    let turn = Turn::new(&ask, reply, block, GREETING);
-    let answering = Answering {
+    let turn = Turn::new(&turn_request, reply, block, GREETING);
+    let encoder = AnswerEncoder {
         id: format!("msg_sim{:06}", request.number),
-        model: reply.model.as_deref().unwrap_or(asked),
+        model: reply.model.as_deref().unwrap_or(model),
         stop_reason: reply.finish_reason.as_deref().unwrap_or_else(|| stop_reason(turn.finish)),
         turn: &turn,
         number: request.number,
     };
-    let answer = if wanted.stream {
-        let events = answering.events(reply.chunks);
+    let answer = if parsed.stream {
+        let events = encoder.events(reply.chunks);
         let answer = Answer::events("text/event-stream; charset=utf-8", events, reply.gap);
         answer.with_header("cache-control", "no-cache")
     } else {
-        Answer::json(200, answering.message())
+        Answer::json(200, encoder.message())
     };
     Ok(answer.after(reply.latency))
 }
@@ -147,19 +147,19 @@ fn stop_reason(finish: Finish) -> &'static str {
 }
 
 impl MessagesRequest {
-    fn ask(&self, number: u64) -> Result<Ask, Answer> {
+    fn turn_request(&self, number: u64) -> Result<TurnRequest, Answer> {
         let messages = self.messages.as_deref().ok_or_else(|| missing("messages", number))?;
         let Some(last) = messages.last() else {
             return Err(failures::invalid("messages: at least one message is required", number));
         };
         let is_result = last.content.pointer("/0/type").and_then(Value::as_str) == Some("tool_result");
         let by_user = last.role == "user" && !is_result;
-        let said: u64 = messages.iter().map(|message| words_in(&message.content)).sum();
+        let words: u64 = messages.iter().map(|message| words_in(&message.content)).sum();
         let format = self.output_config.as_ref().and_then(|config| config.format.as_ref());
         let tools = self.tools.iter();
-        Ok(Ask {
+        Ok(TurnRequest {
             last_user: by_user.then(|| text_of(&last.content)),
-            prompt_tokens: said + words_in(&self.system),
+            prompt_tokens: words + words_in(&self.system),
             tools: tools
                 .map(|tool| Tool { name: tool.name.clone(), schema: tool.input_schema.clone() })
                 .collect(),
@@ -179,8 +179,8 @@ impl MessagesRequest {
     }
 }
 
-/// An answer on its way into the wire form.
-struct Answering<'a> {
+/// Encodes a turn in the wire format.
+struct AnswerEncoder<'a> {
     id: String,
     model: &'a str,
     stop_reason: &'a str,
@@ -188,11 +188,11 @@ struct Answering<'a> {
     number: u64,
 }
 
-impl Answering<'_> {
+impl AnswerEncoder<'_> {
     fn message(&self) -> String {
         let text = self.text().map(|text| Block::Text { text });
-        let calls = self.turn.calls.iter().enumerate().map(|(place, call)| Block::ToolUse {
-            id: self.call_id(place),
+        let calls = self.turn.calls.iter().enumerate().map(|(index, call)| Block::ToolUse {
+            id: self.call_id(index),
             name: &call.name,
             input: serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments)),
         });
@@ -211,9 +211,9 @@ impl Answering<'_> {
             let deltas = deltas.iter().map(|text| Delta::TextDelta { text }).collect();
             push_block(&mut events, Block::Text { text: "" }, deltas);
         }
-        for (place, call) in self.turn.calls.iter().enumerate() {
-            let head = Block::ToolUse { id: self.call_id(place), name: &call.name, input: json!({}) };
-            // The real one begins with a piece of nothing, too.
+        for (index, call) in self.turn.calls.iter().enumerate() {
+            let head = Block::ToolUse { id: self.call_id(index), name: &call.name, input: json!({}) };
+            // The real API also begins with an empty delta.
             let mut deltas = vec![String::new()];
             deltas.extend(pieces(&call.arguments, chunks));
             let deltas = deltas.iter().map(|partial_json| Delta::InputJsonDelta { partial_json }).collect();
@@ -221,7 +221,7 @@ impl Answering<'_> {
         }
         let stop =
             Stop { stop_reason: self.stop_reason, stop_sequence: None, stop_details: self.stop_details() };
-        // The ping comes where the real one does: after the first block was opened.
+        // As in the real API, the ping follows the start of the first block.
         events.insert(events.len().min(2), event(&Event::Ping));
         events.push(event(&Event::MessageDelta {
             delta: stop,
@@ -245,7 +245,7 @@ impl Answering<'_> {
         }
     }
 
-    /// A refusal is text here.
+    /// Returns the text; this dialect sends a refusal as text.
     fn text(&self) -> Option<&str> {
         let text = self.turn.refusal.as_ref().unwrap_or(&self.turn.text);
         (!text.is_empty()).then_some(text)
@@ -265,8 +265,8 @@ impl Answering<'_> {
         }
     }
 
-    fn call_id(&self, place: usize) -> String {
-        format!("toolu_sim{:06}_{place}", self.number)
+    fn call_id(&self, index: usize) -> String {
+        format!("toolu_sim{:06}_{index}", self.number)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The body of an answer: a list of steps, played as the connection asks for more.
+//! The body of an answer: a list of steps, executed as the connection polls for more data.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -11,20 +11,20 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::counters::{Outcome, Ticket};
-use crate::line::{Ending, Line};
+use crate::connection::{Connection, Ending};
+use crate::counters::{InFlightRequest, RequestOutcome};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Send(Bytes),
-    /// One byte at a time, with that pause before each.
+    /// Sends one byte at a time, with this pause before each.
     Drip(Bytes, Duration),
     Wait(Duration),
     Stall,
     Cut(Ending),
 }
 
-/// What happens to the connection after the body was sent in full.
+/// The action on the connection after the complete body was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     KeepAlive,
@@ -35,13 +35,13 @@ pub(crate) enum After {
 #[derive(Debug)]
 pub(crate) struct SimBody {
     steps: VecDeque<Step>,
-    /// The content length to declare; `None` is chunked.
+    /// The declared content length; `None` selects chunked encoding.
     length: Option<u64>,
     after: After,
-    outcome: Outcome,
-    /// `None` for answers of the control endpoints, which are not counted.
-    ticket: Option<Ticket>,
-    line: Arc<Line>,
+    outcome: RequestOutcome,
+    /// `None` for responses of the control endpoints, which are not counted.
+    request: Option<InFlightRequest>,
+    connection: Arc<Connection>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -49,11 +49,11 @@ impl SimBody {
     pub(crate) fn new(
         steps: Vec<Step>,
         length: Option<u64>,
-        (after, outcome): (After, Outcome),
-        ticket: Option<Ticket>,
-        line: Arc<Line>,
+        (after, outcome): (After, RequestOutcome),
+        request: Option<InFlightRequest>,
+        connection: Arc<Connection>,
     ) -> Self {
-        let mut body = Self { steps: steps.into(), length, after, outcome, ticket, line, sleep: None };
+        let mut body = Self { steps: steps.into(), length, after, outcome, request, connection, sleep: None };
         if body.is_end_stream() {
             body.finish();
         }
@@ -64,14 +64,14 @@ impl SimBody {
         self.settle(self.outcome);
         match self.after {
             After::KeepAlive => {}
-            After::Close => self.line.end(Ending::Close),
-            After::CloseOnNext => self.line.doom(),
+            After::Close => self.connection.end(Ending::Close),
+            After::CloseOnNext => self.connection.close_on_next(),
         }
     }
 
-    fn settle(&mut self, outcome: Outcome) {
-        if let Some(ticket) = &mut self.ticket {
-            ticket.settle(outcome);
+    fn settle(&mut self, outcome: RequestOutcome) {
+        if let Some(request) = &mut self.request {
+            request.settle(outcome);
         }
     }
 
@@ -86,7 +86,7 @@ impl SimBody {
     }
 
     fn send(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // A body of known length is not asked again after its last byte.
+        // hyper does not poll a body of known length after its last byte.
         if self.is_end_stream() {
             self.finish();
         }
@@ -135,8 +135,8 @@ impl Body for SimBody {
                     return Poll::Pending;
                 }
                 Some(Step::Cut(ending)) => {
-                    body.settle(Outcome::Faulted);
-                    body.line.end(ending);
+                    body.settle(RequestOutcome::Faulted);
+                    body.connection.end(ending);
                     body.steps.push_front(Step::Stall);
                     return Poll::Pending;
                 }

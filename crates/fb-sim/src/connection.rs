@@ -1,4 +1,4 @@
-//! One connection below HTTP: what hyper writes to, and how it ends when a fault takes it away from hyper.
+//! A connection below HTTP: the socket that hyper writes to, and the ways in which a fault ends it.
 
 use std::io;
 use std::pin::Pin;
@@ -15,11 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a closed connection is drained. Closing a socket with unread bytes in it sends RST where a test
-/// asked for FIN.
+/// Time for which a closed connection is drained. Closing a socket with unread bytes would send RST instead of FIN.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How a fault ends a connection.
+/// The way in which a fault ends a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// FIN.
@@ -47,11 +46,11 @@ impl Ending {
     }
 }
 
-/// The orders an answer gives its connection.
+/// The state that an answer shares with its connection.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct Connection {
     order: Mutex<Option<(Ending, Flush)>>,
-    doomed: AtomicBool,
+    closes_on_next: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,22 +59,22 @@ enum Flush {
     Done,
 }
 
-impl Line {
-    /// Ends the connection as soon as everything written before has reached the socket.
+impl Connection {
+    /// Requests the end of the connection once all data written so far has reached the socket.
     pub(crate) fn end(&self, ending: Ending) {
         *self.order.lock() = Some((ending, Flush::Due));
     }
 
-    /// The next request on this connection gets a FIN for an answer.
-    pub(crate) fn doom(&self) {
-        self.doomed.store(true, Ordering::Relaxed);
+    /// Makes the connection close, without an answer, when the next request arrives.
+    pub(crate) fn close_on_next(&self) {
+        self.closes_on_next.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_doomed(&self) -> bool {
-        self.doomed.load(Ordering::Relaxed)
+    pub(crate) fn closes_on_next(&self) -> bool {
+        self.closes_on_next.load(Ordering::Relaxed)
     }
 
-    /// The ending that is due, once.
+    /// Takes the requested ending once the socket is flushed.
     pub(crate) fn due(&self) -> Option<Ending> {
         let mut order = self.order.lock();
         order.take_if(|(_, flush)| *flush == Flush::Done).map(|(ending, _)| ending)
@@ -88,17 +87,17 @@ impl Line {
     }
 }
 
-/// A socket that tells its line when hyper has nothing left to write: hyper flushes the socket only after its
-/// own buffer is empty.
+/// A socket that tracks flushes. hyper flushes the socket only after its own buffer is empty, so a flush means that all
+/// data was written.
 #[derive(Debug)]
-pub(crate) struct Wire<'l> {
+pub(crate) struct TrackedIo<'l> {
     io: TokioIo<TcpStream>,
-    line: &'l Line,
+    connection: &'l Connection,
 }
 
-impl<'l> Wire<'l> {
-    pub(crate) fn new(stream: TcpStream, line: &'l Line) -> Self {
-        Self { io: TokioIo::new(stream), line }
+impl<'l> TrackedIo<'l> {
+    pub(crate) fn new(stream: TcpStream, connection: &'l Connection) -> Self {
+        Self { io: TokioIo::new(stream), connection }
     }
 
     pub(crate) fn into_inner(self) -> TcpStream {
@@ -106,7 +105,7 @@ impl<'l> Wire<'l> {
     }
 }
 
-impl rt::Read for Wire<'_> {
+impl rt::Read for TrackedIo<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -116,7 +115,7 @@ impl rt::Read for Wire<'_> {
     }
 }
 
-impl rt::Write for Wire<'_> {
+impl rt::Write for TrackedIo<'_> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
@@ -124,7 +123,7 @@ impl rt::Write for Wire<'_> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.line.flushed();
+            self.connection.flushed();
         }
         flushed
     }

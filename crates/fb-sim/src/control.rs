@@ -9,31 +9,31 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::counters::{Counters, Log, Recorded};
+use crate::counters::{Counters, RecordedRequest, RequestLog};
 use crate::dialect::Dialect;
-use crate::door::Door;
 use crate::fault::Fault;
+use crate::listener::Listener;
 use crate::reply::SimReply;
 
-/// Controls a [`Sim`](crate::Sim) from anywhere. A clone controls the same one.
+/// A handle that controls a [`Sim`](crate::Sim) from any task or thread. Clones control the same simulator.
 ///
-/// A handle doesn't keep the simulator alive; when that is gone, a handle reads its last counters.
+/// A handle does not keep the simulator running. After the simulator was dropped, the handle returns its last counters.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    state: Arc<SimState>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SimState {
     pub(crate) dialect: Dialect,
-    pub(crate) door: Door,
-    pub(crate) log: Arc<Log>,
+    pub(crate) listener: Listener,
+    pub(crate) log: Arc<RequestLog>,
     faults: Mutex<Faults>,
     reply: Mutex<SimReply>,
-    /// When the fault in force goes by itself.
+    /// The time at which the current fault is removed automatically.
     pub(crate) heal_at: watch::Sender<Option<Instant>>,
-    /// Tells connections to end after the answer they are at.
-    pub(crate) leave: watch::Sender<()>,
+    /// Makes connections close after their current answer.
+    pub(crate) shutdown: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -63,101 +63,100 @@ impl Faults {
 }
 
 impl Handle {
-    pub(crate) fn new(dialect: Dialect, door: Door) -> Self {
-        let shared = Shared {
+    pub(crate) fn new(dialect: Dialect, listener: Listener) -> Self {
+        let state = SimState {
             dialect,
-            door,
+            listener,
             log: Arc::default(),
             faults: Mutex::default(),
             reply: Mutex::default(),
             heal_at: watch::Sender::default(),
-            leave: watch::Sender::default(),
+            shutdown: watch::Sender::default(),
         };
-        Self { shared: Arc::new(shared) }
+        Self { state: Arc::new(state) }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn state(&self) -> &Arc<SimState> {
+        &self.state
     }
 
-    /// The dialect spoken.
+    /// The dialect of the simulated provider.
     pub fn dialect(&self) -> Dialect {
-        self.shared.dialect
+        self.state.dialect
     }
 
-    /// Fails each following request so, and each probe such as `GET /v1/models`, until changed. Forgets what is
-    /// queued.
+    /// Sets the fault of every following request, including probes such as `GET /v1/models`, until it is changed. Clears
+    /// the queue of [`fault_next`](Self::fault_next).
     pub fn fault(&self, fault: Fault) {
-        self.shared.fault(fault, None);
+        self.state.fault(fault, None);
     }
 
-    /// Like [`fault`](Self::fault), and heals after `time`.
+    /// Sets a fault like [`fault`](Self::fault), and removes it after `time`.
     pub fn fault_for(&self, time: Duration, fault: Fault) {
-        self.shared.fault(fault, Some(Instant::now() + time));
+        self.state.fault(fault, Some(Instant::now() + time));
     }
 
-    /// Fails the next `count` inference requests so, after those already queued and before the standing fault
-    /// comes back, if there is one. Probes don't use up the queue.
+    /// Queues a fault for `count` inference requests, after the faults already queued. Once the queue is empty, the fault
+    /// set by [`fault`](Self::fault) applies again. Probes do not consume the queue.
     pub fn fault_next(&self, count: u32, fault: Fault) {
-        self.shared.fault_next(count, fault);
+        self.state.fault_next(count, fault);
     }
 
-    /// Forgets every fault, also the queued; listens again after [`Fault::Refuse`]. A connection that stalls
-    /// stays so.
+    /// Removes every fault, including queued ones, and reopens the listener after [`Fault::Refuse`]. Connections that are
+    /// already stalled remain stalled.
     pub fn heal(&self) {
-        self.shared.heal();
+        self.state.heal();
     }
 
-    /// What healthy answers say from now on.
+    /// Sets the content and speed of healthy answers from now on.
     pub fn reply(&self, reply: SimReply) {
-        *self.shared.reply.lock() = reply;
+        *self.state.reply.lock() = reply;
     }
 
-    /// Inference requests that arrived, whatever became of them.
+    /// Number of inference requests received, whatever their outcome.
     pub fn calls(&self) -> u64 {
         self.counters().calls
     }
 
-    /// Requests in flight.
+    /// Number of requests in flight.
     pub fn open(&self) -> u64 {
         self.counters().open
     }
 
-    /// All the counts at one moment.
+    /// A consistent snapshot of all counters.
     pub fn counters(&self) -> Counters {
-        self.shared.log.counters()
+        self.state.log.counters()
     }
 
-    /// The last 1024 requests, oldest first; fewer when their bodies are large. Requests to `/sim` are not
-    /// among them.
-    pub fn requests(&self) -> Vec<Recorded> {
-        self.shared.log.records()
+    /// The last 1,024 requests, oldest first; fewer if their bodies exceed 256 MiB. Requests to `/sim` are not recorded.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.log.records()
     }
 
-    /// Forgets requests and counts, but for those in flight.
+    /// Clears the recorded requests and the counters, except the number of requests in flight.
     pub fn reset_counters(&self) {
-        self.shared.log.reset();
+        self.state.log.reset();
     }
 
-    /// Waits until the counts are as wanted; wrap it in a timeout.
+    /// Waits until the counters satisfy `condition`, and returns them. There is no limit, so wrap the call in a timeout.
     ///
     /// # Cancel safety
-    /// Nothing is lost.
+    /// Cancel safe: no state is changed.
     pub async fn wait_until(&self, condition: impl FnMut(&Counters) -> bool) -> Counters {
-        self.shared.log.wait_until(condition).await
+        self.state.log.wait_until(condition).await
     }
 }
 
-impl Shared {
+impl SimState {
     pub(crate) fn fault(&self, fault: Fault, heal_at: Option<Instant>) {
         let refuse = fault == Fault::Refuse;
         *self.faults.lock() = Faults { standing: Some(fault), queue: VecDeque::new() };
         self.heal_at.send_replace(heal_at);
         if refuse {
-            self.door.shut();
-            self.leave.send_replace(());
+            self.listener.close();
+            self.shutdown.send_replace(());
         } else {
-            self.door.open();
+            self.listener.reopen();
         }
     }
 
@@ -174,24 +173,24 @@ impl Shared {
     pub(crate) fn heal(&self) {
         drop(mem::take(&mut *self.faults.lock()));
         self.heal_at.send_replace(None);
-        self.door.open();
+        self.listener.reopen();
     }
 
     pub(crate) fn current_reply(&self) -> SimReply {
         self.reply.lock().clone()
     }
 
-    /// The fault in force for the next inference request.
+    /// The fault of the next inference request, without consuming it.
     pub(crate) fn upcoming_fault(&self) -> Option<Fault> {
         self.faults.lock().upcoming().cloned()
     }
 
-    /// The fault for a request that has arrived.
+    /// Takes the fault for a request that has arrived.
     pub(crate) fn take_fault(&self, inference: bool) -> Option<Fault> {
         self.faults.lock().next(inference)
     }
 
-    /// The fault for a connection that has arrived, if it leaves no time for a request.
+    /// Takes the fault for a new connection, if it applies before a request is read.
     pub(crate) fn take_accept_fault(&self) -> Option<Fault> {
         let mut faults = self.faults.lock();
         let early = matches!(faults.upcoming(), Some(Fault::ResetOnAccept | Fault::CloseOnAccept));

@@ -9,132 +9,132 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-/// Requests kept for [`requests`](crate::Handle::requests).
+/// Maximum number of requests kept for [`requests`](crate::Handle::requests).
 const RECORDS_MAX: usize = 1024;
 
-/// Bytes of request bodies kept; a load test with pictures must not eat the machine.
+/// Maximum size of the kept request bodies, so that a load test with images does not exhaust the memory.
 const RECORDED_BYTES_MAX: usize = 256 << 20;
 
-/// A request that arrived.
+/// A request that the simulator received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// Its method.
+pub struct RecordedRequest {
+    /// The method.
     pub method: Method,
     /// Path and query.
     pub path: String,
-    /// Every header as it came. Credentials are kept for tests but marked sensitive: `Debug` hides them.
+    /// All headers as received. Credentials are kept for tests, but marked sensitive, so that `Debug` hides them.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The complete body.
     pub body: Bytes,
-    /// What became of it so far.
-    pub outcome: Outcome,
+    /// The current outcome.
+    pub outcome: RequestOutcome,
 }
 
-impl Recorded {
-    /// The first header of that name, if it is text.
+impl RecordedRequest {
+    /// The first header with this name, if its value is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Parses the body.
+    /// Parses the body as JSON.
     ///
     /// # Errors
-    /// If the body is no JSON.
+    /// Returns an error if the body is not JSON.
     pub fn json(&self) -> serde_json::Result<serde_json::Value> {
         serde_json::from_slice(&self.body)
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Not answered to the end yet.
+pub enum RequestOutcome {
+    /// The answer is not complete yet.
     Open,
-    /// Answered in full with no fault in force; this includes refused requests (401, 404).
+    /// The answer was sent completely and no fault was set. This includes error responses (401, 404).
     Completed,
-    /// Answered, or left unanswered, as the fault in force wants it.
+    /// The fault was applied, with or without an answer.
     Faulted,
-    /// The caller closed the connection before the end, stalled by a fault or not.
+    /// The client closed the connection before the end of the answer, whether a fault had stalled it or not.
     ClientLeft,
 }
 
-/// Totals since the start, or since [`reset_counters`](crate::Handle::reset_counters).
+/// Counters since the start, or since [`reset_counters`](crate::Handle::reset_counters).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// Inference requests that arrived, whatever became of them.
+    /// Inference requests received, whatever their outcome.
     pub calls: u64,
-    /// All requests that arrived, but for those to `/sim`.
+    /// All requests received, except those to `/sim`.
     pub requests: u64,
-    /// Requests in flight now.
+    /// Requests in flight.
     pub open: u64,
-    /// Requests that ended [`Outcome::Completed`].
+    /// Requests with the outcome [`RequestOutcome::Completed`].
     pub completed: u64,
-    /// Requests that ended [`Outcome::Faulted`].
+    /// Requests with the outcome [`RequestOutcome::Faulted`].
     pub faulted: u64,
-    /// Requests that ended [`Outcome::ClientLeft`].
+    /// Requests with the outcome [`RequestOutcome::ClientLeft`].
     pub client_left: u64,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Log {
-    book: Mutex<Book>,
+pub(crate) struct RequestLog {
+    state: Mutex<LogState>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct LogState {
     counters: Counters,
-    records: VecDeque<Recorded>,
+    records: VecDeque<RecordedRequest>,
     recorded_bytes: usize,
-    /// Number of the last request; numbers start at 1 and are never reused.
+    /// Number of the last request. Numbers start at 1 and are never reused.
     last: u64,
-    /// The last request before the counters were reset: what comes of it and of older ones isn't counted.
+    /// Number of the last request before the counters were reset. Outcomes of requests up to it are not counted.
     reset_after: u64,
 }
 
-impl Log {
-    /// Writes down a request that arrived in full. The ticket decides what becomes of it.
-    pub(crate) fn arrive(self: &Arc<Self>, mut record: Recorded, inference: bool) -> Ticket {
+impl RequestLog {
+    /// Records a completely received request. The returned guard settles its outcome.
+    pub(crate) fn record(self: &Arc<Self>, mut request: RecordedRequest, inference: bool) -> InFlightRequest {
         for name in [AUTHORIZATION.as_str(), "x-api-key", "api-key"] {
-            if let Some(value) = record.headers.get_mut(name) {
+            if let Some(value) = request.headers.get_mut(name) {
                 value.set_sensitive(true);
             }
         }
-        let mut book = self.book.lock();
-        book.last += 1;
-        book.counters.requests += 1;
-        book.counters.open += 1;
-        book.counters.calls += u64::from(inference);
-        book.push(record);
-        let number = book.last;
-        drop(book);
+        let mut state = self.state.lock();
+        state.last += 1;
+        state.counters.requests += 1;
+        state.counters.open += 1;
+        state.counters.calls += u64::from(inference);
+        state.push(request);
+        let number = state.last;
+        drop(state);
         self.changed.notify_waiters();
-        Ticket { log: Arc::clone(self), number, settled: false }
+        InFlightRequest { log: Arc::clone(self), number, settled: false }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.book.lock().counters
+        self.state.lock().counters
     }
 
-    pub(crate) fn records(&self) -> Vec<Recorded> {
-        self.book.lock().records.iter().cloned().collect()
+    pub(crate) fn records(&self) -> Vec<RecordedRequest> {
+        self.state.lock().records.iter().cloned().collect()
     }
 
     pub(crate) fn reset(&self) {
-        let mut book = self.book.lock();
-        book.counters = Counters { open: book.counters.open, ..Counters::default() };
-        book.records.clear();
-        book.recorded_bytes = 0;
-        book.reset_after = book.last;
-        drop(book);
+        let mut state = self.state.lock();
+        state.counters = Counters { open: state.counters.open, ..Counters::default() };
+        state.records.clear();
+        state.recorded_bytes = 0;
+        state.reset_after = state.last;
+        drop(state);
         self.changed.notify_waiters();
     }
 
     pub(crate) async fn wait_until(&self, mut condition: impl FnMut(&Counters) -> bool) -> Counters {
         loop {
             let mut changed = pin!(self.changed.notified());
-            // Enabled before the look, or a change between look and wait would be missed.
+            // Enable the notification before reading the counters, so that no change in between is missed.
             changed.as_mut().enable();
             let counters = self.counters();
             if condition(&counters) {
@@ -144,14 +144,14 @@ impl Log {
         }
     }
 
-    fn settle(&self, number: u64, outcome: Outcome) {
-        self.book.lock().settle(number, outcome);
+    fn settle(&self, number: u64, outcome: RequestOutcome) {
+        self.state.lock().settle(number, outcome);
         self.changed.notify_waiters();
     }
 }
 
-impl Book {
-    fn push(&mut self, record: Recorded) {
+impl LogState {
+    fn push(&mut self, record: RecordedRequest) {
         self.recorded_bytes += record.body.len();
         self.records.push_back(record);
         while self.records.len() > RECORDS_MAX || self.recorded_bytes > RECORDED_BYTES_MAX {
@@ -160,40 +160,40 @@ impl Book {
         }
     }
 
-    fn settle(&mut self, number: u64, outcome: Outcome) {
+    fn settle(&mut self, number: u64, outcome: RequestOutcome) {
         self.counters.open = self.counters.open.saturating_sub(1);
         if number <= self.reset_after {
             return;
         }
         match outcome {
-            Outcome::Open => {}
-            Outcome::Completed => self.counters.completed += 1,
-            Outcome::Faulted => self.counters.faulted += 1,
-            Outcome::ClientLeft => self.counters.client_left += 1,
+            RequestOutcome::Open => {}
+            RequestOutcome::Completed => self.counters.completed += 1,
+            RequestOutcome::Faulted => self.counters.faulted += 1,
+            RequestOutcome::ClientLeft => self.counters.client_left += 1,
         }
         let back = usize::try_from(self.last - number).unwrap_or(usize::MAX);
-        let place = self.records.len().checked_sub(1).and_then(|newest| newest.checked_sub(back));
-        if let Some(record) = place.and_then(|place| self.records.get_mut(place)) {
+        let index = self.records.len().checked_sub(1).and_then(|newest| newest.checked_sub(back));
+        if let Some(record) = index.and_then(|index| self.records.get_mut(index)) {
             record.outcome = outcome;
         }
     }
 }
 
-/// A request in flight. Dropped unsettled, its caller has left.
+/// A guard for a request in flight. Dropping it unsettled records that the client left.
 #[derive(Debug)]
-pub(crate) struct Ticket {
-    log: Arc<Log>,
+pub(crate) struct InFlightRequest {
+    log: Arc<RequestLog>,
     number: u64,
     settled: bool,
 }
 
-impl Ticket {
+impl InFlightRequest {
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The first settlement counts.
-    pub(crate) fn settle(&mut self, outcome: Outcome) {
+    /// Settles the outcome. Only the first call has an effect.
+    pub(crate) fn settle(&mut self, outcome: RequestOutcome) {
         if !self.settled {
             self.settled = true;
             self.log.settle(self.number, outcome);
@@ -201,8 +201,8 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        self.settle(Outcome::ClientLeft);
+        self.settle(RequestOutcome::ClientLeft);
     }
 }

@@ -1,44 +1,31 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ::http::{HeaderMap, Method};
+use ::http::Method;
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::answer::Answer;
 use crate::fault::BlockForm;
+use crate::inbound::Inbound;
 use crate::reply::SimReply;
 use crate::{anthropic, ollama, openai};
 
-/// The language a simulated provider speaks.
+/// The API dialect of a simulated provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// Chat completions, under `/v1`, without it, and under the two paths of Azure.
+    /// Chat completions, with and without `/v1`, and under both path schemes of Azure.
     OpenAi,
-    /// Messages.
+    /// The Messages API.
     Anthropic,
-    /// Ollama's own `/api/chat`.
+    /// Ollama's native `/api/chat`.
     Ollama,
 }
 
-/// What a dialect sees of a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Inbound<'r> {
-    pub(crate) method: &'r Method,
-    /// Without the query.
-    pub(crate) path: &'r str,
-    pub(crate) headers: &'r HeaderMap,
-    pub(crate) body: &'r [u8],
-    /// Counts requests from 1, for ids that repeat from run to run.
-    pub(crate) number: u64,
-}
-
 impl Dialect {
-    /// All of them.
+    /// All dialects.
     pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Ollama];
 
-    /// The word for it, as in [`FromStr`].
+    /// The name of the dialect, as parsed by [`FromStr`].
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
@@ -47,7 +34,7 @@ impl Dialect {
         }
     }
 
-    /// What clients append their paths to.
+    /// The path prefix of the base URL for clients.
     pub(crate) fn base_path(self) -> &'static str {
         match self {
             Self::OpenAi => "/v1",
@@ -72,7 +59,7 @@ impl Dialect {
         }
     }
 
-    /// An error answer with the provider's own body, or with this one.
+    /// An error response with the given body, or with the body that the real provider sends.
     pub(crate) fn failure(self, status: u16, body: Option<&str>, number: u64) -> Answer {
         let own = match self {
             Self::OpenAi => openai::failure(status),
@@ -98,7 +85,7 @@ impl Dialect {
         }
     }
 
-    /// The JSON of an error inside a stream.
+    /// The JSON of an error within a stream.
     pub(crate) fn overloaded(self, body: Option<&str>, number: u64) -> String {
         let own = match self {
             Self::OpenAi => openai::failure(503),
@@ -125,7 +112,7 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// A text that names no dialect.
+/// The error for an unknown dialect name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown dialect `{0}`; expected openai, anthropic or ollama")]
 pub struct ParseDialectError(String);
@@ -137,21 +124,4 @@ impl FromStr for Dialect {
         let found = Self::ALL.into_iter().find(|dialect| dialect.as_str() == text);
         found.ok_or_else(|| ParseDialectError(text.to_owned()))
     }
-}
-
-/// 2026-11-21, the day on which every answer was made.
-pub(crate) const EPOCH: u64 = 1_795_219_200;
-
-/// Reads a request as providers do: of two keys with one name the last counts.
-pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    serde_json::from_slice::<serde_json::Value>(body).and_then(serde_json::from_value)
-}
-
-pub(crate) fn is_json(body: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(body).is_ok()
-}
-
-pub(crate) fn to_json(value: &impl Serialize) -> String {
-    // Our own structs have string keys and no failing `Serialize`, so the error can't come up.
-    serde_json::to_string(value).unwrap_or_default()
 }

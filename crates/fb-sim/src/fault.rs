@@ -1,22 +1,17 @@
-//! What can go wrong, and the words for it.
-
-mod parse;
-mod play;
+//! The faults that a simulator can inject.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::parse::ParseFaultError;
-pub(crate) use self::parse::{Order, USAGE};
-pub(crate) use self::play::Play;
-
-/// How a simulated provider fails.
+/// A failure of a simulated provider.
 ///
-/// In a streamed answer an event is one SSE event or one NDJSON line. A plain answer counts as two events, its
-/// halves. A fault placed after more events than there are comes before the last one, so that it is never lost.
+/// In a streamed answer, an event is one SSE event or one NDJSON line. A plain answer counts as two events, its halves. A
+/// fault after more events than the answer has takes effect before the last one, so that it is never lost.
 ///
-/// `FromStr` and `Display` speak the language of `POST /sim/fault`:
+/// `FromStr` and `Display` use the syntax of `POST /sim/fault`.
+///
+/// # Examples
 ///
 /// ```
 /// use fb_sim::Fault;
@@ -29,109 +24,112 @@ pub(crate) use self::play::Play;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing listens: connects are refused, idle connections are closed, open ones end with their answer.
-    /// Takes effect at once and lasts until healed, also when queued: refused connections can't be counted.
+    /// Closes the listener: connections are refused, idle connections are closed, and busy ones close after their answer.
+    /// Takes effect at once and lasts until healed, even when queued, because refused connections cannot be counted.
     Refuse,
-    /// RST once the request was read.
+    /// Sends RST after the request was read.
     Reset,
-    /// RST once the connection was accepted; no request is read or counted. On a kept-alive connection, like
-    /// [`Fault::Reset`].
+    /// Sends RST after the connection was accepted; no request is read or counted. On a kept-alive connection, this
+    /// equals [`Fault::Reset`].
     ResetOnAccept,
-    /// FIN once the connection was accepted; no request is read or counted. On a kept-alive connection, FIN once
-    /// the request was read.
+    /// Sends FIN after the connection was accepted; no request is read or counted. On a kept-alive connection, FIN
+    /// follows after the request was read.
     CloseOnAccept,
     /// Reads the request and never answers.
     StallHeaders,
-    /// Status and headers, then nothing.
+    /// Sends status and headers, then nothing.
     StallBody,
-    /// Stops without a word after some events.
+    /// Stops sending after some events, with the connection open.
     StallMid {
-        /// Events sent before.
+        /// Number of events sent before.
         after_events: usize,
     },
-    /// The body one byte at a time.
+    /// Sends the body one byte at a time.
     Drip {
         /// Pause before each byte.
         every: Duration,
     },
-    /// FIN after some bytes of the body: short of its content length, or of its last chunk. A plain answer
-    /// always lacks its last byte at least.
+    /// Sends FIN after some bytes of the body, before its content length or last chunk is complete. A plain answer
+    /// always lacks at least its last byte.
     CutAt {
-        /// Body bytes sent before.
+        /// Number of body bytes sent before.
         byte: usize,
     },
-    /// Ends the connection after some events, short of the content length or the last chunk.
+    /// Ends the connection after some events, before the content length or the last chunk is complete.
     CutAfterEvents {
-        /// Events sent before.
+        /// Number of events sent before.
         events: usize,
-        /// RST instead of FIN.
+        /// Sends RST instead of FIN.
         reset: bool,
     },
-    /// A clean HTTP end after some events, with nothing that says the answer is complete: no `[DONE]`, no
-    /// `message_stop`, no `done`.
+    /// Ends the HTTP response cleanly after some events, but without the end marker of the dialect: no `[DONE]`,
+    /// `message_stop` or `done`.
     EndEarly {
-        /// Events sent before.
+        /// Number of events sent before.
         events: usize,
     },
-    /// An answer of this status.
+    /// Responds with this status.
     Status {
-        /// From 200 to 999.
+        /// The status, 200 to 999.
         status: u16,
-        /// Added to the dialect's own, which they replace where the names are equal.
+        /// Headers that are added to those of the dialect, replacing headers of the same name.
         headers: Vec<(String, String)>,
-        /// `None`: what a real provider of the dialect sends with this status.
+        /// The body. `None` selects the body that a real provider of the dialect sends with this status.
         body: Option<String>,
     },
-    /// The dialect's error inside a stream that began well; in place of a plain answer, the error with status 200.
+    /// Sends the dialect's error inside a stream after some events. A plain answer is replaced by the error with status
+    /// 200.
     StreamError {
-        /// Events sent before.
+        /// Number of events sent before.
         after_events: usize,
-        /// The error's JSON. `None`: the dialect's "overloaded".
+        /// The JSON of the error. `None` selects the dialect's "overloaded" error.
         body: Option<String>,
     },
-    /// The dialect's "out of money": a 429 that waiting doesn't cure.
+    /// Sends the dialect's "quota exhausted" error: a 429 that a retry cannot cure.
     Quota,
-    /// The dialect's "prompt too long".
+    /// Sends the dialect's "prompt too long" error.
     ContextLength,
-    /// 200 and no body.
+    /// Sends status 200 without a body.
     Empty200,
-    /// The right answer short of one closing brace, at a truthful length; in a stream, its second event is.
+    /// Sends the correct answer without one closing brace, with a consistent length; in a stream, the second event lacks
+    /// it.
     MalformedJson,
-    /// 200 and a page made for people, as from a captive portal.
+    /// Sends status 200 and an HTML page, like a captive portal.
     Html,
-    /// The right answer as `text/plain`.
+    /// Sends the correct answer as `text/plain`.
     WrongContentType,
-    /// The content policy of the provider.
+    /// Blocks the request by the provider's content policy.
     Block(BlockForm),
-    /// Answers well, then closes the kept-alive connection without having said so.
+    /// Answers correctly, then closes the kept-alive connection without `connection: close`.
     CloseKeepAlive,
-    /// Answers well, then closes the kept-alive connection when the next request comes in on it. That request is
+    /// Answers correctly, then closes the kept-alive connection when the next request arrives on it. That request is
     /// counted, and gets no byte of an answer.
     CloseOnNext,
-    /// These bytes in place of an HTTP answer, then FIN.
+    /// Sends these bytes instead of an HTTP response, then FIN.
     Raw(Bytes),
 }
 
-/// The ways a content policy shows. Ollama has none of them: there every form is a refusal in plain words.
+/// The forms in which a content policy blocks a request. Ollama has no content policy, so every form is a refusal as
+/// ordinary text there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BlockForm {
-    /// The request is refused with status 400.
+    /// Status 400.
     Http400,
-    /// 200 with nothing said, and `finish_reason: content_filter` or `stop_reason: refusal`.
+    /// Status 200 without content, and `finish_reason: content_filter` or `stop_reason: refusal`.
     FinishReason,
-    /// 200 with a refusal in words: `message.refusal`, or text with `stop_reason: refusal`.
+    /// Status 200 with a refusal as text: in `message.refusal`, or as content with `stop_reason: refusal`.
     Refusal,
-    /// The first half of the answer, then as [`BlockForm::FinishReason`].
+    /// The first half of the answer, then the same as [`BlockForm::FinishReason`].
     MidStream,
 }
 
 impl Fault {
-    /// An answer of this status with the body a real provider of the dialect sends.
+    /// Creates a [`Fault::Status`] with the body that a real provider of the dialect sends.
     pub fn status(status: u16) -> Self {
         Self::Status { status, headers: Vec::new(), body: None }
     }
 
-    /// Adds a header to a [`Fault::Status`]; other faults stay as they are.
+    /// Adds a header to a [`Fault::Status`]; other faults are returned unchanged.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let Self::Status { headers, .. } = &mut self {
@@ -140,7 +138,7 @@ impl Fault {
         self
     }
 
-    /// Sets the body of a [`Fault::Status`] or [`Fault::StreamError`]; other faults stay as they are.
+    /// Sets the body of a [`Fault::Status`] or [`Fault::StreamError`]; other faults are returned unchanged.
     #[must_use]
     pub fn with_body(mut self, text: impl Into<String>) -> Self {
         if let Self::Status { body, .. } | Self::StreamError { body, .. } = &mut self {

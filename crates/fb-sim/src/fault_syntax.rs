@@ -1,4 +1,4 @@
-//! The one-line language of faults.
+//! The one-line syntax of faults.
 
 use std::fmt;
 use std::mem;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::fault::{BlockForm, Fault};
 
-/// Each fault as it is written. The first word up to `=` is its name.
+/// The syntax of each fault. The first word up to `=` is its name.
 const FORMS: &[&str] = &[
     "refuse",
     "reset",
@@ -37,29 +37,29 @@ const FORMS: &[&str] = &[
     "raw=REST",
 ];
 
-/// What `GET /sim` answers.
+/// The help text of `GET /sim`.
 pub(crate) const USAGE: &str = "\
-POST /sim/fault    [next=REQUESTS | for=TIME] FAULT    fail so, until changed
-POST /sim/heal                                         be well again
-GET  /sim/counters                                     what arrived, as JSON
+POST /sim/fault    [next=REQUESTS | for=TIME] FAULT    set a fault, until changed
+POST /sim/heal                                         remove all faults
+GET  /sim/counters                                     counters, as JSON
 
 FAULT is one of
-  refuse                                      nothing listens (only `for=` brings it back over HTTP)
+  refuse                                      listener closed (over HTTP, only `for=` reopens it)
   reset  reset-on-accept  close-on-accept     RST or FIN instead of an answer
-  stall-headers  stall-body  stall-after=2    silence: at once, after the headers, after two events
+  stall-headers  stall-body  stall-after=2    no data: at all, after the headers, after two events
   drip=50ms                                   the body byte by byte
   cut-at=100  cut-after=2 [reset]             the connection ends after 100 bytes, after two events
-  end-early=2                                 a clean end after two events, nothing says it is complete
-  status=429 retry-after=2 [body=...]         an error answer; the body is the provider's own by default
+  end-early=2                                 a clean end after two events, without an end marker
+  status=429 retry-after=2 [body=...]         an error response; by default with the provider's own body
   stream-error=2 [body=...]                   an error inside the stream after two events
-  quota  context-length                       out of money; prompt too long
-  empty  malformed  html  wrong-content-type  200, but not an answer
+  quota  context-length                       quota exhausted; prompt too long
+  empty  malformed  html  wrong-content-type  status 200, but not a valid answer
   block=http-400|finish-reason|refusal|mid-stream
-  close-keep-alive  close-on-next             a well answer on a connection that does not live on
+  close-keep-alive  close-on-next             a healthy answer on a connection that is closed after it
   raw=...                                     these bytes instead of HTTP
 ";
 
-/// A text that names no fault; says what was expected.
+/// The error for an invalid fault; its message contains the expected syntax.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseFaultError {
@@ -72,15 +72,15 @@ impl ParseFaultError {
     }
 }
 
-/// A fault and for how long.
+/// A fault and its duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum FaultSchedule {
     UntilChanged(Fault),
     Next(u32, Fault),
     For(Duration, Fault),
 }
 
-impl FromStr for Order {
+impl FromStr for FaultSchedule {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, ParseFaultError> {
@@ -108,33 +108,33 @@ impl FromStr for Fault {
             Some((text, body)) => (text, Some(body.to_owned())),
             None => (text, None),
         };
-        let mut words = words(text)?.into_iter();
-        let first = words.next().unwrap_or_default();
+        let mut tokens = tokens(text)?.into_iter();
+        let first = tokens.next().unwrap_or_default();
         let (name, value) = match first.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (first.as_str(), None),
         };
         let form = form(name)?;
-        let mut phrase = Phrase { name, form, options: words.collect(), body };
+        let mut parser = FaultParser { name, form, options: tokens.collect(), body };
         let fault = match value {
-            None => phrase.bare()?,
-            Some(value) => phrase.valued(value)?,
+            None => parser.without_value()?,
+            Some(value) => parser.with_value(value)?,
         };
-        phrase.must_be_used_up()?;
+        parser.expect_end()?;
         Ok(fault)
     }
 }
 
-/// A fault in words, with what its name does not say yet.
-struct Phrase<'t> {
+/// A fault that is being parsed: its name, and the parts that are not consumed yet.
+struct FaultParser<'t> {
     name: &'t str,
     form: &'static str,
     options: Vec<String>,
     body: Option<String>,
 }
 
-impl Phrase<'_> {
-    fn bare(&self) -> Result<Fault, ParseFaultError> {
+impl FaultParser<'_> {
+    fn without_value(&self) -> Result<Fault, ParseFaultError> {
         Ok(match self.name {
             "refuse" => Fault::Refuse,
             "reset" => Fault::Reset,
@@ -154,7 +154,7 @@ impl Phrase<'_> {
         })
     }
 
-    fn valued(&mut self, value: &str) -> Result<Fault, ParseFaultError> {
+    fn with_value(&mut self, value: &str) -> Result<Fault, ParseFaultError> {
         Ok(match self.name {
             "stall-after" => Fault::StallMid { after_events: number(self.name, value)? },
             "drip" => Fault::Drip { every: duration(self.name, value)? },
@@ -177,14 +177,15 @@ impl Phrase<'_> {
 
     fn status(&mut self, code: &str) -> Result<Fault, ParseFaultError> {
         let status = code.parse().ok().filter(|status| (200..=999).contains(status));
-        let status = status.ok_or_else(|| self.error(&format!("`{code}` is no number from 200 to 999")))?;
+        let status =
+            status.ok_or_else(|| self.error(&format!("`{code}` is not a number from 200 to 999")))?;
         let mut headers = Vec::new();
         for option in mem::take(&mut self.options) {
             let Some((name, value)) = option.split_once('=') else {
-                return Err(self.error(&format!("`{option}` is no header")));
+                return Err(self.error(&format!("`{option}` is not a header")));
             };
             if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
-                return Err(self.error(&format!("`{option}` is no header HTTP allows")));
+                return Err(self.error(&format!("`{option}` is not a valid HTTP header")));
             }
             headers.push((name.to_owned(), value.to_owned()));
         }
@@ -197,13 +198,13 @@ impl Phrase<'_> {
             "finish-reason" => Ok(BlockForm::FinishReason),
             "refusal" => Ok(BlockForm::Refusal),
             "mid-stream" => Ok(BlockForm::MidStream),
-            _ => Err(self.error(&format!("`{form}` is none of them"))),
+            _ => Err(self.error(&format!("unknown form `{form}`"))),
         }
     }
 
-    fn must_be_used_up(&self) -> Result<(), ParseFaultError> {
+    fn expect_end(&self) -> Result<(), ParseFaultError> {
         if let Some(option) = self.options.first() {
-            return Err(self.error(&format!("`{option}` is too much")));
+            return Err(self.error(&format!("unexpected `{option}`")));
         }
         if self.body.is_some() {
             return Err(self.error("it takes no body"));
@@ -217,39 +218,39 @@ impl Phrase<'_> {
 }
 
 fn form(name: &str) -> Result<&'static str, ParseFaultError> {
-    let known = FORMS.iter().find(|form| first_name(form) == name);
+    let known = FORMS.iter().find(|form| keyword(form) == name);
     known.copied().ok_or_else(|| {
-        let names: Vec<_> = FORMS.iter().copied().map(first_name).collect();
+        let names: Vec<_> = FORMS.iter().copied().map(keyword).collect();
         let problem =
-            if name.is_empty() { "no fault named".to_owned() } else { format!("unknown fault `{name}`") };
+            if name.is_empty() { "missing fault".to_owned() } else { format!("unknown fault `{name}`") };
         ParseFaultError::new(format!("{problem}; expected one of {}", names.join(", ")))
     })
 }
 
-fn first_name(form: &'static str) -> &'static str {
+fn keyword(form: &'static str) -> &'static str {
     form.split(['=', ' ']).next().unwrap_or(form)
 }
 
-/// Splits at white space, but not between double quotes, which go.
-fn words(text: &str) -> Result<Vec<String>, ParseFaultError> {
-    let mut words = vec![String::new()];
+/// Splits at white space outside of double quotes, and removes the quotes.
+fn tokens(text: &str) -> Result<Vec<String>, ParseFaultError> {
+    let mut tokens = vec![String::new()];
     let mut quoted = false;
     for letter in text.chars() {
         match letter {
             '"' => quoted = !quoted,
-            space if space.is_whitespace() && !quoted => words.push(String::new()),
+            space if space.is_whitespace() && !quoted => tokens.push(String::new()),
             letter => {
-                if let Some(word) = words.last_mut() {
+                if let Some(word) = tokens.last_mut() {
                     word.push(letter);
                 }
             }
         }
     }
     if quoted {
-        return Err(ParseFaultError::new(format!("a quote is not closed in `{text}`")));
+        return Err(ParseFaultError::new(format!("unclosed quote in `{text}`")));
     }
-    words.retain(|word| !word.is_empty());
-    Ok(words)
+    tokens.retain(|word| !word.is_empty());
+    Ok(tokens)
 }
 
 fn number<N: FromStr>(name: &str, text: &str) -> Result<N, ParseFaultError> {

@@ -1,4 +1,4 @@
-//! The server: connections in, answers out.
+//! The HTTP server: accepts connections and sends the answers.
 
 use std::convert::Infallible;
 use std::future::{self, poll_fn};
@@ -22,113 +22,119 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::admin;
 use crate::answer::Answer;
 use crate::body::SimBody;
-use crate::control::Shared;
-use crate::counters::{Outcome, Recorded, Ticket};
-use crate::dialect::Inbound;
-use crate::fault::{Fault, Play};
-use crate::line::{Ending, Line, Wire};
+use crate::connection::{Connection, Ending, TrackedIo};
+use crate::control::SimState;
+use crate::counters::{InFlightRequest, RecordedRequest, RequestOutcome};
+use crate::fault::Fault;
+use crate::inbound::Inbound;
+use crate::playback::Playback;
 
-/// Twice what the strictest provider takes.
+/// Maximum size of a request body: twice the limit of the strictest provider.
 const BODY_MAX: usize = 64 << 20;
 
-pub(crate) async fn serve(shared: Arc<Shared>) {
+pub(crate) async fn serve(state: Arc<SimState>) {
     let mut connections = JoinSet::new();
-    let mut heal_at = shared.heal_at.subscribe();
+    let mut heal_at = state.heal_at.subscribe();
     loop {
         let deadline = *heal_at.borrow_and_update();
         tokio::select! {
-            stream = shared.door.accept() => {
-                let leave = shared.leave.subscribe();
-                connections.spawn(connection(stream, Arc::clone(&shared), leave));
+            stream = state.listener.accept() => {
+                let shutdown = state.shutdown.subscribe();
+                connections.spawn(handle_connection(stream, Arc::clone(&state), shutdown));
             }
             Some(_ended) = connections.join_next() => {}
             Ok(()) = heal_at.changed() => {}
-            () = at(deadline) => shared.heal(),
+            () = sleep_until_deadline(deadline) => state.heal(),
         }
     }
 }
 
-async fn at(deadline: Option<Instant>) {
+async fn sleep_until_deadline(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => future::pending().await,
     }
 }
 
-/// Serves one connection. Its error is its client's affair.
-async fn connection(stream: TcpStream, shared: Arc<Shared>, leave: watch::Receiver<()>) -> io::Result<()> {
-    // Pieces of a stream have to leave at once.
+/// Serves one connection. The caller ignores errors: they concern the client only.
+async fn handle_connection(
+    stream: TcpStream,
+    state: Arc<SimState>,
+    shutdown: watch::Receiver<()>,
+) -> io::Result<()> {
+    // Chunks of a stream must be sent immediately.
     stream.set_nodelay(true)?;
-    if let Some(fault) = shared.take_accept_fault() {
+    if let Some(fault) = state.take_accept_fault() {
         let ending = if fault == Fault::ResetOnAccept { Ending::Reset } else { Ending::Close };
         return ending.perform(stream).await;
     }
-    match converse(stream, shared, leave).await {
+    match serve_http(stream, state, shutdown).await {
         Some((ending, stream)) => ending.perform(stream).await,
         None => Ok(()),
     }
 }
 
-/// Speaks HTTP until the client leaves, or until a fault wants the bare socket.
-async fn converse(
+/// Serves HTTP until the client disconnects or a fault takes over the socket.
+async fn serve_http(
     stream: TcpStream,
-    shared: Arc<Shared>,
-    mut leave: watch::Receiver<()>,
+    state: Arc<SimState>,
+    mut shutdown: watch::Receiver<()>,
 ) -> Option<(Ending, TcpStream)> {
-    let line = Arc::new(Line::default());
-    let service = service_fn(|request| respond(request, Arc::clone(&shared), Arc::clone(&line)));
-    let mut connection = http1::Builder::new()
+    let connection = Arc::new(Connection::default());
+    let service = service_fn(|request| respond(request, Arc::clone(&state), Arc::clone(&connection)));
+    let mut http = http1::Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
-        .serve_connection(Wire::new(stream, &line), service);
+        .serve_connection(TrackedIo::new(stream, &connection), service);
     let ending = loop {
-        let step = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        let step = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
             Poll::Ready(_left) => Poll::Ready(None),
-            Poll::Pending => line.due().map_or(Poll::Pending, |ending| Poll::Ready(Some(ending))),
+            Poll::Pending => connection.due().map_or(Poll::Pending, |ending| Poll::Ready(Some(ending))),
         });
         tokio::select! {
             ending = step => break ending,
-            Ok(()) = leave.changed() => Pin::new(&mut connection).graceful_shutdown(),
+            Ok(()) = shutdown.changed() => Pin::new(&mut http).graceful_shutdown(),
         }
     };
-    ending.map(|ending| (ending, connection.into_parts().io.into_inner()))
+    ending.map(|ending| (ending, http.into_parts().io.into_inner()))
 }
 
 async fn respond(
     request: Request<Incoming>,
-    shared: Arc<Shared>,
-    line: Arc<Line>,
+    state: Arc<SimState>,
+    connection: Arc<Connection>,
 ) -> Result<Response<SimBody>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let Ok(body) = read(body).await else {
-        // It has not arrived, so it isn't counted; mostly its client has left.
-        let answer = shared.dialect.failure(400, None, 0);
-        return Ok(response(Play::well(answer), None, None, &line));
+        // An incomplete request is not counted. Usually its client has disconnected.
+        let answer = state.dialect.failure(400, None, 0);
+        return Ok(response(Playback::healthy(answer), None, None, &connection));
     };
     let too_large = body.is_none();
     let body = body.unwrap_or_default();
     if path == "/sim" || path.starts_with("/sim/") {
-        let answer = admin::answer(&shared, &head.method, &path, &body);
-        return Ok(response(Play::well(answer), None, None, &line));
+        let answer = admin::answer(&state, &head.method, &path, &body);
+        return Ok(response(Playback::healthy(answer), None, None, &connection));
     }
 
-    let inference = shared.dialect.is_inference(&head.method, &path);
-    let record = Recorded {
+    let inference = state.dialect.is_inference(&head.method, &path);
+    let record = RecordedRequest {
         method: head.method.clone(),
         path: head.uri.to_string(),
         headers: head.headers.clone(),
         body: body.clone(),
-        outcome: Outcome::Open,
+        outcome: RequestOutcome::Open,
     };
-    let mut ticket = shared.log.arrive(record, inference);
+    let mut in_flight = state.log.record(record, inference);
     if too_large {
-        let answer = shared.dialect.failure(413, None, ticket.number());
-        return Ok(response(Play::well(answer), None, Some(ticket), &line));
+        let answer = state.dialect.failure(413, None, in_flight.number());
+        return Ok(response(Playback::healthy(answer), None, Some(in_flight), &connection));
     }
-    let fault = if line.is_doomed() { Some(Fault::CloseOnAccept) } else { shared.take_fault(inference) };
+    let fault =
+        if connection.closes_on_next() { Some(Fault::CloseOnAccept) } else { state.take_fault(inference) };
     if let Some(fault) = &fault {
-        refuse_answer(fault, &line, &mut ticket).await;
+        end_without_answer(fault, &connection, &mut in_flight).await;
     }
 
     let request = Inbound {
@@ -136,20 +142,20 @@ async fn respond(
         path: &path,
         headers: &head.headers,
         body: &body,
-        number: ticket.number(),
+        number: in_flight.number(),
     };
     let block = match fault {
         Some(Fault::Block(form)) => Some(form),
         _ => None,
     };
-    let answer = shared.dialect.answer(request, &shared.current_reply(), block);
-    let play = Play::new(shared.dialect, ticket.number(), answer, fault.as_ref());
-    sleep(play.latency).await;
-    Ok(response(play, fault.as_ref(), Some(ticket), &line))
+    let answer = state.dialect.answer(request, &state.current_reply(), block);
+    let playback = Playback::new(state.dialect, in_flight.number(), answer, fault.as_ref());
+    sleep(playback.latency).await;
+    Ok(response(playback, fault.as_ref(), Some(in_flight), &connection))
 }
 
-/// The whole body, or nothing if it is too large. Reads that to its end too: a client that is still sending would
-/// see a reset instead of its refusal.
+/// Reads the body, and returns `None` if it is too large. An oversized body is read to its end as well, because a client
+/// that is still sending would get a reset instead of the error response.
 async fn read(mut body: Incoming) -> hyper::Result<Option<Bytes>> {
     let mut whole = BytesMut::new();
     let mut size = 0;
@@ -163,8 +169,8 @@ async fn read(mut body: Incoming) -> hyper::Result<Option<Bytes>> {
     Ok((size <= BODY_MAX).then(|| whole.freeze()))
 }
 
-/// Doesn't return if the fault leaves no answer.
-async fn refuse_answer(fault: &Fault, line: &Line, ticket: &mut Ticket) {
+/// Ends the connection if the fault prevents an answer. In that case the future never completes.
+async fn end_without_answer(fault: &Fault, connection: &Connection, in_flight: &mut InFlightRequest) {
     let ending = match fault {
         Fault::StallHeaders => future::pending().await,
         Fault::Reset | Fault::ResetOnAccept => Ending::Reset,
@@ -172,35 +178,42 @@ async fn refuse_answer(fault: &Fault, line: &Line, ticket: &mut Ticket) {
         Fault::Raw(bytes) => Ending::Raw(bytes.clone()),
         _ => return,
     };
-    ticket.settle(Outcome::Faulted);
-    line.end(ending);
+    in_flight.settle(RequestOutcome::Faulted);
+    connection.end(ending);
     future::pending::<()>().await;
 }
 
 fn response(
-    play: Play,
+    playback: Playback,
     fault: Option<&Fault>,
-    ticket: Option<Ticket>,
-    line: &Arc<Line>,
+    in_flight: Option<InFlightRequest>,
+    connection: &Arc<Connection>,
 ) -> Response<SimBody> {
-    let outcome = if fault.is_some() { Outcome::Faulted } else { Outcome::Completed };
-    let (response, play) = match head(&play) {
-        Ok(response) => (response, play),
+    let outcome = if fault.is_some() { RequestOutcome::Faulted } else { RequestOutcome::Completed };
+    let (response, playback) = match head(&playback) {
+        Ok(response) => (response, playback),
         Err(error) => {
-            // Only a header or a status from `Fault::Status` gets here, and its author has to know.
-            let play = Play::well(Answer::json(500, format!("fb-sim cannot send this answer: {error}\n")));
+            // Only an invalid header or status in `Fault::Status` leads here. Report it to the author of the fault.
+            let playback =
+                Playback::healthy(Answer::json(500, format!("fb-sim cannot send this answer: {error}\n")));
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            (response, play)
+            (response, playback)
         }
     };
-    let body = SimBody::new(play.steps, play.length, (play.after, outcome), ticket, Arc::clone(line));
+    let body = SimBody::new(
+        playback.steps,
+        playback.length,
+        (playback.after, outcome),
+        in_flight,
+        Arc::clone(connection),
+    );
     response.map(|()| body)
 }
 
-fn head(play: &Play) -> ::http::Result<Response<()>> {
-    let mut response = Response::builder().status(play.status).body(())?;
-    for (name, value) in &play.headers {
+fn head(playback: &Playback) -> ::http::Result<Response<()>> {
+    let mut response = Response::builder().status(playback.status).body(())?;
+    for (name, value) in &playback.headers {
         let (name, value) = (HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
         response.headers_mut().append(name, value);
     }

@@ -1,16 +1,16 @@
-//! Ollama's own chat endpoint, and those around it.
+//! The native API of Ollama: the chat endpoint and its neighbours.
 
 mod wire;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use self::wire::{ChatRequest, Failure, Function, Line, Measures, Said, ToolCall};
-use crate::answer::Answer;
-use crate::dialect::{Inbound, read, to_json};
+use self::wire::{AssistantMessage, ChatRequest, Failure, Function, Line, Measures, ToolCall};
+use crate::answer::{Answer, to_json};
 use crate::fault::BlockForm;
+use crate::inbound::{Inbound, read};
 use crate::reply::SimReply;
-use crate::turn::{Ask, Choice, Finish, Format, Tool, Turn, pieces, words_in};
+use crate::turn::{Choice, Finish, Format, Tool, Turn, TurnRequest, pieces, words_in};
 
 pub(crate) const CHAT: &str = "/api/chat";
 
@@ -44,14 +44,14 @@ pub(crate) fn quota() -> Answer {
     Answer::json(429, error("you have reached your weekly usage limit, please upgrade to continue"))
 }
 
-/// By default the real one cuts the prompt in silence; this is what it says when told not to.
+/// Returns the error of an Ollama that is configured to reject long prompts; by default it truncates them silently.
 pub(crate) fn context_length() -> Answer {
     Answer::json(400, error("input length exceeds the context length"))
 }
 
 pub(crate) fn answer(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Answer {
     match (request.method.as_str(), request.path) {
-        ("POST", CHAT) => chat(request, reply, block).unwrap_or_else(|refused| refused),
+        ("POST", CHAT) => chat(request, reply, block).unwrap_or_else(|refusal| refusal),
         ("GET", "/api/tags") => Answer::json(200, TAGS),
         ("GET", "/api/ps") => Answer::json(200, LOADED),
         ("GET", "/api/version") => Answer::json(200, VERSION),
@@ -67,29 +67,29 @@ fn error(text: &str) -> String {
     to_json(&Failure { error: text })
 }
 
-/// `Err` is the refusal of a bad request.
+/// Returns the error response as `Err` for an invalid request.
 fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Answer> {
     let chat: ChatRequest =
         read(request.body).map_err(|problem| Answer::json(400, error(&problem.to_string())))?;
-    let asked = chat.model.as_deref().filter(|model| !model.is_empty());
-    let asked = asked.ok_or_else(|| Answer::json(400, error("model is required")))?;
-    // There is no content policy to show in another form.
+    let model = chat.model.as_deref().filter(|model| !model.is_empty());
+    let model = model.ok_or_else(|| Answer::json(400, error("model is required")))?;
+    // Ollama has no content policy, so every form of a block is a refusal.
     let block = block.map(|_| BlockForm::Refusal);
-    let turn = Turn::new(&chat.ask(), reply, block, GREETING);
-    let answering = Answering {
-        model: reply.model.as_deref().unwrap_or(asked),
+    let turn = Turn::new(&chat.turn_request(), reply, block, GREETING);
+    let encoder = AnswerEncoder {
+        model: reply.model.as_deref().unwrap_or(model),
         done_reason: reply.finish_reason.as_deref().unwrap_or_else(|| done_reason(turn.finish)),
         turn: &turn,
     };
     let answer = if chat.stream {
-        Answer::events("application/x-ndjson", answering.lines(reply.chunks), reply.gap)
+        Answer::events("application/x-ndjson", encoder.lines(reply.chunks), reply.gap)
     } else {
-        Answer::json(200, answering.whole()).with_header("content-type", "application/json; charset=utf-8")
+        Answer::json(200, encoder.whole()).with_header("content-type", "application/json; charset=utf-8")
     };
     Ok(answer.after(reply.latency))
 }
 
-/// Tool calls end in a plain stop here.
+/// Returns the `done_reason`; Ollama reports tool calls as an ordinary stop.
 fn done_reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop | Finish::ToolCalls | Finish::ContentFilter | Finish::Refusal => "stop",
@@ -98,10 +98,10 @@ fn done_reason(finish: Finish) -> &'static str {
 }
 
 impl ChatRequest {
-    fn ask(&self) -> Ask {
+    fn turn_request(&self) -> TurnRequest {
         let last_user = self.messages.last().filter(|message| message.role == "user");
         let functions = self.tools.iter().map(|tool| &tool.function);
-        Ask {
+        TurnRequest {
             last_user: last_user.map(|message| message.content.clone()),
             prompt_tokens: self.messages.iter().map(|message| words_in(&json!(message.content))).sum(),
             tools: functions
@@ -118,29 +118,29 @@ impl ChatRequest {
     }
 }
 
-/// An answer on its way into the wire form.
-struct Answering<'a> {
+/// Encodes a turn in the wire format.
+struct AnswerEncoder<'a> {
     model: &'a str,
     done_reason: &'a str,
     turn: &'a Turn,
 }
 
-impl Answering<'_> {
+impl AnswerEncoder<'_> {
     fn whole(&self) -> String {
-        self.line(self.said(self.text()), true)
+        self.line(self.message(self.text()), true)
     }
 
     fn lines(&self, chunks: usize) -> Vec<Bytes> {
         let texts = pieces(self.text(), chunks);
         let mut lines: Vec<_> = texts.iter().map(|text| self.line(plain(text), false)).collect();
         if !self.turn.calls.is_empty() {
-            lines.push(self.line(self.said(""), false));
+            lines.push(self.line(self.message(""), false));
         }
         lines.push(self.line(plain(""), true));
         lines.into_iter().map(|line| Bytes::from(line + "\n")).collect()
     }
 
-    fn line(&self, message: Said<'_>, done: bool) -> String {
+    fn line(&self, message: AssistantMessage<'_>, done: bool) -> String {
         to_json(&Line {
             model: self.model,
             created_at: CREATED_AT,
@@ -151,17 +151,17 @@ impl Answering<'_> {
         })
     }
 
-    fn said<'s>(&'s self, content: &'s str) -> Said<'s> {
+    fn message<'s>(&'s self, content: &'s str) -> AssistantMessage<'s> {
         let calls = self.turn.calls.iter().map(|call| ToolCall {
             function: Function {
                 name: &call.name,
                 arguments: serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments)),
             },
         });
-        Said { tool_calls: calls.collect(), ..plain(content) }
+        AssistantMessage { tool_calls: calls.collect(), ..plain(content) }
     }
 
-    /// A refusal is text here.
+    /// Returns the text; this dialect sends a refusal as text.
     fn text(&self) -> &str {
         self.turn.refusal.as_ref().unwrap_or(&self.turn.text)
     }
@@ -179,6 +179,6 @@ impl Answering<'_> {
     }
 }
 
-fn plain(content: &str) -> Said<'_> {
-    Said { role: "assistant", content, tool_calls: Vec::new() }
+fn plain(content: &str) -> AssistantMessage<'_> {
+    AssistantMessage { role: "assistant", content, tool_calls: Vec::new() }
 }

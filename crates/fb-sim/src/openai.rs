@@ -1,4 +1,4 @@
-//! Chat completions, as OpenAI and Azure speak them.
+//! The chat completions API of OpenAI and Azure.
 
 mod failures;
 mod wire;
@@ -8,16 +8,19 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use self::wire::{
-    ChatRequest, Chunk, ChunkChoice, Completion, Delta, Function, Model, Models, Placeholder, PromptFilter,
-    Said, ToolCall, Usage,
+    AssistantMessage, ChatRequest, Chunk, ChunkChoice, Completion, Delta, Function, Model, Models,
+    Placeholder, PromptFilter, ToolCall, Usage,
 };
-use crate::answer::Answer;
-use crate::dialect::{EPOCH, Inbound, is_json, read, to_json};
+use crate::answer::{Answer, to_json};
 use crate::fault::BlockForm;
+use crate::inbound::{Inbound, is_json, read};
 use crate::reply::SimReply;
-use crate::turn::{Ask, Choice, Finish, Format, Tool, Turn, pieces, text_of, words_in};
+use crate::turn::{Choice, Finish, Format, Tool, Turn, TurnRequest, pieces, text_of, words_in};
 
 const GREETING: &str = "Hello from openai.";
+
+/// 2026-11-21, the creation time of every answer.
+const EPOCH: u64 = 1_795_219_200;
 
 const MODELS: [&str; 5] = ["gpt-6-astra", "gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-luna", "gpt-4o-mini"];
 
@@ -40,7 +43,7 @@ pub(crate) fn is_chat(path: &str) -> bool {
 pub(crate) fn answer(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Answer {
     let answer = match (request.method.as_str(), endpoint(request.path)) {
         _ if !has_key(request) => failures::no_key(),
-        ("POST", "/chat/completions") => chat(request, reply, block).unwrap_or_else(|refused| refused),
+        ("POST", "/chat/completions") => chat(request, reply, block).unwrap_or_else(|refusal| refusal),
         ("GET", "/models") => {
             Answer::json(200, to_json(&Models { object: "list", data: models().collect() }))
         }
@@ -58,7 +61,7 @@ pub(crate) fn answer(request: Inbound<'_>, reply: &SimReply, block: Option<Block
     answer
 }
 
-/// The path without what stands before it at OpenAI, at Azure, and at Azure with deployments.
+/// Returns the path without the prefix of OpenAI, of Azure, or of Azure with deployments.
 fn endpoint(path: &str) -> &str {
     if let Some(deployment) = path.strip_prefix("/openai/deployments/") {
         return deployment.find('/').map_or("", |end| &deployment[end..]);
@@ -84,24 +87,24 @@ fn one_model(id: &str) -> Answer {
         .map_or_else(|| failures::unknown_model(id), |model| Answer::json(200, to_json(&model)))
 }
 
-/// `Err` is the refusal of a bad request.
+/// Returns the error response as `Err` for an invalid request.
 fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Result<Answer, Answer> {
     let azure = is_azure(request.path);
     let chat: ChatRequest = read(request.body).map_err(|error| {
         if is_json(request.body) { failures::wrong_type(&error.to_string()) } else { failures::no_json() }
     })?;
-    // The older path of Azure names the deployment itself.
+    // The older path scheme of Azure contains the deployment instead of a model field.
     let deployment =
         request.path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split('/').next());
-    let asked = chat.model.as_deref().or(deployment).ok_or_else(|| failures::missing("model"))?;
-    let ask = chat.ask().ok_or_else(|| failures::missing("messages"))?;
+    let model = chat.model.as_deref().or(deployment).ok_or_else(|| failures::missing("model"))?;
+    let turn_request = chat.turn_request().ok_or_else(|| failures::missing("messages"))?;
     if block == Some(BlockForm::Http400) {
         return Ok(if azure { Answer::json(400, failures::AZURE_BLOCK) } else { failures::blocked() });
     }
-    let turn = Turn::new(&ask, reply, block, GREETING);
-    let answering = Answering {
+    let turn = Turn::new(&turn_request, reply, block, GREETING);
+    let encoder = AnswerEncoder {
         id: format!("chatcmpl-sim{:06}", request.number),
-        model: reply.model.as_deref().unwrap_or(asked),
+        model: reply.model.as_deref().unwrap_or(model),
         finish: reply.finish_reason.as_deref().unwrap_or_else(|| finish_reason(turn.finish)),
         turn: &turn,
         number: request.number,
@@ -109,11 +112,11 @@ fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Res
     };
     let answer = if chat.stream == Some(true) {
         let include_usage = chat.stream_options.is_some_and(|options| options.include_usage);
-        let events = answering.events(reply.chunks, include_usage);
+        let events = encoder.events(reply.chunks, include_usage);
         let answer = Answer::events("text/event-stream; charset=utf-8", events, reply.gap);
         answer.with_header("cache-control", "no-cache")
     } else {
-        Answer::json(200, answering.completion())
+        Answer::json(200, encoder.completion())
     };
     Ok(answer.after(reply.latency))
 }
@@ -128,12 +131,12 @@ fn finish_reason(finish: Finish) -> &'static str {
 }
 
 impl ChatRequest {
-    /// `None` without messages.
-    fn ask(&self) -> Option<Ask> {
+    /// Returns `None` for a request without messages.
+    fn turn_request(&self) -> Option<TurnRequest> {
         let messages = self.messages.as_deref().filter(|messages| !messages.is_empty())?;
         let last_user = messages.last().filter(|message| message.role == "user");
         let functions = self.tools.iter().filter_map(|tool| tool.function.as_ref());
-        Some(Ask {
+        Some(TurnRequest {
             last_user: last_user.map(|message| text_of(&message.content)),
             prompt_tokens: messages.iter().map(|message| words_in(&message.content)).sum(),
             tools: functions
@@ -172,8 +175,8 @@ fn choice(choice: &Value) -> Choice {
     }
 }
 
-/// An answer on its way into the wire form.
-struct Answering<'a> {
+/// Encodes a turn in the wire format.
+struct AnswerEncoder<'a> {
     id: String,
     model: &'a str,
     finish: &'a str,
@@ -182,16 +185,16 @@ struct Answering<'a> {
     azure: bool,
 }
 
-impl<'a> Answering<'a> {
+impl<'a> AnswerEncoder<'a> {
     fn completion(&self) -> String {
         let turn = self.turn;
-        let calls = turn.calls.iter().enumerate().map(|(place, call)| ToolCall {
+        let calls = turn.calls.iter().enumerate().map(|(index, call)| ToolCall {
             index: None,
-            id: Some(self.call_id(place)),
+            id: Some(self.call_id(index)),
             kind: Some("function"),
             function: Function { name: Some(&call.name), arguments: &call.arguments },
         });
-        let message = Said {
+        let message = AssistantMessage {
             role: "assistant",
             content: (!turn.text.is_empty()).then_some(turn.text.as_str()),
             refusal: turn.refusal.as_deref(),
@@ -240,10 +243,10 @@ impl<'a> Answering<'a> {
             let delta = Delta { refusal: Some(Some(&piece)), ..Delta::default() };
             events.push(self.chunk(delta, None, include_usage));
         }
-        for (place, call) in turn.calls.iter().enumerate() {
+        for (index, call) in turn.calls.iter().enumerate() {
             let function = Function { name: Some(&call.name), arguments: "" };
-            let id = Some(self.call_id(place));
-            let head = ToolCall { index: Some(place), id, kind: Some("function"), function };
+            let id = Some(self.call_id(index));
+            let head = ToolCall { index: Some(index), id, kind: Some("function"), function };
             events.push(self.chunk(
                 Delta { tool_calls: vec![head], ..Delta::default() },
                 None,
@@ -251,7 +254,7 @@ impl<'a> Answering<'a> {
             ));
             for piece in pieces(&call.arguments, chunks) {
                 let function = Function { name: None, arguments: &piece };
-                let rest = ToolCall { index: Some(place), id: None, kind: None, function };
+                let rest = ToolCall { index: Some(index), id: None, kind: None, function };
                 events.push(self.chunk(
                     Delta { tool_calls: vec![rest], ..Delta::default() },
                     None,
@@ -301,8 +304,8 @@ impl<'a> Answering<'a> {
         }
     }
 
-    fn call_id(&self, place: usize) -> String {
-        format!("call_sim{:06}_{place}", self.number)
+    fn call_id(&self, index: usize) -> String {
+        format!("call_sim{:06}_{index}", self.number)
     }
 }
 

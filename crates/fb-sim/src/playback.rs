@@ -1,4 +1,4 @@
-//! How a fault bends an answer: pure, from the whole answer to the steps its body is played in.
+//! Application of a fault to an answer. Pure: maps a complete answer to the steps in which its body is sent.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use bytes::{Bytes, BytesMut};
 
 use crate::answer::{Answer, AnswerBody};
 use crate::body::{After, Step};
+use crate::connection::Ending;
 use crate::dialect::Dialect;
 use crate::fault::Fault;
-use crate::line::Ending;
 
 const PORTAL: &str = "<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head>\
 <body><h1>Sign in to the network</h1></body></html>\n";
 
-/// An answer as it goes out.
+/// An answer as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Play {
+pub(crate) struct Playback {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) latency: Duration,
@@ -24,40 +24,40 @@ pub(crate) struct Play {
     pub(crate) after: After,
 }
 
-impl Play {
-    /// Bends `answer`. Faults that leave no answer to bend ([`Fault::Reset`] and the like) and
-    /// [`Fault::Block`], which the dialect has put into the answer, change nothing here.
+impl Playback {
+    /// Applies `fault` to `answer`. Faults without an answer, such as [`Fault::Reset`], and [`Fault::Block`], which the
+    /// dialect has already applied, change nothing here.
     pub(crate) fn new(dialect: Dialect, number: u64, answer: Answer, fault: Option<&Fault>) -> Self {
         let Some(fault) = fault else {
-            return Self::well(answer);
+            return Self::healthy(answer);
         };
         match fault {
             Fault::Status { status, headers, body } => {
                 let plain = answer.replaced_by(dialect.failure(*status, body.as_deref(), number));
-                let bent =
+                let changed =
                     headers.iter().fold(plain, |answer, (name, value)| answer.with_header(name, value));
-                Self::well(bent)
+                Self::healthy(changed)
             }
-            Fault::Quota => Self::well(answer.replaced_by(dialect.quota(number))),
-            Fault::ContextLength => Self::well(answer.replaced_by(dialect.context_length(number))),
+            Fault::Quota => Self::healthy(answer.replaced_by(dialect.quota(number))),
+            Fault::ContextLength => Self::healthy(answer.replaced_by(dialect.context_length(number))),
             Fault::Empty200 => {
-                Self::well(Answer { status: 200, body: AnswerBody::Plain(Bytes::new()), ..answer })
+                Self::healthy(Answer { status: 200, body: AnswerBody::Plain(Bytes::new()), ..answer })
             }
             Fault::Html => {
                 let page = AnswerBody::Plain(Bytes::from_static(PORTAL.as_bytes()));
                 let answer = Answer { status: 200, body: page, ..answer };
-                Self::well(answer.with_header("content-type", "text/html; charset=utf-8"))
+                Self::healthy(answer.with_header("content-type", "text/html; charset=utf-8"))
             }
             Fault::WrongContentType => {
-                Self::well(answer.with_header("content-type", "text/plain; charset=utf-8"))
+                Self::healthy(answer.with_header("content-type", "text/plain; charset=utf-8"))
             }
-            Fault::MalformedJson => Self::well(malformed(answer)),
+            Fault::MalformedJson => Self::healthy(malformed(answer)),
             Fault::StreamError { after_events, body } => {
-                Self::well(stream_error(dialect, number, answer, *after_events, body.as_deref()))
+                Self::healthy(stream_error(dialect, number, answer, *after_events, body.as_deref()))
             }
             Fault::EndEarly { events } => {
                 let body = first_events(answer.body, *events);
-                Self::well(Answer { body, ..answer })
+                Self::healthy(Answer { body, ..answer })
             }
             Fault::StallBody => Self::cut_short(answer, 0, Step::Stall),
             Fault::StallMid { after_events } => Self::cut_short(answer, *after_events, Step::Stall),
@@ -67,33 +67,33 @@ impl Play {
             }
             Fault::CutAt { byte } => Self::cut_at(answer, *byte),
             Fault::Drip { every } => Self::drip(answer, *every),
-            Fault::CloseKeepAlive => Self { after: After::Close, ..Self::well(answer) },
-            Fault::CloseOnNext => Self { after: After::CloseOnNext, ..Self::well(answer) },
+            Fault::CloseKeepAlive => Self { after: After::Close, ..Self::healthy(answer) },
+            Fault::CloseOnNext => Self { after: After::CloseOnNext, ..Self::healthy(answer) },
             Fault::Refuse
             | Fault::Reset
             | Fault::ResetOnAccept
             | Fault::CloseOnAccept
             | Fault::StallHeaders
             | Fault::Block(_)
-            | Fault::Raw(_) => Self::well(answer),
+            | Fault::Raw(_) => Self::healthy(answer),
         }
     }
 
-    pub(crate) fn well(answer: Answer) -> Self {
+    pub(crate) fn healthy(answer: Answer) -> Self {
         let Answer { status, headers, latency, body } = answer;
         let length = body.length();
         Self { status, headers, latency, length, steps: body.steps(), after: After::KeepAlive }
     }
 
-    /// Declares the whole answer, but sends some events of it only.
+    /// Declares the length of the complete answer, but sends only its first events.
     fn cut_short(answer: Answer, events: usize, end: Step) -> Self {
         let length = answer.body.length();
         let body =
             if events == 0 { AnswerBody::Plain(Bytes::new()) } else { first_events(answer.body, events) };
-        let mut play = Self::well(Answer { body, ..answer });
-        play.length = length;
-        play.steps.push(end);
-        play
+        let mut playback = Self::healthy(Answer { body, ..answer });
+        playback.length = length;
+        playback.steps.push(end);
+        playback
     }
 
     fn cut_at(answer: Answer, byte: usize) -> Self {
@@ -101,19 +101,19 @@ impl Play {
         let mut bytes = answer.body.into_bytes();
         let last = if length.is_some() { bytes.len().saturating_sub(1) } else { bytes.len() };
         bytes.truncate(byte.min(last));
-        let mut play = Self::well(Answer { body: AnswerBody::Plain(bytes), ..answer });
-        play.length = length;
-        play.steps.push(Step::Cut(Ending::Close));
-        play
+        let mut playback = Self::healthy(Answer { body: AnswerBody::Plain(bytes), ..answer });
+        playback.length = length;
+        playback.steps.push(Step::Cut(Ending::Close));
+        playback
     }
 
     fn drip(answer: Answer, every: Duration) -> Self {
         let length = answer.body.length();
         let bytes = answer.body.into_bytes();
-        let mut play = Self::well(Answer { body: AnswerBody::Plain(Bytes::new()), ..answer });
-        play.length = length;
-        play.steps.push(Step::Drip(bytes, every));
-        play
+        let mut playback = Self::healthy(Answer { body: AnswerBody::Plain(Bytes::new()), ..answer });
+        playback.length = length;
+        playback.steps.push(Step::Drip(bytes, every));
+        playback
     }
 }
 
@@ -144,7 +144,7 @@ impl AnswerBody {
     }
 }
 
-/// The first events, and never the last one.
+/// Returns the first `count` events, but never the last one.
 fn first_events(body: AnswerBody, count: usize) -> AnswerBody {
     match body {
         AnswerBody::Plain(bytes) => {
@@ -190,9 +190,9 @@ fn malformed(answer: Answer) -> Answer {
 fn without_last_brace(bytes: &[u8]) -> Bytes {
     match bytes.iter().rposition(|byte| *byte == b'}') {
         None => Bytes::copy_from_slice(bytes),
-        Some(place) => {
-            let mut broken = BytesMut::from(&bytes[..place]);
-            broken.extend_from_slice(&bytes[place + 1..]);
+        Some(index) => {
+            let mut broken = BytesMut::from(&bytes[..index]);
+            broken.extend_from_slice(&bytes[index + 1..]);
             broken.freeze()
         }
     }

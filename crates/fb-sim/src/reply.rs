@@ -1,10 +1,13 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Stream pieces of a healthy answer: few enough to read in a failing test, enough to be cut between.
+/// Default number of chunks of a streamed answer: few enough for a readable test failure, and enough for cuts between
+/// them.
 const CHUNKS: usize = 3;
 
-/// What healthy answers say, and how fast.
+/// The content and the speed of healthy answers.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,33 +23,33 @@ const CHUNKS: usize = 3;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimReply {
-    /// The text. `None`: an example of the JSON schema if the request asks for one, else "Hello from openai."
-    /// with the name of the dialect, or nothing beside tool calls.
+    /// The text. By default, an example of the requested JSON schema, or else "Hello from openai." with the name of the
+    /// dialect; answers with tool calls have no text by default.
     pub text: Option<String>,
-    /// Tools the answer calls. Empty: one generated call where the request forces a tool, or where its last
-    /// user message says "use the tool".
+    /// The tool calls. By default, one generated call if the request forces a tool, or if its last user message contains
+    /// "use the tool".
     pub tool_calls: Vec<SimToolCall>,
-    /// The model declines with these words, in the dialect's own form.
+    /// A refusal with this text, in the form of the dialect.
     pub refusal: Option<String>,
-    /// The finish reason to send, word for word. `None`: the one that follows from the answer.
+    /// The finish reason, sent verbatim. By default, it follows from the answer.
     pub finish_reason: Option<String>,
-    /// The model to name in the answer. `None`: the one asked for.
+    /// The model named in the answer. By default, the requested one.
     pub model: Option<String>,
-    /// How long the answer waits before its first byte.
+    /// Delay before the first byte.
     pub latency: Duration,
-    /// Into how many pieces a streamed text is split. 0 counts as 1.
+    /// Number of chunks into which a streamed text is split; 0 counts as 1.
     pub chunks: usize,
-    /// The pause between two events of a stream.
+    /// Pause between two events of a stream.
     pub gap: Duration,
 }
 
 impl SimReply {
-    /// Says `text`, at once.
+    /// Creates a reply with this text, without delay.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..Self::default() }
     }
 
-    /// Calls one tool, at once.
+    /// Creates a reply that calls one tool, without delay.
     pub fn tool_call(name: impl Into<String>, arguments: impl fmt::Display) -> Self {
         Self { tool_calls: vec![SimToolCall::new(name, arguments)], ..Self::default() }
     }
@@ -67,17 +70,18 @@ impl Default for SimReply {
     }
 }
 
-/// A tool call an answer makes.
+/// A tool call in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimToolCall {
-    /// The tool's name.
+    /// The name of the tool.
     pub name: String,
-    /// JSON text, sent as it is where the dialect sends text: it may be broken on purpose.
+    /// The arguments as JSON text. Dialects that transmit arguments as text send it verbatim, so it may be invalid on
+    /// purpose.
     pub arguments: String,
 }
 
 impl SimToolCall {
-    /// Takes a `serde_json::Value` or text as arguments.
+    /// Creates a tool call. The arguments may be a `serde_json::Value` or text.
     pub fn new(name: impl Into<String>, arguments: impl fmt::Display) -> Self {
         Self { name: name.into(), arguments: arguments.to_string() }
     }

@@ -1,21 +1,21 @@
-//! A small value that fits a JSON schema.
+//! Generation of a small value that satisfies a JSON schema.
 
 use serde_json::{Map, Value, json};
 
-/// An example that fits `schema`: its required properties, or all of them if it requires none. Where a schema
-/// refers to itself, what may be left out is.
+/// Returns an example that satisfies `schema`. Objects get their required properties, or all properties if none is
+/// required. Recursive parts are left out if they are optional.
 pub(crate) fn example(schema: &Value) -> Value {
     Generator { root: schema, referring: Vec::new() }.value(schema).unwrap_or(Value::Null)
 }
 
 struct Generator<'s> {
     root: &'s Value,
-    /// The references we are inside of.
+    /// The references that are being resolved.
     referring: Vec<&'s str>,
 }
 
 impl<'s> Generator<'s> {
-    /// `None` inside of a reference to itself.
+    /// Returns `None` for a recursive reference.
     fn value(&mut self, schema: &'s Value) -> Option<Value> {
         if let Some(fixed) = schema.get("const").or_else(|| schema.pointer("/enum/0")) {
             return Some(fixed.clone());
@@ -88,7 +88,7 @@ impl<'s> Generator<'s> {
     }
 }
 
-/// The type; where several are allowed, the first that isn't null.
+/// Returns the type; of several types, the first that is not null.
 fn type_of(schema: &Value) -> &str {
     match schema.get("type") {
         Some(Value::String(name)) => name,

@@ -6,12 +6,30 @@ use tokio::task::JoinSet;
 
 use crate::control::Handle;
 use crate::dialect::Dialect;
-use crate::door::Door;
 use crate::http;
+use crate::listener::Listener;
 
-/// A running simulator of one provider. Dropped, it stops listening and ends every connection.
+/// A running simulator of one provider.
 ///
-/// All controls are those of its [`Handle`], to which it dereferences.
+/// Dropping it closes the listener and every connection. All controls are methods of its [`Handle`], to which it
+/// dereferences.
+///
+/// # Examples
+///
+/// ```
+/// use fb_sim::{Dialect, Fault, Sim};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let sim = Sim::start(Dialect::Anthropic).await?;
+/// assert!(sim.base_url().starts_with("http://127.0.0.1:"));
+///
+/// sim.fault(Fault::status(529)); // every request fails from here on
+/// sim.heal(); // and succeeds again
+/// assert_eq!(sim.calls(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Sim {
     handle: Handle,
@@ -22,13 +40,13 @@ impl Sim {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// If no socket can be had.
+    /// Returns an error if no socket can be opened.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with I/O and time enabled.
+    /// Panics outside of a tokio runtime with I/O and time enabled.
     ///
     /// # Cancel safety
-    /// Never waits.
+    /// Completes without waiting.
     pub async fn start(dialect: Dialect) -> io::Result<Self> {
         Self::start_on(dialect, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
     }
@@ -36,32 +54,32 @@ impl Sim {
     /// Listens on `addr`.
     ///
     /// # Errors
-    /// If the address can't be had.
+    /// Returns an error if the address cannot be bound.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with I/O and time enabled.
+    /// Panics outside of a tokio runtime with I/O and time enabled.
     ///
     /// # Cancel safety
-    /// Never waits.
-    #[expect(clippy::unused_async, reason = "only async code has the runtime this needs")]
+    /// Completes without waiting.
+    #[expect(clippy::unused_async, reason = "the async context guarantees the required runtime")]
     pub async fn start_on(dialect: Dialect, addr: SocketAddr) -> io::Result<Self> {
-        let handle = Handle::new(dialect, Door::open_at(addr)?);
+        let handle = Handle::new(dialect, Listener::bind(addr)?);
         let mut tasks = JoinSet::new();
-        tasks.spawn(http::serve(handle.shared().clone()));
+        tasks.spawn(http::serve(handle.state().clone()));
         Ok(Self { handle, _tasks: tasks })
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub fn addr(&self) -> SocketAddr {
-        self.handle.shared().door.addr()
+        self.handle.state().listener.addr()
     }
 
-    /// What to configure a client with: `http://127.0.0.1:PORT/v1` for OpenAI, without `/v1` for the others.
+    /// The base URL for clients: `http://127.0.0.1:PORT/v1` for OpenAI, without `/v1` for the other dialects.
     pub fn base_url(&self) -> String {
         format!("http://{}{}", self.addr(), self.dialect().base_path())
     }
 
-    /// Controls that can be cloned and sent elsewhere.
+    /// A handle with the same controls, which can be cloned and sent to other tasks and threads.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
@@ -77,7 +95,7 @@ impl Deref for Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        // Handles share the listener, and may outlive us.
-        self.handle.shared().door.remove();
+        // Handles share the listener and may outlive this value.
+        self.handle.state().listener.remove();
     }
 }

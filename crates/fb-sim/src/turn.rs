@@ -1,4 +1,4 @@
-//! What a healthy answer says, before a dialect puts it into its own form.
+//! The content of an answer, independent of the dialect.
 
 use serde_json::Value;
 
@@ -6,16 +6,16 @@ use crate::fault::BlockForm;
 use crate::reply::{SimReply, SimToolCall};
 use crate::schema;
 
-/// Said instead of an answer.
+/// The text of a default refusal.
 const REFUSAL: &str = "I can't help with that.";
 
-/// A user message with these words in it makes the answer call a tool.
+/// A user message that contains this text gets a tool call.
 const TOOL_WORDS: &str = "use the tool";
 
-/// What a request asks for, in no dialect.
+/// A request, independent of the dialect.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ask {
-    /// The text of the last message, if the user wrote it.
+pub(crate) struct TurnRequest {
+    /// The text of the last message, if it is a user message.
     pub(crate) last_user: Option<String>,
     pub(crate) prompt_tokens: u64,
     pub(crate) tools: Vec<Tool>,
@@ -47,7 +47,7 @@ pub(crate) enum Format {
     Schema(Value),
 }
 
-/// The answer in no dialect.
+/// An answer, independent of the dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) text: String,
@@ -68,36 +68,42 @@ pub(crate) enum Finish {
 }
 
 impl Turn {
-    pub(crate) fn new(ask: &Ask, reply: &SimReply, block: Option<BlockForm>, greeting: &str) -> Self {
-        let mut turn = Self::healthy(ask, reply, greeting);
+    pub(crate) fn new(
+        request: &TurnRequest,
+        reply: &SimReply,
+        block: Option<BlockForm>,
+        greeting: &str,
+    ) -> Self {
+        let mut turn = Self::healthy(request, reply, greeting);
         match block {
             None => {}
             Some(BlockForm::Http400 | BlockForm::FinishReason) => turn.block_at(0),
             Some(BlockForm::MidStream) => turn.block_at(turn.text.chars().count() / 2),
             Some(BlockForm::Refusal) => turn.refuse(REFUSAL.to_owned()),
         }
-        let said = [&turn.text]
+        let texts = [&turn.text]
             .into_iter()
             .chain(&turn.refusal)
             .chain(turn.calls.iter().map(|call| &call.arguments));
-        turn.completion_tokens = said.map(|text| words(text)).sum::<u64>().max(1);
+        turn.completion_tokens = texts.map(|text| words(text)).sum::<u64>().max(1);
         turn
     }
 
-    fn healthy(ask: &Ask, reply: &SimReply, greeting: &str) -> Self {
-        let calls = if reply.tool_calls.is_empty() { ask.forced_call() } else { reply.tool_calls.clone() };
+    fn healthy(request: &TurnRequest, reply: &SimReply, greeting: &str) -> Self {
+        let calls =
+            if reply.tool_calls.is_empty() { request.forced_call() } else { reply.tool_calls.clone() };
         let text = match &reply.text {
             Some(text) => text.clone(),
             None if !calls.is_empty() => String::new(),
-            None => ask.format.example(greeting),
+            None => request.format.example(greeting),
         };
         let finish = if calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
-        let prompt_tokens = ask.prompt_tokens.max(1);
+        let prompt_tokens = request.prompt_tokens.max(1);
         let mut turn = Self { text, calls, refusal: None, finish, prompt_tokens, completion_tokens: 0 };
         if let Some(refusal) = &reply.refusal {
             turn.refuse(refusal.clone());
         }
-        if let Some(max) = ask.max_tokens {
+        if let Some(max) = request.max_tokens {
             turn.shorten_to(max);
         }
         turn
@@ -117,7 +123,7 @@ impl Turn {
         self.finish = Finish::ContentFilter;
     }
 
-    /// A word is a token here.
+    /// Cuts the text to this number of tokens; the simulator counts words as tokens.
     fn shorten_to(&mut self, tokens: u64) {
         if words(&self.text) <= tokens {
             return;
@@ -128,12 +134,12 @@ impl Turn {
     }
 }
 
-impl Ask {
+impl TurnRequest {
     fn forced_call(&self) -> Vec<SimToolCall> {
-        let asked_in_words = self.last_user.as_deref().is_some_and(|text| text.contains(TOOL_WORDS));
+        let is_prompted = self.last_user.as_deref().is_some_and(|text| text.contains(TOOL_WORDS));
         let tool = match &self.choice {
             Choice::None => None,
-            Choice::Auto => self.tools.first().filter(|_| asked_in_words),
+            Choice::Auto => self.tools.first().filter(|_| is_prompted),
             Choice::Required => self.tools.first(),
             Choice::Named(name) => self.tools.iter().find(|tool| tool.name == *name),
         };
@@ -151,7 +157,7 @@ impl Format {
     }
 }
 
-/// The text of a message's content: a string, or the text parts of a list.
+/// Returns the text of a message's content: a string, or the text parts of a list.
 pub(crate) fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
@@ -162,7 +168,7 @@ pub(crate) fn text_of(content: &Value) -> String {
     }
 }
 
-/// Words of every string in there: the prompt's size.
+/// Counts the words of all strings in a value.
 pub(crate) fn words_in(value: &Value) -> u64 {
     match value {
         Value::String(text) => words(text),
@@ -178,7 +184,7 @@ pub(crate) fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64
 }
 
-/// Splits into about `count` pieces of whole characters, wherever that falls.
+/// Splits a text into about `count` pieces at arbitrary character boundaries.
 pub(crate) fn pieces(text: &str, count: usize) -> Vec<String> {
     let letters: Vec<char> = text.chars().collect();
     let size = letters.len().div_ceil(count.max(1)).max(1);

@@ -1,8 +1,7 @@
-//! Errors, word for word as far as they are published.
+//! Error responses, verbatim where the provider has published them.
 
-use crate::answer::Answer;
-use crate::anthropic::wire::{ErrorCode, Failure, FailureDetail};
-use crate::dialect::to_json;
+use super::wire::{ErrorCode, Failure, FailureDetail};
+use crate::answer::{Answer, to_json};
 
 const INVALID: &str = "invalid_request_error";
 
@@ -35,7 +34,7 @@ pub(super) fn context_length(number: u64) -> Answer {
     invalid("prompt is too long: 200001 tokens > 200000 maximum", number)
 }
 
-/// The body that comes with a status.
+/// Returns the body that the provider sends with a status.
 pub(super) fn body(status: u16, number: u64) -> String {
     let (kind, message) = match status {
         401 => ("authentication_error", "invalid x-api-key"),

@@ -1,4 +1,4 @@
-//! What goes over the wire, field for field.
+//! The wire types.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

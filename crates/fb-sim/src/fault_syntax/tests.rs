@@ -1,10 +1,10 @@
 use expect_test::{Expect, expect};
 
-use super::{FORMS, Order, USAGE, first_name};
+use super::{FORMS, FaultSchedule, USAGE, keyword};
 use crate::fault::Fault;
 
 #[test]
-fn every_form_parses_and_prints_as_it_was_written() {
+fn every_fault_round_trips() {
     let written = [
         "refuse",
         "reset",
@@ -40,20 +40,20 @@ fn every_form_parses_and_prints_as_it_was_written() {
         let fault: Fault = text.parse().unwrap();
         assert_eq!(fault.to_string(), text.trim());
     }
-    for name in FORMS.iter().copied().map(first_name) {
+    for name in FORMS.iter().copied().map(keyword) {
         assert!(written.iter().any(|text| text.starts_with(name)), "{name} is not tested");
-        assert!(USAGE.contains(name), "{name} is not told");
+        assert!(USAGE.contains(name), "{name} is missing from the help");
     }
 }
 
 #[track_caller]
 fn check(text: &str, expected: &Expect) {
-    let error = text.parse::<Order>().unwrap_err();
+    let error = text.parse::<FaultSchedule>().unwrap_err();
     expected.assert_eq(&error.to_string());
 }
 
 #[test]
-fn errors_say_what_was_expected() {
+fn errors_contain_the_expected_syntax() {
     check(
         "statsu=503",
         &expect![
@@ -63,7 +63,7 @@ fn errors_say_what_was_expected() {
     check(
         "",
         &expect![
-            "no fault named; expected one of refuse, reset, reset-on-accept, close-on-accept, stall-headers, stall-body, stall-after, drip, cut-at, cut-after, end-early, status, stream-error, quota, context-length, empty, malformed, html, wrong-content-type, block, close-keep-alive, close-on-next, raw"
+            "missing fault; expected one of refuse, reset, reset-on-accept, close-on-accept, stall-headers, stall-body, stall-after, drip, cut-at, cut-after, end-early, status, stream-error, quota, context-length, empty, malformed, html, wrong-content-type, block, close-keep-alive, close-on-next, raw"
         ],
     );
     check(
@@ -73,52 +73,49 @@ fn errors_say_what_was_expected() {
     check(
         "status=99",
         &expect![
-            "status: `99` is no number from 200 to 999; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
+            "status: `99` is not a number from 200 to 999; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
         ],
     );
     check(
         "status=abc",
         &expect![
-            "status: `abc` is no number from 200 to 999; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
+            "status: `abc` is not a number from 200 to 999; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
         ],
     );
     check(
         "status=429 retry-after",
-        &expect!["status: `retry-after` is no header; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"],
+        &expect![
+            "status: `retry-after` is not a header; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
+        ],
     );
-    check(
-        "status=429 retry-after=\"2",
-        &expect![[r#"a quote is not closed in `status=429 retry-after="2`"#]],
-    );
+    check("status=429 retry-after=\"2", &expect![[r#"unclosed quote in `status=429 retry-after="2`"#]]);
     check(
         "status=429 retry\u{e4}after=2",
         &expect![
-            "status: `retryäafter=2` is no header HTTP allows; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
+            "status: `retryäafter=2` is not a valid HTTP header; expected `status=CODE [HEADER=VALUE ...] [body=REST]`"
         ],
     );
     check("drip=soon", &expect!["drip=soon: expected a time, such as drip=50ms or drip=2s"]);
-    check("cut-after=2 rst", &expect!["cut-after: `rst` is too much; expected `cut-after=EVENTS [reset]`"]);
+    check("cut-after=2 rst", &expect!["cut-after: unexpected `rst`; expected `cut-after=EVENTS [reset]`"]);
     check("refuse=1", &expect!["refuse: it takes no value; expected `refuse`"]);
     check("refuse body=x", &expect!["refuse: it takes no body; expected `refuse`"]);
     check(
         "block=maybe",
-        &expect![
-            "block: `maybe` is none of them; expected `block=http-400|finish-reason|refusal|mid-stream`"
-        ],
+        &expect!["block: unknown form `maybe`; expected `block=http-400|finish-reason|refusal|mid-stream`"],
     );
     check("next=two reset", &expect!["next=two: expected a number, such as next=3"]);
     check("for=5 reset", &expect!["for=5: expected a time, such as for=50ms or for=2s"]);
     check(
         "next=2",
         &expect![
-            "no fault named; expected one of refuse, reset, reset-on-accept, close-on-accept, stall-headers, stall-body, stall-after, drip, cut-at, cut-after, end-early, status, stream-error, quota, context-length, empty, malformed, html, wrong-content-type, block, close-keep-alive, close-on-next, raw"
+            "missing fault; expected one of refuse, reset, reset-on-accept, close-on-accept, stall-headers, stall-body, stall-after, drip, cut-at, cut-after, end-early, status, stream-error, quota, context-length, empty, malformed, html, wrong-content-type, block, close-keep-alive, close-on-next, raw"
         ],
     );
 }
 
 #[test]
-fn orders_say_for_how_long() {
-    let orders: Vec<Order> =
+fn durations_are_parsed() {
+    let schedules: Vec<FaultSchedule> =
         ["reset", " next=2 cut-after=1 reset\n", "for=1.5s refuse"].map(|text| text.parse().unwrap()).into();
     expect![[r#"
         [
@@ -138,5 +135,5 @@ fn orders_say_for_how_long() {
             ),
         ]
     "#]]
-    .assert_debug_eq(&orders);
+    .assert_debug_eq(&schedules);
 }

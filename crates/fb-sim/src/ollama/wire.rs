@@ -1,4 +1,4 @@
-//! What goes over the wire, field for field.
+//! The wire types.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub(super) struct ChatRequest {
     pub(super) options: Options,
 }
 
-/// Ollama streams unless told otherwise.
+/// The default of `stream`: Ollama streams unless the request disables it.
 fn yes() -> bool {
     true
 }
@@ -45,7 +45,7 @@ pub(super) struct FunctionSpec {
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Options {
-    /// Negative is without limit.
+    /// A negative number means no limit.
     pub(super) num_predict: Option<i64>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Options {
 pub(super) struct Line<'a> {
     pub(super) model: &'a str,
     pub(super) created_at: &'static str,
-    pub(super) message: Said<'a>,
+    pub(super) message: AssistantMessage<'a>,
     pub(super) done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) done_reason: Option<&'a str>,
@@ -62,7 +62,7 @@ pub(super) struct Line<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Said<'a> {
+pub(super) struct AssistantMessage<'a> {
     pub(super) role: &'static str,
     pub(super) content: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]

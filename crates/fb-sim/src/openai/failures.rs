@@ -1,10 +1,9 @@
-//! Errors, word for word as far as they are published.
+//! Error responses, verbatim where the provider has published them.
 
-use crate::answer::Answer;
-use crate::dialect::to_json;
-use crate::openai::wire::{Failure, FailureDetail};
+use super::wire::{Failure, FailureDetail};
+use crate::answer::{Answer, to_json};
 
-/// Azure's refusal of a prompt.
+/// Azure's response to a blocked prompt.
 pub(super) const AZURE_BLOCK: &str = r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your prompt and retry. To learn more about our content filtering policies please read our documentation: https://go.microsoft.com/fwlink/?linkid=2198766","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":true,"severity":"high"}}}}}"#;
 
 const INVALID: &str = "invalid_request_error";
@@ -83,7 +82,7 @@ pub(super) fn context_length() -> Answer {
     )
 }
 
-/// The body that comes with a status.
+/// Returns the body that the provider sends with a status.
 pub(super) fn body(status: u16) -> String {
     let (message, kind, code) = match status {
         401 => (

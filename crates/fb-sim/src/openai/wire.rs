@@ -1,4 +1,4 @@
-//! What goes over the wire, field for field.
+//! The wire types.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,7 +75,7 @@ pub(super) struct Completion<'a> {
 #[derive(Serialize)]
 pub(super) struct Choice<'a> {
     pub(super) index: u32,
-    pub(super) message: Said<'a>,
+    pub(super) message: AssistantMessage<'a>,
     pub(super) logprobs: Option<()>,
     pub(super) finish_reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub(super) struct Choice<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Said<'a> {
+pub(super) struct AssistantMessage<'a> {
     pub(super) role: &'static str,
     pub(super) content: Option<&'a str>,
     pub(super) refusal: Option<&'a str>,
@@ -144,12 +144,12 @@ pub(super) struct Chunk<'a> {
     pub(super) service_tier: &'static str,
     pub(super) system_fingerprint: Option<&'static str>,
     pub(super) choices: Vec<ChunkChoice<'a>>,
-    /// Absent unless asked for; then null in every chunk but the last.
+    /// Absent unless requested; then null in every chunk except the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) usage: Option<Option<Usage>>,
 }
 
-/// Azure's first chunk, which says nothing yet.
+/// Azure's first chunk, which has no content.
 #[derive(Serialize)]
 pub(super) struct Placeholder {
     pub(super) id: &'static str,
@@ -173,7 +173,7 @@ pub(super) struct ChunkChoice<'a> {
 pub(super) struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) role: Option<&'static str>,
-    /// `Some(None)` is null.
+    /// `Some(None)` is serialized as null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<Option<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]

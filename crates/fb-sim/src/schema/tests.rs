@@ -10,7 +10,7 @@ fn check(schema: &str, expected: &Expect) {
 }
 
 #[test]
-fn examples_fit() {
+fn examples_satisfy_their_schema() {
     check("true", &expect![[r#""example""#]]);
     check(r#"{"type":"object"}"#, &expect!["{}"]);
     check(
@@ -41,7 +41,7 @@ fn examples_fit() {
 }
 
 #[test]
-fn schema_that_refers_to_itself_ends() {
+fn recursive_schema_terminates() {
     check(r##"{"properties":{"next":{"$ref":"#"}}}"##, &expect![[r#"{"next":{}}"#]]);
     check(
         r##"{"properties":{"next":{"$ref":"#"}},"required":["next"]}"##,

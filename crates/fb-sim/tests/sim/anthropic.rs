@@ -95,7 +95,7 @@ async fn forced_tool_is_called() {
 }
 
 #[tokio::test]
-async fn tool_asked_for_in_words_is_streamed_in_pieces() {
+async fn tool_requested_in_the_prompt_is_streamed_in_pieces() {
     let body = format!(
         r#"{{"model":"m","max_tokens":9,"stream":true,"messages":[{{"role":"user","content":"Please use the tool."}}],{TOOL}}}"#
     );
@@ -185,7 +185,7 @@ async fn key_is_required() {
 }
 
 #[tokio::test]
-async fn bearer_token_will_do_but_not_without_a_version() {
+async fn bearer_token_is_accepted_with_a_version_only() {
     let request = post("/v1/messages", "authorization: Bearer k\r\nconnection: close\r\n", "{}");
     check(Anthropic, &request, expect![[r#"
         HTTP/1.1 400 Bad Request

@@ -1,4 +1,4 @@
-//! A client that hides nothing: it shows what came over the socket and how that ended.
+//! A raw client that exposes the received bytes and the way the connection ended.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Far more than anything here takes.
+/// Far longer than any operation of these tests.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn soon<T>(wanted: impl Future<Output = T>) -> T {
@@ -25,37 +25,37 @@ pub(crate) enum End {
     Rst,
 }
 
-/// What came over a connection until its end.
+/// The bytes received over a connection until its end.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     pub(crate) end: End,
 }
 
 pub(crate) struct Peer {
     stream: TcpStream,
-    pub(crate) heard: Vec<u8>,
+    pub(crate) received: Vec<u8>,
 }
 
 impl Peer {
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self { stream: TcpStream::connect(addr).await?, heard: Vec::new() })
+        Ok(Self { stream: TcpStream::connect(addr).await?, received: Vec::new() })
     }
 
     pub(crate) async fn send(&mut self, request: &str) -> io::Result<()> {
         self.stream.write_all(request.as_bytes()).await
     }
 
-    /// Reads until `mark` was heard.
-    pub(crate) async fn hear(&mut self, mark: &str) {
-        while !String::from_utf8_lossy(&self.heard).contains(mark) {
-            assert!(soon(self.stream.read_buf(&mut self.heard)).await.unwrap() > 0, "ended before {mark}");
+    /// Reads until `mark` was received.
+    pub(crate) async fn read_until(&mut self, mark: &str) {
+        while !String::from_utf8_lossy(&self.received).contains(mark) {
+            assert!(soon(self.stream.read_buf(&mut self.received)).await.unwrap() > 0, "ended before {mark}");
         }
     }
 
-    pub(crate) async fn hear_all(mut self) -> Heard {
+    pub(crate) async fn read_to_end(mut self) -> Received {
         let end = loop {
-            match soon(self.stream.read_buf(&mut self.heard)).await {
+            match soon(self.stream.read_buf(&mut self.received)).await {
                 Ok(0) => break End::Fin,
                 Ok(_) => {}
                 Err(error) => {
@@ -64,17 +64,17 @@ impl Peer {
                 }
             }
         };
-        Heard { bytes: self.heard, end }
+        Received { bytes: self.received, end }
     }
 }
 
-impl Heard {
+impl Received {
     fn head_and_body(&self) -> Option<(&str, &[u8])> {
         let place = self.bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
         Some((std::str::from_utf8(&self.bytes[..place]).unwrap(), &self.bytes[place + 4..]))
     }
 
-    /// The body without its chunks, and whether HTTP says it is whole.
+    /// Returns the decoded body, and `true` if it is complete by HTTP framing.
     pub(crate) fn body(&self) -> (String, bool) {
         let Some((head, body)) = self.head_and_body() else {
             return (String::new(), false);
@@ -104,7 +104,7 @@ fn dechunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((head, _)) = self.head_and_body() else {
             return writeln!(f, "{:?}\n{:?}", String::from_utf8_lossy(&self.bytes), self.end);
@@ -124,7 +124,7 @@ pub(crate) fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: sim\r\n{headers}connection: close\r\n\r\n")
 }
 
-/// A good request of the dialect.
+/// A valid request of the dialect.
 pub(crate) fn chat(dialect: Dialect, stream: bool) -> String {
     let body = format!(
         r#"{{"model":"m","max_tokens":99,"stream":{stream},"messages":[{{"role":"user","content":"How are you?"}}]}}"#
@@ -141,14 +141,14 @@ pub(crate) const OPENAI_KEY: &str = "authorization: Bearer sk-1\r\nconnection: c
 pub(crate) const ANTHROPIC_KEY: &str =
     "x-api-key: sk-1\r\nanthropic-version: 2023-06-01\r\nconnection: close\r\n";
 
-/// Sends one request over its own connection.
-pub(crate) async fn exchange(sim: &Sim, request: &str) -> Heard {
+/// Sends one request over a new connection.
+pub(crate) async fn exchange(sim: &Sim, request: &str) -> Received {
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     peer.send(request).await.unwrap();
-    peer.hear_all().await
+    peer.read_to_end().await
 }
 
-/// Sends one request to a fresh simulator.
+/// Sends one request to a new simulator.
 pub(crate) async fn check(dialect: Dialect, request: &str, expected: Expect) {
     let sim = Sim::start(dialect).await.unwrap();
     expected.assert_eq(&exchange(&sim, request).await.to_string());

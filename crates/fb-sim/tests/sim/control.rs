@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
 use fb_sim::Dialect::OpenAi;
-use fb_sim::{Fault, Outcome, Sim};
+use fb_sim::{Fault, RequestOutcome, Sim};
 
 use crate::client::{Peer, chat, exchange, get, post, soon};
 
@@ -12,12 +12,12 @@ fn fault(order: &str) -> String {
     post("/sim/fault", "connection: close\r\n", order)
 }
 
-fn status(heard: &crate::client::Heard) -> String {
-    String::from_utf8_lossy(&heard.bytes)[9..12].to_owned()
+fn status(received: &crate::client::Received) -> String {
+    String::from_utf8_lossy(&received.bytes)[9..12].to_owned()
 }
 
 #[tokio::test]
-async fn shell_can_break_and_heal() {
+async fn faults_are_set_and_removed_over_http() {
     let sim = Sim::start(OpenAi).await.unwrap();
     check_control(
         &sim,
@@ -49,22 +49,22 @@ async fn shell_can_break_and_heal() {
         &sim,
         &post("/sim/heal", "connection: close\r\n", ""),
         expect![[r#"
-        HTTP/1.1 200 OK
-        content-type: text/plain; charset=utf-8
-        connection: close
-        content-length: 13
+            HTTP/1.1 200 OK
+            content-type: text/plain; charset=utf-8
+            connection: close
+            content-length: 16
 
-        openai: well
+            openai: healthy
 
-        whole, Fin
-    "#]],
+            whole, Fin
+        "#]],
     )
     .await;
     assert_eq!(status(&exchange(&sim, &chat(OpenAi, false)).await), "200");
 }
 
 #[tokio::test]
-async fn shell_is_told_what_was_expected() {
+async fn control_errors_contain_the_expected_syntax() {
     let sim = Sim::start(OpenAi).await.unwrap();
     check_control(&sim, &fault("statsu=503"), expect![[r#"
         HTTP/1.1 400 Bad Request
@@ -80,27 +80,27 @@ async fn shell_is_told_what_was_expected() {
         HTTP/1.1 404 Not Found
         content-type: text/plain; charset=utf-8
         connection: close
-        content-length: 1389
+        content-length: 1403
 
         no such control: GET /sim/nothing
 
-        POST /sim/fault    [next=REQUESTS | for=TIME] FAULT    fail so, until changed
-        POST /sim/heal                                         be well again
-        GET  /sim/counters                                     what arrived, as JSON
+        POST /sim/fault    [next=REQUESTS | for=TIME] FAULT    set a fault, until changed
+        POST /sim/heal                                         remove all faults
+        GET  /sim/counters                                     counters, as JSON
 
         FAULT is one of
-          refuse                                      nothing listens (only `for=` brings it back over HTTP)
+          refuse                                      listener closed (over HTTP, only `for=` reopens it)
           reset  reset-on-accept  close-on-accept     RST or FIN instead of an answer
-          stall-headers  stall-body  stall-after=2    silence: at once, after the headers, after two events
+          stall-headers  stall-body  stall-after=2    no data: at all, after the headers, after two events
           drip=50ms                                   the body byte by byte
           cut-at=100  cut-after=2 [reset]             the connection ends after 100 bytes, after two events
-          end-early=2                                 a clean end after two events, nothing says it is complete
-          status=429 retry-after=2 [body=...]         an error answer; the body is the provider's own by default
+          end-early=2                                 a clean end after two events, without an end marker
+          status=429 retry-after=2 [body=...]         an error response; by default with the provider's own body
           stream-error=2 [body=...]                   an error inside the stream after two events
-          quota  context-length                       out of money; prompt too long
-          empty  malformed  html  wrong-content-type  200, but not an answer
+          quota  context-length                       quota exhausted; prompt too long
+          empty  malformed  html  wrong-content-type  status 200, but not a valid answer
           block=http-400|finish-reason|refusal|mid-stream
-          close-keep-alive  close-on-next             a well answer on a connection that does not live on
+          close-keep-alive  close-on-next             a healthy answer on a connection that is closed after it
           raw=...                                     these bytes instead of HTTP
 
         whole, Fin
@@ -108,7 +108,7 @@ async fn shell_is_told_what_was_expected() {
 }
 
 #[tokio::test]
-async fn queued_faults_end_and_probes_do_not_use_them_up() {
+async fn queued_faults_end_and_probes_do_not_consume_them() {
     let sim = Sim::start(OpenAi).await.unwrap();
     sim.fault(Fault::status(500));
     exchange(&sim, &fault("next=2 status=429")).await;
@@ -124,18 +124,21 @@ async fn queued_faults_end_and_probes_do_not_use_them_up() {
 }
 
 #[tokio::test]
-async fn requests_are_kept_as_they_came_and_debug_hides_keys() {
+async fn requests_are_recorded_unchanged_and_debug_hides_keys() {
     let sim = Sim::start(OpenAi).await.unwrap();
     exchange(&sim, &chat(OpenAi, false).replace("/v1/chat/completions", "/v1/chat/completions?a=b")).await;
     let request = sim.requests().remove(0);
     assert_eq!(request.header("authorization"), Some("Bearer sk-1"));
     assert_eq!(request.json().unwrap()["model"], "m");
-    assert_eq!((request.path.as_str(), request.outcome), ("/v1/chat/completions?a=b", Outcome::Completed));
+    assert_eq!(
+        (request.path.as_str(), request.outcome),
+        ("/v1/chat/completions?a=b", RequestOutcome::Completed)
+    );
     assert!(!format!("{request:?}").contains("sk-1"));
 }
 
 #[tokio::test]
-async fn half_a_request_is_not_counted() {
+async fn incomplete_request_is_not_counted() {
     let sim = Sim::start(OpenAi).await.unwrap();
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     let request = chat(OpenAi, false);
@@ -146,7 +149,7 @@ async fn half_a_request_is_not_counted() {
 }
 
 #[tokio::test]
-async fn counters_start_anew_but_for_requests_in_flight() {
+async fn reset_keeps_requests_in_flight() {
     let sim = Sim::start(OpenAi).await.unwrap();
     sim.fault(Fault::StallHeaders);
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
@@ -160,21 +163,21 @@ async fn counters_start_anew_but_for_requests_in_flight() {
 }
 
 #[tokio::test]
-async fn dropped_simulator_is_gone_though_handles_live() {
+async fn dropped_simulator_closes_while_handles_live() {
     let sim = Sim::start(OpenAi).await.unwrap();
     let (addr, handle) = (sim.addr(), sim.handle());
     let mut stalled = Peer::connect(addr).await.unwrap();
     sim.fault(Fault::StallBody);
     stalled.send(&chat(OpenAi, true)).await.unwrap();
-    stalled.hear("\r\n\r\n").await;
+    stalled.read_until("\r\n\r\n").await;
     drop(sim);
     handle.heal();
     assert!(Peer::connect(addr).await.is_err());
-    assert!(!stalled.hear_all().await.body().1);
+    assert!(!stalled.read_to_end().await.body().1);
     assert_eq!(handle.calls(), 1);
 }
 
-/// A handle works where no runtime is.
+/// A handle works on a thread without a runtime.
 #[test]
 fn refuse_and_heal_from_another_thread() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -182,6 +185,6 @@ fn refuse_and_heal_from_another_thread() {
     sim.fault(Fault::Refuse);
     assert!(std::net::TcpStream::connect(sim.addr()).is_err());
     sim.heal();
-    let heard = runtime.block_on(exchange(&sim, &chat(OpenAi, false)));
-    assert_eq!(status(&heard), "200");
+    let received = runtime.block_on(exchange(&sim, &chat(OpenAi, false)));
+    assert_eq!(status(&received), "200");
 }

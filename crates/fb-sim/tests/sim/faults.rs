@@ -1,32 +1,32 @@
-//! Each fault, as its client sees it.
+//! Tests of each fault from the client's side.
 
 use std::io;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use fb_sim::Dialect::{self, Anthropic, Ollama, OpenAi};
-use fb_sim::{Fault, Outcome, Sim, SimReply};
+use fb_sim::{Fault, RequestOutcome, Sim, SimReply};
 
 use crate::client::{End, Peer, chat, exchange, get, soon};
 
 /// Longer than any test runs.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A plain and a streamed answer under `fault`: status, body, whether HTTP calls it whole, how the connection ends.
+/// Checks a plain and a streamed answer under `fault`: status, body, completeness by HTTP framing, end of the connection.
 async fn check(dialect: Dialect, fault: &str, expected: Expect) {
     let mut shown = Vec::new();
     for stream in [false, true] {
         let sim = Sim::start(dialect).await.unwrap();
         sim.fault(fault.parse().unwrap());
-        let heard = exchange(&sim, &chat(dialect, stream)).await;
-        let (body, whole) = heard.body();
-        let status = String::from_utf8_lossy(&heard.bytes).lines().next().unwrap_or("nothing").to_owned();
+        let received = exchange(&sim, &chat(dialect, stream)).await;
+        let (body, whole) = received.body();
+        let status = String::from_utf8_lossy(&received.bytes).lines().next().unwrap_or("nothing").to_owned();
         let kind = if stream { "streamed" } else { "plain" };
         let whole = if whole { "whole" } else { "cut short" };
-        shown.push(format!("{kind}: {status}, {} bytes {whole}, {:?}\n{body}\n", body.len(), heard.end));
+        shown.push(format!("{kind}: {status}, {} bytes {whole}, {:?}\n{body}\n", body.len(), received.end));
         assert_eq!(
             sim.requests().iter().map(|request| request.outcome).collect::<Vec<_>>(),
-            [Outcome::Faulted]
+            [RequestOutcome::Faulted]
         );
         assert_eq!((sim.calls(), sim.open()), (1, 0));
     }
@@ -198,7 +198,7 @@ async fn errors_inside_the_answer() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn invalid_answers() {
     check(
         OpenAi,
         "empty",
@@ -381,7 +381,7 @@ async fn block_of_ollama() {
 }
 
 #[tokio::test]
-async fn header_that_http_forbids_is_told() {
+async fn invalid_header_is_reported() {
     let sim = Sim::start(Ollama).await.unwrap();
     sim.fault(Fault::status(503).with_header("bad name", "x"));
     expect![[r#"
@@ -396,7 +396,7 @@ async fn header_that_http_forbids_is_told() {
     .assert_eq(&exchange(&sim, &chat(Ollama, false)).await.to_string());
 }
 
-/// The answer can be cut at each of its bytes, and is then never whole.
+/// A cut at any byte leaves an incomplete answer.
 #[tokio::test]
 async fn cut_at_each_byte() {
     let sim = Sim::start(Ollama).await.unwrap();
@@ -404,15 +404,15 @@ async fn cut_at_each_byte() {
         let (whole, _) = exchange(&sim, &chat(Ollama, stream)).await.body();
         for byte in 0..=whole.len() {
             sim.fault_next(1, Fault::CutAt { byte });
-            let heard = exchange(&sim, &chat(Ollama, stream)).await;
+            let received = exchange(&sim, &chat(Ollama, stream)).await;
             let sent = if stream { byte } else { byte.min(whole.len() - 1) };
-            assert_eq!((heard.body(), heard.end), ((whole[..sent].to_owned(), false), End::Fin));
+            assert_eq!((received.body(), received.end), ((whole[..sent].to_owned(), false), End::Fin));
         }
     }
 }
 
 #[tokio::test]
-async fn drip_gives_the_whole_answer_byte_by_byte() {
+async fn drip_sends_the_complete_answer_byte_by_byte() {
     let sim = Sim::start(Anthropic).await.unwrap();
     for stream in [false, true] {
         sim.reset_counters();
@@ -425,18 +425,18 @@ async fn drip_gives_the_whole_answer_byte_by_byte() {
     }
 }
 
-/// Hears what comes before the silence, leaves, and waits until the simulator has seen that.
+/// Reads up to the stall, disconnects, and waits until the simulator has noticed.
 async fn check_stall(dialect: Dialect, fault: Fault, mark: &str, expected: Expect) {
     let sim = Sim::start(dialect).await.unwrap();
     sim.fault(fault);
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     peer.send(&chat(dialect, true)).await.unwrap();
     soon(sim.wait_until(|counters| counters.open == 1)).await;
-    peer.hear(mark).await;
-    expected.assert_eq(&String::from_utf8_lossy(&peer.heard).replace('\r', ""));
+    peer.read_until(mark).await;
+    expected.assert_eq(&String::from_utf8_lossy(&peer.received).replace('\r', ""));
     drop(peer);
     soon(sim.wait_until(|counters| counters.client_left == 1 && counters.open == 0)).await;
-    assert_eq!(sim.requests()[0].outcome, Outcome::ClientLeft);
+    assert_eq!(sim.requests()[0].outcome, RequestOutcome::ClientLeft);
 }
 
 #[tokio::test]
@@ -472,19 +472,19 @@ async fn stalls_last_until_the_client_leaves() {
 }
 
 #[tokio::test]
-async fn client_that_leaves_a_healthy_stream_is_seen() {
+async fn disconnect_during_a_healthy_stream_is_noticed() {
     let sim = Sim::start(OpenAi).await.unwrap();
     sim.reply(SimReply { gap: NEVER, ..SimReply::default() });
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     peer.send(&chat(OpenAi, true)).await.unwrap();
-    peer.hear("assistant").await;
+    peer.read_until("assistant").await;
     assert_eq!(sim.open(), 1);
     drop(peer);
     soon(sim.wait_until(|counters| counters.client_left == 1 && counters.open == 0)).await;
 }
 
 #[tokio::test]
-async fn client_that_leaves_before_the_first_byte_is_seen() {
+async fn disconnect_before_the_first_byte_is_noticed() {
     let sim = Sim::start(OpenAi).await.unwrap();
     sim.reply(SimReply { latency: NEVER, ..SimReply::default() });
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
@@ -500,8 +500,8 @@ async fn connections_end_on_accept() {
     sim.fault_next(1, Fault::ResetOnAccept);
     sim.fault_next(1, Fault::CloseOnAccept);
     for end in [End::Rst, End::Fin] {
-        let heard = Peer::connect(sim.addr()).await.unwrap().hear_all().await;
-        assert_eq!((heard.bytes, heard.end), (vec![], end));
+        let received = Peer::connect(sim.addr()).await.unwrap().read_to_end().await;
+        assert_eq!((received.bytes, received.end), (vec![], end));
     }
     assert_eq!(sim.counters().requests, 0);
     assert!(exchange(&sim, &chat(OpenAi, false)).await.body().1);
@@ -512,7 +512,7 @@ async fn refused_until_healed_on_the_same_port() {
     let sim = Sim::start(OpenAi).await.unwrap();
     let mut idle = Peer::connect(sim.addr()).await.unwrap();
     idle.send(&get("/v1/models", "api-key: k\r\n").replace("connection: close\r\n", "")).await.unwrap();
-    idle.hear("gpt-4o-mini").await;
+    idle.read_until("gpt-4o-mini").await;
     for _ in 0..3 {
         sim.fault(Fault::Refuse);
         let refused = Peer::connect(sim.addr()).await.map(drop);
@@ -520,7 +520,7 @@ async fn refused_until_healed_on_the_same_port() {
         sim.heal();
         assert!(exchange(&sim, &chat(OpenAi, false)).await.body().1);
     }
-    assert_eq!(idle.hear_all().await.end, End::Fin);
+    assert_eq!(idle.read_to_end().await.end, End::Fin);
 }
 
 #[tokio::test]
@@ -530,32 +530,32 @@ async fn refused_for_a_time() {
     soon(async { while Peer::connect(sim.addr()).await.is_err() {} }).await;
 }
 
-/// Two requests over one connection.
+/// Sends two requests over one connection.
 async fn check_keep_alive(fault: Fault) -> (Sim, Peer) {
     let sim = Sim::start(Ollama).await.unwrap();
     sim.fault_next(1, fault);
     let mut peer = Peer::connect(sim.addr()).await.unwrap();
     peer.send(&chat(Ollama, false).replace("connection: close\r\n", "")).await.unwrap();
-    peer.hear("eval_duration").await;
-    assert!(!String::from_utf8_lossy(&peer.heard).contains("connection: close"));
+    peer.read_until("eval_duration").await;
+    assert!(!String::from_utf8_lossy(&peer.received).contains("connection: close"));
     (sim, peer)
 }
 
 #[tokio::test]
-async fn kept_alive_connection_is_closed_in_silence() {
+async fn kept_alive_connection_is_closed_without_notice() {
     let (sim, peer) = check_keep_alive(Fault::CloseKeepAlive).await;
-    let heard = peer.hear_all().await;
-    assert!(heard.body().1);
-    assert_eq!((heard.end, sim.calls()), (End::Fin, 1));
+    let received = peer.read_to_end().await;
+    assert!(received.body().1);
+    assert_eq!((received.end, sim.calls()), (End::Fin, 1));
 }
 
 #[tokio::test]
-async fn kept_alive_connection_is_closed_under_the_next_request() {
+async fn kept_alive_connection_is_closed_on_the_next_request() {
     let (sim, mut peer) = check_keep_alive(Fault::CloseOnNext).await;
-    let before = peer.heard.len();
+    let before = peer.received.len();
     peer.send(&chat(Ollama, false)).await.unwrap();
-    let heard = peer.hear_all().await;
-    assert_eq!((heard.bytes.len() - before, heard.end), (0, End::Fin));
+    let received = peer.read_to_end().await;
+    assert_eq!((received.bytes.len() - before, received.end), (0, End::Fin));
     let outcomes: Vec<_> = sim.requests().iter().map(|request| request.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Faulted, Outcome::Faulted]);
+    assert_eq!(outcomes, [RequestOutcome::Faulted, RequestOutcome::Faulted]);
 }

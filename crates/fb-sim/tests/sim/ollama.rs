@@ -21,7 +21,7 @@ async fn plain_answer() {
 }
 
 #[tokio::test]
-async fn streams_unless_told_otherwise() {
+async fn streaming_is_the_default() {
     check(Ollama, &ask(r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#), expect![[r#"
         HTTP/1.1 200 OK
         content-type: application/x-ndjson
@@ -106,7 +106,7 @@ async fn model_is_required() {
 }
 
 #[tokio::test]
-async fn version_is_told() {
+async fn version_is_reported() {
     check(
         Ollama,
         &get("/api/version", ""),

@@ -56,7 +56,7 @@ async fn streamed_answer() {
 }
 
 #[tokio::test]
-async fn usage_chunk_only_when_asked_for() {
+async fn usage_chunk_is_sent_on_request_only() {
     let body = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"max_tokens":1,
         "messages":[{"role":"user","content":[{"type":"text","text":"How are you?"}]}]}"#;
     check(OpenAi, &ask(body), expect![[r#"
@@ -161,7 +161,7 @@ async fn schema_is_honoured() {
 }
 
 #[tokio::test]
-async fn azure_paths_take_its_key_and_begin_with_a_placeholder() {
+async fn azure_paths_accept_its_key_and_begin_with_a_placeholder() {
     let path = "/openai/deployments/mine/chat/completions?api-version=2024-10-21";
     let body = r#"{"stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
     let request = post(path, "api-key: k\r\nconnection: close\r\n", body);
@@ -319,7 +319,7 @@ async fn models_are_listed() {
 async fn body_past_the_limit_is_read_and_refused() {
     let sim = Sim::start(OpenAi).await.unwrap();
     let body = " ".repeat((64 << 20) + 1);
-    let heard = exchange(&sim, &ask(&body)).await;
+    let received = exchange(&sim, &ask(&body)).await;
     expect![[r#"
         HTTP/1.1 413 Payload Too Large
         content-type: application/json
@@ -328,6 +328,6 @@ async fn body_past_the_limit_is_read_and_refused() {
 
         {"error":{"message":"Maximum content size limit exceeded.","type":"invalid_request_error","param":null,"code":null}}
         whole, Fin
-    "#]].assert_eq(&heard.to_string());
+    "#]].assert_eq(&received.to_string());
     assert_eq!(sim.calls(), 1);
 }
