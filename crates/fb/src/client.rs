@@ -8,7 +8,8 @@ use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
     Answer, ChatStream, Destination, Error, Plan, Record, RouteLevel, Stats,
-    engine::{Engine, Mode, Opened, now},
+    clock::now,
+    engine::{Engine, Mode, Opened},
 };
 
 /// A handle to the whole stack: routes, targets and all their mechanisms.

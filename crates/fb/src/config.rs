@@ -16,7 +16,7 @@ mod tenant;
 pub use self::tenant::{Tenant, TenantKey};
 use crate::{
     Evaluations, Problem, Route, TracesConfig,
-    engine::now,
+    clock::now,
     evaluations::check_evaluations,
     mechanisms::{Mechanisms, Overrides},
 };

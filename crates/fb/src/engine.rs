@@ -37,6 +37,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Answer, Builder, ChatStream, Ended, Error, Problem, Route,
+    clock::now,
     engine::{
         cached::{DEFAULT_TENANT, Kept, Lookup, Said, used},
         lane::Lane,
@@ -59,11 +60,6 @@ pub(crate) use self::{
     run::{Row, Run},
     visit::Committed,
 };
-
-/// The engine's time: tokio's, so that a test with paused time runs an hour in a millisecond.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 /// What the caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

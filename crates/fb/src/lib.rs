@@ -3,6 +3,7 @@
 mod answer;
 mod builder;
 mod client;
+mod clock;
 mod config;
 mod destination;
 mod engine;

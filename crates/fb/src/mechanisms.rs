@@ -6,7 +6,7 @@ use fb_health::{Fleet, HealthConfig};
 use fb_providers::ProviderConfig;
 use fb_retry::{RetryConfig, RetryPolicy};
 
-use crate::{Problem, Target, engine::now};
+use crate::{Problem, Target, clock::now};
 
 /// The effective settings of one layer.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -21,8 +21,9 @@ use futures_core::Stream;
 
 use crate::{
     Answer, Ended, Error, Route,
+    clock::now,
     engine::{
-        Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, now, said, weight,
+        Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, said, weight,
     },
     stream::guard::Guard,
 };

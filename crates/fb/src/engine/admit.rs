@@ -7,11 +7,11 @@ use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 use super::{
     Trip,
     lane::{Lane, Slot, weight},
-    now,
     purse::Purse,
     run::Row,
     visit::Entry,
 };
+use crate::clock::now;
 
 /// All guards of one attempt. Dropping it undoes everything: the row says cancelled, the breaker hears nothing.
 pub(super) struct Ticket {

@@ -4,7 +4,8 @@ use fb_core::{CallError, Failure, FailureKind, Frame, FrameStream, Meta, Phase, 
 use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
-use super::{Mode, Trip, lane::Lane, now};
+use super::{Mode, Trip, lane::Lane};
+use crate::clock::now;
 
 /// Most frames and bytes held back before a stream commits: endless pings must not fill memory.
 const MAX_HELD_FRAMES: usize = 4_096;

@@ -16,12 +16,11 @@ use super::{
     Engine, Trip,
     cached::Kept,
     lane::Lane,
-    now,
     plan::Plan,
     purse::{may_see, moment},
     race::{Hedge, Start},
 };
-use crate::{Destination, Error};
+use crate::{Destination, Error, clock::now};
 
 /// The targets of a request in the order they are tried.
 pub(super) struct Chosen<'a> {

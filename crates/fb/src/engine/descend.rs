@@ -6,7 +6,6 @@ use super::{
     Engine, Mode, Opened, Trip,
     cached::{Lookup, is_unavailable},
     choose::admitted,
-    now,
     plan::{Plan, Step},
     purse::Bill,
     race::{Start, race},
@@ -16,13 +15,14 @@ use super::{
 };
 use crate::{
     Answer, Ended, Error, Feature,
+    clock::now,
     ladder::{OfflineCause, reduce},
 };
 
 impl Engine {
     /// The level at which a request of the route begins.
     pub(super) fn level(&self, plan: &Plan) -> Level {
-        let (level, before) = plan.level_tracker.level(&plan.route.ladder, now());
+        let (level, before) = plan.descent.level(&plan.route.ladder, now());
         if let (Some(from), Some(observer)) = (before, &self.observer) {
             observer.on(&Event::Ladder { route: &plan.route.name, from, to: level });
         }
@@ -35,7 +35,7 @@ impl Engine {
         if is_callers(trip, cause(trip, plan).as_ref()) || !trip.run.speaks_of_targets(trip.hurried) {
             return;
         }
-        plan.level_tracker.record_unanswered(&plan.route.ladder, level, now());
+        plan.descent.exhausted(&plan.route.ladder, level, now());
         self.level(plan);
     }
 
@@ -90,22 +90,19 @@ impl Engine {
         if let Some(hit) = hit.filter(|hit| self.may_be_given(trip.request, plan, hit)) {
             run.level(Level::Cached);
             run.degraded(told.to_string());
-            self.totals.lock().record_cached(plan.primary());
+            self.totals.lock().cached(plan.primary());
             return Some(replay(run, &hit, trip.request));
         }
         if is_callers(trip, ended.cause.as_ref()) {
             return None;
         }
         let offline = plan.route.ladder.offline.as_ref()?;
-        let cause = OfflineCause {
-            code: told.code(),
-            failure: ended.cause.as_ref(),
-            retry_after: told.retry_after(),
-        };
+        let cause =
+            Cause { code: told.code(), failure: ended.cause.as_ref(), retry_after: told.retry_after() };
         let reply = offline.reply(trip.request, &cause);
         run.level(Level::Offline);
         run.degraded(told.to_string());
-        self.totals.lock().record_unanswered(plan.primary());
+        self.totals.lock().unanswered(plan.primary());
         let report = run.finish(Some(ServedBy::Static));
         Some(Opened::Plain(Box::new(Answer { reply, report })))
     }

@@ -10,9 +10,9 @@ use super::{
     admit::{Charge, Ticket},
     attempt::Got,
     lane::Lane,
-    now,
     visit::Visit,
 };
+use crate::clock::now;
 
 /// What an answer came to.
 pub(super) enum Inspected {

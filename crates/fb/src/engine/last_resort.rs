@@ -5,10 +5,9 @@ use fb_core::{Next, TargetId};
 use super::{
     Trip,
     lane::Lane,
-    now,
     visit::{Entry, Visit, pause, visit},
 };
-use crate::UnavailablePolicy;
+use crate::{UnavailablePolicy, clock::now};
 
 /// When every target was tried or barred: waits for the one that reopens first, if that is soon enough, then for
 /// the next; each target at most once, also those that began to cool in this very request. If none reopens in

@@ -13,11 +13,10 @@ use super::{
     Engine,
     cached::Kept,
     lane::{Lane, Upstream},
-    now,
     plan::Plan,
     purse::moment,
 };
-use crate::{Error, Record, RouteLevel, Stats, TargetStats};
+use crate::{Error, Record, RouteLevel, Stats, TargetStats, clock::now};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {

@@ -16,11 +16,11 @@ use super::{
     Trip,
     choose::Chooser,
     lane::{Key, Lane, Upstream},
-    now,
     purse::moment,
 };
 use crate::{
     Builder, Error, Problem, Route, Rung, Target,
+    clock::now,
     error::BuildError,
     ladder::LevelTracker,
     mechanisms::{Mechanisms, Overrides},

@@ -13,9 +13,9 @@ use tokio::time::sleep_until;
 use super::{
     Trip,
     lane::Lane,
-    now,
     visit::{Entry, Visit, visit},
 };
+use crate::clock::now;
 
 /// When targets are begun.
 #[derive(Clone, Copy)]

@@ -8,13 +8,14 @@ use std::{
 use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, TargetId};
 
 use super::{
-    Engine, Mode, Trip, now,
+    Engine, Mode, Trip,
     plan::Plan,
     purse::Bill,
     race::{Start, race},
     run::Run,
     visit::{Committed, Visit},
 };
+use crate::clock::now;
 
 /// What the model is asked that goes on with another's answer.
 const GO_ON: &str = "Your answer was cut off. Continue it exactly where it stopped. Do not repeat, correct or introduce anything.";

@@ -13,9 +13,10 @@ use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
-use super::{Mode, asked, now};
+use super::{Mode, asked};
 use crate::{
     Route,
+    clock::now,
     traces::{Record, Traces},
 };
 

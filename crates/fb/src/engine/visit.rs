@@ -15,10 +15,10 @@ use super::{
     decide::{Situation, Step, decide, onward},
     inspect::{Inspected, Place, inspect},
     lane::{Lane, Slot, Upstream},
-    now,
     purse::{Bill, Purse, said},
     run::Row,
 };
+use crate::clock::now;
 
 /// How a target is entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

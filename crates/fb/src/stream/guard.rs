@@ -8,7 +8,7 @@ use std::{
 use fb_core::{Failure, FailureKind, Phase};
 use tokio::time::Sleep;
 
-use crate::{Route, engine::now};
+use crate::{Route, clock::now};
 
 /// The time limits of a committed stream.
 ///

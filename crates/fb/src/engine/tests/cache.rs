@@ -56,7 +56,7 @@ async fn who_joins_late_waited_as_long_as_it_did_itself() {
     let client = cached(&script("a: 200 in 1s"), any(600));
     let late = async {
         sleep(Duration::from_millis(700)).await;
-        (crate::engine::now(), client.chat(ChatRequest::user("hi")).await.unwrap())
+        (crate::clock::now(), client.chat(ChatRequest::user("hi")).await.unwrap())
     };
     let (first, (began, second)) = tokio::join!(client.chat(ChatRequest::user("hi")), late);
     assert_eq!(second.report.cache, Some(CacheUse::Coalesced));

@@ -20,7 +20,7 @@ use super::{
     watch::{Heard, Look, Watch},
     world::{Caller, World},
 };
-use crate::{Answer, Client, Error, Record, engine::now};
+use crate::{Answer, Client, Error, Record, clock::now};
 
 /// Longer than anything in a world may take.
 const DAY: Duration = Duration::from_hours(24);
