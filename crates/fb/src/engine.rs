@@ -3,24 +3,24 @@
 //! `serve` reads top to bottom. Below it, in the order a request meets them: [`choose`] ranks the targets, [`race`] goes
 //! through them, [`visit`] is one target, [`admit`] what one call needs, [`attempt`] the call, [`decide`] what follows.
 
-mod admit;
-mod asked;
+mod admission;
+mod request_summary;
 mod attempt;
-mod cached;
-mod choose;
+mod cache;
+mod selection;
 mod decide;
-mod descend;
+mod degrade;
 mod inspect;
-mod lane;
+mod target_state;
 mod last_resort;
 mod operate;
-mod plan;
-mod purse;
+mod directory;
+mod spend;
 mod race;
 mod resume;
-mod run;
-mod telling;
-mod visit;
+mod record;
+mod cause;
+mod attempts;
 
 use std::{sync::Arc, time::Instant};
 
@@ -39,12 +39,12 @@ use crate::{
     Answer, Builder, ChatStream, Ended, Error, Problem, Route,
     clock::now,
     engine::{
-        cached::{DEFAULT_TENANT, Kept, Lookup, Said, used},
-        lane::Lane,
-        plan::{Directory, Plan},
-        purse::{Bill, may_see},
+        cache::{DEFAULT_TENANT, Kept, Lookup, Said, used},
+        target_state::Lane,
+        directory::{Directory, Plan},
+        spend::{Bill, may_see},
         race::race,
-        visit::Visit,
+        attempts::Visit,
     },
     error::BuildError,
     stream::Inspection,
@@ -52,13 +52,13 @@ use crate::{
 };
 
 pub(crate) use self::{
-    cached::Recorder,
+    cache::Recorder,
     inspect::defective,
-    lane::{Slot, Upstream, weight},
-    purse::{Purse, said},
+    target_state::{Slot, Upstream, weight},
+    spend::{Purse, said},
     resume::{Resume, Resumed},
-    run::{Row, Run},
-    visit::Committed,
+    record::{Row, Run},
+    attempts::Committed,
 };
 
 /// What the caller waits for.
@@ -219,7 +219,7 @@ impl Engine {
         let report = &*report;
         let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
-            let asked = &asked::of(request, Mode::Plain);
+            let asked = &request_summary::of(request, Mode::Plain);
             observer.on(&Event::Finished {
                 route,
                 tenant: tenant.map(AsRef::as_ref),
@@ -291,7 +291,7 @@ impl Engine {
         let level = if whole_only && decided < Level::Cached { Level::Full } else { decided };
         let mut visit = Visit::Moved;
         if level == Level::Full {
-            let reserve = if whole_only { 0 } else { descend::reserve(trip, &plan.rungs) };
+            let reserve = if whole_only { 0 } else { degrade::reserve(trip, &plan.rungs) };
             visit = race(Trip { reserve, ..trip }, &chosen.lanes, chosen.start).await;
             if let Visit::Moved = visit {
                 self.exhausted(trip, plan, Level::Full);
@@ -367,7 +367,7 @@ impl Engine {
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             Visit::Moved => {
-                let cause = telling::cause(trip, plan);
+                let cause = cause::cause(trip, plan);
                 let report = run.finish(None);
                 self.totals.lock().record_unanswered(primary);
                 let reopens = plan.reopens(trip, now());
@@ -400,7 +400,7 @@ impl Engine {
 
 /// The book of what tenants spend, if there is anything to keep.
 fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
-    let (tenants, at) = (&builder.tenants, purse::moment(now()));
+    let (tenants, at) = (&builder.tenants, spend::moment(now()));
     match &builder.ledger {
         None if tenants.is_empty() => Ok(None),
         None => Book::new(tenants, at.now).map(Some).map_err(|error| BuildError::new(error.into())),

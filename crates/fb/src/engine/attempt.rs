@@ -4,7 +4,7 @@ use fb_core::{CallError, Failure, FailureKind, Frame, FrameStream, Meta, Phase, 
 use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
-use super::{Mode, Trip, lane::Lane};
+use super::{Mode, Trip, target_state::Lane};
 use crate::clock::now;
 
 /// Most frames and bytes held back before a stream commits: endless pings must not fill memory.

@@ -7,10 +7,10 @@ use fb_quality::{Defect, repair};
 
 use super::{
     Trip,
-    admit::{Charge, Ticket},
+    admission::{Charge, Ticket},
     attempt::Got,
-    lane::Lane,
-    visit::Visit,
+    target_state::Lane,
+    attempts::Visit,
 };
 use crate::clock::now;
 

@@ -4,8 +4,8 @@ use fb_core::{Next, TargetId};
 
 use super::{
     Trip,
-    lane::Lane,
-    visit::{Entry, Visit, pause, visit},
+    target_state::Lane,
+    attempts::{Entry, Visit, pause, visit},
 };
 use crate::{UnavailablePolicy, clock::now};
 

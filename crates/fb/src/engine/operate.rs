@@ -11,10 +11,10 @@ use fb_router::adjust_weights;
 
 use super::{
     Engine,
-    cached::Kept,
-    lane::{Lane, Upstream},
-    plan::Plan,
-    purse::moment,
+    cache::Kept,
+    target_state::{Lane, Upstream},
+    directory::Plan,
+    spend::moment,
 };
 use crate::{Error, Record, RouteLevel, Stats, TargetStats, clock::now};
 

@@ -12,8 +12,8 @@ use tokio::time::sleep_until;
 
 use super::{
     Trip,
-    lane::Lane,
-    visit::{Entry, Visit, visit},
+    target_state::Lane,
+    attempts::{Entry, Visit, visit},
 };
 use crate::clock::now;
 

@@ -9,11 +9,11 @@ use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, Target
 
 use super::{
     Engine, Mode, Trip,
-    plan::Plan,
-    purse::Bill,
+    directory::Plan,
+    spend::Bill,
     race::{Start, race},
-    run::Run,
-    visit::{Committed, Visit},
+    record::Run,
+    attempts::{Committed, Visit},
 };
 use crate::clock::now;
 

@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use super::{
     Engine, Trip,
-    cached::Kept,
-    lane::Lane,
-    plan::Plan,
-    purse::{may_see, moment},
+    cache::Kept,
+    target_state::Lane,
+    directory::Plan,
+    spend::{may_see, moment},
     race::{Hedge, Start},
 };
 use crate::{Destination, Error, clock::now};

@@ -14,9 +14,9 @@ use fb_router::{HedgeBudget, Router};
 
 use super::{
     Trip,
-    choose::Chooser,
-    lane::{Key, Lane, Upstream},
-    purse::moment,
+    selection::Chooser,
+    target_state::{Key, Lane, Upstream},
+    spend::moment,
 };
 use crate::{
     Builder, Error, Problem, Route, Rung, Target,

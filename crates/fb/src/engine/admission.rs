@@ -6,10 +6,10 @@ use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 
 use super::{
     Trip,
-    lane::{Lane, Slot, weight},
-    purse::Purse,
-    run::Row,
-    visit::Entry,
+    target_state::{Lane, Slot, weight},
+    spend::Purse,
+    record::Row,
+    attempts::Entry,
 };
 use crate::clock::now;
 

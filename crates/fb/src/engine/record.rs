@@ -13,7 +13,7 @@ use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
-use super::{Mode, asked};
+use super::{Mode, request_summary};
 use crate::{
     Route,
     clock::now,
@@ -62,7 +62,7 @@ impl Run {
         let (route, traces) = (Arc::clone(route), Arc::clone(traces));
         // Not of the engine's own numbers: an id decides nothing, and a seeded run is the same with and without it.
         let id = RequestId::new(fastrand::u128(..));
-        let state = Mutex::new(State { asked: asked::of(request, mode), ..State::default() });
+        let state = Mutex::new(State { asked: request_summary::of(request, mode), ..State::default() });
         Arc::new(Self { route, envelope, observer, id, tenant, traces, span, state })
     }
 
@@ -179,7 +179,7 @@ impl Run {
     /// Notes what the messages tell of the request, if somebody had to parse them.
     pub(super) fn read(&self, request: &ChatRequest) {
         if let Some(chat) = request.parsed().filter(|_| self.observer.is_some()) {
-            asked::add(&mut self.state.lock().asked, request, chat);
+            request_summary::add(&mut self.state.lock().asked, request, chat);
         }
     }
 

@@ -10,13 +10,13 @@ use tokio::time::sleep;
 
 use super::{
     Trip,
-    admit::{Charge, Ticket, admit},
+    admission::{Charge, Ticket, admit},
     attempt::{Got, Held, attempt},
     decide::{Situation, Step, decide, onward},
     inspect::{Inspected, Place, inspect},
-    lane::{Lane, Slot, Upstream},
-    purse::{Bill, Purse, said},
-    run::Row,
+    target_state::{Lane, Slot, Upstream},
+    spend::{Bill, Purse, said},
+    record::Row,
 };
 use crate::clock::now;
 

@@ -4,14 +4,14 @@ use fb_core::{Event, Level, ServedBy};
 
 use super::{
     Engine, Mode, Opened, Trip,
-    cached::{Lookup, is_unavailable},
-    choose::admitted,
-    plan::{Plan, Step},
-    purse::Bill,
+    cache::{Lookup, is_unavailable},
+    selection::admitted,
+    directory::{Plan, Step},
+    spend::Bill,
     race::{Start, race},
     replay,
-    telling::{cause, is_callers},
-    visit::Visit,
+    cause::{cause, is_callers},
+    attempts::Visit,
 };
 use crate::{
     Answer, Ended, Error, Feature,

@@ -2,7 +2,7 @@
 
 use fb_core::{AttemptEnd, ChatRequest, Failure, FailureKind, TargetId, Trace};
 
-use super::{Trip, plan::Plan};
+use super::{Trip, directory::Plan};
 
 /// The failure that tells the caller most, so far.
 pub(super) fn cause(trip: Trip<'_>, plan: &Plan) -> Option<Failure> {

@@ -18,8 +18,8 @@ use fb_retry::{RetryBudget, RetryPolicy};
 use fb_router::{Candidate, Facts, admissible};
 use parking_lot::Mutex;
 
-use super::{Trip, visit::Entry};
-use crate::{Target, stats::TargetCounters};
+use super::{Trip, attempts::Entry};
+use crate::{Target, stats::Counts};
 
 /// How long a target or key is left alone that only its operator can repair: five minutes.
 const LONG: Duration = Duration::from_secs(300);
@@ -32,7 +32,7 @@ pub(crate) struct Upstream {
     pub(crate) health: Member,
     cooling: Mutex<Option<Instant>>,
     key: Arc<Key>,
-    counts: Mutex<TargetCounters>,
+    counts: Mutex<Counts>,
     in_flight: AtomicU32,
     quality: Mutex<Score>,
     /// Most calls at one time.
@@ -131,11 +131,11 @@ impl Upstream {
         &self.id
     }
 
-    pub(super) fn counts(&self) -> TargetCounters {
+    pub(super) fn counts(&self) -> Counts {
         self.counts.lock().clone()
     }
 
-    pub(crate) fn count(&self, count: impl FnOnce(&mut TargetCounters)) {
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Counts)) {
         count(&mut self.counts.lock());
     }
 
@@ -231,8 +231,7 @@ impl Lane {
             .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
         let overrides =
             Overrides(target.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
-        let capabilities =
-            target.capabilities.applied_to(upstream.provider.capabilities(upstream.id.model()));
+        let capabilities = target.capabilities.over(upstream.provider.capabilities(upstream.id.model()));
         let weight = Arc::new(AtomicU64::new(target.weight.to_bits()));
         let target = Arc::new(target.clone());
         Self { upstream, target, priority, weight, retry, triggers, overrides, prices, capabilities }
