@@ -4,23 +4,23 @@
 //! through them, [`visit`] is one target, [`admit`] what one call needs, [`attempt`] the call, [`decide`] what follows.
 
 mod admission;
-mod request_summary;
 mod attempt;
+mod attempts;
 mod cache;
-mod selection;
+mod cause;
 mod decide;
 mod degrade;
+mod directory;
 mod inspect;
-mod target_state;
 mod last_resort;
 mod operate;
-mod directory;
-mod spend;
 mod race;
-mod resume;
 mod record;
-mod cause;
-mod attempts;
+mod request_summary;
+mod resume;
+mod selection;
+mod spend;
+mod target_state;
 
 use std::{sync::Arc, time::Instant};
 
@@ -39,12 +39,12 @@ use crate::{
     Answer, Builder, ChatStream, Ended, Error, Problem, Route,
     clock::now,
     engine::{
+        attempts::TargetOutcome,
         cache::{DEFAULT_TENANT, Kept, Lookup, Said, used},
-        target_state::Lane,
         directory::{Directory, Plan},
-        spend::{Bill, may_see},
         race::race,
-        attempts::Visit,
+        spend::{CostEstimate, may_see},
+        target_state::RouteTarget,
     },
     error::BuildError,
     stream::Inspection,
@@ -52,13 +52,13 @@ use crate::{
 };
 
 pub(crate) use self::{
+    attempts::Committed,
     cache::Recorder,
     inspect::defective,
-    target_state::{Slot, Upstream, weight},
-    spend::{Purse, said},
+    record::{AttemptRecord, RequestRecord},
     resume::{Resume, Resumed},
-    record::{Row, Run},
-    attempts::Committed,
+    spend::{Spend, said},
+    target_state::{Slot, TargetState, weight},
 };
 
 /// What the caller waits for.
@@ -94,30 +94,30 @@ pub(crate) struct Engine {
 
 /// What stays the same while one request visits its targets.
 #[derive(Clone, Copy)]
-struct Trip<'a> {
+struct RequestContext<'a> {
     engine: &'a Engine,
     request: &'a ChatRequest,
     mode: Mode,
     route: &'a Route,
-    run: &'a Arc<Run>,
+    record: &'a Arc<RequestRecord>,
     /// What its answers must hold.
     gates: &'a Arc<Gates>,
     /// Who pays, where tenants have budgets.
-    bill: Option<Bill<'a>>,
+    estimate: Option<CostEstimate<'a>>,
     /// What its calls may use.
     envelope: Envelope,
     /// Whether the caller shortened the deadline: then running out of it is no target's fault.
-    hurried: bool,
+    deadline_shortened: bool,
     /// Whether too few of the route's targets are healthy for health to be heeded.
     panic: bool,
     /// Targets of lower levels that could be called: what must be left for them.
     reserve: u32,
 }
 
-impl Trip<'_> {
+impl RequestContext<'_> {
     /// Whether the tenant's rules let its requests reach a target.
-    fn may_see(&self, lane: &Lane) -> Result<(), Refusal> {
-        self.bill.map_or(Ok(()), |bill| may_see(bill.account.limits(), lane))
+    fn may_see(&self, target: &RouteTarget) -> Result<(), Refusal> {
+        self.estimate.map_or(Ok(()), |estimate| may_see(estimate.account.limits(), target))
     }
 }
 
@@ -154,9 +154,9 @@ impl Engine {
         if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
             let hit = self.cache.get(&lookup.key, now());
             if let Some(hit) = hit.filter(|hit| self.may_be_given(request, plan, hit)) {
-                let run = self.begin(request, mode, plan);
+                let record = self.begin(request, mode, plan);
                 self.totals.lock().record_cached(plan.primary());
-                return Ok(replay(&run, &hit, request));
+                return Ok(replay(&record, &hit, request));
             }
             if mode == Mode::Plain && may_share(request) {
                 return self.share(request, plan, lookup.clone()).await;
@@ -242,12 +242,12 @@ impl Engine {
         }
     }
 
-    fn begin(&self, request: &ChatRequest, mode: Mode, plan: &Plan) -> Arc<Run> {
+    fn begin(&self, request: &ChatRequest, mode: Mode, plan: &Plan) -> Arc<RequestRecord> {
         let deadline = plan.route.effective_deadline();
         let within = request.options().timeout.unwrap_or(deadline).min(deadline);
-        let below = plan.rungs.iter().map(|step| step.lanes.len()).sum::<usize>();
-        let envelope = Envelope::new(now(), within, plan.route.max_attempts, plan.lanes.len() + below);
-        Run::new(&plan.route, request, mode, envelope, self.observer.clone(), &self.traces)
+        let below = plan.rungs.iter().map(|step| step.targets.len()).sum::<usize>();
+        let envelope = Envelope::new(now(), within, plan.route.max_attempts, plan.targets.len() + below);
+        RequestRecord::new(&plan.route, request, mode, envelope, self.observer.clone(), &self.traces)
     }
 
     /// Asks the targets.
@@ -265,112 +265,112 @@ impl Engine {
             let unusable = |error: UnusableSchema| InvalidRequest::field(error.field, error.why);
             plan.gates.prepare(chat).map_err(|error| Error::InvalidRequest(unusable(error)))?;
         }
-        let run = self.begin(request, mode, plan);
+        let record = self.begin(request, mode, plan);
         if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
-            run.cache(CacheUse::Miss);
+            record.cache(CacheUse::Miss);
         }
         let deadline = plan.route.effective_deadline();
-        let trip = Trip {
+        let ctx = RequestContext {
             engine: self,
             request,
             mode,
             route: &plan.route,
-            run: &run,
+            record: &record,
             gates: &plan.gates,
-            bill: self.account(request).map(|account| Bill::of(account, request)),
-            envelope: run.envelope,
-            hurried: request.options().timeout.is_some_and(|asked| asked < deadline),
+            estimate: self.account(request).map(|account| CostEstimate::of(account, request)),
+            envelope: record.envelope,
+            deadline_shortened: request.options().timeout.is_some_and(|asked| asked < deadline),
             panic: self.panics(plan),
             reserve: 0,
         };
 
-        let chosen = self.choose(trip, plan);
+        let chosen = self.choose(ctx, plan);
         let whole_only = request.options().refuse_degraded;
         // Who refuses less than a whole answer gets none where an operator decided that no model is called.
         let decided = self.level(plan);
         let level = if whole_only && decided < Level::Cached { Level::Full } else { decided };
-        let mut visit = Visit::Moved;
+        let mut outcome = TargetOutcome::MoveOn;
         if level == Level::Full {
-            let reserve = if whole_only { 0 } else { degrade::reserve(trip, &plan.rungs) };
-            visit = race(Trip { reserve, ..trip }, &chosen.lanes, chosen.start).await;
-            if let Visit::Moved = visit {
-                self.exhausted(trip, plan, Level::Full);
+            let reserve = if whole_only { 0 } else { degrade::reserve(ctx, &plan.rungs) };
+            outcome = race(RequestContext { reserve, ..ctx }, &chosen.targets, chosen.start).await;
+            if let TargetOutcome::MoveOn = outcome {
+                self.exhausted(ctx, plan, Level::Full);
             }
         }
-        if let Visit::Moved = visit
+        if let TargetOutcome::MoveOn = outcome
             && !whole_only
         {
-            visit = self.descend(trip, plan, level).await;
-            if let Visit::Moved = visit
-                && let Some(fallback) = self.without_models(trip, plan, lookup.as_ref(), level)
+            outcome = self.descend(ctx, plan, level).await;
+            if let TargetOutcome::MoveOn = outcome
+                && let Some(fallback) = self.without_models(ctx, plan, lookup.as_ref(), level)
             {
                 return Ok(fallback);
             }
         }
         // For those who have nothing: it may take its time.
-        if let Visit::Moved = visit
+        if let TargetOutcome::MoveOn = outcome
             && level < Level::Cached
         {
-            run.level(Level::Full);
-            visit = last_resort::last_resort(trip, &chosen.lanes).await;
+            record.level(Level::Full);
+            outcome = last_resort::last_resort(ctx, &chosen.targets).await;
         }
         // What was asked with less is no answer to the whole question.
-        let lookup = lookup.filter(|_| run.reached() == Level::Full);
-        self.conclude(trip, plan, visit, lookup)
+        let lookup = lookup.filter(|_| record.reached() == Level::Full);
+        self.conclude(ctx, plan, outcome, lookup)
     }
 
     /// Turns how the visits ended into what the caller gets, and closes the books.
     fn conclude(
         self: &Arc<Self>,
-        trip: Trip<'_>,
+        ctx: RequestContext<'_>,
         plan: &Plan,
-        visit: Visit,
+        outcome: TargetOutcome,
         lookup: Option<Lookup>,
     ) -> Result<Opened, Error> {
-        let run = trip.run;
-        run.read(trip.request);
+        let record = ctx.record;
+        record.read(ctx.request);
         let by = |id: &TargetId| ServedBy::Target(id.clone());
         let primary = plan.primary();
-        match visit {
-            Visit::Reply(id, reply) => {
+        match outcome {
+            TargetOutcome::Reply(id, reply) => {
                 if let Some(lookup) = lookup {
                     lookup.keep(&self.cache, &id, &reply, now());
                 }
-                let report = run.finish(Some(by(&id)));
+                let report = record.finish(Some(by(&id)));
                 self.totals.lock().record_answered(primary, &id);
                 Ok(Opened::Plain(Box::new(Answer { reply: *reply, report })))
             }
-            Visit::Stream(id, opened) => {
-                run.serving(by(&id));
+            TargetOutcome::Stream(id, opened) => {
+                record.serving(by(&id));
                 self.totals.lock().record_answered(primary, &id);
                 let meta = opened.held.meta.clone();
                 let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
-                let resume = Resume::of(self, plan, trip.request, run.reached());
-                let inspection = (!trip.gates.is_empty()).then(|| Inspection {
-                    gates: Arc::clone(trip.gates),
-                    request: trip.request.clone(),
+                let resume = Resume::of(self, plan, ctx.request, record.reached());
+                let inspection = (!ctx.gates.is_empty()).then(|| Inspection {
+                    gates: Arc::clone(ctx.gates),
+                    request: ctx.request.clone(),
                     reply: Reply::default(),
                 });
                 let stream =
-                    ChatStream::new(*opened, Arc::clone(run), trip.route, recorder, resume, inspection);
+                    ChatStream::new(*opened, Arc::clone(record), ctx.route, recorder, resume, inspection);
                 Ok(Opened::Stream(Box::new(stream)))
             }
-            Visit::Blocked(id, block) => {
-                let report = run.finish(Some(by(&id)));
+            TargetOutcome::Blocked(id, block) => {
+                let report = record.finish(Some(by(&id)));
                 self.totals.lock().record_answered(primary, &id);
                 Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
             }
-            Visit::Surfaced(failure) => {
-                let report = run.finish(None);
+            TargetOutcome::Surfaced(failure) => {
+                let report = record.finish(None);
                 self.totals.lock().record_unanswered(primary);
                 let reopens = failure.hint();
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
-            Visit::Moved => {
-                let cause = cause::cause(trip, plan);
-                let report = run.finish(None);
+            TargetOutcome::MoveOn => {
+                let cause = cause::cause(ctx, plan);
+                let report = record.finish(None);
                 self.totals.lock().record_unanswered(primary);
-                let reopens = plan.reopens(trip, now());
+                let reopens = plan.reopens(ctx, now());
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
             }
         }
@@ -378,8 +378,9 @@ impl Engine {
 
     fn panics(&self, plan: &Plan) -> bool {
         let at = now();
-        let healthy = plan.lanes.iter().filter(|lane| lane.upstream.health.standing(at).is_usable()).count();
-        plan.panic.update(&self.health, healthy, plan.lanes.len())
+        let healthy =
+            plan.targets.iter().filter(|target| target.state.health.standing(at).is_usable()).count();
+        plan.panic.update(&self.health, healthy, plan.targets.len())
     }
 
     /// Who pays for a request, where tenants have budgets.
@@ -422,9 +423,9 @@ fn may_share(request: &ChatRequest) -> bool {
 }
 
 /// Closes the books of a request that is answered with what was found.
-fn replay(run: &Run, hit: &Hit<Kept>, request: &ChatRequest) -> Opened {
-    run.cache(used(hit));
-    let report = run.finish(Some(ServedBy::Cache));
+fn replay(record: &RequestRecord, hit: &Hit<Kept>, request: &ChatRequest) -> Opened {
+    record.cache(used(hit));
+    let report = record.finish(Some(ServedBy::Cache));
     match &hit.value().said {
         Said::Reply(reply) => Opened::Plain(Box::new(Answer { reply: (**reply).clone(), report })),
         Said::Stream { meta, frames, usage } => {

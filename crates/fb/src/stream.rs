@@ -23,7 +23,8 @@ use crate::{
     Answer, Ended, Error, Route,
     clock::now,
     engine::{
-        Committed, Purse, Recorder, Resume, Resumed, Row, Run, Slot, Upstream, defective, said, weight,
+        AttemptRecord, Committed, Recorder, RequestRecord, Resume, Resumed, Slot, Spend, TargetState,
+        defective, said, weight,
     },
     stream::guard::Guard,
 };
@@ -48,7 +49,7 @@ enum Source {
 /// A stream that its provider still writes.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 struct Live {
-    run: Arc<Run>,
+    record: Arc<RequestRecord>,
     rest: Option<FrameStream>,
     guard: Guard,
     books: Option<Books>,
@@ -88,13 +89,13 @@ pub(crate) struct Inspection {
 
 /// What must be told when the stream ends; dropped untold, the caller left.
 struct Books {
-    row: Row,
+    row: AttemptRecord,
     /// When the first output was there.
     opened: Instant,
     tail: Tail,
     prices: Option<TokenPrices>,
-    purse: Option<Box<Purse>>,
-    upstream: Arc<Upstream>,
+    spend: Option<Box<Spend>>,
+    state: Arc<TargetState>,
     /// Its place among the calls to the target, until the stream ends.
     _slot: Slot,
 }
@@ -102,18 +103,18 @@ struct Books {
 impl ChatStream {
     pub(crate) fn new(
         committed: Committed,
-        run: Arc<Run>,
+        record: Arc<RequestRecord>,
         route: &Route,
         recorder: Option<Recorder>,
         resume: Option<Resume>,
         inspection: Option<Inspection>,
     ) -> Self {
-        let Committed { held, tail, row, slot, prices, purse, upstream } = committed;
+        let Committed { held, tail, row, slot, prices, spend, state } = committed;
         let live = Live {
-            run,
+            record,
             rest: Some(held.rest),
             guard: Guard::new(route, now()),
-            books: Some(Books { row, opened: now(), tail, prices, purse, upstream, _slot: slot }),
+            books: Some(Books { row, opened: now(), tail, prices, spend, state, _slot: slot }),
             usage: None,
             said: String::new(),
             block: None,
@@ -153,7 +154,7 @@ impl ChatStream {
     /// What happened so far; complete once the stream has ended.
     pub fn report(&self) -> Report {
         match &self.source {
-            Source::Live(live) => live.run.report(),
+            Source::Live(live) => live.record.report(),
             Source::Replayed(report) => (**report).clone(),
         }
     }
@@ -258,7 +259,7 @@ impl Live {
         }
         let found = gates.check(request.chat().ok()?, reply).err();
         if let Some(books) = &self.books {
-            books.upstream.inspected(found.is_none(), now());
+            books.state.record_quality(found.is_none(), now());
         }
         found.as_ref().map(defective)
     }
@@ -272,20 +273,20 @@ impl Live {
     /// Leaves the target whose stream broke, and asks for the rest.
     fn break_off(&mut self, failure: Failure) {
         let (Some(resume), Some(books)) = (self.resume.clone(), &self.books) else { return };
-        let (broken, run) = (books.upstream.id().clone(), Arc::clone(&self.run));
+        let (broken, record) = (books.state.id().clone(), Arc::clone(&self.record));
         self.settle_broken(&failure, Next::Hop);
         self.broke = Some(failure);
-        self.resuming = Some(Box::pin(resume.go_on(run, self.said.clone(), broken, self.guard.end())));
+        self.resuming = Some(Box::pin(resume.go_on(record, self.said.clone(), broken, self.guard.end())));
     }
 
     fn go_on(&mut self, by: TargetId, committed: Committed) {
-        let Committed { held, tail, row, slot, prices, purse, upstream } = committed;
+        let Committed { held, tail, row, slot, prices, spend, state } = committed;
         (self.resuming, self.broke, self.recorder, self.resumed) = (None, None, None, true);
         (self.usage, self.written) = (None, 0);
         self.rest = Some(held.rest);
         self.guard.heard(true, now());
-        self.books = Some(Books { row, opened: now(), tail, prices, purse, upstream, _slot: slot });
-        self.run.serving(ServedBy::Target(by.clone()));
+        self.books = Some(Books { row, opened: now(), tail, prices, spend, state, _slot: slot });
+        self.record.serving(ServedBy::Target(by.clone()));
         self.queued.push_back(Frame::event(StreamEvent::Resumed { by, id: self.started.clone() }));
         self.queued.extend(held.frames.into_iter().map(further));
     }
@@ -294,14 +295,14 @@ impl Live {
     fn give_up(&mut self) -> Option<Result<Frame, Error>> {
         self.resuming = None;
         let cause = self.broke.take()?;
-        self.run.finish(None);
-        Some(Err(Error::Interrupted(Box::new(Ended { cause, report: self.run.report(), reopens: None }))))
+        self.record.finish(None);
+        Some(Err(Error::Interrupted(Box::new(Ended { cause, report: self.record.report(), reopens: None }))))
     }
 
     /// Whoever was to go on refused: frames say so, as in any stream, and then its end.
     fn refuse(&mut self, block: Block) {
         (self.resuming, self.broke) = (None, None);
-        self.run.finish(None);
+        self.record.finish(None);
         let why = match block.category {
             BlockCategory::Input | BlockCategory::Output => FinishReason::ContentFilter,
             BlockCategory::Refusal => FinishReason::Refusal,
@@ -354,31 +355,31 @@ impl Live {
             return;
         }
         self.written += bytes;
-        if let Some(purse) = self.books.as_mut().and_then(|books| books.purse.as_mut()) {
-            purse.note(self.written);
+        if let Some(spend) = self.books.as_mut().and_then(|books| books.spend.as_mut()) {
+            spend.record_output(self.written);
         }
     }
 
     /// Its provider has counted: whoever leaves now pays that.
     fn counted(&mut self) {
-        let purse = self.books.as_mut().and_then(|books| books.purse.as_mut());
-        if let (Some(purse), Some(usage)) = (purse, self.usage) {
-            purse.count(usage, self.finished);
+        let spend = self.books.as_mut().and_then(|books| books.spend.as_mut());
+        if let (Some(spend), Some(usage)) = (spend, self.usage) {
+            spend.record_usage(usage, self.finished);
         }
     }
 
     fn close(&mut self) {
-        let Some(Books { row, opened, prices, purse, upstream, .. }) = self.books.take() else { return };
-        if let Some(purse) = purse {
-            purse.settle(self.usage);
+        let Some(Books { row, opened, prices, spend, state, .. }) = self.books.take() else { return };
+        if let Some(spend) = spend {
+            spend.settle(self.usage);
         }
         let end = if let Some(block) = &self.block {
-            upstream.count(|counts| counts.blocked += 1);
+            state.count(|counts| counts.blocked += 1);
             AttemptEnd::Blocked { category: block.category, usage: self.usage }
         } else {
-            upstream.count(|counts| counts.successes += 1);
+            state.count(|counts| counts.successes += 1);
             let (at, tokens) = (now(), self.usage.map_or(0, |usage| usage.output));
-            upstream.health.pace(tokens, at.saturating_duration_since(opened), at);
+            state.health.pace(tokens, at.saturating_duration_since(opened), at);
             if let Some(recorder) = self.recorder.take() {
                 recorder.keep(at);
             }
@@ -386,7 +387,7 @@ impl Live {
             AttemptEnd::Ok { usage: self.usage, cost }
         };
         row.close(end, Next::Nothing);
-        self.run.finish(None);
+        self.record.finish(None);
     }
 
     /// The end of a stream whose end signal came.
@@ -395,7 +396,11 @@ impl Live {
         let mut block = self.block.take()?;
         block.partial = std::mem::take(&mut self.said);
         block.usage = block.usage.or(self.usage);
-        Some(Err(Error::Blocked(Box::new(Ended { cause: block, report: self.run.report(), reopens: None }))))
+        Some(Err(Error::Blocked(Box::new(Ended {
+            cause: block,
+            report: self.record.report(),
+            reopens: None,
+        }))))
     }
 
     /// The end of a stream that broke.
@@ -405,9 +410,9 @@ impl Live {
             return self.end();
         }
         if self.settle_broken(&failure, Next::Surface) {
-            self.run.finish(None);
+            self.record.finish(None);
         }
-        let ended = Ended { cause: failure, report: self.run.report(), reopens: None };
+        let ended = Ended { cause: failure, report: self.record.report(), reopens: None };
         Some(Err(Error::Interrupted(Box::new(ended))))
     }
 
@@ -415,14 +420,14 @@ impl Live {
     fn settle_broken(&mut self, failure: &Failure, next: Next) -> bool {
         self.rest = None;
         self.counted();
-        let Some(Books { row, tail, purse, upstream, .. }) = self.books.take() else { return false };
-        if let Some(purse) = purse {
-            purse.settle(None);
+        let Some(Books { row, tail, spend, state, .. }) = self.books.take() else { return false };
+        if let Some(spend) = spend {
+            spend.settle(None);
         }
         let (kind, at) = (failure.kind(), now());
         let verdict = kind.consequences_after_commit().verdict;
-        upstream.count(|counts| counts.record_failure(kind, at));
-        upstream.fell_ill(failure, verdict, at);
+        state.count(|counts| counts.record_failure(kind, at));
+        state.record_failure(failure, verdict, at);
         if let Some(weight) = weight(verdict, None) {
             tail.failure(weight, at);
         }

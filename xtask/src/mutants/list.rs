@@ -11,9 +11,9 @@ pub(super) struct Mutation {
 pub(super) const MUTATIONS: [Mutation; 17] = [
     Mutation {
         breaks: "one attempt more than the envelope has",
-        file: "crates/fb/src/engine/admit.rs",
-        from: "run.calls() >= trip.envelope.attempts",
-        to: "run.calls() > trip.envelope.attempts",
+        file: "crates/fb/src/engine/admission.rs",
+        from: "record.calls() >= ctx.envelope.attempts",
+        to: "record.calls() > ctx.envelope.attempts",
     },
     Mutation {
         breaks: "a retry waits past the deadline",
@@ -29,27 +29,27 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     },
     Mutation {
         breaks: "a slot is never given back",
-        file: "crates/fb/src/engine/lane.rs",
+        file: "crates/fb/src/engine/target_state.rs",
         from: "in_flight.fetch_sub(1, Ordering::Relaxed);",
         to: "in_flight.fetch_sub(0, Ordering::Relaxed);",
     },
     Mutation {
         breaks: "a target takes one call more than it may",
-        file: "crates/fb/src/engine/lane.rs",
+        file: "crates/fb/src/engine/target_state.rs",
         from: "before < most",
         to: "before <= most",
     },
     Mutation {
         breaks: "a block moves on to the next target",
-        file: "crates/fb/src/engine/visit.rs",
-        from: "return blocked(lane, ticket, block),",
-        to: "{ drop(blocked(lane, ticket, block)); return Visit::Moved; }",
+        file: "crates/fb/src/engine/attempts.rs",
+        from: "return blocked(target, admitted, block),",
+        to: "{ drop(blocked(target, admitted, block)); return TargetOutcome::MoveOn; }",
     },
     Mutation {
         breaks: "only the first target is asked whether it can",
-        file: "crates/fb/src/engine/admit.rs",
+        file: "crates/fb/src/engine/admission.rs",
         from: "    if number == 1 {\n",
-        to: "    if number == 1 && run.calls() == 0 {\n",
+        to: "    if number == 1 && record.calls() == 0 {\n",
     },
     Mutation {
         breaks: "a mistake of the caller is repeated",
@@ -71,32 +71,32 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     },
     Mutation {
         breaks: "retries have no row in the trace",
-        file: "crates/fb/src/engine/run.rs",
+        file: "crates/fb/src/engine/record.rs",
         from: "            state.rows.push(row);\n            (state.rows.len() - 1, span)",
         to: "            if number == 1 { state.rows.push(row) }\n            (state.rows.len().saturating_sub(1), span)",
     },
     Mutation {
         breaks: "a question gets the answer to another",
-        file: "crates/fb/src/engine/cached.rs",
+        file: "crates/fb/src/engine/cache.rs",
         from: "    for field in fields {\n",
         to: "    for field in fields.into_iter().filter(|field| &*field.name != \"messages\") {\n",
     },
     Mutation {
         breaks: "a tenant gets the answer to another",
-        file: "crates/fb/src/engine/cached.rs",
+        file: "crates/fb/src/engine/cache.rs",
         from: ".part(\"tenant\", tenant)",
         to: ".part(\"tenant\", tenant.get(..0).unwrap_or_default())",
     },
     Mutation {
         breaks: "a race goes on after a failure that is to be surfaced",
         file: "crates/fb/src/engine/race.rs",
-        from: "Some(Visit::Moved) if surfaced.is_none() =>",
-        to: "Some(Visit::Moved) if begun > 0 =>",
+        from: "Some(TargetOutcome::MoveOn) if surfaced.is_none() =>",
+        to: "Some(TargetOutcome::MoveOn) if begun > 0 =>",
     },
     Mutation {
         breaks: "a call that lost a race, or its caller, costs nothing",
-        file: "crates/fb/src/engine/purse.rs",
-        from: "        purse.note(0);\n",
+        file: "crates/fb/src/engine/spend.rs",
+        from: "        spend.record_output(0);\n",
         to: "",
     },
     Mutation {

@@ -5,20 +5,20 @@ use fb_core::{FailureKind, Refusal, Reply, Skip, Usage, Verdict};
 use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 
 use super::{
-    Trip,
-    target_state::{Lane, Slot, weight},
-    spend::Purse,
-    record::Row,
+    RequestContext,
     attempts::Entry,
+    record::AttemptRecord,
+    spend::Spend,
+    target_state::{RouteTarget, Slot, weight},
 };
 use crate::clock::now;
 
 /// All guards of one attempt. Dropping it undoes everything: the row says cancelled, the breaker hears nothing.
-pub(super) struct Ticket {
+pub(super) struct Admitted {
     permit: Permit,
-    row: Row,
+    row: AttemptRecord,
     slot: Slot,
-    purse: Option<Box<Purse>>,
+    spend: Option<Box<Spend>>,
 }
 
 /// What a call is charged for.
@@ -48,16 +48,16 @@ impl Charge {
     }
 }
 
-impl Ticket {
+impl Admitted {
     /// Tells the breaker and hands back the row, so that it can be closed with what was decided.
-    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> Row {
+    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> AttemptRecord {
         let at = now();
-        match (self.purse, charge) {
-            (Some(mut purse), Charge::Used(usage, said)) => {
-                purse.note(said);
-                purse.settle(usage);
+        match (self.spend, charge) {
+            (Some(mut spend), Charge::Used(usage, said)) => {
+                spend.record_output(said);
+                spend.settle(usage);
             }
-            (Some(purse), Charge::Nothing) => purse.give_back(),
+            (Some(spend), Charge::Nothing) => spend.release(),
             (None, _) => {}
         }
         match verdict {
@@ -72,87 +72,92 @@ impl Ticket {
     }
 
     /// At a stream's commit: success for now, and the means to report a late failure.
-    pub(super) fn commit(self) -> (Tail, Row, Slot, Option<Box<Purse>>) {
-        (self.permit.provisional(now()), self.row, self.slot, self.purse)
+    pub(super) fn commit(self) -> (Tail, AttemptRecord, Slot, Option<Box<Spend>>) {
+        (self.permit.provisional(now()), self.row, self.slot, self.spend)
     }
 }
 
 /// Takes everything one attempt needs, or says why not. Nothing awaits here, so no racer can come between the
 /// checks and the taking.
 pub(super) fn admit(
-    trip: Trip<'_>,
-    lane: &Lane,
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
     later: u32,
     number: u32,
     entry: Entry,
-) -> Result<(Ticket, Instant), (Skip, Option<Duration>)> {
+) -> Result<(Admitted, Instant), (Skip, Option<Duration>)> {
     let at = now();
-    let run = trip.run;
-    if run.calls() >= trip.envelope.attempts {
+    let record = ctx.record;
+    if record.calls() >= ctx.envelope.attempts {
         return Err((Skip::Attempts, None));
     }
-    let Some(slice) = trip.envelope.slice(at, later) else {
+    let Some(slice) = ctx.envelope.slice(at, later) else {
         return Err((Skip::NoTime, None));
     };
-    let upstream = &lane.upstream;
-    if upstream.is_dead() {
+    let state = &target.state;
+    if state.is_key_rejected() {
         return Err((Skip::KeyRejected, None));
     }
     // Checked once per visit: what a target can carry does not change between its retries.
     if number == 1 {
-        run.admits(lane.capabilities()).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        lane.provider()
-            .admit(lane.call(trip.request))
+        record.admits(target.capabilities()).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        target
+            .provider()
+            .admit(target.call(ctx.request))
             .map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        keeps_enough(trip, lane).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        trip.may_see(lane).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        keeps_enough(ctx, target).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
+        ctx.may_see(target).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
     }
     if entry == Entry::Usual {
-        if let Some(wait) = upstream.cooling(at) {
+        if let Some(wait) = state.cooling(at) {
             return Err((Skip::Cooling, Some(wait)));
         }
-        let health = lane.health(trip.panic, at);
+        let health = target.health(ctx.panic, at);
         if let Some(reason) = health.reasons.into_iter().next() {
             return Err((reason, health.not_before));
         }
-        let share = upstream.breaker().share(at) * health.weight * rank_penalty(upstream.quality(at));
-        if number == 1 && later > 0 && is_turned_down(trip, share) {
+        let share = state.breaker().share(at) * health.weight * rank_penalty(state.quality(at));
+        if number == 1 && later > 0 && is_turned_down(ctx, share) {
             return Err((Skip::Ramping, None));
         }
     }
-    let slot = upstream.slot().ok_or((Skip::AtCapacity, None))?;
+    let slot = state.slot().ok_or((Skip::AtCapacity, None))?;
     let permit =
-        upstream.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
+        state.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
     // Last, since it counts the request.
-    let first = run.calls() == 0;
-    let reserved = trip.bill.map(|bill| bill.reserve(lane, first, at)).transpose();
-    trip.bill.iter().flat_map(|bill| bill.account.warnings()).for_each(|warning| run.warned(&warning));
-    let purse = match reserved {
-        Ok(purse) => purse,
+    let first = record.calls() == 0;
+    let reserved = ctx.estimate.map(|estimate| estimate.reserve(target, first, at)).transpose();
+    ctx.estimate
+        .iter()
+        .flat_map(|estimate| estimate.account.warnings())
+        .for_each(|warning| record.warned(&warning));
+    let spend = match reserved {
+        Ok(spend) => spend,
         Err(refused) => {
             permit.neutral(at);
             let why = Skip::Budget { limit: refused.limit.as_str(), of_key: refused.is_key_limit() };
             return Err((why, refused.resets_in));
         }
     };
-    let row = run.begin(lane.id(), number, at);
-    Ok((Ticket { permit, row, slot, purse }, at + slice.min(lane.target.timeout)))
+    let row = record.begin(target.id(), number, at);
+    Ok((Admitted { permit, row, slot, spend }, at + slice.min(target.config.timeout)))
 }
 
 /// Whether no more of the request is lost on the way to the target than the route allows.
-fn keeps_enough(trip: Trip<'_>, lane: &Lane) -> Result<(), Refusal> {
-    let most = trip.gates.config().max_loss;
+fn keeps_enough(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refusal> {
+    let most = ctx.gates.config().max_loss;
     if most == MaxLoss::Any {
         return Ok(());
     }
     // A request that cannot be read is for the adapter to complain of.
-    let Ok(chat) = trip.request.chat() else { return Ok(()) };
-    let losses = Losses::new(chat, &lane.provider().losses(lane.call(trip.request)), lane.capabilities());
+    let Ok(chat) = ctx.request.chat() else { return Ok(()) };
+    let losses =
+        Losses::new(chat, &target.provider().losses(target.call(ctx.request)), target.capabilities());
     losses.check(most).map_err(|TooMuchLost(note)| Refusal::new(note.field, note.what))
 }
 
 /// Whether a target that is just back leaves this request to others. Nothing is drawn for one that takes all or that
 /// is probed.
-fn is_turned_down(trip: Trip<'_>, share: f64) -> bool {
-    share > 0.0 && share < 1.0 && trip.engine.unit() >= share
+fn is_turned_down(ctx: RequestContext<'_>, share: f64) -> bool {
+    share > 0.0 && share < 1.0 && ctx.engine.unit() >= share
 }

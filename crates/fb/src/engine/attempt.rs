@@ -4,7 +4,7 @@ use fb_core::{CallError, Failure, FailureKind, Frame, FrameStream, Meta, Phase, 
 use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
-use super::{Mode, Trip, target_state::Lane};
+use super::{Mode, RequestContext, target_state::RouteTarget};
 use crate::clock::now;
 
 /// Most frames and bytes held back before a stream commits: endless pings must not fill memory.
@@ -12,13 +12,13 @@ const MAX_HELD_FRAMES: usize = 4_096;
 const MAX_HELD_BYTES: usize = 4 << 20;
 
 /// What one call gave.
-pub(super) enum Got {
+pub(super) enum Received {
     Plain(Box<Reply>),
-    Stream(Box<Held>),
+    Stream(Box<OpenedStream>),
 }
 
 /// A stream up to its first output: nothing of it has been shown to anybody yet.
-pub(crate) struct Held {
+pub(crate) struct OpenedStream {
     pub(crate) meta: Meta,
     pub(crate) frames: VecDeque<Frame>,
     pub(crate) rest: FrameStream,
@@ -26,34 +26,38 @@ pub(crate) struct Held {
 
 /// Makes one call, until its reply is whole or its stream commits. Any failure of a stream before that is a failure
 /// of the call, which is what lets it be retried or moved.
-pub(super) async fn attempt(trip: Trip<'_>, lane: &Lane, until: Instant) -> Result<Got, CallError> {
+pub(super) async fn attempt(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    until: Instant,
+) -> Result<Received, CallError> {
     let began = now();
-    let call = lane.call(trip.request);
+    let call = target.call(ctx.request);
     let late = |phase| {
         let secs = until.saturating_duration_since(began).as_secs_f64();
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);
         CallError::Failed(Failure::new(FailureKind::Timeout(phase), detail))
     };
     // What is checked before anybody sees it is asked for in one piece.
-    let streams = trip.mode == Mode::Stream && lane.capabilities().streaming && !holds_back(trip);
+    let streams = ctx.mode == Mode::Stream && target.capabilities().streaming && !holds_back(ctx);
     if streams {
-        let held = async { hold(lane.provider().stream(call).await?).await };
+        let held = async { hold(target.provider().stream(call).await?).await };
         let held = timeout_at(until.into(), held).await.map_err(|_elapsed| late(Phase::FirstToken))??;
-        Ok(Got::Stream(Box::new(held)))
+        Ok(Received::Stream(Box::new(held)))
     } else {
-        let reply = lane.provider().chat(call);
+        let reply = target.provider().chat(call);
         let reply = timeout_at(until.into(), reply).await.map_err(|_elapsed| late(Phase::Total))??;
-        Ok(Got::Plain(Box::new(reply)))
+        Ok(Received::Plain(Box::new(reply)))
     }
 }
 
 /// Whether the answer is looked at before its caller sees any of it.
-fn holds_back(trip: Trip<'_>) -> bool {
-    trip.gates.config().buffer && !trip.gates.is_empty()
+fn holds_back(ctx: RequestContext<'_>) -> bool {
+    ctx.gates.config().buffer && !ctx.gates.is_empty()
 }
 
 /// Reads a stream up to its first semantic event or its end signal.
-async fn hold(streaming: Streaming) -> Result<Held, CallError> {
+async fn hold(streaming: Streaming) -> Result<OpenedStream, CallError> {
     let Streaming { meta, frames: mut rest } = streaming;
     let mut frames = VecDeque::new();
     let mut bytes = 0;
@@ -71,7 +75,7 @@ async fn hold(streaming: Streaming) -> Result<Held, CallError> {
         let commits = frame.is_semantic() || frame.is_done();
         frames.push_back(frame);
         if commits {
-            return Ok(Held { meta, frames, rest });
+            return Ok(OpenedStream { meta, frames, rest });
         }
         if frames.len() >= MAX_HELD_FRAMES || bytes >= MAX_HELD_BYTES {
             let failure = Failure::new(FailureKind::Malformed, "signs of life without any output");

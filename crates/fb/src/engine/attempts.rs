@@ -9,14 +9,14 @@ use fb_core::{
 use tokio::time::sleep;
 
 use super::{
-    Trip,
-    admission::{Charge, Ticket, admit},
-    attempt::{Got, Held, attempt},
+    RequestContext,
+    admission::{Admitted, Charge, admit},
+    attempt::{OpenedStream, Received, attempt},
     decide::{Situation, Step, decide, onward},
-    inspect::{Inspected, Place, inspect},
-    target_state::{Lane, Slot, Upstream},
-    spend::{Bill, Purse, said},
-    record::Row,
+    inspect::{Inspected, Position, inspect},
+    record::AttemptRecord,
+    spend::{CostEstimate, Spend, said},
+    target_state::{RouteTarget, Slot, TargetState},
 };
 use crate::clock::now;
 
@@ -30,22 +30,22 @@ pub(super) enum Entry {
 }
 
 /// How a visit at one target ended.
-pub(super) enum Visit {
+pub(super) enum TargetOutcome {
     Reply(TargetId, Box<Reply>),
     Stream(TargetId, Box<Committed>),
     Blocked(TargetId, Box<Block>),
     Surfaced(Failure),
     /// The next target's turn.
-    Moved,
+    MoveOn,
 }
 
-impl Visit {
+impl TargetOutcome {
     /// The same, with what was changed in the request on its answer.
     pub(super) fn with_notes(mut self, notes: Vec<Note>) -> Self {
         match &mut self {
             Self::Reply(_, reply) => reply.meta.notes.extend(notes),
             Self::Stream(_, committed) => committed.held.meta.notes.extend(notes),
-            Self::Blocked(..) | Self::Surfaced(_) | Self::Moved => {}
+            Self::Blocked(..) | Self::Surfaced(_) | Self::MoveOn => {}
         }
         self
     }
@@ -53,18 +53,24 @@ impl Visit {
 
 /// A stream whose first output is there, with what must be told when it ends.
 pub(crate) struct Committed {
-    pub(crate) held: Held,
+    pub(crate) held: OpenedStream,
     pub(crate) tail: Tail,
-    pub(crate) row: Row,
+    pub(crate) row: AttemptRecord,
     pub(crate) slot: Slot,
-    pub(crate) purse: Option<Box<Purse>>,
+    pub(crate) spend: Option<Box<Spend>>,
     pub(crate) prices: Option<TokenPrices>,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) state: Arc<TargetState>,
 }
 
 /// The first attempt at one target and its retries. `later` untried targets keep their share of attempts and time;
 /// `more` says whether there are any at all.
-pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, entry: Entry) -> Visit {
+pub(super) async fn try_target(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    later: u32,
+    more: bool,
+    entry: Entry,
+) -> TargetOutcome {
     let hop = if more { Next::Hop } else { Next::Nothing };
     let mut repaired: Option<ChatRequest> = None;
     let mut retries = 0;
@@ -74,38 +80,38 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
     let mut own: Option<Failure> = None;
     for number in 1.. {
         let asked = repaired.clone();
-        let trip = asking(trip, asked.as_ref());
-        let (ticket, until) = match admit(trip, lane, later, number, entry) {
+        let ctx = with_request(ctx, asked.as_ref());
+        let (admitted, until) = match admit(ctx, target, later, number, entry) {
             Ok(admitted) => admitted,
             Err((why, reopens)) => {
-                lane.upstream.count(|counts| counts.skipped += 1);
+                target.state.count(|counts| counts.skipped += 1);
                 let next = if own.is_some() { Next::Surface } else { hop };
-                trip.run.skip(lane.id(), why, reopens, next);
-                return own.map_or(Visit::Moved, Visit::Surfaced);
+                ctx.record.skip(target.id(), why, reopens, next);
+                return own.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced);
             }
         };
         let began = now();
         if number == 1 {
-            lane.upstream.retries().deposit(began);
-            if trip.run.has_failed_elsewhere(lane.id()) {
-                lane.upstream.count(|counts| counts.fallback_to += 1);
+            target.state.retries().deposit(began);
+            if ctx.record.has_failed_elsewhere(target.id()) {
+                target.state.count(|counts| counts.fallback_to += 1);
             }
         }
-        let failure = match attempt(trip, lane, until).await {
-            Ok(got) => {
+        let failure = match attempt(ctx, target, until).await {
+            Ok(received) => {
                 let took = now().saturating_duration_since(began);
                 // What was repaired is not repaired again.
                 let may_repair = entry == Entry::Usual && asked.is_none();
-                match inspect(trip, lane, ticket, got, Place { later, more, may_repair }) {
-                    Inspected::Good(ticket, got) => return opened(lane, ticket, got, took),
+                match inspect(ctx, target, admitted, received, Position { later, more, may_repair }) {
+                    Inspected::Good(admitted, received) => return opened(target, admitted, received, took),
                     Inspected::Repair(request) => {
                         repaired = Some(*request);
                         continue;
                     }
-                    Inspected::Ended(visit) => return visit,
+                    Inspected::Ended(outcome) => return outcome,
                 }
             }
-            Err(CallError::Blocked(block)) => return blocked(lane, ticket, block),
+            Err(CallError::Blocked(block)) => return blocked(target, admitted, block),
             Err(CallError::Failed(failure)) => failure,
         };
 
@@ -116,36 +122,36 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
         }
         // The caller's own short deadline says nothing about the target; a second stale connection does.
         let verdict = match kind {
-            FailureKind::Timeout(_) if trip.hurried && until - began < lane.target.timeout => {
+            FailureKind::Timeout(_) if ctx.deadline_shortened && until - began < target.config.timeout => {
                 Verdict::Neutral
             }
             FailureKind::StaleConnection if stale > 1 => Verdict::FULL,
             _ => then.verdict,
         };
         let at = now();
-        lane.upstream.count(|counts| counts.record_failure(kind, at));
-        lane.upstream.fell_ill(&failure, verdict, at);
-        lane.upstream.cool(then.cool, failure.hint(), at);
-        let row = ticket.settle(verdict, failure.hint(), Charge::of(kind));
+        target.state.count(|counts| counts.record_failure(kind, at));
+        target.state.record_failure(&failure, verdict, at);
+        target.state.cool_down(then.cool, failure.hint(), at);
+        let row = admitted.settle(verdict, failure.hint(), Charge::of(kind));
         let situation = Situation {
             failure: &failure,
-            triggers: lane.triggers.as_deref(),
-            max_retries: if entry == Entry::Bypass { 0 } else { lane.target.max_retries },
+            triggers: target.triggers.as_deref(),
+            max_retries: if entry == Entry::Bypass { 0 } else { target.config.max_retries },
             retries,
             last,
             stale,
-            open: lane.upstream.is_dead() || lane.upstream.breaker().peek(at).is_err(),
-            envelope: &trip.envelope,
-            used: trip.run.calls(),
+            open: target.state.is_key_rejected() || target.state.breaker().peek(at).is_err(),
+            envelope: &ctx.envelope,
+            used: ctx.record.calls(),
             later,
             now: at,
-            unit: trip.engine.unit(),
+            unit: ctx.engine.unit(),
         };
-        let mut step = decide(&situation, &lane.retry);
+        let mut step = decide(&situation, &target.retry);
         // A stale connection brought nobody a call; its repetition is no retry.
         let counted = kind != FailureKind::StaleConnection;
-        if counted && matches!(step, Step::RetrySame(_)) && !lane.upstream.retries().try_withdraw(at) {
-            step = decide(&Situation { max_retries: 0, ..situation }, &lane.retry);
+        if counted && matches!(step, Step::RetrySame(_)) && !target.state.retries().try_withdraw(at) {
+            step = decide(&Situation { max_retries: 0, ..situation }, &target.retry);
         }
         match step {
             Step::RetrySame(wait) => {
@@ -156,25 +162,25 @@ pub(super) async fn visit(trip: Trip<'_>, lane: &Lane, later: u32, more: bool, e
                 pause(wait).await;
             }
             Step::Next(floor) => {
-                floor.apply(trip.run, lane.capabilities());
-                lane.upstream.count(|counts| counts.fallback_from += u64::from(more));
+                floor.apply(ctx.record, target.capabilities());
+                target.state.count(|counts| counts.fallback_from += u64::from(more));
                 row.close(AttemptEnd::Failed(failure), hop);
-                return Visit::Moved;
+                return TargetOutcome::MoveOn;
             }
             Step::Surface => {
                 row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
-                return Visit::Surfaced(failure);
+                return TargetOutcome::Surfaced(failure);
             }
         }
     }
-    Visit::Moved
+    TargetOutcome::MoveOn
 }
 
 /// The trip with a repaired request, which is longer.
-fn asking<'a>(trip: Trip<'a>, repaired: Option<&'a ChatRequest>) -> Trip<'a> {
-    let Some(request) = repaired else { return trip };
-    let bill = trip.bill.map(|bill| Bill::of(bill.account, request));
-    Trip { request, bill, ..trip }
+fn with_request<'a>(ctx: RequestContext<'a>, repaired: Option<&'a ChatRequest>) -> RequestContext<'a> {
+    let Some(request) = repaired else { return ctx };
+    let estimate = ctx.estimate.map(|estimate| CostEstimate::of(estimate.account, request));
+    RequestContext { request, estimate, ..ctx }
 }
 
 /// Sleeps, but makes no timer for nothing.
@@ -184,37 +190,37 @@ pub(super) async fn pause(wait: Duration) {
     }
 }
 
-fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
-    let id = lane.id().clone();
-    lane.upstream.count(|counts| counts.record_latency(took));
+fn opened(target: &RouteTarget, admitted: Admitted, received: Received, took: Duration) -> TargetOutcome {
+    let id = target.id().clone();
+    target.state.count(|counts| counts.record_latency(took));
     let at = now();
-    lane.upstream.health.success(took, at);
-    match got {
-        Got::Plain(reply) => {
-            let cost = reply.usage.and_then(|usage| lane.prices.as_ref().map(|prices| prices.cost(usage)));
+    target.state.health.success(took, at);
+    match received {
+        Received::Plain(reply) => {
+            let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
-            lane.upstream.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
-            lane.upstream.count(|counts| counts.successes += 1);
-            ticket.settle(Verdict::Success, None, Charge::of_reply(&reply)).close(end, Next::Nothing);
-            Visit::Reply(id, reply)
+            target.state.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
+            target.state.count(|counts| counts.successes += 1);
+            admitted.settle(Verdict::Success, None, Charge::of_reply(&reply)).close(end, Next::Nothing);
+            TargetOutcome::Reply(id, reply)
         }
-        Got::Stream(held) => {
-            let (tail, row, slot, mut purse) = ticket.commit();
+        Received::Stream(held) => {
+            let (tail, row, slot, mut spend) = admitted.commit();
             // Said, though nobody has read it yet.
-            if let Some(purse) = &mut purse {
-                purse.note(held.frames.iter().map(said).sum());
+            if let Some(spend) = &mut spend {
+                spend.record_output(held.frames.iter().map(said).sum());
             }
             row.first_output(took);
-            Visit::Stream(
+            TargetOutcome::Stream(
                 id,
                 Box::new(Committed {
                     held: *held,
                     tail,
                     row,
                     slot,
-                    purse,
-                    prices: lane.prices.clone(),
-                    upstream: Arc::clone(&lane.upstream),
+                    spend,
+                    prices: target.prices.clone(),
+                    state: Arc::clone(&target.state),
                 }),
             )
         }
@@ -222,14 +228,14 @@ fn opened(lane: &Lane, ticket: Ticket, got: Got, took: Duration) -> Visit {
 }
 
 /// A block ends the request at the attempt that met it: no code path leads from here to another call.
-fn blocked(lane: &Lane, ticket: Ticket, block: Box<Block>) -> Visit {
-    lane.upstream.count(|counts| counts.blocked += 1);
+fn blocked(target: &RouteTarget, admitted: Admitted, block: Box<Block>) -> TargetOutcome {
+    target.state.count(|counts| counts.blocked += 1);
     // With status 200 the target did its work; a 4xx says nothing about it.
     let verdict = match &block.form {
         BlockForm::Body { status, .. } if *status >= 400 => Verdict::Neutral,
         BlockForm::Body { .. } | BlockForm::InStream => Verdict::Success,
     };
     let end = AttemptEnd::Blocked { category: block.category, usage: block.usage };
-    ticket.settle(verdict, None, Charge::Used(block.usage, block.partial.len())).close(end, Next::Surface);
-    Visit::Blocked(lane.id().clone(), block)
+    admitted.settle(verdict, None, Charge::Used(block.usage, block.partial.len())).close(end, Next::Surface);
+    TargetOutcome::Blocked(target.id().clone(), block)
 }

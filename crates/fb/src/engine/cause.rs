@@ -2,11 +2,11 @@
 
 use fb_core::{AttemptEnd, ChatRequest, Failure, FailureKind, TargetId, Trace};
 
-use super::{Trip, directory::Plan};
+use super::{RequestContext, directory::Plan};
 
 /// The failure that tells the caller most, so far.
-pub(super) fn cause(trip: Trip<'_>, plan: &Plan) -> Option<Failure> {
-    most_telling(&trip.run.report().trace, plan.primary(), names_a_target(trip.request))
+pub(super) fn cause(ctx: RequestContext<'_>, plan: &Plan) -> Option<Failure> {
+    most_telling(&ctx.record.report().trace, plan.primary(), names_a_target(ctx.request))
 }
 
 /// A model that only the operator named is nothing the caller can repair.
@@ -15,8 +15,8 @@ fn names_a_target(request: &ChatRequest) -> bool {
 }
 
 /// Whether the request failed by its caller's own fault.
-pub(super) fn is_callers(trip: Trip<'_>, cause: Option<&Failure>) -> bool {
-    let foreign = |kind| kind == FailureKind::ModelNotFound && !names_a_target(trip.request);
+pub(super) fn is_callers(ctx: RequestContext<'_>, cause: Option<&Failure>) -> bool {
+    let foreign = |kind| kind == FailureKind::ModelNotFound && !names_a_target(ctx.request);
     cause.is_some_and(|cause| is_repairable(cause.kind()) && !foreign(cause.kind()))
 }
 

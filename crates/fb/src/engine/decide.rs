@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use fb_core::{Capabilities, Envelope, Failure, Hop, Retry};
 use fb_retry::{Ask, Decision, Pace, RetryPolicy};
 
-use super::run::Run;
+use super::record::RequestRecord;
 
 /// Everything a decision depends on; no clock, no lock, no chance.
 pub(super) struct Situation<'a> {
@@ -49,11 +49,11 @@ pub(super) enum Floor {
 }
 
 impl Floor {
-    pub(super) fn apply(self, run: &Run, than: &Capabilities) {
+    pub(super) fn apply(self, record: &RequestRecord, than: &Capabilities) {
         match self {
             Self::Nothing => {}
-            Self::Window => run.require_larger_window(than),
-            Self::Body => run.require_larger_body(than),
+            Self::Window => record.require_larger_window(than),
+            Self::Body => record.require_larger_body(than),
         }
     }
 }

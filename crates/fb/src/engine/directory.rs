@@ -13,10 +13,10 @@ use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
 use fb_router::{HedgeBudget, Router};
 
 use super::{
-    Trip,
+    RequestContext,
     selection::Chooser,
-    target_state::{Key, Lane, Upstream},
     spend::moment,
+    target_state::{ProviderState, RouteTarget, TargetState},
 };
 use crate::{
     Builder, Error, Problem, Route, Rung, Target,
@@ -34,7 +34,7 @@ pub(super) struct Directory {
     single: BTreeMap<String, Plan>,
     /// Bare model names, listed by a provider.
     bare: BTreeMap<String, String>,
-    upstreams: BTreeMap<TargetId, Arc<Upstream>>,
+    targets: BTreeMap<TargetId, Arc<TargetState>>,
     fleet: Fleet,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Directory {
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) route: Arc<Route>,
-    pub(super) lanes: Arc<[Lane]>,
+    pub(super) targets: Arc<[RouteTarget]>,
     pub(super) chooser: Arc<Chooser>,
     pub(super) gates: Arc<Gates>,
     /// Whether so few of them are healthy that health is not heeded.
@@ -56,21 +56,21 @@ pub(super) struct Plan {
 pub(super) struct Step {
     pub(super) level: Level,
     pub(super) rung: Rung,
-    pub(super) lanes: Vec<Lane>,
+    pub(super) targets: Vec<RouteTarget>,
 }
 
 impl Plan {
     /// Who is asked first.
     pub(super) fn primary(&self) -> Option<&TargetId> {
-        self.lanes.first().map(Lane::id)
+        self.targets.first().map(RouteTarget::id)
     }
 
     /// How long until one of the targets may be called, if none may now.
-    pub(super) fn reopens(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
-        let seen = self.lanes.iter().filter(|lane| trip.may_see(lane).is_ok());
-        let opens = seen.filter_map(|lane| lane.reopens(trip, at)).min();
+    pub(super) fn reopens(&self, ctx: RequestContext<'_>, at: Instant) -> Option<Duration> {
+        let seen = self.targets.iter().filter(|target| ctx.may_see(target).is_ok());
+        let opens = seen.filter_map(|target| target.reopens(ctx, at)).min();
         // A target that is there is no use to a tenant that may not pay for it.
-        trip.run.pays_again().or(opens)
+        ctx.record.pays_again().or(opens)
     }
 }
 
@@ -103,14 +103,14 @@ impl Directory {
             kinds: builder.kinds,
             seed: builder.seed,
             keys: BTreeMap::new(),
-            upstreams: BTreeMap::new(),
+            targets: BTreeMap::new(),
         };
         let mut directory = Self {
             routes: BTreeMap::new(),
             aliases: BTreeMap::new(),
             single: BTreeMap::new(),
             bare: BTreeMap::new(),
-            upstreams: BTreeMap::new(),
+            targets: BTreeMap::new(),
             fleet,
         };
         for route in builder.routes {
@@ -131,7 +131,7 @@ impl Directory {
                 directory.bare.entry(model.clone()).or_insert_with(|| format!("{provider}/{model}"));
             }
         }
-        directory.upstreams = names.upstreams;
+        directory.targets = names.targets;
         Ok(directory)
     }
 
@@ -157,8 +157,8 @@ impl Directory {
     }
 
     /// A target that some route or provider names.
-    pub(super) fn target(&self, id: &str) -> Option<&Lane> {
-        self.single.get(id)?.lanes.first()
+    pub(super) fn target(&self, id: &str) -> Option<&RouteTarget> {
+        self.single.get(id)?.targets.first()
     }
 
     pub(super) fn routes(&self) -> impl Iterator<Item = &Plan> {
@@ -166,15 +166,15 @@ impl Directory {
     }
 
     pub(super) fn providers(&self) -> BTreeMap<String, Arc<dyn Provider>> {
-        self.upstreams.values().map(|one| (one.id().provider().to_string(), one.provider())).collect()
+        self.targets.values().map(|one| (one.id().provider().to_string(), one.provider())).collect()
     }
 
     pub(super) const fn fleet(&self) -> &Fleet {
         &self.fleet
     }
 
-    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
-        self.upstreams.values().map(AsRef::as_ref)
+    pub(super) fn targets(&self) -> impl Iterator<Item = &TargetState> {
+        self.targets.values().map(AsRef::as_ref)
     }
 
     pub(super) fn models(&self) -> Vec<String> {
@@ -209,21 +209,21 @@ struct Names {
     /// The kinds of the providers, where they are known.
     kinds: BTreeMap<String, String>,
     seed: Option<u64>,
-    keys: BTreeMap<String, Arc<Key>>,
-    upstreams: BTreeMap<TargetId, Arc<Upstream>>,
+    keys: BTreeMap<String, Arc<ProviderState>>,
+    targets: BTreeMap<TargetId, Arc<TargetState>>,
 }
 
 impl Names {
     fn plan(&mut self, route: Route) -> Result<Plan, BuildError> {
         let mut ranked = Vec::new();
-        for (place, target) in route.targets.iter().enumerate() {
+        for (position, target) in route.targets.iter().enumerate() {
             if target.enabled {
-                ranked.push(self.lane(target, place, &route.name)?);
+                ranked.push(self.target(target, position, &route.name)?);
             }
         }
         // A stable sort: targets of one priority stay in the order of the list.
-        ranked.sort_by_key(|lane| lane.priority);
-        let lanes: Arc<[Lane]> = ranked.into();
+        ranked.sort_by_key(|target| target.priority);
+        let targets: Arc<[RouteTarget]> = ranked.into();
         let invalid = |field: &str, value: String, expected: &str| {
             BuildError::new(Problem::new(format!("routes.{}.{field}", route.name), value, expected))
         };
@@ -241,15 +241,15 @@ impl Names {
         {
             let Some(rung) = rung.clone() else { continue };
             let own = rung.targets.iter().filter(|target| target.enabled);
-            let own = own.enumerate().map(|(place, target)| self.lane(target, place, &route.name));
+            let own = own.enumerate().map(|(position, target)| self.target(target, position, &route.name));
             let own = own.collect::<Result<Vec<_>, _>>()?;
-            let lanes = if own.is_empty() { lanes.to_vec() } else { own };
-            rungs.push(Step { level, rung, lanes });
+            let targets = if own.is_empty() { targets.to_vec() } else { own };
+            rungs.push(Step { level, rung, targets });
         }
         let (panic, level_tracker) = (Arc::default(), Arc::default());
         Ok(Plan {
             route: Arc::new(route),
-            lanes,
+            targets,
             chooser,
             gates: Arc::new(gates),
             panic,
@@ -269,7 +269,7 @@ impl Names {
         if problems.is_empty() { Ok(nearest) } else { Err(BuildError { problems }) }
     }
 
-    fn lane(&mut self, target: &Target, place: usize, group: &str) -> Result<Lane, BuildError> {
+    fn target(&mut self, target: &Target, position: usize, group: &str) -> Result<RouteTarget, BuildError> {
         let unknown = |expected: String| BuildError {
             problems: vec![Problem::new("provider", &target.provider, expected)],
         };
@@ -282,7 +282,7 @@ impl Names {
         let retry = RetryPolicy::new(mechanisms.retry).map_err(|error| {
             BuildError::new(Problem::new(format!("retry.{}", error.field), error.value, error.expected))
         })?;
-        let upstream = match self.upstreams.entry(id) {
+        let state = match self.targets.entry(id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(entry) => {
                 let circuit = self.registry.circuit(&target.provider, &target.model, &mechanisms.breaker);
@@ -306,10 +306,10 @@ impl Names {
                             let field = format!("retry_budget.{}", error.field);
                             BuildError::new(Problem::new(field, error.value, error.expected))
                         })?;
-                        Arc::clone(entry.insert(Arc::new(Key::new(retries))))
+                        Arc::clone(entry.insert(Arc::new(ProviderState::new(retries))))
                     }
                 };
-                let upstream = Upstream::new(
+                let state = TargetState::new(
                     entry.key().clone(),
                     Arc::clone(provider),
                     circuit,
@@ -317,15 +317,15 @@ impl Names {
                     key,
                     target.max_in_flight,
                 );
-                Arc::clone(entry.insert(Arc::new(upstream)))
+                Arc::clone(entry.insert(Arc::new(state)))
             }
         };
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
         let own = target.price.map(TokenPrices::from_price);
         let prices = own.or_else(|| {
             let kind = self.kinds.get(&target.provider).map_or("", String::as_str);
-            self.prices.prices(upstream.id(), kind, moment(now()).wall)
+            self.prices.prices(state.id(), kind, moment(now()).wall)
         });
-        Ok(Lane::new(upstream, target, target.priority.unwrap_or(place), retry, prices))
+        Ok(RouteTarget::new(state, target, target.priority.unwrap_or(position), retry, prices))
     }
 }

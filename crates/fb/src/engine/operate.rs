@@ -12,42 +12,36 @@ use fb_router::adjust_weights;
 use super::{
     Engine,
     cache::Kept,
-    target_state::{Lane, Upstream},
     directory::Plan,
     spend::moment,
+    target_state::{RouteTarget, TargetState},
 };
 use crate::{Error, Record, RouteLevel, Stats, TargetStats, clock::now};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
-        let counts = self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.counts()));
+        let counts = self.directory.targets().map(|state| (state.id().clone(), state.counts()));
         self.totals.lock().stats(counts)
     }
 
     pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
         let at = now();
-        let eligibility = |upstream: &Upstream| upstream.eligibility(upstream.health.eligibility(at), at);
-        self.directory.upstreams().map(|upstream| (upstream.id().clone(), eligibility(upstream))).collect()
+        let eligibility = |state: &TargetState| state.eligibility(state.health.eligibility(at), at);
+        self.directory.targets().map(|state| (state.id().clone(), eligibility(state))).collect()
     }
 
     pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
-        self.directory
-            .upstreams()
-            .map(|upstream| (upstream.id().clone(), upstream.breaker().clone()))
-            .collect()
+        self.directory.targets().map(|state| (state.id().clone(), state.breaker().clone())).collect()
     }
 
     pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
         let at = now();
-        self.directory
-            .upstreams()
-            .map(|upstream| (upstream.id().clone(), upstream.health.status(at)))
-            .collect()
+        self.directory.targets().map(|state| (state.id().clone(), state.health.status(at))).collect()
     }
 
     pub(crate) fn quality(&self) -> Vec<(TargetId, f64)> {
         let at = now();
-        self.directory.upstreams().map(|upstream| (upstream.id().clone(), upstream.quality(at))).collect()
+        self.directory.targets().map(|state| (state.id().clone(), state.quality(at))).collect()
     }
 
     /// Starts to ask providers how they are, by what costs nothing.
@@ -73,15 +67,15 @@ impl Engine {
     pub(crate) fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
         let plan = self.directory.routes().find(|plan| plan.route.name == route)?;
         let stats = self.stats().targets;
-        let told = |lane: &Lane| {
-            (lane.weight(), stats.get(lane.id()).map(TargetStats::router_stats).unwrap_or_default())
+        let told = |target: &RouteTarget| {
+            (target.weight(), stats.get(target.id()).map(TargetStats::router_stats).unwrap_or_default())
         };
-        let weights = adjust_weights(&plan.lanes.iter().map(told).collect::<Vec<_>>());
-        let set = |(lane, weight): (&Lane, f64)| {
-            lane.set_weight(weight);
-            (lane.id().clone(), weight)
+        let weights = adjust_weights(&plan.targets.iter().map(told).collect::<Vec<_>>());
+        let set = |(target, weight): (&RouteTarget, f64)| {
+            target.set_weight(weight);
+            (target.id().clone(), weight)
         };
-        Some(plan.lanes.iter().zip(weights).map(set).collect())
+        Some(plan.targets.iter().zip(weights).map(set).collect())
     }
 
     /// What each tenant used, and how near it is to its limits.
@@ -147,7 +141,7 @@ impl Engine {
     }
 
     pub(crate) fn outstanding(&self) -> u32 {
-        self.directory.upstreams().map(Upstream::outstanding).sum()
+        self.directory.targets().map(TargetState::outstanding).sum()
     }
 }
 

@@ -11,9 +11,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep_until;
 
 use super::{
-    Trip,
-    target_state::Lane,
-    attempts::{Entry, Visit, visit},
+    RequestContext,
+    attempts::{Entry, TargetOutcome, try_target},
+    target_state::RouteTarget,
 };
 use crate::clock::now;
 
@@ -43,17 +43,21 @@ impl Start<'_> {
 /// Visits the targets, in order of the list, until one ends the request; those still under way are dropped then, and
 /// their guards say so. Nobody new is begun after a failure that must not be hidden by another target; it is surfaced
 /// unless one that was under way answers.
-pub(super) async fn race(trip: Trip<'_>, lanes: &[&Lane], start: Start<'_>) -> Visit {
+pub(super) async fn race(
+    ctx: RequestContext<'_>,
+    targets: &[&RouteTarget],
+    start: Start<'_>,
+) -> TargetOutcome {
     let mut flying = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
     let mut begun = 0;
     let begin = |begun: &mut usize| {
-        let lane = *lanes.get(*begun)?;
+        let target = *targets.get(*begun)?;
         *begun += 1;
         let at = now();
-        let usable = lanes[*begun..].iter().filter(|later| later.may_be_called(trip, at)).count();
-        let later = u32::try_from(usable).unwrap_or(u32::MAX).saturating_add(trip.reserve);
-        Some(visit(trip, lane, later, *begun < lanes.len(), Entry::Usual))
+        let usable = targets[*begun..].iter().filter(|later| later.may_be_called(ctx, at)).count();
+        let later = u32::try_from(usable).unwrap_or(u32::MAX).saturating_add(ctx.reserve);
+        Some(try_target(ctx, target, later, *begun < targets.len(), Entry::Usual))
     };
     for _ in 0..start.at_once.max(1) {
         flying.extend(begin(&mut begun));
@@ -69,17 +73,17 @@ pub(super) async fn race(trip: Trip<'_>, lanes: &[&Lane], start: Start<'_>) -> V
         tokio::select! {
             biased;
             ended = flying.next() => match ended {
-                None => return surfaced.map_or(Visit::Moved, Visit::Surfaced),
-                Some(Visit::Moved) if surfaced.is_none() => flying.extend(begin(&mut begun)),
-                Some(Visit::Moved) => {}
-                Some(Visit::Surfaced(failure)) => surfaced = surfaced.or(Some(failure)),
+                None => return surfaced.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced),
+                Some(TargetOutcome::MoveOn) if surfaced.is_none() => flying.extend(begin(&mut begun)),
+                Some(TargetOutcome::MoveOn) => {}
+                Some(TargetOutcome::Surfaced(failure)) => surfaced = surfaced.or(Some(failure)),
                 Some(ended) => return ended,
             },
             () = late => {
                 hedge.set(None);
-                let good = |lane: &&Lane| lane.may_be_hedge(trip, now());
+                let good = |target: &&RouteTarget| target.may_be_hedge(ctx, now());
                 let affords = |hedge: Hedge<'_>| hedge.budget.try_withdraw();
-                if surfaced.is_none() && lanes.get(begun).is_some_and(good) && start.hedge.is_some_and(affords) {
+                if surfaced.is_none() && targets.get(begun).is_some_and(good) && start.hedge.is_some_and(affords) {
                     flying.extend(begin(&mut begun));
                 }
             }

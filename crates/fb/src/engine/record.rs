@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// One request: its limits and its trace. Whoever holds a [`Row`] holds the run.
-pub(crate) struct Run {
+pub(crate) struct RequestRecord {
     route: Arc<Route>,
     pub(super) envelope: Envelope,
     observer: Option<Arc<dyn Observer>>,
@@ -48,7 +48,7 @@ struct State {
     body_above: Option<u64>,
 }
 
-impl Run {
+impl RequestRecord {
     pub(super) fn new(
         route: &Arc<Route>,
         request: &ChatRequest,
@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// Opens the row of a call; the row closes itself as cancelled when it is dropped.
-    pub(super) fn begin(self: &Arc<Self>, target: &TargetId, number: u32, at: Instant) -> Row {
+    pub(super) fn begin(self: &Arc<Self>, target: &TargetId, number: u32, at: Instant) -> AttemptRecord {
         let row = Attempt {
             target: target.clone(),
             number,
@@ -86,7 +86,7 @@ impl Run {
             (state.rows.len() - 1, span)
         };
         self.tell(|route| Event::Started { route, target, number });
-        Row { run: Arc::clone(self), index, started: at, closed: false, span }
+        AttemptRecord { record: Arc::clone(self), index, started: at, closed: false, span }
     }
 
     /// Writes down that a target was not called.
@@ -185,9 +185,11 @@ impl Run {
 
     /// Whether some target failed, or could not be called, by its own fault; what a caller's own short deadline ended is
     /// nobody's.
-    pub(super) fn speaks_of_targets(&self, hurried: bool) -> bool {
+    pub(super) fn speaks_of_targets(&self, deadline_shortened: bool) -> bool {
         let speaks = |row: &Attempt| match &row.end {
-            AttemptEnd::Failed(failure) => !(hurried && matches!(failure.kind(), FailureKind::Timeout(_))),
+            AttemptEnd::Failed(failure) => {
+                !(deadline_shortened && matches!(failure.kind(), FailureKind::Timeout(_)))
+            }
             AttemptEnd::Skipped { why, .. } => matches!(
                 why,
                 Skip::BreakerOpen
@@ -332,7 +334,7 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for RequestRecord {
     /// A caller that left is a finished request too, or metrics would lose it.
     fn drop(&mut self) {
         if self.state.get_mut().took.is_none() {
@@ -342,15 +344,15 @@ impl Drop for Run {
 }
 
 /// The row of a call in flight. Dropped unclosed, the call was cancelled.
-pub(crate) struct Row {
-    run: Arc<Run>,
+pub(crate) struct AttemptRecord {
+    record: Arc<RequestRecord>,
     index: usize,
     started: Instant,
     closed: bool,
     span: AttemptSpan,
 }
 
-impl Row {
+impl AttemptRecord {
     /// Writes down how the call ended and what was decided.
     pub(crate) fn close(mut self, end: AttemptEnd, next: Next) {
         self.write(end, next);
@@ -359,13 +361,13 @@ impl Row {
     /// Notes that the first output of its stream came, and tells of it.
     pub(super) fn first_output(&self, after: Duration) {
         let target = {
-            let mut state = self.run.state.lock();
+            let mut state = self.record.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };
             row.first = Some(after);
-            self.run.observer.is_some().then(|| row.target.clone())
+            self.record.observer.is_some().then(|| row.target.clone())
         };
         if let Some(target) = &target {
-            self.run.tell(|route| Event::FirstToken { route, target, after });
+            self.record.tell(|route| Event::FirstToken { route, target, after });
         }
     }
 
@@ -374,18 +376,18 @@ impl Row {
         let took = now().saturating_duration_since(self.started);
         self.span.ended(&end, next);
         let row = {
-            let mut state = self.run.state.lock();
+            let mut state = self.record.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };
             (row.took, row.end, row.next) = (took, end, next);
-            self.run.observer.is_some().then(|| row.clone())
+            self.record.observer.is_some().then(|| row.clone())
         };
         if let Some(row) = row {
-            self.run.tell(|route| Event::Ended { route, attempt: &row });
+            self.record.tell(|route| Event::Ended { route, attempt: &row });
         }
     }
 }
 
-impl Drop for Row {
+impl Drop for AttemptRecord {
     fn drop(&mut self) {
         if !self.closed {
             self.write(AttemptEnd::Cancelled, Next::Nothing);

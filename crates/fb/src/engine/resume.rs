@@ -8,12 +8,12 @@ use std::{
 use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, TargetId};
 
 use super::{
-    Engine, Mode, Trip,
+    Engine, Mode, RequestContext,
+    attempts::{Committed, TargetOutcome},
     directory::Plan,
-    spend::Bill,
     race::{Start, race},
-    record::Run,
-    attempts::{Committed, Visit},
+    record::RequestRecord,
+    spend::CostEstimate,
 };
 use crate::clock::now;
 
@@ -51,7 +51,7 @@ impl Resume {
     /// against what the stream has left, at most the route's deadline.
     pub(crate) async fn go_on(
         self: Arc<Self>,
-        run: Arc<Run>,
+        record: Arc<RequestRecord>,
         said: String,
         broken: TargetId,
         end: Instant,
@@ -62,27 +62,27 @@ impl Resume {
         if left < Duration::from_millis(1) {
             return Resumed::Nobody;
         }
-        let envelope = Envelope::new(at, left, plan.route.max_attempts, plan.lanes.len());
-        let trip = Trip {
+        let envelope = Envelope::new(at, left, plan.route.max_attempts, plan.targets.len());
+        let ctx = RequestContext {
             engine,
             request: &asked,
             mode: Mode::Stream,
             route: &plan.route,
-            run: &run,
+            record: &record,
             gates: &plan.gates,
-            bill: engine.account(request).map(|account| Bill::of(account, &asked)),
+            estimate: engine.account(request).map(|account| CostEstimate::of(account, &asked)),
             envelope,
-            hurried: false,
+            deadline_shortened: false,
             panic: engine.panics(plan),
             reserve: 0,
         };
-        let mut lanes = engine.choose(trip, plan).lanes;
-        lanes.retain(|lane| lane.capabilities().streaming);
-        lanes.sort_by_key(|lane| *lane.id() == broken);
-        match race(trip, &lanes, Start::ONE_BY_ONE).await {
-            Visit::Stream(by, committed) => Resumed::By(by, committed),
-            Visit::Blocked(_, block) => Resumed::Blocked(block),
-            Visit::Reply(..) | Visit::Surfaced(_) | Visit::Moved => Resumed::Nobody,
+        let mut targets = engine.choose(ctx, plan).targets;
+        targets.retain(|target| target.capabilities().streaming);
+        targets.sort_by_key(|target| *target.id() == broken);
+        match race(ctx, &targets, Start::ONE_BY_ONE).await {
+            TargetOutcome::Stream(by, committed) => Resumed::By(by, committed),
+            TargetOutcome::Blocked(_, block) => Resumed::Blocked(block),
+            TargetOutcome::Reply(..) | TargetOutcome::Surfaced(_) | TargetOutcome::MoveOn => Resumed::Nobody,
         }
     }
 }

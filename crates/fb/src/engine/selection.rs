@@ -13,18 +13,18 @@ use fb_router::{
 use serde::Deserialize;
 
 use super::{
-    Engine, Trip,
+    Engine, RequestContext,
     cache::Kept,
-    target_state::Lane,
     directory::Plan,
-    spend::{may_see, moment},
     race::{Hedge, Start},
+    spend::{may_see, moment},
+    target_state::RouteTarget,
 };
 use crate::{Destination, Error, clock::now};
 
 /// The targets of a request in the order they are tried.
 pub(super) struct Chosen<'a> {
-    pub(super) lanes: Vec<&'a Lane>,
+    pub(super) targets: Vec<&'a RouteTarget>,
     pub(super) start: Start<'a>,
 }
 
@@ -42,7 +42,7 @@ impl Engine {
         let plan = self.classified(request, named).and_then(|(_, plan)| plan).unwrap_or(named);
         let preferred = request.options().prefer.as_deref();
         let known = |name: &str| {
-            plan.lanes.iter().any(|lane| is_meant(lane, name)) || self.directory.target(name).is_some()
+            plan.targets.iter().any(|target| is_meant(target, name)) || self.directory.target(name).is_some()
         };
         if let Some(name) = preferred.filter(|name| !known(name)) {
             let name: String = name.chars().take(256).collect();
@@ -87,39 +87,40 @@ impl Engine {
     /// Whether an answer that was kept may be given to this request.
     pub(super) fn may_be_given(&self, request: &ChatRequest, plan: &Plan, hit: &Hit<Kept>) -> bool {
         let by = &hit.value().by;
-        let lower = plan.rungs.iter().flat_map(|step| &step.lanes);
-        let mut lanes = plan.lanes.iter().chain(lower).chain(self.directory.target(&by.to_string()));
+        let lower = plan.rungs.iter().flat_map(|step| &step.targets);
+        let mut targets = plan.targets.iter().chain(lower).chain(self.directory.target(&by.to_string()));
         let limits = self.account(request).map(Account::limits);
         let free = limits.is_none_or(|limits| {
             limits.regions.is_none() && limits.data_class.is_none() && limits.allowed.is_none()
         });
-        let may = |lane: &Lane| {
-            may_answer(request, lane) && limits.is_none_or(|limits| may_see(limits, lane).is_ok())
+        let may = |target: &RouteTarget| {
+            may_answer(request, target) && limits.is_none_or(|limits| may_see(limits, target).is_ok())
         };
-        (request.options().rules.is_empty() && free) || lanes.find(|lane| lane.id() == by).is_some_and(may)
+        (request.options().rules.is_empty() && free)
+            || targets.find(|target| target.id() == by).is_some_and(may)
     }
 
     /// Chooses among the targets of the full level, and writes down who is refused.
-    pub(super) fn choose<'a>(&'a self, trip: Trip<'_>, plan: &'a Plan) -> Chosen<'a> {
-        let (listed, unseen) = self.listed(trip.request, plan);
+    pub(super) fn choose<'a>(&'a self, ctx: RequestContext<'_>, plan: &'a Plan) -> Chosen<'a> {
+        let (listed, unseen) = self.listed(ctx.request, plan);
         let Chooser { router, hedges } = &*plan.chooser;
-        let mut choice = self.choice(trip.request, &listed, router, trip.panic);
+        let mut choice = self.choice(ctx.request, &listed, router, ctx.panic);
         choice.inadmissible.extend(unseen);
         if router.config().strategy == Strategy::Hedged {
             hedges.deposit();
         }
         let next = if choice.order.is_empty() { Next::Nothing } else { Next::Hop };
         for refused in choice.inadmissible.iter().cloned() {
-            trip.run.skip(&refused.target, Skip::Inadmissible(refused.refusal), None, next);
+            ctx.record.skip(&refused.target, Skip::Inadmissible(refused.refusal), None, next);
         }
         let start = match choice.start {
             Choose::Sequential => Start::ONE_BY_ONE,
             Choose::Parallel(count) => Start { at_once: count, hedge: None },
             Choose::Hedged { after } => Start { at_once: 1, hedge: Some(Hedge { after, budget: hedges }) },
         };
-        let lanes = choice.order.iter().map(|ranked| listed[ranked.index]).collect();
-        trip.run.planned(choice);
-        Chosen { lanes, start }
+        let targets = choice.order.iter().map(|ranked| listed[ranked.index]).collect();
+        ctx.record.planned(choice);
+        Chosen { targets, start }
     }
 
     /// What would be chosen now; takes nobody's turn.
@@ -128,8 +129,8 @@ impl Engine {
         let mut choice = self.choice(request, &listed, &plan.chooser.router.clone(), self.panics(plan));
         // What a visit would find out: the request cannot be carried there.
         choice.order.retain(|ranked| {
-            let lane = listed[ranked.index];
-            let Err(refusal) = lane.provider().admit(lane.call(request)) else { return true };
+            let target = listed[ranked.index];
+            let Err(refusal) = target.provider().admit(target.call(request)) else { return true };
             choice.inadmissible.push(Inadmissible {
                 index: ranked.index,
                 target: ranked.target.clone(),
@@ -144,32 +145,37 @@ impl Engine {
 
     /// The route's targets, and before them the one that the request prefers, if it is another; and those that its tenant
     /// keeps its requests from, or that the route's golden cases do.
-    fn listed<'a>(&'a self, request: &ChatRequest, plan: &'a Plan) -> (Vec<&'a Lane>, Vec<Inadmissible>) {
-        let own = plan.lanes.iter();
+    fn listed<'a>(
+        &'a self,
+        request: &ChatRequest,
+        plan: &'a Plan,
+    ) -> (Vec<&'a RouteTarget>, Vec<Inadmissible>) {
+        let own = plan.targets.iter();
         let preferred = request.options().prefer.as_deref();
         let foreign = preferred
-            .filter(|name| !plan.lanes.iter().any(|lane| is_meant(lane, name)))
+            .filter(|name| !plan.targets.iter().any(|target| is_meant(target, name)))
             .and_then(|name| self.directory.target(name));
         let mut unseen = Vec::new();
         let limits = self.account(request).map(Account::limits);
-        let is_evaluated = |lane: &Lane| {
-            let foreign = plan.route.require_eval && foreign.is_some_and(|foreign| foreign.id() == lane.id());
+        let is_evaluated = |target: &RouteTarget| {
+            let foreign =
+                plan.route.require_eval && foreign.is_some_and(|foreign| foreign.id() == target.id());
             if foreign { Err(Refusal::new("prefer", "no evaluated target of the route")) } else { Ok(()) }
         };
-        let seen = |(index, lane): (usize, &'a Lane)| {
+        let seen = |(index, target): (usize, &'a RouteTarget)| {
             let may_be_asked =
-                limits.map_or(Ok(()), |limits| may_see(limits, lane)).and_then(|()| is_evaluated(lane));
-            let Err(refusal) = may_be_asked else { return Some(lane) };
-            unseen.push(Inadmissible { index, target: lane.id().clone(), refusal });
+                limits.map_or(Ok(()), |limits| may_see(limits, target)).and_then(|()| is_evaluated(target));
+            let Err(refusal) = may_be_asked else { return Some(target) };
+            unseen.push(Inadmissible { index, target: target.id().clone(), refusal });
             None
         };
         let listed = foreign.into_iter().chain(own).enumerate().filter_map(seen).collect();
         (listed, unseen)
     }
 
-    fn choice(&self, request: &ChatRequest, listed: &[&Lane], router: &Router, panic: bool) -> Choice {
+    fn choice(&self, request: &ChatRequest, listed: &[&RouteTarget], router: &Router, panic: bool) -> Choice {
         let (at, strategy) = (now(), router.config().strategy);
-        let candidates: Vec<_> = listed.iter().map(|lane| candidate(lane, strategy, panic, at)).collect();
+        let candidates: Vec<_> = listed.iter().map(|target| candidate(target, strategy, panic, at)).collect();
         // Messages that cannot be read are for the target's adapter to complain of, by field.
         let facts = Facts::for_candidates(request, &candidates, strategy)
             .unwrap_or_else(|_| Facts::from_request(request));
@@ -178,9 +184,9 @@ impl Engine {
             _ => None,
         };
         let preferred = request.options().prefer.as_deref();
-        let preferred = preferred.and_then(|name| listed.iter().find(|lane| is_meant(lane, name)));
+        let preferred = preferred.and_then(|name| listed.iter().find(|target| is_meant(target, name)));
         let facts = Facts {
-            preferred: preferred.map(|lane| lane.id()),
+            preferred: preferred.map(|target| target.id()),
             sticky_key: key.as_deref(),
             ..ruled(facts, request)
         };
@@ -193,17 +199,18 @@ impl Engine {
 }
 
 /// Those of the targets of a lower level that may be asked at all, in their order; the others are written down.
-pub(super) fn admitted<'a>(trip: Trip<'_>, lanes: &'a [Lane]) -> Vec<&'a Lane> {
-    let (request, at) = (trip.request, now());
-    let candidates: Vec<_> = lanes.iter().map(|lane| candidate(lane, Strategy::Priority, true, at)).collect();
+pub(super) fn admitted<'a>(ctx: RequestContext<'_>, targets: &'a [RouteTarget]) -> Vec<&'a RouteTarget> {
+    let (request, at) = (ctx.request, now());
+    let candidates: Vec<_> =
+        targets.iter().map(|target| candidate(target, Strategy::Priority, true, at)).collect();
     let facts = Facts::for_candidates(request, &candidates, Strategy::Priority)
         .unwrap_or_else(|_| Facts::from_request(request));
     let facts = ruled(facts, request);
-    let may_be_asked = |(lane, candidate): &(&Lane, &Candidate<'_>)| {
+    let may_be_asked = |(target, candidate): &(&RouteTarget, &Candidate<'_>)| {
         let refused = admissible(&facts, candidate);
-        refused.map_err(|why| trip.run.skip(lane.id(), Skip::Inadmissible(why), None, Next::Hop)).is_ok()
+        refused.map_err(|why| ctx.record.skip(target.id(), Skip::Inadmissible(why), None, Next::Hop)).is_ok()
     };
-    lanes.iter().zip(&candidates).filter(may_be_asked).map(|(lane, _)| lane).collect()
+    targets.iter().zip(&candidates).filter(may_be_asked).map(|(target, _)| target).collect()
 }
 
 /// Adds the request's own rules. A target that does not stream answers whole, so nothing is asked of that.
@@ -220,37 +227,37 @@ fn ruled<'a>(mut facts: Facts<'a>, request: &'a ChatRequest) -> Facts<'a> {
 }
 
 /// Whether the rules of the request let it have an answer that the target gave before, which costs nothing.
-fn may_answer(request: &ChatRequest, lane: &Lane) -> bool {
-    lane.is_open_to(&Facts { ceiling: None, ..ruled(Facts::default(), request) }).is_ok()
+fn may_answer(request: &ChatRequest, target: &RouteTarget) -> bool {
+    target.is_open_to(&Facts { ceiling: None, ..ruled(Facts::default(), request) }).is_ok()
 }
 
-fn candidate(lane: &Lane, strategy: Strategy, panic: bool, at: Instant) -> Candidate<'_> {
-    let (target, upstream) = (&*lane.target, &lane.upstream);
+fn candidate(target: &RouteTarget, strategy: Strategy, panic: bool, at: Instant) -> Candidate<'_> {
+    let (config, state) = (&*target.config, &target.state);
     let measured = matches!(strategy, Strategy::Fastest | Strategy::Hedged);
-    let latency = measured.then(|| upstream.health.latency(at)).flatten();
+    let latency = measured.then(|| state.health.latency(at)).flatten();
     Candidate {
-        priority: lane.priority,
-        weight: lane.weight(),
-        price: target.price,
-        capabilities: *lane.capabilities(),
-        parallel_tools: target.capabilities.parallel_tools.unwrap_or(true),
-        max_output: target.max_output,
-        region: target.region.as_deref(),
-        data_classes: &target.data_classes,
-        eligibility: lane.eligible(panic, at),
-        healthy: upstream.health.condition() == Condition::Healthy,
-        half_open: upstream.is_tried_out(at),
+        priority: target.priority,
+        weight: target.weight(),
+        price: config.price,
+        capabilities: *target.capabilities(),
+        parallel_tools: config.capabilities.parallel_tools.unwrap_or(true),
+        max_output: config.max_output,
+        region: config.region.as_deref(),
+        data_classes: &config.data_classes,
+        eligibility: target.eligible(panic, at),
+        healthy: state.health.condition() == Condition::Healthy,
+        half_open: state.is_half_open(at),
         latency: latency.map(|latency| latency.peak.as_secs_f64()),
         p95: latency.map(|latency| latency.p95),
         samples: latency.map_or(0, |latency| latency.calls as u64),
-        in_flight: upstream.in_flight(),
-        ..Candidate::new(lane.id())
+        in_flight: state.in_flight(),
+        ..Candidate::new(target.id())
     }
 }
 
 /// Whether a name, `PROVIDER/MODEL` or `PROVIDER`, means the target.
-fn is_meant(lane: &Lane, name: &str) -> bool {
-    let id = lane.id();
+fn is_meant(target: &RouteTarget, name: &str) -> bool {
+    let id = target.id();
     name.split_once('/').map_or_else(
         || id.provider().as_str() == name,
         |(provider, model)| id.provider().as_str() == provider && id.model() == model,

@@ -6,7 +6,7 @@ use fb_budget::{Account, Amount, LimitExceeded, Limits, Moment, Reservation, Tok
 use fb_core::{ChatRequest, Frame, Refusal, StreamEvent, Usage};
 use fb_router::{Facts, estimate_tokens};
 
-use super::lane::Lane;
+use super::target_state::RouteTarget;
 
 /// When something is paid: days and months are the wall clock's.
 pub(crate) fn moment(now: Instant) -> Moment {
@@ -27,7 +27,7 @@ fn wall() -> SystemTime {
 
 /// What the engine knows of a request's cost.
 #[derive(Clone, Copy)]
-pub(super) struct Bill<'a> {
+pub(super) struct CostEstimate<'a> {
     pub(super) account: &'a Account,
     /// Estimated tokens of the prompt.
     input: u64,
@@ -35,24 +35,29 @@ pub(super) struct Bill<'a> {
     output: u64,
 }
 
-impl<'a> Bill<'a> {
+impl<'a> CostEstimate<'a> {
     pub(super) fn of(account: &'a Account, request: &ChatRequest) -> Self {
         let facts = Facts::from_request(request);
         Self { account, input: facts.input_tokens, output: facts.expected_output() }
     }
 
     /// Reserves what one call may cost; the first of a request counts the request.
-    pub(super) fn reserve(self, lane: &Lane, first: bool, at: Instant) -> Result<Box<Purse>, LimitExceeded> {
+    pub(super) fn reserve(
+        self,
+        target: &RouteTarget,
+        first: bool,
+        at: Instant,
+    ) -> Result<Box<Spend>, LimitExceeded> {
         let Self { account, input, output } = self;
-        let prices = lane.prices.clone();
+        let prices = target.prices.clone();
         let estimate = amount(prices.as_ref(), Usage { input, output, ..Usage::default() });
-        let (id, at) = (lane.id(), moment(at));
+        let (id, at) = (target.id(), moment(at));
         let reservation = if first {
             account.reserve(id, estimate, at)?
         } else {
             account.reserve_additional(id, estimate, at)?
         };
-        let mut purse = Box::new(Purse {
+        let mut spend = Box::new(Spend {
             reservation,
             prices,
             input,
@@ -61,13 +66,13 @@ impl<'a> Bill<'a> {
             all: false,
         });
         // A call that is given up was sent: its prompt was read.
-        purse.note(0);
-        Ok(purse)
+        spend.record_output(0);
+        Ok(spend)
     }
 }
 
 /// What one call holds of its tenant's budget. Dropped, it pays for what was used so far.
-pub(crate) struct Purse {
+pub(crate) struct Spend {
     reservation: Reservation,
     prices: Option<TokenPrices>,
     input: u64,
@@ -79,9 +84,9 @@ pub(crate) struct Purse {
     all: bool,
 }
 
-impl Purse {
+impl Spend {
     /// The call has said so many bytes.
-    pub(crate) fn note(&mut self, said: usize) {
+    pub(crate) fn record_output(&mut self, said: usize) {
         let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));
         let usage = Usage { input: self.input, output, ..Usage::default() };
         self.said = amount(self.prices.as_ref(), usage);
@@ -89,7 +94,7 @@ impl Purse {
     }
 
     /// The provider has counted this: all of it when the answer is finished, else it may be the count of its beginning.
-    pub(crate) fn count(&mut self, usage: Usage, finished: bool) {
+    pub(crate) fn record_usage(&mut self, usage: Usage, finished: bool) {
         self.counted = Some(amount(self.prices.as_ref(), usage));
         self.all = finished;
         self.reservation.record_usage(self.used());
@@ -113,7 +118,7 @@ impl Purse {
     }
 
     /// The call came to nothing that a provider charges for.
-    pub(crate) fn give_back(self) {
+    pub(crate) fn release(self) {
         self.reservation.settle(Amount::default());
     }
 }
@@ -139,8 +144,8 @@ fn amount(prices: Option<&TokenPrices>, usage: Usage) -> Amount {
 }
 
 /// Whether a tenant's requests may be sent to a target at all.
-pub(super) fn may_see(limits: &Limits, lane: &Lane) -> Result<(), Refusal> {
-    lane.is_open_to(&Facts {
+pub(super) fn may_see(limits: &Limits, target: &RouteTarget) -> Result<(), Refusal> {
+    target.is_open_to(&Facts {
         regions: limits.regions.as_deref(),
         data_class: limits.data_class.as_deref(),
         allowed: limits.allowed.as_deref(),

@@ -18,21 +18,21 @@ use fb_retry::{RetryBudget, RetryPolicy};
 use fb_router::{Candidate, Facts, admissible};
 use parking_lot::Mutex;
 
-use super::{Trip, attempts::Entry};
-use crate::{Target, stats::Counts};
+use super::{RequestContext, attempts::Entry};
+use crate::{Target, stats::TargetCounters};
 
 /// How long a target or key is left alone that only its operator can repair: five minutes.
 const LONG: Duration = Duration::from_secs(300);
 
 /// A target at run time, shared by all routes that name it.
-pub(crate) struct Upstream {
+pub(crate) struct TargetState {
     id: TargetId,
     provider: Arc<dyn Provider>,
     circuit: Circuit,
     pub(crate) health: Member,
     cooling: Mutex<Option<Instant>>,
-    key: Arc<Key>,
-    counts: Mutex<Counts>,
+    provider_state: Arc<ProviderState>,
+    counts: Mutex<TargetCounters>,
     in_flight: AtomicU32,
     quality: Mutex<Score>,
     /// Most calls at one time.
@@ -40,7 +40,7 @@ pub(crate) struct Upstream {
 }
 
 /// A call in flight at a target, until its answer is whole; dropping it makes room.
-pub(crate) struct Slot(Arc<Upstream>);
+pub(crate) struct Slot(Arc<TargetState>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -49,24 +49,24 @@ impl Drop for Slot {
 }
 
 /// What the targets of one provider share: its account.
-pub(super) struct Key {
+pub(super) struct ProviderState {
     cooling: Mutex<Option<Instant>>,
     /// The key was rejected; only a new configuration helps.
-    dead: AtomicBool,
+    key_rejected: AtomicBool,
     retries: RetryBudget,
 }
 
-impl Key {
+impl ProviderState {
     pub(super) fn new(retries: RetryBudget) -> Self {
-        Self { cooling: Mutex::default(), dead: AtomicBool::new(false), retries }
+        Self { cooling: Mutex::default(), key_rejected: AtomicBool::new(false), retries }
     }
 }
 
 /// A target as one route uses it.
 #[derive(Clone)]
-pub(super) struct Lane {
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) target: Arc<Target>,
+pub(super) struct RouteTarget {
+    pub(super) state: Arc<TargetState>,
+    pub(super) config: Arc<Target>,
     /// Lower is tried first.
     pub(super) priority: u32,
     /// The bits of its weight, which follows its successes if that is asked for.
@@ -79,18 +79,18 @@ pub(super) struct Lane {
     capabilities: Capabilities,
 }
 
-impl Upstream {
+impl TargetState {
     pub(super) fn new(
         id: TargetId,
         provider: Arc<dyn Provider>,
         circuit: Circuit,
         health: Member,
-        key: Arc<Key>,
+        provider_state: Arc<ProviderState>,
         most: Option<u32>,
     ) -> Self {
         let (cooling, counts, in_flight) = (Mutex::default(), Mutex::default(), AtomicU32::new(0));
         let quality = Mutex::default();
-        Self { id, provider, circuit, health, cooling, key, counts, in_flight, quality, most }
+        Self { id, provider, circuit, health, cooling, provider_state, counts, in_flight, quality, most }
     }
 
     pub(super) fn provider(&self) -> Arc<dyn Provider> {
@@ -107,7 +107,7 @@ impl Upstream {
     }
 
     /// Whether its breaker lets probes through at most.
-    pub(super) fn is_tried_out(&self, at: Instant) -> bool {
+    pub(super) fn is_half_open(&self, at: Instant) -> bool {
         self.breaker().state(at) != State::Closed
     }
 
@@ -131,11 +131,11 @@ impl Upstream {
         &self.id
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> TargetCounters {
         self.counts.lock().clone()
     }
 
-    pub(crate) fn count(&self, count: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, count: impl FnOnce(&mut TargetCounters)) {
         count(&mut self.counts.lock());
     }
 
@@ -145,7 +145,7 @@ impl Upstream {
 
     /// Whether the target may be called now, as far as health is heeded.
     pub(super) fn eligibility(&self, health: Eligibility, at: Instant) -> Eligibility {
-        if self.is_dead() {
+        if self.is_key_rejected() {
             return Eligibility::barred(Skip::KeyRejected, None);
         }
         if let Some(wait) = self.cooling(at) {
@@ -160,8 +160,8 @@ impl Upstream {
         Eligibility { weight: weight * rank_penalty(self.quality(at)), ..health }
     }
 
-    /// Counts an answer that was looked at.
-    pub(crate) fn inspected(&self, passed: bool, at: Instant) {
+    /// TargetCounters an answer that was looked at.
+    pub(crate) fn record_quality(&self, passed: bool, at: Instant) {
         self.quality.lock().record(passed, at);
     }
 
@@ -171,7 +171,7 @@ impl Upstream {
     }
 
     /// Tells health of a failure that speaks against the target: nothing that a caller did, and not that it is busy.
-    pub(crate) fn fell_ill(&self, failure: &Failure, verdict: Verdict, at: Instant) {
+    pub(crate) fn record_failure(&self, failure: &Failure, verdict: Verdict, at: Instant) {
         if let Verdict::Failure { streak: true, .. } = verdict {
             let local = failure.kind() == FailureKind::Connect;
             let origin = if local { Origin::Local } else { Origin::Remote };
@@ -181,11 +181,11 @@ impl Upstream {
 
     /// The retries that all calls to the provider share.
     pub(super) fn retries(&self) -> &RetryBudget {
-        &self.key.retries
+        &self.provider_state.retries
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.key.dead.load(Ordering::Relaxed)
+    pub(super) fn is_key_rejected(&self) -> bool {
+        self.provider_state.key_rejected.load(Ordering::Relaxed)
     }
 
     /// How long the target is still to be left alone, by its own or its key's cool-down.
@@ -194,11 +194,11 @@ impl Upstream {
             let until = *until.lock();
             until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero())
         };
-        left(&self.cooling).max(left(&self.key.cooling))
+        left(&self.cooling).max(left(&self.provider_state.cooling))
     }
 
     /// Leaves the target or its key alone for as long as the failure asks.
-    pub(super) fn cool(&self, cool: Cool, hint: Option<Duration>, at: Instant) {
+    pub(super) fn cool_down(&self, cool: Cool, hint: Option<Duration>, at: Instant) {
         let set = |until: &Mutex<Option<Instant>>, wait: Duration| {
             let mut until = until.lock();
             *until = (*until).max(at.checked_add(wait));
@@ -211,30 +211,30 @@ impl Upstream {
                 }
             }
             Cool::TargetLong => set(&self.cooling, LONG),
-            Cool::KeyLong => set(&self.key.cooling, hint.unwrap_or(LONG)),
-            Cool::KeyDead => self.key.dead.store(true, Ordering::Relaxed),
+            Cool::KeyLong => set(&self.provider_state.cooling, hint.unwrap_or(LONG)),
+            Cool::KeyDead => self.provider_state.key_rejected.store(true, Ordering::Relaxed),
         }
     }
 }
 
-impl Lane {
+impl RouteTarget {
     pub(super) fn new(
-        upstream: Arc<Upstream>,
-        target: &Target,
+        state: Arc<TargetState>,
+        config: &Target,
         priority: u32,
         retry: RetryPolicy,
         prices: Option<TokenPrices>,
     ) -> Self {
-        let triggers = target
+        let triggers = config
             .trigger_on
             .as_ref()
             .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
         let overrides =
-            Overrides(target.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
-        let capabilities = target.capabilities.over(upstream.provider.capabilities(upstream.id.model()));
-        let weight = Arc::new(AtomicU64::new(target.weight.to_bits()));
-        let target = Arc::new(target.clone());
-        Self { upstream, target, priority, weight, retry, triggers, overrides, prices, capabilities }
+            Overrides(config.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+        let capabilities = config.capabilities.applied_to(state.provider.capabilities(state.id.model()));
+        let weight = Arc::new(AtomicU64::new(config.weight.to_bits()));
+        let config = Arc::new(config.clone());
+        Self { state, config, priority, weight, retry, triggers, overrides, prices, capabilities }
     }
 
     /// Its share of the requests, beside the weights of the other targets.
@@ -247,11 +247,11 @@ impl Lane {
     }
 
     pub(super) fn id(&self) -> &TargetId {
-        &self.upstream.id
+        &self.state.id
     }
 
     pub(super) fn provider(&self) -> &dyn Provider {
-        &*self.upstream.provider
+        &*self.state.provider
     }
 
     pub(super) fn capabilities(&self) -> &Capabilities {
@@ -259,59 +259,59 @@ impl Lane {
     }
 
     pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
-        Call { request, model: self.upstream.id.model(), overrides: &self.overrides }
+        Call { request, model: self.state.id.model(), overrides: &self.overrides }
     }
 
     /// Whether rules of place, data and name let a request reach the target, whatever its state.
     pub(super) fn is_open_to(&self, rules: &Facts<'_>) -> Result<(), Refusal> {
-        let target = &*self.target;
+        let config = &*self.config;
         let candidate = Candidate {
-            region: target.region.as_deref(),
-            data_classes: &target.data_classes,
+            region: config.region.as_deref(),
+            data_classes: &config.data_classes,
             ..Candidate::new(self.id())
         };
         admissible(rules, &candidate)
     }
 
     /// Whether a visit now would make a call: what "a minimum slice for every untried target" counts.
-    pub(super) fn may_be_called(&self, trip: Trip<'_>, at: Instant) -> bool {
-        trip.may_see(self).is_ok()
-            && self.eligibility(trip, at).is_usable()
-            && trip.run.admits(self.capabilities()).is_ok()
+    pub(super) fn may_be_called(&self, ctx: RequestContext<'_>, at: Instant) -> bool {
+        ctx.may_see(self).is_ok()
+            && self.eligibility(ctx, at).is_usable()
+            && ctx.record.admits(self.capabilities()).is_ok()
     }
 
     /// Whether a visit beside another would make a call. One that is only tried out is not asked for that.
-    pub(super) fn may_be_hedge(&self, trip: Trip<'_>, at: Instant) -> bool {
-        !self.upstream.is_tried_out(at) && self.may_be_called(trip, at)
+    pub(super) fn may_be_hedge(&self, ctx: RequestContext<'_>, at: Instant) -> bool {
+        !self.state.is_half_open(at) && self.may_be_called(ctx, at)
     }
 
     /// How long the last resort would wait for the target: until it reopens, or not at all when it has reopened
     /// since this request was turned away. `None` when time alone does not help, or when it had its chance.
-    pub(super) fn wait(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
-        let eligibility = self.eligibility(trip, at);
+    pub(super) fn wait(&self, ctx: RequestContext<'_>, at: Instant) -> Option<Duration> {
+        let eligibility = self.eligibility(ctx, at);
         if eligibility.is_usable() {
-            return trip.run.was_turned_away(self.id()).then_some(Duration::ZERO);
+            return ctx.record.was_turned_away(self.id()).then_some(Duration::ZERO);
         }
         eligibility.not_before
     }
 
     /// How long until the target may be called, if it may not now and time alone helps.
-    pub(super) fn reopens(&self, trip: Trip<'_>, at: Instant) -> Option<Duration> {
-        self.eligibility(trip, at).not_before
+    pub(super) fn reopens(&self, ctx: RequestContext<'_>, at: Instant) -> Option<Duration> {
+        self.eligibility(ctx, at).not_before
     }
 
-    fn eligibility(&self, trip: Trip<'_>, at: Instant) -> Eligibility {
-        self.eligible(trip.panic, at)
+    fn eligibility(&self, ctx: RequestContext<'_>, at: Instant) -> Eligibility {
+        self.eligible(ctx.panic, at)
     }
 
     /// Whether it may be called now; in a panic whatever health says.
     pub(super) fn eligible(&self, panic: bool, at: Instant) -> Eligibility {
-        self.upstream.eligibility(self.health(panic, at), at)
+        self.state.eligibility(self.health(panic, at), at)
     }
 
     /// What health says, if it is heeded.
     pub(super) fn health(&self, panic: bool, at: Instant) -> Eligibility {
-        if panic { Eligibility::full() } else { self.upstream.health.standing(at) }
+        if panic { Eligibility::full() } else { self.state.health.standing(at) }
     }
 }
 
