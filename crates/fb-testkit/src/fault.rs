@@ -1,11 +1,11 @@
 use fb_core::{Failure, FailureKind, Phase};
 
-/// One failure: its word in scripts, kind, status, the provider's code, and what happened; 0 and "" are none.
-type Row = (&'static str, FailureKind, u16, &'static str, &'static str);
+/// A scriptable failure: its name in scripts, kind, status, provider code and detail; 0 and "" mean none.
+type Entry = (&'static str, FailureKind, u16, &'static str, &'static str);
 
-/// A kind's own name stands for its first row.
+/// The name of a kind selects its first entry.
 #[rustfmt::skip]
-const TABLE: [Row; 25] = [
+const TABLE: [Entry; 25] = [
     ("refused",     FailureKind::Connect,                   0,   "",                                     "connection refused"),
     ("timeout",     FailureKind::Timeout(Phase::Total),     0,   "",                                     "no answer in time"),
     ("reset",       FailureKind::Network,                   0,   "",                                     "connection reset"),
@@ -28,33 +28,33 @@ const TABLE: [Row; 25] = [
     ("422",         FailureKind::InvalidRequest,            422, "invalid_request_error",                "Unprocessable request"),
     ("413",         FailureKind::TooLarge,                  413, "request_too_large",                    "The request is too large"),
     ("malformed",   FailureKind::Malformed,                 0,   "",                                     "body is not JSON"),
-    ("quality",     FailureKind::Quality,                   0,   "",                                     "a gate said no"),
+    ("quality",     FailureKind::Quality,                   0,   "",                                     "rejected by a gate"),
     ("520",         FailureKind::Unknown { server: true },  520, "",                                     "an unknown error"),
     ("418",         FailureKind::Unknown { server: false }, 418, "",                                     "I'm a teapot"),
 ];
 
-/// The failure a word of a script stands for, as it comes before an answer's head.
-pub(crate) fn failure(word: &str) -> Option<Failure> {
-    let status = row(word)?.2;
-    let failure = in_stream(word)?;
+/// Returns the failure with this name in scripts, as it occurs before the head of an answer.
+pub(crate) fn failure(name: &str) -> Option<Failure> {
+    let status = entry(name)?.2;
+    let failure = in_stream(name)?;
     Some(if status == 0 { failure } else { failure.with_status(status) })
 }
 
-/// The same failure inside an answer, whose status was 200.
-pub(crate) fn in_stream(word: &str) -> Option<Failure> {
-    let (_, kind, _, code, detail) = *row(word)?;
+/// Returns the same failure as it occurs inside an answer with status 200.
+pub(crate) fn in_stream(name: &str) -> Option<Failure> {
+    let (_, kind, _, code, detail) = *entry(name)?;
     let code = (!code.is_empty()).then(|| code.to_owned());
     Some(Failure::new(kind, detail).with_code(code))
 }
 
-/// The failure of an answer that ended too early.
+/// Returns the failure of an answer that ended too early.
 pub(crate) fn interrupted() -> Failure {
     Failure::new(FailureKind::Interrupted, "ended before its end signal")
 }
 
-fn row(word: &str) -> Option<&'static Row> {
-    let spelled = TABLE.iter().find(|row| row.0 == word);
-    spelled.or_else(|| TABLE.iter().find(|row| row.1.name() == word))
+fn entry(name: &str) -> Option<&'static Entry> {
+    let exact = TABLE.iter().find(|entry| entry.0 == name);
+    exact.or_else(|| TABLE.iter().find(|entry| entry.1.name() == name))
 }
 
 #[cfg(test)]
@@ -69,8 +69,8 @@ mod tests {
     }
 
     #[test]
-    fn statuses_carry_what_a_provider_would_say() {
-        let print = |word| failure(word).unwrap().to_string();
+    fn failures_carry_realistic_statuses_and_codes() {
+        let print = |name| failure(name).unwrap().to_string();
         assert_eq!(print("503"), "server_error (503)");
         assert_eq!(print("529"), "overloaded (529 overloaded_error)");
         assert_eq!(print("refused"), "connect (connection refused)");

@@ -10,7 +10,7 @@ mod log;
 mod provider;
 
 pub use crate::{
-    log::{Fate, Made},
+    log::{CallOutcome, CallRecord},
     provider::ScriptedProvider,
     script::{Script, script},
 };

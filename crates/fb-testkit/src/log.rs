@@ -9,52 +9,52 @@ use std::{
 use fb_core::{Call, CallError, ChatRequest, FailureKind, Frame, Reply, StreamEvent, Usage};
 use parking_lot::{Mutex, MutexGuard};
 
-/// One call, as its provider saw it.
+/// A call from the provider's side.
 #[derive(Debug, Clone)]
-pub struct Made {
-    /// What was asked.
+pub struct CallRecord {
+    /// The request.
     pub request: ChatRequest,
-    /// Of which model.
+    /// The model that was called.
     pub model: String,
-    /// Whether a stream was asked for.
+    /// `true` for a streamed call.
     pub streamed: bool,
-    /// Which call of the whole script it was, from 0.
-    pub place: u32,
-    /// Words of the whole answer, when they were [signed](crate::ScriptedProvider::signed).
+    /// Index of the call within the script, from 0.
+    pub index: u32,
+    /// Number of words in the complete answer, if it was [signed](crate::ScriptedProvider::signed).
     pub words: usize,
-    /// When it began, on tokio's clock.
+    /// Start of the call on tokio's clock.
     pub began: Instant,
-    /// Calls to the same model that were under way when it began.
-    pub beside: u32,
-    /// When it ended, and how; `None` while it is under way.
-    pub ended: Option<(Instant, Fate)>,
-    /// Calls of the whole script that had ended when it began.
-    pub after: u32,
-    /// Calls of the whole script that had ended before it; `None` while it is under way.
-    pub over: Option<u32>,
-    /// Bytes of text, thinking, refusal, and names and arguments of tool calls handed out so far.
-    pub said: usize,
-    /// Tokens, once they were told.
-    pub counted: Option<Usage>,
+    /// Number of other calls to the same model in flight at the start of this one.
+    pub concurrent: u32,
+    /// Time and outcome of the end; `None` while the call is in flight.
+    pub ended: Option<(Instant, CallOutcome)>,
+    /// Number of calls of the script that had ended before this one started.
+    pub ended_at_start: u32,
+    /// Number of calls of the script that had ended before this one ended; `None` while it is in flight.
+    pub ended_at_end: Option<u32>,
+    /// Number of bytes returned so far: text, thinking, refusal, and names and arguments of tool calls.
+    pub output_bytes: usize,
+    /// The usage, once it was returned.
+    pub usage: Option<Usage>,
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// With a whole answer.
+pub enum CallOutcome {
+    /// A complete answer.
     Answered,
-    /// With a failure, be it in the middle of a stream.
+    /// A failure, before or inside a stream.
     Failed(FailureKind),
-    /// With a block, whoever left after it was said.
+    /// A block, even if the caller cancelled the call after receiving it.
     Blocked,
-    /// A stream ended without its end signal.
+    /// A stream without its end signal.
     Cut,
-    /// It was dropped before it was answered.
+    /// Dropped before the answer was complete.
     Cancelled,
 }
 
-impl Fate {
-    pub(crate) fn of(error: &CallError) -> Self {
+impl CallOutcome {
+    pub(crate) fn from_error(error: &CallError) -> Self {
         match error {
             CallError::Failed(failure) => Self::Failed(failure.kind()),
             CallError::Blocked(_) => Self::Blocked,
@@ -62,92 +62,93 @@ impl Fate {
     }
 }
 
-/// Calls of all providers of a script.
+/// Numbers of started and ended calls of all providers of a script.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct CallCounters {
     begun: AtomicU32,
     ended: AtomicU32,
 }
 
-/// The calls of a provider, in order.
+/// The calls of one provider, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
-    made: Arc<Mutex<Vec<Made>>>,
-    places: Arc<Places>,
+    records: Arc<Mutex<Vec<CallRecord>>>,
+    counters: Arc<CallCounters>,
 }
 
 impl Log {
-    pub(crate) fn new(places: Arc<Places>) -> Self {
-        Self { made: Arc::default(), places }
+    pub(crate) fn new(counters: Arc<CallCounters>) -> Self {
+        Self { records: Arc::default(), counters }
     }
 
-    pub(crate) fn made(&self) -> MutexGuard<'_, Vec<Made>> {
-        self.made.lock()
+    pub(crate) fn records(&self) -> MutexGuard<'_, Vec<CallRecord>> {
+        self.records.lock()
     }
 
-    pub(crate) fn begin(&self, call: Call<'_>, streamed: bool) -> Flight {
-        let mut made = self.made();
-        let beside = made.iter().filter(|other| other.model == call.model && other.ended.is_none()).count();
-        made.push(Made {
+    pub(crate) fn begin(&self, call: Call<'_>, streamed: bool) -> CallGuard {
+        let mut records = self.records();
+        let concurrent =
+            records.iter().filter(|other| other.model == call.model && other.ended.is_none()).count();
+        records.push(CallRecord {
             request: call.request.clone(),
             model: call.model.to_owned(),
             streamed,
-            place: self.places.begun.fetch_add(1, Ordering::Relaxed),
+            index: self.counters.begun.fetch_add(1, Ordering::Relaxed),
             words: 0,
             began: now(),
-            beside: u32::try_from(beside).unwrap_or(u32::MAX),
+            concurrent: u32::try_from(concurrent).unwrap_or(u32::MAX),
             ended: None,
-            after: self.places.ended.load(Ordering::Relaxed),
-            over: None,
-            said: 0,
-            counted: None,
+            ended_at_start: self.counters.ended.load(Ordering::Relaxed),
+            ended_at_end: None,
+            output_bytes: 0,
+            usage: None,
         });
-        Flight { log: self.clone(), number: made.len() - 1, fate: Fate::Cancelled }
+        CallGuard { log: self.clone(), number: records.len() - 1, outcome: CallOutcome::Cancelled }
     }
 }
 
-/// A call under way; dropped before it landed, it was cancelled.
+/// A guard for a call in flight. Dropping it unfinished records the call as cancelled.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct CallGuard {
     log: Log,
     number: usize,
-    /// How it ends when nothing more is said of it.
-    fate: Fate,
+    /// The outcome that is recorded on drop.
+    outcome: CallOutcome,
 }
 
-impl Flight {
-    /// Which call of the provider it is, from 0.
+impl CallGuard {
+    /// Index of the call within the provider, from 0.
     pub(crate) const fn number(&self) -> usize {
         self.number
     }
 
-    pub(crate) fn count_words(&self, words: usize) {
-        self.note(|made| made.words = words);
+    pub(crate) fn set_words(&self, words: usize) {
+        self.update(|record| record.words = words);
     }
 
-    /// The answer to a plain call.
+    /// Records the answer to a plain call.
     pub(crate) fn answer(&self, answer: &Result<Reply, CallError>) {
         match answer {
             Ok(reply) => {
                 let calls = reply.tool_calls.iter().map(|call| call.name.len() + call.arguments.len());
-                self.tell(reply.text.len() + reply.thinking.len() + calls.sum::<usize>(), reply.usage);
+                self.add_output(reply.text.len() + reply.thinking.len() + calls.sum::<usize>(), reply.usage);
             }
-            Err(CallError::Blocked(block)) => self.tell(block.partial.len(), block.usage),
+            Err(CallError::Blocked(block)) => self.add_output(block.partial.len(), block.usage),
             Err(CallError::Failed(_)) => {}
         }
     }
 
-    /// A frame of a stream.
+    /// Records a frame of a stream.
     pub(crate) fn frame(&self, frame: &Frame) {
         for event in &frame.events {
             match event {
                 StreamEvent::Text(text) | StreamEvent::Thinking(text) | StreamEvent::Refusal(text) => {
-                    self.tell(text.len(), None);
+                    self.add_output(text.len(), None);
                 }
                 StreamEvent::ToolCall(delta) => {
-                    self.tell(delta.name.as_ref().map_or(0, String::len) + delta.arguments.len(), None);
+                    self.add_output(delta.name.as_ref().map_or(0, String::len) + delta.arguments.len(), None);
                 }
-                StreamEvent::Usage(usage) => self.tell(0, Some(*usage)),
+                StreamEvent::Usage(usage) => self.add_output(0, Some(*usage)),
                 StreamEvent::Started { .. }
                 | StreamEvent::Finish(_)
                 | StreamEvent::Blocked(_)
@@ -157,36 +158,36 @@ impl Flight {
         }
     }
 
-    fn tell(&self, said: usize, counted: Option<Usage>) {
-        self.note(|made| {
-            made.said += said;
-            made.counted = counted.or(made.counted);
+    fn add_output(&self, bytes: usize, usage: Option<Usage>) {
+        self.update(|record| {
+            record.output_bytes += bytes;
+            record.usage = usage.or(record.usage);
         });
     }
 
-    fn note(&self, note: impl FnOnce(&mut Made)) {
-        if let Some(made) = self.log.made().get_mut(self.number) {
-            note(made);
+    fn update(&self, update: impl FnOnce(&mut CallRecord)) {
+        if let Some(record) = self.log.records().get_mut(self.number) {
+            update(record);
         }
     }
 
     pub(crate) const fn block(&mut self) {
-        self.fate = Fate::Blocked;
+        self.outcome = CallOutcome::Blocked;
     }
 
-    pub(crate) fn land(mut self, fate: Fate) {
-        if self.fate != Fate::Blocked {
-            self.fate = fate;
+    pub(crate) fn finish(mut self, outcome: CallOutcome) {
+        if self.outcome != CallOutcome::Blocked {
+            self.outcome = outcome;
         }
     }
 }
 
-impl Drop for Flight {
+impl Drop for CallGuard {
     fn drop(&mut self) {
-        let over = self.log.places.ended.fetch_add(1, Ordering::Relaxed);
-        self.note(|made| {
-            made.ended = Some((now(), self.fate));
-            made.over = Some(over);
+        let ended = self.log.counters.ended.fetch_add(1, Ordering::Relaxed);
+        self.update(|record| {
+            record.ended = Some((now(), self.outcome));
+            record.ended_at_end = Some(ended);
         });
     }
 }

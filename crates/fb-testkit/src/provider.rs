@@ -9,194 +9,196 @@ use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 
 use crate::{
-    log::{Fate, Flight, Log, Made, Places},
+    log::{CallCounters, CallGuard, CallOutcome, CallRecord, Log},
     sign::Signature,
-    step::{End, Step, Tape},
+    step::{End, ScriptedStream, Step},
 };
 
 #[cfg(test)]
 mod tests;
 
-/// Time between two pings when the script names no gap.
+/// Default time between two pings.
 const PING: Duration = Duration::from_secs(1);
 
-/// A provider whose calls go as scripted; counts them.
+/// A provider that follows a script and records its calls.
+///
+/// Call `n` follows step `n`; the last step repeats indefinitely. All times are on tokio's clock, so tests can pause it.
 #[derive(Debug)]
 pub struct ScriptedProvider {
-    /// Never empty; the last one repeats for ever.
+    /// Never empty; the last step repeats indefinitely.
     steps: Vec<Step>,
-    temper: Mutex<Temper>,
+    settings: Mutex<Settings>,
     log: Log,
 }
 
-/// What the provider says of itself.
+/// The adjustable properties of the provider.
 #[derive(Debug, Default)]
-struct Temper {
+struct Settings {
     capabilities: Capabilities,
-    /// Of models that differ.
-    of_models: BTreeMap<String, Capabilities>,
+    /// Capabilities of individual models, overriding the common ones.
+    by_model: BTreeMap<String, Capabilities>,
     refusal: Option<Refusal>,
     losses: Vec<Note>,
     probe: Option<Result<Probe, Failure>>,
     signs: bool,
 }
 
-impl Temper {
+impl Settings {
     fn capabilities(&self, model: &str) -> Capabilities {
-        self.of_models.get(model).copied().unwrap_or(self.capabilities)
+        self.by_model.get(model).copied().unwrap_or(self.capabilities)
     }
 }
 
 impl ScriptedProvider {
-    /// `places` counts the calls of the whole script.
-    pub(crate) fn new(steps: Vec<Step>, places: Arc<Places>) -> Self {
-        Self { steps, temper: Mutex::default(), log: Log::new(places) }
+    /// Creates a provider; `counters` is shared by all providers of the script.
+    pub(crate) fn new(steps: Vec<Step>, counters: Arc<CallCounters>) -> Self {
+        Self { steps, settings: Mutex::default(), log: Log::new(counters) }
     }
 
-    /// Sets what its models can do; everything without this.
+    /// Sets the capabilities of its models; by default, they support everything.
     pub fn with_capabilities(&self, capabilities: Capabilities) -> &Self {
-        self.temper.lock().capabilities = capabilities;
+        self.settings.lock().capabilities = capabilities;
         self
     }
 
-    /// Says of every request that this is sent differently.
-    pub fn loses(&self, field: &str, what: &str) -> &Self {
-        self.temper.lock().losses.push(Note::new(field, what));
+    /// Adds a loss that [`Provider::losses`] reports for every request.
+    pub fn with_loss(&self, field: &str, what: &str) -> &Self {
+        self.settings.lock().losses.push(Note::new(field, what));
         self
     }
 
-    /// Sets what one of its models can do; all others are as without this.
-    pub fn with_capabilities_of(&self, model: &str, capabilities: Capabilities) -> &Self {
-        self.temper.lock().of_models.insert(model.to_owned(), capabilities);
+    /// Sets the capabilities of one model; the other models are not affected.
+    pub fn with_model_capabilities(&self, model: &str, capabilities: Capabilities) -> &Self {
+        self.settings.lock().by_model.insert(model.to_owned(), capabilities);
         self
     }
 
-    /// Signs every word of its answers from now on, and the id of every tool call: `hello@m#3.0` is the first word of
-    /// call 3, counted from 0 over all models, to the model `m`.
+    /// Signs every word and every tool call id of the answers from now on. `hello@m#3.0` is word 0 of call 3 to the model
+    /// `m`; calls are counted from 0 over all models.
     pub fn signed(&self) -> &Self {
-        self.temper.lock().signs = true;
+        self.settings.lock().signs = true;
         self
     }
 
-    /// Lets [`Provider::admit`] refuse every call from now on.
+    /// Makes [`Provider::admit`] refuse every call from now on.
     pub fn refuse(&self, field: &str, why: &str) -> &Self {
-        self.temper.lock().refusal = Some(Refusal::new(field, why));
+        self.settings.lock().refusal = Some(Refusal::new(field, why));
         self
     }
 
-    /// What every probe finds from now on; it says nothing without this.
-    pub fn probed(&self, found: Result<Probe, Failure>) -> &Self {
-        self.temper.lock().probe = Some(found);
+    /// Sets the result of every probe from now on; by default, it is [`Probe::Unknown`].
+    pub fn with_probe(&self, found: Result<Probe, Failure>) -> &Self {
+        self.settings.lock().probe = Some(found);
         self
     }
 
-    /// Calls begun, plain and streamed.
+    /// Number of calls started, plain and streamed.
     pub fn calls(&self) -> u32 {
         self.count(|_| true)
     }
 
-    /// Calls neither answered nor dropped; a stream is answered at its end signal, failure or end.
+    /// Number of calls in flight. A streamed call ends at its end signal, its failure or its end.
     pub fn in_flight(&self) -> u32 {
-        self.count(|made| made.ended.is_none())
+        self.count(|record| record.ended.is_none())
     }
 
-    /// Calls dropped before they were answered.
+    /// Number of calls dropped before their answer was complete.
     pub fn cancelled(&self) -> u32 {
-        self.count(|made| matches!(made.ended, Some((_, Fate::Cancelled))))
+        self.count(|record| matches!(record.ended, Some((_, CallOutcome::Cancelled))))
     }
 
-    /// Model and text of every call, in order; the text is that of all messages, a line each.
+    /// Model and text of every call, in order. The text contains all messages, one per line.
     pub fn requests(&self) -> Vec<(String, String)> {
-        let text = |made: &Made| made.request.chat().map_or_else(ToString::to_string, text_of);
-        self.log.made().iter().map(|made| (made.model.clone(), text(made))).collect()
+        let text = |record: &CallRecord| record.request.chat().map_or_else(ToString::to_string, text_of);
+        self.log.records().iter().map(|record| (record.model.clone(), text(record))).collect()
     }
 
-    /// Every call, in order.
-    pub fn log(&self) -> Vec<Made> {
-        self.log.made().clone()
+    /// The records of all calls, in order.
+    pub fn log(&self) -> Vec<CallRecord> {
+        self.log.records().clone()
     }
 
-    fn count(&self, which: impl Fn(&Made) -> bool) -> u32 {
-        u32::try_from(self.log.made().iter().filter(|made| which(made)).count()).unwrap_or(u32::MAX)
+    fn count(&self, which: impl Fn(&CallRecord) -> bool) -> u32 {
+        u32::try_from(self.log.records().iter().filter(|record| which(record)).count()).unwrap_or(u32::MAX)
     }
 
-    fn begin(&self, call: Call<'_>, streamed: bool) -> (&Step, Option<Signature>, Flight) {
-        let flight = self.log.begin(call, streamed);
-        let signature = self.temper.lock().signs.then(|| Signature::new(call.model, flight.number()));
-        (&self.steps[flight.number().min(self.steps.len() - 1)], signature, flight)
+    fn begin(&self, call: Call<'_>, streamed: bool) -> (&Step, Option<Signature>, CallGuard) {
+        let guard = self.log.begin(call, streamed);
+        let signature = self.settings.lock().signs.then(|| Signature::new(call.model, guard.number()));
+        (&self.steps[guard.number().min(self.steps.len() - 1)], signature, guard)
     }
 }
 
 #[async_trait]
 impl Provider for ScriptedProvider {
     fn capabilities(&self, model: &str) -> Capabilities {
-        self.temper.lock().capabilities(model)
+        self.settings.lock().capabilities(model)
     }
 
-    /// Refuses what the model's capabilities do not cover.
+    /// Refuses requests that need a missing capability of the model.
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
-        let temper = self.temper.lock();
-        let lacking = || lacking(temper.capabilities(call.model), call.request.chat().ok()?);
-        temper.refusal.clone().or_else(lacking).map_or(Ok(()), Err)
+        let settings = self.settings.lock();
+        let lacking = || lacking(settings.capabilities(call.model), call.request.chat().ok()?);
+        settings.refusal.clone().or_else(lacking).map_or(Ok(()), Err)
     }
 
     fn losses(&self, _call: Call<'_>) -> Vec<Note> {
-        self.temper.lock().losses.clone()
+        self.settings.lock().losses.clone()
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let (step, mut signature, flight) = self.begin(call, false);
+        let (step, mut signature, guard) = self.begin(call, false);
         pause(step.delay).await;
         let Some(mut answer) = step.plain(call.model) else { return pending().await };
         if let Some(signature) = &mut signature {
             signature.plain(&mut answer);
-            flight.count_words(signature.words());
+            guard.set_words(signature.words());
         }
-        flight.answer(&answer);
-        flight.land(match &answer {
-            Ok(_) => Fate::Answered,
-            Err(error) => Fate::of(error),
+        guard.answer(&answer);
+        guard.finish(match &answer {
+            Ok(_) => CallOutcome::Answered,
+            Err(error) => CallOutcome::from_error(error),
         });
         answer
     }
 
     async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
-        let (step, mut signature, flight) = self.begin(call, true);
+        let (step, mut signature, guard) = self.begin(call, true);
         pause(step.delay).await;
         let Some(head) = step.streamed() else { return pending().await };
         match head {
-            Ok(mut tape) => {
+            Ok(mut scripted) => {
                 if let Some(signature) = &mut signature {
-                    tape.items.iter_mut().flatten().for_each(|frame| signature.frame(frame));
-                    flight.count_words(signature.words());
+                    scripted.items.iter_mut().flatten().for_each(|frame| signature.frame(frame));
+                    guard.set_words(signature.words());
                 }
-                let playing = Playing { tape, gap: step.gap, begun: false, flight: Some(flight) };
-                let frames = stream::unfold(playing, Playing::next).fuse();
+                let playback = Playback { scripted, gap: step.gap, begun: false, guard: Some(guard) };
+                let frames = stream::unfold(playback, Playback::next).fuse();
                 Ok(Streaming { meta: Meta::default(), frames: Box::pin(frames) })
             }
             Err(error) => {
-                flight.land(Fate::of(&error));
+                guard.finish(CallOutcome::from_error(&error));
                 Err(error)
             }
         }
     }
 
     async fn probe(&self) -> Result<Probe, Failure> {
-        self.temper.lock().probe.clone().unwrap_or(Ok(Probe::Unknown))
+        self.settings.lock().probe.clone().unwrap_or(Ok(Probe::Unknown))
     }
 }
 
-/// A stream under way.
-struct Playing {
-    tape: Tape,
+/// A stream in progress.
+struct Playback {
+    scripted: ScriptedStream,
     gap: Duration,
     begun: bool,
-    flight: Option<Flight>,
+    guard: Option<CallGuard>,
 }
 
-impl Playing {
+impl Playback {
     async fn next(mut self) -> Option<(Result<Frame, Failure>, Self)> {
-        let item = match (self.tape.items.pop_front(), self.tape.end) {
+        let item = match (self.scripted.items.pop_front(), self.scripted.end) {
             (Some(item), _) => {
                 pause(if self.begun { self.gap } else { Duration::ZERO }).await;
                 item
@@ -207,40 +209,40 @@ impl Playing {
             }
             (None, End::Silence) => pending().await,
             (None, End::Eof) => {
-                self.land(Fate::Cut);
+                self.finish(CallOutcome::Cut);
                 return None;
             }
         };
         self.begun = true;
         match &item {
             Ok(frame) => {
-                if let Some(flight) = &self.flight {
-                    flight.frame(frame);
+                if let Some(guard) = &self.guard {
+                    guard.frame(frame);
                 }
-                let says_block = |event: &StreamEvent| matches!(event, StreamEvent::Blocked(_));
-                if let Some(flight) = &mut self.flight
-                    && frame.events.iter().any(says_block)
+                let is_block = |event: &StreamEvent| matches!(event, StreamEvent::Blocked(_));
+                if let Some(guard) = &mut self.guard
+                    && frame.events.iter().any(is_block)
                 {
-                    flight.block();
+                    guard.block();
                 }
-                // Callers stop polling at the end signal.
+                // Callers do not poll after the end signal.
                 if frame.is_done() {
-                    self.land(Fate::Answered);
+                    self.finish(CallOutcome::Answered);
                 }
             }
-            Err(failure) => self.land(Fate::Failed(failure.kind())),
+            Err(failure) => self.finish(CallOutcome::Failed(failure.kind())),
         }
         Some((item, self))
     }
 
-    fn land(&mut self, fate: Fate) {
-        if let Some(flight) = self.flight.take() {
-            flight.land(fate);
+    fn finish(&mut self, outcome: CallOutcome) {
+        if let Some(guard) = self.guard.take() {
+            guard.finish(outcome);
         }
     }
 }
 
-/// Sleeps; no time at all is no sleep, whose timer would round it up.
+/// Sleeps. Skips a zero duration, which the timer would round up.
 async fn pause(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
@@ -248,11 +250,11 @@ async fn pause(time: Duration) {
 }
 
 fn lacking(capabilities: Capabilities, chat: &Chat) -> Option<Refusal> {
-    let has_picture =
+    let has_image =
         || chat.messages.iter().any(|each| each.parts.iter().any(|part| matches!(part, Part::Image(_))));
     if !capabilities.tools && !chat.tools.is_empty() {
         Some(Refusal::new("tools", "the model calls none"))
-    } else if !capabilities.vision && has_picture() {
+    } else if !capabilities.vision && has_image() {
         Some(Refusal::new("messages", "the model sees no pictures"))
     } else if !capabilities.json_schema && matches!(chat.format, Format::JsonSchema(_)) {
         Some(Refusal::new("response_format", "the model follows no schema"))

@@ -4,7 +4,7 @@ use fb_core::{Failure, ProviderId};
 
 use crate::{
     ScriptedProvider, fault,
-    log::Places,
+    log::CallCounters,
     script::text::{Split, duration, split, unquote},
     step::{Break, Outcome, Step, Text},
 };
@@ -14,16 +14,16 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-/// Several providers and how their calls go; see the crate's front page for the language.
+/// Scripted providers; the crate documentation describes the syntax.
 #[derive(Debug, Clone)]
 pub struct Script(Vec<(String, Arc<ScriptedProvider>)>);
 
-/// Reads a script such as `openai: 429(retry-after 2s), 200 / anthropic: 200`.
+/// Parses a script such as `openai: 429(retry-after 2s), 200 / anthropic: 200`.
 ///
 /// # Panics
-/// When the script is wrong; says where and what was expected.
+/// Panics if the script is invalid; the message contains the position and the expected syntax.
 #[track_caller]
-#[expect(clippy::panic, reason = "a wrong script is a wrong test")]
+#[expect(clippy::panic, reason = "an invalid script is an error in the test")]
 pub fn script(text: &str) -> Script {
     match Script::parse(text) {
         Ok(script) => script,
@@ -32,17 +32,17 @@ pub fn script(text: &str) -> Script {
 }
 
 impl Script {
-    /// The providers in the order of the script, each under its name; every call gives the same ones.
+    /// The providers with their names, in the order of the script. Every call returns the same instances.
     pub fn providers(&self) -> Vec<(String, Arc<ScriptedProvider>)> {
         self.0.clone()
     }
 
-    /// The provider of a name.
+    /// The provider with this name.
     ///
     /// # Panics
-    /// When the script has none.
+    /// Panics if the script has no such provider.
     #[track_caller]
-    #[expect(clippy::panic, reason = "a wrong name is a wrong test")]
+    #[expect(clippy::panic, reason = "an unknown name is an error in the test")]
     pub fn provider(&self, name: &str) -> Arc<ScriptedProvider> {
         match self.0.iter().find(|(known, _)| known == name) {
             Some((_, provider)) => Arc::clone(provider),
@@ -52,31 +52,31 @@ impl Script {
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut providers: Vec<(String, Arc<ScriptedProvider>)> = Vec::new();
-        let places = Arc::new(Places::default());
+        let counters = Arc::new(CallCounters::default());
         for part in split(text, Split::Providers)? {
             let (name, steps) = part.split_once(':').ok_or_else(|| format!("no `NAME:` in {part:?}"))?;
             let name = ProviderId::new(name.trim()).map_err(|bad| bad.to_string())?.to_string();
             if providers.iter().any(|(known, _)| *known == name) {
                 return Err(format!("two providers {name:?}"));
             }
-            let steps = steps_of(&name, steps)?;
-            providers.push((name, Arc::new(ScriptedProvider::new(steps, Arc::clone(&places)))));
+            let steps = parse_steps(&name, steps)?;
+            providers.push((name, Arc::new(ScriptedProvider::new(steps, Arc::clone(&counters)))));
         }
         Ok(Self(providers))
     }
 }
 
-fn steps_of(provider: &str, text: &str) -> Result<Vec<Step>, String> {
+fn parse_steps(provider: &str, text: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     for part in split(text, Split::Steps)? {
-        let (step, times) = step_of(provider, part).map_err(|why| format!("in {part:?}: {why}"))?;
+        let (step, times) = parse_step(provider, part).map_err(|why| format!("in {part:?}: {why}"))?;
         steps.resize(steps.len() + usize::from(times), step);
     }
     Ok(steps)
 }
 
-/// A step, and how often.
-fn step_of(provider: &str, text: &str) -> Result<(Step, u16), String> {
+/// Parses a step and its number of repetitions.
+fn parse_step(provider: &str, text: &str) -> Result<(Step, u16), String> {
     let words = split(text, Split::Words)?;
     let (head, mut rest) = words.split_first().ok_or("nothing")?;
     let (head, mut times) = head
@@ -84,7 +84,7 @@ fn step_of(provider: &str, text: &str) -> Result<(Step, u16), String> {
         .and_then(|(short, digits)| digits.parse().ok().map(|times| (short, times)))
         .unwrap_or((*head, 1));
     let mut step = Step {
-        outcome: outcome_of(provider, head)?,
+        outcome: parse_outcome(provider, head)?,
         delay: Duration::ZERO,
         gap: Duration::ZERO,
         done: head != "nodone",
@@ -118,14 +118,14 @@ fn step_of(provider: &str, text: &str) -> Result<(Step, u16), String> {
     Ok((step, times))
 }
 
-fn outcome_of(provider: &str, text: &str) -> Result<Outcome, String> {
+fn parse_outcome(provider: &str, text: &str) -> Result<Outcome, String> {
     let (name, argument) = match text.split_once('(') {
         Some((name, rest)) => (name, Some(rest.strip_suffix(')').ok_or("something after `)`")?.trim())),
         None => (text, None),
     };
     let source = format!("hello from {provider}");
     let broken = |end, words, source| Outcome::Broken(end, Text { source, words });
-    // Words past the end of the text must not stick to its last one.
+    // The text may repeat, and the first word must not join the last one.
     let looped = || format!("{source} ");
     Ok(match (name, argument) {
         ("200" | "nodone", None) => Outcome::Text(source),
@@ -160,12 +160,12 @@ fn outcome_of(provider: &str, text: &str) -> Result<Outcome, String> {
 
 fn hinted(failure: Failure, argument: &str) -> Result<Failure, String> {
     let wait = argument.strip_prefix("retry-after ");
-    let wait = wait.ok_or_else(|| format!("{argument:?} is no `retry-after TIME`"))?;
+    let wait = wait.ok_or_else(|| format!("{argument:?} is not a `retry-after TIME`"))?;
     Ok(failure.with_hint(Some(duration(wait.trim())?)))
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
-    text.trim().parse().ok().ok_or_else(|| format!("{text:?} is no number"))
+    text.trim().parse().ok().ok_or_else(|| format!("{text:?} is not a number"))
 }
 
 fn unknown(word: &str) -> String {

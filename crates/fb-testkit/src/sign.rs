@@ -1,6 +1,6 @@
 use fb_core::{CallError, Frame, Reply, StreamEvent};
 
-/// Marks the words of one answer: whose they are, and where each stood.
+/// Marks every word of an answer with its model, call and position.
 #[derive(Debug)]
 pub(crate) struct Signature {
     /// `@MODEL#CALL`.
@@ -13,7 +13,7 @@ impl Signature {
         Self { mark: format!("@{model}#{call}"), words: 0 }
     }
 
-    /// Words signed so far.
+    /// Number of words signed so far.
     pub(crate) const fn words(&self) -> usize {
         self.words
     }

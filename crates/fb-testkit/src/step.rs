@@ -7,88 +7,88 @@ use fb_core::{
 
 use crate::fault;
 
-/// What every answer costs.
+/// The usage of every answer.
 const USAGE: Usage = Usage { input: 10, output: 5, cached: 0, cache_written: 0, reasoning: 0 };
 
-/// The model's own words in a `block`.
+/// The text of the model's refusal in a `block`.
 const REFUSAL: &str = "I can't help with that.";
 
-/// How one call goes.
+/// The script of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {
-    /// What comes of it.
+    /// The scripted outcome.
     pub(crate) outcome: Outcome,
     /// Time before the answer.
     pub(crate) delay: Duration,
     /// Time between two frames.
     pub(crate) gap: Duration,
-    /// Whether a whole stream ends with its end signal.
+    /// `true` if a complete stream ends with its end signal.
     pub(crate) done: bool,
 }
 
-/// What comes of one call.
+/// The scripted outcome of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     /// A text.
     Text(String),
     /// A tool call.
     Tool,
-    /// No answer but this failure.
+    /// This failure instead of an answer.
     Failed(Failure),
-    /// No answer ever.
+    /// Never an answer.
     Hang,
-    /// The model's refusal in a 200.
+    /// The model's refusal with status 200.
     Refused,
     /// The prompt filtered with this status.
     Filtered(u16),
-    /// Only the first words of an answer, then this.
+    /// The first words of an answer, followed by this break.
     Broken(Break, Text),
 }
 
 /// The first words of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
-    /// Where the words come from; begun again when it is too short.
+    /// The source of the words, repeated if it is too short.
     pub(crate) source: String,
-    /// How many.
+    /// The number of words.
     pub(crate) words: usize,
 }
 
-/// What comes after the first words of an answer.
+/// The event that interrupts an answer after its first words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Break {
-    /// The end, without its signal.
+    /// The end of the stream without its end signal.
     Cut,
     /// A failure.
     Failed(Failure),
-    /// Nothing.
+    /// No further data.
     Stall,
-    /// Signs of life without meaning.
+    /// Empty frames.
     Pings,
-    /// A filter.
+    /// A content filter.
     Blocked,
 }
 
-/// A scripted stream: its items, and what comes after them.
+/// A scripted stream: its items, and its behaviour after them.
 #[derive(Debug)]
-pub(crate) struct Tape {
+pub(crate) struct ScriptedStream {
     pub(crate) items: VecDeque<Result<Frame, Failure>>,
     pub(crate) end: End,
 }
 
-/// What comes after a stream's items.
+/// The behaviour of a stream after its items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The end of the stream.
+    /// Ends the stream.
     Eof,
-    /// Nothing, ever.
+    /// Never sends anything again.
     Silence,
-    /// Empty frames for ever.
+    /// Sends empty frames indefinitely.
     Pings,
 }
 
 impl Step {
-    /// What `chat()` gives; `None` never answers.
+    /// The result of `chat()`; `None` never answers.
     pub(crate) fn plain(&self, model: &str) -> Option<Result<Reply, CallError>> {
         let reply = Reply { model: Some(model.to_owned()), usage: Some(USAGE), ..Reply::default() };
         Some(match &self.outcome {
@@ -111,8 +111,8 @@ impl Step {
         })
     }
 
-    /// What `stream()` gives; `None` never answers.
-    pub(crate) fn streamed(&self) -> Option<Result<Tape, CallError>> {
+    /// The result of `stream()`; `None` never answers.
+    pub(crate) fn streamed(&self) -> Option<Result<ScriptedStream, CallError>> {
         Some(match &self.outcome {
             Outcome::Text(text) => {
                 let words = text.split_inclusive(' ').map(text_frame);
@@ -143,8 +143,8 @@ impl Step {
         })
     }
 
-    /// A stream that comes to its finish.
-    fn whole(&self, content: impl IntoIterator<Item = Frame>, why: FinishReason) -> Tape {
+    /// Builds a stream that reaches its finish.
+    fn whole(&self, content: impl IntoIterator<Item = Frame>, why: FinishReason) -> ScriptedStream {
         let finish = Frame { raw: None, events: vec![StreamEvent::Finish(why), StreamEvent::Usage(USAGE)] };
         let done = self.done.then(|| Frame::event(StreamEvent::Done));
         broken(content.into_iter().chain([finish]).chain(done), None, End::Eof)
@@ -158,10 +158,10 @@ impl Text {
     }
 }
 
-/// A stream of a role frame and these.
-fn broken(content: impl Iterator<Item = Frame>, last: Option<Failure>, end: End) -> Tape {
+/// Builds a stream from a role frame, these frames and an optional failure.
+fn broken(content: impl Iterator<Item = Frame>, last: Option<Failure>, end: End) -> ScriptedStream {
     let frames = [Frame::default()].into_iter().chain(content).map(Ok);
-    Tape { items: frames.chain(last.map(Err)).collect(), end }
+    ScriptedStream { items: frames.chain(last.map(Err)).collect(), end }
 }
 
 fn text_frame(text: &str) -> Frame {
@@ -176,7 +176,7 @@ fn tool_call() -> ToolCall {
     }
 }
 
-/// The call's id and name, then its arguments.
+/// Returns the id and name of the call, then its arguments.
 fn tool_frames() -> [Frame; 2] {
     let ToolCall { id, name, arguments } = tool_call();
     let head = ToolDelta { id: Some(id), name: Some(name), ..ToolDelta::default() };
@@ -184,7 +184,7 @@ fn tool_frames() -> [Frame; 2] {
     [head, body].map(|delta| Frame::event(StreamEvent::ToolCall(delta)))
 }
 
-/// A block as a whole body; who filters the prompt bills nothing.
+/// Returns a block in a complete body. A filtered prompt is not billed, so it has no usage.
 fn body(category: BlockCategory, status: u16, partial: &str) -> Block {
     let usage = (status == 200).then_some(USAGE);
     let form = BlockForm::Body { status, raw: None };

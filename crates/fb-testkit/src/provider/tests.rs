@@ -52,7 +52,7 @@ fn print_event(event: &StreamEvent) -> String {
     }
 }
 
-/// One line a plain call: when it was answered and with what.
+/// Checks plain calls, one line each: the time and the result of the answer.
 async fn plain(steps: &str, calls: usize, expected: Expect) {
     let provider = script(&format!("p: {steps}")).provider("p");
     let request = ChatRequest::user("hi");
@@ -73,7 +73,7 @@ async fn plain(steps: &str, calls: usize, expected: Expect) {
     assert_eq!(provider.in_flight(), 0);
 }
 
-/// One line a streamed call: its frames with the times since the call began.
+/// Checks streamed calls, one line each: the frames with their times since the start of the call.
 async fn streamed(steps: &str, expected: Expect) {
     let provider = script(&format!("p: {steps}")).provider("p");
     let request = ChatRequest::user("hi");
@@ -107,7 +107,7 @@ async fn streamed(steps: &str, expected: Expect) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_come_when_scripted_and_the_last_repeats() {
+async fn answers_follow_the_script_and_the_last_step_repeats() {
     plain("503 in 40ms, 200(\"a b\") in 300ms, 200(tool), 200", 5, expect![[r#"
         40ms     server_error (503)
         300ms    "a b" [] Stop, 15 tokens
@@ -154,7 +154,7 @@ async fn statuses_are_classified() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn words_name_the_other_failures() {
+async fn failures_without_a_status_have_names() {
     plain(
         "context, quota, refused, reset, stale, malformed, interrupted, timeout, region, overloaded",
         10,
@@ -175,7 +175,7 @@ async fn words_name_the_other_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hang_never_answers() {
+async fn hang_never_answers() {
     plain(
         "hang, 200",
         2,
@@ -195,7 +195,7 @@ async fn a_hang_never_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn blocks_are_blocks() {
+async fn blocks_are_not_failures() {
     plain(
         "block, block(400), block(403) in 5s, block(mid 2)",
         4,
@@ -241,7 +241,7 @@ async fn blocks_are_blocks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_call_of_a_broken_stream_fails_or_hangs() {
+async fn plain_call_of_a_broken_stream_fails_or_hangs() {
     plain(
         "cut(2), error(2 overloaded), error(0 reset), stall(0), pings, nodone",
         6,
@@ -258,7 +258,7 @@ async fn a_plain_call_of_a_broken_stream_fails_or_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn text_streams_in_words_to_its_end_signal() {
+async fn text_is_streamed_in_words_up_to_its_end_signal() {
     streamed(
         "200 in 300ms gap 20ms",
         expect![[r#"
@@ -325,7 +325,7 @@ async fn failures_before_the_head_are_errors_of_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn broken_streams_break_after_their_words() {
+async fn broken_streams_end_after_their_words() {
     streamed(
         "cut(0)",
         expect![[r#"
@@ -423,7 +423,7 @@ async fn dropped_calls_are_cancelled_and_leave_nothing_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_show_what_was_asked() {
+async fn requests_contain_model_and_text() {
     let provider = script("p: 200").provider("p");
     let messages = vec![Message::text(Role::System, "be short"), Message::text(Role::User, "hi")];
     let request = ChatRequest::from_chat("default", Chat { messages, ..Chat::default() });
@@ -443,7 +443,7 @@ fn capabilities_and_refusals_can_be_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn signed_words_say_whose_they_are_and_where_they_stood() {
+async fn signed_words_contain_call_and_position() {
     let provider = script("p: 200(tool), block(mid 2), 200(\"one two\") gap 1s").provider("p");
     provider.signed();
     let request = ChatRequest::user("hi");
@@ -456,19 +456,19 @@ async fn signed_words_say_whose_they_are_and_where_they_stood() {
     let texts = frames.map(Result::unwrap).filter_map(async |frame| frame.events.first().map(print_event));
     let texts: Vec<String> = texts.collect().await;
     assert_eq!(texts, ["\"one@m#3.0 \"", "\"two@m#3.1\"", "Stop", "done"]);
-    assert_eq!(provider.log().iter().map(|made| made.words).collect::<Vec<_>>(), [0, 2, 2, 2]);
+    assert_eq!(provider.log().iter().map(|record| record.words).collect::<Vec<_>>(), [0, 2, 2, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_log_holds_every_call_from_its_beginning_to_its_end() {
+async fn log_records_every_call() {
     let provider = script("p: 200 in 5s, 503, block, cut(1), error(1 529), block(mid 1), 200").provider("p");
     let (request, begin) = (ChatRequest::user("hi"), Instant::now());
-    let mut left = Box::pin(provider.chat(call(&request)));
-    assert!(timeout(Duration::from_secs(1), &mut left).await.is_err());
+    let mut cancelled = Box::pin(provider.chat(call(&request)));
+    assert!(timeout(Duration::from_secs(1), &mut cancelled).await.is_err());
     assert_eq!(provider.log()[0].ended, None);
     provider.chat(call(&request)).await.unwrap_err();
     provider.chat(call(&request)).await.unwrap_err();
-    drop(left);
+    drop(cancelled);
     for _ in 0..2 {
         provider.stream(call(&request)).await.unwrap().frames.collect::<Vec<_>>().await;
     }
@@ -479,11 +479,11 @@ async fn the_log_holds_every_call_from_its_beginning_to_its_end() {
     drop(blocked);
     provider.stream(call(&request)).await.unwrap().frames.collect::<Vec<_>>().await;
     let secs = |at: std::time::Instant| (at - begin.into_std()).as_secs();
-    let print = |made: &Made| {
-        let (ended, fate) = made.ended.unwrap();
-        let kind = if made.streamed { "stream" } else { "chat" };
-        let said = format!("{} bytes, {:?} tokens", made.said, made.counted.map(Usage::total));
-        format!("{kind} {} {} {} {fate:?}, {said}", secs(made.began), made.beside, secs(ended))
+    let print = |record: &CallRecord| {
+        let (ended, outcome) = record.ended.unwrap();
+        let kind = if record.streamed { "stream" } else { "chat" };
+        let output = format!("{} bytes, {:?} tokens", record.output_bytes, record.usage.map(Usage::total));
+        format!("{kind} {} {} {} {outcome:?}, {output}", secs(record.began), record.concurrent, secs(ended))
     };
     let log: Vec<String> = provider.log().iter().map(print).collect();
     assert_eq!(
@@ -501,24 +501,26 @@ async fn the_log_holds_every_call_from_its_beginning_to_its_end() {
 }
 
 #[tokio::test]
-async fn calls_are_in_order_over_all_providers_of_a_script() {
+async fn calls_are_numbered_over_all_providers_of_a_script() {
     let (script, request) = (script("p: 200 / q: 200"), ChatRequest::user("hi"));
     for name in ["p", "q", "p"] {
         script.provider(name).chat(call(&request)).await.unwrap();
     }
-    let places = |name| {
+    let order = |name| {
         let log = script.provider(name).log();
-        log.iter().map(|made| (made.place, made.after, made.over)).collect::<Vec<_>>()
+        log.iter()
+            .map(|record| (record.index, record.ended_at_start, record.ended_at_end))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(places("p"), [(0, 0, Some(0)), (2, 2, Some(2))]);
-    assert_eq!(places("q"), [(1, 1, Some(1))]);
+    assert_eq!(order("p"), [(0, 0, Some(0)), (2, 2, Some(2))]);
+    assert_eq!(order("q"), [(1, 1, Some(1))]);
 }
 
 #[test]
-fn what_a_model_cannot_do_is_refused() {
+fn request_beyond_the_capabilities_is_refused() {
     let provider = script("p: 200").provider("p");
     let none = Capabilities { tools: false, vision: false, json_schema: false, ..Capabilities::default() };
-    provider.with_capabilities_of("small", none);
+    provider.with_model_capabilities("small", none);
     let tool = Tool { name: "look".to_owned(), description: None, parameters: None, strict: None };
     let picture =
         Image { source: ImageSource::Url("https://example.invalid/a.png".to_owned()), detail: None };

@@ -3,11 +3,11 @@ use expect_test::expect;
 use super::*;
 
 fn steps(text: &str) -> Vec<Step> {
-    steps_of("p", text).unwrap()
+    parse_steps("p", text).unwrap()
 }
 
 #[test]
-fn a_step_repeats_as_often_as_it_says() {
+fn step_repeats_as_often_as_scripted() {
     assert_eq!(steps("503x3, 200"), steps("503, 503 x2, 200"));
     assert_eq!(steps("429(retry-after 2s)x2"), steps("429(retry-after 2s), 429(retry-after 2s)"));
     assert_eq!(steps("200(\"a\")x2 in 1s"), steps("200(\"a\") in 1s x2"));
@@ -15,14 +15,14 @@ fn a_step_repeats_as_often_as_it_says() {
 }
 
 #[test]
-fn modifiers_stand_in_any_order() {
+fn modifiers_are_accepted_in_any_order() {
     assert_eq!(steps("200 in 1.5s gap 20ms nodone"), steps("nodone gap 0.02s in 1500ms"));
     let step = &steps("200 in 1min gap 20ms")[0];
     assert_eq!((step.delay, step.gap, step.done), (Duration::from_mins(1), Duration::from_millis(20), true));
 }
 
 #[test]
-fn quoted_text_may_hold_every_separator() {
+fn quoted_text_may_contain_every_separator() {
     let script = r#"p: 200("a, b / c) in \"d\" \\ x2\ne"), 503"#;
     let text = r#" 200("a, b / c) in \"d\" \\ x2\ne"), 503"#;
     assert_eq!(Script::parse(script).unwrap().providers().len(), 1);
@@ -31,7 +31,7 @@ fn quoted_text_may_hold_every_separator() {
 }
 
 #[test]
-fn providers_come_in_order_and_are_shared() {
+fn providers_are_returned_in_order_and_shared() {
     let script = script("openai: 200 / anthropic: 503, 200");
     let names: Vec<String> = script.providers().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["openai", "anthropic"]);
@@ -39,7 +39,7 @@ fn providers_come_in_order_and_are_shared() {
 }
 
 #[test]
-fn bad_scripts_say_where_and_why() {
+fn invalid_scripts_are_rejected_with_position_and_reason() {
     let bad = [
         "",
         "200",
@@ -76,10 +76,10 @@ fn bad_scripts_say_where_and_why() {
         a: hang(2)               in "hang(2)": "hang(2)" is neither an outcome nor a failure; the README of fb-testkit lists them
         a: 503 on 5s             in "503 on 5s": "on" is none of `in TIME`, `gap TIME`, `nodone`, `xN`
         a: 503 in                in "503 in": "in" is none of `in TIME`, `gap TIME`, `nodone`, `xN`
-        a: 503 in 5              in "503 in 5": "5" is no time; expected such as 300ms, 2s, 3min
+        a: 503 in 5              in "503 in 5": "5" is not a time; expected such as 300ms, 2s, 3min
         a: 503x0                 in "503x0": never (`x0`)
-        a: 429(later)            in "429(later)": "later" is no `retry-after TIME`
-        a: 429(retry-after -2s)  in "429(retry-after -2s)": "-2s" is no time; expected such as 300ms, 2s, 3min
+        a: 429(later)            in "429(later)": "later" is not a `retry-after TIME`
+        a: 429(retry-after -2s)  in "429(retry-after -2s)": "-2s" is not a time; expected such as 300ms, 2s, 3min
         a: error(overloaded)     in "error(overloaded)": no `error(N FAILURE)`
         a: error(2 block)        in "error(2 block)": "block" is neither an outcome nor a failure; the README of fb-testkit lists them
         a: block(200)            in "block(200)": a prompt is never filtered with 200

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What separates what.
+/// The levels at which a script is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Split {
     Providers,
@@ -18,7 +18,7 @@ impl Split {
     }
 }
 
-/// Splits outside of quotes and parentheses; only between words may be nothing.
+/// Splits outside of quotes and parentheses. Empty parts are an error, except between words.
 pub(super) fn split(text: &str, by: Split) -> Result<Vec<&str>, String> {
     let (mut parts, mut from) = (Vec::new(), 0);
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
@@ -49,7 +49,7 @@ pub(super) fn split(text: &str, by: Split) -> Result<Vec<&str>, String> {
     Ok(parts)
 }
 
-/// `300ms`, `2s`, `1.5s`, `3min`.
+/// Parses a duration such as `300ms`, `2s`, `1.5s`, `3min`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (count, unit) = text.split_at(unit);
@@ -62,10 +62,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let count: Option<f64> = count.parse().ok();
     let product = count.zip(seconds).map(|(count, seconds)| count * seconds);
     let time = product.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.ok_or_else(|| format!("{text:?} is no time; expected such as 300ms, 2s, 3min"))
+    time.ok_or_else(|| format!("{text:?} is not a time; expected such as 300ms, 2s, 3min"))
 }
 
-/// The text between two quotes.
+/// Parses a text in quotes.
 pub(super) fn unquote(text: &str) -> Result<String, String> {
     let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let inner = inner.ok_or_else(|| format!("{text:?} is neither `tool` nor a text in quotes"))?;

@@ -52,8 +52,8 @@ async fn a_target_that_fails_more_than_its_peers_is_left_out_and_comes_back() {
 async fn targets_of_a_provider_that_answers_no_probe_are_left_out_while_there_are_others() {
     let script = script("a: 200 / b: 200");
     let client = without_breakers(&script);
-    script.provider("b").probed(Ok(Probe::Reachable));
-    script.provider("a").probed(Err(Failure::new(FailureKind::Connect, "connection refused")));
+    script.provider("b").with_probe(Ok(Probe::Reachable));
+    script.provider("a").with_probe(Err(Failure::new(FailureKind::Connect, "connection refused")));
     for _ in 0..3 {
         assert_eq!(client.healthy_targets().len(), 2);
         client.check_now().await;
@@ -65,7 +65,9 @@ async fn targets_of_a_provider_that_answers_no_probe_are_left_out_while_there_ar
         0.000s  b/m  1  ok  15 tokens                              0 ms
     "#]]
     .assert_eq(&plain(&client).await);
-    script.provider("b").probed(Err(Failure::new(FailureKind::Timeout(fb_core::Phase::FirstByte), "silent")));
+    script
+        .provider("b")
+        .with_probe(Err(Failure::new(FailureKind::Timeout(fb_core::Phase::FirstByte), "silent")));
     for _ in 0..3 {
         client.check_now().await;
     }
@@ -74,7 +76,7 @@ async fn targets_of_a_provider_that_answers_no_probe_are_left_out_while_there_ar
     for found in
         [Ok(Probe::Reachable), Err(Failure::new(FailureKind::Permission, "no scope")), Ok(Probe::Reachable)]
     {
-        script.provider("a").probed(found);
+        script.provider("a").with_probe(found);
         client.check_now().await;
     }
     assert_eq!(client.healthy_targets().iter().map(ToString::to_string).collect::<Vec<_>>(), ["a/m"]);
@@ -85,7 +87,7 @@ async fn the_prober_asks_by_itself_and_a_served_call_is_as_good() {
     let script = script("a: 200 / b: 200");
     let client = without_breakers(&script);
     for name in ["a", "b"] {
-        script.provider(name).probed(Err(Failure::new(FailureKind::Connect, "connection refused")));
+        script.provider(name).with_probe(Err(Failure::new(FailureKind::Connect, "connection refused")));
     }
     let prober = client.probe();
     for _ in 0..12 {

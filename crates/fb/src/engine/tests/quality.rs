@@ -155,7 +155,7 @@ async fn a_schema_that_is_none_is_its_callers_mistake_and_what_is_lost_may_be_to
 
     let script = super::script("a: 200 / b: 200");
     let lossy = script.provider("a");
-    lossy.loses("seed", "left out");
+    lossy.with_loss("seed", "left out");
     let client = gated(&script, QualityConfig { max_loss: MaxLoss::None, ..QualityConfig::default() });
     expect![[r#"
         ok "hello from b" by b/m

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use fb_core::{
     Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Hop, Level, Next, Part, Report, ServedBy, Skip,
 };
-use fb_testkit::{Fate, Made};
+use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
     play::{End, Played, Told, user},
@@ -40,7 +40,7 @@ struct Case<'a> {
     caller: &'a Caller,
     told: &'a Told,
     route: Route,
-    made: Vec<&'a Made>,
+    made: Vec<&'a CallRecord>,
 }
 
 impl Case<'_> {
@@ -97,14 +97,14 @@ impl Case<'_> {
     }
 
     /// Whether a call began after another had ended. Of one moment racers say nothing.
-    fn is_after(&self, made: &Made, next: &Made) -> bool {
+    fn is_after(&self, made: &CallRecord, next: &CallRecord) -> bool {
         let ended = made.ended.map(|(at, _)| at);
         let several = self.route.strategy.is_concurrent();
-        next.place > made.place && ended.is_some_and(|ended| if several { next.began > ended } else { true })
+        next.index > made.index && ended.is_some_and(|ended| if several { next.began > ended } else { true })
     }
 
     /// Whether a racer's failure was not to be retried: one that waits for its retry keeps nobody from beginning.
-    fn is_surfaced(&self, made: &Made) -> bool {
+    fn is_surfaced(&self, made: &CallRecord) -> bool {
         let rows = self.told.report().map_or(&[][..], |report| report.trace.rows());
         // A retry at once begins at the same time.
         let its = |row: &&Attempt| {
@@ -116,27 +116,33 @@ impl Case<'_> {
     }
 
     /// Why a call must not follow that one, if so; `surfaced` when that one's failure is its target's last word.
-    fn is_forbidden(&self, made: &Made, fate: Fate, next: &Made, surfaced: bool) -> Option<&'static str> {
+    fn is_forbidden(
+        &self,
+        made: &CallRecord,
+        fate: CallOutcome,
+        next: &CallRecord,
+        surfaced: bool,
+    ) -> Option<&'static str> {
         match fate {
-            Fate::Answered => Some("after an answer"),
-            Fate::Blocked => Some("after a block"),
-            Fate::Failed(FailureKind::InvalidRequest) if next.model == made.model => {
+            CallOutcome::Answered => Some("after an answer"),
+            CallOutcome::Blocked => Some("after a block"),
+            CallOutcome::Failed(FailureKind::InvalidRequest) if next.model == made.model => {
                 Some("to repeat the caller's mistake")
             }
-            Fate::Failed(kind) if surfaced && self.is_new(next) && !self.hops(made, kind) => {
+            CallOutcome::Failed(kind) if surfaced && self.is_new(next) && !self.hops(made, kind) => {
                 Some("after a failure that is to be surfaced")
             }
-            Fate::Failed(_) | Fate::Cut | Fate::Cancelled => None,
+            CallOutcome::Failed(_) | CallOutcome::Cut | CallOutcome::Cancelled => None,
         }
     }
 
     /// Whether the call is the first to its target; another is a retry of one that was under way.
-    fn is_new(&self, made: &Made) -> bool {
-        self.made.iter().all(|other| other.place >= made.place || other.model != made.model)
+    fn is_new(&self, made: &CallRecord) -> bool {
+        self.made.iter().all(|other| other.index >= made.index || other.model != made.model)
     }
 
     /// Whether another target may survive the failure of this one.
-    fn hops(&self, made: &Made, kind: FailureKind) -> bool {
+    fn hops(&self, made: &CallRecord, kind: FailureKind) -> bool {
         let named = self.world.target(&made.model).trigger_on.as_ref();
         let named = named.map(|names| names.iter().any(|name| name == kind.name()));
         match kind.consequences().hop {
@@ -160,17 +166,17 @@ impl Case<'_> {
                 wrong.push(format!("{} was asked for a stream", made.model));
             }
             let most = self.world.target(&made.model).max_in_flight;
-            if most.is_some_and(|most| made.beside >= most) {
-                wrong.push(format!("{} had {} calls at once", made.model, made.beside + 1));
+            if most.is_some_and(|most| made.concurrent >= most) {
+                wrong.push(format!("{} had {} calls at once", made.model, made.concurrent + 1));
             }
             if !self.world.target(&made.model).enabled {
                 wrong.push(format!("{} is not enabled", made.model));
             }
-            let too_small = |other: &Made| {
+            let too_small = |other: &CallRecord| {
                 let had = self.world.capabilities_of(&other.model);
                 match other.ended {
-                    Some((_, Fate::Failed(FailureKind::ContextLength))) => can.context <= had.context,
-                    Some((_, Fate::Failed(FailureKind::TooLarge))) => can.max_body <= had.max_body,
+                    Some((_, CallOutcome::Failed(FailureKind::ContextLength))) => can.context <= had.context,
+                    Some((_, CallOutcome::Failed(FailureKind::TooLarge))) => can.max_body <= had.max_body,
                     _ => false,
                 }
             };
@@ -206,7 +212,9 @@ impl Case<'_> {
             End::Error(Error::Blocked(ended)) => {
                 let mut made = self.made.iter();
                 // Whoever shares a call has the leader's block.
-                if !self.made.is_empty() && !made.any(|made| matches!(made.ended, Some((_, Fate::Blocked)))) {
+                if !self.made.is_empty()
+                    && !made.any(|made| matches!(made.ended, Some((_, CallOutcome::Blocked))))
+                {
                     wrong.push("blocked by nobody".to_owned());
                 }
                 if self.caller.streams && told.opened.is_some() && ended.cause.partial != told.text {
@@ -215,7 +223,10 @@ impl Case<'_> {
             }
             End::Error(Error::Interrupted(_)) => {
                 let unfinished = said.is_some_and(|made| {
-                    matches!(made.ended, Some((_, Fate::Failed(_) | Fate::Cut | Fate::Cancelled)))
+                    matches!(
+                        made.ended,
+                        Some((_, CallOutcome::Failed(_) | CallOutcome::Cut | CallOutcome::Cancelled))
+                    )
                 });
                 if told.dones > 0 || told.opened.is_none() || !unfinished {
                     wrong.push("interrupted, but nothing broke".to_owned());
@@ -231,9 +242,9 @@ impl Case<'_> {
     }
 
     /// The call whose words these are, if it was made for the like of this caller.
-    fn source(&self, words: &Words) -> Option<&Made> {
+    fn source(&self, words: &Words) -> Option<&CallRecord> {
         let provider = &self.world.target(&words.model).provider;
-        let of_provider = |made: &&Made| self.world.target(&made.model).provider == *provider;
+        let of_provider = |made: &&CallRecord| self.world.target(&made.model).provider == *provider;
         let made = self.played.calls.iter().filter(of_provider).nth(words.call)?;
         let (mine, model) = (user(made) == self.caller.name, made.model == words.model);
         (model && words.count <= made.words && (mine || self.is_shared_with(user(made)))).then_some(made)
@@ -253,8 +264,8 @@ impl Case<'_> {
         })
     }
 
-    fn whole(&self, report: &Report, said: Option<&Made>, wrong: &mut Vec<String>) {
-        let complete = said.filter(|made| matches!(made.ended, Some((_, Fate::Answered))));
+    fn whole(&self, report: &Report, said: Option<&CallRecord>, wrong: &mut Vec<String>) {
+        let complete = said.filter(|made| matches!(made.ended, Some((_, CallOutcome::Answered))));
         let by = |id: &fb_core::TargetId| {
             complete.is_some_and(|made| {
                 id.model() == made.model && id.provider().as_str() == self.world.target(&made.model).provider
@@ -321,8 +332,9 @@ impl Case<'_> {
 
     /// Whether these rows are the calls that were made for a caller.
     fn matches(&self, rows: &[&Attempt], caller: &Caller, told: &Told) -> bool {
-        let made: Vec<&Made> = self.played.calls.iter().filter(|made| user(made) == caller.name).collect();
-        let same = |(row, made): (&&Attempt, &&Made)| {
+        let made: Vec<&CallRecord> =
+            self.played.calls.iter().filter(|made| user(made) == caller.name).collect();
+        let same = |(row, made): (&&Attempt, &&CallRecord)| {
             row.target.model() == made.model && told.began + row.at == made.began && is_told(&row.end, made)
         };
         rows.len() == made.len() && rows.iter().zip(&made).all(same)
@@ -363,7 +375,7 @@ impl Case<'_> {
         let mut moments = self.world.callers.iter().zip(&self.played.told);
         moments.any(|(other, told)| {
             let at = told.began + row.at;
-            let under_way = |made: &&Made| {
+            let under_way = |made: &&CallRecord| {
                 made.model == row.target.model()
                     && made.began <= at
                     && made.ended.is_none_or(|(end, _)| end >= at)
@@ -375,16 +387,16 @@ impl Case<'_> {
 }
 
 /// Whether a row says of a call how it ended.
-fn is_told(end: &AttemptEnd, made: &Made) -> bool {
+fn is_told(end: &AttemptEnd, made: &CallRecord) -> bool {
     let Some((_, fate)) = made.ended else { return false };
     match (end, fate) {
-        (AttemptEnd::Ok { .. }, Fate::Answered)
-        | (AttemptEnd::Blocked { .. }, Fate::Blocked)
-        | (AttemptEnd::Cancelled, Fate::Cancelled) => true,
-        (AttemptEnd::Failed(failure), Fate::Failed(kind)) => failure.kind() == kind,
-        (AttemptEnd::Failed(failure), Fate::Cut) => failure.kind() == FailureKind::Interrupted,
+        (AttemptEnd::Ok { .. }, CallOutcome::Answered)
+        | (AttemptEnd::Blocked { .. }, CallOutcome::Blocked)
+        | (AttemptEnd::Cancelled, CallOutcome::Cancelled) => true,
+        (AttemptEnd::Failed(failure), CallOutcome::Failed(kind)) => failure.kind() == kind,
+        (AttemptEnd::Failed(failure), CallOutcome::Cut) => failure.kind() == FailureKind::Interrupted,
         // The engine gave up on it.
-        (AttemptEnd::Failed(failure), Fate::Cancelled) => gave_up(failure),
+        (AttemptEnd::Failed(failure), CallOutcome::Cancelled) => gave_up(failure),
         _ => false,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use fb_budget::Tally;
 use fb_core::{AttemptEnd, CacheUse, FailureKind, Report, Skip};
 use fb_router::Facts;
-use fb_testkit::{Fate, Made};
+use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
     play::{Played, Told, user},
@@ -19,7 +19,7 @@ use super::{
 /// One call as its tenant should have paid for it.
 #[derive(Debug)]
 pub(super) struct Bill<'a> {
-    pub(super) made: &'a Made,
+    pub(super) made: &'a CallRecord,
     pub(super) accounts: Vec<String>,
     /// What was to be reserved for it.
     pub(super) held: Sum,
@@ -44,8 +44,8 @@ pub(super) fn bills<'a>(world: &'a World, played: &'a Played) -> Vec<Bill<'a>> {
             Sum { nanos, tokens: input + output }
         };
         let facts = Facts::from_request(&made.request);
-        let said = sum(facts.input_tokens, made.said.div_ceil(4) as u64);
-        let counted = made.counted.map(|usage| sum(usage.input, usage.output));
+        let said = sum(facts.input_tokens, made.output_bytes.div_ceil(4) as u64);
+        let counted = made.usage.map(|usage| sum(usage.input, usage.output));
         Bill {
             made,
             accounts: world.accounts_of(caller),
@@ -68,12 +68,12 @@ pub(super) fn whole(usd: f64) -> u64 {
 }
 
 /// What a call costs that has said this much and counted that.
-fn due(made: &Made, said: Sum, counted: Option<Sum>) -> Sum {
+fn due(made: &CallRecord, said: Sum, counted: Option<Sum>) -> Sum {
     let refused =
         |kind| !matches!(kind, FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed);
     match (made.ended.map(|(_, fate)| fate), counted) {
         // Before it said anything its provider refused it, or was not reached.
-        (Some(Fate::Failed(kind)), None) if made.said == 0 && refused(kind) => Sum::default(),
+        (Some(CallOutcome::Failed(kind)), None) if made.output_bytes == 0 && refused(kind) => Sum::default(),
         (_, Some(counted)) => counted,
         (_, None) => said,
     }
@@ -115,11 +115,11 @@ impl Account<'_> {
     }
 
     fn is_over(&self, bill: &Bill<'_>) -> bool {
-        bill.made.over.is_some_and(|over| over < self.look.over)
+        bill.made.ended_at_end.is_some_and(|over| over < self.look.over)
     }
 
     fn begun(&self) -> impl Iterator<Item = &&Bill<'_>> {
-        self.bills.iter().filter(|bill| bill.made.place < self.look.begun)
+        self.bills.iter().filter(|bill| bill.made.index < self.look.begun)
     }
 
     /// What is spent and what is held is together at most the limit: more only by as much as calls went beyond what was
@@ -141,10 +141,10 @@ impl Account<'_> {
     /// By how much those went beyond what was held for them that were in flight when the last call was let in.
     fn beyond(&self, of: fn(Sum) -> u64) -> u64 {
         let let_in = self.begun().filter(|bill| of(bill.held) > 0);
-        let Some(after) = let_in.map(|bill| bill.made.after).last() else { return 0 };
+        let Some(after) = let_in.map(|bill| bill.made.ended_at_start).last() else { return 0 };
         // In the middle of a step a call may be paid whose provider has not seen its end.
         let ended = |bill: &Bill<'_>| !self.look.between || self.is_over(bill);
-        let counts = |bill: &&&Bill<'_>| ended(bill) && bill.made.over >= Some(after);
+        let counts = |bill: &&&Bill<'_>| ended(bill) && bill.made.ended_at_end >= Some(after);
         self.begun().filter(counts).map(|bill| of(bill.due).saturating_sub(of(bill.held))).sum()
     }
 

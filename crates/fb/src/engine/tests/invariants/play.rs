@@ -9,7 +9,7 @@ use std::{
 
 use fb_budget::AccountStats;
 use fb_core::{AttemptEnd, Observer, Report, Skip, StreamEvent};
-use fb_testkit::{Made, Script, script};
+use fb_testkit::{CallRecord, Script, script};
 use futures_util::{StreamExt, future::join_all};
 use tokio::{
     runtime,
@@ -30,7 +30,7 @@ pub(super) struct Played {
     /// In the order of the world's callers.
     pub(super) told: Vec<Told>,
     /// Every call of every provider, in order.
-    pub(super) calls: Vec<Made>,
+    pub(super) calls: Vec<CallRecord>,
     /// What was said of all requests, of those whose caller left too.
     pub(super) heard: Heard,
     /// What tenants used, step by step.
@@ -95,7 +95,7 @@ async fn play_all(world: &World) -> Played {
         provider.signed();
         for (target, capabilities) in world.targets.iter().zip(&world.capabilities) {
             if target.provider == name {
-                provider.with_capabilities_of(&target.model, *capabilities);
+                provider.with_model_capabilities(&target.model, *capabilities);
             }
         }
     }
@@ -112,8 +112,9 @@ async fn play_all(world: &World) -> Played {
     // The tasks of shared calls that nobody waits for end as soon as they are run.
     sleep(Duration::from_millis(1)).await;
     let mut leaks = leaks(&client, &script);
-    let mut calls: Vec<Made> = script.providers().iter().flat_map(|(_, provider)| provider.log()).collect();
-    calls.sort_by_key(|made| made.place);
+    let mut calls: Vec<CallRecord> =
+        script.providers().iter().flat_map(|(_, provider)| provider.log()).collect();
+    calls.sort_by_key(|made| made.index);
     let (heard, looks) = watch.end();
     let used = client.tenants().into_iter().map(|(name, used, _)| (name, used)).collect();
     let records = client.traces(usize::MAX);
@@ -287,7 +288,7 @@ pub(super) fn print(world: &World, played: &Played) -> String {
         writeln!(
             out,
             "call {} {} by {user} {:?} streamed {} {ended:?}",
-            made.place,
+            made.index,
             made.model,
             since(made.began),
             made.streamed
@@ -305,6 +306,6 @@ pub(super) fn print(world: &World, played: &Played) -> String {
 }
 
 /// Whose request a call was made for.
-pub(super) fn user(made: &Made) -> &str {
+pub(super) fn user(made: &CallRecord) -> &str {
     made.request.chat().ok().and_then(|chat| chat.user.as_deref()).unwrap_or_default()
 }

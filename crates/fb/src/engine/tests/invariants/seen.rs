@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fb_core::{AttemptEnd, CacheUse, Level, Next, Refusal, Report, ServedBy, Skip};
 
-use fb_testkit::Fate;
+use fb_testkit::CallOutcome;
 
 use super::{
     money::{bills, whole},
@@ -115,9 +115,10 @@ impl Seen {
                 world.callers.iter().zip(&played.told).find(|(caller, _)| caller.name == user(bill.made));
             let left = told.is_some_and(|(_, told)| matches!(told.end, End::Left));
             let whole = told.is_some_and(|(_, told)| matches!(told.end, End::Whole(_)));
-            let broken = matches!(fate, Fate::Failed(_) | Fate::Cut) && bill.made.said > 0;
-            self.note("paid by one who left", cost && left && fate == Fate::Cancelled);
-            self.note("paid for a lost race", cost && whole && fate == Fate::Cancelled);
+            let broken =
+                matches!(fate, CallOutcome::Failed(_) | CallOutcome::Cut) && bill.made.output_bytes > 0;
+            self.note("paid by one who left", cost && left && fate == CallOutcome::Cancelled);
+            self.note("paid for a lost race", cost && whole && fate == CallOutcome::Cancelled);
             self.note("paid for a broken stream", cost && broken);
             self.note("given back after a failure", !cost && bill.held.nanos > 0);
             self.note("paid by a key", cost && bill.accounts.len() > 1);

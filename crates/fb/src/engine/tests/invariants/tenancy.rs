@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fb_core::{Attempt, CacheUse, Report};
-use fb_testkit::Made;
+use fb_testkit::CallRecord;
 
 use super::{
     play::{Played, Told, user},
@@ -41,7 +41,7 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn caller(&self, made: &Made) -> &'a Caller {
+    fn caller(&self, made: &CallRecord) -> &'a Caller {
         self.world.callers.iter().find(|caller| caller.name == user(made)).unwrap()
     }
 
@@ -84,7 +84,7 @@ impl<'a> Case<'a> {
         let own = callers.find(|(_, told)| told.report().is_some_and(|told| told.id == record.id()));
         let began = own.map_or(record.began, |(_, told)| told.began);
         let is_own = |row: &&Attempt| {
-            let its = |made: &&Made| made.model == row.target.model() && made.began == began + row.at;
+            let its = |made: &&CallRecord| made.model == row.target.model() && made.began == began + row.at;
             self.played.calls.iter().filter(its).any(|made| self.caller(made).options.tenant == record.tenant)
         };
         // The times of a shared call are those of whoever began it.
