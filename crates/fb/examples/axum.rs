@@ -1,4 +1,4 @@
-//! A handler of axum that answers through a client, plain and streamed; asked once each, then it ends.
+//! An axum server whose handlers answer through a client, plain and streamed. Runs three requests and exits.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -19,13 +19,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// The text of an answer, with who gave it.
+/// Returns the text of an answer, with its source in a header.
 async fn plain(State(client): State<Client>, question: String) -> Response {
     match client.chat(ChatRequest::user(question)).await {
         Ok(answer) => (
@@ -33,44 +33,46 @@ async fn plain(State(client): State<Client>, question: String) -> Response {
             answer.reply.text,
         )
             .into_response(),
-        Err(error) => refuse(&error),
+        Err(error) => error_response(&error),
     }
 }
 
-/// The same as it is written. A stream that breaks breaks the connection, so nobody takes it for a complete one.
+/// Streams the text of an answer. A broken stream breaks the connection, so that the client cannot mistake it for a
+/// complete one.
 async fn streamed(State(client): State<Client>, question: String) -> Response {
     let stream = match client.stream(ChatRequest::user(question)).await {
         Ok(stream) => stream,
-        Err(error) => return refuse(&error),
+        Err(error) => return error_response(&error),
     };
-    let texts = stream.map(|frame| {
-        let words = frame?.events.into_iter().filter_map(|event| match event {
+    let body = stream.map(|frame| {
+        let texts = frame?.events.into_iter().filter_map(|event| match event {
             StreamEvent::Text(text) => Some(text),
             _ => None,
         });
-        Ok::<_, Error>(Bytes::from(words.collect::<String>()))
+        Ok::<_, Error>(Bytes::from(texts.collect::<String>()))
     });
-    Body::from_stream(texts).into_response()
+    Body::from_stream(body).into_response()
 }
 
-/// The status says whose fault it was; the text names no secret.
-fn refuse(error: &Error) -> Response {
+/// Converts an error to a response. The message of an error never contains a secret.
+fn error_response(error: &Error) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     (status, error.to_string()).into_response()
 }
 
-/// What a client of the server gets, head and body. HTTP/1.0: a stream then comes as it is, not in chunks.
-async fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
+/// Sends a request to the server and returns the response, head and body. HTTP/1.0 avoids chunked encoding, so the
+/// stream prints as it is.
+async fn request(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut connection = TcpStream::connect(address).await?;
-    let request = format!("POST {path} HTTP/1.0\r\ncontent-length: 6\r\n\r\nHello!");
-    connection.write_all(request.as_bytes()).await?;
+    let head = format!("POST {path} HTTP/1.0\r\ncontent-length: 6\r\n\r\nHello!");
+    connection.write_all(head.as_bytes()).await?;
     let mut response = String::new();
     connection.read_to_string(&mut response).await?;
     Ok(response)
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     let targets =
@@ -81,17 +83,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route(Route::priority("default", targets))
         .build()?;
 
-    // A client is cheap to clone, and all clones share breakers, cache and counts.
-    let app = Router::new().route("/ask", post(plain)).route("/stream", post(streamed)).with_state(client);
+    // Cloning a client is cheap; all clones share breakers, cache and statistics.
+    let app = Router::new().route("/chat", post(plain)).route("/stream", post(streamed)).with_state(client);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let mut server = JoinSet::new();
     server.spawn(async { axum::serve(listener, app).await });
 
-    println!("-- plain\n{}\n", ask(address, "/ask").await?);
+    println!("-- plain\n{}\n", request(address, "/chat").await?);
     first.fault(Fault::status(503));
-    println!("-- streamed, the first overloaded\n{}\n", ask(address, "/stream").await?);
+    println!("-- streamed, the first overloaded\n{}\n", request(address, "/stream").await?);
     second.fault(Fault::status(503));
-    println!("-- both overloaded\n{}", ask(address, "/ask").await?);
+    println!("-- both overloaded\n{}", request(address, "/chat").await?);
     Ok(())
 }

@@ -1,18 +1,19 @@
-//! The first target is overloaded, so the second answers. A block by the first is told to the caller, and to nobody else.
+//! The first target is overloaded, so the second answers. A content-policy block by the first is returned to the caller
+//! and not retried elsewhere.
 
 use std::sync::Arc;
 
 use fb::{ChatRequest, Client, Error, Provider, Route, Target, providers::ProviderConfig};
 use fb_sim::{BlockForm, Dialect, Fault, Sim};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     let client = Client::builder()
@@ -24,22 +25,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ))
         .build()?;
 
-    println!("-- both are well");
+    println!("-- both targets work");
     let answer = client.chat(ChatRequest::user("Hello!")).await?;
     println!("{:?} by {} at level {}\n{}", answer.text(), answer.served_by(), answer.level(), answer.trace());
 
-    println!("-- the first is overloaded");
+    println!("-- the first target is overloaded");
     first.fault(Fault::status(503));
     let answer = client.chat(ChatRequest::user("Hello!")).await?;
     println!("{:?} by {} at level {}\n{}", answer.text(), answer.served_by(), answer.level(), answer.trace());
 
-    println!("-- the first refuses the content");
+    println!("-- the first target refuses the content");
     first.fault(Fault::Block(BlockForm::Http400));
     let before = second.calls();
     match client.chat(ChatRequest::user("Hello!")).await {
         Err(Error::Blocked(ended)) => println!("{}\n{}", ended.cause.detail, ended.report.trace),
         other => return Err(format!("expected a block, not {other:?}").into()),
     }
-    println!("the second was asked {} times for it", second.calls() - before);
+    println!("calls to the second target: {}", second.calls() - before);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A request that hops, and afterwards what was decided for it: who was ranked where and why, who was refused, each
+//! The record of a request that failed over: the ranking of the targets with its reasons, the exclusions, and every
 //! attempt.
 
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use fb::{ChatRequest, Client, Error, Options, Provider, Route, Rules, Target, providers::ProviderConfig};
 use fb_sim::{Dialect, Fault, Sim};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     let abroad = Sim::start(Dialect::Ollama).await?;
@@ -34,11 +34,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options { rules, tenant: Some("acme".into()), ..Options::default() };
     let answer = client.chat(ChatRequest::user("Hello!").with_options(options)).await?;
 
-    // Only the id is needed: it is in every answer, every error with a report, and the header `x-request-id`.
+    // The id is in every report, and in the header `x-request-id` of the gateway.
     let record = client.trace(answer.report.id).ok_or("expected a record")?;
     println!("{record}");
 
-    println!("the latest, the newest first:");
+    println!("latest requests, newest first:");
     client.chat(ChatRequest::user("Hello again!")).await?;
     for record in client.traces(10) {
         println!("{}  {}", record.id(), record.report.trace.one_line());

@@ -1,4 +1,4 @@
-//! The first target is late, so a second is asked beside it; the budget says how often that may be.
+//! The first target is slow, so a second one is called in parallel. A budget limits the share of hedged requests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,19 +8,19 @@ use fb::{
 };
 use fb_sim::{Dialect, Sim, SimReply};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     first.reply(SimReply { latency: Duration::from_millis(300), ..SimReply::text("Late.") });
     second.reply(SimReply::text("At once."));
-    // Half of the requests may be asked twice. The default is one in twenty, after the p95 of the first target.
+    // Allows a second call for half of the requests. The default is one in twenty, after the p95 of the first target.
     let hedge = HedgeConfig {
         after: HedgeAfter::Time(Duration::from_millis(100)),
         budget: 0.5,

@@ -1,5 +1,4 @@
-//! Golden cases at two targets: the fallback answers one of them otherwise, and a route that requires an evaluation
-//! refuses it.
+//! Golden cases at two targets. The fallback fails one of them, so a route that requires an evaluation rejects it.
 
 use std::sync::Arc;
 
@@ -9,28 +8,28 @@ use fb::{
 };
 use fb_sim::{Dialect, Sim, SimReply};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// A question, and what its answer must be like.
+/// Returns the golden cases: requests, each with the expected properties of its answer.
 fn cases() -> Result<Vec<(Chat, Expectation)>, Box<dyn std::error::Error>> {
-    let ask = |text: &str| Chat { messages: vec![Message::text(Role::User, text)], ..Chat::default() };
+    let chat = |text: &str| Chat { messages: vec![Message::text(Role::User, text)], ..Chat::default() };
     let capital = Expect { contains: vec!["Paris".to_owned()], ..Expect::default() };
     let order = Expect { tool: Some("find_order".to_owned()), ..Expect::default() };
     let find = Tool { name: "find_order".to_owned(), description: None, parameters: None, strict: None };
     let with_tool =
-        Chat { tools: vec![find], tool_choice: Some(ToolChoice::Required), ..ask("Where is order 4711?") };
+        Chat { tools: vec![find], tool_choice: Some(ToolChoice::Required), ..chat("Where is order 4711?") };
     Ok(vec![
-        (ask("What is the capital of France?"), Expectation::new(capital)?),
+        (chat("What is the capital of France?"), Expectation::new(capital)?),
         (with_tool, Expectation::new(order)?),
     ])
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (primary, backup) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     primary.reply(SimReply::text("The capital of France is Paris."));
@@ -48,18 +47,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let client = builder()?.route(route.clone()).build()?;
     let mut evaluations = Evaluations::default();
-    let mut first: Vec<AnswerContent> = Vec::new();
+    let mut reference: Vec<AnswerContent> = Vec::new();
     for target in targets {
         let mut passed = true;
-        for (place, (chat, expectation)) in cases()?.into_iter().enumerate() {
+        for (index, (chat, expectation)) in cases()?.into_iter().enumerate() {
             let answer = client.chat(ChatRequest::from_chat(target, chat)).await?;
-            let said = AnswerContent::from(&answer.reply);
-            let verdict = expectation.check(&said);
-            let differs = first.get(place).and_then(|primary| difference(primary, &said));
-            println!("{target} {place}: {verdict:?}, differs: {differs:?}");
+            let content = AnswerContent::from(&answer.reply);
+            let verdict = expectation.check(&content);
+            let differs = reference.get(index).and_then(|primary| difference(primary, &content));
+            println!("{target} {index}: {verdict:?}, differs: {differs:?}");
             passed &= verdict.is_ok();
             if target == targets[0] {
-                first.push(said);
+                reference.push(content);
             }
         }
         if passed {
@@ -67,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let strict = Route { require_eval: true, ..route };
-    let refused = builder()?.route(strict).evaluations(evaluations).build();
-    println!("{}", refused.err().map(|error| error.to_string()).unwrap_or_default());
+    let rejected = builder()?.route(strict).evaluations(evaluations).build();
+    println!("{}", rejected.err().map(|error| error.to_string()).unwrap_or_default());
     Ok(())
 }

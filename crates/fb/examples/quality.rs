@@ -1,4 +1,4 @@
-//! A target that answers off-schema is told once what is wrong, then the next one is tried; and a check of one's own.
+//! An answer that violates its schema is repaired once, then the next target is tried. A custom gate checks the text.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use fb::{
 };
 use fb_sim::{Dialect, Sim, SimReply};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// A check of one's own.
-fn finished(_: &Chat, reply: &Reply) -> Result<(), Defect> {
+/// A custom quality gate.
+fn has_no_todo(_: &Chat, reply: &Reply) -> Result<(), Defect> {
     if reply.text.contains("TODO") { Err(Defect::new("a TODO, expected finished work")) } else { Ok(()) }
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (primary, backup) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     primary.reply(SimReply::text(r#"{"town": "Paris"}"#));
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .provider("openai", provider(&primary)?)
         .provider("anthropic", provider(&backup)?)
         .route(Route::priority("default", targets).quality(quality))
-        .gate("default", finished)
+        .gate("default", has_no_todo)
         .build()?;
     let answer = client.chat(ChatRequest::user("Which city is the capital of France? As JSON.")).await?;
     println!("{}  (by {})\n{}", answer.text(), answer.served_by(), answer.trace());

@@ -1,4 +1,4 @@
-//! Two targets are asked at once; the first usable answer wins, and the other call is cancelled.
+//! Two targets are called at once; the first usable answer wins, and the other call is cancelled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,25 +7,25 @@ use fb::{
 };
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// Answers after so long.
-fn slow(sim: &Sim, millis: u64) {
+/// Sets the latency of a simulator.
+fn set_latency(sim: &Sim, millis: u64) {
     let latency = Duration::from_millis(millis);
     sim.reply(SimReply { latency, ..SimReply::text(format!("Here after {millis} ms.")) });
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     let third = Sim::start(Dialect::Ollama).await?;
     for (sim, millis) in [(&first, 400), (&second, 100), (&third, 50)] {
-        slow(sim, millis);
+        set_latency(sim, millis);
     }
     let targets = [
         Target::new("openai", "gpt-6.1-sol"),
@@ -39,11 +39,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route(Route::new("default", Strategy::Race, targets).race(RaceConfig { width: Some(2) }))
         .build()?;
 
-    println!("-- two at once");
+    println!("-- two targets at once");
     let answer = client.chat(ChatRequest::user("Hello!")).await?;
     println!("{:?} by {}\n{}", answer.text(), answer.served_by(), answer.trace());
 
-    println!("-- one of the two fails, and the third takes its place");
+    println!("-- one of the two fails, and the third replaces it");
     second.fault(Fault::status(500));
     let answer = client.chat(ChatRequest::user("Hello!")).await?;
     println!("{:?} by {}\n{}", answer.text(), answer.served_by(), answer.trace());

@@ -1,5 +1,4 @@
-//! Every finished request is written down, without a word of it; `fb backtest` would play the file through another
-//! config.
+//! Records of finished requests, without prompts and answers. `fb backtest` replays such a file through another config.
 
 use std::sync::Arc;
 
@@ -7,14 +6,14 @@ use fb::{ChatRequest, Client, Error, Provider, Route, Target, providers::Provide
 use fb_sim::{Dialect, Fault, Sim};
 use fb_telemetry::record::{RecordConfig, RecordEntry, Recorder};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (primary, backup) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     let file = std::env::temp_dir().join(format!("fb-example-{}.jsonl", std::process::id()));

@@ -1,4 +1,4 @@
-//! A stream that breaks before its first output goes on at the next target; one that breaks after it ends with an error.
+//! A stream that breaks before its first output moves to the next target; one that breaks after it ends with an error.
 
 use std::{io::Write, sync::Arc};
 
@@ -8,14 +8,14 @@ use fb::{
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 use futures_util::StreamExt;
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// Prints the text as it comes, then how it ended.
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+/// Prints the text as it arrives, then the outcome and the trace.
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn print(mut stream: ChatStream) -> std::io::Result<()> {
     let ended = loop {
         let frame = match stream.next().await {
@@ -35,7 +35,7 @@ async fn print(mut stream: ChatStream) -> std::io::Result<()> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     for sim in [&first, &second] {
@@ -50,15 +50,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route(Route::priority("default", targets))
         .build()?;
 
-    println!("-- cut after the head: the caller notices nothing");
+    println!("-- cut before the first output: another target answers");
     first.fault_next(1, Fault::CutAfterEvents { events: 1, reset: false });
     print(client.stream(ChatRequest::user("Hello!")).await?).await?;
 
-    println!("-- cut after three events, two of them words: what was said is not said again by another");
+    println!("-- cut after three events, two of them text: the stream ends with an error");
     first.fault_next(1, Fault::CutAfterEvents { events: 3, reset: false });
     print(client.stream(ChatRequest::user("Hello!")).await?).await?;
 
-    println!("-- read to its end and folded");
+    println!("-- collected into one answer");
     let answer = client.stream(ChatRequest::user("Hello!")).await?.collect().await?;
     println!("{:?} by {}", answer.text(), answer.served_by());
     Ok(())

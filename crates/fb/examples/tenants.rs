@@ -1,4 +1,4 @@
-//! Two tenants of one client: one reaches its limit for the day and gets 402, the other is served on.
+//! Two tenants of one client: one reaches its daily limit and gets status 402, the other is still served.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use fb::{
 };
 use fb_sim::{Dialect, Sim, SimReply};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// A request that a tenant pays for. What its answer may cost at most is reserved before a call.
-fn of(tenant: &str) -> ChatRequest {
+/// Creates a request of a tenant. The highest possible cost of its answer is reserved before the call.
+fn request(tenant: &str) -> ChatRequest {
     let messages = vec![Message::text(Role::User, "What is a budget?")];
     let chat = Chat { messages, max_tokens: Some(100), ..Chat::default() };
     let options = Options { tenant: Some(tenant.into()), ..Options::default() };
@@ -23,7 +23,7 @@ fn of(tenant: &str) -> ChatRequest {
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sim = Sim::start(Dialect::OpenAi).await?;
     sim.reply(SimReply::text("What may be spent. ".repeat(20)));
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
 
     for tenant in ["acme", "acme", "acme", "beta"] {
-        match client.chat(of(tenant)).await {
+        match client.chat(request(tenant)).await {
             Ok(answer) => println!("{tenant}: 200\n{}", answer.trace()),
             Err(error) => {
                 let trace = error.report().map(|report| &report.trace).ok_or("expected a trace")?;
@@ -51,6 +51,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (spent, calls) = (used.used.cost(), used.used.calls);
         println!("{tenant}: {spent} for {calls} calls, {} refused, {standing:?}", used.refused);
     }
-    println!("the provider was asked {} times", sim.calls());
+    println!("calls to the provider: {}", sim.calls());
     Ok(())
 }

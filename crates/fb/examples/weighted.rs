@@ -1,18 +1,18 @@
-//! Seven of ten requests go to the first target, three to the second; then the weights follow who answered.
+//! Seven of ten requests go to the first target, three to the second; then the weights are adjusted to the success rates.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use fb::{ChatRequest, Client, Error, Provider, Route, Strategy, Target, providers::ProviderConfig};
 use fb_sim::{Dialect, Fault, Sim};
 
-/// A simulator as a provider: only the address differs from a real one.
+/// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
     Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
 }
 
-/// Asks twenty times, and counts who answered.
-async fn ask(client: &Client) -> Result<BTreeMap<String, u32>, Error> {
+/// Sends twenty requests and counts the answers of each target.
+async fn send_twenty(client: &Client) -> Result<BTreeMap<String, u32>, Error> {
     let mut served = BTreeMap::new();
     for _ in 0..20 {
         let answer = client.chat(ChatRequest::user("Hello!")).await?;
@@ -22,7 +22,7 @@ async fn ask(client: &Client) -> Result<BTreeMap<String, u32>, Error> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+#[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (first, second) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Anthropic).await?);
     let targets = [
@@ -35,15 +35,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route(Route::new("default", Strategy::Weighted, targets))
         .build()?;
 
-    println!("who is next:\n{}", client.plan(&ChatRequest::user("Hello!"))?);
-    println!("by weight 70 to 30: {:?}", ask(&client).await?);
+    println!("plan of the next request:\n{}", client.plan(&ChatRequest::user("Hello!"))?);
+    println!("with weights 70 and 30: {:?}", send_twenty(&client).await?);
 
     first.fault_next(4, Fault::status(500));
-    println!("the first fails 4 times: {:?}", ask(&client).await?);
-    let weights = client.adjust_weights("default").ok_or("there is such a route")?;
+    println!("the first target fails 4 times: {:?}", send_twenty(&client).await?);
+    let weights = client.adjust_weights("default").ok_or("expected a route")?;
     for (target, weight) in weights {
         println!("new weight of {target}: {weight:.3}");
     }
-    println!("by the new weights: {:?}", ask(&client).await?);
+    println!("with the new weights: {:?}", send_twenty(&client).await?);
     Ok(())
 }

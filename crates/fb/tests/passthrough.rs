@@ -1,4 +1,4 @@
-//! A request in its target's own dialect is forwarded unread, however large: nothing parses messages that nobody needs.
+//! A request in the dialect of its target is forwarded without parsing its messages.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use fb_sim::{Dialect, Sim};
 const BODY: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
 
 #[tokio::test]
-async fn messages_that_nobody_needs_are_not_parsed() -> Result<(), Box<dyn Error>> {
+async fn messages_in_the_targets_dialect_are_not_parsed() -> Result<(), Box<dyn Error>> {
     let sim = Sim::start(Dialect::OpenAi).await?;
     let config = ProviderConfig::with_key("openai", "any key");
     let provider = ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?;
