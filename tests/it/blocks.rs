@@ -1,5 +1,5 @@
-//! A content-policy refusal, in every dialect and form, plain and streamed: surfaced as what it is, with no second
-//! upstream call.
+//! Content-policy blocks in every dialect and form, plain and streamed: surfaced as blocks, without a second upstream
+//! call.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use expect_test::expect;
 use fb_sim::{BlockForm, Fault, Sim};
 use serde_json::json;
 
-use crate::harness::{Gateway, Sims, needs, timeless};
+use crate::harness::{Gateway, Sims, prepared, without_times};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_block_is_surfaced_without_a_second_call() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn block_is_surfaced_without_a_second_call() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let azure = Sim::start(fb_sim::Dialect::OpenAi).await.unwrap();
     let config = format!(
@@ -50,19 +50,23 @@ async fn a_block_is_surfaced_without_a_second_call() {
                 sim.fault(Fault::Block(form));
                 sim.reset_counters();
                 let body = json!({ "model": route, "stream": stream, "messages": [{ "role": "user", "content": "x" }] });
-                let heard = gateway.post(body.to_string()).await;
-                let trace = timeless(heard.header("x-fb-trace"));
-                let says = if stream && heard.status == 200 {
-                    format!("{}{}", words(&heard.body), if heard.clean_end { "" } else { " CUT" })
+                let response = gateway.post(body.to_string()).await;
+                let trace = without_times(response.header("x-fb-trace"));
+                let outcome = if stream && response.status == 200 {
+                    format!(
+                        "{}{}",
+                        stream_outcome(&response.body),
+                        if response.clean_end { "" } else { " CUT" }
+                    )
                 } else {
-                    let body = heard.json();
+                    let body = response.json();
                     let choice = &body["choices"][0];
                     format!(
                         "code {} finish {} refusal {}",
                         body["error"]["code"], choice["finish_reason"], choice["message"]["refusal"]
                     )
                 };
-                writeln!(table, "{route} {form:?} stream={stream}: {} {says} | {trace}", heard.status)
+                writeln!(table, "{route} {form:?} stream={stream}: {} {outcome} | {trace}", response.status)
                     .unwrap();
                 assert_eq!((sim.calls(), sims.third.calls()), (1, 0), "{route} {form:?} stream={stream}");
             }
@@ -96,23 +100,23 @@ async fn a_block_is_surfaced_without_a_second_call() {
     "#]].assert_eq(&table);
 }
 
-/// What a client reads out of a stream: finish reasons, refusal text, end mark.
-fn words(body: &str) -> String {
-    let mut words = String::new();
+/// Returns the finish reasons, refusal texts and the end marker of a stream.
+fn stream_outcome(body: &str) -> String {
+    let mut outcome = String::new();
     for data in body.lines().filter_map(|line| line.strip_prefix("data: ")) {
         if data == "[DONE]" {
-            words.push_str(" [DONE]");
+            outcome.push_str(" [DONE]");
             continue;
         }
         let chunk: serde_json::Value = serde_json::from_str(data).unwrap();
         for choice in chunk["choices"].as_array().into_iter().flatten() {
             if let Some(finish) = choice["finish_reason"].as_str() {
-                write!(words, " finish={finish}").unwrap();
+                write!(outcome, " finish={finish}").unwrap();
             }
             if let Some(refusal) = choice["delta"]["refusal"].as_str() {
-                write!(words, " refusal={refusal:?}").unwrap();
+                write!(outcome, " refusal={refusal:?}").unwrap();
             }
         }
     }
-    words
+    outcome
 }

@@ -1,8 +1,8 @@
-//! The cache over HTTP: what headers ask and tell, what operators see and purge.
+//! The cache over HTTP: request and response headers, statistics and purging.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, client, needs};
+use crate::harness::{Gateway, Sims, client, prepared};
 
 const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
 const KEEP: &str = "[routes.default.cache]\nfresh = true\nstale_if_error = true\n";
@@ -12,8 +12,8 @@ fn chat(more: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hit_is_the_first_answer_byte_for_byte_however_the_request_is_written() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn cache_hit_repeats_the_first_answer_byte_for_byte() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &sims.config(KEEP)).await;
     let first = gateway.post(chat("")).await;
@@ -38,18 +38,18 @@ async fn a_hit_is_the_first_answer_byte_for_byte_however_the_request_is_written(
     {
         gateway.post(chat(other)).await;
     }
-    assert_eq!(sims.calls(), [5, 0, 0], "each of these may have another answer");
+    assert_eq!(sims.calls(), [5, 0, 0], "each of these can have another answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_may_do_without_and_operators_may_purge() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn cache_control_bypasses_the_cache_and_operators_purge_it() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(KEEP))).await;
     let admin = gateway.admin().await;
     let used = async |control: &str| {
-        let heard = gateway.post_with("cache-control", control, chat("")).await;
-        let used = heard.header("x-fb-cache").split(';').next().unwrap().to_owned();
+        let response = gateway.post_with("cache-control", control, chat("")).await;
+        let used = response.header("x-fb-cache").split(';').next().unwrap().to_owned();
         (used, sims.primary.calls())
     };
     let seen = [

@@ -1,4 +1,4 @@
-//! The commands as a person at a terminal sees them.
+//! The commands, as used at a terminal.
 
 use std::{path::Path, process::Stdio};
 
@@ -6,7 +6,7 @@ use expect_test::expect;
 use fb_sim::{Dialect, Sim};
 use tokio::process::Command;
 
-use crate::harness::{Folder, Gateway, Sims, client, needs};
+use crate::harness::{Gateway, Sims, TempDir, client, prepared};
 
 const BAD: &str = r#"
 [server]
@@ -26,29 +26,29 @@ model = "claude-sonnet-4-6"
 "#;
 
 #[tokio::test]
-async fn check_names_every_error_with_its_place_and_exits_with_1() {
-    let Some(fb) = needs("FB_BIN") else { return };
-    let folder = Folder::new();
-    let file = folder.write("bad.toml", BAD);
+async fn check_prints_every_error_with_its_position_and_exits_with_1() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let dir = TempDir::new();
+    let file = dir.write("bad.toml", BAD);
     let output = Command::new(&fb).arg("check").arg(&file).output().await.unwrap();
-    let said = String::from_utf8(output.stdout).unwrap().replace(&file.display().to_string(), "bad.toml");
+    let printed = String::from_utf8(output.stdout).unwrap().replace(&file.display().to_string(), "bad.toml");
     expect![[r#"
         bad.toml:10:8  providers.anthropic.kind = "anthropc"   unknown; did you mean "anthropic"? expected one of: openai, anthropic, azure, groq, mistral, together, openrouter, deepseek, xai, gemini, fireworks, perplexity, cerebras, nvidia, moonshot, dashscope, cohere, sambanova, hyperbolic, lambda, featherless, nebius, baseten, novita, ollama, vllm, llamacpp, lmstudio, compatible
         bad.toml:7:1  providers.openai.api_key = { env = "FB_TEST_NO_SUCH_KEY" }   the environment variable FB_TEST_NO_SUCH_KEY is not set
         bad.toml:14:12  routes.default.targets[0].provider = "antropic"   no such provider; did you mean "anthropic"?
         3 errors
-    "#]].assert_eq(&said);
+    "#]].assert_eq(&printed);
     assert_eq!(output.status.code(), Some(1));
 
     let output = Command::new(&fb).arg("chek").output().await.unwrap();
-    assert_eq!(output.status.code(), Some(2), "called wrong");
+    assert_eq!(output.status.code(), Some(2), "a usage error");
     let output = Command::new(&fb).args(["check", "/no/such/file"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_config_providers_come_from_the_environment() {
-    let Some(fb) = needs("FB_BIN") else { return };
+    let Some(fb) = prepared("FB_BIN") else { return };
     let openai = Sim::start(Dialect::OpenAi).await.unwrap();
     let ollama = Sim::start(Dialect::Ollama).await.unwrap();
     let mut command = Command::new(&fb);
@@ -58,14 +58,14 @@ async fn without_a_config_providers_come_from_the_environment() {
         .env("OPENAI_API_KEY", "sk-canary")
         .env("OPENAI_BASE_URL", openai.base_url())
         .env("OLLAMA_HOST", ollama.base_url());
-    let gateway = Gateway::spawn(command, Folder::new()).await;
-    let said = gateway.said.join("\n");
-    assert!(said.contains("openai") && said.contains("ollama") && !said.contains("canary"), "{said}");
-    let heard = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
-    assert_eq!((heard.status, openai.calls(), ollama.calls()), (200, 1, 0), "{heard:?}");
+    let gateway = Gateway::spawn(command, TempDir::new()).await;
+    let output = gateway.output.join("\n");
+    assert!(output.contains("openai") && output.contains("ollama") && !output.contains("canary"), "{output}");
+    let response = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
+    assert_eq!((response.status, openai.calls(), ollama.calls()), (200, 1, 0), "{response:?}");
     openai.fault(fb_sim::Fault::Refuse);
-    let heard = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
-    assert_eq!((heard.status, openai.calls(), ollama.calls()), (200, 1, 1), "{heard:?}");
+    let response = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
+    assert_eq!((response.status, openai.calls(), ollama.calls()), (200, 1, 1), "{response:?}");
 
     let nothing = Command::new(&fb)
         .args(["serve", "--listen", "127.0.0.1:0"])
@@ -81,8 +81,8 @@ async fn without_a_config_providers_come_from_the_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_says_live_and_ready() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn health_endpoints_report_live_and_ready() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &sims.config("")).await;
     let base = gateway.url.trim_end_matches("/v1").to_owned();
@@ -96,9 +96,9 @@ async fn health_says_live_and_ready() {
     assert!(answer.text().await.unwrap().contains("no such path"));
 }
 
-/// The page `docs/guide/plan-and-drill.md`: its files in a folder, and the commands it shows with what they print.
+/// The page `docs/guide/plan-and-drill.md`: its files in a directory, and its commands with their documented output.
 struct Page {
-    folder: Folder,
+    dir: TempDir,
     shown: Vec<(String, String)>,
 }
 
@@ -106,13 +106,13 @@ impl Page {
     fn open() -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/plan-and-drill.md");
         let text = std::fs::read_to_string(file).unwrap();
-        let (folder, mut shown) = (Folder::new(), Vec::new());
+        let (dir, mut shown) = (TempDir::new(), Vec::new());
         for block in text.split("\n```").skip(1).step_by(2) {
             let (kind, body) = block.split_once('\n').unwrap();
             match kind {
-                "toml" => drop(folder.write("fb.toml", body)),
-                "json" => drop(folder.write("request.json", body)),
-                "jsonl" => drop(folder.write("queries.txt", body)),
+                "toml" => drop(dir.write("fb.toml", body)),
+                "json" => drop(dir.write("request.json", body)),
+                "jsonl" => drop(dir.write("queries.txt", body)),
                 "console" => {
                     let (command, printed) = body.split_once('\n').unwrap();
                     shown.push((command.to_owned(), printed.to_owned()));
@@ -120,26 +120,26 @@ impl Page {
                 other => panic!("a block of {other}"),
             }
         }
-        Self { folder, shown }
+        Self { dir, shown }
     }
 
-    /// Runs a command without any key; its exit code, output and errors.
+    /// Runs a command without API keys and returns its exit code, stdout and stderr.
     async fn run(&self, fb: &Path, args: &str) -> (Option<i32>, String, String) {
         let mut command = Command::new(fb);
-        command.args(args.split(' ')).current_dir(&self.folder.0).env_clear().stdin(Stdio::null());
+        command.args(args.split(' ')).current_dir(&self.dir.0).env_clear().stdin(Stdio::null());
         let output = command.output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap().trim_end().to_owned();
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
-    /// Whether every command of this name prints what the page shows; their exit codes.
+    /// Checks that every command of this name prints the documented output, and returns the exit codes.
     async fn check(&self, fb: &Path, name: &str) -> Vec<i32> {
         let mut codes = Vec::new();
         for (command, printed) in &self.shown {
             let args = command.strip_prefix("$ fb ").unwrap();
             if args.starts_with(name) {
-                let (code, said, errors) = self.run(fb, args).await;
-                assert_eq!((said.as_str(), errors.as_str()), (printed.as_str(), ""), "{command}");
+                let (code, stdout, stderr) = self.run(fb, args).await;
+                assert_eq!((stdout.as_str(), stderr.as_str()), (printed.as_str(), ""), "{command}");
                 codes.extend(code);
             }
         }
@@ -148,33 +148,33 @@ impl Page {
 }
 
 #[tokio::test]
-async fn plan_prints_what_its_page_shows_and_fails_when_nobody_may_be_asked() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn plan_prints_the_documented_output_and_fails_without_an_admissible_target() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let page = Page::open();
     assert_eq!(page.check(&fb, "plan").await, [0, 0]);
-    let (code, said, _) = page.run(&fb, "plan --config fb.toml --data-class secret request.json").await;
-    assert!(said.contains("refused, data_class: not approved for secret"), "{said}");
+    let (code, stdout, _) = page.run(&fb, "plan --config fb.toml --data-class secret request.json").await;
+    assert!(stdout.contains("refused, data_class: not approved for secret"), "{stdout}");
     assert_eq!(code, Some(1));
-    let (code, _, errors) = page.run(&fb, "plan --config fb.toml queries.txt").await;
-    assert_eq!((code, errors.starts_with("fb: queries.txt: ")), (Some(1), true), "{errors}");
+    let (code, _, stderr) = page.run(&fb, "plan --config fb.toml queries.txt").await;
+    assert_eq!((code, stderr.starts_with("fb: queries.txt: ")), (Some(1), true), "{stderr}");
     let (code, ..) = page.run(&fb, "plan --config fb.toml --max-cost cheap request.json").await;
-    assert_eq!(code, Some(2), "called wrong");
+    assert_eq!(code, Some(2), "a usage error");
 }
 
 #[tokio::test]
-async fn savings_prints_what_its_page_shows_and_names_a_bad_line() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn savings_prints_the_documented_output_and_rejects_an_invalid_line() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let page = Page::open();
     assert_eq!(page.check(&fb, "savings").await, [0]);
-    page.folder.write("bad.txt", "hello\n{\"text\": 7}\n");
-    let (code, said, errors) = page.run(&fb, "savings --config fb.toml bad.txt").await;
-    assert_eq!((code, said.as_str()), (Some(1), ""));
-    assert_eq!(errors, "fb: bad.txt:2  invalid type: integer `7`, expected a string");
+    page.dir.write("bad.txt", "hello\n{\"text\": 7}\n");
+    let (code, stdout, stderr) = page.run(&fb, "savings --config fb.toml bad.txt").await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!(stderr, "fb: bad.txt:2  invalid type: integer `7`, expected a string");
 }
 
 #[tokio::test]
-async fn drill_prints_what_its_page_shows_and_fails_for_a_single_point_of_failure() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn drill_prints_the_documented_output_and_fails_for_a_single_point_of_failure() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let page = Page::open();
     assert_eq!(page.check(&fb, "drill").await, [1]);
     for (args, expected) in [("--route default", 0), ("--route small", 1), ("--allow-errors 5", 0)] {

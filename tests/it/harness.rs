@@ -15,9 +15,9 @@ use tokio::{
     sync::Mutex,
 };
 
-/// The value of a variable that `cargo xtask test` sets. Without it the test cannot run: under `CI=true` it fails,
+/// Returns the path in a variable that `cargo xtask test` sets. Without it the test cannot run: under `CI=true` it fails,
 /// elsewhere it prints that it did not run.
-pub(crate) fn needs(variable: &str) -> Option<PathBuf> {
+pub(crate) fn prepared(variable: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Some(path.into());
     }
@@ -27,10 +27,10 @@ pub(crate) fn needs(variable: &str) -> Option<PathBuf> {
     None
 }
 
-/// A folder of this test's own, removed at its end.
-pub(crate) struct Folder(pub(crate) PathBuf);
+/// A temporary directory of one test, removed when dropped.
+pub(crate) struct TempDir(pub(crate) PathBuf);
 
-impl Folder {
+impl TempDir {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -46,38 +46,39 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempDir {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.0));
     }
 }
 
-/// A running `fb serve`; dropping it stops it.
+/// A running `fb serve`, killed when dropped.
 pub(crate) struct Gateway {
     pub(crate) url: String,
-    pub(crate) said: Vec<String>,
-    /// What it says after its address.
-    more: Mutex<Lines<BufReader<ChildStdout>>>,
+    /// The lines printed up to the address.
+    pub(crate) output: Vec<String>,
+    /// The lines printed after the address.
+    stdout: Mutex<Lines<BufReader<ChildStdout>>>,
     child: Child,
-    _folder: Folder,
+    _dir: TempDir,
 }
 
 impl Gateway {
-    /// Starts it with a config's text, which may refer to a key as `FB_TEST_KEY`.
+    /// Starts the gateway with the text of a config, which can refer to a key as `FB_TEST_KEY`.
     pub(crate) async fn start(fb: &Path, config: &str) -> Self {
         Self::start_with_key(fb, config, "sk-test").await
     }
 
     pub(crate) async fn start_with_key(fb: &Path, config: &str, key: &str) -> Self {
-        let folder = Folder::new();
-        let file = folder.write("fb.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\n{config}"));
+        let dir = TempDir::new();
+        let file = dir.write("fb.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\n{config}"));
         let mut command = Command::new(fb);
         command.args(["serve", "--config"]).arg(file).env("FB_TEST_KEY", key);
-        Self::spawn(command, folder).await
+        Self::spawn(command, dir).await
     }
 
-    /// Starts any command that prints its address first.
-    pub(crate) async fn spawn(mut command: Command, folder: Folder) -> Self {
+    /// Starts a command and waits until it has printed its address.
+    pub(crate) async fn spawn(mut command: Command, dir: TempDir) -> Self {
         let mut child = command
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
@@ -85,45 +86,56 @@ impl Gateway {
             .spawn()
             .expect("the fb binary starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         let url = loop {
             let line = lines.next_line().await.unwrap();
-            let line = line.unwrap_or_else(|| panic!("fb ended without listening; it said {said:?}"));
+            let line = line.unwrap_or_else(|| panic!("fb ended without listening; it printed {output:?}"));
             let url = line.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);
-            said.push(line);
+            output.push(line);
             if let Some(url) = url {
                 break url;
             }
         };
-        Self { url, said, more: Mutex::new(lines), child, _folder: folder }
+        Self { url, output, stdout: Mutex::new(lines), child, _dir: dir }
     }
 
-    /// Stops it as an operator does, and waits for its end.
+    /// Stops the gateway with SIGTERM, as an operator would, and waits for its exit.
     pub(crate) async fn stop(mut self) {
-        let id = self.child.id().expect("it runs").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-        assert!(told.success(), "no signal to {id}");
+        let id = self.child.id().expect("the gateway runs").to_string();
+        let kill = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(kill.success(), "no signal to {id}");
         assert!(self.child.wait().await.unwrap().success(), "a clean end");
     }
 
-    /// The address of its operators' listener, which it says after its own.
+    /// Returns the address of the admin listener, which is printed after that of the gateway.
     pub(crate) async fn admin(&self) -> String {
         loop {
-            let line =
-                self.more.lock().await.next_line().await.unwrap().expect("it says where admin listens");
+            let line = self
+                .stdout
+                .lock()
+                .await
+                .next_line()
+                .await
+                .unwrap()
+                .expect("the address of the admin listener");
             if let Some((_, address)) = line.split_once("admin ") {
                 return address.trim_end_matches("/v1/health").to_owned();
             }
         }
     }
 
-    /// `POST /chat/completions` with any body.
-    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Heard {
+    /// Sends `POST /chat/completions` with any body.
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> HttpResponse {
         self.post_with("x-nothing", "", body).await
     }
 
-    /// The same with one more header.
-    pub(crate) async fn post_with(&self, name: &str, value: &str, body: impl Into<reqwest::Body>) -> Heard {
+    /// Sends `POST /chat/completions` with an additional header.
+    pub(crate) async fn post_with(
+        &self,
+        name: &str,
+        value: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> HttpResponse {
         let url = format!("{}/chat/completions", self.url);
         let request =
             client().post(url).header("content-type", "application/json").header(name, value).body(body);
@@ -138,26 +150,27 @@ impl Gateway {
                 Err(_) => break false,
             }
         };
-        Heard { status, headers, body: String::from_utf8(body).unwrap(), clean_end }
+        HttpResponse { status, headers, body: String::from_utf8(body).unwrap(), clean_end }
     }
 }
 
-/// An HTTP client; the gateway is asked over plain HTTP, but no client is built without TLS.
+/// Creates an HTTP client. The gateway is called over plain HTTP, but reqwest requires a TLS provider anyway.
 pub(crate) fn client() -> reqwest::Client {
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// What one client got.
+/// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: String,
+    /// False if the connection broke before the end of the body.
     pub(crate) clean_end: bool,
 }
 
-impl Heard {
+impl HttpResponse {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -167,8 +180,8 @@ impl Heard {
     }
 }
 
-/// A trace without its times: `primary/m 1 server_error (503); backup/m 1 ok`.
-pub(crate) fn timeless(trace: &str) -> String {
+/// Removes the times from a trace: `primary/m 1 server_error (503); backup/m 1 ok`.
+pub(crate) fn without_times(trace: &str) -> String {
     let rows = trace.split("; ").map(|row| match row.rsplit_once(' ') {
         Some((row, last)) if last.ends_with("ms") => row,
         _ => row,
@@ -192,7 +205,7 @@ impl Sims {
         }
     }
 
-    /// Calls counted at each.
+    /// Returns the calls counted by each simulator.
     pub(crate) fn calls(&self) -> [u64; 3] {
         [self.primary.calls(), self.backup.calls(), self.third.calls()]
     }
@@ -205,7 +218,7 @@ impl Sims {
         }
     }
 
-    /// The three as providers and targets of the route `default`, then whatever else.
+    /// Returns a config with the three as providers and as targets of the route `default`, followed by `more`.
     pub(crate) fn config(&self, more: &str) -> String {
         let providers = self.providers();
         format!(

@@ -1,4 +1,4 @@
-//! Real inference: a llama.cpp server with a small model as the third target, when the first two are broken.
+//! Real inference: a llama.cpp server with a small model.
 
 use std::{
     fs::{self, File},
@@ -12,28 +12,28 @@ use tokio::process::{Child, Command};
 
 use crate::{
     eval,
-    harness::{Folder, Gateway, Sims, client, needs, timeless},
+    harness::{Gateway, Sims, TempDir, client, prepared, without_times},
 };
 
-/// A running llama.cpp server; dropping it stops it.
+/// A running llama.cpp server, killed when dropped.
 struct Llama {
     url: String,
     _child: Child,
-    _folder: Folder,
+    _dir: TempDir,
 }
 
 impl Llama {
-    /// Starts the server that `cargo xtask test` has prepared. `None` where the machine cannot run it, which
-    /// `FB_LLAMA_UNSUPPORTED` says.
+    /// Starts the server that `cargo xtask test` has prepared. Returns `None` on a machine that cannot run it, for which
+    /// `FB_LLAMA_UNSUPPORTED` is set.
     async fn start() -> Option<Self> {
         if let Some(reason) = std::env::var_os("FB_LLAMA_UNSUPPORTED") {
             eprintln!("\n*** NOT RUN on this machine: {} ***\n", reason.display());
             return None;
         }
-        let (server, model) = (needs("FB_LLAMA_SERVER")?, needs("FB_LLAMA_MODEL")?);
-        let lib = needs("FB_LLAMA_LIB")?;
-        let folder = Folder::new();
-        let log = folder.0.join("llama-server.log");
+        let (server, model) = (prepared("FB_LLAMA_SERVER")?, prepared("FB_LLAMA_MODEL")?);
+        let lib = prepared("FB_LLAMA_LIB")?;
+        let dir = TempDir::new();
+        let log = dir.0.join("llama-server.log");
         let output = File::create(&log).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(server)
@@ -63,10 +63,10 @@ impl Llama {
             }
             () = tokio::time::sleep(Duration::from_mins(3)) => panic!("llama-server was not ready in 3 minutes"),
         }
-        Some(Self { url, _child: child, _folder: folder })
+        Some(Self { url, _child: child, _dir: dir })
     }
 
-    /// The gateway's configuration of it.
+    /// Returns the provider's table in the gateway config.
     fn provider(&self) -> String {
         format!(
             r#"
@@ -79,18 +79,18 @@ impl Llama {
         )
     }
 
-    /// Slots that write an answer.
+    /// Returns the number of slots that generate an answer.
     async fn busy(&self) -> usize {
-        let asked = client().get(format!("{}/slots", self.url)).bearer_auth("test-key").send();
-        let slots: Value = serde_json::from_str(&asked.await.unwrap().text().await.unwrap()).unwrap();
+        let request = client().get(format!("{}/slots", self.url)).bearer_auth("test-key").send();
+        let slots: Value = serde_json::from_str(&request.await.unwrap().text().await.unwrap()).unwrap();
         let slots = slots.as_array().unwrap_or_else(|| panic!("{slots}"));
         slots.iter().filter(|slot| slot["is_processing"] == true).count()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn real_model_answers_when_the_first_two_targets_are_broken() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let Some(llama) = Llama::start().await else { return };
     let sims = Sims::start().await;
     sims.primary.fault(Fault::status(503));
@@ -121,12 +121,12 @@ async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
                 { "role": "user", "content": "What is the capital of France?" },
             ],
         });
-        let heard = gateway.post(body.to_string()).await;
-        assert_eq!(heard.status, 200, "{heard:?}");
-        assert_eq!(heard.header("x-fb-served-by"), "local/smollm2");
-        assert!(said(&heard.body).contains("Paris"), "{heard:?}");
-        assert_eq!(heard.body.ends_with("data: [DONE]\n\n"), stream);
-        let trace = timeless(heard.header("x-fb-trace"));
+        let response = gateway.post(body.to_string()).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(response.header("x-fb-served-by"), "local/smollm2");
+        assert!(text(&response.body).contains("Paris"), "{response:?}");
+        assert_eq!(response.body.ends_with("data: [DONE]\n\n"), stream);
+        let trace = without_times(response.header("x-fb-trace"));
         let targets: Vec<&str> = trace.split("; ").filter_map(|row| row.split(' ').next()).collect();
         let mut hops = targets.clone();
         hops.dedup();
@@ -135,8 +135,8 @@ async fn a_real_model_answers_when_the_first_two_targets_are_broken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn cancelled_request_frees_the_slot_of_a_real_model() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let Some(llama) = Llama::start().await else { return };
     let config = format!(
         r#"
@@ -149,7 +149,7 @@ async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
         llama.provider()
     );
     let gateway = Gateway::start_with_key(&fb, &config, "test-key").await;
-    // Two minutes of writing at 30 tokens a second, unless somebody ends it.
+    // Takes two minutes at 30 tokens a second unless it is cancelled.
     let body = json!({
         "model": "default", "stream": true, "max_tokens": 3_600, "ignore_eos": true,
         "messages": [{ "role": "user", "content": "Count from one to ten thousand." }],
@@ -168,8 +168,8 @@ async fn a_caller_who_leaves_frees_the_slot_of_a_real_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_model_is_held_to_a_schema_and_an_impossible_one_ends_in_an_error_after_one_repair() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn schema_is_enforced_and_an_unsatisfiable_one_fails_after_one_repair() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let Some(llama) = Llama::start().await else { return };
     let config = format!(
         r#"
@@ -188,31 +188,35 @@ async fn a_real_model_is_held_to_a_schema_and_an_impossible_one_ends_in_an_error
         "type": "object", "properties": { "city": { "type": "string", "maxLength": 20 } }, "required": ["city"],
         "additionalProperties": false,
     });
-    let ask = |route: &str, format: Value| {
+    let send = |route: &str, format: Value| {
         let body = json!({
             "model": route, "temperature": 0, "seed": 7, "max_tokens": 60, "response_format": format,
             "messages": [{ "role": "user", "content": "Name the capital of France as JSON." }],
         });
         gateway.post(body.to_string())
     };
-    let wanted =
+    let with_schema =
         json!({ "type": "json_schema", "json_schema": { "name": "city", "schema": schema, "strict": true } });
-    let heard = ask("checked", wanted).await;
-    assert_eq!(heard.status, 200, "{heard:?}");
-    let answer: Value = serde_json::from_str(&said(&heard.body)).unwrap();
+    let response = send("checked", with_schema).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let answer: Value = serde_json::from_str(&text(&response.body)).unwrap();
     assert!(answer["city"].is_string() && answer.as_object().unwrap().len() == 1, "{answer}");
 
-    let heard = ask("impossible", json!({ "type": "text" })).await;
-    let error = heard.json();
-    assert_eq!((heard.status, error["error"]["code"].as_str()), (502, Some("quality_gate")), "{heard:?}");
-    assert_eq!(heard.header("x-fb-attempts"), "2", "one answer and one repair");
+    let response = send("impossible", json!({ "type": "text" })).await;
+    let error = response.json();
+    assert_eq!(
+        (response.status, error["error"]["code"].as_str()),
+        (502, Some("quality_gate")),
+        "{response:?}"
+    );
+    assert_eq!(response.header("x-fb-attempts"), "2", "one answer and one repair");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_model_is_evaluated_beside_a_simulator() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn real_model_is_evaluated_beside_a_simulator() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let Some(llama) = Llama::start().await else { return };
-    let (sims, folder) = (Sims::start().await, Folder::new());
+    let (sims, dir) = (Sims::start().await, TempDir::new());
     let config = format!(
         r#"
         {}
@@ -227,19 +231,19 @@ async fn a_real_model_is_evaluated_beside_a_simulator() {
         sims.providers(),
         llama.provider()
     );
-    folder.write("fb.toml", &config);
+    dir.write("fb.toml", &config);
     let args = ["eval", "--config", "fb.toml", "--min-pass", "0.4", eval::CASES];
-    let (code, said, errors) = eval::run(&fb, &folder, &args, "test-key").await;
-    assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
-    assert_eq!(eval::row(&said, "primary/m")[..3], ["3/5", "60.0 %", "0"], "{said}");
-    assert_eq!(eval::row(&said, "local/smollm2")[2], "0", "{said}");
-    // What the grammar of llama.cpp enforces and what is said most often do not depend on the model's mood.
-    let failed: Vec<&str> = eval::notes(&said, "local/smollm2").iter().map(|note| note[1]).collect();
-    assert!(["greeting", "capital", "city-json"].iter().all(|case| !failed.contains(case)), "{said}");
+    let (code, stdout, stderr) = eval::run(&fb, &dir, &args, "test-key").await;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert_eq!(eval::row(&stdout, "primary/m")[..3], ["3/5", "60.0 %", "0"], "{stdout}");
+    assert_eq!(eval::row(&stdout, "local/smollm2")[2], "0", "{stdout}");
+    // The grammar of llama.cpp enforces the schema, and the other two answers are too likely to vary between runs.
+    let failed: Vec<&str> = eval::notes(&stdout, "local/smollm2").iter().map(|note| note[1]).collect();
+    assert!(["greeting", "capital", "city-json"].iter().all(|case| !failed.contains(case)), "{stdout}");
 }
 
-/// The text of a plain answer or of all chunks of a stream.
-fn said(body: &str) -> String {
+/// Returns the text of a plain answer or of all chunks of a stream.
+fn text(body: &str) -> String {
     let chunks: Vec<&str> = if body.starts_with('{') {
         vec![body]
     } else {

@@ -1,12 +1,12 @@
-//! The running server, seen from outside: real sockets, real clients, a real local model.
+//! Tests of the running server from outside: real sockets, real clients, a real local model.
 //!
-//! `cargo xtask test` builds what is needed and hands its paths over in `FB_BIN`, `FB_PYTHON` and `FB_LLAMA_*`.
+//! `cargo xtask test` builds the prerequisites and passes their paths in `FB_BIN`, `FB_PYTHON` and `FB_LLAMA_*`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test helper may stop the test, and says loudly what is missing"
+    reason = "a test helper may stop the test and print what is missing"
 )]
 
 mod admin;

@@ -1,13 +1,13 @@
-//! The official Ollama client against the simulator: the dialect we test against is the real one.
+//! The official Ollama client against the simulator, which shows that the simulated dialect is the real one.
 
 use expect_test::expect;
 use fb_sim::{Dialect, Sim};
 
-use crate::{harness::needs, python};
+use crate::{harness::prepared, python};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_official_client_chats_and_streams_with_the_simulator() {
-    let Some(python) = needs("FB_PYTHON") else { return };
+async fn official_client_chats_and_streams_with_the_simulator() {
+    let Some(python) = prepared("FB_PYTHON") else { return };
     let sim = Sim::start(Dialect::Ollama).await.unwrap();
     let result = python::run(&python, "ollama_client.py", &sim.base_url()).await;
     expect![[r#"

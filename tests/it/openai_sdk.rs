@@ -1,11 +1,11 @@
-//! The official OpenAI Python SDK, pointed at the server, while its providers break.
+//! The official OpenAI Python SDK against a server with failing providers.
 
 use expect_test::{Expect, expect, expect_file};
 use fb_sim::{Fault, SimReply};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Gateway, Sims, needs, timeless},
+    harness::{Gateway, Sims, prepared, without_times},
     python::OpenAiSdk,
 };
 
@@ -16,19 +16,19 @@ struct Bench {
 }
 
 impl Bench {
-    /// A fresh server for every case: breakers and cool-downs of one case must not decide another.
+    /// Starts a fresh server, so that breakers and cool-downs of one case do not affect another.
     async fn start() -> Option<Self> {
-        let (fb, python) = (needs("FB_BIN")?, needs("FB_PYTHON")?);
+        let (fb, python) = (prepared("FB_BIN")?, prepared("FB_PYTHON")?);
         let sims = Sims::start().await;
         let gateway = Gateway::start(&fb, &sims.config("")).await;
         let sdk = OpenAiSdk::start(&python, &gateway.url);
         Some(Self { sims, sdk, _gateway: gateway })
     }
 
-    /// One chat: what the SDK returned, the trace without times, and the calls counted at each provider.
+    /// Sends a chat and compares the result of the SDK, the trace without times and the calls at each provider.
     async fn check(&mut self, with: Value, expected: Expect) {
-        let mut result = self.sdk.ask(json!({ "do": "chat", "with": with })).await;
-        let trace = timeless(result["trace"].as_str().unwrap_or_default());
+        let mut result = self.sdk.send(json!({ "do": "chat", "with": with })).await;
+        let trace = without_times(result["trace"].as_str().unwrap_or_default());
         if let Some(map) = result.as_object_mut() {
             map.remove("trace");
         }
@@ -37,8 +37,8 @@ impl Bench {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what is asked is made for one question")]
-fn ask(model: &str, more: Value) -> Value {
+#[expect(clippy::needless_pass_by_value, reason = "call sites build the value in place")]
+fn chat(model: &str, more: Value) -> Value {
     let mut with = json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] });
     for (key, value) in more.as_object().unwrap() {
         with[key] = value.clone();
@@ -75,7 +75,7 @@ async fn plain_chats_survive_a_primary_that_is_down() {
     let Some(mut bench) = Bench::start().await else { return };
     bench
         .check(
-            ask("default", json!({})),
+            chat("default", json!({})),
             expect![[r#"
                 {
                   "attempts": "1",
@@ -92,7 +92,7 @@ async fn plain_chats_survive_a_primary_that_is_down() {
         )
         .await;
     bench.sims.primary.fault(Fault::status(503));
-    bench.check(ask("gpt-4o", json!({})), expect![[r#"
+    bench.check(chat("gpt-4o", json!({})), expect![[r#"
         {
           "attempts": "3",
           "finish": "stop",
@@ -112,7 +112,7 @@ async fn streams_survive_a_primary_that_is_down() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.fault(Fault::status(503));
     let with = json!({ "stream": true, "stream_options": { "include_usage": true } });
-    bench.check(ask("default", with), expect![[r#"
+    bench.check(chat("default", with), expect![[r#"
         {
           "attempts": "3",
           "finish": "stop",
@@ -134,7 +134,7 @@ async fn streams_survive_a_primary_that_is_down() {
 async fn tool_calls_survive_a_primary_that_is_down() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.fault(Fault::status(503));
-    bench.check(ask("default", weather()), expect![[r#"
+    bench.check(chat("default", weather()), expect![[r#"
         {
           "attempts": "3",
           "finish": "tool_calls",
@@ -155,7 +155,7 @@ async fn tool_calls_survive_a_primary_that_is_down() {
     let mut streamed = weather();
     streamed["stream"] = json!(true);
     bench.sims.primary.fault(Fault::status(503));
-    bench.check(ask("default", streamed), expect![[r#"
+    bench.check(chat("default", streamed), expect![[r#"
         {
           "attempts": "3",
           "finish": "tool_calls",
@@ -179,7 +179,7 @@ async fn tool_calls_survive_a_primary_that_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_conversation_is_carried_to_another_dialect() {
+async fn tool_conversation_is_translated_to_another_dialect() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.fault(Fault::Refuse);
     let mut with = weather();
@@ -194,7 +194,7 @@ async fn a_tool_conversation_is_carried_to_another_dialect() {
         { "role": "tool", "tool_call_id": "call_2", "content": "rain" },
     ]);
     with["tool_choice"] = json!("auto");
-    let result = bench.sdk.ask(json!({ "do": "chat", "with": ask("default", with) })).await;
+    let result = bench.sdk.send(json!({ "do": "chat", "with": chat("default", with) })).await;
     assert_eq!(result["served-by"], "backup/claude-sonnet-4-6", "{result}");
     let sent = bench.sims.backup.requests().pop().unwrap().json().unwrap();
     expect_file!["tool_conversation.json"].assert_eq(&format!("{sent:#}\n"));
@@ -204,7 +204,7 @@ async fn a_tool_conversation_is_carried_to_another_dialect() {
 async fn json_schema_chats_survive_a_primary_that_is_down() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.fault(Fault::status(500));
-    bench.check(ask("default", schema()), expect![[r#"
+    bench.check(chat("default", schema()), expect![[r#"
         {
           "attempts": "3",
           "finish": "stop",
@@ -219,7 +219,7 @@ async fn json_schema_chats_survive_a_primary_that_is_down() {
         calls [2, 1, 0]"#]]).await;
     bench.sims.primary.fault(Fault::status(500));
     bench.sims.backup.fault(Fault::Refuse);
-    bench.check(ask("default", schema()), expect![[r#"
+    bench.check(chat("default", schema()), expect![[r#"
         {
           "attempts": "5",
           "finish": "stop",
@@ -235,11 +235,11 @@ async fn json_schema_chats_survive_a_primary_that_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_are_the_sdks_own_types() {
+async fn errors_map_to_the_exception_types_of_the_sdk() {
     let Some(mut bench) = Bench::start().await else { return };
     bench
         .check(
-            ask("nobody", json!({})),
+            chat("missing", json!({})),
             expect![[r#"
         {
           "attempts": "",
@@ -257,7 +257,7 @@ async fn errors_are_the_sdks_own_types() {
         .await;
     bench
         .check(
-            ask("default", json!({ "messages": "hi" })),
+            chat("default", json!({ "messages": "hi" })),
             expect![[r#"
         {
           "attempts": "",
@@ -276,7 +276,7 @@ async fn errors_are_the_sdks_own_types() {
     bench.sims.primary.fault(Fault::status(400));
     bench
         .check(
-            ask("default", json!({})),
+            chat("default", json!({})),
             expect![[r#"
         {
           "attempts": "1",
@@ -295,7 +295,7 @@ async fn errors_are_the_sdks_own_types() {
     bench.sims.primary.fault(Fault::status(429).with_header("retry-after", "30"));
     bench
         .check(
-            ask("primary/gpt-6.1-sol", json!({})),
+            chat("primary/gpt-6.1-sol", json!({})),
             expect![[r#"
         {
           "attempts": "1",
@@ -314,12 +314,12 @@ async fn errors_are_the_sdks_own_types() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_upstream_is_not_the_clients_fault() {
+async fn rejected_upstream_key_is_a_server_error() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.fault(Fault::status(401));
     bench
         .check(
-            ask("primary/gpt-6.1-sol", json!({})),
+            chat("primary/gpt-6.1-sol", json!({})),
             expect![[r#"
         {
           "attempts": "1",
@@ -338,13 +338,13 @@ async fn a_wrong_key_upstream_is_not_the_clients_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_cut_after_its_first_token_raises_in_the_sdk() {
+async fn stream_cut_after_its_first_token_raises_in_the_sdk() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.reply(SimReply { chunks: 6, ..SimReply::text("one two three four five six") });
     bench.sims.primary.fault(Fault::CutAfterEvents { events: 4, reset: false });
     bench
         .check(
-            ask("default", json!({ "stream": true })),
+            chat("default", json!({ "stream": true })),
             expect![[r#"
         {
           "error": "APIError",
@@ -357,9 +357,9 @@ async fn a_stream_cut_after_its_first_token_raises_in_the_sdk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_model_list_names_routes_and_targets() {
+async fn model_list_contains_routes_and_targets() {
     let Some(mut bench) = Bench::start().await else { return };
-    let models = bench.sdk.ask(json!({ "do": "models" })).await;
+    let models = bench.sdk.send(json!({ "do": "models" })).await;
     expect![[
         r#"{"models":["default","gpt-4o","backup/claude-sonnet-4-6","primary/gpt-6.1-sol","third/llama3.2"]}"#
     ]]

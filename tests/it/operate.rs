@@ -1,10 +1,10 @@
-//! What callers ask with headers, and what operators decide and fetch: levels, metrics, short completions.
+//! Request headers, levels forced by operators, metrics and short completions.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Folder, Gateway, Sims, client, needs};
+use crate::harness::{Gateway, Sims, TempDir, client, prepared};
 
 const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
 const LADDER: &str = r#"
@@ -15,38 +15,43 @@ const LADDER: &str = r#"
 "#;
 const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
 
-async fn decide(admin: &str, body: Value) -> (u16, Value) {
+async fn set_level(admin: &str, body: Value) -> (u16, Value) {
     let url = format!("{admin}/v1/degradation/level");
     let response = client().post(url).bearer_auth("sk-test").body(body.to_string()).send().await.unwrap();
     (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_sets_the_level_and_leaves_it_to_the_route_again() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn operator_forces_a_level_and_releases_it() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(LADDER))).await;
     let admin = gateway.admin().await;
     let served = async || {
-        let heard = gateway.post(CHAT).await;
-        format!("{} {} by {}", heard.status, heard.header("x-fb-level"), heard.header("x-fb-served-by"))
+        let response = gateway.post(CHAT).await;
+        format!(
+            "{} {} by {}",
+            response.status,
+            response.header("x-fb-level"),
+            response.header("x-fb-served-by")
+        )
     };
     assert_eq!(served().await, "200 full by primary/gpt-6.1-sol");
-    let (status, shown) =
-        decide(&admin, json!({ "level": "reduced", "route": "default", "for": "1h" })).await;
-    assert_eq!((status, &shown["routes"][0]["level"]), (200, &json!("reduced")));
-    assert!(shown["routes"][0]["left_ms"].as_u64().unwrap() > 3_500_000, "{shown}");
+    let (status, levels) =
+        set_level(&admin, json!({ "level": "reduced", "route": "default", "for": "1h" })).await;
+    assert_eq!((status, &levels["routes"][0]["level"]), (200, &json!("reduced")));
+    assert!(levels["routes"][0]["left_ms"].as_u64().unwrap() > 3_500_000, "{levels}");
     assert_eq!(served().await, "200 reduced by third/llama3.2");
-    decide(&admin, json!({ "level": "offline" })).await;
+    set_level(&admin, json!({ "level": "offline" })).await;
     assert_eq!(served().await, "200 offline by static");
-    decide(&admin, json!({ "level": "auto" })).await;
+    set_level(&admin, json!({ "level": "auto" })).await;
     assert_eq!(served().await, "200 full by primary/gpt-6.1-sol");
 
-    let (status, unknown) = decide(&admin, json!({ "level": "lowest" })).await;
+    let (status, unknown) = set_level(&admin, json!({ "level": "lowest" })).await;
     let message = unknown["error"]["message"].as_str().unwrap();
     assert_eq!((status, &unknown["error"]["param"]), (400, &json!("level")));
     assert!(message.contains("full, reduced, minimal, cached, offline"), "{message}");
-    let (status, unknown) = decide(&admin, json!({ "level": "full", "route": "other" })).await;
+    let (status, unknown) = set_level(&admin, json!({ "level": "full", "route": "other" })).await;
     assert_eq!((status, &unknown["error"]["code"]), (404, &json!("route_not_found")));
     let shown =
         client().get(format!("{admin}/v1/degradation/level")).send().await.unwrap().text().await.unwrap();
@@ -56,17 +61,17 @@ async fn an_operator_sets_the_level_and_leaves_it_to_the_route_again() {
         json!([{ "route": "default", "level": "full", "forced": false, "left_ms": null }])
     );
     let url = format!("{admin}/v1/degradation/level");
-    let stranger = client().post(url).body(r#"{"level":"offline"}"#).send().await.unwrap();
-    assert_eq!(stranger.status().as_u16(), 401);
+    let unauthorized = client().post(url).body(r#"{"level":"offline"}"#).send().await.unwrap();
+    assert_eq!(unauthorized.status().as_u16(), 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_short_completion_says_in_its_body_who_answered() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn short_completion_reports_its_source_in_the_body() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let more = format!("{LADDER}[routes.default.cache]\nfresh = true\nany_temperature = true\n");
     let gateway = Gateway::start(&fb, &sims.config(&more)).await;
-    let ask = async |path: &str, body: Value| {
+    let send = async |path: &str, body: Value| {
         let request = client().post(format!("{}/{path}", gateway.url)).body(body.to_string());
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
@@ -77,26 +82,26 @@ async fn a_short_completion_says_in_its_body_who_answered() {
         "content": "Hello from openai.", "provider": "primary", "model": "gpt-6.1-sol", "level": "full",
         "from_cache": false,
     });
-    assert_eq!(ask("completions", hi.clone()).await, (200, fresh.clone()));
+    assert_eq!(send("completions", hi.clone()).await, (200, fresh.clone()));
     let kept = json!({ "from_cache": true });
-    let (_, again) = ask("completions/circuit", hi).await;
+    let (_, again) = send("completions/circuit", hi).await;
     assert_eq!((&again["from_cache"], &again["content"]), (&kept["from_cache"], &fresh["content"]));
     for sim in [&sims.primary, &sims.backup, &sims.third] {
         sim.fault(fb_sim::Fault::status(503));
     }
     let other = json!({ "model": "default", "messages": [{ "role": "user", "content": "Hello!" }] });
-    let (status, fixed) = ask("completions", other).await;
+    let (status, fixed) = send("completions", other).await;
     assert_eq!((status, &fixed["provider"], &fixed["level"]), (200, &Value::Null, &json!("offline")));
     assert!(fixed["reason"].as_str().unwrap().contains("no target could answer"), "{fixed}");
-    let (status, old) = ask("completions", json!({ "prompt": "hi" })).await;
+    let (status, old) = send("completions", json!({ "prompt": "hi" })).await;
     assert_eq!((status, &old["error"]["param"]), (400, &json!("messages")));
     let streamed = json!({ "messages": [{ "role": "user", "content": "hi" }], "stream": true });
-    assert_eq!(ask("completions", streamed).await.1["error"]["param"], json!("stream"));
+    assert_eq!(send("completions", streamed).await.1["error"]["param"], json!("stream"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_count_what_the_providers_counted() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn metrics_match_the_calls_counted_by_the_providers() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
     let admin = gateway.admin().await;
@@ -123,12 +128,12 @@ async fn metrics_count_what_the_providers_counted() {
     assert_eq!(sum("fb_skips_total{", r#"reason="breaker_open""#), 1);
 }
 
-/// Prices for every target, a tenant, a check with repair, a ledger and records.
-fn paid(folder: &Folder) -> String {
+/// Returns a config with prices for every target, a tenant, a quality gate with repair, a ledger and records.
+fn accounting_config(dir: &TempDir) -> String {
     let price = |target: &str| format!("[prices.{target:?}]\ninput = 1000.0\noutput = 1000.0\n");
     let prices = ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "third/llama3.2"].map(price).concat();
     let [ledger, record] =
-        ["spend.redb", "requests.jsonl"].map(|name| folder.0.join(name).display().to_string());
+        ["spend.redb", "requests.jsonl"].map(|name| dir.0.join(name).display().to_string());
     format!(
         r#"
         {prices}
@@ -147,30 +152,30 @@ fn paid(folder: &Folder) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_show_what_tenants_spend_what_gates_say_and_what_is_recorded() {
-    let Some(fb) = needs("FB_BIN") else { return };
-    let (sims, folder) = (Sims::start().await, Folder::new());
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(&paid(&folder)))).await;
+async fn metrics_cover_tenant_spending_quality_gates_and_records() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let (sims, dir) = (Sims::start().await, TempDir::new());
+    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(&accounting_config(&dir)))).await;
     let admin = gateway.admin().await;
 
-    // A tenth of a cent a token: half a dollar is reserved, then two.
-    let acmes = async |most: u32| {
+    // A token costs a tenth of a cent, so half a dollar is reserved, then two.
+    let send_as_acme = async |most: u32| {
         let body = json!({ "model": "default", "max_tokens": most, "messages": [{ "role": "user", "content": "hi" }] });
         gateway.post_with("authorization", "Bearer sk-test", body.to_string()).await
     };
-    let tokens: u32 = acmes(500).await.json()["usage"]["total_tokens"].to_string().parse().unwrap();
-    assert_eq!(acmes(2_000).await.status, 402);
+    let tokens: u32 = send_as_acme(500).await.json()["usage"]["total_tokens"].to_string().parse().unwrap();
+    assert_eq!(send_as_acme(2_000).await.status, 402);
     sims.primary.reply(fb_sim::SimReply::text("no JSON"));
     let schema = json!({ "name": "city", "schema": { "type": "object" } });
-    let asked = json!({
+    let with_schema = json!({
         "model": "default",
         "messages": [{ "role": "user", "content": "hi" }],
         "response_format": { "type": "json_schema", "json_schema": schema },
     });
-    let heard = gateway.post(asked.to_string()).await;
-    assert_eq!(heard.header("x-fb-served-by"), "third/llama3.2");
+    let response = gateway.post(with_schema.to_string()).await;
+    assert_eq!(response.header("x-fb-served-by"), "third/llama3.2");
 
-    // Records are written by a thread of their own.
+    // A background thread writes the records.
     let written = async {
         loop {
             let response = client().get(format!("{admin}/metrics")).send().await.unwrap();
@@ -215,37 +220,37 @@ fb_tenant_tokens_total{{tenant="acme"}} {tokens}"#
         let start = format!("fb_quality_score{{target=\"{target}\"}} ");
         all.lines().find_map(|line| line.strip_prefix(&start)).unwrap().parse().unwrap()
     };
-    // One good answer and two bad ones, with five good ones in advance; an answer weighs less by the second.
+    // One good answer and two bad ones, after a prior of five good ones; an answer weighs less by the second.
     assert!((score("primary/gpt-6.1-sol") - 0.75).abs() < 0.01, "{all}");
     assert_eq!(score("third/llama3.2").to_bits(), 1.0_f64.to_bits());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn headers_choose_within_what_the_route_allows_and_are_checked() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn headers_select_a_target_and_invalid_ones_are_rejected() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &sims.config(LADDER)).await;
-    let heard = gateway.post_with("x-fb-prefer", "third", CHAT).await;
-    assert_eq!(heard.header("x-fb-served-by"), "third/llama3.2");
+    let response = gateway.post_with("x-fb-prefer", "third", CHAT).await;
+    assert_eq!(response.header("x-fb-served-by"), "third/llama3.2");
     for (name, value) in
         [("x-fb-prefer", "fourth/m"), ("x-fb-timeout", "soon"), ("x-fb-allow-degraded", "perhaps")]
     {
-        let heard = gateway.post_with(name, value, CHAT).await;
-        let message = heard.json()["error"]["message"].as_str().unwrap().to_owned();
-        assert_eq!(heard.status, 400);
+        let response = gateway.post_with(name, value, CHAT).await;
+        let message = response.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!(response.status, 400);
         assert!(message.contains(value), "{message}");
     }
     for sim in [&sims.primary, &sims.backup, &sims.third] {
         sim.fault(fb_sim::Fault::StallHeaders);
     }
-    let heard = gateway.post_with("x-fb-timeout", "300ms", CHAT).await;
-    assert_eq!((heard.status, heard.header("x-fb-served-by")), (200, "static"));
-    assert!(heard.header("x-fb-reason").contains("timeout"), "{:?}", heard.headers);
+    let response = gateway.post_with("x-fb-timeout", "300ms", CHAT).await;
+    assert_eq!((response.status, response.header("x-fb-served-by")), (200, "static"));
+    assert!(response.header("x-fb-reason").contains("timeout"), "{:?}", response.headers);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_is_explained_by_the_id_its_client_got() {
-    let Some(fb) = needs("FB_BIN") else { return };
+async fn request_is_explained_by_its_id() {
+    let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
     let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
     let admin = gateway.admin().await;
@@ -255,20 +260,20 @@ async fn a_request_is_explained_by_the_id_its_client_got() {
     let explain = async |id: &str| {
         let mut command = tokio::process::Command::new(&fb);
         let output = command.args(["explain", id, "--admin", &admin]).output().await.unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).unwrap())
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(printed).unwrap())
     };
-    let (code, told) = explain(&id).await;
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed) = explain(&id).await;
+    assert_eq!(code, Some(0), "{printed}");
     for part in [
         format!("{id}  route default (asked for gpt-4o)\n").as_str(),
         "served by backup/claude-sonnet-4-6 at level full",
         "1  primary/gpt-6.1-sol       priority 0",
         "primary/gpt-6.1-sol       2  overloaded (503",
     ] {
-        assert!(told.contains(part), "{part:?} is not in {told}");
+        assert!(printed.contains(part), "{part:?} is not in {printed}");
     }
-    assert!(!told.contains("secret"), "{told}");
+    assert!(!printed.contains("secret"), "{printed}");
     let url = format!("{admin}/v1/traces");
     let get = async |url: String| {
         let text = client().get(url).send().await.unwrap().text().await.unwrap();
@@ -281,7 +286,7 @@ async fn a_request_is_explained_by_the_id_its_client_got() {
     let all = get(format!("{url}?limit=5")).await;
     assert_eq!(all["traces"][0]["id"], json!(id));
     assert_eq!(get(format!("{url}?limit=many")).await["error"]["param"], "limit");
-    let (code, told) = explain("req_00000000000000000000000000000000").await;
+    let (code, printed) = explain("req_00000000000000000000000000000000").await;
     assert_eq!(code, Some(1));
-    assert!(told.contains("is remembered"), "{told}");
+    assert!(printed.contains("is remembered"), "{printed}");
 }

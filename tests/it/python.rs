@@ -15,14 +15,14 @@ fn command(python: &Path, script: &str, url: &str) -> Command {
     command
 }
 
-/// Runs a script to its end and reads the JSON it prints.
+/// Runs a script and parses the JSON that it prints.
 pub(crate) async fn run(python: &Path, script: &str, url: &str) -> Value {
     let output = command(python, script, url).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The OpenAI SDK, kept running: a command a line.
+/// A running process with the OpenAI SDK, which takes one command per line.
 pub(crate) struct OpenAiSdk {
     _child: Child,
     input: ChildStdin,
@@ -41,7 +41,7 @@ impl OpenAiSdk {
         Self { _child: child, input, output }
     }
 
-    pub(crate) async fn ask(&mut self, command: Value) -> Value {
+    pub(crate) async fn send(&mut self, command: Value) -> Value {
         self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
         let line = self.output.next_line().await.unwrap().expect("the SDK answers");
         serde_json::from_str(&line).unwrap()
