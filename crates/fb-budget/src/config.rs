@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fb_core::Money;
+use fb_core::{InvalidConfig, Money};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 /// Time to react before calls are refused.
 const WARN_AT: f64 = 0.8;
@@ -102,11 +101,11 @@ impl Limits {
     }
 
     fn check(&self, tenant: &str) -> Result<(), InvalidConfig> {
-        let check = |holds: bool, field: &str, value: String, expected| {
+        let check = |holds: bool, field: &str, value: String, range: &str| {
             if holds {
                 return Ok(());
             }
-            Err(InvalidConfig { field: format!("tenants.{tenant}.{field}"), value, expected })
+            Err(InvalidConfig::expecting(format!("tenants.{tenant}.{field}"), value, range))
         };
         check(self.requests_per_minute != Some(0), "requests_per_minute", "0".to_owned(), "1 or more")?;
         check(self.tokens_per_minute != Some(0), "tokens_per_minute", "0".to_owned(), "1 or more")?;
@@ -125,7 +124,7 @@ fn check_name(field: &str, name: &str) -> Result<(), InvalidConfig> {
     if !name.is_empty() && !name.contains('/') {
         return Ok(());
     }
-    Err(InvalidConfig { field: field.to_owned(), value: format!("{name:?}"), expected: "a name without `/`" })
+    Err(InvalidConfig::expecting(field, format!("{name:?}"), "a name without `/`"))
 }
 
 /// US dollars in whole nano-dollars, rounded half up.
@@ -136,18 +135,6 @@ pub(crate) fn money(usd: f64) -> Money {
         reason = "the caller checked it to be 0 to 10⁹"
     )]
     Money::from_nanos((usd * 1e9).round() as u64)
-}
-
-/// A setting no budget could work with.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("invalid budget config: `{field}` is {value}, expected {expected}")]
-pub struct InvalidConfig {
-    /// The field, from the section of this crate on.
-    pub field: String,
-    /// What it was.
-    pub value: String,
-    /// What it may be.
-    pub expected: &'static str,
 }
 
 #[cfg(test)]

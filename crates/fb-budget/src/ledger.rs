@@ -68,8 +68,7 @@ impl LedgerConfig {
         if (0.0..=MOST_USD).contains(&self.ahead_usd) {
             return Ok(money(self.ahead_usd).nanos());
         }
-        let value = self.ahead_usd.to_string();
-        Err(InvalidConfig { field: "ledger.ahead_usd".to_owned(), value, expected: "0 to 1000000000" })
+        Err(InvalidConfig::expecting("ledger.ahead_usd", self.ahead_usd, "0 to 1000000000"))
     }
 }
 

@@ -26,11 +26,13 @@ mod ledger;
 #[cfg(test)]
 mod scenario;
 
+pub use fb_core::InvalidConfig;
+
 pub use self::account::Account;
 pub use self::book::Book;
 #[cfg(feature = "ledger")]
 pub use self::book::OpenError;
-pub use self::config::{InvalidConfig, KeyLimits, Limits, Tier};
+pub use self::config::{KeyLimits, Limits, Tier};
 #[cfg(feature = "ledger")]
 pub use self::ledger::{LedgerConfig, LedgerError, LedgerErrorKind};
 pub use self::limit::{Limit, LimitExceeded};

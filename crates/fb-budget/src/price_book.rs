@@ -5,7 +5,7 @@ mod builtin;
 
 use std::{collections::BTreeMap, fmt, time::SystemTime};
 
-use fb_core::TargetId;
+use fb_core::{InvalidConfig, TargetId};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -13,7 +13,7 @@ use serde::{
 };
 
 use crate::{
-    config::{InvalidConfig, money},
+    config::money,
     price::{Rates, TokenPrices},
 };
 
@@ -91,11 +91,7 @@ impl PriceBook {
         let mut own = BTreeMap::new();
         for (name, prices) in config {
             if name.parse::<TargetId>().is_err() {
-                return Err(InvalidConfig {
-                    field: "prices".to_owned(),
-                    value: format!("{name:?}"),
-                    expected: "PROVIDER/MODEL",
-                });
+                return Err(InvalidConfig::expecting("prices", format!("{name:?}"), "PROVIDER/MODEL"));
             }
             let entries = prices.0.iter().map(|price| entry(name, price)).collect::<Result<_, _>>()?;
             own.insert(name.clone(), entries);
@@ -130,10 +126,8 @@ const fn listed(_kind: &str, _model: &str, _at: SystemTime) -> Option<TokenPrice
 }
 
 fn entry(name: &str, price: &PriceConfig) -> Result<Entry, InvalidConfig> {
-    let invalid = |field: &str, value: String, expected| InvalidConfig {
-        field: format!("prices.\"{name}\".{field}"),
-        value,
-        expected,
+    let invalid = |field: &str, value: String, range: &str| {
+        InvalidConfig::expecting(format!("prices.\"{name}\".{field}"), value, range)
     };
     let nanos = |field, usd: f64| {
         if !(0.0..=MOST_USD).contains(&usd) {

@@ -4,24 +4,24 @@ use crate::{Raw, Usage};
 
 /// A content-policy refusal by a provider or its model.
 ///
-/// It is an answer, not a failure: nothing converts it into a [`Failure`](crate::Failure), it is never retried,
-/// never sent to another target and never cached.
+/// A block is an answer, not a failure: no conversion into a [`Failure`](crate::Failure) exists, and a blocked request
+/// is never retried, sent to another target or cached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
-    /// Who declined what.
+    /// The part of the exchange that was refused.
     pub category: BlockCategory,
-    /// The provider's own words, short and redacted.
+    /// The provider's own explanation, shortened and redacted.
     pub detail: String,
-    /// What was said before the block.
+    /// The answer text received before the block.
     pub partial: String,
-    /// Tokens, if the provider counted them: a block is billed.
+    /// Token counts, if the provider reported them. Blocked answers are billed.
     pub usage: Option<Usage>,
-    /// How to say it again in the provider's form.
+    /// The form in which the block arrived, so that it can be forwarded in the same form.
     pub form: BlockForm,
 }
 
 impl Block {
-    /// A block that came inside a stream.
+    /// Creates a block that arrived inside a stream.
     pub fn in_stream(category: BlockCategory, detail: impl Into<String>) -> Self {
         Self {
             category,
@@ -33,7 +33,7 @@ impl Block {
     }
 }
 
-/// Who declined what.
+/// The part of the exchange that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BlockCategory {
     /// A filter rejected the prompt.
@@ -54,16 +54,16 @@ impl fmt::Display for BlockCategory {
     }
 }
 
-/// How a block came, so that it can be said again the same way.
+/// The form in which a block arrived.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BlockForm {
-    /// As a whole body with this HTTP status.
+    /// A whole response body with an HTTP status.
     Body {
         /// The HTTP status.
         status: u16,
-        /// The body, if its bytes were kept.
+        /// The body as received, if it was kept.
         raw: Option<Raw>,
     },
-    /// Inside a stream, whose frames say it already.
+    /// Inside a stream; its frames already carry the block.
     InStream,
 }

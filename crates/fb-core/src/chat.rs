@@ -2,90 +2,107 @@ use serde::Deserialize;
 
 use crate::Json;
 
-/// What a chat request says, in no provider's dialect.
+/// The content of a chat request, independent of any provider's dialect.
 ///
-/// Fields this vocabulary has no word for are not lost: they stand in [`Chat::extra`] under their own name, so
-/// that a translation can refuse them by name.
+/// Fields without an equivalent here are kept in [`Chat::extra`] under their original name, so that an encoder can
+/// reject them by name instead of dropping them.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{Chat, ChatRequest, Message, Role};
+///
+/// let chat = Chat {
+///     messages: vec![
+///         Message::text(Role::System, "Answer in one sentence."),
+///         Message::text(Role::User, "What is a circuit breaker?"),
+///     ],
+///     max_tokens: Some(100),
+///     ..Chat::default()
+/// };
+/// let request = ChatRequest::from_chat("default", chat);
+/// assert_eq!(request.head().max_tokens, Some(100));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chat {
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
     /// The functions the model may call.
     pub tools: Vec<Tool>,
-    /// Whether and which tool must be called; `None` when the caller did not say.
+    /// The tool the model must call, if any; `None` if the caller did not set it.
     pub tool_choice: Option<ToolChoice>,
-    /// Whether several tools may be called at once; `None` when the caller did not say.
+    /// `true` if the model may call several tools at once; `None` if the caller did not set it.
     pub parallel_tools: Option<bool>,
-    /// The form the answer must have.
+    /// The required format of the answer.
     pub format: Format,
-    /// Most tokens to generate; `None` leaves it to the provider.
+    /// Maximum number of tokens to generate; `None` leaves it to the provider.
     pub max_tokens: Option<u32>,
-    /// How tokens are chosen.
+    /// The sampling parameters.
     pub sampling: Sampling,
-    /// How much the model should think; `None` when the caller did not say.
+    /// The reasoning effort; `None` if the caller did not set it.
     pub effort: Option<Effort>,
-    /// An opaque id of the end user.
+    /// An opaque identifier of the end user.
     pub user: Option<String>,
-    /// What has no word here, in order of appearance.
+    /// Fields without an equivalent here, in order of appearance.
     pub extra: Vec<Extra>,
 }
 
-/// How tokens are chosen; each `None` when the caller did not say.
+/// Sampling parameters; each is `None` if the caller did not set it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sampling {
-    /// 0 to 2.
+    /// Temperature, 0 to 2.
     pub temperature: Option<f64>,
-    /// 0 to 1.
+    /// Nucleus sampling threshold, 0 to 1.
     pub top_p: Option<f64>,
-    /// At least 1.
+    /// Number of candidate tokens, at least 1.
     pub top_k: Option<u32>,
-    /// Repeatable sampling, best effort.
+    /// Seed for repeatable sampling, on a best-effort basis.
     pub seed: Option<i64>,
-    /// -2 to 2.
+    /// Penalty for frequent tokens, -2 to 2.
     pub frequency_penalty: Option<f64>,
-    /// -2 to 2.
+    /// Penalty for tokens already present, -2 to 2.
     pub presence_penalty: Option<f64>,
-    /// Texts that end the answer.
+    /// Sequences that end the answer.
     pub stop: Vec<String>,
 }
 
-/// A field of the request that this vocabulary has no word for.
+/// A request field without an equivalent in [`Chat`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extra {
-    /// Where it stood, such as `logit_bias` or `messages[2].content[0].cache_control`.
+    /// The path in the request, such as `logit_bias` or `messages[2].content[0].cache_control`.
     pub path: String,
-    /// Its own name, the last part of the path.
+    /// The field name: the last part of the path.
     pub name: String,
-    /// Its value as it came.
+    /// The value as received.
     pub value: Json,
 }
 
 /// One turn of the conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Who speaks.
+    /// The author's role.
     pub role: Role,
-    /// Name of the speaker, if the caller gave one.
+    /// The author's name, if the caller set one.
     pub name: Option<String>,
-    /// What is said, in order.
+    /// The content, in order.
     pub parts: Vec<Part>,
 }
 
 impl Message {
-    /// A message of one text.
+    /// Creates a message with a single text part.
     pub fn text(role: Role, text: impl Into<String>) -> Self {
         Self { role, name: None, parts: vec![Part::Text(text.into())] }
     }
 }
 
-/// Who speaks.
+/// The role of a message's author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The operator's rules.
+    /// Instructions of the operator.
     System,
-    /// OpenAI's newer word for the operator's rules; elsewhere the same as system.
+    /// OpenAI's newer name for operator instructions; other dialects treat it as system.
     Developer,
-    /// The person.
+    /// The end user.
     User,
     /// The model.
     Assistant,
@@ -98,49 +115,49 @@ pub enum Role {
 pub enum Part {
     /// Text.
     Text(String),
-    /// A picture.
+    /// An image.
     Image(Image),
-    /// A refusal the model gave earlier in the conversation.
+    /// A refusal by the model earlier in the conversation.
     Refusal(String),
-    /// Thinking the model showed earlier; bound to the provider and model that wrote it.
+    /// Reasoning from an earlier answer; only valid for the provider and model that produced it.
     Thinking {
         /// The visible text.
         text: String,
-        /// The provider's proof that it wrote the text.
+        /// The provider's signature over the text.
         signature: Option<String>,
     },
-    /// A call of a tool by the model.
+    /// A tool call by the model.
     ToolCall(ToolCall),
-    /// What a tool answered.
+    /// The result of a tool call.
     ToolResult(ToolResult),
-    /// A kind of content this vocabulary has no word for (audio, files, documents).
+    /// Content of a kind without an equivalent here, such as audio, files or documents.
     Other {
-        /// The dialect's own word for it.
+        /// The dialect's name for the kind.
         kind: String,
-        /// The whole part as it came.
+        /// The whole part as received.
         value: Json,
     },
 }
 
-/// A picture.
+/// An image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// Where its bytes are.
+    /// The location of the image data.
     pub source: ImageSource,
-    /// How closely to look, in OpenAI's words (`auto`, `low`, `high`).
+    /// The level of detail, in OpenAI's terms (`auto`, `low`, `high`).
     pub detail: Option<String>,
 }
 
-/// Where the bytes of a picture are.
+/// The location of image data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSource {
-    /// Behind a URL that the provider fetches.
+    /// A URL that the provider fetches.
     Url(String),
-    /// In the request.
+    /// Inline in the request.
     Base64 {
-        /// Such as `image/png`.
+        /// The media type, such as `image/png`.
         media_type: String,
-        /// Base64 text.
+        /// The data as Base64.
         data: String,
     },
 }
@@ -148,81 +165,81 @@ pub enum ImageSource {
 /// A function the model may call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
-    /// Its name.
+    /// The name of the function.
     pub name: String,
-    /// What it does.
+    /// A description of the function for the model.
     pub description: Option<String>,
-    /// JSON schema of its arguments.
+    /// The JSON schema of the arguments.
     pub parameters: Option<Json>,
-    /// Whether the arguments must follow the schema to the letter.
+    /// `true` if the arguments must follow the schema exactly.
     pub strict: Option<bool>,
 }
 
-/// Whether and which tool must be called.
+/// The tool calls that the model may or must make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolChoice {
     /// The model decides.
     Auto,
-    /// None may be called.
+    /// The model must not call a tool.
     None,
-    /// At least one must be called.
+    /// The model must call at least one tool.
     Required,
-    /// This one must be called.
+    /// The model must call this tool.
     Named(String),
 }
 
-/// A call of a tool by the model.
+/// A tool call by the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
-    /// The provider's id of the call; the result refers to it.
+    /// The provider's id for the call, referenced by its [`ToolResult`].
     pub id: String,
-    /// The tool's name.
+    /// The name of the tool.
     pub name: String,
-    /// Its arguments: JSON text, as the model wrote it.
+    /// The arguments: JSON text as generated by the model.
     pub arguments: String,
 }
 
-/// What a tool answered.
+/// The result of a tool call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolResult {
-    /// The id of the call it answers.
+    /// The id of the corresponding call.
     pub id: String,
-    /// Text and pictures.
+    /// The content: text and images.
     pub parts: Vec<Part>,
-    /// Whether the tool failed.
+    /// `true` if the tool failed.
     pub is_error: bool,
 }
 
-/// The form the answer must have.
+/// The required format of an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Format {
-    /// Any text.
+    /// Free text.
     #[default]
     Text,
-    /// Some JSON object.
+    /// A JSON object of any shape.
     JsonObject,
-    /// JSON that follows a schema.
+    /// JSON that conforms to a schema.
     JsonSchema(Schema),
 }
 
-/// A schema the answer must follow.
+/// A schema that the answer must conform to.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_field_names, reason = "the field is what the whole is about, and JSON calls it so")]
+#[expect(clippy::struct_field_names, reason = "`schema` is the field name in every dialect")]
 pub struct Schema {
-    /// Its name.
+    /// The name of the schema.
     pub name: String,
-    /// What it is for.
+    /// A description of the schema for the model.
     pub description: Option<String>,
     /// The JSON schema.
     pub schema: Json,
-    /// Whether the provider must enforce it.
+    /// `true` if the provider must enforce the schema.
     pub strict: Option<bool>,
 }
 
-/// How much the model should think, in OpenAI's words.
+/// The reasoning effort, in OpenAI's terms; ordered from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the words are the provider's; their order is all that is promised")]
+#[expect(missing_docs, reason = "the names are the provider's; only their order is guaranteed")]
 pub enum Effort {
     None,
     Minimal,
@@ -234,7 +251,7 @@ pub enum Effort {
 }
 
 impl Effort {
-    /// The provider's word.
+    /// Returns the name used on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",

@@ -1,53 +1,70 @@
 use std::time::{Duration, Instant};
 
-/// What one request may use in all. Limits only: what is spent is read from the trace, so that there is no second
-/// count to disagree with it.
+/// The limits of one request: its deadline and its number of attempts, over all targets and retries.
+///
+/// An envelope holds limits only. Callers pass the attempts made so far, counted from the trace, so that there is no
+/// second counter that could disagree.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use fb_core::Envelope;
+///
+/// let now = Instant::now();
+/// let envelope = Envelope::new(now, Duration::from_secs(60), 6, 3);
+/// // Two targets are untried after this one, and 5 s are reserved for each of them.
+/// assert_eq!(envelope.slice(now, 2), Some(Duration::from_secs(50)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope {
-    /// When the request began.
+    /// The start of the request.
     pub started: Instant,
-    /// When it must be answered; for a stream: committed.
+    /// The time by which the request must be answered or, for a stream, committed.
     pub deadline: Instant,
-    /// Most attempts in all.
+    /// Maximum number of attempts in total.
     pub attempts: u32,
-    /// The least time an attempt is begun with.
+    /// The minimum time that must remain to start an attempt.
     pub min_slice: Duration,
 }
 
-/// The most a single untried target is reserved: with more, a long deadline would starve the first target.
+/// Upper limit of the time reserved for one untried target. A larger reserve would starve the first target of a request
+/// with a long deadline.
 const MAX_SLICE: Duration = Duration::from_secs(5);
 
 impl Envelope {
-    /// An envelope that begins at `now`.
+    /// Creates an envelope that starts at `now`.
     ///
-    /// The minimum slice is the smaller of 5 s and the deadline's share per target, so that a caller with a short
-    /// timeout still gets attempts.
+    /// The minimum slice is 5 s or the deadline divided by the number of targets, whichever is smaller, so that a caller
+    /// with a short timeout still gets attempts.
     pub fn new(now: Instant, deadline: Duration, attempts: u32, targets: usize) -> Self {
         let share = deadline / u32::try_from(targets.max(1)).unwrap_or(u32::MAX);
         Self { started: now, deadline: now + deadline, attempts, min_slice: share.min(MAX_SLICE) }
     }
 
-    /// What is left of the deadline.
-    pub fn left(&self, now: Instant) -> Duration {
+    /// Returns the time until the deadline; zero once it has passed.
+    pub fn remaining(&self, now: Instant) -> Duration {
         self.deadline.saturating_duration_since(now)
     }
 
-    /// How long an attempt begun now may take, with a minimum slice kept for each of `later` untried targets, but
-    /// at least one minimum slice. `None`: too little is left to begin.
+    /// Returns the timeout of an attempt that starts now, or `None` if too little time remains to start one.
+    ///
+    /// One minimum slice is reserved for each of `later` untried targets; the attempt itself gets at least one.
     pub fn slice(&self, now: Instant, later: u32) -> Option<Duration> {
-        let left = self.left(now);
+        let left = self.remaining(now);
         if left < self.min_slice || left.is_zero() {
             return None;
         }
         Some(left.saturating_sub(self.min_slice.saturating_mul(later)).max(self.min_slice))
     }
 
-    /// Whether a retry after `wait` leaves an attempt and a minimum slice for itself and for each of `later`
-    /// untried targets, when `used` attempts were made.
+    /// Returns `true` if a retry after `wait` leaves one attempt and one minimum slice for itself and for each of
+    /// `later` untried targets, given that `used` attempts were made.
     pub fn affords_retry(&self, now: Instant, wait: Duration, used: u32, later: u32) -> bool {
         let attempts = used.saturating_add(1).saturating_add(later) <= self.attempts;
         let need = self.min_slice.saturating_mul(later.saturating_add(1));
-        attempts && self.left(now) >= wait.saturating_add(need)
+        attempts && self.remaining(now) >= wait.saturating_add(need)
     }
 }
 
@@ -55,7 +72,7 @@ impl Envelope {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
+    #[expect(clippy::disallowed_methods, reason = "the tests need some origin")]
     fn origin() -> Instant {
         Instant::now()
     }
@@ -65,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn later_targets_keep_a_slice_and_short_deadlines_still_get_attempts() {
+    fn slice_reserves_time_for_later_targets() {
         let t = origin();
         let e = Envelope::new(t, secs(60), 6, 3);
         assert_eq!(e.min_slice, secs(5));
@@ -78,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_must_leave_room_for_the_targets_after_it() {
+    fn retry_leaves_room_for_later_targets() {
         let t = origin();
         let e = Envelope::new(t, secs(60), 4, 3);
         assert!(e.affords_retry(t, secs(1), 1, 2));

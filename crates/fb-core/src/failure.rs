@@ -2,73 +2,83 @@ use std::{error::Error, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use thiserror::Error as ThisError;
 
-/// Why a call did not give a usable answer.
+/// The kind of a failed call.
 ///
-/// Only what a *call* can be: reasons for which no call was made are [`Skip`](crate::Skip)s, and a content-policy
-/// refusal is a [`Block`](crate::Block). What follows from each kind is one table:
-/// [`FailureKind::consequences`].
+/// Reasons for not making a call are [`Skip`](crate::Skip)s, and a content-policy refusal is a [`Block`](crate::Block).
+/// [`FailureKind::consequences`] lists the consequences of every kind.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{FailureKind, Hop, Retry};
+///
+/// let kind: FailureKind = "context_length".parse()?;
+/// let consequences = kind.consequences();
+/// assert_eq!((consequences.retry, consequences.hop), (Retry::Never, Hop::LargerWindow));
+/// # Ok::<(), fb_core::UnknownFailureKind>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// No connection: DNS, refused, TLS.
+    /// No connection could be made: DNS, connection refused, TLS.
     Connect,
-    /// Nothing came in time.
+    /// A timeout expired.
     Timeout(Phase),
-    /// The connection broke: reset, HTTP/2 GOAWAY.
+    /// The connection was lost: reset, HTTP/2 GOAWAY.
     Network,
-    /// A kept-alive connection had been closed before any byte of the answer.
+    /// A kept-alive connection was closed before any byte of the answer.
     StaleConnection,
     /// The answer ended before the provider's end signal.
     Interrupted,
-    /// The provider has too much to do (529, 503 overloaded, in-stream overload).
+    /// The provider is overloaded (529, 503 overloaded, in-stream overload).
     Overloaded,
-    /// The provider failed (5xx, in-stream error).
+    /// The provider reported an internal error (5xx, in-stream error).
     ServerError,
-    /// Too many requests or tokens for now (429).
+    /// A rate limit on requests or tokens was reached (429).
     RateLimited,
-    /// Credit, spend cap or daily quota used up.
+    /// The credit, spend cap or daily quota is used up.
     QuotaExhausted,
-    /// The key is wrong.
+    /// The key was rejected.
     Auth,
-    /// The key may not do this.
+    /// The key lacks the permission for this call.
     Permission,
     /// The provider does not serve this country or region.
     Region,
-    /// No such model, deployment or access to it.
+    /// The model or deployment does not exist, or the key has no access to it.
     ModelNotFound,
-    /// The prompt does not fit the model's window.
+    /// The prompt exceeds the model's context window.
     ContextLength,
-    /// The provider rejects the request (400, 422).
+    /// The provider rejected the request (400, 422).
     InvalidRequest,
-    /// The body is too large (413), or one request exceeds the whole rate.
+    /// The body is too large (413), or a single request exceeds the rate limit.
     TooLarge,
-    /// An answer that cannot be used: undecodable, empty, HTML, bad tool JSON.
+    /// The answer is unusable: undecodable, empty, HTML, invalid tool arguments.
     Malformed,
-    /// A quality gate said no.
+    /// A quality gate rejected the answer.
     Quality,
-    /// Nothing matched.
+    /// The failure matches no other kind.
     Unknown {
-        /// Whether the status was 5xx.
+        /// `true` if the status was 5xx.
         server: bool,
     },
 }
 
-/// Where the time ran out.
+/// The phase of a call in which a timeout expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Before there was a connection.
+    /// Before the connection was made.
     Connect,
-    /// Before the answer's head.
+    /// Before the response head.
     FirstByte,
     /// Before the first semantic event of a stream.
     FirstToken,
     /// Between two frames of a stream.
     Idle,
-    /// Of the whole attempt or stream.
+    /// The limit of the whole attempt or stream.
     Total,
 }
 
 impl FailureKind {
-    /// Every kind once, timeouts and unknowns with one representative.
+    /// All kinds, with one representative for timeouts and for unknown failures.
     pub const ALL: [Self; 19] = [
         Self::Connect,
         Self::Timeout(Phase::Total),
@@ -91,7 +101,7 @@ impl FailureKind {
         Self::Unknown { server: true },
     ];
 
-    /// The name used in traces, `trigger_on`, statistics and metrics.
+    /// Returns the name used in traces, `trigger_on`, statistics and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -132,16 +142,31 @@ impl FromStr for FailureKind {
     }
 }
 
-/// A word that names no failure kind.
+/// The error for a name that is not a failure kind.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error(
-    "{0:?} is no failure kind; expected one of connect, timeout, network, stale_connection, interrupted, \
+    "{0:?} is not a failure kind; expected one of connect, timeout, network, stale_connection, interrupted, \
          overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, \
          context_length, invalid_request, too_large, malformed, quality, unknown"
 )]
 pub struct UnknownFailureKind(String);
 
-/// A classified failure with what the provider said about it; cloning shares it.
+/// A classified failure with the details reported by the provider.
+///
+/// Cloning is cheap: clones share their data.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fb_core::{Failure, FailureKind};
+///
+/// let failure = Failure::new(FailureKind::RateLimited, "requests per minute")
+///     .with_status(429)
+///     .with_retry_after(Some(Duration::from_secs(3)));
+/// assert_eq!(failure.to_string(), "rate_limited (429)");
+/// ```
 #[derive(Clone)]
 pub struct Failure(Arc<Facts>);
 
@@ -152,14 +177,14 @@ struct Facts {
     status: Option<u16>,
     code: Option<String>,
     request_id: Option<String>,
-    hint: Option<Duration>,
+    retry_after: Option<Duration>,
     should_retry: Option<bool>,
     gate: Option<&'static str>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
-    /// A failure of a kind; `detail` is short, redacted and without the prompt.
+    /// Creates a failure; `detail` must be short, redacted and free of prompt text.
     pub fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
         Self(Arc::new(Facts {
             kind,
@@ -167,7 +192,7 @@ impl Failure {
             status: None,
             code: None,
             request_id: None,
-            hint: None,
+            retry_after: None,
             should_retry: None,
             gate: None,
             source: None,
@@ -179,91 +204,91 @@ impl Failure {
         self
     }
 
-    /// Adds the HTTP status.
+    /// Sets the HTTP status.
     #[must_use]
     pub fn with_status(self, status: u16) -> Self {
         self.with(|facts| facts.status = Some(status))
     }
 
-    /// Adds the provider's own code or type.
+    /// Sets the provider's own error code or type.
     #[must_use]
     pub fn with_code(self, code: Option<String>) -> Self {
         self.with(|facts| facts.code = code)
     }
 
-    /// Adds the provider's id of the request.
+    /// Sets the provider's request id.
     #[must_use]
     pub fn with_request_id(self, id: Option<String>) -> Self {
         self.with(|facts| facts.request_id = id)
     }
 
-    /// Adds how long the provider asks to wait.
+    /// Sets the time to wait that the provider sent, usually as `Retry-After`.
     #[must_use]
-    pub fn with_hint(self, hint: Option<Duration>) -> Self {
-        self.with(|facts| facts.hint = hint)
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        self.with(|facts| facts.retry_after = retry_after)
     }
 
-    /// Adds the provider's word on whether a retry makes sense (`x-should-retry`).
+    /// Sets the provider's advice on retries (`x-should-retry`).
     #[must_use]
     pub fn with_should_retry(self, should: Option<bool>) -> Self {
         self.with(|facts| facts.should_retry = should)
     }
 
-    /// Adds the quality gate that said no: one of the gates' own few words.
+    /// Sets the name of the quality gate that rejected the answer.
     #[must_use]
     pub fn with_gate(self, gate: &'static str) -> Self {
         self.with(|facts| facts.gate = Some(gate))
     }
 
-    /// Adds the error behind it.
+    /// Sets the underlying error, returned by [`Error::source`].
     #[must_use]
     pub fn with_source(self, source: impl Error + Send + Sync + 'static) -> Self {
         self.with(|facts| facts.source = Some(Arc::new(source)))
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind.
     pub fn kind(&self) -> FailureKind {
         self.0.kind
     }
 
-    /// What happened, short and redacted.
+    /// Returns the description, short and redacted.
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
 
-    /// The HTTP status, if there was an answer.
+    /// Returns the HTTP status, if there was a response.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The provider's own code or type.
+    /// Returns the provider's own error code or type.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The provider's id of the request, for its support.
+    /// Returns the provider's request id, for support requests.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// How long the provider asks to wait.
-    pub fn hint(&self) -> Option<Duration> {
-        self.0.hint
+    /// Returns the time to wait that the provider sent.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
-    /// The provider's word on whether a retry makes sense.
+    /// Returns the provider's advice on retries.
     pub fn should_retry(&self) -> Option<bool> {
         self.0.should_retry
     }
 
-    /// The quality gate that said no.
+    /// Returns the name of the quality gate that rejected the answer.
     pub fn gate(&self) -> Option<&'static str> {
         self.0.gate
     }
 }
 
 impl fmt::Display for Failure {
-    /// One short line for a trace: the kind, and the status with the provider's code, or else what happened.
+    /// Writes one short line for a trace: the kind, followed by the status and the provider's code, or else the detail.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facts = &*self.0;
         write!(f, "{}", facts.kind)?;
@@ -285,18 +310,18 @@ impl fmt::Debug for Failure {
             .field("status", &self.0.status)
             .field("code", &self.0.code)
             .field("request_id", &self.0.request_id)
-            .field("hint", &self.0.hint)
+            .field("retry_after", &self.0.retry_after)
             .field("gate", &self.0.gate)
             .finish_non_exhaustive()
     }
 }
 
 impl PartialEq for Failure {
-    /// Compares everything but the error behind it.
+    /// Compares all fields except the underlying error.
     fn eq(&self, other: &Self) -> bool {
         let key = |f: &Self| {
-            let Facts { kind, status, hint, should_retry, gate, .. } = *f.0;
-            (kind, status, hint, should_retry, gate)
+            let Facts { kind, status, retry_after, should_retry, gate, .. } = *f.0;
+            (kind, status, retry_after, should_retry, gate)
         };
         let text = |f: &Self| (f.0.detail.clone(), f.0.code.clone(), f.0.request_id.clone());
         key(self) == key(other) && text(self) == text(other)
@@ -314,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_found_by_its_name_again() {
+    fn kinds_parse_from_their_names() {
         for kind in FailureKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
         }
@@ -322,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_prints_as_one_short_line() {
+    fn failure_displays_as_one_line() {
         let overloaded = Failure::new(FailureKind::Overloaded, "Overloaded")
             .with_status(529)
             .with_code(Some("overloaded_error".to_owned()));

@@ -4,15 +4,15 @@ use thiserror::Error;
 
 /// The name of a configured provider: an account at an upstream.
 ///
-/// Never empty and never holds a slash, so that `PROVIDER/MODEL` splits at the first one.
+/// A name is never empty and contains no slash, so that `PROVIDER/MODEL` can be split at the first slash.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderId(Arc<str>);
 
 impl ProviderId {
-    /// Checks and takes the name.
+    /// Validates a name.
     ///
     /// # Errors
-    /// When the name is empty, longer than 128 bytes, or holds a slash, white space or a control character.
+    /// [`InvalidId`] if the name is empty, longer than 128 bytes, or contains a slash, white space or a control character.
     pub fn new(name: &str) -> Result<Self, InvalidId> {
         let bad = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > 128 || name.contains(bad) {
@@ -21,7 +21,7 @@ impl ProviderId {
         Ok(Self(name.into()))
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -39,7 +39,18 @@ impl fmt::Debug for ProviderId {
     }
 }
 
-/// A provider and one of its models; printed and parsed as `PROVIDER/MODEL`.
+/// A provider and one of its models, displayed and parsed as `PROVIDER/MODEL`.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::TargetId;
+///
+/// let target: TargetId = "openrouter/meta-llama/llama-4".parse()?;
+/// assert_eq!(target.provider().as_str(), "openrouter");
+/// assert_eq!(target.model(), "meta-llama/llama-4");
+/// # Ok::<(), fb_core::InvalidId>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetId {
     provider: ProviderId,
@@ -47,17 +58,17 @@ pub struct TargetId {
 }
 
 impl TargetId {
-    /// Joins a provider and the name one of its models has there.
+    /// Creates an id from a provider and the provider's name for a model.
     pub fn new(provider: ProviderId, model: &str) -> Self {
         Self { provider, model: model.into() }
     }
 
-    /// The provider's name.
+    /// Returns the provider's name.
     pub const fn provider(&self) -> &ProviderId {
         &self.provider
     }
 
-    /// The model's name at its provider; it may hold slashes.
+    /// Returns the provider's name for the model; it may contain slashes.
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -86,7 +97,7 @@ impl fmt::Debug for TargetId {
     }
 }
 
-/// A name that is no provider and no `PROVIDER/MODEL`.
+/// The error for a name that is neither a provider nor `PROVIDER/MODEL`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0:?} is not a name: expected 1 to 128 characters without slash, space or control character")]
 pub struct InvalidId(String);

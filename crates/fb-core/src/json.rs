@@ -4,37 +4,48 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-/// One JSON value, kept as the text it came in; cheap to clone.
+/// A JSON value kept as its original text; cheap to clone.
 ///
-/// Two values are equal when their texts are: `1.0` is not `1`.
+/// Two values are equal if their texts are equal: `1.0` is not equal to `1`.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::Json;
+///
+/// let value = Json::parse(" {\"a\": 1.0} ")?;
+/// assert_eq!(value.get(), "{\"a\": 1.0}");
+/// # Ok::<(), fb_core::InvalidJson>(())
+/// ```
 #[derive(Clone)]
 pub struct Json(Arc<RawValue>);
 
 impl Json {
-    /// Checks that the text is one JSON value and keeps it.
+    /// Parses a text that holds exactly one JSON value.
     ///
     /// # Errors
-    /// When the text is not JSON.
+    /// [`InvalidJson`] if the text is not one JSON value.
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
         let value: Box<RawValue> = serde_json::from_str(text).map_err(InvalidJson)?;
         Ok(Self(value.into()))
     }
 
-    /// Prints a value tree.
+    /// Serializes a value.
     ///
     /// # Errors
-    /// Never for a tree of `serde_json`'s own; other values may hold keys that are no strings.
+    /// [`InvalidJson`] if the value cannot be represented, such as a map with keys that are not strings. A
+    /// `serde_json::Value` never fails.
     pub fn print<T: Serialize>(value: &T) -> Result<Self, InvalidJson> {
         let value = serde_json::value::to_raw_value(value).map_err(InvalidJson)?;
         Ok(Self(value.into()))
     }
 
-    /// The text, without white space around it.
+    /// Returns the text without surrounding white space.
     pub fn get(&self) -> &str {
         self.0.get()
     }
 
-    /// Whether this is the literal `null`.
+    /// Returns `true` for the literal `null`.
     pub fn is_null(&self) -> bool {
         self.get() == "null"
     }
@@ -64,7 +75,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Text that is not JSON; says where it stops being so.
+/// The error for a text that is not JSON; displays the position.
 #[derive(Debug, Error)]
 #[error("not JSON: {0}")]
 pub struct InvalidJson(serde_json::Error);

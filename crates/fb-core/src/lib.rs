@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod asked;
 mod block;
 mod chat;
 mod consequences;
@@ -8,6 +7,7 @@ mod eligibility;
 mod envelope;
 mod failure;
 mod id;
+mod invalid_config;
 mod json;
 mod money;
 mod observer;
@@ -17,32 +17,34 @@ mod reply;
 mod report;
 mod request;
 mod request_id;
+mod request_summary;
 mod stream;
 mod trace;
 
 pub use async_trait::async_trait;
 
 pub use crate::{
-    asked::Asked,
     block::{Block, BlockCategory, BlockForm},
     chat::{
         Chat, Effort, Extra, Format, Image, ImageSource, Message, Part, Role, Sampling, Schema, Tool,
         ToolCall, ToolChoice, ToolResult,
     },
-    consequences::{Consequences, Cool, Hop, Retry, Verdict},
+    consequences::{Consequences, Cooldown, Hop, Retry, Verdict},
     eligibility::Eligibility,
     envelope::Envelope,
     failure::{Failure, FailureKind, Phase, UnknownFailureKind},
     id::{InvalidId, ProviderId, TargetId},
+    invalid_config::InvalidConfig,
     json::{InvalidJson, Json},
     money::{Money, Price},
-    observer::{Circuit, Event, Observer},
+    observer::{BreakerState, Event, Observer},
     overlay::Overlay,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
     report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
     request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody, Rules},
     request_id::{InvalidRequestId, RequestId},
+    request_summary::RequestSummary,
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},
 };

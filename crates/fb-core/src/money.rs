@@ -8,20 +8,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::Usage;
 
-/// An amount in whole nano-dollars (10⁻⁹ USD); sums saturate, so they never wrap into a small amount.
+/// An amount in whole nano-dollars (10⁻⁹ USD).
+///
+/// Sums saturate instead of wrapping around. Displays as US dollars with four decimals.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{Price, Usage};
+///
+/// let price = Price { input: 2.0, output: 10.0 };
+/// let cost = price.cost(Usage { input: 50, output: 300, ..Usage::default() });
+/// assert_eq!(cost.to_string(), "$0.0031");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(u64);
 
 impl Money {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// An amount in nano-dollars.
+    /// Creates an amount from nano-dollars.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// The amount in nano-dollars.
+    /// Returns the amount in nano-dollars.
     pub const fn nanos(self) -> u64 {
         self.0
     }
@@ -49,13 +61,13 @@ impl Sum for Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Four decimals, a tenth of a cent of a cent: what one call costs; rounded half up.
+        // A single call costs fractions of a cent: four decimals, rounded half up.
         let tenths = self.0.saturating_add(50_000) / 100_000;
         write!(f, "${}.{:04}", tenths / 10_000, tenths % 10_000)
     }
 }
 
-/// What a million tokens cost, in US dollars; the unit of every provider's price list.
+/// The price of a million tokens in US dollars, as in every provider's price list.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -66,8 +78,8 @@ pub struct Price {
 }
 
 impl Price {
-    /// What this usage costs; cached tokens are charged as plain input.
-    pub fn of(&self, usage: Usage) -> Money {
+    /// Returns the cost of the usage; cached tokens are charged as plain input.
+    pub fn cost(&self, usage: Usage) -> Money {
         // 1 USD per million tokens is 1,000 nano-dollars a token.
         #[expect(
             clippy::cast_precision_loss,
@@ -85,11 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_costs_what_the_price_list_says() {
+    fn cost_is_computed_per_million_tokens() {
         let price = Price { input: 2.0, output: 10.0 };
         let usage = Usage { input: 50, output: 300, ..Usage::default() };
-        assert_eq!(price.of(usage), Money::from_nanos(3_100_000));
-        assert_eq!(price.of(usage).to_string(), "$0.0031");
+        assert_eq!(price.cost(usage), Money::from_nanos(3_100_000));
+        assert_eq!(price.cost(usage).to_string(), "$0.0031");
         assert_eq!(Money::from_nanos(12_345_678_900).to_string(), "$12.3457");
         let sum: Money = [Money::from_nanos(u64::MAX), Money::from_nanos(1)].into_iter().sum();
         assert_eq!(sum.nanos(), u64::MAX);

@@ -1,112 +1,140 @@
 use std::{fmt, time::Duration};
 
-use crate::{Asked, Attempt, Level, Report, TargetId};
+use crate::{Attempt, Level, Report, RequestSummary, TargetId};
 
-/// Hears of every step of every request; for metrics, spans, logs and live displays.
+/// A receiver of the events of all requests, for metrics, spans, logs and live displays.
 ///
-/// Called under no lock, from the request's own task and from `Drop`, so an implementation must be quick, must
-/// not block and must not panic.
+/// Events are delivered synchronously, from the task of the request and from `Drop` implementations, and never while an
+/// internal lock is held. An implementation
+///
+/// - may call back into the client, for example to read its statistics;
+/// - must return quickly and must not block, because the request waits for it; hand slow work to a channel;
+/// - must not panic, because a panic in a `Drop` during unwinding aborts the process;
+/// - must tolerate concurrent calls and unknown events: events of different requests interleave, and [`Event`] is
+///   non-exhaustive.
+///
+/// Events of one request arrive in order: `Started` and `Ended` for each attempt, then exactly one `Finished`.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use fb_core::{Event, Observer};
+///
+/// #[derive(Default)]
+/// struct CancelledRequests(AtomicU64);
+///
+/// impl Observer for CancelledRequests {
+///     fn on_event(&self, event: &Event<'_>) {
+///         if let Event::Finished { cancelled: true, .. } = event {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Hears of one step.
-    fn on(&self, event: &Event<'_>);
+    /// Handles one event.
+    fn on_event(&self, event: &Event<'_>);
 }
 
-/// One step of a request.
+/// A step of a request, or a change of state that a request caused.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A call to a target begins.
+    /// A call to a target starts.
     Started {
-        /// The route asked for.
+        /// The name of the route.
         route: &'a str,
-        /// The target called.
+        /// The target.
         target: &'a TargetId,
-        /// Which attempt at this target it is, from 1.
+        /// The number of the attempt at this target, from 1.
         number: u32,
     },
-    /// A row of the trace is complete: a call ended, or a target was skipped.
+    /// A call ended, or a target was skipped.
     Ended {
-        /// The route asked for.
+        /// The name of the route.
         route: &'a str,
-        /// The row.
+        /// The completed row of the trace.
         attempt: &'a Attempt,
     },
-    /// The request is over, answered or not, or its caller left.
+    /// The request is over: answered, failed or cancelled by its caller.
     Finished {
-        /// The route asked for.
+        /// The name of the route.
         route: &'a str,
-        /// For whom the request was made; `None`: `default`.
+        /// The tenant; `None` for the default tenant.
         tenant: Option<&'a str>,
-        /// What it asked for.
-        asked: &'a Asked,
-        /// Whether its caller left before it was over.
-        left: bool,
-        /// Whether the calls in its report are those of another request, which was asked for both and told of them.
-        shared: bool,
-        /// Everything that happened.
+        /// A summary of the request.
+        request: &'a RequestSummary,
+        /// `true` if the caller left before the request was over.
+        cancelled: bool,
+        /// `true` if the calls in the report belong to an identical request that ran at the same time.
+        coalesced: bool,
+        /// The report of the request.
         report: &'a Report,
     },
-    /// The first semantic event of a stream came: text, a tool call or a refusal.
+    /// The first semantic event of a stream arrived: text, a tool call or a refusal.
     FirstToken {
-        /// The route asked for.
+        /// The name of the route.
         route: &'a str,
         /// The target that answers.
         target: &'a TargetId,
-        /// Since its call began.
+        /// The time since the start of the call.
         after: Duration,
     },
-    /// The circuit breaker of a target changed its state.
+    /// The circuit breaker of a target changed state.
     Breaker {
         /// The target.
         target: &'a TargetId,
-        /// What it did.
-        from: Circuit,
-        /// What it does now.
-        to: Circuit,
-        /// What caused it: one of the breaker's own few words, in `snake_case`.
+        /// The previous state.
+        from: BreakerState,
+        /// The new state.
+        to: BreakerState,
+        /// The cause, one of a fixed set of names in `snake_case`.
         reason: &'static str,
     },
-    /// A tenant or one of its keys has used so much of a limit that it is to be warned, or was refused a call by it: the first
-    /// time in a day of UTC. Told with its next call at the latest.
+    /// A tenant or one of its keys reached the warning share of a limit, or was refused a call because of it.
+    ///
+    /// Sent for the first occurrence in a day of UTC, with the next call of the tenant at the latest.
     Budget {
         /// The tenant.
         tenant: &'a str,
-        /// The key whose limit it is, by name; `None`: it is the tenant's own.
+        /// The name of the key that the limit applies to; `None` for a limit of the tenant.
         key: Option<&'a str>,
-        /// The limit, by its name in a config.
+        /// The name of the limit in the configuration.
         limit: &'static str,
-        /// How much of it is used, 0 to 1.
+        /// The used share of the limit, 0 to 1.
         share: f64,
-        /// Whether it refused a call.
+        /// `true` if a call was refused.
         refused: bool,
     },
-    /// A route moved to another rung of the ladder.
+    /// A route moved to another level of the degradation ladder.
     Ladder {
         /// The route.
         route: &'a str,
-        /// Where it was.
+        /// The previous level.
         from: Level,
-        /// Where it is.
+        /// The new level.
         to: Level,
     },
 }
 
-/// What a circuit breaker does, as observers hear it.
+/// The state of a circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Circuit {
+pub enum BreakerState {
     /// Every call is admitted.
     Closed,
     /// No call is admitted.
     Open,
-    /// A few calls are admitted as probes.
+    /// A limited number of calls is admitted as probes.
     HalfOpen,
 }
 
-impl Circuit {
-    /// Every state once.
+impl BreakerState {
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
 
-    /// The word used in metrics.
+    /// Returns the name used in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -116,7 +144,7 @@ impl Circuit {
     }
 }
 
-impl fmt::Display for Circuit {
+impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }

@@ -4,43 +4,97 @@ use async_trait::async_trait;
 
 use crate::{Block, ChatRequest, Failure, Json, Note, Reply, Streaming};
 
-/// An upstream that answers chats.
+/// An upstream that answers chat requests.
 ///
-/// Implementations MUST cancel the upstream call when the returned future or stream is dropped, MUST NOT retry or
-/// follow redirects, MUST emit [`StreamEvent::Done`](crate::StreamEvent::Done) only for the provider's own end
-/// signal, and MUST emit an empty [`Frame`](crate::Frame) for signs of life without meaning (pings, comments).
-/// Callers may drop any future at any await.
+/// An implementation translates a [`Call`] to the upstream's protocol, makes exactly one upstream call, and classifies
+/// its outcome. Retries, failover, timeouts and circuit breaking are the engine's work.
+///
+/// # Implementing
+///
+/// An implementation
+///
+/// - must cancel the upstream call when the returned future or stream is dropped, because the engine enforces timeouts
+///   and cancels the losers of a race by dropping them;
+/// - must not retry and must not follow redirects, because every call to an upstream has to appear in the trace and count
+///   towards the request's limits;
+/// - must emit [`StreamEvent::Done`](crate::StreamEvent::Done) only for the provider's own end signal, because a stream
+///   that ends without it counts as interrupted;
+/// - must emit an empty [`Frame`](crate::Frame) for signs of life without content (pings, comments), because the engine
+///   measures the idle timeout between frames;
+/// - must return a content-policy refusal as [`CallError::Blocked`], never as a failure, because failures cause failover;
+/// - must not put secrets or prompt text into the detail of a [`Failure`], because details appear in logs and traces;
+/// - may keep connections and other state between calls. Methods are called concurrently.
+///
+/// # Cancel safety
+///
+/// Callers may drop any returned future or stream at any time.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{
+///     Call, CallError, Capabilities, Failure, FailureKind, Provider, Refusal, Reply, Streaming, async_trait,
+/// };
+///
+/// /// Answers every chat with the same text.
+/// struct Fixed(&'static str);
+///
+/// #[async_trait]
+/// impl Provider for Fixed {
+///     fn capabilities(&self, _model: &str) -> Capabilities {
+///         Capabilities { streaming: false, ..Capabilities::default() }
+///     }
+///
+///     fn admit(&self, _call: Call<'_>) -> Result<(), Refusal> {
+///         Ok(())
+///     }
+///
+///     async fn chat(&self, _call: Call<'_>) -> Result<Reply, CallError> {
+///         Ok(Reply { text: self.0.to_owned(), ..Reply::default() })
+///     }
+///
+///     async fn stream(&self, _call: Call<'_>) -> Result<Streaming, CallError> {
+///         Err(Failure::new(FailureKind::InvalidRequest, "streams are not supported").into())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// What a model can do; pure and quick.
+    /// Returns the capabilities of a model.
+    ///
+    /// Called for every request: must not block or make a call.
     fn capabilities(&self, model: &str) -> Capabilities;
 
-    /// Whether the call can be made without losing what the caller asked for; pure, sends nothing.
+    /// Checks whether the call can be made without dropping anything the caller set. Sends nothing.
     ///
     /// # Errors
-    /// The field that cannot be carried to this provider, and why.
+    /// The field that this provider cannot honour, with the reason. The target is then skipped without using an attempt.
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal>;
 
-    /// What would be sent differently from what the caller asked for; pure, sends nothing. The answer's head says it
-    /// again.
+    /// Lists the differences between the caller's request and the request that would be sent. Sends nothing.
+    ///
+    /// The same notes are returned with the answer, in [`Meta::notes`](crate::Meta::notes).
     fn losses(&self, _call: Call<'_>) -> Vec<Note> {
         Vec::new()
     }
 
-    /// Answers with a whole reply.
+    /// Makes the call and returns the whole reply.
     ///
     /// # Errors
-    /// A classified failure, or a block.
+    /// A classified failure, or a content-policy refusal.
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError>;
 
-    /// Answers with a stream; returns when the answer's head is there, so that failures known by then are errors
-    /// of this call and not of the stream.
+    /// Makes the call and returns a stream as soon as the response head has arrived.
+    ///
+    /// Failures up to that point are returned here, later ones by the stream.
     ///
     /// # Errors
-    /// A classified failure, or a block.
+    /// A classified failure, or a content-policy refusal.
     async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError>;
 
-    /// Asks whether the provider is there, without a billed call.
+    /// Checks whether the provider is reachable, without a billed call.
+    ///
+    /// The default implementation returns [`Probe::Unknown`].
     ///
     /// # Errors
     /// A classified failure.
@@ -51,7 +105,7 @@ pub trait Provider: Send + Sync + 'static {
 
 const _: fn(&dyn Provider) = |_| {};
 
-/// A shared provider is a provider.
+/// Forwards to the shared provider.
 #[async_trait]
 impl<P: Provider + ?Sized> Provider for Arc<P> {
     fn capabilities(&self, model: &str) -> Capabilities {
@@ -82,63 +136,63 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 /// One call to a provider.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// What the caller asked.
+    /// The request.
     pub request: &'a ChatRequest,
-    /// The model's name at this provider.
+    /// The provider's name for the model.
     pub model: &'a str,
-    /// Top-level fields of the provider's dialect that the target sets.
+    /// Top-level fields set by the target, in the provider's dialect.
     pub overrides: &'a Overrides,
 }
 
-/// Top-level fields, in the provider's dialect, that a target sets whatever the caller asked.
+/// Top-level fields, in the provider's dialect, that replace those of the request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides(pub Vec<(String, Json)>);
 
-/// What a model can do.
+/// The capabilities of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent ability")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent capability")]
 pub struct Capabilities {
-    /// Calls functions.
+    /// Function calling.
     pub tools: bool,
-    /// Follows a JSON schema.
+    /// Answers that conform to a JSON schema.
     pub json_schema: bool,
-    /// Sees pictures.
+    /// Image input.
     pub vision: bool,
-    /// Streams.
+    /// Streamed answers.
     pub streaming: bool,
-    /// Most tokens of prompt and answer together, if known.
+    /// The size of the context window in tokens, prompt and answer together, if known.
     pub context: Option<u64>,
-    /// Largest request body in bytes, if known.
+    /// The maximum request body in bytes, if known.
     pub max_body: Option<u64>,
 }
 
 impl Default for Capabilities {
-    /// Everything, with unknown sizes: an unknown model is tried, not refused.
+    /// Returns all capabilities with unknown sizes, so that an unknown model is tried and not skipped.
     fn default() -> Self {
         Self { tools: true, json_schema: true, vision: true, streaming: true, context: None, max_body: None }
     }
 }
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// The provider has no free probe, or its answer says nothing.
+    /// The provider offers no free probe, or its answer was inconclusive.
     Unknown,
-    /// The provider answered. Says nothing about a model's capacity.
+    /// The provider answered. This implies nothing about the capacity of a model.
     Reachable,
 }
 
-/// Why a call was not made: something the caller asked for cannot be carried to this target.
+/// A field of the request that a target cannot honour; the call is not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The field, such as `logit_bias`.
     pub field: String,
-    /// Why, in a few words.
+    /// The reason, in a few words.
     pub why: String,
 }
 
 impl Refusal {
-    /// Names the field and why it cannot be carried.
+    /// Creates a refusal of a field.
     pub fn new(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self { field: field.into(), why: why.into() }
     }
@@ -150,7 +204,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why a call gave no reply: a failure, or a block. There is no third way.
+/// The error of a call: a failure or a content-policy refusal.
 #[derive(Debug)]
 pub enum CallError {
     /// A classified failure.

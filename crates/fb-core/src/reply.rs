@@ -4,67 +4,67 @@ use bytes::Bytes;
 
 use crate::{Dialect, ToolCall};
 
-/// What one provider said to one plain request.
+/// A provider's whole answer to a request that was not streamed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reply {
-    /// What came with it.
+    /// Metadata of the answer.
     pub meta: Meta,
-    /// The provider's id of the answer.
+    /// The provider's id for the answer.
     pub id: Option<String>,
-    /// The model that really answered, by its provider's word.
+    /// The model that answered, as reported by the provider.
     pub model: Option<String>,
-    /// The answer's text; empty when the model only called tools.
+    /// The text of the answer; empty if the model only called tools.
     pub text: String,
-    /// Thinking the model showed.
+    /// The visible reasoning of the model.
     pub thinking: String,
-    /// Tools the model calls.
+    /// The tool calls of the model.
     pub tool_calls: Vec<ToolCall>,
-    /// Why the answer ended.
+    /// The reason why the answer ended.
     pub finish: FinishReason,
-    /// Tokens, if the provider counted them.
+    /// Token counts, if the provider reported them.
     pub usage: Option<Usage>,
-    /// The answer as it came.
+    /// The response body as received.
     pub raw: Option<Raw>,
-    /// Whether `raw` is known to have every field its dialect requires, so that it can go out as it is.
+    /// `true` if `raw` contains every field that its dialect requires and can be forwarded unchanged.
     pub complete: bool,
 }
 
-/// A body as it came, and its wire language.
+/// A body as received, with its dialect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Raw {
-    /// The wire language.
+    /// The dialect of the body.
     pub dialect: Dialect,
     /// The bytes.
     pub bytes: Bytes,
 }
 
 impl fmt::Debug for Raw {
-    /// Prints the size, never content.
+    /// Writes the size, never the content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Raw({}, {} bytes)", self.dialect, self.bytes.len())
     }
 }
 
-/// What came with an answer beside its content.
+/// Metadata of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// The provider's id of the request, for its support.
+    /// The provider's request id, for support requests.
     pub request_id: Option<String>,
-    /// What the target was sent differently from what the caller asked.
+    /// The differences between the caller's request and the request that was sent.
     pub notes: Vec<Note>,
 }
 
-/// One thing the target was sent differently from what the caller asked.
+/// A difference between the caller's request and the request sent to the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The field, such as `seed`.
     pub field: String,
-    /// What became of it.
+    /// What was sent instead.
     pub what: String,
 }
 
 impl Note {
-    /// Names the field and what became of it.
+    /// Creates a note about a field.
     pub fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
         Self { field: field.into(), what: what.into() }
     }
@@ -76,41 +76,41 @@ impl fmt::Display for Note {
     }
 }
 
-/// Why an answer ended.
+/// The reason why an answer ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model was done, or met a stop text.
+    /// The model finished, or generated a stop sequence.
     #[default]
     Stop,
     /// The token limit was reached.
     Length,
-    /// The model waits for the results of its tool calls.
+    /// The model called tools and needs their results.
     ToolCalls,
     /// A filter cut the answer; always comes with a [`Block`](crate::Block).
     ContentFilter,
     /// The model declined; always comes with a [`Block`](crate::Block).
     Refusal,
-    /// A reason without a word here, in the provider's own.
+    /// Another reason, with the provider's name for it.
     Other(String),
 }
 
-/// Tokens of one call, in OpenAI's sense: `input` holds cached tokens, `output` holds thinking.
+/// Token counts of one call, in OpenAI's sense: `input` includes cached tokens, `output` includes reasoning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Prompt tokens, cached ones included.
+    /// Prompt tokens, including cached ones.
     pub input: u64,
-    /// Generated tokens, thinking included.
+    /// Generated tokens, including reasoning.
     pub output: u64,
-    /// Of the input: read from the provider's cache.
+    /// The part of `input` read from the provider's cache.
     pub cached: u64,
-    /// Of the input: written to the provider's cache.
+    /// The part of `input` written to the provider's cache.
     pub cache_written: u64,
-    /// Of the output: thinking.
+    /// The part of `output` used for reasoning.
     pub reasoning: u64,
 }
 
 impl Usage {
-    /// Input and output.
+    /// Returns the sum of input and output.
     pub const fn total(self) -> u64 {
         self.input.saturating_add(self.output)
     }

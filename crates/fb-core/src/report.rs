@@ -4,50 +4,52 @@ use thiserror::Error;
 
 use crate::{AttemptEnd, Money, RequestId, TargetId, Trace, Usage};
 
-/// What happened to one request; comes with every answer and with every error that saw a target.
+/// The report of one request: the outcome and every attempt.
+///
+/// Every answer has one, and every error raised after a target was selected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The request's own id, by which its record is found again.
+    /// The id of the request, under which its record is stored.
     pub id: RequestId,
-    /// Who answered; `None` when nobody did.
+    /// The source of the answer; `None` if there was none.
     pub served_by: Option<ServedBy>,
-    /// On which rung of the ladder.
+    /// The level of the degradation ladder.
     pub level: Level,
-    /// How long it took; for a stream, so far.
+    /// The elapsed time; for a stream, up to now.
     pub took: Duration,
-    /// What the cache had to do with it; `None` when it was not asked.
+    /// The use of the cache; `None` if it was not consulted.
     pub cache: Option<CacheUse>,
-    /// Why the answer is not a whole one: the error that would have been given instead.
+    /// The error that the degraded answer replaces; `None` for a full answer.
     pub degraded: Option<String>,
-    /// Every attempt and skip, in order.
+    /// All attempts and skips, in order.
     pub trace: Trace,
 }
 
-/// What the cache had to do with an answer.
+/// The use of the cache for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheUse {
-    /// It had no fresh answer.
+    /// The cache held no fresh answer.
     Miss,
-    /// The answer is that of the same request made by another at the same time.
+    /// The answer is that of an identical concurrent request.
     Coalesced,
-    /// The answer is from it, and fresh.
+    /// The answer is a fresh one from the cache.
     Hit {
-        /// How long ago it was given.
+        /// The age of the answer.
         age: Duration,
-        /// Who gave it.
+        /// The target that gave it.
         by: TargetId,
     },
-    /// The answer is from it, and past its time, as no target could answer.
+    /// The answer is a stale one from the cache, because no target could answer.
     Stale {
-        /// How long ago it was given.
+        /// The age of the answer.
         age: Duration,
-        /// Who gave it.
+        /// The target that gave it.
         by: TargetId,
     },
 }
 
 impl fmt::Display for CacheUse {
-    /// As in the header `x-fb-cache`: `hit; age=12; by="openai/gpt-6.1-sol"`, with the age in seconds.
+    /// Writes the form of the header `x-fb-cache`: `hit; age=12; by="openai/gpt-6.1-sol"`, with the age in seconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, age, by) = match self {
             Self::Miss => return f.write_str("miss"),
@@ -60,17 +62,17 @@ impl fmt::Display for CacheUse {
 }
 
 impl Report {
-    /// Calls made to providers.
+    /// Returns the number of calls made to providers.
     pub fn attempts(&self) -> u32 {
         self.trace.calls()
     }
 
-    /// Times the request moved on from one called target to another.
+    /// Returns the number of times that a call went to a different target than the call before.
     pub fn hops(&self) -> u32 {
         self.trace.hops()
     }
 
-    /// Tokens of the answer, if its provider counted them.
+    /// Returns the token counts of the answer, if the provider reported them.
     pub fn usage(&self) -> Option<Usage> {
         self.trace.rows().iter().rev().find_map(|row| match &row.end {
             AttemptEnd::Ok { usage, .. } | AttemptEnd::Blocked { usage, .. } => *usage,
@@ -81,7 +83,7 @@ impl Report {
         })
     }
 
-    /// What the priced calls cost together.
+    /// Returns the total cost of the calls with a known price; `None` if no call has one.
     pub fn cost(&self) -> Option<Money> {
         let costs = self.trace.rows().iter().filter_map(|row| match &row.end {
             AttemptEnd::Ok { cost, .. } => *cost,
@@ -95,14 +97,14 @@ impl Report {
     }
 }
 
-/// Who answered.
+/// The source of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServedBy {
-    /// A provider's model.
+    /// A target.
     Target(TargetId),
     /// The cache.
     Cache,
-    /// A fixed answer.
+    /// A configured static answer.
     Static,
 }
 
@@ -116,27 +118,27 @@ impl fmt::Display for ServedBy {
     }
 }
 
-/// Rung of the degradation ladder.
+/// The level of the degradation ladder, from best to worst.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// As asked.
+    /// The full service.
     #[default]
     Full,
     /// A cheaper model or fewer features.
     Reduced,
-    /// The least that is useful.
+    /// The minimum that is useful.
     Minimal,
-    /// An earlier answer.
+    /// An answer from the cache.
     Cached,
-    /// A fixed answer.
+    /// A configured static answer.
     Offline,
 }
 
 impl Level {
-    /// Every level, the best first.
+    /// All levels, the best first.
     pub const ALL: [Self; 5] = [Self::Full, Self::Reduced, Self::Minimal, Self::Cached, Self::Offline];
 
-    /// The word used in headers, metrics and configs.
+    /// Returns the name used in headers, metrics and configurations.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -157,9 +159,9 @@ impl FromStr for Level {
     }
 }
 
-/// No such level.
+/// The error for a name that is not a level.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no level; expected one of full, reduced, minimal, cached, offline")]
+#[error("{0:?} is not a level; expected one of full, reduced, minimal, cached, offline")]
 pub struct UnknownLevel(String);
 
 impl fmt::Display for Level {

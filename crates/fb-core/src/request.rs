@@ -11,14 +11,14 @@ use thiserror::Error;
 
 use crate::{Chat, Message, Money, Role};
 
-/// The wire language of a body.
+/// The wire format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// OpenAI Chat Completions.
     OpenAi,
     /// Anthropic Messages.
     Anthropic,
-    /// Ollama's native chat.
+    /// Ollama's native chat API.
     Ollama,
 }
 
@@ -32,10 +32,23 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// A chat request: cheap to clone, and never parsed further than somebody looks.
+/// A chat request; cheap to clone and parsed lazily.
 ///
-/// A request built from bytes keeps them, so an adapter of the same dialect forwards what the caller wrote; its
-/// messages are parsed on first need, and all clones share the result, good or bad.
+/// A request built from bytes keeps them, so that an adapter of the same dialect can forward the body unchanged. Its
+/// messages are parsed on the first call of [`chat`](Self::chat), and all clones share the result.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fb_core::{ChatRequest, Options};
+///
+/// let request = ChatRequest::user("Name three uses of a circuit breaker.")
+///     .with_options(Options { timeout: Some(Duration::from_secs(10)), ..Options::default() });
+/// assert_eq!(request.head().model, "default");
+/// assert_eq!(request.chat().map(|chat| chat.messages.len()), Ok(1));
+/// ```
 #[derive(Clone)]
 pub struct ChatRequest {
     inner: Arc<Inner>,
@@ -48,17 +61,17 @@ struct Inner {
     chat: OnceLock<Result<Chat, InvalidRequest>>,
 }
 
-/// The route a request goes to when its caller named none.
+/// The route of requests without one.
 const DEFAULT_ROUTE: &str = "default";
 
 impl ChatRequest {
-    /// A request of one user message to the route `default`.
+    /// Creates a request with one user message to the route `default`.
     pub fn user(text: impl Into<String>) -> Self {
         let chat = Chat { messages: vec![Message::text(Role::User, text)], ..Chat::default() };
         Self::from_chat(DEFAULT_ROUTE, chat)
     }
 
-    /// A request of typed content to a route or a `PROVIDER/MODEL`.
+    /// Creates a request from typed content to a route or a `PROVIDER/MODEL`.
     pub fn from_chat(model: impl Into<String>, chat: Chat) -> Self {
         let head = Head {
             model: model.into(),
@@ -71,48 +84,48 @@ impl ChatRequest {
         Self { inner: Arc::new(inner), options: Options::default() }
     }
 
-    /// A request as a caller sent it; `head` is what a scan of `raw` found.
+    /// Creates a request from a received body; `head` is the result of scanning `raw`.
     pub fn from_raw(head: Head, raw: RawBody) -> Self {
         let inner = Inner { head, raw: Some(raw), chat: OnceLock::new() };
         Self { inner: Arc::new(inner), options: Options::default() }
     }
 
-    /// Sets what this one request asks of fb.
+    /// Sets the options of this request.
     #[must_use]
     pub fn with_options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// What routing needs; never parses messages.
+    /// Returns the fields needed for routing; never parses messages.
     pub fn head(&self) -> &Head {
         &self.inner.head
     }
 
-    /// What this one request asks of fb.
+    /// Returns the options of this request.
     pub const fn options(&self) -> &Options {
         &self.options
     }
 
-    /// The caller's own bytes, if they are in this dialect.
+    /// Returns the received body if it is in this dialect.
     pub fn raw_in(&self, dialect: Dialect) -> Option<&RawBody> {
         self.raw().filter(|raw| raw.dialect == dialect)
     }
 
-    /// The caller's own bytes, if there are any.
+    /// Returns the received body, if the request was built from one.
     pub fn raw(&self) -> Option<&RawBody> {
         self.inner.raw.as_ref()
     }
 
-    /// The typed view, if there is a good one already; never parses.
+    /// Returns the typed content if it was parsed successfully before; never parses.
     pub fn parsed(&self) -> Option<&Chat> {
         self.inner.chat.get().and_then(|chat| chat.as_ref().ok())
     }
 
-    /// The typed view of the request, parsed on the first call.
+    /// Returns the typed content, parsing it on the first call.
     ///
     /// # Errors
-    /// When the caller's bytes do not hold what their dialect requires; names the field.
+    /// [`InvalidRequest`], naming the field, if the body violates its dialect.
     pub fn chat(&self) -> Result<&Chat, &InvalidRequest> {
         let parse = || match &self.inner.raw {
             Some(raw) => (raw.parse)(raw),
@@ -123,7 +136,7 @@ impl ChatRequest {
 }
 
 impl fmt::Debug for ChatRequest {
-    /// Never prints messages: prompts do not belong in logs.
+    /// Omits the messages: prompts must not appear in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChatRequest")
             .field("head", self.head())
@@ -133,93 +146,95 @@ impl fmt::Debug for ChatRequest {
     }
 }
 
-/// What routing needs of a request, read without parsing its messages.
+/// The fields of a request that routing needs, read without parsing its messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
     /// A route's name, one of its aliases, or `PROVIDER/MODEL`.
     pub model: String,
-    /// Whether the caller wants a stream over HTTP; the library decides by the method called.
+    /// `true` if an HTTP caller asked for a stream; the library decides by the method called.
     pub stream: bool,
-    /// Whether a stream's caller wants token counts at its end.
+    /// `true` if a stream should end with token counts.
     pub include_usage: bool,
-    /// Most tokens to generate.
+    /// Maximum number of tokens to generate.
     pub max_tokens: Option<u32>,
-    /// Whether tools are declared.
+    /// `true` if tools are declared.
     pub tools: bool,
 }
 
-/// What one request asks of fb itself; a provider never sees it.
+/// Per-request options for fb itself; they are never sent to a provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// A shorter deadline than the route's.
+    /// A deadline shorter than the route's.
     pub timeout: Option<Duration>,
-    /// For whom the request is made: no answer is ever shared between tenants. `None`: `default`.
+    /// The tenant; answers are never shared between tenants. `None` is the tenant `default`.
     pub tenant: Option<Arc<str>>,
-    /// Which of the tenant's keys it is made with, by name: what it uses counts to the limits of both.
+    /// The name of the tenant's key; usage counts towards the limits of both the tenant and the key.
     pub key: Option<Arc<str>>,
-    /// What the cache may do, on a route that has one.
+    /// The use of the cache, on a route that has one.
     pub cache: CacheControl,
-    /// The target to try first, as `PROVIDER/MODEL`, or any of this provider; then the route as ever.
+    /// The target to try first, a `PROVIDER/MODEL` or a `PROVIDER`; the rest of the route follows.
     pub prefer: Option<String>,
-    /// What the request is about, for the choice of a fixed answer.
+    /// The category of the request, used to select a static answer.
     pub category: Option<String>,
-    /// Whether only a whole answer will do: nothing of a lower level, nothing stale, nothing fixed.
+    /// `true` to fail instead of returning an answer of a lower level, a stale answer or a static answer.
     pub refuse_degraded: bool,
-    /// The conversation it belongs to, for routes whose requests stick by it.
+    /// The conversation id, for routes with sticky sessions.
     pub session: Option<String>,
-    /// What else it belongs to, by name: a feature, a team.
+    /// Further labels by name, such as a feature or a team.
     pub tags: BTreeMap<String, String>,
-    /// Who may answer it.
+    /// Restrictions on the targets.
     pub rules: Rules,
 }
 
-/// Who may answer a request, whatever its route says. They hold for every call made for it and for answers given before.
+/// Restrictions on the targets of a request, in addition to its route.
+///
+/// They apply to every call made for the request and to cached answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// The regions it may be computed in; `None` is anywhere.
+    /// The allowed regions; `None` allows all.
     pub regions: Option<Vec<String>>,
-    /// The class of its data, which a target has to be approved for; `None` needs no approval.
+    /// The data class that a target must be approved for; `None` requires no approval.
     pub data_class: Option<String>,
-    /// Who may see it, each a `PROVIDER` or a `PROVIDER/MODEL`; `None` is anyone.
+    /// The allowed targets, each a `PROVIDER` or a `PROVIDER/MODEL`; `None` allows all.
     pub allowed: Option<Vec<String>>,
-    /// Most that one call for it is expected to cost; `None` is no limit.
+    /// The maximum expected cost of one call; `None` is no limit.
     pub ceiling: Option<Money>,
 }
 
 impl Rules {
-    /// Whether there is none.
+    /// Returns `true` if there are no restrictions.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What the cache may do for one request; the words are HTTP's (RFC 9111).
+/// The use of the cache for one request, in the terms of HTTP (RFC 9111).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheControl {
-    /// What its route says.
+    /// As configured for the route.
     #[default]
     Usual,
-    /// No fresh answer may come from it; a new one is stored, and a stale one is better than none.
+    /// No fresh answer is taken from the cache. The new answer is stored, and a stale one may replace an error.
     NoCache,
-    /// Nothing may come from it or be stored in it.
+    /// No answer is taken from the cache or stored in it.
     NoStore,
 }
 
-/// A body as it came, with where its top-level fields are.
+/// A body as received, with the positions of its top-level fields.
 #[derive(Clone)]
 pub struct RawBody {
-    /// Its wire language.
+    /// The dialect of the body.
     pub dialect: Dialect,
     /// The whole body.
     pub bytes: Bytes,
-    /// Its top-level fields in order, duplicates included.
+    /// The top-level fields in order, including duplicates.
     pub fields: Vec<Field>,
-    /// How its dialect reads the typed view.
+    /// The parser of the dialect for the typed content.
     pub parse: fn(&Self) -> Result<Chat, InvalidRequest>,
 }
 
 impl fmt::Debug for RawBody {
-    /// Prints sizes, never content.
+    /// Writes sizes, never content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawBody")
             .field("dialect", &self.dialect)
@@ -229,34 +244,34 @@ impl fmt::Debug for RawBody {
     }
 }
 
-/// A top-level field: its unescaped name, and where key and value stand in the body.
+/// A top-level field: its unescaped name and the positions of its key and value in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// The key, unescaped.
     pub name: Box<str>,
-    /// The key with its quotes.
+    /// The position of the key, including its quotes.
     pub key: Range<usize>,
-    /// The value.
+    /// The position of the value.
     pub value: Range<usize>,
 }
 
-/// A request that no provider could take; the caller's mistake (HTTP 400).
+/// The error for a malformed request, answered with HTTP 400.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct InvalidRequest {
     /// The field at fault, such as `messages[0].role`.
     pub param: Option<String>,
-    /// What is wrong and what was expected.
+    /// The problem and what was expected.
     pub message: String,
 }
 
 impl InvalidRequest {
-    /// A mistake in one field.
+    /// Creates an error about one field.
     pub fn field(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), message: message.into() }
     }
 
-    /// A mistake of the whole body.
+    /// Creates an error about the whole body.
     pub fn body(message: impl Into<String>) -> Self {
         Self { param: None, message: message.into() }
     }

@@ -2,12 +2,12 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-/// The id of one request: 128 random bits, written as `req_` and 32 hexadecimal digits.
+/// The id of a request: 128 random bits, displayed as `req_` and 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(u128);
 
 impl RequestId {
-    /// The id of these bits.
+    /// Creates an id from its bits.
     pub const fn new(bits: u128) -> Self {
         Self(bits)
     }
@@ -30,9 +30,9 @@ impl FromStr for RequestId {
     }
 }
 
-/// Not the id of a request.
+/// The error for a text that is not a request id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no request id; expected req_ and 32 hexadecimal digits")]
+#[error("{0:?} is not a request id; expected req_ and 32 hexadecimal digits")]
 pub struct InvalidRequestId(String);
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_read_as_it_is_written_and_nothing_else_is() {
+    fn request_id_round_trips_and_rejects_other_text() {
         let id = RequestId::new(0xfeed);
         assert_eq!(id.to_string(), "req_0000000000000000000000000000feed");
         assert_eq!(id.to_string().parse(), Ok(id));

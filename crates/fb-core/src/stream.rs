@@ -7,11 +7,11 @@ use crate::{Block, Failure, FinishReason, Meta, Raw, TargetId, Usage};
 /// The frames of a streamed answer.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Failure>> + Send>>;
 
-/// A streamed answer: what came with its head, and its frames.
+/// A streamed answer: its metadata and its frames.
 pub struct Streaming {
-    /// What came with the head.
+    /// Metadata from the response head.
     pub meta: Meta,
-    /// The frames, as they arrive.
+    /// The frames in order of arrival.
     pub frames: FrameStream,
 }
 
@@ -21,64 +21,64 @@ impl fmt::Debug for Streaming {
     }
 }
 
-/// The unit of forwarding: one upstream chunk with the events it means.
+/// The unit of forwarding: one upstream chunk and its events.
 ///
-/// A chunk may mean nothing (a ping, a role) or several things, but its bytes go out once. A frame without events
-/// and without bytes only shows that the provider is alive.
+/// A chunk may have no event (a ping, a role) or several, but its bytes are forwarded once. A frame without events and
+/// without bytes is a sign of life.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frame {
-    /// The chunk as it came.
+    /// The chunk as received.
     pub raw: Option<Raw>,
-    /// What it means, in order.
+    /// The events of the chunk, in order.
     pub events: Vec<StreamEvent>,
 }
 
 impl Frame {
-    /// A frame of one event without bytes.
+    /// Creates a frame with one event and without bytes.
     pub fn event(event: StreamEvent) -> Self {
         Self { raw: None, events: vec![event] }
     }
 
-    /// Whether an event of this frame commits the stream.
+    /// Returns `true` if an event of this frame commits the stream.
     pub fn is_semantic(&self) -> bool {
         self.events.iter().any(StreamEvent::is_semantic)
     }
 
-    /// Whether the provider said in this frame that the answer is complete.
+    /// Returns `true` if this frame contains the provider's end signal.
     pub fn is_done(&self) -> bool {
         self.events.iter().any(|event| matches!(event, StreamEvent::Done))
     }
 }
 
-/// The unit of meaning in a stream.
+/// An event of a streamed answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamEvent {
-    /// The provider's id of the answer and the model that really answers.
+    /// The answer's id and model.
     Started {
-        /// The provider's id of the answer.
+        /// The provider's id for the answer.
         id: Option<String>,
-        /// The model that really answers.
+        /// The model that answers, as reported by the provider.
         model: Option<String>,
     },
     /// More text.
     Text(String),
-    /// More thinking.
+    /// More reasoning.
     Thinking(String),
     /// More of a tool call.
     ToolCall(ToolDelta),
-    /// More of a refusal's wording; the first one comes with [`StreamEvent::Blocked`].
+    /// More text of a refusal; the first one comes with [`StreamEvent::Blocked`].
     Refusal(String),
-    /// Why the answer ended.
+    /// The reason why the answer ended.
     Finish(FinishReason),
-    /// Tokens so far; a later one replaces an earlier one.
+    /// Token counts so far; each replaces the one before.
     Usage(Usage),
     /// The answer is blocked; the frames after it are still forwarded.
     Blocked(Block),
-    /// The stream of one target broke, and what follows comes from a call that was asked to go on where it stopped.
+    /// The stream was interrupted; the events after this one come from a new call that continues the answer.
     Resumed {
-        /// Who goes on.
+        /// The target of the new call.
         by: TargetId,
-        /// The provider's id of the answer so far.
+        /// The provider's id for the interrupted answer.
         id: Option<String>,
     },
     /// The provider's own end signal: the answer is complete.
@@ -86,7 +86,7 @@ pub enum StreamEvent {
 }
 
 impl StreamEvent {
-    /// Whether this is output a caller would see: the first such event commits a stream to its target.
+    /// Returns `true` for output visible to the caller; the first such event commits the stream to its target.
     pub fn is_semantic(&self) -> bool {
         match self {
             Self::Text(text) | Self::Thinking(text) | Self::Refusal(text) => !text.is_empty(),
@@ -98,15 +98,15 @@ impl StreamEvent {
     }
 }
 
-/// More of one tool call.
+/// A part of a tool call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolDelta {
-    /// Which of the answer's tool calls, from 0, counting tool calls only.
+    /// The index among the answer's tool calls, from 0.
     pub index: u32,
-    /// The call's id; in its first delta.
+    /// The id of the call, in its first delta.
     pub id: Option<String>,
-    /// The tool's name; in its first delta.
+    /// The name of the tool, in its first delta.
     pub name: Option<String>,
-    /// More of the arguments' JSON text.
+    /// More of the JSON text of the arguments.
     pub arguments: String,
 }

@@ -12,22 +12,22 @@ use crate::{BlockCategory, Failure, Money, Refusal, TargetId, Usage};
 pub struct Trace(Vec<Attempt>);
 
 impl Trace {
-    /// A trace of these rows.
+    /// Creates a trace from its rows.
     pub const fn new(rows: Vec<Attempt>) -> Self {
         Self(rows)
     }
 
-    /// The rows.
+    /// Returns the rows.
     pub fn rows(&self) -> &[Attempt] {
         &self.0
     }
 
-    /// Calls made to providers; skips are none.
+    /// Returns the number of calls made to providers; skips do not count.
     pub fn calls(&self) -> u32 {
         u32::try_from(self.called().count()).unwrap_or(u32::MAX)
     }
 
-    /// Times the request moved on from one called target to another.
+    /// Returns the number of times that a call went to a different target than the call before.
     pub fn hops(&self) -> u32 {
         let moved = self.called().zip(self.called().skip(1)).filter(|(a, b)| a.target != b.target);
         u32::try_from(moved.count()).unwrap_or(u32::MAX)
@@ -37,7 +37,7 @@ impl Trace {
         self.0.iter().filter(|row| !matches!(row.end, AttemptEnd::Skipped { .. }))
     }
 
-    /// The whole trace in one line of ASCII for a header, such as
+    /// Returns the whole trace as one line of ASCII for a header, such as
     /// `openai/gpt-6.1-sol 1 server_error (503) 2ms; anthropic/claude-sonnet-4-6 1 ok 38ms`.
     pub fn one_line(&self) -> String {
         let mut line = Ascii(String::with_capacity(64 * self.0.len()));
@@ -49,14 +49,14 @@ impl Trace {
             } else {
                 write!(line, "{between}{} {}", row.target, row.end)
             };
-            // Printing into a string does not fail.
+            // Writing to a string cannot fail.
             debug_assert!(printed.is_ok());
         }
         line.0
     }
 }
 
-/// Keeps what a header can hold of what is printed.
+/// A writer that keeps only characters allowed in a header.
 struct Ascii(String);
 
 impl Write for Ascii {
@@ -86,60 +86,60 @@ impl fmt::Display for Trace {
     }
 }
 
-/// One row of a trace: a call to a target, or the reason why it was not called.
+/// A row of a trace: a call to a target, or a skipped target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
     /// The target.
     pub target: TargetId,
-    /// Which call to this target it is, from 1; 0 for a skip.
+    /// The number of the call to this target, from 1; 0 for a skip.
     pub number: u32,
-    /// When it began, since the request did.
+    /// The start, measured from the start of the request.
     pub at: Duration,
-    /// How long it took.
+    /// The duration of the call.
     pub took: Duration,
-    /// When the first output of its stream was there, since it began; `None` for a plain answer.
+    /// The time from the start of the call to the first output of a stream; `None` for an answer that was not streamed.
     pub first: Option<Duration>,
-    /// How it ended.
+    /// The outcome.
     pub end: AttemptEnd,
-    /// What was decided then.
+    /// The decision taken after it.
     pub next: Next,
 }
 
 impl Attempt {
-    /// Whether a call was made.
+    /// Returns `true` if a call was made.
     pub const fn is_call(&self) -> bool {
         !matches!(self.end, AttemptEnd::Skipped { .. })
     }
 }
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttemptEnd {
-    /// Not yet.
+    /// The call is still running.
     Running,
-    /// With a usable answer.
+    /// A usable answer.
     Ok {
-        /// Tokens, if the provider counted them.
+        /// Token counts, if the provider reported them.
         usage: Option<Usage>,
-        /// Its cost, if the target has a price and tokens are known.
+        /// The cost, if the target has a price and the token counts are known.
         cost: Option<Money>,
     },
-    /// With a failure.
+    /// A failure.
     Failed(Failure),
-    /// With a content-policy refusal.
+    /// A content-policy refusal.
     Blocked {
-        /// Who declined what.
+        /// The part of the exchange that was refused.
         category: BlockCategory,
-        /// Tokens, if the provider counted them.
+        /// Token counts, if the provider reported them.
         usage: Option<Usage>,
     },
-    /// The caller left, or another attempt won.
+    /// The caller left, or a concurrent attempt answered first.
     Cancelled,
     /// No call was made.
     Skipped {
-        /// Why not.
+        /// The reason.
         why: Skip,
-        /// When the target may be called again, if time helps.
+        /// The time until the target may be called again, if waiting helps.
         reopens: Option<Duration>,
     },
 }
@@ -166,35 +166,37 @@ impl fmt::Display for AttemptEnd {
     }
 }
 
-/// Why a target was not called. Costs no attempt, and no breaker hears of it.
+/// The reason why a target was not called.
+///
+/// A skip uses no attempt and is not recorded by a circuit breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Skip {
-    /// Its circuit breaker is open, or its half-open probes are all out.
+    /// The circuit breaker is open, or half-open with all probes in flight.
     BreakerOpen,
-    /// It asked to be left alone, or its account must be repaired first.
+    /// The target is in cooldown: it sent a `Retry-After`, or its account has to be fixed first.
     Cooling,
-    /// It is just back, and this request was not of the share it gets.
+    /// The target has just recovered, and this request is outside its share of the traffic.
     Ramping,
-    /// It fails more than its peers, and is left out for a while.
+    /// The target is ejected as an outlier: it fails more than its peers.
     Ejected,
-    /// Its endpoint does not answer probes.
+    /// The endpoint fails its health probes.
     Unhealthy,
-    /// Its key was rejected; only a new configuration helps.
+    /// The key was rejected; a new configuration is required.
     KeyRejected,
-    /// As many calls as it may have are in flight.
+    /// The maximum number of calls is in flight.
     AtCapacity,
-    /// A limit of the tenant, or of its key, has no room for it.
+    /// A limit of the tenant or of its key is reached.
     Budget {
-        /// By its name in a config.
+        /// The name of the limit in the configuration.
         limit: &'static str,
-        /// Whether it is that of the key the request was made with, not of its tenant.
+        /// `true` for a limit of the key, `false` for a limit of the tenant.
         of_key: bool,
     },
-    /// Something the caller asked for cannot be carried to it.
+    /// The target cannot honour a field of the request.
     Inadmissible(Refusal),
     /// The request has used all its attempts.
     Attempts,
-    /// Too little of the deadline is left to begin.
+    /// Too little time is left before the deadline.
     NoTime,
 }
 
@@ -217,20 +219,20 @@ impl fmt::Display for Skip {
     }
 }
 
-/// What was decided after an attempt.
+/// The decision after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing follows.
+    /// The request ends here.
     Nothing,
-    /// The same target again after this wait.
+    /// Retry the same target after this delay.
     RetryIn(Duration),
-    /// The same target again, with what was wrong with its answer.
+    /// Retry the same target with the quality gate's message added to the prompt.
     Repair,
-    /// Wait for this target to reopen.
+    /// Wait until this target may be called again.
     WaitFor(Duration),
-    /// The next target.
+    /// Go to the next target.
     Hop,
-    /// The caller hears of it at once.
+    /// Return the failure to the caller.
     Surface,
 }
 
@@ -248,7 +250,7 @@ impl fmt::Display for Next {
     }
 }
 
-/// A duration with about three digits: `312 ms`, `1.93 s`, `30.0 s`, `4 min`.
+/// Displays a duration with about three digits: `312 ms`, `1.93 s`, `30.0 s`, `4 min`.
 struct Took(Duration);
 
 impl fmt::Display for Took {
@@ -264,7 +266,7 @@ impl fmt::Display for Took {
     }
 }
 
-/// Time since the request began, four digits: `0.724s`, `30.73s`.
+/// Displays a time since the start of the request with four digits: `0.724s`, `30.73s`.
 struct At(Duration);
 
 impl fmt::Display for At {
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_prints_one_aligned_line_an_attempt() {
+    fn trace_displays_one_aligned_line_per_attempt() {
         let overloaded = Failure::new(FailureKind::Overloaded, "Overloaded")
             .with_status(529)
             .with_code(Some("overloaded_error".to_owned()));

@@ -5,8 +5,8 @@ mod locate;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use fb::{
-    BreakerConfig, BudgetConfig, CacheConfig, Config, Evaluations, HealthConfig, LedgerConfig, PriceConfigs,
-    Problem, RetryConfig, Route, Tenant, TracesConfig,
+    BreakerConfig, BudgetConfig, CacheConfig, Config, Evaluations, HealthConfig, InvalidConfig, LedgerConfig,
+    PriceConfigs, RetryConfig, Route, Tenant, TracesConfig,
     providers::{ProviderConfig, Secret},
 };
 use fb_server::{AdminConfig, ServerConfig};
@@ -60,7 +60,7 @@ pub struct Loaded {
     /// Providers, routes and mechanisms.
     pub fb: Config,
     /// What is wrong and keeps nobody from serving.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<InvalidConfig>,
 }
 
 /// Reads a config file's text.
@@ -143,7 +143,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         mut ledger,
         drift,
     } = file;
-    let mut problems: Vec<Problem> = eval.iter().flat_map(EvalConfig::problems).collect();
+    let mut problems: Vec<InvalidConfig> = eval.iter().flat_map(EvalConfig::problems).collect();
     let (mut evaluations, mut warnings) = (Evaluations::default(), Vec::new());
     if purpose == Purpose::Paper {
         providers.values_mut().for_each(stand_in);
@@ -188,7 +188,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     .with_route_names();
     problems.extend(fb.problems());
     if fb.routes.is_empty() {
-        problems.push(Problem::new(
+        problems.push(InvalidConfig::new(
             "routes",
             "none",
             "expected at least one route, such as [routes.default]",
@@ -197,7 +197,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     problems.extend(server.problems());
     let records = record.iter().flat_map(RecordConfig::problems);
     for error in Drift::new(drift.clone()).err().into_iter().chain(records) {
-        problems.push(Problem::new(error.field, error.value, format!("expected {}", error.expected)));
+        problems.push(error);
     }
     problems.extend(admin.iter().flat_map(AdminConfig::problems));
     if problems.is_empty() {
@@ -212,18 +212,18 @@ fn read_evaluations(
     eval: Option<&EvalConfig>,
     routes: &BTreeMap<String, Route>,
     providers: &BTreeMap<String, ProviderConfig>,
-) -> Result<Evaluations, Vec<Problem>> {
+) -> Result<Evaluations, Vec<InvalidConfig>> {
     if let Some(eval) = eval {
         return evaluations(&eval.results, eval.min_pass, routes, providers).map_err(|error| {
             let value = format!("{:?}", eval.results.display().to_string());
-            vec![Problem::new("eval.results", value, error)]
+            vec![InvalidConfig::new("eval.results", value, error)]
         });
     }
     let missing = routes.iter().filter(|(_, route)| route.require_eval).map(|(name, _)| {
         let expected = "expected a table [eval] with the file of `results` that says who passed";
-        Problem::new(format!("routes.{name}.require_eval"), "true", expected)
+        InvalidConfig::new(format!("routes.{name}.require_eval"), "true", expected)
     });
-    let missing: Vec<Problem> = missing.collect();
+    let missing: Vec<InvalidConfig> = missing.collect();
     if missing.is_empty() { Ok(Evaluations::default()) } else { Err(missing) }
 }
 

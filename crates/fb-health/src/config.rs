@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 
 /// How health is found out.
@@ -107,18 +108,6 @@ pub struct RampConfig {
     pub span: Duration,
     /// The share it begins with, above 0 and at most 1; 0.1, as Envoy's slow start.
     pub from: f64,
-}
-
-/// A configuration value that nothing could work with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid health config: `{field}` is {value}, expected {expected}")]
-pub struct InvalidConfig {
-    /// The path of the field, such as `probe.interval`.
-    pub field: &'static str,
-    /// What it was.
-    pub value: String,
-    /// What it may be.
-    pub expected: &'static str,
 }
 
 impl Default for HealthConfig {
@@ -235,13 +224,8 @@ impl HealthConfig {
     }
 }
 
-fn check(
-    holds: bool,
-    field: &'static str,
-    value: &impl fmt::Debug,
-    expected: &'static str,
-) -> Result<(), InvalidConfig> {
-    if holds { Ok(()) } else { Err(InvalidConfig { field, value: format!("{value:?}"), expected }) }
+fn check(holds: bool, field: &str, value: &impl fmt::Debug, range: &str) -> Result<(), InvalidConfig> {
+    if holds { Ok(()) } else { Err(InvalidConfig::expecting(field, format!("{value:?}"), range)) }
 }
 
 #[cfg(test)]

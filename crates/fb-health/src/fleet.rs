@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{Eligibility, Skip};
+use fb_core::{Eligibility, InvalidConfig, Skip};
 use parking_lot::Mutex;
 
 use crate::{
-    config::{HealthConfig, InvalidConfig, ProbeConfig},
+    config::{HealthConfig, ProbeConfig},
     endpoint::{Check, Condition, Endpoint},
     outlier,
     panic::PanicMode,
@@ -263,15 +263,15 @@ impl Member {
             let endpoint = self.target.place.endpoint.lock();
             if endpoint.condition() == Condition::Unhealthy {
                 let left = endpoint.due().saturating_duration_since(now);
-                return Eligibility::barred(Skip::Unhealthy, Some(left));
+                return Eligibility::unusable(Skip::Unhealthy, Some(left));
             }
         }
         let passive = self.target.passive.lock();
         if let Some(left) = passive.left_out(now) {
-            return Eligibility::barred(Skip::Ejected, Some(left));
+            return Eligibility::unusable(Skip::Ejected, Some(left));
         }
         let weight = passive.share(&self.target.config.ramp, now);
-        Eligibility { weight, ..Eligibility::full() }
+        Eligibility { weight, ..Eligibility::usable() }
     }
 
     /// Whether the target may be called: what health says of it, unless so few of its group are healthy that nobody is
@@ -284,7 +284,7 @@ impl Member {
         let peers = self.fleet.peers(&self.target);
         let healthy = peers.iter().filter(|peer| peer.standing(now).is_usable()).count();
         let panic = self.target.panic.update(&self.target.config.panic, healthy, peers.len());
-        if panic { Eligibility::full() } else { own }
+        if panic { Eligibility::usable() } else { own }
     }
 
     /// What free probes last said of where it answers.

@@ -19,9 +19,9 @@ mod prober;
 #[cfg(test)]
 mod virtual_time;
 
-pub use self::config::{
-    ErrorsConfig, HealthConfig, InvalidConfig, OutlierConfig, PanicConfig, ProbeConfig, RampConfig,
-};
+pub use fb_core::InvalidConfig;
+
+pub use self::config::{ErrorsConfig, HealthConfig, OutlierConfig, PanicConfig, ProbeConfig, RampConfig};
 pub use self::endpoint::{Check, Condition};
 pub use self::fleet::{Fleet, Member};
 pub use self::panic::PanicMode;

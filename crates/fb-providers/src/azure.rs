@@ -6,14 +6,15 @@ mod endpoint;
 use std::env;
 
 use async_trait::async_trait;
-use fb_core::{Call, CallError, Capabilities, Failure, Note, Probe, Provider, Refusal, Reply, Streaming};
+use fb_core::{
+    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+};
 use reqwest::header::HeaderMap;
 
 pub use self::config::AzureConfig;
 use crate::{
     exchange::{Exchange, Protocol},
     http::{Base, KeyHeader, Settings, Upstream},
-    invalid::InvalidConfig,
     openai::ChatCompletions,
     preset,
 };

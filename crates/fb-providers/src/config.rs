@@ -1,12 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
-use fb_core::{Overlay, Provider};
+use fb_core::{InvalidConfig, Overlay, Provider};
 use serde::Deserialize;
 
 use crate::{
     anthropic::{Anthropic, AnthropicConfig},
     azure::{Azure, AzureConfig},
-    invalid::InvalidConfig,
     ollama::{Ollama, OllamaConfig},
     openai::{OpenAi, OpenAiConfig},
     preset::{self, Adapter, Auth, PRESETS, Preset},

@@ -8,7 +8,7 @@ mod url;
 use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use fb_core::{Failure, FailureKind};
+use fb_core::{Failure, FailureKind, InvalidConfig};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +16,6 @@ use tokio::time::{Instant, timeout_at};
 pub use self::client::plain_http_client;
 use self::client::{Clients, Lease};
 pub(crate) use self::{body::BodyParts, client::Settings, url::Base};
-use crate::invalid::InvalidConfig;
 
 /// Maximum size of a response body, in bytes: far above any model's output, and small enough to buffer.
 const MAX_BODY: usize = 64 << 20;

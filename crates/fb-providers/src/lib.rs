@@ -19,13 +19,15 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
+pub use fb_core::InvalidConfig;
+
 pub use crate::{
     anthropic::{Anthropic, AnthropicConfig},
     azure::{Azure, AzureConfig},
     config::ProviderConfig,
     discover::{DiscoveredProvider, discover, environment_variables},
     http::plain_http_client,
-    invalid::{InvalidConfig, nearest},
+    invalid::nearest,
     ollama::{Ollama, OllamaConfig},
     openai::{OpenAi, OpenAiConfig},
     preset::Auth,

@@ -7,7 +7,9 @@ mod protocol;
 mod stream;
 
 use async_trait::async_trait;
-use fb_core::{Call, CallError, Capabilities, Failure, Note, Probe, Provider, Refusal, Reply, Streaming};
+use fb_core::{
+    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+};
 use reqwest::header::HeaderMap;
 
 pub use self::config::OllamaConfig;
@@ -15,7 +17,6 @@ use self::protocol::NativeChat;
 use crate::{
     exchange::{Exchange, Protocol},
     http::{Base, KeyHeader, Settings, Upstream},
-    invalid::InvalidConfig,
 };
 
 /// An Ollama server.

@@ -11,7 +11,9 @@ mod protocol;
 mod stream;
 
 use async_trait::async_trait;
-use fb_core::{Call, CallError, Capabilities, Failure, Note, Probe, Provider, Refusal, Reply, Streaming};
+use fb_core::{
+    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+};
 use reqwest::header::HeaderMap;
 
 pub use self::config::OpenAiConfig;
@@ -19,7 +21,6 @@ pub(crate) use self::{endpoint::Endpoint, protocol::ChatCompletions};
 use crate::{
     exchange::{Exchange, Protocol},
     http::{self, Base, KeyHeader, Settings, Upstream},
-    invalid::InvalidConfig,
     preset,
 };
 

@@ -14,10 +14,9 @@ pub(crate) use self::{
     quirks::{Flavour, Quirks, ToolIds},
     table::{COMPATIBLE, PRESETS},
 };
-use crate::{
-    invalid::{InvalidConfig, nearest},
-    secret::Secret,
-};
+use fb_core::InvalidConfig;
+
+use crate::{invalid::nearest, secret::Secret};
 
 /// Returns the preset with this name.
 pub(crate) fn named(name: &str) -> Option<&'static Preset> {

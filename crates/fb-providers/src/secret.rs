@@ -6,7 +6,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::invalid::InvalidConfig;
+use fb_core::InvalidConfig;
 
 /// A reference to a secret: `{ env = "NAME" }` or `{ file = "PATH" }`. A config file never contains the secret itself.
 #[derive(Clone)]

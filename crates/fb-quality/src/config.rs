@@ -1,7 +1,7 @@
 //! The quality settings of a route.
 
+use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::MaxLoss;
 
@@ -49,33 +49,19 @@ impl QualityConfig {
         if let (Some(min), Some(max)) = (self.min_chars, self.max_chars)
             && min > max
         {
-            return Err(InvalidConfig::new("min_chars", &min, "at most `max_chars`"));
+            return Err(InvalidConfig::expecting("min_chars", min, "at most `max_chars`"));
         }
         #[cfg(not(feature = "schema"))]
         for (field, is_set) in [("schema", self.schema), ("answer_schema", self.answer_schema.is_some())] {
             if is_set {
-                return Err(InvalidConfig::new(field, &"set", "unset: built without the feature `schema`"));
+                return Err(InvalidConfig::expecting(
+                    field,
+                    "set",
+                    "unset: built without the feature `schema`",
+                ));
             }
         }
         Ok(())
-    }
-}
-
-/// A setting no gates could work with.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("invalid quality config: `{field}` is {value}, expected {expected}")]
-pub struct InvalidConfig {
-    /// The field.
-    pub field: &'static str,
-    /// What it was, or what is wrong with it.
-    pub value: String,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-impl InvalidConfig {
-    pub(crate) fn new(field: &'static str, value: &impl ToString, expected: &'static str) -> Self {
-        Self { field, value: value.to_string(), expected }
     }
 }
 

@@ -146,27 +146,31 @@ impl Expectation {
     pub fn new(expect: Expect) -> Result<Self, InvalidConfig> {
         let has_more = Expect { refused: false, ..expect.clone() } != Expect::default();
         if expect.refused && has_more {
-            return Err(InvalidConfig::new("refused", &true, "nothing else beside it"));
+            return Err(InvalidConfig::expecting("refused", true, "nothing else beside it"));
         }
         if expect.arguments.is_some() && expect.tool.is_none() {
-            return Err(InvalidConfig::new("arguments", &"set", "the `tool` that is called with them"));
+            return Err(InvalidConfig::expecting("arguments", "set", "the `tool` that is called with them"));
         }
         for (field, texts) in [("contains", &expect.contains), ("lacks", &expect.lacks)] {
             if texts.iter().any(String::is_empty) {
-                return Err(InvalidConfig::new(field, &"an empty text", "one that an answer may lack"));
+                return Err(InvalidConfig::expecting(field, "an empty text", "one that an answer may lack"));
             }
         }
         #[cfg(not(feature = "schema"))]
         if expect.schema.is_some() {
-            return Err(InvalidConfig::new("schema", &"set", "unset: built without the feature `schema`"));
+            return Err(InvalidConfig::expecting(
+                "schema",
+                "set",
+                "unset: built without the feature `schema`",
+            ));
         }
         Ok(Self {
             #[cfg(feature = "schema")]
             schema: {
                 let compiled = expect.schema.as_ref().map(|schema| Compiled::new(&schema.to_string()));
-                compiled
-                    .transpose()
-                    .map_err(|why| InvalidConfig::new("schema", &why, "a JSON schema that can be checked"))?
+                compiled.transpose().map_err(|why| {
+                    InvalidConfig::expecting("schema", why, "a JSON schema that can be checked")
+                })?
             },
             expect,
         })

@@ -22,7 +22,9 @@ mod score;
 mod expect;
 mod parity;
 
-pub use self::config::{InvalidConfig, QualityConfig};
+pub use fb_core::InvalidConfig;
+
+pub use self::config::QualityConfig;
 pub use self::defect::{Defect, GateKind};
 pub use self::expect::{AnswerContent, CalledTool, Expect, Expectation, Mismatch};
 pub use self::gate::Gate;

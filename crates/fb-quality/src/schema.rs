@@ -37,7 +37,7 @@ pub struct UnusableSchema {
 impl Schemas {
     pub(crate) fn new(answer: Option<&str>) -> Result<Self, InvalidConfig> {
         let invalid =
-            |why: String| InvalidConfig::new("answer_schema", &why, "a JSON schema that can be checked");
+            |why: String| InvalidConfig::expecting("answer_schema", why, "a JSON schema that can be checked");
         let answer = answer.map(Compiled::new).transpose().map_err(invalid)?.map(Arc::new);
         Ok(Self { answer, cache: Cache::default() })
     }

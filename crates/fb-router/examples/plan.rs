@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             price: Some(Price { input: 0.0, output: 0.0 }),
             region: Some("eu"),
             capabilities: Capabilities { tools: false, ..Capabilities::default() },
-            eligibility: Eligibility::barred(Skip::Cooling, Some(Duration::from_secs(20))),
+            eligibility: Eligibility::unusable(Skip::Cooling, Some(Duration::from_secs(20))),
             ..Candidate::new(&local)
         },
     ];

@@ -69,7 +69,7 @@ impl<'a> Candidate<'a> {
             max_output: None,
             region: None,
             data_classes: &[],
-            eligibility: Eligibility::full(),
+            eligibility: Eligibility::usable(),
             healthy: true,
             half_open: false,
             latency: None,
@@ -82,7 +82,7 @@ impl<'a> Candidate<'a> {
     /// What the request is expected to cost here: its estimated input, and as much output as it allows.
     pub fn cost(&self, facts: &Facts<'_>) -> Option<Money> {
         let usage = Usage { input: facts.input_tokens, output: facts.expected_output(), ..Usage::default() };
-        self.price.map(|price| price.of(usage))
+        self.price.map(|price| price.cost(usage))
     }
 
     /// The part of its usual traffic it gets; all of it while it gets none, to rank it for when it is back.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -113,18 +114,18 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 impl RouterConfig {
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
         if let Some(width @ ..2) = self.race.width {
-            return Err(InvalidConfig::new("race.width", &width, "2 or more"));
+            return Err(InvalidConfig::expecting("race.width", width, "2 or more"));
         }
         if self.sticky.by == StickyBy::Tag(String::new()) {
-            return Err(InvalidConfig::new("sticky.by", &"\"\"", "user, session or the name of a tag"));
+            return Err(InvalidConfig::expecting("sticky.by", "\"\"", "user, session or the name of a tag"));
         }
         let hedge = &self.hedge;
         if !(0.0..=1.0).contains(&hedge.budget) {
-            return Err(InvalidConfig::new("hedge.budget", &hedge.budget, "0 to 1"));
+            return Err(InvalidConfig::expecting("hedge.budget", hedge.budget, "0 to 1"));
         }
         for (field, time) in [("hedge.after", hedge.after.time()), ("hedge.min", hedge.min)] {
             if time > MAX_TIME {
-                return Err(InvalidConfig::new(field, &format!("{time:?}"), "at most an hour"));
+                return Err(InvalidConfig::expecting(field, format!("{time:?}"), "at most an hour"));
             }
         }
         Ok(())
@@ -154,24 +155,6 @@ impl RouterConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// A setting no router could work with.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("invalid router config: `{field}` is {value}, expected {expected}")]
-pub struct InvalidConfig {
-    /// The field.
-    pub field: &'static str,
-    /// What it was.
-    pub value: String,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-impl InvalidConfig {
-    fn new(field: &'static str, value: &impl ToString, expected: &'static str) -> Self {
-        Self { field, value: value.to_string(), expected }
     }
 }
 

@@ -59,7 +59,10 @@ pub fn savings(
 ) -> Result<Savings, MissingPrice> {
     queries.iter().try_fold(Savings::default(), |sum, ServedRequest { target, usage }| {
         let price = prices(target).ok_or_else(|| MissingPrice((*target).clone()))?;
-        Ok(Savings { spent: sum.spent + price.of(*usage), against_best: sum.against_best + best.of(*usage) })
+        Ok(Savings {
+            spent: sum.spent + price.cost(*usage),
+            against_best: sum.against_best + best.cost(*usage),
+        })
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use fb::{Config, providers::InvalidConfig};
+use fb::{Config, InvalidConfig};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The keys of the tenants.

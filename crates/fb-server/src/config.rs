@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, time::Duration};
 
-use fb::{Problem, providers::Secret};
+use fb::{InvalidConfig, providers::Secret};
 use serde::Deserialize;
 
 /// Longest time that any setting may name: a day.
@@ -61,29 +61,29 @@ impl Default for ServerConfig {
 
 impl ServerConfig {
     /// Every setting that is out of its range.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<InvalidConfig> {
         let mut problems = Vec::new();
         if !(1..=1 << 30).contains(&self.max_body) {
             let value = self.max_body.to_string();
-            problems.push(Problem::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
+            problems.push(InvalidConfig::new("server.max_body", value, "expected 1 to 1073741824 bytes"));
         }
         if !(self.max_body..=1 << 40).contains(&self.max_bodies) {
             let value = self.max_bodies.to_string();
             let expected = "expected max_body or more, up to 1099511627776 bytes";
-            problems.push(Problem::new("server.max_bodies", value, expected));
+            problems.push(InvalidConfig::new("server.max_bodies", value, expected));
         }
         let times = [
             ("server.head_timeout", self.head_timeout),
             ("server.body_timeout", self.body_timeout),
             ("server.write_timeout", self.write_timeout),
         ];
-        problems.extend(times.iter().filter_map(|(field, time)| Problem::check_duration(field, *time)));
+        problems.extend(times.iter().filter_map(|(field, time)| InvalidConfig::check_duration(field, *time)));
         if self.drain > MAX_TIME {
             let value = format!("{:?}", self.drain);
-            problems.push(Problem::new("server.drain", value, "expected a time of up to a day"));
+            problems.push(InvalidConfig::new("server.drain", value, "expected a time of up to a day"));
         }
         if self.max_connections == 0 {
-            problems.push(Problem::new("server.max_connections", "0", "expected 1 or more"));
+            problems.push(InvalidConfig::new("server.max_connections", "0", "expected 1 or more"));
         }
         problems
     }
@@ -91,8 +91,8 @@ impl ServerConfig {
 
 impl AdminConfig {
     /// The token, when it is configured and cannot be read.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<InvalidConfig> {
         let token = self.token.as_ref().and_then(|token| token.resolve("admin.token").err());
-        token.map(|error| Problem::new(error.field, error.value, error.expected)).into_iter().collect()
+        token.into_iter().collect()
     }
 }

@@ -78,7 +78,7 @@ impl std::fmt::Display for Request<'_> {
 }
 
 impl Observer for Log {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         match event {
             Event::Finished { route, report, .. } => self.request(route, report),
             Event::Ended { route, attempt } => {

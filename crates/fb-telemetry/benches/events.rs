@@ -7,23 +7,23 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fb_core::{
-    Asked, Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, RequestId, ServedBy, TargetId,
-    Trace, Usage,
+    Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, RequestId, RequestSummary, ServedBy,
+    TargetId, Trace, Usage,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
 fn emit(observer: &dyn Observer, report: &Report) {
     let route = "default";
     for attempt in report.trace.rows() {
-        observer.on(&Event::Started { route, target: &attempt.target, number: 1 });
-        observer.on(&Event::Ended { route, attempt });
+        observer.on_event(&Event::Started { route, target: &attempt.target, number: 1 });
+        observer.on_event(&Event::Ended { route, attempt });
     }
-    observer.on(&Event::Finished {
+    observer.on_event(&Event::Finished {
         route,
         tenant: Some("tenant7"),
-        asked: &Asked::default(),
-        left: false,
-        shared: false,
+        request: &RequestSummary::default(),
+        cancelled: false,
+        coalesced: false,
         report,
     });
 }

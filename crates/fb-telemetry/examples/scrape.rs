@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use fb_core::{
-    Asked, Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, RequestId,
-    ServedBy, TargetId, Trace, Usage,
+    Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, RequestId,
+    RequestSummary, ServedBy, TargetId, Trace, Usage,
 };
 use fb_telemetry::{Metrics, Names};
 
@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Emits the events that the engine of fb would emit.
 fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
     for attempt in &rows {
-        observer.on(&Event::Started { route: ROUTE, target: &attempt.target, number: attempt.number });
-        observer.on(&Event::Ended { route: ROUTE, attempt });
+        observer.on_event(&Event::Started { route: ROUTE, target: &attempt.target, number: attempt.number });
+        observer.on_event(&Event::Ended { route: ROUTE, attempt });
     }
     let report = Report {
         id: RequestId::default(),
@@ -44,12 +44,12 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         degraded: None,
         trace: Trace::new(rows),
     };
-    observer.on(&Event::Finished {
+    observer.on_event(&Event::Finished {
         route: ROUTE,
         tenant: None,
-        asked: &Asked::default(),
-        left: false,
-        shared: false,
+        request: &RequestSummary::default(),
+        cancelled: false,
+        coalesced: false,
         report: &report,
     });
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 #[cfg(test)]
 mod tests;
@@ -40,21 +40,9 @@ impl Default for DriftConfig {
     }
 }
 
-/// A setting with which nothing could work.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[error("{field}: {value}, expected {expected}")]
-pub struct InvalidConfig {
-    /// The field, such as `drift.shift`.
-    pub field: &'static str,
-    /// What it was.
-    pub value: String,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
 impl DriftConfig {
     fn check(&self) -> Result<(), InvalidConfig> {
-        let invalid = |field, value, expected| Err(InvalidConfig { field, value, expected });
+        let invalid = |field, value, range| Err(InvalidConfig::expecting(field, value, range));
         if !(50..=100_000).contains(&self.warm_up) {
             return invalid("drift.warm_up", self.warm_up.to_string(), "50 to 100000");
         }

@@ -62,7 +62,7 @@ impl DriftWatch {
 }
 
 impl Observer for DriftWatch {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         let Event::Finished { route, tenant, report, .. } = *event else { return };
         let Some(yes) = fell_back(report) else { return };
         let pair = self.pairs.get(route).get(tenant.unwrap_or(DEFAULT_TENANT));

@@ -14,9 +14,9 @@ impl FanOut {
 }
 
 impl Observer for FanOut {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         for observer in &*self.0 {
-            observer.on(event);
+            observer.on_event(event);
         }
     }
 }
@@ -37,7 +37,7 @@ mod tests {
     struct Log(&'static str, Arc<Mutex<Vec<String>>>);
 
     impl Observer for Log {
-        fn on(&self, event: &Event<'_>) {
+        fn on_event(&self, event: &Event<'_>) {
             let kind = format!("{event:?}");
             let kind = kind.split(' ').next().unwrap();
             self.1.lock().push(format!("{} {kind}", self.0));

@@ -21,8 +21,10 @@ pub mod record;
 #[cfg(test)]
 mod samples;
 
+pub use fb_core::InvalidConfig;
+
 pub use self::{
-    drift::{Drift, DriftConfig, Drifted, InvalidConfig},
+    drift::{Drift, DriftConfig, Drifted},
     drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
     fan_out::FanOut,

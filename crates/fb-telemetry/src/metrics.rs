@@ -5,7 +5,9 @@ mod recent;
 
 use std::{fmt, time::Duration};
 
-use fb_core::{Attempt, AttemptEnd, Circuit, Event, Level, Next, Observer, Report, Skip, TargetId, Usage};
+use fb_core::{
+    Attempt, AttemptEnd, BreakerState, Event, Level, Next, Observer, Report, Skip, TargetId, Usage,
+};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text,
@@ -45,7 +47,7 @@ mod tests;
 ///
 /// let names = Names { routes: vec!["default".to_owned()], ..Names::default() };
 /// let metrics = Metrics::new(&names);
-/// metrics.on(&Event::Ladder { route: "default", from: Level::Full, to: Level::Reduced });
+/// metrics.on_event(&Event::Ladder { route: "default", from: Level::Full, to: Level::Reduced });
 ///
 /// let text = metrics.render();
 /// assert!(text.contains(r#"fb_ladder_level{route="default"} 1"#));
@@ -77,8 +79,8 @@ struct Target {
     input: Counter,
     output: Counter,
     cost: Cost,
-    /// One for each of [`Circuit::ALL`].
-    states: [(Circuit, Gauge); 3],
+    /// One for each of [`BreakerState::ALL`].
+    states: [(BreakerState, Gauge); 3],
 }
 
 impl Metrics {
@@ -222,7 +224,7 @@ impl Metrics {
         }
     }
 
-    fn breaker(&self, target: &TargetId, from: Circuit, to: Circuit, reason: StaticLabel) {
+    fn breaker(&self, target: &TargetId, from: BreakerState, to: BreakerState, reason: StaticLabel) {
         let target = self.targets.get(target);
         let labels =
             TransitionLabels { target: target.label.clone(), from: from.name(), to: to.name(), reason };
@@ -239,7 +241,7 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         match *event {
             Event::Started { target, .. } => {
                 self.targets.get(target).in_flight.inc();
@@ -248,8 +250,8 @@ impl Observer for Metrics {
                 self.targets.get(target).first_token.observe(after.as_secs_f64());
             }
             Event::Ended { route, attempt } => self.ended(route, attempt),
-            Event::Finished { route, tenant, shared, report, .. } => {
-                self.finished(route, tenant, shared, report);
+            Event::Finished { route, tenant, coalesced, report, .. } => {
+                self.finished(route, tenant, coalesced, report);
             }
             Event::Breaker { target, from, to, reason } => self.breaker(target, from, to, reason),
             Event::Ladder { route, from, to } => self.ladder(route, from, to),
@@ -283,7 +285,7 @@ impl Target {
         let tokens = |direction| {
             families.tokens.get_or_create_owned(&TokenLabels { target: label.clone(), direction })
         };
-        let state = |circuit: Circuit| {
+        let state = |circuit: BreakerState| {
             let labels = BreakerLabels { target: label.clone(), state: circuit.name() };
             (circuit, families.breaker_state.get_or_create_owned(&labels))
         };
@@ -294,14 +296,14 @@ impl Target {
             input: tokens("input"),
             output: tokens("output"),
             cost: families.cost.get_or_create_owned(&labels),
-            states: Circuit::ALL.map(state),
+            states: BreakerState::ALL.map(state),
             label,
         };
-        target.set_state(Circuit::Closed);
+        target.set_state(BreakerState::Closed);
         target
     }
 
-    fn set_state(&self, state: Circuit) {
+    fn set_state(&self, state: BreakerState) {
         for (circuit, gauge) in &self.states {
             gauge.set(i64::from(*circuit == state));
         }

@@ -79,10 +79,10 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, asked, left, shared, report } = event {
-            let outcome = RecordedOutcome::from_report(report, *left);
-            let entry = RecordEntry::new(route, *tenant, asked, outcome, *shared, report, now());
+    fn on_event(&self, event: &Event<'_>) {
+        if let Event::Finished { route, tenant, request, cancelled, coalesced, report } = event {
+            let outcome = RecordedOutcome::from_report(report, *cancelled);
+            let entry = RecordEntry::new(route, *tenant, request, outcome, *coalesced, report, now());
             if self.queue.try_send(Message::Write(Box::new(entry))).is_err() {
                 self.counts.add_lost(1, "the disk is slower than the requests");
             }

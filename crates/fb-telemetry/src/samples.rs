@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fb_core::{
-    Asked, Attempt, AttemptEnd, CacheUse, Circuit, Event, Failure, FailureKind, Level, Money, Next, Observer,
-    Report, RequestId, ServedBy, Skip, TargetId, Trace, Usage,
+    Attempt, AttemptEnd, BreakerState, CacheUse, Event, Failure, FailureKind, Level, Money, Next, Observer,
+    Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
 use crate::{Account, Names, Readings, Records};
@@ -47,9 +47,9 @@ pub(crate) fn rows(names: [&str; 3]) -> [Attempt; 3] {
 pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>, rows: &[Attempt]) {
     for attempt in rows {
         if attempt.is_call() {
-            observer.on(&Event::Started { route, target: &attempt.target, number: attempt.number });
+            observer.on_event(&Event::Started { route, target: &attempt.target, number: attempt.number });
         }
-        observer.on(&Event::Ended { route, attempt });
+        observer.on_event(&Event::Ended { route, attempt });
     }
     finished(observer, route, tenant, false, rows);
 }
@@ -71,18 +71,25 @@ pub(crate) fn finished(
         degraded: None,
         trace: Trace::new(rows.to_vec()),
     };
-    let asked = &Asked::default();
-    observer.on(&Event::Finished { route, tenant, asked, left: false, shared, report: &report });
+    let asked = &RequestSummary::default();
+    observer.on_event(&Event::Finished {
+        route,
+        tenant,
+        request: asked,
+        cancelled: false,
+        coalesced: shared,
+        report: &report,
+    });
 }
 
 /// Emits at least one event of every kind.
 pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3]) {
     request(observer, route, None, &rows(targets));
     let target = target(targets[2]);
-    observer.on(&Event::FirstToken { route, target: &target, after: Duration::from_millis(90) });
-    let (from, to, reason) = (Circuit::Closed, Circuit::Open, "failure_rate");
-    observer.on(&Event::Breaker { target: &target, from, to, reason });
-    observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
+    observer.on_event(&Event::FirstToken { route, target: &target, after: Duration::from_millis(90) });
+    let (from, to, reason) = (BreakerState::Closed, BreakerState::Open, "failure_rate");
+    observer.on_event(&Event::Breaker { target: &target, from, to, reason });
+    observer.on_event(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
 }
 
 /// The attempts of a request that skips one target over its tenant's limit, repairs the answer of a second one, and

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 pub struct TracingEvents;
 
 impl Observer for TracingEvents {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         match *event {
             Event::Breaker { target, from, to, reason } => info!(
                 target: "fb::breaker", {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use fb_core::{
-    Asked, Attempt, AttemptEnd, Circuit, Event, Failure, FailureKind, Level, Next, Observer, Report,
-    RequestId, ServedBy, Skip, TargetId, Trace,
+    Attempt, AttemptEnd, BreakerState, Event, Failure, FailureKind, Level, Next, Observer, Report, RequestId,
+    RequestSummary, ServedBy, Skip, TargetId, Trace,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -18,19 +18,24 @@ fn target(name: &str) -> TargetId {
 /// Emits one event of each kind, for a request with a skip, a refusal, a repair, a failover and an answer.
 fn emit(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
     let target = &report.trace.rows()[0].target;
-    observer.on(&Event::Started { route, target, number: 1 });
-    observer.on(&Event::FirstToken { route, target, after: Duration::from_millis(90) });
+    observer.on_event(&Event::Started { route, target, number: 1 });
+    observer.on_event(&Event::FirstToken { route, target, after: Duration::from_millis(90) });
     for attempt in report.trace.rows() {
-        observer.on(&Event::Ended { route, attempt });
+        observer.on_event(&Event::Ended { route, attempt });
     }
-    observer.on(&Event::Breaker { target, from: Circuit::Closed, to: Circuit::Open, reason: "failure_rate" });
-    observer.on(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
-    observer.on(&Event::Finished {
+    observer.on_event(&Event::Breaker {
+        target,
+        from: BreakerState::Closed,
+        to: BreakerState::Open,
+        reason: "failure_rate",
+    });
+    observer.on_event(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
+    observer.on_event(&Event::Finished {
         route,
         tenant: Some(tenant),
-        asked: &Asked::default(),
-        left: false,
-        shared: false,
+        request: &RequestSummary::default(),
+        cancelled: false,
+        coalesced: false,
         report,
     });
 }

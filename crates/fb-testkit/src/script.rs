@@ -161,7 +161,7 @@ fn parse_outcome(provider: &str, text: &str) -> Result<Outcome, String> {
 fn hinted(failure: Failure, argument: &str) -> Result<Failure, String> {
     let wait = argument.strip_prefix("retry-after ");
     let wait = wait.ok_or_else(|| format!("{argument:?} is not a `retry-after TIME`"))?;
-    Ok(failure.with_hint(Some(duration(wait.trim())?)))
+    Ok(failure.with_retry_after(Some(duration(wait.trim())?)))
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {

@@ -3,14 +3,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use fb_breaker::BreakerConfig;
 use fb_budget::{LedgerConfig, Limits, PriceBook};
 use fb_cache::CacheConfig;
-use fb_core::{Observer, Overlay, Provider, ProviderId};
+use fb_core::{InvalidConfig, Observer, Overlay, Provider, ProviderId};
 use fb_health::HealthConfig;
 use fb_quality::Gate;
 use fb_retry::{BudgetConfig, RetryConfig};
 use fb_router::Classifier;
 
 use crate::{
-    Client, Config, Evaluations, Problem, Route, TracesConfig,
+    Client, Config, Evaluations, Route, TracesConfig,
     config::check::{check_cache, check_mechanisms, check_routes, check_traces},
     engine::Engine,
     error::BuildError,
@@ -116,19 +116,19 @@ impl Builder {
 
     /// Sets the circuit breaker configuration of one provider's targets, in place of the global one.
     pub fn provider_breaker(mut self, provider: impl Into<String>, config: &BreakerConfig) -> Self {
-        self.overrides.entry(provider.into()).or_default().breaker = Some(Overlay::of(config));
+        self.overrides.entry(provider.into()).or_default().breaker = Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the retry configuration of one provider's targets, in place of the global one.
     pub fn provider_retry(mut self, provider: impl Into<String>, config: &RetryConfig) -> Self {
-        self.overrides.entry(provider.into()).or_default().retry = Some(Overlay::of(config));
+        self.overrides.entry(provider.into()).or_default().retry = Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the health configuration of one provider and its targets, in place of the global one.
     pub fn provider_health(mut self, provider: impl Into<String>, config: &HealthConfig) -> Self {
-        self.overrides.entry(provider.into()).or_default().health = Some(Overlay::of(config));
+        self.overrides.entry(provider.into()).or_default().health = Some(Overlay::from_settings(config));
         self
     }
 
@@ -213,10 +213,9 @@ impl Builder {
             return Err(BuildError { problems });
         }
         for (name, provider) in &config.providers {
-            let provider = provider.build().map_err(|error| {
-                let field = format!("providers.{name}.{}", error.field);
-                BuildError::new(Problem::new(field, error.value, error.expected))
-            })?;
+            let provider = provider
+                .build()
+                .map_err(|error| BuildError::new(error.within(&format!("providers.{name}"))))?;
             self.providers.insert(name.clone(), provider);
         }
         Ok(self.config_without_providers(config))
@@ -252,20 +251,24 @@ impl Builder {
         let providers: Vec<&str> = self.providers.keys().map(String::as_str).collect();
         for name in &providers {
             if let Err(error) = ProviderId::new(name) {
-                problems.push(Problem::new(format!("providers.{name}"), *name, error.to_string()));
+                problems.push(InvalidConfig::new(format!("providers.{name}"), *name, error.to_string()));
             }
         }
         let mut names = Vec::new();
         for route in &self.routes {
             if names.contains(&&route.name) {
                 let field = format!("routes.{}", route.name);
-                problems.push(Problem::new(field, &route.name, "expected a unique name for every route"));
+                problems.push(InvalidConfig::new(
+                    field,
+                    &route.name,
+                    "expected a unique name for every route",
+                ));
             }
             names.push(&route.name);
         }
         for name in self.gates.keys().filter(|name| !names.contains(name)) {
             let expected = "expected the name of a route; no route would run this gate";
-            problems.push(Problem::new("gate", name, expected));
+            problems.push(InvalidConfig::new("gate", name, expected));
         }
         let routes: Vec<&Route> = self.routes.iter().collect();
         check_mechanisms(&self.mechanisms, &self.retry_budget, &self.overrides, &routes, &mut problems);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use fb_breaker::BreakerConfig;
 use fb_budget::{Book, LedgerConfig, PriceBook, PriceConfigs};
 use fb_cache::CacheConfig;
-use fb_core::ProviderId;
+use fb_core::{InvalidConfig, ProviderId};
 use fb_health::HealthConfig;
 use fb_providers::ProviderConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
@@ -15,7 +15,7 @@ mod tenant;
 
 pub use self::tenant::{Tenant, TenantKey};
 use crate::{
-    Evaluations, Problem, Route, TracesConfig,
+    Evaluations, Route, TracesConfig,
     clock::now,
     evaluations::check_evaluations,
     mechanisms::{Mechanisms, Overrides},
@@ -55,16 +55,15 @@ pub struct Config {
 
 impl Config {
     /// Returns every problem that would prevent a client from being built; empty for a valid configuration.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<InvalidConfig> {
         let mut problems = Vec::new();
         let providers: Vec<&str> = self.providers.keys().map(String::as_str).collect();
         for (name, provider) in &self.providers {
             if let Err(error) = ProviderId::new(name) {
-                problems.push(Problem::new(format!("providers.{name}"), name, error.to_string()));
+                problems.push(InvalidConfig::new(format!("providers.{name}"), name, error.to_string()));
             }
             if let Err(error) = provider.build() {
-                let field = format!("providers.{name}.{}", error.field);
-                problems.push(Problem::new(field, error.value, error.expected));
+                problems.push(error.within(&format!("providers.{name}")));
             }
         }
         let routes: Vec<&Route> = self.routes.values().collect();
@@ -77,19 +76,19 @@ impl Config {
         check_evaluations(&self.evaluations, &routes, &mut problems);
         self.check_tenants(&mut problems);
         if let Some(Err(error)) = self.ledger.as_ref().map(LedgerConfig::validate) {
-            problems.push(error.into());
+            problems.push(error);
         }
         if let Err(error) = PriceBook::new(&self.prices) {
-            problems.push(error.into());
+            problems.push(error);
         }
         problems
     }
 
     /// Checks the limits of the tenants, and that every API key can be resolved and is unique.
-    fn check_tenants(&self, problems: &mut Vec<Problem>) {
+    fn check_tenants(&self, problems: &mut Vec<InvalidConfig>) {
         let limits = self.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())).collect();
         if let Err(error) = Book::new(&limits, now()) {
-            problems.push(error.into());
+            problems.push(error);
         }
         let secrets = self.tenants.iter().flat_map(|(name, tenant)| {
             tenant.all_keys().map(move |(_, path, secret)| (format!("tenants.{name}.{path}"), secret))
@@ -102,11 +101,11 @@ impl Config {
                         |(_, other): &&(String, SecretString)| other.expose_secret() == key.expose_secret();
                     if let Some((other, _)) = keys.iter().find(is_equal) {
                         let expected = format!("the same as {other}; expected a different key");
-                        problems.push(Problem::new(&field, "(a key)", expected));
+                        problems.push(InvalidConfig::new(&field, "(a key)", expected));
                     }
                     keys.push((field, key));
                 }
-                Err(error) => problems.push(Problem::new(error.field, error.value, error.expected)),
+                Err(error) => problems.push(error),
             }
         }
     }

@@ -27,8 +27,8 @@ use std::{sync::Arc, time::Instant};
 use fb_budget::{Account, Book, OpenError};
 use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, InvalidRequest, Level, Observer,
-    Options, Refusal, Reply, Report, RequestId, ServedBy, TargetId,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, InvalidConfig, InvalidRequest,
+    Level, Observer, Options, Refusal, Reply, Report, RequestId, ServedBy, TargetId,
 };
 use fb_health::PanicConfig;
 use fb_quality::{Gates, UnusableSchema};
@@ -36,7 +36,7 @@ use fb_router::Classifier;
 use parking_lot::Mutex;
 
 use crate::{
-    Answer, Builder, ChatStream, Ended, Error, Problem, Route,
+    Answer, Builder, ChatStream, Ended, Error, Route,
     clock::now,
     engine::{
         attempts::TargetOutcome,
@@ -129,8 +129,8 @@ impl Engine {
         let book = open(&builder)?;
         let traces = Arc::new(Traces::new(&builder.traces));
         let cache = Cache::new(builder.cache.clone()).map_err(|error| {
-            let field = format!("cache.{}", error.field);
-            BuildError::new(Problem::new(field, error.value, error.expected))
+            let error = InvalidConfig::expecting(error.field, error.value, error.expected);
+            BuildError::new(error.within("cache"))
         })?;
         let directory = Directory::new(builder)?;
         Ok(Self {
@@ -220,12 +220,12 @@ impl Engine {
         let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
             let asked = &request_summary::of(request, Mode::Plain);
-            observer.on(&Event::Finished {
+            observer.on_event(&Event::Finished {
                 route,
                 tenant: tenant.map(AsRef::as_ref),
-                asked,
-                left: false,
-                shared: true,
+                request: asked,
+                cancelled: false,
+                coalesced: true,
                 report,
             });
         }
@@ -363,7 +363,7 @@ impl Engine {
             TargetOutcome::Surfaced(failure) => {
                 let report = record.finish(None);
                 self.totals.lock().record_unanswered(primary);
-                let reopens = failure.hint();
+                let reopens = failure.retry_after();
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             TargetOutcome::MoveOn => {
@@ -404,12 +404,12 @@ fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
     let (tenants, at) = (&builder.tenants, spend::moment(now()));
     match &builder.ledger {
         None if tenants.is_empty() => Ok(None),
-        None => Book::new(tenants, at.now).map(Some).map_err(|error| BuildError::new(error.into())),
+        None => Book::new(tenants, at.now).map(Some).map_err(BuildError::new),
         Some(ledger) => Book::open(tenants, ledger, at).map(Some).map_err(|error| match error {
-            OpenError::Config(error) => BuildError::new(error.into()),
+            OpenError::Config(error) => BuildError::new(error),
             OpenError::Ledger(error) => {
                 let path = ledger.path.display().to_string();
-                BuildError::new(Problem::new("ledger.path", path, error.to_string()))
+                BuildError::new(InvalidConfig::new("ledger.path", path, error.to_string()))
             }
         }),
     }

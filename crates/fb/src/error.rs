@@ -1,7 +1,6 @@
 use std::{error, fmt, time::Duration};
 
-use fb_core::{AttemptEnd, Block, Failure, InvalidRequest, Report, Skip};
-use fb_providers::InvalidConfig;
+use fb_core::{AttemptEnd, Block, Failure, InvalidConfig, InvalidRequest, Report, Skip};
 use thiserror::Error as ThisError;
 
 /// Why a request has no answer.
@@ -174,7 +173,7 @@ fn told_of_skips(report: &Report) -> Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
     /// Every problem found.
-    pub problems: Vec<crate::Problem>,
+    pub problems: Vec<InvalidConfig>,
 }
 
 impl fmt::Display for BuildError {
@@ -191,7 +190,7 @@ impl fmt::Display for BuildError {
 
 impl BuildError {
     /// One problem that a mechanism's own check found.
-    pub(crate) fn new(problem: crate::Problem) -> Self {
+    pub(crate) fn new(problem: InvalidConfig) -> Self {
         Self { problems: vec![problem] }
     }
 }

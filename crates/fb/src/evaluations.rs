@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use fb_core::TargetId;
+use fb_core::{InvalidConfig, TargetId};
 use fb_router::ClassRoutes;
 
-use crate::{Problem, Route, Target, problem::quote};
+use crate::{Route, Target};
 
 /// The targets that passed the golden cases of a route, as found by `fb eval` or by a program's own tests.
 ///
@@ -26,11 +26,19 @@ impl Evaluations {
 
 /// Reports the targets without a recorded pass of routes that require one. Reports also the ways around the
 /// requirement: routes that take over requests of such a route and do not require an evaluation themselves.
-pub(crate) fn check_evaluations(evaluations: &Evaluations, routes: &[&Route], problems: &mut Vec<Problem>) {
+pub(crate) fn check_evaluations(
+    evaluations: &Evaluations,
+    routes: &[&Route],
+    problems: &mut Vec<InvalidConfig>,
+) {
     for route in routes.iter().filter(|route| route.require_eval) {
         for (path, target) in evaluations.missing(route) {
             let expected = "no passing evaluation, but require_eval is true; run `fb eval`";
-            problems.push(Problem::new(format!("routes.{}.{path}", route.name), target.name(), expected));
+            problems.push(InvalidConfig::new(
+                format!("routes.{}.{path}", route.name),
+                target.name(),
+                expected,
+            ));
         }
         let ClassRoutes { simple, moderate, complex } = &route.classes;
         let successors = [
@@ -47,7 +55,7 @@ pub(crate) fn check_evaluations(evaluations: &Evaluations, routes: &[&Route], pr
             if !successor.require_eval {
                 let field = format!("routes.{}.{path}", route.name);
                 let expected = "require_eval is true here and not there; expected a route with require_eval";
-                problems.push(Problem::new(field, quote(&successor.name), expected));
+                problems.push(InvalidConfig::quoted(field, &successor.name, expected));
             }
         }
     }

@@ -11,7 +11,6 @@ mod error;
 mod evaluations;
 mod ladder;
 mod mechanisms;
-mod problem;
 mod route;
 mod stats;
 mod stream;
@@ -29,12 +28,12 @@ pub use fb_budget::{
 };
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
-    Asked, Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
+    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Format,
-    Frame, FrameStream, Head, Image, ImageSource, InvalidRequest, Json, Level, Message, Meta, Money, Next,
-    Note, Observer, Options, Part, Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report, RequestId,
-    Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, ToolChoice, Trace,
-    UnknownLevel, Usage,
+    Frame, FrameStream, Head, Image, ImageSource, InvalidConfig, InvalidRequest, Json, Level, Message, Meta,
+    Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report,
+    RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool,
+    ToolCall, ToolChoice, Trace, UnknownLevel, Usage,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_quality::{
@@ -57,7 +56,6 @@ pub use crate::{
     error::{BuildError, Ended, Error},
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
-    problem::Problem,
     route::{Route, RouteCache, UnavailablePolicy},
     stats::{Stats, TargetStats},
     stream::ChatStream,

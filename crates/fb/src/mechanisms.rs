@@ -1,12 +1,12 @@
 //! Breaker, retry and health settings in three layers: global, per provider, per target. The innermost layer wins.
 
 use fb_breaker::{Breaker, BreakerConfig};
-use fb_core::Overlay;
+use fb_core::{InvalidConfig, Overlay};
 use fb_health::{Fleet, HealthConfig};
 use fb_providers::ProviderConfig;
 use fb_retry::{RetryConfig, RetryPolicy};
 
-use crate::{Problem, Target, clock::now};
+use crate::{Target, clock::now};
 
 /// The effective settings of one layer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,26 +47,26 @@ impl Mechanisms {
         &self,
         overrides: &Overrides,
         path: &str,
-        problems: &mut Vec<Problem>,
+        problems: &mut Vec<InvalidConfig>,
     ) -> Self {
         let mut inner = self.clone();
         let mut report = |field: &str, error: String| {
-            problems.push(Problem::new(format!("{path}.{field}"), "(settings)", error));
+            problems.push(InvalidConfig::new(format!("{path}.{field}"), "(settings)", error));
         };
         if let Some(overlay) = &overrides.breaker {
-            match overlay.on(&self.breaker) {
+            match overlay.apply_to(&self.breaker) {
                 Ok(breaker) => inner.breaker = breaker,
                 Err(error) => report("breaker", error),
             }
         }
         if let Some(overlay) = &overrides.retry {
-            match overlay.on(&self.retry) {
+            match overlay.apply_to(&self.retry) {
                 Ok(retry) => inner.retry = retry,
                 Err(error) => report("retry", error),
             }
         }
         if let Some(overlay) = &overrides.health {
-            match overlay.on(&self.health) {
+            match overlay.apply_to(&self.health) {
                 Ok(health) => inner.health = health,
                 Err(error) => report("health", error),
             }
@@ -79,27 +79,21 @@ impl Mechanisms {
     }
 
     /// Reports every setting that a mechanism rejects, with `prefix` in front of its path.
-    pub(crate) fn check(&self, prefix: &str, problems: &mut Vec<Problem>) {
+    pub(crate) fn check(&self, prefix: &str, problems: &mut Vec<InvalidConfig>) {
         if let Err(error) = Breaker::new(self.breaker.clone(), now) {
-            problems.push(Problem::new(
-                format!("{prefix}breaker.{}", error.field),
-                error.value,
-                error.expected,
-            ));
+            problems.push(
+                InvalidConfig::expecting(error.field, error.value, error.expected)
+                    .within(&format!("{prefix}breaker")),
+            );
         }
         if let Err(error) = RetryPolicy::new(self.retry.clone()) {
-            problems.push(Problem::new(
-                format!("{prefix}retry.{}", error.field),
-                error.value,
-                error.expected,
-            ));
+            problems.push(
+                InvalidConfig::expecting(error.field, error.value, error.expected)
+                    .within(&format!("{prefix}retry")),
+            );
         }
         if let Err(error) = Fleet::new(self.health.clone()) {
-            problems.push(Problem::new(
-                format!("{prefix}health.{}", error.field),
-                error.value,
-                error.expected,
-            ));
+            problems.push(error.within(&format!("{prefix}health")));
         }
     }
 }

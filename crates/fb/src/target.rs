@@ -237,21 +237,21 @@ impl Target {
     /// Sets the circuit breaker configuration of this target, in place of its provider's.
     #[must_use]
     pub fn breaker(mut self, config: &BreakerConfig) -> Self {
-        self.breaker = Some(Overlay::of(config));
+        self.breaker = Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the retry configuration of this target, in place of its provider's.
     #[must_use]
     pub fn retry(mut self, config: &RetryConfig) -> Self {
-        self.retry = Some(Overlay::of(config));
+        self.retry = Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the health configuration of this target, in place of its provider's.
     #[must_use]
     pub fn health(mut self, config: &HealthConfig) -> Self {
-        self.health = Some(Overlay::of(config));
+        self.health = Some(Overlay::from_settings(config));
         self
     }
 

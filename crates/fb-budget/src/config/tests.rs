@@ -64,17 +64,17 @@ fn all_fields_are_read() {
 
 #[test]
 fn what_cannot_work_is_named() {
-    let at = "invalid budget config: `tenants.acme.";
-    check("requests_per_minute = 0", &format!("{at}requests_per_minute` is 0, expected 1 or more"));
-    check("tokens_per_minute = 0", &format!("{at}tokens_per_minute` is 0, expected 1 or more"));
-    check("usd_per_day = -1", &format!("{at}usd_per_day` is -1, expected 0 to 1000000000"));
-    check("usd_per_month = nan", &format!("{at}usd_per_month` is NaN, expected 0 to 1000000000"));
-    check("warn_at = 0", &format!("{at}warn_at` is 0, expected above 0, at most 1"));
+    let at = "tenants.acme.";
+    check("requests_per_minute = 0", &format!("{at}requests_per_minute = 0: expected 1 or more"));
+    check("tokens_per_minute = 0", &format!("{at}tokens_per_minute = 0: expected 1 or more"));
+    check("usd_per_day = -1", &format!("{at}usd_per_day = -1: expected 0 to 1000000000"));
+    check("usd_per_month = nan", &format!("{at}usd_per_month = NaN: expected 0 to 1000000000"));
+    check("warn_at = 0", &format!("{at}warn_at = 0: expected above 0, at most 1"));
     check(
         "keys.web = { tokens_per_minute = 0 }",
-        &format!("{at}keys.web.tokens_per_minute` is 0, expected 1 or more"),
+        &format!("{at}keys.web.tokens_per_minute = 0: expected 1 or more"),
     );
-    check("keys.\"a/b\" = {}", &format!("{at}keys.a/b` is \"a/b\", expected a name without `/`"));
+    check("keys.\"a/b\" = {}", &format!("{at}keys.a/b = \"a/b\": expected a name without `/`"));
     assert!(read("").validate("acme/web").is_err() && read("").validate("").is_err());
     assert!(toml::from_str::<Limits>("usd_per_year = 1").is_err());
     assert!(toml::from_str::<Limits>("keys.web = { tier = \"premium\" }").is_err());

@@ -145,7 +145,7 @@ fn a_quantum_that_cannot_work_is_named() {
     let (_folder, path) = file();
     let config = LedgerConfig { path, ahead_usd: -1.0 };
     let error = Book::open(&tenants(), &config, at(0)).unwrap_err();
-    let message = "invalid budget config: `ledger.ahead_usd` is -1, expected 0 to 1000000000";
+    let message = "ledger.ahead_usd = -1: expected 0 to 1000000000";
     assert_eq!(error.to_string(), message);
     assert_eq!(toml::from_str::<LedgerConfig>("path = \"a\"").unwrap(), LedgerConfig::new("a"));
 }

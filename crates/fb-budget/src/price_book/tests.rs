@@ -77,17 +77,14 @@ fn cached_tokens_may_have_their_own_price() {
 
 #[test]
 fn what_is_no_price_is_named() {
-    let field = |name: &str| format!("invalid budget config: `prices.\"a/m\".{name}");
-    check("\"a/m\" = { input = -1, output = 1 }", &field("input` is -1, expected 0 to 1000000"));
-    check("\"a/m\" = { input = 1, output = inf }", &field("output` is inf, expected 0 to 1000000"));
+    let field = |name: &str| format!("prices.\"a/m\".{name}");
+    check("\"a/m\" = { input = -1, output = 1 }", &field("input = -1: expected 0 to 1000000"));
+    check("\"a/m\" = { input = 1, output = inf }", &field("output = inf: expected 0 to 1000000"));
     check(
         "\"a/m\" = { input = 1, output = 1, from = \"2026-02-01\", until = \"2026-02-01\" }",
-        &field("until` is 2026-02-01, expected a day after `from`"),
+        &field("until = 2026-02-01: expected a day after `from`"),
     );
-    check(
-        "gpt = { input = 1, output = 1 }",
-        "invalid budget config: `prices` is \"gpt\", expected PROVIDER/MODEL",
-    );
+    check("gpt = { input = 1, output = 1 }", "prices = \"gpt\": expected PROVIDER/MODEL");
     let unknown = toml::from_str::<BTreeMap<String, PriceConfigs>>("\"a/m\" = { inptu = 1, output = 1 }");
     assert!(unknown.unwrap_err().to_string().contains("unknown field `inptu`"));
 }

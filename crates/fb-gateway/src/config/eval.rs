@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use fb::Problem;
+use fb::InvalidConfig;
 use serde::Deserialize;
 
 /// The table `[eval]`: where `fb eval` keeps what it found, and what counts as passed.
@@ -20,14 +20,14 @@ pub(crate) const fn default_min_pass() -> f64 {
 }
 
 impl EvalConfig {
-    pub(crate) fn problems(&self) -> Vec<Problem> {
+    pub(crate) fn problems(&self) -> Vec<InvalidConfig> {
         let mut problems = Vec::new();
         if self.results.file_name().is_none() {
             let value = format!("{:?}", self.results.display().to_string());
-            problems.push(Problem::new("eval.results", value, "expected the path of a file"));
+            problems.push(InvalidConfig::new("eval.results", value, "expected the path of a file"));
         }
         if !(0.0..=1.0).contains(&self.min_pass) {
-            problems.push(Problem::new("eval.min_pass", self.min_pass.to_string(), "expected 0 to 1"));
+            problems.push(InvalidConfig::new("eval.min_pass", self.min_pass.to_string(), "expected 0 to 1"));
         }
         problems
     }

@@ -1,6 +1,6 @@
 use std::{fmt, ops::Range};
 
-use fb::Problem;
+use fb::InvalidConfig;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -55,8 +55,8 @@ impl<'a> Document<'a> {
     }
 
     /// An error of meaning with its place: that of the deepest part of its field that is in the file.
-    pub(super) fn locate(&self, problem: &Problem) -> Located {
-        let Problem { field, value, expected } = problem;
+    pub(super) fn locate(&self, problem: &InvalidConfig) -> Located {
+        let InvalidConfig { field, value, expected } = problem;
         let message = format!("{field} = {value}   {expected}");
         match find(self.root.get_ref(), field) {
             Some(span) => {

@@ -32,8 +32,5 @@ fn defaults_are_valid_and_every_bad_field_is_named() {
     }
     let mut config = HealthConfig::default();
     config.probe.concurrency = 5_000;
-    assert_eq!(
-        config.validate().unwrap_err().to_string(),
-        "invalid health config: `probe.concurrency` is 5000, expected 1 to 1000"
-    );
+    assert_eq!(config.validate().unwrap_err().to_string(), "probe.concurrency = 5000: expected 1 to 1000");
 }

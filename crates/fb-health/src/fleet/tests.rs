@@ -42,8 +42,8 @@ fn a_target_that_fails_more_than_its_peers_is_left_out_for_a_while() {
     let back = a.eligibility(at(1.0)).not_before.unwrap();
     assert!((27.0..=33.0).contains(&back.as_secs_f64()), "{back:?}");
     let after = a.eligibility(at(1.0) + back);
-    assert_eq!(after, Eligibility { weight: 0.1, ..Eligibility::full() });
-    assert_eq!(a.eligibility(at(1.0) + back + Duration::from_secs(30)), Eligibility::full());
+    assert_eq!(after, Eligibility { weight: 0.1, ..Eligibility::usable() });
+    assert_eq!(a.eligibility(at(1.0) + back + Duration::from_secs(30)), Eligibility::usable());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn status_tells_what_was_seen() {
         name: "p/a".into(),
         endpoint: "p".into(),
         condition: Condition::Unknown,
-        eligibility: Eligibility::full(),
+        eligibility: Eligibility::usable(),
         panic: false,
         calls: 101,
         failed: 1,

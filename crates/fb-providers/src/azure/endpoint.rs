@@ -1,6 +1,8 @@
 use reqwest::Url;
 
-use crate::{http::Base, invalid::InvalidConfig, openai::Endpoint};
+use fb_core::InvalidConfig;
+
+use crate::{http::Base, openai::Endpoint};
 
 /// Returns the endpoint for calls and the URL for probes. The address may be given up to any of the resource's
 /// endpoints.

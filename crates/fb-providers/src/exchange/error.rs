@@ -146,7 +146,7 @@ pub(super) fn failure(kind: FailureKind, error: &ErrorResponse<'_>, response: &R
         .with_status(response.status())
         .with_code(error.display_code())
         .with_request_id(request_id(response).or_else(|| error.request_id().map(ToOwned::to_owned)))
-        .with_hint(after.or_else(|| error.retry_delay()))
+        .with_retry_after(after.or_else(|| error.retry_delay()))
         .with_should_retry(should_retry)
 }
 

@@ -21,6 +21,6 @@ impl ResponseHead {
         Failure::new(kind, error.detail())
             .with_code(error.display_code())
             .with_request_id(id)
-            .with_hint(error.retry_delay())
+            .with_retry_after(error.retry_delay())
     }
 }

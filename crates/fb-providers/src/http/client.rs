@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::Verifier;
 
 use super::url::Base;
-use crate::invalid::InvalidConfig;
+use fb_core::InvalidConfig;
 
 /// Default maximum duration of connecting, the same as in the providers' own clients. A longer handshake means a lost
 /// packet, and a new attempt is faster.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use reqwest::Url;
 
-use crate::invalid::InvalidConfig;
+use fb_core::InvalidConfig;
 
 /// The base URL of an upstream: HTTP or HTTPS, without credentials, query and fragment.
 #[derive(Clone, PartialEq, Eq)]

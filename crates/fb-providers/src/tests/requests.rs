@@ -367,7 +367,7 @@ async fn what_a_provider_says_about_a_failure_is_kept() {
     assert_eq!(failure.code(), Some("rate_limit_exceeded"));
     assert_eq!(failure.request_id(), Some("req_7"));
     assert_eq!(failure.detail(), "Rate limit reached");
-    assert_eq!(failure.hint(), Some(Duration::from_millis(1500)));
+    assert_eq!(failure.retry_after(), Some(Duration::from_millis(1500)));
     assert_eq!(failure.should_retry(), Some(false));
 }
 

@@ -24,5 +24,5 @@ fn unknown_field_is_rejected() {
 fn minimum_above_maximum_is_rejected() {
     let config = QualityConfig { min_chars: Some(9), max_chars: Some(8), ..QualityConfig::default() };
     let error = config.validate().unwrap_err().to_string();
-    assert_eq!(error, "invalid quality config: `min_chars` is 9, expected at most `max_chars`");
+    assert_eq!(error, "min_chars = 9: expected at most `max_chars`");
 }

@@ -92,7 +92,7 @@ fn answer_must_follow_the_schema_of_its_route() {
     let broken = QualityConfig { answer_schema: Some("{".to_owned()), ..config() };
     assert_eq!(
         Gates::new(broken, Vec::new()).unwrap_err().to_string(),
-        "invalid quality config: `answer_schema` is not JSON: EOF while parsing an object at line 1 column 1, \
+        "answer_schema = not JSON: EOF while parsing an object at line 1 column 1: \
          expected a JSON schema that can be checked"
     );
 }

@@ -64,7 +64,7 @@ fn what_might_do_something_twice_is_not_hedged() {
     let target = "a/m".parse().unwrap();
     let usable = Candidate::new(&target);
     let half_open = Candidate { half_open: true, ..usable.clone() };
-    let barred = fb_core::Eligibility::barred(fb_core::Skip::Cooling, None);
+    let barred = fb_core::Eligibility::unusable(fb_core::Skip::Cooling, None);
     let barred = Candidate { eligibility: barred, ..usable.clone() };
     let (plain, effects) = (Facts::default(), Facts { server_tools: true, ..Facts::default() });
     for (facts, candidate, expected) in [

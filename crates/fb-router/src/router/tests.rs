@@ -16,11 +16,11 @@ fn router(strategy: Strategy) -> Router {
 }
 
 fn cooling() -> Eligibility {
-    Eligibility::barred(Skip::Cooling, None)
+    Eligibility::unusable(Skip::Cooling, None)
 }
 
 fn part(weight: f64) -> Eligibility {
-    Eligibility { weight, ..Eligibility::full() }
+    Eligibility { weight, ..Eligibility::usable() }
 }
 
 #[track_caller]
@@ -370,7 +370,7 @@ fn a_hedge_is_planned_when_the_first_is_measured_and_the_second_may_be_one() {
 fn a_router_checks_its_settings() {
     let race = RaceConfig { width: Some(0) };
     let error = Router::new(RouterConfig { race, ..RouterConfig::default() }).unwrap_err();
-    assert_eq!(error.to_string(), "invalid router config: `race.width` is 0, expected 2 or more");
+    assert_eq!(error.to_string(), "race.width = 0: expected 2 or more");
 }
 
 proptest! {
@@ -399,7 +399,7 @@ proptest! {
         let candidate = |(id, (priority, healthy, barred, in_flight)): (_, &(u32, bool, bool, u32))| Candidate {
             priority: *priority,
             healthy: *healthy,
-            eligibility: if *barred { cooling() } else { Eligibility::full() },
+            eligibility: if *barred { cooling() } else { Eligibility::usable() },
             in_flight: *in_flight,
             ..Candidate::new(id)
         };

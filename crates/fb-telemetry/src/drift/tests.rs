@@ -76,14 +76,17 @@ fn second_outage_after_a_recovery_raises_an_alarm() {
 fn settings_out_of_range_are_rejected() {
     let default = DriftConfig::default;
     let refused = |config: DriftConfig| Drift::new(config).unwrap_err().to_string();
-    assert_eq!(refused(DriftConfig { warm_up: 49, ..default() }), "drift.warm_up: 49, expected 50 to 100000");
+    assert_eq!(
+        refused(DriftConfig { warm_up: 49, ..default() }),
+        "drift.warm_up = 49: expected 50 to 100000"
+    );
     assert_eq!(
         refused(DriftConfig { shift: f64::NAN, ..default() }),
-        "drift.shift: NaN, expected 0.01 to 0.9"
+        "drift.shift = NaN: expected 0.01 to 0.9"
     );
     assert_eq!(
         refused(DriftConfig { run_length: 1.0, ..default() }),
-        "drift.run_length: 1, expected 100 to 1e9"
+        "drift.run_length = 1: expected 100 to 1e9"
     );
 }
 

@@ -74,13 +74,13 @@ fn calls_are_in_flight_until_any_end() {
     };
     let target = crate::samples::target("a");
     for number in 1..=3 {
-        metrics.on(&Event::Started { route: "default", target: &target, number });
+        metrics.on_event(&Event::Started { route: "default", target: &target, number });
     }
     assert_eq!(gauge().as_deref(), Some("3"));
     let [skip, failure, answer] = rows(["a", "a", "a"]);
     let cancelled = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
     for attempt in [&skip, &failure, &answer, &cancelled] {
-        metrics.on(&Event::Ended { route: "default", attempt });
+        metrics.on_event(&Event::Ended { route: "default", attempt });
     }
     assert_eq!(gauge().as_deref(), Some("0"));
 }
@@ -124,12 +124,12 @@ fn breaker_has_exactly_one_state() {
         ones.collect::<Vec<_>>().join(" ")
     };
     let (a, closed) = (crate::samples::target("a"), states());
-    let step = |from, to| metrics.on(&Event::Breaker { target: &a, from, to, reason: "reset" });
-    step(Circuit::Closed, Circuit::Open);
+    let step = |from, to| metrics.on_event(&Event::Breaker { target: &a, from, to, reason: "reset" });
+    step(BreakerState::Closed, BreakerState::Open);
     assert_eq!(states(), closed.replace(r#""a/m",state="closed""#, r#""a/m",state="open""#));
-    step(Circuit::Open, Circuit::HalfOpen);
+    step(BreakerState::Open, BreakerState::HalfOpen);
     assert_eq!(states(), closed.replace(r#""a/m",state="closed""#, r#""a/m",state="half_open""#));
-    step(Circuit::HalfOpen, Circuit::Closed);
+    step(BreakerState::HalfOpen, BreakerState::Closed);
     assert_eq!(states(), closed);
 }
 

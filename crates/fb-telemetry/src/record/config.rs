@@ -35,7 +35,7 @@ impl RecordConfig {
     /// Returns every invalid setting. Does not open the file.
     pub fn problems(&self) -> Vec<InvalidConfig> {
         let mut found = Vec::new();
-        let mut invalid = |field, value, expected| found.push(InvalidConfig { field, value, expected });
+        let mut invalid = |field, value, range| found.push(InvalidConfig::expecting(field, value, range));
         if self.file.file_name().is_none() {
             let value = format!("{:?}", self.file.display().to_string());
             invalid("record.file", value, "the path of a file");

@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime};
 
 use fb_core::{
-    Asked, Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Phase, Report, RequestId, ServedBy,
-    Skip, TargetId, Usage,
+    Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Level, Phase, Report, RequestId, RequestSummary,
+    ServedBy, Skip, TargetId, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +188,7 @@ impl RecordEntry {
     pub fn new(
         route: &str,
         tenant: Option<&str>,
-        asked: &Asked,
+        asked: &RequestSummary,
         outcome: RecordedOutcome,
         shared: bool,
         report: &Report,
@@ -308,7 +308,7 @@ impl RecordedFailure {
             kind,
             phase: PHASES.into_iter().find_map(word),
             status: failure.status(),
-            hint_ms: failure.hint().map(millis),
+            hint_ms: failure.retry_after().map(millis),
             should_retry: failure.should_retry(),
         }
     }
@@ -340,7 +340,7 @@ impl RecordedFailure {
     /// Reconstructs a failure with the same classification.
     pub fn failure(&self) -> Failure {
         let failure = Failure::new(self.kind(), "as recorded")
-            .with_hint(self.hint())
+            .with_retry_after(self.hint())
             .with_should_retry(self.should_retry);
         match self.status {
             Some(status) => failure.with_status(status),

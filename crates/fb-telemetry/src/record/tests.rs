@@ -6,7 +6,8 @@ use std::{
 
 use expect_test::expect;
 use fb_core::{
-    Asked, Attempt, AttemptEnd, Failure, FailureKind, Level, Next, Phase, Refusal, Report, Skip, Trace,
+    Attempt, AttemptEnd, Failure, FailureKind, Level, Next, Phase, Refusal, Report, RequestSummary, Skip,
+    Trace,
 };
 
 use super::*;
@@ -30,14 +31,14 @@ fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {
 }
 
 fn entry(report: &Report) -> RecordEntry {
-    let asked = Asked {
+    let asked = RequestSummary {
         model: "gpt-4o".to_owned(),
         stream: true,
         tools: true,
         input_tokens: 12,
         max_output: Some(300),
         timeout: Some(Duration::from_secs(20)),
-        ..Asked::default()
+        ..RequestSummary::default()
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_001_500);
     RecordEntry::new(
@@ -59,7 +60,7 @@ fn failed(kind: FailureKind) -> AttemptEnd {
 fn line_contains_names_and_numbers_and_round_trips() {
     let limited = Failure::new(FailureKind::RateLimited, "slow down, hello")
         .with_status(429)
-        .with_hint(Some(Duration::from_secs(2)));
+        .with_retry_after(Some(Duration::from_secs(2)));
     let usage = Some(fb_core::Usage { input: 14, output: 200, ..fb_core::Usage::default() });
     let refusal = Refusal::new("logit_bias", "hello is not taken");
     let ok = AttemptEnd::Ok { usage, cost: Some(fb_core::Money::from_nanos(3_100_000)) };
@@ -100,7 +101,7 @@ fn shared_calls_are_recorded_once() {
     ];
     let report = Report { cache: Some(old), ..report(None, rows) };
     let line = |shared| {
-        let (asked, now) = (Asked::default(), SystemTime::UNIX_EPOCH);
+        let (asked, now) = (RequestSummary::default(), SystemTime::UNIX_EPOCH);
         let entry = RecordEntry::new("default", None, &asked, RecordedOutcome::Ok, shared, &report, now);
         (entry.cache, entry.attempts.len(), entry.skips.len())
     };
@@ -194,9 +195,16 @@ impl Drop for Folder {
 fn record(recorder: &Recorder, numbers: std::ops::Range<u64>) {
     let report = report(None, Vec::new());
     for input_tokens in numbers {
-        let asked = &Asked { input_tokens, ..Asked::default() };
+        let asked = &RequestSummary { input_tokens, ..RequestSummary::default() };
         let (route, tenant, left, shared) = ("default", None, false, false);
-        recorder.on(&Event::Finished { route, tenant, asked, left, shared, report: &report });
+        recorder.on_event(&Event::Finished {
+            route,
+            tenant,
+            request: asked,
+            cancelled: left,
+            coalesced: shared,
+            report: &report,
+        });
     }
 }
 
@@ -224,7 +232,7 @@ fn full_file_is_rotated_and_the_oldest_is_deleted() {
     for numbers in [0..60, 60..120] {
         let mut files = Files::open(&config, Arc::default()).unwrap();
         for input_tokens in numbers {
-            let asked = Asked { input_tokens, ..Asked::default() };
+            let asked = RequestSummary { input_tokens, ..RequestSummary::default() };
             let report = report(None, Vec::new());
             let (outcome, at) = (RecordedOutcome::Failed, SystemTime::UNIX_EPOCH);
             files.put(&RecordEntry::new("default", None, &asked, outcome, false, &report, at));
@@ -267,9 +275,9 @@ fn invalid_settings_are_reported_by_field() {
     let wrong = RecordConfig { file: "/".into(), max_bytes: 4_095, keep: 0 };
     let problems: Vec<String> = wrong.problems().iter().map(ToString::to_string).collect();
     let expected = [
-        "record.file: \"/\", expected the path of a file",
-        "record.max_bytes: 4095, expected 4096 bytes or more",
-        "record.keep: 0, expected 1 to 1000 files",
+        "record.file = \"/\": expected the path of a file",
+        "record.max_bytes = 4095: expected 4096 bytes or more",
+        "record.keep = 0: expected 1 to 1000 files",
     ];
     assert_eq!(problems, expected);
     let usual = RecordConfig::new("requests.jsonl");

@@ -31,7 +31,7 @@ fn print_error(error: &CallError) -> String {
 }
 
 fn print_failure(failure: &Failure) -> String {
-    let hint = failure.hint().map_or_else(String::new, |hint| format!(", wait {hint:?}"));
+    let hint = failure.retry_after().map_or_else(String::new, |hint| format!(", wait {hint:?}"));
     format!("{failure}{hint}")
 }
 

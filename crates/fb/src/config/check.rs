@@ -4,15 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fb_cache::{Cache, CacheConfig};
-use fb_core::FailureKind;
+use fb_core::{FailureKind, InvalidConfig};
 use fb_quality::Gates;
 use fb_retry::{BudgetConfig, RetryBudget};
 use fb_router::{Candidate, ClassRoutes, Router, Strategy};
 
 use crate::{
-    LadderConfig, Problem, Route, RouteCache, Target, TracesConfig,
+    LadderConfig, Route, RouteCache, Target, TracesConfig,
     mechanisms::{Mechanisms, Overrides},
-    problem::quote,
 };
 
 /// The longest time that an answer may be cached.
@@ -26,11 +25,12 @@ pub(crate) fn check_mechanisms(
     retry_budget: &BudgetConfig,
     providers: &BTreeMap<String, Overrides>,
     routes: &[&Route],
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<InvalidConfig>,
 ) {
     global.check("", problems);
     if let Err(error) = RetryBudget::new(retry_budget) {
-        problems.push(Problem::new(format!("retry_budget.{}", error.field), error.value, error.expected));
+        problems
+            .push(InvalidConfig::expecting(error.field, error.value, error.expected).within("retry_budget"));
     }
     let by_provider: BTreeMap<&str, Mechanisms> = providers
         .iter()
@@ -52,32 +52,36 @@ pub(crate) fn check_mechanisms(
 }
 
 /// Checks the capacity of the cache.
-pub(crate) fn check_cache(config: &CacheConfig, problems: &mut Vec<Problem>) {
+pub(crate) fn check_cache(config: &CacheConfig, problems: &mut Vec<InvalidConfig>) {
     if let Err(error) = Cache::<()>::new(config.clone()) {
-        problems.push(Problem::new(format!("cache.{}", error.field), error.value, error.expected));
+        problems.push(InvalidConfig::expecting(error.field, error.value, error.expected).within("cache"));
     }
 }
 
 /// Checks the number of kept traces.
-pub(crate) fn check_traces(config: &TracesConfig, problems: &mut Vec<Problem>) {
+pub(crate) fn check_traces(config: &TracesConfig, problems: &mut Vec<InvalidConfig>) {
     if config.keep > TracesConfig::MOST {
         let expected = format!("expected at most {}", TracesConfig::MOST);
-        problems.push(Problem::new("traces.keep", config.keep.to_string(), expected));
+        problems.push(InvalidConfig::new("traces.keep", config.keep.to_string(), expected));
     }
 }
 
 /// Checks the routes, given the names of the configured providers.
-pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], problems: &mut Vec<Problem>) {
+pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], problems: &mut Vec<InvalidConfig>) {
     let mut names: BTreeMap<&str, &str> = routes.iter().map(|r| (r.name.as_str(), "a route")).collect();
     for route in routes {
         let path = format!("routes.{}", route.name);
         if route.name.is_empty() || route.name.len() > 256 || route.name.contains(char::is_control) {
-            problems.push(Problem::new(&path, quote(&route.name), "expected a name of 1 to 256 characters"));
+            problems.push(InvalidConfig::quoted(
+                &path,
+                &route.name,
+                "expected a name of 1 to 256 characters",
+            ));
         }
         for (index, alias) in route.aliases.iter().enumerate() {
             if let Some(other) = names.insert(alias, "an alias") {
                 let expected = format!("already the name of {other}; expected a unique name");
-                problems.push(Problem::new(format!("{path}.aliases[{index}]"), quote(alias), expected));
+                problems.push(InvalidConfig::quoted(format!("{path}.aliases[{index}]"), alias, expected));
             }
         }
         check_limits(&path, route, problems);
@@ -88,26 +92,25 @@ pub(crate) fn check_routes(routes: &[&Route], providers: &[&str], problems: &mut
         check_strategy(&path, route, routes, problems);
         check_classes(&format!("{path}.classes"), &route.classes, routes, problems);
         if let Err(error) = Gates::new(route.quality.clone(), Vec::new()) {
-            let expected = format!("expected {}", error.expected);
-            problems.push(Problem::new(format!("{path}.quality.{}", error.field), error.value, expected));
+            problems.push(error.within(&format!("{path}.quality")));
         }
         check_ladder(&format!("{path}.ladder"), &route.ladder, providers, problems);
     }
 }
 
 /// Checks the number of targets and attempts, and the times of a route.
-fn check_limits(path: &str, route: &Route, problems: &mut Vec<Problem>) {
+fn check_limits(path: &str, route: &Route, problems: &mut Vec<InvalidConfig>) {
     if route.targets.is_empty() || route.targets.len() > MAX_TARGETS {
         let value = format!("{} targets", route.targets.len());
         let expected = format!("expected 1 to {MAX_TARGETS} targets");
-        problems.push(Problem::new(format!("{path}.targets"), value, expected));
+        problems.push(InvalidConfig::new(format!("{path}.targets"), value, expected));
     } else if route.targets.iter().all(|target| !target.enabled) {
         let expected = "expected at least one enabled target";
-        problems.push(Problem::new(format!("{path}.targets"), "none enabled", expected));
+        problems.push(InvalidConfig::new(format!("{path}.targets"), "none enabled", expected));
     }
     if !(1..=100).contains(&route.max_attempts) {
         let value = route.max_attempts.to_string();
-        problems.push(Problem::new(format!("{path}.max_attempts"), value, "expected 1 to 100"));
+        problems.push(InvalidConfig::new(format!("{path}.max_attempts"), value, "expected 1 to 100"));
     }
     let durations = [
         ("deadline", route.effective_deadline()),
@@ -116,45 +119,44 @@ fn check_limits(path: &str, route: &Route, problems: &mut Vec<Problem>) {
         ("stream_total", route.stream_total),
     ];
     for (field, duration) in durations {
-        problems.extend(Problem::check_duration(&format!("{path}.{field}"), duration));
+        problems.extend(InvalidConfig::check_duration(&format!("{path}.{field}"), duration));
     }
 }
 
-fn check_cache_windows(path: &str, cache: &RouteCache, problems: &mut Vec<Problem>) {
+fn check_cache_windows(path: &str, cache: &RouteCache, problems: &mut Vec<InvalidConfig>) {
     for (field, window) in [("fresh", cache.fresh), ("stale_if_error", cache.stale_if_error)] {
         if let Some(window) = window.filter(|window| window.is_zero() || *window > MAX_CACHE_WINDOW) {
             let expected = "expected true, false, or a time above 0 and up to 30 days";
-            problems.push(Problem::new(format!("{path}.{field}"), format!("{window:?}"), expected));
+            problems.push(InvalidConfig::new(format!("{path}.{field}"), format!("{window:?}"), expected));
         }
     }
 }
 
 /// Checks the settings of the strategy, the weights and prices that it needs, and the downshift route.
-fn check_strategy(path: &str, route: &Route, routes: &[&Route], problems: &mut Vec<Problem>) {
+fn check_strategy(path: &str, route: &Route, routes: &[&Route], problems: &mut Vec<InvalidConfig>) {
     if let Err(error) = Router::new(route.router_config()) {
-        let expected = format!("expected {}", error.expected);
-        problems.push(Problem::new(format!("{path}.{}", error.field), error.value, expected));
+        problems.push(error.within(path));
     }
     if let Some(cheaper) = &route.downshift
         && !routes.iter().any(|other| other.name == *cheaper)
     {
         let expected = "no such route; expected the name of a cheaper one";
-        problems.push(Problem::new(format!("{path}.downshift"), quote(cheaper), expected));
+        problems.push(InvalidConfig::quoted(format!("{path}.downshift"), cheaper, expected));
     }
     for (index, target) in route.targets.iter().enumerate() {
         if !(target.weight > 0.0 && target.weight <= Candidate::MAX_WEIGHT) {
             let (field, value) = (format!("{path}.targets[{index}].weight"), target.weight.to_string());
-            problems.push(Problem::new(field, value, "expected more than 0, at most 1000000"));
+            problems.push(InvalidConfig::new(field, value, "expected more than 0, at most 1000000"));
         }
         if route.strategy == Strategy::Cheapest && target.price.is_none() {
             let expected = "the strategy is cheapest: expected price = { input = …, output = … }";
-            problems.push(Problem::new(format!("{path}.targets[{index}].price"), "missing", expected));
+            problems.push(InvalidConfig::new(format!("{path}.targets[{index}].price"), "missing", expected));
         }
     }
 }
 
 /// Checks that every class names a route without classes of its own, so that one step finds the route of a request.
-fn check_classes(path: &str, classes: &ClassRoutes, routes: &[&Route], problems: &mut Vec<Problem>) {
+fn check_classes(path: &str, classes: &ClassRoutes, routes: &[&Route], problems: &mut Vec<InvalidConfig>) {
     let ClassRoutes { simple, moderate, complex } = classes;
     for (class, name) in [("simple", simple), ("moderate", moderate), ("complex", complex)] {
         let Some(name) = name else { continue };
@@ -171,71 +173,75 @@ fn check_classes(path: &str, classes: &ClassRoutes, routes: &[&Route], problems:
             }
             Some(_) => continue,
         };
-        problems.push(Problem::new(format!("{path}.{class}"), quote(name), expected));
+        problems.push(InvalidConfig::quoted(format!("{path}.{class}"), name, expected));
     }
 }
 
-fn check_ladder(path: &str, ladder: &LadderConfig, providers: &[&str], problems: &mut Vec<Problem>) {
+fn check_ladder(path: &str, ladder: &LadderConfig, providers: &[&str], problems: &mut Vec<InvalidConfig>) {
     if ladder.descend_after == 0 {
-        problems.push(Problem::new(format!("{path}.descend_after"), "0", "expected at least 1"));
+        problems.push(InvalidConfig::new(format!("{path}.descend_after"), "0", "expected at least 1"));
     }
-    problems.extend(Problem::check_duration(&format!("{path}.within"), ladder.within));
-    problems.extend(Problem::check_duration(&format!("{path}.climb"), ladder.climb));
+    problems.extend(InvalidConfig::check_duration(&format!("{path}.within"), ladder.within));
+    problems.extend(InvalidConfig::check_duration(&format!("{path}.climb"), ladder.climb));
     for (level, rung) in [("reduced", &ladder.reduced), ("minimal", &ladder.minimal)] {
         let Some(rung) = rung else { continue };
         if rung.targets.len() > MAX_TARGETS {
             let (value, expected) =
                 (format!("{} targets", rung.targets.len()), format!("expected at most {MAX_TARGETS}"));
-            problems.push(Problem::new(format!("{path}.{level}.targets"), value, expected));
+            problems.push(InvalidConfig::new(format!("{path}.{level}.targets"), value, expected));
         }
         for (index, target) in rung.targets.iter().enumerate() {
             check_target(&format!("{path}.{level}.targets[{index}]"), target, providers, problems);
         }
         if rung.max_tokens == Some(0) {
-            problems.push(Problem::new(format!("{path}.{level}.max_tokens"), "0", "expected at least 1"));
+            problems.push(InvalidConfig::new(
+                format!("{path}.{level}.max_tokens"),
+                "0",
+                "expected at least 1",
+            ));
         }
         if let Some(temperature) = rung.temperature.filter(|temperature| !(0.0..=2.0).contains(temperature)) {
             let field = format!("{path}.{level}.temperature");
-            problems.push(Problem::new(field, temperature.to_string(), "expected 0 to 2"));
+            problems.push(InvalidConfig::new(field, temperature.to_string(), "expected 0 to 2"));
         }
     }
 }
 
-fn check_target(path: &str, target: &Target, providers: &[&str], problems: &mut Vec<Problem>) {
+fn check_target(path: &str, target: &Target, providers: &[&str], problems: &mut Vec<InvalidConfig>) {
     if !providers.contains(&target.provider.as_str()) {
         let near = fb_providers::nearest(&target.provider, providers.iter().copied());
         let expected = match near {
             Some(near) => format!("no such provider; did you mean {near:?}?"),
             None => format!("no such provider; expected one of: {}", providers.join(", ")),
         };
-        problems.push(Problem::new(format!("{path}.provider"), quote(&target.provider), expected));
+        problems.push(InvalidConfig::quoted(format!("{path}.provider"), &target.provider, expected));
     }
     if target.model.is_empty() {
         let expected = "expected the name of a model";
-        problems.push(Problem::new(format!("{path}.model"), quote(&target.model), expected));
+        problems.push(InvalidConfig::quoted(format!("{path}.model"), &target.model, expected));
     }
     if target.max_retries > 20 {
         let value = target.max_retries.to_string();
-        problems.push(Problem::new(format!("{path}.max_retries"), value, "expected 0 to 20"));
+        problems.push(InvalidConfig::new(format!("{path}.max_retries"), value, "expected 0 to 20"));
     }
     if target.max_in_flight == Some(0) {
-        problems.push(Problem::new(format!("{path}.max_in_flight"), "0", "expected at least 1"));
+        problems.push(InvalidConfig::new(format!("{path}.max_in_flight"), "0", "expected at least 1"));
     }
-    problems.extend(Problem::check_duration(&format!("{path}.timeout"), target.timeout));
+    problems.extend(InvalidConfig::check_duration(&format!("{path}.timeout"), target.timeout));
     if let Some(price) = target.price
         && !(price.input >= 0.0 && price.output >= 0.0 && price.input + price.output < 1e9)
     {
         let value = format!("{} / {}", price.input, price.output);
         let expected = "expected USD per million tokens, 0 or more";
-        problems.push(Problem::new(format!("{path}.price"), value, expected));
+        problems.push(InvalidConfig::new(format!("{path}.price"), value, expected));
     }
     for (index, kind) in target.trigger_on.iter().flatten().enumerate() {
         let field = format!("{path}.trigger_on[{index}]");
         if ["block", "blocked", "content_filter", "content_policy", "refusal"].contains(&kind.as_str()) {
             let expected = "a content-policy block is surfaced and never sent to another target; remove it";
-            problems.push(Problem::new(field, quote(kind), expected));
+            problems.push(InvalidConfig::quoted(field, kind, expected));
         } else if let Err(error) = kind.parse::<FailureKind>() {
-            problems.push(Problem::new(field, quote(kind), error.to_string()));
+            problems.push(InvalidConfig::quoted(field, kind, error.to_string()));
         }
     }
 }

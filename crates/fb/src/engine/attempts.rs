@@ -131,8 +131,8 @@ pub(super) async fn try_target(
         let at = now();
         target.state.count(|counts| counts.record_failure(kind, at));
         target.state.record_failure(&failure, verdict, at);
-        target.state.cool_down(then.cool, failure.hint(), at);
-        let row = admitted.settle(verdict, failure.hint(), Charge::of(kind));
+        target.state.cool_down(then.cooldown, failure.retry_after(), at);
+        let row = admitted.settle(verdict, failure.retry_after(), Charge::of(kind));
         let situation = Situation {
             failure: &failure,
             triggers: target.triggers.as_deref(),

@@ -90,17 +90,17 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         Retry::Never | Retry::Repair => return None,
         Retry::Free if s.stale > 1 => return None,
         Retry::Free => return afford(Duration::ZERO),
-        Retry::AtOnce { most } => (Pace::AtOnce, most),
-        Retry::Backoff { most } => (Pace::Backoff, most),
-        Retry::Throttled { most } => (Pace::Throttled, most),
-        Retry::Hinted => (Pace::Hinted, if s.failure.hint().is_some() { u32::MAX } else { 1 }),
+        Retry::Immediate { max } => (Pace::AtOnce, max),
+        Retry::Backoff { max } => (Pace::Backoff, max),
+        Retry::Throttled { max } => (Pace::Throttled, max),
+        Retry::ProviderDelay => (Pace::Hinted, if s.failure.retry_after().is_some() { u32::MAX } else { 1 }),
     };
     let ask = Ask {
         pace,
         most: most.min(s.max_retries),
         done: s.retries,
         last: s.last,
-        hint: s.failure.hint(),
+        hint: s.failure.retry_after(),
         unit: s.unit,
     };
     match policy.decide(ask) {

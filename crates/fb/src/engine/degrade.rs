@@ -24,7 +24,7 @@ impl Engine {
     pub(super) fn level(&self, plan: &Plan) -> Level {
         let (level, before) = plan.level_tracker.level(&plan.route.ladder, now());
         if let (Some(from), Some(observer)) = (before, &self.observer) {
-            observer.on(&Event::Ladder { route: &plan.route.name, from, to: level });
+            observer.on_event(&Event::Ladder { route: &plan.route.name, from, to: level });
         }
         level
     }

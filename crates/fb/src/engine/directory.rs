@@ -6,7 +6,7 @@ use std::{
 
 use fb_breaker::{Heard, Registry, RegistryConfig, State};
 use fb_budget::{PriceBook, TokenPrices};
-use fb_core::{Circuit, Event, Level, Observer, Provider, ProviderId, TargetId};
+use fb_core::{BreakerState, Event, InvalidConfig, Level, Observer, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
 use fb_quality::{Gate, Gates};
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
@@ -19,7 +19,7 @@ use super::{
     target_state::{ProviderState, RouteTarget, TargetState},
 };
 use crate::{
-    Builder, Error, Problem, Route, Rung, Target,
+    Builder, Error, Route, Rung, Target,
     clock::now,
     error::BuildError,
     ladder::LevelTracker,
@@ -76,17 +76,16 @@ impl Plan {
 
 impl Directory {
     pub(super) fn new(builder: Builder) -> Result<Self, BuildError> {
-        let invalid = |table: &str, field, value, expected: &str| {
-            BuildError::new(Problem::new(format!("{table}.{field}"), value, expected))
-        };
         let fleet = Fleet::new(builder.mechanisms.health.clone())
-            .map_err(|error| invalid("health", error.field, error.value, error.expected))?;
+            .map_err(|error| BuildError::new(error.within("health")))?;
         let fleet = match builder.seed {
             Some(seed) => fleet.with_seed(seed),
             None => fleet,
         };
-        let registry = Registry::new(RegistryConfig::default(), now)
-            .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
+        let registry = Registry::new(RegistryConfig::default(), now).map_err(|error| {
+            let error = InvalidConfig::expecting(error.field, error.value, error.expected);
+            BuildError::new(error.within("registry"))
+        })?;
         let registry = match builder.observer.clone() {
             Some(observer) => registry.with_listener(listener(observer)),
             None => registry,
@@ -185,14 +184,14 @@ impl Directory {
 /// Tells an observer of what the breakers do.
 fn listener(observer: Arc<dyn Observer>) -> Heard {
     let circuit = |state: State| match state {
-        State::Closed => Circuit::Closed,
-        State::Open { .. } => Circuit::Open,
-        _ => Circuit::HalfOpen,
+        State::Closed => BreakerState::Closed,
+        State::Open { .. } => BreakerState::Open,
+        _ => BreakerState::HalfOpen,
     };
     Arc::new(move |provider, model, event| {
         let Ok(provider) = ProviderId::new(provider) else { return };
         let (target, from, to) = (TargetId::new(provider, model), circuit(event.from), circuit(event.to));
-        observer.on(&Event::Breaker { target: &target, from, to, reason: event.reason.name() });
+        observer.on_event(&Event::Breaker { target: &target, from, to, reason: event.reason.name() });
     })
 }
 
@@ -224,17 +223,14 @@ impl Names {
         // A stable sort: targets of one priority stay in the order of the list.
         ranked.sort_by_key(|target| target.priority);
         let targets: Arc<[RouteTarget]> = ranked.into();
-        let invalid = |field: &str, value: String, expected: &str| {
-            BuildError::new(Problem::new(format!("routes.{}.{field}", route.name), value, expected))
-        };
-        let router = Router::new(route.router_config())
-            .map_err(|error| invalid(error.field, error.value, error.expected))?;
-        let hedges = HedgeBudget::new(&route.hedge)
-            .map_err(|error| invalid(error.field, error.value, error.expected))?;
+        let path = format!("routes.{}", route.name);
+        let invalid = |error: InvalidConfig| BuildError::new(error.within(&path));
+        let router = Router::new(route.router_config()).map_err(invalid)?;
+        let hedges = HedgeBudget::new(&route.hedge).map_err(invalid)?;
         let chooser = Arc::new(Chooser { router, hedges });
         let custom = self.gates.remove(&route.name).unwrap_or_default();
-        let gates = Gates::new(route.quality.clone(), custom)
-            .map_err(|error| invalid(&format!("quality.{}", error.field), error.value, error.expected))?;
+        let gates =
+            Gates::new(route.quality.clone(), custom).map_err(|error| invalid(error.within("quality")))?;
         let mut rungs = Vec::new();
         for (level, rung) in
             [(Level::Reduced, &route.ladder.reduced), (Level::Minimal, &route.ladder.minimal)]
@@ -271,7 +267,7 @@ impl Names {
 
     fn target(&mut self, target: &Target, position: usize, group: &str) -> Result<RouteTarget, BuildError> {
         let unknown = |expected: String| BuildError {
-            problems: vec![Problem::new("provider", &target.provider, expected)],
+            problems: vec![InvalidConfig::new("provider", &target.provider, expected)],
         };
         let Some(provider) = self.providers.get(&target.provider) else {
             return Err(unknown("no such provider".to_owned()));
@@ -280,31 +276,30 @@ impl Names {
         let id = TargetId::new(name, &target.model);
         let mechanisms = self.mechanisms(target)?;
         let retry = RetryPolicy::new(mechanisms.retry).map_err(|error| {
-            BuildError::new(Problem::new(format!("retry.{}", error.field), error.value, error.expected))
+            BuildError::new(
+                InvalidConfig::expecting(error.field, error.value, error.expected).within("retry"),
+            )
         })?;
         let state = match self.targets.entry(id) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(entry) => {
                 let circuit = self.registry.circuit(&target.provider, &target.model, &mechanisms.breaker);
                 let circuit = circuit.map_err(|error| {
-                    let field = format!("breaker.{}", error.field);
-                    BuildError::new(Problem::new(field, error.value, error.expected))
+                    let error = InvalidConfig::expecting(error.field, error.value, error.expected);
+                    BuildError::new(error.within("breaker"))
                 })?;
                 if let Some(seed) = self.seed {
                     let _same_breaker = circuit.breaker().clone().with_seed(seed);
                 }
                 let (health, name) = (mechanisms.health, entry.key().to_string());
                 let health = self.fleet.join_with(health, &name, &target.provider, group, now());
-                let health = health.map_err(|error| {
-                    let field = format!("health.{}", error.field);
-                    BuildError::new(Problem::new(field, error.value, error.expected))
-                })?;
+                let health = health.map_err(|error| BuildError::new(error.within("health")))?;
                 let key = match self.keys.entry(target.provider.clone()) {
                     Entry::Occupied(known) => Arc::clone(known.get()),
                     Entry::Vacant(entry) => {
                         let retries = RetryBudget::new(&self.budget).map_err(|error| {
-                            let field = format!("retry_budget.{}", error.field);
-                            BuildError::new(Problem::new(field, error.value, error.expected))
+                            let error = InvalidConfig::expecting(error.field, error.value, error.expected);
+                            BuildError::new(error.within("retry_budget"))
                         })?;
                         Arc::clone(entry.insert(Arc::new(ProviderState::new(retries))))
                     }

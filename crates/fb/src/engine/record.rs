@@ -6,8 +6,8 @@ use std::{
 
 use fb_budget::Warning;
 use fb_core::{
-    Asked, Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cool, Envelope, Event, FailureKind,
-    Level, Next, Observer, Refusal, Report, RequestId, ServedBy, Skip, TargetId, Trace,
+    Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cooldown, Envelope, Event, FailureKind, Level,
+    Next, Observer, Refusal, Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace,
 };
 use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
@@ -41,7 +41,7 @@ struct State {
     level: Level,
     degraded: Option<String>,
     plan: Option<Plan>,
-    asked: Asked,
+    asked: RequestSummary,
     /// Set by a failure that only a target with a larger window of tokens can survive.
     context_above: Option<u64>,
     /// Set by a failure that only a target with a larger limit on bodies can survive.
@@ -140,7 +140,9 @@ impl RequestRecord {
                     Skip::BreakerOpen | Skip::Cooling | Skip::Ejected | Skip::Ramping | Skip::Unhealthy
                 )
             }
-            Some(AttemptEnd::Failed(failure)) => failure.kind().consequences().cool == Cool::Hint,
+            Some(AttemptEnd::Failed(failure)) => {
+                failure.kind().consequences().cooldown == Cooldown::RetryAfter
+            }
             _ => false,
         }
     }
@@ -267,9 +269,9 @@ impl RequestRecord {
             self.tell(|route| Event::Finished {
                 route,
                 tenant,
-                asked: &asked,
-                left,
-                shared: false,
+                request: &asked,
+                cancelled: left,
+                coalesced: false,
                 report: &report,
             });
             self.remember(asked, &report);
@@ -313,7 +315,7 @@ impl RequestRecord {
         }
     }
 
-    fn remember(&self, asked: Asked, report: &Report) {
+    fn remember(&self, asked: RequestSummary, report: &Report) {
         if !self.traces.is_on() {
             return;
         }
@@ -329,7 +331,7 @@ impl RequestRecord {
 
     fn tell<'a>(&'a self, event: impl FnOnce(&'a str) -> Event<'a>) {
         if let Some(observer) = &self.observer {
-            observer.on(&event(&self.route.name));
+            observer.on_event(&event(&self.route.name));
         }
     }
 }

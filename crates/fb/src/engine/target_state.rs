@@ -9,8 +9,8 @@ use std::{
 use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
 use fb_budget::TokenPrices;
 use fb_core::{
-    Call, Capabilities, ChatRequest, Cool, Eligibility, Failure, FailureKind, Overrides, Provider, Refusal,
-    Skip, TargetId, Verdict,
+    Call, Capabilities, ChatRequest, Cooldown, Eligibility, Failure, FailureKind, Overrides, Provider,
+    Refusal, Skip, TargetId, Verdict,
 };
 use fb_health::{Member, Origin};
 use fb_quality::{Score, rank_penalty};
@@ -146,13 +146,13 @@ impl TargetState {
     /// Whether the target may be called now, as far as health is heeded.
     pub(super) fn eligibility(&self, health: Eligibility, at: Instant) -> Eligibility {
         if self.is_key_rejected() {
-            return Eligibility::barred(Skip::KeyRejected, None);
+            return Eligibility::unusable(Skip::KeyRejected, None);
         }
         if let Some(wait) = self.cooling(at) {
-            return Eligibility::barred(Skip::Cooling, Some(wait));
+            return Eligibility::unusable(Skip::Cooling, Some(wait));
         }
         if let Err(rejected) = self.circuit.peek(at) {
-            return Eligibility::barred(Skip::BreakerOpen, Some(rejected.retry_after));
+            return Eligibility::unusable(Skip::BreakerOpen, Some(rejected.retry_after));
         }
         let share = self.breaker().share(at);
         // A probe is no share of the traffic; there may be one now.
@@ -198,21 +198,21 @@ impl TargetState {
     }
 
     /// Leaves the target or its key alone for as long as the failure asks.
-    pub(super) fn cool_down(&self, cool: Cool, hint: Option<Duration>, at: Instant) {
+    pub(super) fn cool_down(&self, cooldown: Cooldown, hint: Option<Duration>, at: Instant) {
         let set = |until: &Mutex<Option<Instant>>, wait: Duration| {
             let mut until = until.lock();
             *until = (*until).max(at.checked_add(wait));
         };
-        match cool {
-            Cool::No => {}
-            Cool::Hint => {
+        match cooldown {
+            Cooldown::None => {}
+            Cooldown::RetryAfter => {
                 if let Some(wait) = hint {
                     set(&self.cooling, wait);
                 }
             }
-            Cool::TargetLong => set(&self.cooling, LONG),
-            Cool::KeyLong => set(&self.provider_state.cooling, hint.unwrap_or(LONG)),
-            Cool::KeyDead => self.provider_state.key_rejected.store(true, Ordering::Relaxed),
+            Cooldown::Target => set(&self.cooling, LONG),
+            Cooldown::Key => set(&self.provider_state.cooling, hint.unwrap_or(LONG)),
+            Cooldown::KeyRejected => self.provider_state.key_rejected.store(true, Ordering::Relaxed),
         }
     }
 }
@@ -311,7 +311,7 @@ impl RouteTarget {
 
     /// What health says, if it is heeded.
     pub(super) fn health(&self, panic: bool, at: Instant) -> Eligibility {
-        if panic { Eligibility::full() } else { self.state.health.standing(at) }
+        if panic { Eligibility::usable() } else { self.state.health.standing(at) }
     }
 }
 

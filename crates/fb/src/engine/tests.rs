@@ -772,12 +772,12 @@ fn a_wrong_setup_names_every_problem() {
     let problems: Vec<String> =
         builder.build().unwrap_err().problems.iter().map(ToString::to_string).collect();
     expect![[r#"
-        breaker.failure_rate = 7.0: above 0 and at most 1
+        breaker.failure_rate = 7.0: expected above 0 and at most 1
         routes.default.targets[0].provider = "aa": no such provider; did you mean "a"?
         routes.default.targets[0].model = "": expected the name of a model
         routes.default.targets[0].max_retries = 50: expected 0 to 20
         routes.default.targets[0].trigger_on[0] = "content_filter": a content-policy block is surfaced and never sent to another target; remove it
-        routes.default.targets[0].trigger_on[1] = "slow": "slow" is no failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]].assert_eq(&problems.join("\n"));
+        routes.default.targets[0].trigger_on[1] = "slow": "slow" is not a failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]].assert_eq(&problems.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -785,7 +785,7 @@ async fn every_step_is_told_to_the_observer() {
     #[derive(Default)]
     struct Heard(parking_lot::Mutex<Vec<String>>);
     impl fb_core::Observer for Heard {
-        fn on(&self, event: &fb_core::Event<'_>) {
+        fn on_event(&self, event: &fb_core::Event<'_>) {
             self.0.lock().push(match event {
                 fb_core::Event::Started { target, number, .. } => format!("started {target} {number}"),
                 fb_core::Event::Ended { attempt, .. } => format!("ended {} {}", attempt.target, attempt.end),

@@ -96,7 +96,7 @@ mod tests {
                 GOOD.replace("\"hint_ms\":2000", "\"hint_ms\":18446744073709551615"),
                 "expected times of at most",
             ),
-            (GOOD.replace("rate_limited", "rated"), "\"rated\" is no failure kind"),
+            (GOOD.replace("rate_limited", "rated"), "\"rated\" is not a failure kind"),
             (GOOD[..200].to_owned(), "EOF while parsing"),
         ] {
             let error = check(&format!("{GOOD}\n{bad}\n")).unwrap_err();

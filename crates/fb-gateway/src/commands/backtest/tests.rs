@@ -56,7 +56,7 @@ impl Script for Weather {
             end: End::Answer(Some(Usage { input: random.u64(10..90), output: 7, ..Usage::default() })),
         };
         let fail = |kind, status, hint| {
-            let failure = Failure::new(kind, "").with_status(status).with_hint(hint);
+            let failure = Failure::new(kind, "").with_status(status).with_retry_after(hint);
             Act { first: None, took, end: End::Fail(failure) }
         };
         match (random.u32(0..100), stormy) {
@@ -80,15 +80,15 @@ struct Tape {
 }
 
 impl Observer for Tape {
-    fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, asked, left, shared, report } = event {
+    fn on_event(&self, event: &Event<'_>) {
+        if let Event::Finished { route, tenant, request, cancelled, coalesced, report } = event {
             let now = SystemTime::UNIX_EPOCH + self.began.elapsed();
             self.entries.lock().push(RecordEntry::new(
                 route,
                 *tenant,
-                asked,
-                RecordedOutcome::from_report(report, *left),
-                *shared,
+                request,
+                RecordedOutcome::from_report(report, *cancelled),
+                *coalesced,
                 report,
                 now,
             ));

@@ -53,7 +53,7 @@ fn millis(took: Duration) -> String {
 }
 
 impl Observer for Screen {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         if let Event::Ended { attempt, .. } = event {
             say(&self.row(attempt));
         }

@@ -58,7 +58,7 @@ impl Fault {
             Self::Key => Failure::new(FailureKind::Auth, "the key is rejected").with_status(401),
             Self::Throttled => Failure::new(FailureKind::RateLimited, "too many requests")
                 .with_status(429)
-                .with_hint(Some(RETRY_AFTER)),
+                .with_retry_after(Some(RETRY_AFTER)),
             Self::Cut => Failure::new(FailureKind::Interrupted, "ended before its end signal"),
         })
     }

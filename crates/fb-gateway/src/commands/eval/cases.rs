@@ -56,9 +56,8 @@ impl Case {
         };
         let expect = fields.remove("expect").map_or_else(|| Ok(Expect::default()), serde_json::from_value);
         let expect: Expect = expect.map_err(|error| format!("expect: {error}"))?;
-        let expectation = Expectation::new(expect).map_err(|error| {
-            format!("expect.{}: {}; expected {}", error.field, error.value, error.expected)
-        })?;
+        let expectation = Expectation::new(expect)
+            .map_err(|error| format!("expect.{}: {}; {}", error.field, error.value, error.expected))?;
         match (fields.remove("text"), fields.contains_key("messages")) {
             (Some(Value::String(text)), false) => {
                 let message = serde_json::json!([{ "role": "user", "content": text }]);

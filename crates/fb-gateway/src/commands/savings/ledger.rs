@@ -114,7 +114,7 @@ impl Ledger {
     /// The model at which all requests cost most; the first of those that cost the same.
     fn best(&self) -> Option<&Priced> {
         let usages = || self.rows.iter().flat_map(|row| &row.usages);
-        let cost = |one: &Priced| usages().map(|usage| one.price.of(*usage)).sum::<Money>();
+        let cost = |one: &Priced| usages().map(|usage| one.price.cost(*usage)).sum::<Money>();
         // `max_by_key` would take the last.
         self.compared.iter().rev().max_by_key(|one| cost(one))
     }

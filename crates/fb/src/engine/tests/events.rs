@@ -1,6 +1,6 @@
 //! What an observer hears.
 
-use fb_core::{Asked, Chat, Event, Level, Message, Observer, Role};
+use fb_core::{Chat, Event, Level, Message, Observer, RequestSummary, Role};
 use fb_telemetry::Outcome;
 use parking_lot::Mutex;
 
@@ -11,14 +11,14 @@ use crate::{LadderConfig, RouteCache, Rung};
 struct Ear(Mutex<Vec<String>>);
 
 impl Observer for Ear {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         let line = match event {
             Event::Started { target, number, .. } => format!("started {target} {number}"),
             Event::Ended { attempt, .. } => format!("ended {}", attempt.target),
-            Event::Finished { route, tenant, shared, report, .. } => {
+            Event::Finished { route, tenant, coalesced, report, .. } => {
                 let outcome = Outcome::from_report(report).name();
                 let cache = report.cache.as_ref().map(|used| format!(", {used}")).unwrap_or_default();
-                let whose = if *shared { ", with another's calls" } else { "" };
+                let whose = if *coalesced { ", with another's calls" } else { "" };
                 format!("finished {route} for {tenant:?}: {outcome}{cache}{whose}")
             }
             Event::FirstToken { target, after, .. } => format!("first token of {target} after {after:?}"),
@@ -208,16 +208,16 @@ async fn as_many_are_remembered_as_asked_for() {
 }
 
 /// What a request asked for, whether its caller left, and when the first output of each call was there.
-type Ask = (Asked, bool, Vec<Option<Duration>>);
+type Ask = (RequestSummary, bool, Vec<Option<Duration>>);
 
 #[derive(Default)]
 struct Asks(Mutex<Vec<Ask>>);
 
 impl Observer for Asks {
-    fn on(&self, event: &Event<'_>) {
-        if let Event::Finished { asked, left, report, .. } = event {
+    fn on_event(&self, event: &Event<'_>) {
+        if let Event::Finished { request, cancelled, report, .. } = event {
             let firsts = report.trace.rows().iter().map(|row| row.first).collect();
-            self.0.lock().push(((*asked).clone(), *left, firsts));
+            self.0.lock().push(((*request).clone(), *cancelled, firsts));
         }
     }
 }
@@ -241,13 +241,13 @@ async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told()
     client.stream(request()).await.unwrap().collect().await.unwrap();
     drop(client.stream(request()).await.unwrap());
     drop(tokio::time::timeout(Duration::from_millis(100), client.chat(request())).await);
-    let asked = |stream| Asked {
+    let asked = |stream| RequestSummary {
         model: "default".to_owned(),
         stream,
         input_tokens: 2,
         max_output: Some(9),
         timeout,
-        ..Asked::default()
+        ..RequestSummary::default()
     };
     let first = Some(Duration::from_millis(300));
     let expected = [

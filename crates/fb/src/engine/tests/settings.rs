@@ -46,7 +46,7 @@ fn what_is_wrong_with_them_is_named_with_its_place() {
     let problems: Vec<String> =
         config.with_route_names().problems().iter().map(ToString::to_string).collect();
     expect![[r#"
-        providers.a.breaker.consecutive = 0: at least 1
+        providers.a.breaker.consecutive = 0: expected at least 1
         routes.default.targets[0].breaker = (settings): unknown field `factr`, expected one of `base`, `factor`, `max`
         routes.default.targets[2].health = (settings): invalid value: string "soon", expected a duration"#]]
     .assert_eq(&problems.join("\n"));

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use fb::{Asked, Level, Report, Trace};
+use fb::{Level, Report, RequestSummary, Trace};
 
 use super::*;
 use fb_telemetry::record::{RecordedFailure, RecordedOutcome};
@@ -29,7 +29,7 @@ fn entries(attempts: Vec<Vec<RecordedCall>>) -> Vec<RecordEntry> {
             ..RecordEntry::new(
                 "default",
                 None,
-                &Asked::default(),
+                &RequestSummary::default(),
                 RecordedOutcome::Failed,
                 false,
                 &report,

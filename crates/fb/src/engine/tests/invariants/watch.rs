@@ -112,7 +112,7 @@ impl Watch {
 }
 
 impl Observer for Watch {
-    fn on(&self, event: &Event<'_>) {
+    fn on_event(&self, event: &Event<'_>) {
         match event {
             Event::Ended { attempt, .. } => self.heard.lock().rows.push((*attempt).clone()),
             Event::Finished { tenant, report, .. } => {
