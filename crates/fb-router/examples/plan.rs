@@ -1,4 +1,6 @@
-//! Prints who would be tried for a few requests, in which order, and why.
+//! Prints the plans of a few requests under every strategy.
+//!
+//! `cargo run -p fb-router --example plan`
 
 use std::{error::Error, time::Duration};
 
@@ -8,7 +10,7 @@ use fb_router::{
     savings,
 };
 
-#[expect(clippy::print_stdout, reason = "an example talks to its user")]
+#[expect(clippy::print_stdout, reason = "the output is the purpose of an example")]
 fn show(title: &str, plan: &Plan) {
     println!("{title}\n{plan}");
 }
@@ -19,7 +21,7 @@ fn tools() -> ChatRequest {
     ChatRequest::from_chat("default", Chat { messages, tools: vec![tool], ..Chat::default() })
 }
 
-#[expect(clippy::print_stdout, reason = "an example talks to its user")]
+#[expect(clippy::print_stdout, reason = "the output is the purpose of an example")]
 fn main() -> Result<(), Box<dyn Error>> {
     let (large, small, local): (TargetId, TargetId, TargetId) =
         ("openai/large".parse()?, "azure-eu/small".parse()?, "local/tiny".parse()?);
@@ -68,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         let config = RouterConfig { strategy, ..RouterConfig::default() };
         config.check(&candidates)?;
-        // In a program these are random numbers.
+        // A program passes random numbers here.
         let plan = Router::new(config)?.plan(&candidates, &facts, [0.1, 0.6]);
         show(&format!("{strategy:?}"), &plan);
     }
@@ -83,12 +85,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{text:40} {}", Rules::default().classify(&Signals::from_text(text)));
     }
 
-    let queries = [
+    let requests = [
         ServedRequest::from_text(&large, "prove it", 900),
         ServedRequest::from_text(&small, "what is it?", 100),
     ];
     let price = |target: &TargetId| candidates.iter().find(|one| one.target == target)?.price;
-    let saved = savings(&queries, price, best)?;
+    let saved = savings(&requests, price, best)?;
     let percent = saved.saved_percent().unwrap_or_default();
     println!("spent {}, the best model alone {}: {percent:.1} % saved", saved.spent, saved.against_best);
     Ok(())

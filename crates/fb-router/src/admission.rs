@@ -1,31 +1,39 @@
-//! What a target may be asked at all.
+//! Admissibility: the rules that decide whether a request may reach a target at all.
 
 use fb_core::Refusal;
 
 use crate::{Candidate, Facts};
 
-/// Whether the request may be sent to the target.
+/// Checks that the request may be sent to the target.
 ///
-/// One predicate for every way a request reaches a target: the first call, a hop, a hedge, an answer from the cache, a
-/// probe. It says nothing about whether the target can be called *now*. What the operator did not tell of a target
-/// (region, price) counts against it when the request has a rule about it. Costs nothing for a request without rules.
+/// This one predicate covers every way in which a request reaches a target: the first call, a fallback, a hedge, a cached
+/// answer, a probe. It does not consider whether the target can be called *now*, which is the candidate's eligibility.
+/// An unknown property of the target (region, price) fails a rule about it. Without rules the check costs nothing.
 ///
 /// # Errors
-/// The first rule that forbids it.
+/// Returns the first rule that forbids the target.
 pub fn admissible(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
-    may_see(facts, candidate)?;
-    can_do(facts, candidate)?;
-    fits(facts, candidate)?;
-    is_affordable(facts, candidate)
+    check_tenant_rules(facts, candidate)?;
+    check_capabilities(facts, candidate)?;
+    check_size(facts, candidate)?;
+    check_cost(facts, candidate)
 }
 
-fn may_see(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+/// Returns whether an [`admissible`] target may also receive the second call of a hedge.
+///
+/// Requests with provider-side tools are never sent twice, because the tools would run twice. A half-open or unusable
+/// target gets no second call.
+pub fn admissible_as_hedge(facts: &Facts<'_>, candidate: &Candidate<'_>) -> bool {
+    !facts.server_tools && !candidate.half_open && candidate.eligibility.is_usable()
+}
+
+fn check_tenant_rules(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     if let Some(allowed) = facts.allowed {
         let (provider, model) = (candidate.target.provider().as_str(), candidate.target.model());
-        let names = |entry: &String| {
+        let matches = |entry: &String| {
             entry.split_once('/').map_or(entry == provider, |(p, m)| p == provider && m == model)
         };
-        if !allowed.iter().any(names) {
+        if !allowed.iter().any(matches) {
             return Err(Refusal::new("allowed", "not among the targets allowed"));
         }
     }
@@ -46,7 +54,7 @@ fn may_see(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn can_do(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+fn check_capabilities(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let (needs, able) = (facts.needs, candidate.capabilities);
     let rules = [
         (needs.tools, able.tools, "tools", "calls no functions"),
@@ -56,29 +64,29 @@ fn can_do(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
         (needs.streaming, able.streaming, "stream", "does not stream"),
     ];
     match rules.into_iter().find(|(needed, able, ..)| *needed && !able) {
-        Some((_, _, field, why)) => Err(Refusal::new(field, why)),
+        Some((_, _, field, reason)) => Err(Refusal::new(field, reason)),
         None => Ok(()),
     }
 }
 
-fn fits(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+fn check_size(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     if let (Some(wanted), Some(most)) = (facts.max_output, candidate.max_output)
         && wanted > most
     {
         return Err(Refusal::new("max_tokens", format!("{wanted} wanted, at most {most}")));
     }
     match candidate.capabilities.context {
-        Some(context) if facts.most_tokens() > context => {
-            let total = facts.most_tokens();
+        Some(context) if facts.max_total_tokens() > context => {
+            let total = facts.max_total_tokens();
             Err(Refusal::new("context", format!("about {total} tokens with the answer, at most {context}")))
         }
         _ => Ok(()),
     }
 }
 
-fn is_affordable(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+fn check_cost(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let Some(ceiling) = facts.ceiling else { return Ok(()) };
-    match candidate.cost(facts) {
+    match facts.cost_at(candidate) {
         None => Err(Refusal::new("price", "its price is not known")),
         Some(cost) if cost > ceiling => {
             Err(Refusal::new("price", format!("{cost} expected, at most {ceiling}")))

@@ -1,48 +1,59 @@
-//! What is known of a target when a request is about to be sent.
+//! The state of one target at the moment of a routing decision.
 
 use std::time::Duration;
 
-use fb_core::{Capabilities, Eligibility, Money, Price, TargetId, Usage};
+use fb_core::{Capabilities, Eligibility, Price, TargetId};
 
-use crate::Facts;
-
-/// What the router knows of one target for one decision.
+/// The properties and current state of one target, for one decision.
 ///
-/// A route hands over all its targets, always in the order of its list: a target's place is its index.
+/// A route passes all its targets, always in the order of its list: a target is identified by its index.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{Price, TargetId};
+/// use fb_router::Candidate;
+///
+/// let target: TargetId = "openai/small".parse()?;
+/// let price = Price { input: 0.1, output: 0.4 };
+/// let candidate = Candidate { price: Some(price), region: Some("eu"), ..Candidate::new(&target) };
+/// assert!(candidate.eligibility.is_usable());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Candidate<'a> {
-    /// Its name.
+    /// The name of the target.
     pub target: &'a TargetId,
-    /// Lower is tried first, where the strategy heeds it.
+    /// The priority, for strategies that use it; the lowest comes first.
     pub priority: u32,
-    /// Its share, measured against the other weights of the route; more than 0, at most
-    /// [`MAX_WEIGHT`](Self::MAX_WEIGHT), heeded to six decimals.
+    /// The weight relative to the other targets of the route; greater than 0, at most
+    /// [`MAX_WEIGHT`](Self::MAX_WEIGHT), used to six decimals.
     pub weight: f64,
-    /// What its tokens cost.
+    /// The price of the target's tokens.
     pub price: Option<Price>,
-    /// What its model can do.
+    /// The capabilities of the target's model.
     pub capabilities: Capabilities,
-    /// Whether its model calls several functions at once.
+    /// Whether the model can call several functions at once.
     pub parallel_tools: bool,
-    /// Most tokens of one answer, if known.
+    /// The maximum number of tokens of one answer, if known.
     pub max_output: Option<u64>,
-    /// Where it computes, if the operator said so.
+    /// The region in which the target computes, if configured.
     pub region: Option<&'a str>,
-    /// The classes of data it is approved for.
+    /// The data classes for which the target is approved.
     pub data_classes: &'a [String],
-    /// Whether it may be called now, and the share of its usual traffic it gets.
+    /// The eligibility now, and the share of its usual traffic that the target receives.
     pub eligibility: Eligibility,
-    /// Whether it is known to be healthy; false also while nothing is known.
+    /// Whether the target is known to be healthy; false also while its health is unknown.
     pub healthy: bool,
-    /// Whether its breaker lets probes through only.
+    /// Whether the target's circuit breaker admits only probes.
     pub half_open: bool,
-    /// Its latency in seconds, a mean that believes peaks at once; `None` until measured.
+    /// The peak-sensitive moving average of the latency, in seconds; `None` until measured.
     pub latency: Option<f64>,
-    /// The time to the first token that 95 of 100 calls do not exceed; `None` until measured.
+    /// The 95th percentile of the time to the first token; `None` until measured.
     pub p95: Option<Duration>,
-    /// How many calls that is measured over.
+    /// The number of calls in that percentile.
     pub samples: u64,
-    /// Calls it is working on.
+    /// The number of calls in flight.
     pub in_flight: u32,
 }
 
@@ -50,7 +61,7 @@ impl<'a> Candidate<'a> {
     /// The largest weight.
     pub const MAX_WEIGHT: f64 = 1e6;
 
-    /// A healthy, idle target without limits, never measured.
+    /// Creates a healthy, idle candidate without limits and without measurements.
     pub const fn new(target: &'a TargetId) -> Self {
         Self {
             target,
@@ -79,19 +90,15 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// What the request is expected to cost here: its estimated input, and as much output as it allows.
-    pub fn cost(&self, facts: &Facts<'_>) -> Option<Money> {
-        let usage = Usage { input: facts.input_tokens, output: facts.expected_output(), ..Usage::default() };
-        self.price.map(|price| price.cost(usage))
-    }
-
-    /// The part of its usual traffic it gets; all of it while it gets none, to rank it for when it is back.
-    pub(crate) fn part(&self) -> f64 {
+    /// Returns the share of its usual traffic that the target receives.
+    ///
+    /// This is 1 while the target cannot be called, so that it is ranked by what it will be when it can.
+    pub(crate) fn traffic_share(&self) -> f64 {
         if self.eligibility.is_usable() { self.eligibility.weight.min(1.0) } else { 1.0 }
     }
 
-    /// Its weight times that part.
-    pub(crate) fn share_when_back(&self) -> f64 {
-        self.weight * self.part()
+    /// Returns the weight scaled by [`traffic_share`](Self::traffic_share).
+    pub(crate) fn effective_weight(&self) -> f64 {
+        self.weight * self.traffic_share()
     }
 }

@@ -1,6 +1,4 @@
-//! How a route chooses, as it stands in a config.
-
-use std::time::Duration;
+//! The configuration of a router.
 
 use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
@@ -8,83 +6,86 @@ use thiserror::Error;
 
 use crate::{Candidate, HedgeConfig};
 
-/// How a route chooses among its targets.
+/// The target selection of a route.
+///
+/// # Examples
 ///
 /// ```
 /// # use fb_router::{Router, RouterConfig, Strategy};
 /// let config = RouterConfig { strategy: Strategy::Fastest, ..RouterConfig::default() };
 /// let router = Router::new(config)?;
-/// # Ok::<(), fb_router::InvalidConfig>(())
+/// # Ok::<(), fb_core::InvalidConfig>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouterConfig {
-    /// Which target is tried when; priority.
+    /// The order in which targets are tried; priority.
     pub strategy: Strategy,
-    /// Settings of the strategy `race`.
+    /// The settings of the strategy `race`.
     pub race: RaceConfig,
-    /// Settings of the strategy `hedged`.
+    /// The settings of the strategy `hedged`.
     pub hedge: HedgeConfig,
-    /// Settings of the strategy `sticky`.
+    /// The settings of the strategy `sticky`.
     pub sticky: StickyConfig,
 }
 
-/// Which target is tried when. Under all but `priority`, a target that may not be called now comes after those that may.
+/// The order in which targets are tried. Under all strategies except `priority`, targets that cannot be called now come
+/// last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// One after the other, the lowest `priority` first.
+    /// One target after another, the lowest `priority` first.
     #[default]
     Priority,
-    /// By shares: each target is the first for as many requests as its weight says, exact to one request.
+    /// Weighted round robin: each target comes first for its share of the requests, exact to one request.
     Weighted,
-    /// The one with the lower score of two drawn by chance; the score is the latency times the calls it would then have.
+    /// The better of two targets drawn at random; the score is the latency times the calls in flight plus one.
     Fastest,
-    /// The lowest price for this request first.
+    /// The lowest expected cost of the request first.
     Cheapest,
     /// The fewest calls in flight first.
     LeastBusy,
-    /// Requests of one key go to one target, as long as it may be called.
+    /// All requests with the same key go to the same target while it can be called.
     Sticky,
-    /// All or the first few at once; the first usable answer wins.
+    /// All targets, or the first few, at once; the first usable answer wins.
     Race,
-    /// As priority, with a second target started when the first takes long.
+    /// As `priority`, with a second call to another target if the first is slow.
     Hedged,
 }
 
 impl Strategy {
-    /// Whether one request may begin several calls without any having failed.
+    /// Returns whether a request may have several calls in flight without a failure.
     pub const fn is_concurrent(self) -> bool {
         matches!(self, Self::Race | Self::Hedged)
     }
 }
 
-/// How wide a race is.
+/// The settings of the strategy `race`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RaceConfig {
-    /// How many targets start at once, 2 or more; all unless set.
+    /// The number of targets that start at once, 2 or more; all unless set.
     pub width: Option<usize>,
 }
 
-/// What requests stick by.
+/// The settings of the strategy `sticky`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StickyConfig {
-    /// Where the key of a request is found: `user`, `session`, or the name of a tag. Default "user".
+    /// The source of the sticky key: `user`, `session`, or the name of a tag. Default "user".
     pub by: StickyBy,
 }
 
-/// Where the key of a request is found. In a config `user`, `session`, or the name of a tag.
+/// The source of a request's sticky key: in a configuration `user`, `session`, or the name of a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum StickyBy {
-    /// The caller's id of the end user.
+    /// The caller's identifier of the end user.
     #[default]
     User,
-    /// The session.
+    /// The session of the request.
     Session,
-    /// The tag of this name.
+    /// The request tag with this name.
     Tag(String),
 }
 
@@ -108,9 +109,6 @@ impl From<StickyBy> for String {
     }
 }
 
-/// Longest time that any setting may name.
-const MAX_TIME: Duration = Duration::from_secs(3_600);
-
 impl RouterConfig {
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
         if let Some(width @ ..2) = self.race.width {
@@ -119,31 +117,22 @@ impl RouterConfig {
         if self.sticky.by == StickyBy::Tag(String::new()) {
             return Err(InvalidConfig::expecting("sticky.by", "\"\"", "user, session or the name of a tag"));
         }
-        let hedge = &self.hedge;
-        if !(0.0..=1.0).contains(&hedge.budget) {
-            return Err(InvalidConfig::expecting("hedge.budget", hedge.budget, "0 to 1"));
-        }
-        for (field, time) in [("hedge.after", hedge.after.time()), ("hedge.min", hedge.min)] {
-            if time > MAX_TIME {
-                return Err(InvalidConfig::expecting(field, format!("{time:?}"), "at most an hour"));
-            }
-        }
-        Ok(())
+        self.hedge.validate()
     }
 
-    /// Whether the targets of a route have what its strategy needs: a price for `cheapest`, usable weights for
-    /// `weighted` and `sticky`.
+    /// Checks that the targets of a route have the properties that its strategy needs: a price for `cheapest`, and valid
+    /// prices and weights in any case.
     ///
     /// # Errors
-    /// Names the first target that lacks something, and what.
+    /// Returns the first invalid property of the first invalid target.
     pub fn check(&self, candidates: &[Candidate<'_>]) -> Result<(), InvalidTarget> {
         for candidate in candidates {
             let invalid = |field, value, expected| {
                 Err(InvalidTarget { target: candidate.target.to_string(), field, value, expected })
             };
-            let usable = |amount: f64| amount.is_finite() && amount >= 0.0;
+            let is_valid = |amount: f64| amount.is_finite() && amount >= 0.0;
             if let Some(price) = candidate.price {
-                if !usable(price.input) || !usable(price.output) {
+                if !is_valid(price.input) || !is_valid(price.output) {
                     let value = format!("{} / {}", price.input, price.output);
                     return invalid("price", value, "not negative");
                 }
@@ -158,17 +147,17 @@ impl RouterConfig {
     }
 }
 
-/// A target that its route's strategy cannot work with.
+/// An invalid property of a target, as returned by [`RouterConfig::check`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("target {target}: `{field}` is {value}, expected {expected}")]
 pub struct InvalidTarget {
-    /// `PROVIDER/MODEL`.
+    /// The target, as `PROVIDER/MODEL`.
     pub target: String,
-    /// The field.
+    /// The name of the invalid property.
     pub field: &'static str,
-    /// What it was.
+    /// The rejected value.
     pub value: String,
-    /// What it may be.
+    /// The accepted range.
     pub expected: &'static str,
 }
 

@@ -1,62 +1,74 @@
-//! What the router must know of a request.
+//! The properties of a request that routing depends on.
 
-use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, TargetId};
+use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, TargetId, Usage};
 
 use crate::{Candidate, Strategy};
 
-/// Bytes of one token; about right for English text and JSON.
+/// Bytes per token; about right for English text and JSON.
 const BYTES_PER_TOKEN: u64 = 4;
-/// Tokens of one picture; about what providers count for a photo.
+/// Tokens per image; about what providers count for a photo.
 const IMAGE_TOKENS: u64 = 1_000;
-/// Output expected of a request that sets no limit; a long answer of a person's question.
-const USUAL_OUTPUT: u64 = 1_024;
+/// The output assumed for a request without a limit: a long answer to a person's question.
+const DEFAULT_OUTPUT: u64 = 1_024;
 
-/// What the router must know of a request. The default is a request that every target may serve.
+/// The properties of a request that routing depends on. The default is a request that every target may serve.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::ChatRequest;
+/// use fb_router::Facts;
+///
+/// let request = ChatRequest::user("why is the sky blue?");
+/// let facts = Facts { sticky_key: Some("user-7"), ..Facts::from_request(&request) };
+/// assert_eq!(facts.input_tokens, 5);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts<'a> {
-    /// What a target must be able to do.
+    /// The capabilities that a target needs.
     pub needs: Needs,
-    /// Tokens of the prompt: an estimate, a quarter of its bytes, rounded up.
+    /// The estimated tokens of the prompt: a quarter of its bytes, rounded up.
     pub input_tokens: u64,
-    /// Most tokens to generate; `None` when the caller set no limit.
+    /// The maximum number of tokens to generate; `None` if the caller set no limit.
     pub max_output: Option<u64>,
-    /// Whether it may name tools that the provider runs: to send it twice might do something twice.
+    /// Whether the request may declare tools that the provider runs; such a request must not be sent twice, because
+    /// the tools would run twice.
     pub server_tools: bool,
-    /// Where it may be computed; `None` is anywhere.
+    /// The regions in which the request may be computed; `None` allows any region.
     pub regions: Option<&'a [String]>,
-    /// The class of its data; `None` needs no approval.
+    /// The class of the request's data, for which a target must be approved; `None` needs no approval.
     pub data_class: Option<&'a str>,
-    /// Who may see it, each a `PROVIDER` or a `PROVIDER/MODEL`; `None` is anyone.
+    /// The providers and targets that may see the request, each a `PROVIDER` or a `PROVIDER/MODEL`; `None` allows any.
     pub allowed: Option<&'a [String]>,
-    /// Most that it may cost.
+    /// The maximum cost of the request.
     pub ceiling: Option<Money>,
     /// The target to try before all others.
     pub preferred: Option<&'a TargetId>,
-    /// What it sticks by, for the strategy `sticky`.
+    /// The key for the strategy `sticky`.
     pub sticky_key: Option<&'a str>,
 }
 
-/// What a target must be able to do.
+/// The capabilities that a request needs of a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent need")]
 pub struct Needs {
-    /// Call functions.
+    /// Function calls.
     pub tools: bool,
-    /// Call several functions at once.
+    /// Several function calls at once.
     pub parallel_tools: bool,
-    /// Follow a JSON schema.
+    /// Answers that follow a JSON schema.
     pub json_schema: bool,
-    /// See pictures.
+    /// Image input.
     pub vision: bool,
-    /// Stream.
+    /// Streamed answers.
     pub streaming: bool,
 }
 
 impl Facts<'_> {
-    /// Reads what a request tells without parsing its messages; a request of typed content tells all.
+    /// Reads the facts of a request without parsing a raw body; typed content is read completely.
     ///
-    /// What the head leaves open is taken for the worse: declared tools count as run by the provider, and every byte as
-    /// text.
+    /// Anything the head of a raw body leaves open is assumed to be the worst case: declared tools count as run by the
+    /// provider, and all bytes count as text.
     pub fn from_request(request: &ChatRequest) -> Self {
         let head = request.head();
         let needs = Needs { tools: head.tools, streaming: head.stream, ..Needs::default() };
@@ -72,37 +84,39 @@ impl Facts<'_> {
                 Err(_) => facts,
             };
         };
-        let named = raw.fields.iter().any(|field| runs_there(&field.name));
+        let declares_server_tools = raw.fields.iter().any(|field| is_server_tools_field(&field.name));
         let input_tokens = estimate_tokens(size(raw.bytes.len()));
-        Self { input_tokens, server_tools: head.tools || named, ..facts }
+        Self { input_tokens, server_tools: head.tools || declares_server_tools, ..facts }
     }
 
-    /// Reads what a route needs to know: the head, and the messages only if a candidate has a limit, or the strategy
-    /// starts several calls, and the head does not tell enough.
+    /// Reads the facts that matter for these candidates and this strategy.
+    ///
+    /// The body is parsed only if the head is not enough to decide, because a candidate has a limit or the strategy
+    /// starts several calls.
     ///
     /// # Errors
-    /// When the messages had to be looked at and are not what their dialect requires.
+    /// Returns the parse error if the body had to be parsed and does not follow its dialect.
     pub fn for_candidates<'r>(
         request: &'r ChatRequest,
         candidates: &[Candidate<'_>],
         strategy: Strategy,
     ) -> Result<Self, &'r InvalidRequest> {
         let facts = Self::from_request(request);
-        let limited = |candidate: &Candidate<'_>| {
+        let is_limited = |candidate: &Candidate<'_>| {
             let able = candidate.capabilities;
-            let too_long = able.context.is_some_and(|context| facts.most_tokens() > context);
+            let too_long = able.context.is_some_and(|context| facts.max_total_tokens() > context);
             let one_call = facts.needs.tools && !candidate.parallel_tools;
             !able.vision || !able.json_schema || one_call || too_long
         };
-        let twice = facts.server_tools && strategy.is_concurrent();
-        if twice || candidates.iter().any(limited) {
+        let may_run_tools_twice = facts.server_tools && strategy.is_concurrent();
+        if may_run_tools_twice || candidates.iter().any(is_limited) {
             Ok(facts.with_messages(request.chat()?))
         } else {
             Ok(facts)
         }
     }
 
-    /// Adds what only the messages tell; pictures no longer count by their bytes.
+    /// Adds the facts that only parsed messages provide; images then count by number instead of by their bytes.
     #[must_use]
     pub fn with_messages(mut self, chat: &Chat) -> Self {
         let content = Content::measure(chat);
@@ -112,28 +126,36 @@ impl Facts<'_> {
         self.needs.vision = content.images > 0;
         self.input_tokens =
             estimate_tokens(content.bytes).saturating_add(content.images.saturating_mul(IMAGE_TOKENS));
-        self.server_tools = chat.extra.iter().any(|extra| runs_there(&extra.name) || extra.name == "tools");
+        self.server_tools =
+            chat.extra.iter().any(|extra| is_server_tools_field(&extra.name) || extra.name == "tools");
         self
     }
 
-    /// Prompt and answer together.
-    pub(crate) fn most_tokens(&self) -> u64 {
+    /// Returns the tokens of the prompt plus the caller's output limit.
+    pub(crate) fn max_total_tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.max_output.unwrap_or(0))
     }
 
-    /// The output a cost is reckoned with: the caller's limit, or 1,024 tokens without one.
+    /// Returns the output tokens assumed for cost estimates: the caller's limit, or 1,024 without one.
     pub fn expected_output(&self) -> u64 {
-        self.max_output.unwrap_or(USUAL_OUTPUT)
+        self.max_output.unwrap_or(DEFAULT_OUTPUT)
+    }
+
+    /// Returns the expected cost at a candidate, for the estimated input and the expected output; `None` without a price.
+    pub fn cost_at(&self, candidate: &Candidate<'_>) -> Option<Money> {
+        let usage = Usage { input: self.input_tokens, output: self.expected_output(), ..Usage::default() };
+        candidate.price.map(|price| price.cost(usage))
     }
 }
 
-/// Whether a top-level field declares tools that the provider runs. An entry of `tools` this vocabulary has no word for
-/// does too, but the field alone does not tell.
-fn runs_there(field: &str) -> bool {
+/// Returns whether a top-level field declares tools that the provider runs.
+///
+/// An entry of `tools` of a type unknown to fb does so too, but the name of the field does not show it.
+fn is_server_tools_field(field: &str) -> bool {
     field == "mcp_servers"
 }
 
-/// The tokens of so many bytes of text: an estimate, a quarter of them, rounded up.
+/// Estimates the tokens of a text from its length in bytes: a quarter of it, rounded up.
 pub const fn estimate_tokens(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
@@ -142,7 +164,7 @@ pub(crate) fn size(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// How much there is to read in a conversation.
+/// The amount of text and images in a conversation.
 #[derive(Default)]
 pub(crate) struct Content {
     bytes: u64,

@@ -1,38 +1,39 @@
-//! When a second target is started beside a slow first one.
+//! Hedging: the delay before a second call, and the budget for such calls.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{Candidate, Facts, InvalidConfig, RouterConfig};
-
-/// Less is within the noise of a network round trip.
+/// Shorter delays are within the noise of a network round trip.
 const MIN: Duration = Duration::from_millis(50);
-/// One in twenty: what lies beyond the 95th percentile.
+/// One in twenty: the share of calls beyond the 95th percentile.
 const BUDGET: f64 = 0.05;
-/// A 95th percentile of fewer samples rests on less than five of them.
+/// With fewer samples, fewer than five of them lie beyond the 95th percentile.
 const WARM_UP: u64 = 100;
-/// A hedge, in the unit of the bucket: shares are exact to a millionth.
+/// One hedge in units of the bucket, so that shares are exact to a millionth.
 const HEDGE: u64 = 1_000_000;
-/// Hedges a quiet time may save up; more would let a burst of slow answers double the load.
-const SAVED: u64 = 10;
+/// The capacity of the bucket in hedges; a larger burst of hedges would double the load of a slow target group.
+const CAPACITY: u64 = 10;
+/// The longest time that a setting may specify.
+const MAX_TIME: Duration = Duration::from_secs(3_600);
 
-/// When a second target is started beside a slow first one.
+/// The settings of hedging: a second call to another target while the first is slow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HedgeConfig {
-    /// How long the first target has: `"p95"` for the time that 95 of its 100 latest calls took to their first token,
+    /// The delay before the second call: `"p95"` for the 95th percentile of the first target's time to the first token,
     /// or a time; p95. At most an hour.
     pub after: HedgeAfter,
-    /// The least that `p95` may come to; 50 ms. At most an hour.
+    /// The lower bound of the `p95` delay; 50 ms. At most an hour.
     #[serde(with = "humantime_serde")]
     pub min: Duration,
-    /// Most hedges per request, 0 to 1; 0.05. Exact to a millionth.
+    /// The maximum number of hedges per request, 0 to 1; 0.05. Exact to a millionth.
     pub budget: f64,
-    /// Calls to measure before `p95` is believed; 100. Until then nothing is hedged.
+    /// The number of measured calls before `p95` is used; 100. Until then nothing is hedged.
     pub warm_up: u64,
 }
 
@@ -42,21 +43,21 @@ impl Default for HedgeConfig {
     }
 }
 
-/// How long the first target has.
+/// The delay before the second call of a hedge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"p95\" or a time such as \"800ms\"")]
 pub enum HedgeAfter {
-    /// As long as 95 of its 100 latest calls took to their first token.
+    /// The 95th percentile of the first target's time to the first token.
     #[default]
     #[serde(with = "p95")]
     P95,
-    /// So long.
+    /// A fixed time.
     Time(#[serde(with = "humantime_serde")] Duration),
 }
 
 impl HedgeAfter {
-    /// The time, or nothing for `p95`.
-    pub(crate) const fn time(self) -> Duration {
+    /// Returns the fixed time, or zero for `p95`.
+    const fn fixed(self) -> Duration {
         match self {
             Self::P95 => Duration::ZERO,
             Self::Time(time) => time,
@@ -64,7 +65,7 @@ impl HedgeAfter {
     }
 }
 
-/// The word `p95`.
+/// Serializes the variant as the string `p95`.
 mod p95 {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -84,7 +85,19 @@ mod p95 {
 }
 
 impl HedgeConfig {
-    /// How long the first target has; `None` while too few of its calls are measured.
+    pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
+        if !(0.0..=1.0).contains(&self.budget) {
+            return Err(InvalidConfig::expecting("hedge.budget", self.budget, "0 to 1"));
+        }
+        for (field, time) in [("hedge.after", self.after.fixed()), ("hedge.min", self.min)] {
+            if time > MAX_TIME {
+                return Err(InvalidConfig::expecting(field, format!("{time:?}"), "at most an hour"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the delay before the second call, or `None` if too few calls of the first target are measured.
     pub fn delay(&self, p95: Option<Duration>, samples: u64) -> Option<Duration> {
         match self.after {
             HedgeAfter::Time(time) => Some(time),
@@ -94,50 +107,57 @@ impl HedgeConfig {
     }
 }
 
-/// Whether the target may be the second of a hedge: what is not sent twice is a request with tools that the provider
-/// runs, and no second call goes to a target that is being tried out or may not be called.
-pub fn admissible_as_hedge(facts: &Facts<'_>, candidate: &Candidate<'_>) -> bool {
-    !facts.server_tools && !candidate.half_open && candidate.eligibility.is_usable()
-}
-
-/// A bucket that every request fills a little and every hedge empties by one.
+/// A token bucket that limits hedges to a share of the requests.
 ///
-/// Starts empty and saves up ten at most, so at any time there were no more hedges than the configured share of the
-/// requests so far.
+/// Every request deposits its share of a hedge, and every hedge withdraws a whole one. The bucket starts empty and holds
+/// at most ten hedges, so at any time the number of hedges is at most the configured share of the requests so far.
+///
+/// # Examples
+///
+/// ```
+/// use fb_router::{HedgeBudget, HedgeConfig};
+///
+/// let budget = HedgeBudget::new(&HedgeConfig { budget: 0.5, ..HedgeConfig::default() })?;
+/// budget.deposit();
+/// assert!(!budget.try_withdraw());
+/// budget.deposit();
+/// assert!(budget.try_withdraw());
+/// # Ok::<(), fb_core::InvalidConfig>(())
+/// ```
 #[derive(Debug)]
 pub struct HedgeBudget {
-    /// Millionths of a hedge that a request earns.
+    /// Millionths of a hedge that a request deposits.
     share: u64,
-    saved: AtomicU64,
+    balance: AtomicU64,
 }
 
 impl HedgeBudget {
-    /// An empty bucket.
+    /// Creates an empty bucket.
     ///
     /// # Errors
-    /// When the share is not between 0 and 1.
+    /// Returns the first invalid setting of `config`.
     pub fn new(config: &HedgeConfig) -> Result<Self, InvalidConfig> {
-        RouterConfig { hedge: config.clone(), ..RouterConfig::default() }.validate()?;
+        config.validate()?;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
             clippy::cast_sign_loss,
-            reason = "checked to be 0 to 1"
+            reason = "validated to be 0 to 1"
         )]
         let share = (config.budget * HEDGE as f64).round() as u64;
-        Ok(Self { share, saved: AtomicU64::new(0) })
+        Ok(Self { share, balance: AtomicU64::new(0) })
     }
 
-    /// Notes a request.
+    /// Deposits the share of one request.
     pub fn deposit(&self) {
-        let add = |saved: u64| Some((saved + self.share).min(SAVED * HEDGE));
-        let _before = self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let add = |balance: u64| Some((balance + self.share).min(CAPACITY * HEDGE));
+        let _previous = self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
-    /// Takes one hedge, if there is one.
+    /// Withdraws one hedge and returns true, or returns false if the balance is too low.
     pub fn try_withdraw(&self) -> bool {
-        let take = |saved: u64| saved.checked_sub(HEDGE);
-        self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        let take = |balance: u64| balance.checked_sub(HEDGE);
+        self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
 

@@ -1,85 +1,85 @@
-//! Who is tried in which order, and why.
+//! The plan of a request: its targets in order, each with a reason.
 
 use std::{fmt, time::Duration};
 
 use fb_core::{Money, Refusal, Skip, TargetId};
 
-/// The targets of one request in the order they are tried, with the reason for every rank and every refusal.
+/// The targets of one request in the order in which to try them, with the reason for every rank and every refusal.
 ///
-/// Displays as aligned rows, one line each.
+/// Displays as aligned rows, one line per target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Who is tried, in this order.
+    /// The admissible targets, in the order in which to try them.
     pub order: Vec<Ranked>,
-    /// Who may not be asked at all, in list order.
+    /// The targets that this request must not reach, in list order.
     pub inadmissible: Vec<Inadmissible>,
-    /// How many start at once.
+    /// The number of targets that start at once.
     pub start: Start,
 }
 
-/// A target and its rank.
+/// An admissible target at its rank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
-    /// Its place in the list of candidates.
+    /// The index in the list of candidates.
     pub index: usize,
-    /// Its name.
+    /// The target.
     pub target: TargetId,
-    /// Why it has this rank.
+    /// The reason for the rank.
     pub reason: RankReason,
-    /// Why it may not be called right now, if so.
+    /// The reason why the target cannot be called now; `None` if it can.
     pub skip: Option<Skip>,
 }
 
-/// A target that may not be asked, and the rule that forbids it.
+/// A target that the request must not reach, and the rule that forbids it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inadmissible {
-    /// Its place in the list of candidates.
+    /// The index in the list of candidates.
     pub index: usize,
-    /// Its name.
+    /// The target.
     pub target: TargetId,
-    /// The rule.
+    /// The rule that forbids the target.
     pub refusal: Refusal,
 }
 
-/// How the targets start.
+/// The way in which targets start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// Each when the one before has failed.
+    /// Each target starts after the previous one failed.
     Sequential,
-    /// So many at the same time, the others when all of these have failed; 2 or more.
+    /// The given number of targets, 2 or more, starts at once; the others start after all of these failed.
     Parallel(usize),
-    /// The second so long after the first if that has not answered by then, and the hedge budget has one.
+    /// The second target starts after a delay if the first has not answered and the hedge budget permits it.
     Hedged {
-        /// How long.
+        /// The delay.
         after: Duration,
     },
 }
 
-/// Why a target has its rank.
+/// The reason for a target's rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RankReason {
-    /// The request prefers it.
+    /// The request prefers the target.
     Preferred,
-    /// Its priority.
+    /// The priority of the target.
     Priority(u32),
-    /// It is its turn, by this part (0 to 1) of the route's weights.
+    /// The target's turn in the weighted rotation, with its share (0 to 1) of the route's weights.
     Turn(f64),
-    /// Its weight, times the part of its usual traffic it gets.
+    /// The weight of the target, scaled by the share of traffic it currently receives.
     Weight(f64),
-    /// It had the lower score of the two that chance drew; the score in seconds.
+    /// The lower score, in seconds, of two targets drawn at random.
     Drawn(f64),
-    /// Its score in seconds.
+    /// The score of the target, in seconds.
     Score(f64),
-    /// It was never measured, and this is the call to measure it; or such a call is still out.
+    /// A target without a measured latency: either this call measures it, or calls that will are in flight.
     Unmeasured {
-        /// Whether calls are still out.
+        /// Set while measuring calls are in flight.
         waiting: bool,
     },
-    /// What the request is expected to cost there; `None` without a price.
+    /// The expected cost of the request; `None` without a price.
     Cost(Option<Money>),
-    /// The calls it has in flight.
+    /// The number of calls in flight at the target.
     InFlight(u32),
-    /// Its rank for the request's key.
+    /// The rank by rendezvous hashing of the request's sticky key.
     Key,
 }
 
@@ -88,7 +88,7 @@ impl fmt::Display for RankReason {
         match self {
             Self::Preferred => f.write_str("preferred by the request"),
             Self::Priority(priority) => write!(f, "priority {priority}"),
-            Self::Turn(part) => write!(f, "its turn, {:.1} %", part * 1e2),
+            Self::Turn(share) => write!(f, "its turn, {:.1} %", share * 1e2),
             Self::Weight(weight) => write!(f, "weight {}", (weight * 1e6).round() / 1e6),
             Self::Drawn(score) => write!(f, "faster of two drawn, score {score:.3} s"),
             Self::Score(score) => write!(f, "score {score:.3} s"),

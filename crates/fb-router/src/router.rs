@@ -1,18 +1,37 @@
-//! One decision: who is tried, in which order.
+//! The router: orders the targets of a route for one request.
 
+use fb_core::InvalidConfig;
 use parking_lot::Mutex;
 
 use crate::{
-    Candidate, Facts, Inadmissible, InvalidConfig, Plan, RankReason, Ranked, RouterConfig, Start, Strategy,
-    admissible, admissible_as_hedge,
+    Candidate, Facts, Inadmissible, Plan, RankReason, Ranked, RouterConfig, Start, Strategy, admissible,
+    admissible_as_hedge,
     order::{self, Rank},
     rotation::Rotation,
 };
 
-/// Chooses among the targets of one route.
+/// Orders the targets of one route for each request.
 ///
-/// All it keeps between requests is whose turn it is by weight, so a plan is a function of its arguments and of the
-/// plans before it. A clone takes turns of its own: to ask what *would* be done, ask a clone.
+/// The only state between requests is the weighted rotation, so a plan is a function of its arguments and of the plans
+/// before it. A clone has a rotation of its own: plan with a clone to preview a decision without consuming a turn.
+///
+/// # Examples
+///
+/// ```
+/// use fb_core::{ChatRequest, TargetId};
+/// use fb_router::{Candidate, Facts, Router, RouterConfig};
+///
+/// let router = Router::new(RouterConfig::default())?;
+/// let targets: [TargetId; 2] = ["openai/large".parse()?, "local/small".parse()?];
+/// let candidates = [
+///     Candidate { priority: 1, ..Candidate::new(&targets[0]) },
+///     Candidate { priority: 0, ..Candidate::new(&targets[1]) },
+/// ];
+/// let request = ChatRequest::user("why is the sky blue?");
+/// let plan = router.plan(&candidates, &Facts::from_request(&request), [0.0, 0.0]);
+/// assert_eq!(plan.order[0].target, targets[1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Router {
     config: RouterConfig,
@@ -26,53 +45,53 @@ impl Clone for Router {
 }
 
 impl Router {
-    /// A router that begins its turns.
+    /// Creates a router with a new rotation.
     ///
     /// # Errors
-    /// Names the setting no router could work with.
+    /// Returns the first invalid setting.
     pub fn new(config: RouterConfig) -> Result<Self, InvalidConfig> {
         config.validate()?;
         Ok(Self { config, rotation: Mutex::default() })
     }
 
-    /// Its settings.
+    /// Returns the configuration.
     pub const fn config(&self) -> &RouterConfig {
         &self.config
     }
 
-    /// Decides for one request; `candidates` are all targets of the route in the order of its list, `units` two random
-    /// numbers from 0 up to 1.
+    /// Plans one request. `candidates` are all targets of the route in the order of its list; `random` is two random
+    /// numbers in `[0, 1)`.
     ///
-    /// Every candidate is in the plan once, ranked or refused. One that may not be called right now is ranked too, so
-    /// that it can be waited for. A preferred target comes first if it may be called, and the request then takes
-    /// nobody's turn.
-    pub fn plan(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, units: [f64; 2]) -> Plan {
-        let (mut open, mut barred, mut inadmissible) =
+    /// The plan contains every candidate once, either ranked or inadmissible. Candidates that cannot be called now are
+    /// ranked too, so that the caller can wait for one. A preferred target comes first if it can be called; the request
+    /// then consumes no turn of the rotation.
+    pub fn plan(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, random: [f64; 2]) -> Plan {
+        let (mut usable, mut unusable, mut inadmissible) =
             (Vec::with_capacity(candidates.len()), Vec::new(), Vec::new());
         for (index, candidate) in candidates.iter().enumerate() {
             match admissible(facts, candidate) {
                 Err(refusal) => {
                     inadmissible.push(Inadmissible { index, target: candidate.target.clone(), refusal });
                 }
-                Ok(()) if candidate.eligibility.is_usable() => open.push(index),
-                Ok(()) => barred.push(index),
+                Ok(()) if candidate.eligibility.is_usable() => usable.push(index),
+                Ok(()) => unusable.push(index),
             }
         }
         let mut ranks = if self.config.strategy == Strategy::Priority {
-            // Here a barred target keeps its place: it may be worth waiting for.
-            open.extend(barred);
-            open.sort_unstable();
-            self.order(candidates, facts, units, &open)
+            // Under priority an unusable target keeps its rank, because it may be worth waiting for.
+            usable.extend(unusable);
+            usable.sort_unstable();
+            self.order(candidates, facts, random, &usable)
         } else {
-            let mut ranks = self.order(candidates, facts, units, &open);
-            ranks.extend(self.order(candidates, facts, units, &barred));
+            let mut ranks = self.order(candidates, facts, random, &usable);
+            ranks.extend(self.order(candidates, facts, random, &unusable));
             ranks
         };
-        if let Some((first, why)) = self.first(candidates, facts, units, &open)
-            && let Some(place) = ranks.iter().position(|(index, _)| *index == first)
+        if let Some((first, reason)) = self.first(candidates, facts, random, &usable)
+            && let Some(rank) = ranks.iter().position(|(index, _)| *index == first)
         {
-            ranks[..=place].rotate_right(1);
-            ranks[0].1 = why;
+            ranks[..=rank].rotate_right(1);
+            ranks[0].1 = reason;
         }
         let start = self.start(candidates, facts, &ranks);
         let ranked = |(index, reason): Rank| {
@@ -87,7 +106,7 @@ impl Router {
         &self,
         candidates: &[Candidate<'_>],
         facts: &Facts<'_>,
-        units: [f64; 2],
+        random: [f64; 2],
         indices: &[usize],
     ) -> Vec<Rank> {
         match self.config.strategy {
@@ -95,7 +114,7 @@ impl Router {
             Strategy::Weighted => order::by_weight(candidates, indices),
             Strategy::Fastest => order::by_score(candidates, indices),
             Strategy::Cheapest => order::by_cost(candidates, facts, indices),
-            Strategy::LeastBusy => order::by_load(candidates, indices, units[0]),
+            Strategy::LeastBusy => order::by_load(candidates, indices, random[0]),
             Strategy::Sticky => match facts.sticky_key {
                 Some(key) => order::by_key(candidates, indices, key),
                 None => order::by_weight(candidates, indices),
@@ -103,25 +122,25 @@ impl Router {
         }
     }
 
-    /// Who comes before the order of the strategy.
+    /// Returns the candidate to move to the front of the strategy's order, if any.
     fn first(
         &self,
         candidates: &[Candidate<'_>],
         facts: &Facts<'_>,
-        units: [f64; 2],
-        open: &[usize],
+        random: [f64; 2],
+        usable: &[usize],
     ) -> Option<Rank> {
-        let preferred = |index: &&usize| {
+        let is_preferred = |index: &&usize| {
             let Candidate { target, eligibility, .. } = &candidates[**index];
             Some(*target) == facts.preferred && eligibility.is_usable()
         };
-        if let Some(index) = open.iter().find(preferred) {
+        if let Some(index) = usable.iter().find(is_preferred) {
             return Some((*index, RankReason::Preferred));
         }
         match self.config.strategy {
-            Strategy::Weighted => self.turn(candidates, open),
-            Strategy::Sticky if facts.sticky_key.is_none() => self.turn(candidates, open),
-            Strategy::Fastest => order::lower_of_two(candidates, open, units),
+            Strategy::Weighted => self.next_turn(candidates, usable),
+            Strategy::Sticky if facts.sticky_key.is_none() => self.next_turn(candidates, usable),
+            Strategy::Fastest => order::lower_of_two(candidates, usable, random),
             Strategy::Sticky
             | Strategy::Priority
             | Strategy::Cheapest
@@ -131,15 +150,15 @@ impl Router {
         }
     }
 
-    fn turn(&self, candidates: &[Candidate<'_>], open: &[usize]) -> Option<Rank> {
+    fn next_turn(&self, candidates: &[Candidate<'_>], usable: &[usize]) -> Option<Rank> {
         let mut weights = vec![0; candidates.len()];
-        for index in open {
-            weights[*index] = millionths(candidates[*index].share_when_back());
+        for index in usable {
+            weights[*index] = millionths(candidates[*index].effective_weight());
         }
-        let index = self.rotation.lock().turn(&weights)?;
-        #[expect(clippy::cast_precision_loss, reason = "a part to look at")]
-        let part = weights[index] as f64 / weights.iter().sum::<u64>() as f64;
-        Some((index, RankReason::Turn(part)))
+        let index = self.rotation.lock().next(&weights)?;
+        #[expect(clippy::cast_precision_loss, reason = "a share for display")]
+        let share = weights[index] as f64 / weights.iter().sum::<u64>() as f64;
+        Some((index, RankReason::Turn(share)))
     }
 
     fn start(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, ranks: &[Rank]) -> Start {
@@ -174,7 +193,7 @@ impl Router {
     }
 }
 
-/// The weight in millionths; what is more than 0 stays so.
+/// Converts a weight to millionths, rounding positive weights up to at least 1.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,44 +1,45 @@
-//! What a route saved against always using the best model.
+//! The savings of a route compared with always using the best model.
 
 use fb_core::{Money, Price, TargetId, Usage};
 use thiserror::Error;
 
 use crate::facts::{estimate_tokens, size};
 
-/// A request that was served, or might be: by whom, and for how many tokens.
+/// A served or hypothetical request: its target and token usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServedRequest<'a> {
-    /// Who serves it.
+    /// The target that serves the request.
     pub target: &'a TargetId,
-    /// Its tokens.
+    /// The tokens of the request.
     pub usage: Usage,
 }
 
 impl<'a> ServedRequest<'a> {
-    /// A request of this text, its tokens estimated as [`estimate_tokens`] does, with an answer of `output` tokens.
+    /// Creates a request from a prompt text, with [`estimate_tokens`] of the text as input and `output` tokens as answer.
     pub fn from_text(target: &'a TargetId, text: &str, output: u64) -> Self {
         let input = estimate_tokens(size(text.len()));
         Self { target, usage: Usage { input, output, ..Usage::default() } }
     }
 }
 
-/// What requests cost, and what they would have cost at the best model.
+/// The cost of a set of requests, and the cost of the same tokens at the best model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Savings {
-    /// What they cost where they were served.
+    /// The cost at the targets that served the requests.
     pub spent: Money,
-    /// What the same tokens cost at the best model.
+    /// The cost of the same tokens at the best model.
     pub against_best: Money,
 }
 
 impl Savings {
-    /// What was saved; nothing if it was the dearer way.
+    /// Returns the amount saved, or zero if the requests cost more than at the best model.
     pub const fn saved(&self) -> Money {
         Money::from_nanos(self.against_best.nanos().saturating_sub(self.spent.nanos()))
     }
 
-    /// What was saved in percent of the best model's cost, less than 0 if it was the dearer way; `None` if the best
-    /// model costs nothing.
+    /// Returns the savings in percent of the best model's cost, or `None` if the best model costs nothing.
+    ///
+    /// The value is negative if the requests cost more than at the best model.
     #[expect(clippy::cast_precision_loss, reason = "a percentage; the amounts themselves are exact")]
     pub fn saved_percent(&self) -> Option<f64> {
         let (spent, best) = (i128::from(self.spent.nanos()), i128::from(self.against_best.nanos()));
@@ -46,18 +47,18 @@ impl Savings {
     }
 }
 
-/// What the queries cost at `prices`, and what they would have cost at the best model's.
+/// Computes the cost of the requests at `prices` and at the price of the best model.
 ///
-/// Each query is rounded to whole nano-dollars by itself; sums are exact.
+/// The cost of each request is rounded to whole nano-dollars; sums are exact.
 ///
 /// # Errors
-/// Names the first target without a price.
+/// Returns the first target without a price.
 pub fn savings(
-    queries: &[ServedRequest<'_>],
+    requests: &[ServedRequest<'_>],
     prices: impl Fn(&TargetId) -> Option<Price>,
     best: Price,
 ) -> Result<Savings, MissingPrice> {
-    queries.iter().try_fold(Savings::default(), |sum, ServedRequest { target, usage }| {
+    requests.iter().try_fold(Savings::default(), |sum, ServedRequest { target, usage }| {
         let price = prices(target).ok_or_else(|| MissingPrice((*target).clone()))?;
         Ok(Savings {
             spent: sum.spent + price.cost(*usage),
@@ -66,7 +67,7 @@ pub fn savings(
     })
 }
 
-/// A target whose queries cannot be reckoned.
+/// An error for requests at a target without a price.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("target {0} has no price")]
 pub struct MissingPrice(pub TargetId);

@@ -1,22 +1,22 @@
-//! Which target a key belongs to.
+//! Weighted rendezvous hashing of sticky keys to targets.
 
-/// The claim of a target on a key, by rendezvous hashing with weights: the highest claim wins.
+/// Returns the rendezvous score of a target for a key; the target with the highest score owns the key.
 ///
-/// A claim depends on nothing but key, target and weight, so when a target goes only its own keys move, and when a
-/// weight grows keys move to that target only. Over many keys each target wins the part its weight is of all.
-pub(crate) fn claim(key: &str, target: &str, weight: f64) -> f64 {
-    // The upper 53 bits, in the middle of their step: never 0 or 1.
+/// A score depends only on key, target and weight. When a target is removed, only its own keys move; when a weight grows,
+/// keys move only to that target. Over many keys, each target owns a share proportional to its weight.
+pub(crate) fn rendezvous_score(key: &str, target: &str, weight: f64) -> f64 {
+    // The upper 53 bits plus half a step: strictly between 0 and 1, so that the logarithm is finite and not 0.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     let unit = ((hash(key, target) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     -weight / unit.ln()
 }
 
-/// FNV-1a, then the last steps of `MurmurHash3` so that every bit of the input reaches every bit of the result.
+/// FNV-1a with the finalizer of `MurmurHash3`, so that every input bit affects every output bit.
 ///
-/// Not the standard library's hash: its result may change with the compiler, and replicas of different builds have to
-/// agree on who serves a key.
+/// The standard library's hasher may change between compiler versions, and replicas of different builds must agree on
+/// the owner of a key.
 fn hash(key: &str, target: &str) -> u64 {
-    // No UTF-8 text holds the byte 0xff, so key and target cannot run into one another.
+    // The byte 0xff never occurs in UTF-8, so it separates key and target unambiguously.
     let bytes = key.bytes().chain([0xff]).chain(target.bytes());
     let fnv = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

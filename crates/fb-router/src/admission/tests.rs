@@ -1,9 +1,9 @@
-use fb_core::{Capabilities, Money, Price, TargetId};
+use fb_core::{Capabilities, Eligibility, Money, Price, Skip, TargetId};
 
 use super::*;
 use crate::Needs;
 
-/// A target with every limit there is.
+/// A target with every possible limit.
 fn limited(target: &TargetId) -> Candidate<'_> {
     Candidate {
         price: Some(Price { input: 1.0, output: 2.0 }),
@@ -23,7 +23,7 @@ fn limited(target: &TargetId) -> Candidate<'_> {
 }
 
 #[test]
-fn every_rule_names_what_it_refuses() {
+fn every_rule_refuses_with_its_field() {
     let target: TargetId = "a/m".parse().unwrap();
     let (limited, unlimited) = (limited(&target), Candidate::new(&target));
     let needs = |needs| Facts { needs, ..Facts::default() };
@@ -34,7 +34,7 @@ fn every_rule_names_what_it_refuses() {
     let classes = ["health".to_owned()];
     let approved = Candidate { data_classes: &classes, ..unlimited.clone() };
     // 10 tokens at 1,000 nano-dollars and 20 at 2,000.
-    let dear = |ceiling| Facts {
+    let with_ceiling = |ceiling| Facts {
         input_tokens: 10,
         max_output: Some(20),
         ceiling: Some(Money::from_nanos(ceiling)),
@@ -76,9 +76,9 @@ fn every_rule_names_what_it_refuses() {
         (regions(&[]), &limited, Some("region: us is not allowed")),
         (health.clone(), &unlimited, Some("data_class: not approved for health")),
         (health, &approved, None),
-        (dear(50_000), &limited, None),
-        (dear(49_999), &limited, Some("price: $0.0001 expected, at most $0.0000")),
-        (dear(50_000), &unlimited, Some("price: its price is not known")),
+        (with_ceiling(50_000), &limited, None),
+        (with_ceiling(49_999), &limited, Some("price: $0.0001 expected, at most $0.0000")),
+        (with_ceiling(50_000), &unlimited, Some("price: its price is not known")),
     ] {
         let refused = admissible(&facts, candidate).err().map(|refusal| refusal.to_string());
         assert_eq!(refused.as_deref(), expected, "{facts:?} at {candidate:?}");
@@ -86,7 +86,7 @@ fn every_rule_names_what_it_refuses() {
 }
 
 #[test]
-fn who_may_see_a_request_is_named_by_provider_or_by_target() {
+fn allowed_entries_match_providers_or_targets() {
     let target: TargetId = "a/m/large".parse().unwrap();
     for (allowed, admitted) in [
         (&["a"][..], true),
@@ -102,5 +102,23 @@ fn who_may_see_a_request_is_named_by_provider_or_by_target() {
         let refusal = Refusal::new("allowed", "not among the targets allowed");
         let expected = if admitted { Ok(()) } else { Err(refusal) };
         assert_eq!(admissible(&facts, &Candidate::new(&target)), expected, "{allowed:?}");
+    }
+}
+
+#[test]
+fn requests_with_server_tools_and_unusable_targets_are_not_hedged() {
+    let target = "a/m".parse().unwrap();
+    let usable = Candidate::new(&target);
+    let half_open = Candidate { half_open: true, ..usable.clone() };
+    let barred = Eligibility::unusable(Skip::Cooling, None);
+    let barred = Candidate { eligibility: barred, ..usable.clone() };
+    let (plain, server_tools) = (Facts::default(), Facts { server_tools: true, ..Facts::default() });
+    for (facts, candidate, expected) in [
+        (&plain, &usable, true),
+        (&server_tools, &usable, false),
+        (&plain, &half_open, false),
+        (&plain, &barred, false),
+    ] {
+        assert_eq!(admissible_as_hedge(facts, candidate), expected, "{facts:?} {candidate:?}");
     }
 }

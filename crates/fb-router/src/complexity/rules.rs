@@ -1,42 +1,57 @@
+//! The built-in classifier: counts and keywords against thresholds.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Complexity, Signals};
+use super::{
+    class::{Classifier, Complexity},
+    signals::Signals,
+};
 
-/// Tells how hard a request is by what can be counted in it.
+/// Classifies requests by counts and keywords.
 ///
-/// One signal of [`ComplexRules`] makes a request complex, whatever else it holds. What is not complex is simple by one
-/// signal of [`SimpleRules`], if it declares no tools, wants no schema and shows no picture. The rest is moderate.
+/// A request is complex if any of the [`ComplexRules`] matches. Otherwise it is simple if any of the [`SimpleRules`]
+/// matches and it has no tools, no JSON schema and no images. All other requests are moderate.
+///
+/// # Examples
+///
+/// ```
+/// use fb_router::{Classifier, Complexity, Rules, Signals};
+///
+/// let rules = Rules::default();
+/// assert_eq!(rules.classify(&Signals::from_text("what is 2 + 2?")), Complexity::Simple);
+/// assert_eq!(rules.classify(&Signals::from_text("prove it")), Complexity::Complex);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    /// What makes a request complex.
+    /// The rules for complex requests.
     pub complex: ComplexRules,
-    /// What makes one simple.
+    /// The rules for simple requests.
     pub simple: SimpleRules,
 }
 
-/// What makes a request complex: any of these, from so many on. A 0 switches a signal off.
+/// The minimum counts and the keywords that make a request complex; one match is enough. A count of 0 disables its rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComplexRules {
-    /// Words of the latest message of the user; 200.
+    /// Words in the latest user message; 200.
     pub words: u64,
-    /// Tokens of the whole conversation; 4,000.
+    /// Estimated tokens of the whole conversation; 4,000.
     pub tokens: u64,
-    /// Blocks of code in the latest message; 1.
+    /// Code blocks in the latest user message; 1.
     pub code_blocks: u64,
-    /// Questions in the latest message; 3.
+    /// Questions in the latest user message; 3.
     pub questions: u64,
     /// Messages of user and model; 12.
     pub turns: u64,
     /// Tools declared; 5.
     pub tools: u64,
-    /// Pictures; 3.
+    /// Images in the whole conversation; 3.
     pub images: u64,
-    /// Words and phrases in the latest message, in any case. Default: words such as `prove`, `refactor` and
-    /// `step by step`.
+    /// Words and phrases in the latest user message, matched case-insensitively. Default: words such as `prove`,
+    /// `refactor` and `step by step`.
     pub keywords: Vec<String>,
 }
 
@@ -74,13 +89,14 @@ impl Default for ComplexRules {
     }
 }
 
-/// What makes a request simple: any of these.
+/// The maximum length and the keywords that make a request simple; one match is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimpleRules {
-    /// At most so many words in the latest message of the user; 12. None at all with 0.
+    /// The maximum number of words in the latest user message; 12. 0 disables the rule.
     pub words: u64,
-    /// Words and phrases in the latest message, in any case. Default: phrases such as `what is` and `translate`.
+    /// Words and phrases in the latest user message, matched case-insensitively. Default: phrases such as `what is` and
+    /// `translate`.
     pub keywords: Vec<String>,
 }
 
@@ -105,26 +121,26 @@ fn owned(keywords: &[&str]) -> Vec<String> {
     keywords.iter().map(|keyword| (*keyword).to_owned()).collect()
 }
 
-/// What told how hard a request is. Displays as `words: 6` or `keyword "prove"`.
+/// The rule that decided the class of a request. Displays as `words: 6` or `keyword "prove"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence<'a> {
-    /// So many of something.
+    /// A count that reached its threshold.
     Count {
-        /// What was counted.
-        of: &'static str,
-        /// How many there are.
+        /// The name of the count, such as `words`.
+        name: &'static str,
+        /// The counted value.
         count: u64,
     },
-    /// A word or phrase of the rules, as it stands there.
+    /// A keyword of the rules, as configured.
     Keyword(&'a str),
-    /// Nothing: no rule applied.
+    /// No rule matched.
     None,
 }
 
 impl fmt::Display for Evidence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count { of, count } => write!(f, "{of}: {count}"),
+            Self::Count { name, count } => write!(f, "{name}: {count}"),
             Self::Keyword(keyword) => write!(f, "keyword {keyword:?}"),
             Self::None => f.write_str("no sign of either"),
         }
@@ -132,7 +148,7 @@ impl fmt::Display for Evidence<'_> {
 }
 
 impl Rules {
-    /// How hard a request is, and the first sign that told.
+    /// Returns the class of a request together with the first rule that matched.
     pub fn explain(&self, signals: &Signals<'_>) -> (Complexity, Evidence<'_>) {
         let words = signals.words();
         let complex = &self.complex;
@@ -145,18 +161,18 @@ impl Rules {
             ("tools", signals.tools, complex.tools),
             ("images", signals.images, complex.images),
         ];
-        if let Some((of, count, _)) = counts.into_iter().find(|(_, count, from)| *from > 0 && count >= from) {
-            return (Complexity::Complex, Evidence::Count { of, count });
+        if let Some((name, count, _)) = counts.into_iter().find(|(_, count, min)| *min > 0 && count >= min) {
+            return (Complexity::Complex, Evidence::Count { name, count });
         }
         let text = signals.text.to_lowercase();
-        if let Some(keyword) = held(&text, &complex.keywords) {
+        if let Some(keyword) = first_match(&text, &complex.keywords) {
             return (Complexity::Complex, Evidence::Keyword(keyword));
         }
         let is_bare = signals.tools == 0 && !signals.schema && signals.images == 0;
         if is_bare && (1..=self.simple.words).contains(&words) {
-            return (Complexity::Simple, Evidence::Count { of: "words", count: words });
+            return (Complexity::Simple, Evidence::Count { name: "words", count: words });
         }
-        match held(&text, &self.simple.keywords).filter(|_| is_bare) {
+        match first_match(&text, &self.simple.keywords).filter(|_| is_bare) {
             Some(keyword) => (Complexity::Simple, Evidence::Keyword(keyword)),
             None => (Complexity::Moderate, Evidence::None),
         }
@@ -169,14 +185,14 @@ impl Classifier for Rules {
     }
 }
 
-/// The first of the keywords that the text, in lower case, holds as whole words: `improve` holds no `prove`.
-fn held<'a>(text: &str, keywords: &'a [String]) -> Option<&'a str> {
-    let whole = |keyword: &str| {
+/// Returns the first keyword that occurs as whole words in the lower-case text: `improve` does not match `prove`.
+fn first_match<'a>(text: &str, keywords: &'a [String]) -> Option<&'a str> {
+    let occurs = |keyword: &str| {
         text.match_indices(keyword).any(|(start, found)| {
             let (before, after) =
                 (text[..start].chars().next_back(), text[start + found.len()..].chars().next());
             !found.is_empty() && ![before, after].into_iter().flatten().any(char::is_alphanumeric)
         })
     };
-    keywords.iter().find(|keyword| whole(&keyword.to_lowercase())).map(String::as_str)
+    keywords.iter().find(|keyword| occurs(&keyword.to_lowercase())).map(String::as_str)
 }

@@ -1,28 +1,30 @@
+//! The counts that a classifier decides by.
+
 use std::borrow::Cow;
 
 use fb_core::{Chat, Format, Message, Part, Role};
 
 use crate::facts::{Content, size};
 
-/// What is looked at to tell how hard a request is.
+/// The properties of a request that a [`Classifier`](crate::Classifier) decides by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signals<'a> {
-    /// The text of the latest message of the user, its parts joined by line breaks.
+    /// The text of the latest user message, with its parts joined by line breaks.
     pub text: Cow<'a, str>,
-    /// Estimated tokens of the whole conversation, tools and schema.
+    /// The estimated tokens of the whole conversation with tools and schema.
     pub tokens: u64,
-    /// Messages of user and model.
+    /// The number of messages of user and model.
     pub turns: u64,
-    /// Tools declared.
+    /// The number of declared tools.
     pub tools: u64,
-    /// Whether the answer has to follow a schema.
+    /// Whether the answer must follow a JSON schema.
     pub schema: bool,
-    /// Pictures in the whole conversation.
+    /// The number of images in the whole conversation.
     pub images: u64,
 }
 
 impl<'a> Signals<'a> {
-    /// Reads them from a request's typed view.
+    /// Reads the signals of a parsed conversation.
     pub fn from_chat(chat: &'a Chat) -> Self {
         let content = Content::measure(chat);
         let is_turn = |message: &&Message| matches!(message.role, Role::User | Role::Assistant);
@@ -37,27 +39,27 @@ impl<'a> Signals<'a> {
         }
     }
 
-    /// Of a text alone.
+    /// Creates the signals of a single user message without tools, schema or images.
     pub fn from_text(text: &'a str) -> Self {
         let tokens = crate::estimate_tokens(size(text.len()));
         Self { text: Cow::Borrowed(text), tokens, turns: 1, ..Self::default() }
     }
 
-    /// Words of the text: runs without white space.
+    /// Counts the words of the text, separated by white space.
     pub fn words(&self) -> u64 {
         size(self.text.split_whitespace().count())
     }
 
-    /// Blocks of code in the text: pairs of ` ``` `, an open one included.
+    /// Counts the code blocks in the text, as pairs of ` ``` `; an unclosed block counts.
     pub fn code_blocks(&self) -> u64 {
         size(self.text.matches("```").count()).div_ceil(2)
     }
 
-    /// Questions in the text: runs of question marks at the end of a word, so those inside URLs are none.
+    /// Counts the words that end in question marks; a question mark inside a URL does not count.
     pub fn questions(&self) -> u64 {
-        let asks =
+        let is_question =
             |word: &&str| word.trim_end_matches(['"', '\'', ')', '*', '!', '”', '»']).ends_with(['?', '？']);
-        size(self.text.split_whitespace().filter(asks).count())
+        size(self.text.split_whitespace().filter(is_question).count())
     }
 }
 

@@ -7,7 +7,7 @@ fn check(signals: &Signals<'_>, expected: Complexity) {
     assert_eq!(Rules::default().classify(signals), expected, "{signals:?}");
 }
 
-/// So many words that no rule knows.
+/// A text of `count` words without keywords.
 fn words(count: usize) -> String {
     vec!["word"; count].join(" ")
 }
@@ -17,7 +17,7 @@ fn long() -> String {
 }
 
 #[test]
-fn words_and_phrases_tell_the_class() {
+fn default_rules_classify_typical_requests() {
     for (text, expected) in [
         ("hello", Complexity::Simple),
         ("What is the capital of France?", Complexity::Simple),
@@ -39,11 +39,11 @@ fn words_and_phrases_tell_the_class() {
 }
 
 #[test]
-fn the_first_sign_that_told_is_named() {
+fn explain_returns_the_first_matching_rule() {
     let rules = Rules::default();
     let print = |text: &str| {
-        let (class, sign) = rules.explain(&Signals::from_text(text));
-        format!("{class}, {sign}")
+        let (class, evidence) = rules.explain(&Signals::from_text(text));
+        format!("{class}, {evidence}")
     };
     assert_eq!(print("hello there"), "simple, words: 2");
     assert_eq!(print(&format!("translate {}", long())), "simple, keyword \"translate\"");
@@ -53,7 +53,7 @@ fn the_first_sign_that_told_is_named() {
 }
 
 #[test]
-fn what_is_counted_counts_from_its_bound_on() {
+fn counts_match_from_their_threshold_on() {
     use Complexity::{Complex, Moderate};
     let text = long();
     let plain = || Signals::from_text(&text);
@@ -72,7 +72,7 @@ fn what_is_counted_counts_from_its_bound_on() {
 }
 
 #[test]
-fn tools_schema_and_pictures_are_never_simple() {
+fn requests_with_tools_schema_or_images_are_never_simple() {
     let bare = Signals::from_text("hello");
     check(&bare, Complexity::Simple);
     check(&Signals { tools: 1, ..bare.clone() }, Complexity::Moderate);
@@ -81,7 +81,7 @@ fn tools_schema_and_pictures_are_never_simple() {
 }
 
 #[test]
-fn signals_are_read_from_the_whole_conversation_and_the_latest_question() {
+fn signals_cover_the_conversation_and_the_latest_user_message() {
     let user = |parts| Message { role: Role::User, name: None, parts };
     let image =
         Part::Image(Image { source: ImageSource::Url("https://e.com/a.png".to_owned()), detail: None });
@@ -110,7 +110,7 @@ fn signals_are_read_from_the_whole_conversation_and_the_latest_question() {
 }
 
 #[test]
-fn a_text_is_counted() {
+fn words_code_blocks_and_questions_are_counted() {
     let counts = |text| {
         let signals = Signals::from_text(text);
         (signals.words(), signals.code_blocks(), signals.questions())
@@ -142,7 +142,7 @@ fn rules_can_be_replaced() {
 }
 
 #[test]
-fn somebodys_own_classifier_stands_in_for_the_rules() {
+fn custom_classifier_replaces_the_rules() {
     struct Always;
     impl Classifier for Always {
         fn classify(&self, _: &Signals<'_>) -> Complexity {
@@ -155,7 +155,7 @@ fn somebodys_own_classifier_stands_in_for_the_rules() {
 }
 
 #[test]
-fn classes_name_routes() {
+fn classes_map_to_routes() {
     let routes: ClassRoutes = toml::from_str("simple = \"small\"\ncomplex = \"large\"").unwrap();
     let classes = [Complexity::Simple, Complexity::Moderate, Complexity::Complex];
     let expected = [("simple", Some("small")), ("moderate", None), ("complex", Some("large"))];

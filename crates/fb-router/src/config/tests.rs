@@ -10,7 +10,7 @@ fn parse(text: &str) -> Result<RouterConfig, String> {
 }
 
 #[test]
-fn a_config_says_all_there_is_to_say() {
+fn every_setting_is_read() {
     let text = r#"
         strategy = "hedged"
         race = { width = 2 }
@@ -34,7 +34,7 @@ fn a_config_says_all_there_is_to_say() {
 }
 
 #[test]
-fn what_is_not_said_is_the_default() {
+fn missing_settings_have_defaults() {
     let default = RouterConfig::default();
     assert_eq!(parse(""), Ok(default.clone()));
     let text = r#"
@@ -48,7 +48,7 @@ fn what_is_not_said_is_the_default() {
 }
 
 #[test]
-fn every_strategy_has_its_word() {
+fn every_strategy_is_read_by_name() {
     use Strategy::{Cheapest, Fastest, Hedged, LeastBusy, Priority, Race, Sticky, Weighted};
     for (strategy, word) in [
         (Priority, "priority"),
@@ -66,7 +66,7 @@ fn every_strategy_has_its_word() {
 }
 
 #[test]
-fn what_no_router_could_work_with_is_named() {
+fn invalid_settings_are_rejected() {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let error = match parse(text) {
@@ -85,7 +85,7 @@ fn what_no_router_could_work_with_is_named() {
 }
 
 #[test]
-fn a_target_its_strategy_cannot_work_with_is_named() {
+fn invalid_targets_are_rejected() {
     let (a, b) = ("a/m".parse().unwrap(), "b/m".parse().unwrap());
     let price = |input| Some(Price { input, output: 1.0 });
     let (priced, bare) = (Candidate { price: price(1.0), ..Candidate::new(&a) }, Candidate::new(&b));

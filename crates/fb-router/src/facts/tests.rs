@@ -15,7 +15,7 @@ fn image() -> Part {
     Part::Image(Image { source: ImageSource::Url("https://example.com/a.png".to_owned()), detail: None })
 }
 
-/// 40 bytes that read as `parse` says.
+/// A raw body of 40 bytes that `parse` parses.
 fn raw(head: Head, fields: &[&str], parse: fn(&RawBody) -> Result<Chat, InvalidRequest>) -> ChatRequest {
     let field = |name: &&str| Field { name: (*name).into(), key: 0..0, value: 0..0 };
     let body = RawBody {
@@ -28,7 +28,7 @@ fn raw(head: Head, fields: &[&str], parse: fn(&RawBody) -> Result<Chat, InvalidR
 }
 
 fn unreadable(_: &RawBody) -> Result<Chat, InvalidRequest> {
-    Err(InvalidRequest::body("looked at"))
+    Err(InvalidRequest::body("parsed"))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a dialect's own parse may fail")]
@@ -44,7 +44,7 @@ fn provider_tool(_: &RawBody) -> Result<Chat, InvalidRequest> {
 }
 
 #[test]
-fn a_head_tells_what_it_can_and_leaves_the_rest_at_its_worst() {
+fn unparsed_head_assumes_the_worst_case() {
     let head = Head { stream: true, max_tokens: Some(9), tools: true, ..Head::default() };
     let expected = Facts {
         needs: Needs { tools: true, streaming: true, ..Needs::default() },
@@ -62,7 +62,7 @@ fn a_head_tells_what_it_can_and_leaves_the_rest_at_its_worst() {
 }
 
 #[test]
-fn typed_content_tells_all() {
+fn typed_content_is_read_completely() {
     let chat = Chat {
         messages: vec![
             Message::text(Role::System, "1234"),
@@ -81,7 +81,7 @@ fn typed_content_tells_all() {
     };
     let expected = Facts {
         needs: Needs { tools: true, parallel_tools: true, json_schema: true, vision: true, streaming: false },
-        // 12 bytes and a picture.
+        // 12 bytes and an image.
         input_tokens: 3 + IMAGE_TOKENS,
         max_output: Some(7),
         server_tools: false,
@@ -91,7 +91,7 @@ fn typed_content_tells_all() {
 }
 
 #[test]
-fn the_messages_are_looked_at_only_where_the_head_is_not_enough() {
+fn body_is_parsed_only_if_the_head_is_not_enough() {
     let target = "a/m".parse().unwrap();
     let all = Candidate::new(&target);
     let able = all.capabilities;
@@ -102,7 +102,7 @@ fn the_messages_are_looked_at_only_where_the_head_is_not_enough() {
     let small = with(fb_core::Capabilities { context: Some(9), ..able });
     let single = Candidate { parallel_tools: false, ..all.clone() };
     let (plain, tools) = (Head::default(), Head { tools: true, ..Head::default() });
-    for (head, candidate, strategy, looked) in [
+    for (head, candidate, strategy, parsed) in [
         (&plain, &all, Strategy::Priority, false),
         (&plain, &all, Strategy::Hedged, false),
         (&plain, &roomy, Strategy::Priority, false),
@@ -117,12 +117,12 @@ fn the_messages_are_looked_at_only_where_the_head_is_not_enough() {
     ] {
         let request = raw(head.clone(), &["messages"], unreadable);
         let found = Facts::for_candidates(&request, std::slice::from_ref(candidate), strategy);
-        assert_eq!(found.is_err(), looked, "{head:?} {candidate:?} {strategy:?}");
+        assert_eq!(found.is_err(), parsed, "{head:?} {candidate:?} {strategy:?}");
     }
 }
 
 #[test]
-fn only_the_callers_own_tools_may_be_declared_twice() {
+fn client_tools_are_not_server_tools() {
     let head = Head { tools: true, ..Head::default() };
     for (parse, server_tools) in [(own_tool as fn(&_) -> _, false), (provider_tool, true)] {
         let request = raw(head.clone(), &["tools"], parse);

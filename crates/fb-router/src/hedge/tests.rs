@@ -5,7 +5,7 @@ fn budget(share: f64) -> HedgeBudget {
 }
 
 #[test]
-fn a_hedge_waits_for_the_95th_percentile_once_enough_is_measured() {
+fn delay_is_the_95th_percentile_once_warmed_up() {
     let p95 = HedgeConfig::default();
     let fixed = HedgeConfig { after: HedgeAfter::Time(Duration::from_millis(10)), ..HedgeConfig::default() };
     let ms = Duration::from_millis;
@@ -27,7 +27,7 @@ fn a_hedge_waits_for_the_95th_percentile_once_enough_is_measured() {
 }
 
 #[test]
-fn the_budget_is_exact_to_one_hedge() {
+fn budget_is_exact_to_one_hedge() {
     for (share, per_mille) in [(0.05, 50), (0.3, 300), (1.0, 1_000), (0.0, 0), (0.001, 1)] {
         let budget = budget(share);
         let mut hedges = 0;
@@ -41,14 +41,14 @@ fn the_budget_is_exact_to_one_hedge() {
 }
 
 #[test]
-fn a_quiet_time_saves_up_ten() {
+fn budget_holds_at_most_ten_hedges() {
     let budget = budget(0.05);
     (0..10_000).for_each(|_| budget.deposit());
     assert_eq!((0..100).filter(|_| budget.try_withdraw()).count(), 10);
 }
 
 #[test]
-fn many_threads_take_no_more_than_there_is() {
+fn concurrent_withdrawals_do_not_overdraw() {
     let budget = budget(0.05);
     let taken: usize = std::thread::scope(|scope| {
         let work = || (0..1_000).filter(|_| (budget.deposit(), budget.try_withdraw()).1).count();
@@ -57,22 +57,4 @@ fn many_threads_take_no_more_than_there_is() {
     });
     let left = (0..100).filter(|_| budget.try_withdraw()).count();
     assert_eq!(taken + left, 200);
-}
-
-#[test]
-fn what_might_do_something_twice_is_not_hedged() {
-    let target = "a/m".parse().unwrap();
-    let usable = Candidate::new(&target);
-    let half_open = Candidate { half_open: true, ..usable.clone() };
-    let barred = fb_core::Eligibility::unusable(fb_core::Skip::Cooling, None);
-    let barred = Candidate { eligibility: barred, ..usable.clone() };
-    let (plain, effects) = (Facts::default(), Facts { server_tools: true, ..Facts::default() });
-    for (facts, candidate, expected) in [
-        (&plain, &usable, true),
-        (&effects, &usable, false),
-        (&plain, &half_open, false),
-        (&plain, &barred, false),
-    ] {
-        assert_eq!(admissible_as_hedge(facts, candidate), expected, "{facts:?} {candidate:?}");
-    }
 }

@@ -5,13 +5,13 @@ use super::*;
 fn counts(rotation: &mut Rotation, weights: &[u64], turns: usize) -> Vec<u64> {
     let mut counts = vec![0; weights.len()];
     for _ in 0..turns {
-        counts[rotation.turn(weights).unwrap()] += 1;
+        counts[rotation.next(weights).unwrap()] += 1;
     }
     counts
 }
 
 #[test]
-fn shares_come_out_to_the_request() {
+fn shares_are_exact() {
     let rotation = Rotation::default;
     assert_eq!(counts(&mut rotation(), &[70, 30], 1_000), [700, 300]);
     assert_eq!(counts(&mut rotation(), &[700_000, 300_000], 1_000), [700, 300]);
@@ -20,31 +20,31 @@ fn shares_come_out_to_the_request() {
 }
 
 #[test]
-fn the_light_ones_have_their_turns_apart() {
+fn turns_of_light_weights_are_spread_out() {
     let mut rotation = Rotation::default();
-    let turns: Vec<_> = (0..7).map(|_| rotation.turn(&[5, 1, 1]).unwrap()).collect();
+    let turns: Vec<_> = (0..7).map(|_| rotation.next(&[5, 1, 1]).unwrap()).collect();
     assert_eq!(turns, [0, 0, 0, 1, 0, 0, 2]);
 }
 
 #[test]
-fn nobody_has_a_turn_without_weight() {
+fn zero_weights_get_no_turn() {
     let mut rotation = Rotation::default();
-    assert_eq!((rotation.turn(&[]), rotation.turn(&[0, 0])), (None, None));
+    assert_eq!((rotation.next(&[]), rotation.next(&[0, 0])), (None, None));
 }
 
 #[test]
-fn requests_that_only_one_may_serve_do_not_disturb_the_shares_of_the_others() {
+fn turns_with_one_index_do_not_disturb_the_other_shares() {
     let mut rotation = Rotation::default();
     let mut both = [0, 0];
     for _ in 0..1_000 {
-        both[rotation.turn(&[70, 30]).unwrap()] += 1;
-        assert_eq!(rotation.turn(&[0, 30]), Some(1));
+        both[rotation.next(&[70, 30]).unwrap()] += 1;
+        assert_eq!(rotation.next(&[0, 30]), Some(1));
     }
     assert_eq!(both, [700, 300]);
 }
 
 #[test]
-fn who_was_away_gets_no_more_than_its_share_when_back() {
+fn returning_index_gets_no_more_than_its_share() {
     let mut rotation = Rotation::default();
     counts(&mut rotation, &[50, 50], 101);
     assert_eq!(counts(&mut rotation, &[0, 50], 10_000), [0, 10_000]);
@@ -62,7 +62,7 @@ proptest! {
         let mut rotation = Rotation::default();
         let mut counts = vec![0i128; weights.len()];
         for n in 1..=turns {
-            counts[rotation.turn(&weights).unwrap()] += 1;
+            counts[rotation.next(&weights).unwrap()] += 1;
             for (count, weight) in counts.iter().zip(&weights) {
                 let off = n * i128::from(*weight) - count * sum;
                 prop_assert!(off.abs() < sum, "after {} turns: {:?}", n, counts);
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn shares_hold_from_any_time_on_when_weights_change(
+    fn shares_hold_after_weights_change(
         changes in prop::collection::vec((prop::collection::vec(0u64..1_000, 3), 0usize..50), 0..20),
     ) {
         let mut rotation = Rotation::default();
@@ -82,7 +82,7 @@ proptest! {
         }
         let got = counts(&mut rotation, &[500, 300, 200], 1_000);
         for (got, share) in got.iter().zip([500u64, 300, 200]) {
-            // At most what it was owed before, and what it may be owed after.
+            // Off by at most the lag before and the lag after.
             prop_assert!(got.abs_diff(share) <= 3, "{got:?}");
         }
     }

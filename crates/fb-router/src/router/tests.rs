@@ -19,7 +19,7 @@ fn cooling() -> Eligibility {
     Eligibility::unusable(Skip::Cooling, None)
 }
 
-fn part(weight: f64) -> Eligibility {
+fn ramping(weight: f64) -> Eligibility {
     Eligibility { weight, ..Eligibility::usable() }
 }
 
@@ -28,17 +28,17 @@ fn check(strategy: Strategy, candidates: &[Candidate<'_>], facts: &Facts<'_>, ex
     expected.assert_eq(&router(strategy).plan(candidates, facts, [0.0, 0.0]).to_string());
 }
 
-/// Who is first in so many plans in a row.
+/// The index of the first target of each of `plans` consecutive plans.
 fn firsts(router: &Router, candidates: &[Candidate<'_>], facts: &Facts<'_>, plans: usize) -> Vec<usize> {
     (0..plans).map(|_| router.plan(candidates, facts, [0.0, 0.0]).order[0].index).collect()
 }
 
-fn counts(firsts: &[usize], of: usize) -> Vec<u32> {
-    (0..of).map(|index| firsts.iter().map(|first| u32::from(*first == index)).sum()).collect()
+fn counts(firsts: &[usize], targets: usize) -> Vec<u32> {
+    (0..targets).map(|index| firsts.iter().map(|first| u32::from(*first == index)).sum()).collect()
 }
 
 #[test]
-fn priority_puts_the_lowest_first_then_known_health_then_the_list() {
+fn priority_orders_by_priority_then_health_then_list() {
     let ids = targets(&["a/m", "b/m", "c/m", "d/m", "e/m"]);
     let candidates = [
         Candidate { priority: 2, ..Candidate::new(&ids[0]) },
@@ -59,7 +59,7 @@ fn priority_puts_the_lowest_first_then_known_health_then_the_list() {
 }
 
 #[test]
-fn a_preferred_target_comes_first_if_it_may_be_called() {
+fn preferred_target_comes_first_if_usable() {
     let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
     let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
     let facts = Facts { preferred: Some(&ids[2]), ..Facts::default() };
@@ -94,7 +94,7 @@ fn a_preferred_target_comes_first_if_it_may_be_called() {
 }
 
 #[test]
-fn a_plan_holds_every_candidate_once() {
+fn plan_contains_every_candidate_once() {
     let ids = targets(&["a/m", "b/m", "c/m"]);
     let blind = Capabilities { vision: false, ..Capabilities::default() };
     let candidates = [
@@ -138,9 +138,9 @@ fn weighted_is_exact_over_time() {
     let router = router(Strategy::Weighted);
     assert_eq!(counts(&firsts(&router, &candidates, &facts, 1_000), 2), [700, 300]);
 
-    // Who is just back gets its part: 70 against a tenth of 30.
+    // A ramping target gets its reduced share: 70 against a tenth of 30.
     let [a, b] = candidates.clone();
-    let back = [a.clone(), Candidate { eligibility: part(0.1), ..b.clone() }];
+    let back = [a.clone(), Candidate { eligibility: ramping(0.1), ..b.clone() }];
     assert_eq!(counts(&firsts(&router, &back, &facts, 730), 2), [700, 30]);
 
     let gone = [a, Candidate { eligibility: cooling(), ..b }];
@@ -154,7 +154,7 @@ fn weighted_is_exact_over_time() {
 fn weighted_falls_back_by_weight() {
     let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
     let candidates = [
-        Candidate { weight: 3.0, eligibility: part(0.1), ..Candidate::new(&ids[0]) },
+        Candidate { weight: 3.0, eligibility: ramping(0.1), ..Candidate::new(&ids[0]) },
         Candidate { weight: 2.0, ..Candidate::new(&ids[1]) },
         Candidate { weight: 5.0, ..Candidate::new(&ids[2]) },
         Candidate { weight: 9.0, eligibility: cooling(), ..Candidate::new(&ids[3]) },
@@ -170,17 +170,18 @@ fn weighted_falls_back_by_weight() {
 }
 
 #[test]
-fn a_clone_takes_nobodys_turn() {
+fn clone_does_not_consume_turns() {
     let ids = targets(&["a/m", "b/m"]);
     let candidates = [Candidate::new(&ids[0]), Candidate::new(&ids[1])];
     let router = router(Strategy::Weighted);
-    let other = router.clone();
-    let [asked, made] = [other, router].map(|router| firsts(&router, &candidates, &Facts::default(), 3));
-    assert_eq!((asked, made), (vec![0, 1, 0], vec![0, 1, 0]));
+    let clone = router.clone();
+    let [previewed, planned] =
+        [clone, router].map(|router| firsts(&router, &candidates, &Facts::default(), 3));
+    assert_eq!((previewed, planned), (vec![0, 1, 0], vec![0, 1, 0]));
 }
 
 #[test]
-fn fastest_takes_the_lower_score_of_the_two_drawn() {
+fn fastest_takes_the_better_of_two_drawn() {
     let ids = targets(&["a/m", "b/m", "c/m"]);
     let measured = |index: usize, latency, in_flight| Candidate {
         latency: Some(latency),
@@ -190,7 +191,7 @@ fn fastest_takes_the_lower_score_of_the_two_drawn() {
     // Scores: 0.3, 0.4, 0.2.
     let candidates = [measured(0, 0.3, 0), measured(1, 0.1, 3), measured(2, 0.2, 0)];
     let router = router(Strategy::Fastest);
-    for (units, order) in [
+    for (random, order) in [
         ([0.0, 0.0], [0, 2, 1]),
         ([0.0, 0.9], [2, 0, 1]),
         ([0.4, 0.0], [0, 2, 1]),
@@ -198,8 +199,8 @@ fn fastest_takes_the_lower_score_of_the_two_drawn() {
         ([0.9, 0.0], [2, 0, 1]),
         ([0.999_999, 0.999_999], [2, 0, 1]),
     ] {
-        let plan = router.plan(&candidates, &Facts::default(), units);
-        assert_eq!(plan.order.iter().map(|ranked| ranked.index).collect::<Vec<_>>(), order, "{units:?}");
+        let plan = router.plan(&candidates, &Facts::default(), random);
+        assert_eq!(plan.order.iter().map(|ranked| ranked.index).collect::<Vec<_>>(), order, "{random:?}");
     }
     let expected = expect![[r#"
         1  a/m  faster of two drawn, score 0.300 s
@@ -211,7 +212,7 @@ fn fastest_takes_the_lower_score_of_the_two_drawn() {
 }
 
 #[test]
-fn what_was_never_measured_gets_one_call_at_a_time() {
+fn unmeasured_target_gets_one_call_at_a_time() {
     let ids = targets(&["a/m", "b/m"]);
     let known = Candidate { latency: Some(0.1), ..Candidate::new(&ids[0]) };
     let idle = [known.clone(), Candidate::new(&ids[1])];
@@ -231,10 +232,10 @@ fn what_was_never_measured_gets_one_call_at_a_time() {
 }
 
 #[test]
-fn fastest_loads_a_target_that_is_just_back_less() {
+fn fastest_ranks_a_ramping_target_lower() {
     let ids = targets(&["a/m", "b/m"]);
     let known = |index: usize, latency| Candidate { latency: Some(latency), ..Candidate::new(&ids[index]) };
-    let candidates = [known(0, 0.3), Candidate { eligibility: part(0.25), ..known(1, 0.1) }];
+    let candidates = [known(0, 0.3), Candidate { eligibility: ramping(0.25), ..known(1, 0.1) }];
     let expected = expect![[r#"
         1  a/m  faster of two drawn, score 0.300 s
         2  b/m  score 0.400 s
@@ -244,7 +245,7 @@ fn fastest_loads_a_target_that_is_just_back_less() {
 }
 
 #[test]
-fn cheapest_reckons_with_this_request() {
+fn cheapest_estimates_the_cost_of_this_request() {
     let ids = targets(&["a/m", "b/m", "c/m"]);
     let priced = |index: usize, input, output| Candidate {
         price: Some(Price { input, output }),
@@ -266,7 +267,7 @@ fn cheapest_reckons_with_this_request() {
         start: one by one
     "#]];
     check(Strategy::Cheapest, &candidates, &tokens(10, Some(1_000)), &expected);
-    let usual = candidates[1].cost(&tokens(0, None));
+    let usual = tokens(0, None).cost_at(&candidates[1]);
     assert_eq!(usual, Some(Money::from_nanos(1_024_000)));
 }
 
@@ -277,7 +278,7 @@ fn least_busy_draws_among_equals() {
         Candidate { in_flight: 1, ..Candidate::new(&ids[0]) },
         Candidate { in_flight: 2, ..Candidate::new(&ids[1]) },
         Candidate { in_flight: 1, ..Candidate::new(&ids[2]) },
-        Candidate { in_flight: 1, eligibility: part(0.5), ..Candidate::new(&ids[3]) },
+        Candidate { in_flight: 1, eligibility: ramping(0.5), ..Candidate::new(&ids[3]) },
     ];
     let expected = expect![[r#"
         1  a/m  1 in flight
@@ -288,12 +289,12 @@ fn least_busy_draws_among_equals() {
     "#]];
     check(Strategy::LeastBusy, &candidates, &Facts::default(), &expected);
     let router = router(Strategy::LeastBusy);
-    let first = |unit| router.plan(&candidates, &Facts::default(), [unit, 0.0]).order[0].index;
+    let first = |random| router.plan(&candidates, &Facts::default(), [random, 0.0]).order[0].index;
     assert_eq!([0.0, 0.25, 0.5, 0.75].map(first), [0, 2, 2, 0]);
 }
 
 #[test]
-fn a_key_sticks_and_without_one_turns_are_taken() {
+fn sticky_key_keeps_its_target_and_no_key_rotates() {
     let ids = targets(&["a/m", "b/m", "c/m"]);
     let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
     let router = router(Strategy::Sticky);
@@ -308,7 +309,7 @@ fn a_key_sticks_and_without_one_turns_are_taken() {
 }
 
 #[test]
-fn a_race_starts_all_that_may_be_called_or_so_many() {
+fn race_starts_all_usable_targets_up_to_the_width() {
     let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
     let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
     candidates[1].eligibility = cooling();
@@ -322,8 +323,8 @@ fn a_race_starts_all_that_may_be_called_or_so_many() {
     assert_eq!(start(Some(2), &candidates, &facts), Start::Parallel(2));
     assert_eq!(start(Some(9), &candidates, &facts), Start::Parallel(3));
     assert_eq!(start(None, &candidates[..2], &facts), Start::Sequential);
-    let effects = Facts { server_tools: true, ..Facts::default() };
-    assert_eq!(start(None, &candidates, &effects), Start::Sequential);
+    let server_tools = Facts { server_tools: true, ..Facts::default() };
+    assert_eq!(start(None, &candidates, &server_tools), Start::Sequential);
     let expected = expect![[r#"
         1  a/m  priority 0
         2  c/m  priority 0
@@ -335,7 +336,7 @@ fn a_race_starts_all_that_may_be_called_or_so_many() {
 }
 
 #[test]
-fn a_hedge_is_planned_when_the_first_is_measured_and_the_second_may_be_one() {
+fn hedge_needs_a_measured_first_and_an_admissible_second() {
     let ids = targets(&["a/m", "b/m"]);
     let ms = Duration::from_millis;
     let first = Candidate { p95: Some(ms(800)), samples: 100, ..Candidate::new(&ids[0]) };
@@ -351,8 +352,8 @@ fn a_hedge_is_planned_when_the_first_is_measured_and_the_second_may_be_one() {
     assert_eq!(start(&first, &probed, &facts), Start::Sequential);
     let barred = Candidate { eligibility: cooling(), ..second.clone() };
     assert_eq!(start(&first, &barred, &facts), Start::Sequential);
-    let effects = Facts { server_tools: true, ..Facts::default() };
-    assert_eq!(start(&first, &second, &effects), Start::Sequential);
+    let server_tools = Facts { server_tools: true, ..Facts::default() };
+    assert_eq!(start(&first, &second, &server_tools), Start::Sequential);
 
     let after = crate::HedgeAfter::Time(ms(300));
     let hedge = HedgeConfig { after, ..HedgeConfig::default() };
@@ -367,7 +368,7 @@ fn a_hedge_is_planned_when_the_first_is_measured_and_the_second_may_be_one() {
 }
 
 #[test]
-fn a_router_checks_its_settings() {
+fn invalid_settings_are_rejected() {
     let race = RaceConfig { width: Some(0) };
     let error = Router::new(RouterConfig { race, ..RouterConfig::default() }).unwrap_err();
     assert_eq!(error.to_string(), "race.width = 0: expected 2 or more");
@@ -375,7 +376,7 @@ fn a_router_checks_its_settings() {
 
 proptest! {
     #[test]
-    fn weights_of_any_kind_are_met_within_one_request(
+    fn shares_are_within_one_request_of_any_weights(
         weights in prop::collection::vec(1u32..1_000, 1..8),
         plans in 1u32..300,
     ) {
@@ -391,15 +392,15 @@ proptest! {
     }
 
     #[test]
-    fn every_strategy_ranks_everyone_once_and_the_barred_last(
+    fn every_strategy_ranks_all_candidates_once_and_unusable_ones_last(
         known in prop::collection::vec((0u32..3, any::<bool>(), any::<bool>(), 0u32..4), 0..6),
-        units in [0.0..1.0, 0.0..1.0],
+        random in [0.0..1.0, 0.0..1.0],
     ) {
         let ids: Vec<TargetId> = (0..known.len()).map(|i| format!("p{i}/m").parse().unwrap()).collect();
-        let candidate = |(id, (priority, healthy, barred, in_flight)): (_, &(u32, bool, bool, u32))| Candidate {
+        let candidate = |(id, (priority, healthy, unusable, in_flight)): (_, &(u32, bool, bool, u32))| Candidate {
             priority: *priority,
             healthy: *healthy,
-            eligibility: if *barred { cooling() } else { Eligibility::usable() },
+            eligibility: if *unusable { cooling() } else { Eligibility::usable() },
             in_flight: *in_flight,
             ..Candidate::new(id)
         };
@@ -414,10 +415,10 @@ proptest! {
             Strategy::Race,
             Strategy::Hedged,
         ] {
-            let plan = router(strategy).plan(&candidates, &Facts::default(), units);
+            let plan = router(strategy).plan(&candidates, &Facts::default(), random);
             let mut indices: Vec<_> = plan.order.iter().map(|ranked| ranked.index).collect();
-            let barred: Vec<_> = plan.order.iter().map(|ranked| ranked.skip.is_some()).collect();
-            prop_assert!(strategy == Strategy::Priority || barred.is_sorted(), "{plan}");
+            let unusable: Vec<_> = plan.order.iter().map(|ranked| ranked.skip.is_some()).collect();
+            prop_assert!(strategy == Strategy::Priority || unusable.is_sorted(), "{plan}");
             indices.sort_unstable();
             prop_assert_eq!(indices, (0..known.len()).collect::<Vec<_>>());
         }

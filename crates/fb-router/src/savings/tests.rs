@@ -19,14 +19,14 @@ fn price(target: &TargetId) -> Option<Price> {
 }
 
 #[test]
-fn cheaper_targets_save_to_the_nano_dollar() {
+fn savings_are_exact_to_the_nano_dollar() {
     let [large, small] = &ids();
-    let queries = [
+    let requests = [
         ServedRequest { target: large, usage: usage(1_000, 100) },
         ServedRequest { target: small, usage: usage(1_000, 100) },
         ServedRequest { target: small, usage: usage(1, 0) },
     ];
-    let found = savings(&queries, price, BEST).unwrap();
+    let found = savings(&requests, price, BEST).unwrap();
     let expected =
         Savings { spent: Money::from_nanos(3_300_200), against_best: Money::from_nanos(6_002_000) };
     assert_eq!(found, expected);
@@ -35,33 +35,33 @@ fn cheaper_targets_save_to_the_nano_dollar() {
 }
 
 #[test]
-fn a_dearer_way_saves_less_than_nothing() {
+fn higher_cost_gives_negative_savings() {
     let [large, _] = &ids();
-    let query = ServedRequest { target: large, usage: usage(0, 10) };
-    let found = savings(&[query], price, Price { input: 2.0, output: 4.0 }).unwrap();
+    let request = ServedRequest { target: large, usage: usage(0, 10) };
+    let found = savings(&[request], price, Price { input: 2.0, output: 4.0 }).unwrap();
     assert_eq!((found.saved(), found.saved_percent()), (Money::ZERO, Some(-150.0)));
 }
 
 #[test]
-fn against_nothing_there_is_no_percentage() {
+fn free_best_model_gives_no_percentage() {
     assert_eq!(savings(&[], price, BEST).unwrap().saved_percent(), None);
     let free = Price { input: 0.0, output: 0.0 };
     let [large, _] = &ids();
-    let query = ServedRequest { target: large, usage: usage(10, 10) };
-    assert_eq!(savings(&[query], price, free).unwrap().saved_percent(), None);
+    let request = ServedRequest { target: large, usage: usage(10, 10) };
+    assert_eq!(savings(&[request], price, free).unwrap().saved_percent(), None);
 }
 
 #[test]
-fn a_text_is_estimated() {
+fn text_tokens_are_estimated() {
     let [large, _] = &ids();
     let expected = ServedRequest { target: large, usage: usage(5, 30) };
     assert_eq!(ServedRequest::from_text(large, "why is the sky blue?", 30), expected);
 }
 
 #[test]
-fn a_target_without_a_price_is_named() {
+fn target_without_a_price_is_an_error() {
     let other = "a/other".parse().unwrap();
-    let query = ServedRequest { target: &other, usage: usage(1, 1) };
-    let error = savings(&[query], price, BEST).unwrap_err();
+    let request = ServedRequest { target: &other, usage: usage(1, 1) };
+    let error = savings(&[request], price, BEST).unwrap_err();
     assert_eq!(error.to_string(), "target a/other has no price");
 }

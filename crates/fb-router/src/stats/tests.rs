@@ -22,17 +22,17 @@ fn rates_are_per_call() {
 }
 
 #[test]
-fn a_weight_goes_halfway_to_the_success_rate() {
+fn weights_move_halfway_to_the_success_rate() {
     // (0.5 + 1) / 2 = 0.75 and (0.5 + 0.5) / 2 = 0.5, of 1.25.
     check(&[(1.0, stats(10, 10)), (1.0, stats(10, 5))], &[0.6, 0.4]);
-    // The scale of the old weights is of no account.
+    // The scale of the old weights does not matter.
     check(&[(300.0, stats(10, 10)), (300.0, stats(10, 5))], &[0.6, 0.4]);
     // (0.8 + 0) / 2 and (0.2 + 1) / 2.
     check(&[(4.0, stats(7, 0)), (1.0, stats(7, 7))], &[0.4, 0.6]);
 }
 
 #[test]
-fn who_was_not_called_counts_as_the_mean_of_the_others() {
+fn targets_without_calls_count_with_the_mean_rate() {
     let third = 1.0 / 3.0;
     let [a, b, c] = [third + 1.0, third + 0.5, third + 0.75].map(|weight| weight / 3.25);
     check(&[(1.0, stats(4, 4)), (1.0, stats(4, 2)), (1.0, Stats::default())], &[a, b, c]);
@@ -41,7 +41,7 @@ fn who_was_not_called_counts_as_the_mean_of_the_others() {
 }
 
 #[test]
-fn none_falls_below_the_floor() {
+fn no_weight_falls_below_the_floor() {
     let mut weights = vec![0.5, 0.5];
     for _ in 0..20 {
         weights = adjust_weights(&[(weights[0], stats(9, 9)), (weights[1], stats(9, 0))]);
