@@ -1,5 +1,5 @@
-//! What it costs to reserve and settle one call, on one thread, beside the least that two such steps could cost: two
-//! locks, and one atomic addition. Time is supplied.
+//! The cost of reserving and settling one call on one thread, compared with two lower bounds: two locks, and one atomic
+//! addition. Time is an argument.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ const NAMES: [&str; 7] = [
     "the same, ledger, within what is ahead",
     "the same, ledger, each call waits for a commit",
 ];
-/// A small call, so that a quantum lasts for many.
+/// A small call, so that one quantum covers many.
 const CALL: Amount = Amount { cost: Money::from_nanos(1_000), tokens: 10 };
 
 fn limits(limits: Limits) -> BTreeMap<String, Limits> {
@@ -81,7 +81,7 @@ fn moment() -> Moment {
     Moment { now: Instant::now(), wall: SystemTime::now() }
 }
 
-/// The medians of the run, in nanoseconds, and how many times two locks each is.
+/// Prints the medians of the run in nanoseconds, and as multiples of two locks.
 #[expect(clippy::print_stdout, reason = "the table is the result")]
 fn table() -> Option<()> {
     let program = std::env::current_exe().ok()?;
@@ -106,6 +106,6 @@ criterion_group!(benches, reserve);
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    // Without figures, as when cargo only tests that it runs, there is no table.
+    // There is no table without measurements, as under `cargo test`.
     let _printed = table();
 }

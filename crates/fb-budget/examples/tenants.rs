@@ -1,7 +1,7 @@
 //! Two tenants of one config: a refusal, a downshift, a stream that is cut, and a restart.
 //!
 //! `cargo run -p fb-budget --example tenants`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "the output is the purpose of an example")]
 
 use std::{
     collections::BTreeMap,
@@ -60,15 +60,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{tenant} takes a cheaper route: {}", account.downshifts(moment()));
     }
 
-    let mut stream = book.reserve("someone", &target, estimate, moment())?;
-    let heard = Usage { input: 1_000, output: 20, ..Usage::default() };
-    stream.record_usage(Amount { cost: prices.cost(heard), tokens: heard.total() });
+    let mut stream = book.reserve("unknown", &target, estimate, moment())?;
+    let streamed = Usage { input: 1_000, output: 20, ..Usage::default() };
+    stream.record_usage(Amount { cost: prices.cost(streamed), tokens: streamed.total() });
     drop(stream);
     book.close()?;
 
     let book = Book::open(&config.tenants, &ledger, moment())?;
-    for (tenant, statistics) in book.stats(moment()) {
-        println!("after a restart, {tenant} has spent {} nano-dollars today", statistics.day_nanos);
+    for (tenant, stats) in book.stats(moment()) {
+        println!("after a restart, {tenant} has spent {} nano-dollars today", stats.day_nanos);
     }
     Ok(())
 }

@@ -1,29 +1,51 @@
-//! The accounts of all tenants and their keys.
+//! The book: the accounts of all tenants and their keys.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use fb_core::TargetId;
+use fb_core::{InvalidConfig, TargetId};
 #[cfg(feature = "ledger")]
 use thiserror::Error;
 
 use crate::{
-    Account, AccountStats, Amount, InvalidConfig, LimitExceeded, Limits, Moment, Reservation, account::Shared,
+    Account, AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation, account::state::AccountState,
 };
 #[cfg(feature = "ledger")]
 use crate::{LedgerConfig, LedgerError, ledger::Ledger};
 
-/// Who is meant when a tenant has no name, or one that is not configured.
+/// The tenant of requests without a tenant name, or with one that is not configured.
 const DEFAULT: &str = "default";
 
 /// The accounts of all tenants and their keys.
 ///
-/// Its tenants are those of the config and `default`, which every other name stands for, so that its memory is bounded
-/// whatever names come. Without a section of its own `default` has no limits. Accounts of tenants
-/// share nothing; what a key uses counts to its tenant as well. A key's account is called `TENANT/KEY`.
+/// The tenants are those of the configuration plus `default`, which stands for all other names; this bounds the memory for
+/// arbitrary names. Without a section of its own, `default` has no limits. Accounts of different tenants are independent;
+/// the usage of a key also counts against its tenant. The account of a key is named `TENANT/KEY`.
+///
+/// # Examples
+///
+/// ```
+/// use std::{collections::BTreeMap, time::{Instant, SystemTime}};
+///
+/// use fb_budget::{Amount, Book, Limit, Limits, Moment};
+/// use fb_core::{Money, TargetId};
+///
+/// let at = Moment { now: Instant::now(), wall: SystemTime::now() };
+/// let limits = Limits { usd_per_day: Some(0.05), ..Limits::default() };
+/// let book = Book::new(&BTreeMap::from([("acme".to_owned(), limits)]), at.now)?;
+///
+/// let target: TargetId = "openai/gpt".parse()?;
+/// let estimate = Amount { cost: Money::from_nanos(40_000_000), tokens: 3_000 };
+/// let reservation = book.reserve("acme", &target, estimate, at)?;
+/// reservation.settle(Amount { cost: Money::from_nanos(30_000_000), tokens: 2_500 });
+///
+/// let refused = book.reserve("acme", &target, estimate, at).unwrap_err();
+/// assert_eq!(refused.limit, Limit::UsdPerDay);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Book {
     accounts: BTreeMap<Arc<str>, Account>,
-    /// By tenant, then by the key's own name.
+    /// The accounts of keys, by tenant and then by key name.
     keys: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Account>>,
     default: Account,
     #[cfg(feature = "ledger")]
@@ -31,29 +53,29 @@ pub struct Book {
 }
 
 impl Book {
-    /// A book in memory, in which nothing is spent. `now` is the earliest moment it will hear of.
+    /// Creates a book in memory without any spend. No later moment may lie before `now`.
     ///
     /// # Errors
-    /// Names the first setting that no budget could work with.
+    /// Returns the first invalid setting.
     pub fn new(tenants: &BTreeMap<String, Limits>, now: Instant) -> Result<Self, InvalidConfig> {
-        let shared = shared(tenants, now)?;
-        Ok(Self::of(shared.into_iter().map(Arc::new).collect()))
+        let states = account_states(tenants, now)?;
+        Ok(Self::from_states(states.into_iter().map(Arc::new).collect()))
     }
 
-    fn of(shared: Vec<Arc<Shared>>) -> Self {
-        let (of_keys, of_tenants): (Vec<_>, Vec<_>) =
-            shared.into_iter().partition(|shared| shared.name.contains('/'));
-        let of_tenants: BTreeMap<Arc<str>, Arc<Shared>> =
-            of_tenants.into_iter().map(|shared| (Arc::clone(&shared.name), shared)).collect();
+    fn from_states(states: Vec<Arc<AccountState>>) -> Self {
+        let (key_states, tenant_states): (Vec<_>, Vec<_>) =
+            states.into_iter().partition(|state| state.name.contains('/'));
+        let tenant_states: BTreeMap<Arc<str>, Arc<AccountState>> =
+            tenant_states.into_iter().map(|state| (Arc::clone(&state.name), state)).collect();
         let mut keys: BTreeMap<Arc<str>, BTreeMap<_, _>> = BTreeMap::new();
-        for own in of_keys {
+        for own in key_states {
             let name = own.name.split_once('/').map(|(tenant, key)| (Arc::from(tenant), Arc::from(key)));
             let Some((tenant, key)) = name else { continue };
-            let account = Account::new(own, of_tenants.get(&tenant).cloned());
+            let account = Account::new(own, tenant_states.get(&tenant).cloned());
             keys.entry(tenant).or_default().insert(key, account);
         }
         let account = |(name, own): (_, _)| (name, Account::new(own, None));
-        let accounts: BTreeMap<_, _> = of_tenants.into_iter().map(account).collect();
+        let accounts: BTreeMap<_, _> = tenant_states.into_iter().map(account).collect();
         let default = accounts[DEFAULT].clone();
         Self {
             accounts,
@@ -64,14 +86,14 @@ impl Book {
         }
     }
 
-    /// A book that goes on where the file ended, and keeps its spend there: see [`LedgerConfig`].
+    /// Opens a book that continues from the ledger file and keeps its spend there; see [`LedgerConfig`].
     ///
-    /// Starts one thread, which ends with the book. Reservations that outlive the book are not written any more; what they
-    /// held when it ended counts as spent at the next start.
+    /// Starts one thread, which ends with the book. Reservations that outlive the book are not written any more; the amounts
+    /// that they hold when the book is closed count as spent at the next start.
     ///
     /// # Errors
-    /// When a setting cannot work, or the file cannot be used: it is locked, damaged, from a newer version, or not
-    /// readable or writable.
+    /// Returns an invalid setting, or the reason why the file cannot be used: it is locked, damaged, from a newer version,
+    /// or not readable or writable.
     #[cfg(feature = "ledger")]
     pub fn open(
         tenants: &BTreeMap<String, Limits>,
@@ -79,22 +101,23 @@ impl Book {
         at: Moment,
     ) -> Result<Self, OpenError> {
         let quantum = ledger.quantum()?;
-        let shared = shared(tenants, at.now)?;
-        let (ledger, shared) = Ledger::open(&ledger.path, quantum, at.wall, shared)?;
-        Ok(Self { ledger: Some(ledger), ..Self::of(shared) })
+        let states = account_states(tenants, at.now)?;
+        let (ledger, states) = Ledger::open(&ledger.path, quantum, at.wall, states)?;
+        Ok(Self { ledger: Some(ledger), ..Self::from_states(states) })
     }
 
-    /// Why the last commit of the ledger failed, until one succeeds; `None` without a ledger. While it fails, calls go
-    /// on, held to the limits by what is in memory, and a commit is tried every 100 ms.
+    /// Returns the error of the last commit of the ledger, until one succeeds; `None` without a ledger.
+    ///
+    /// While commits fail, calls continue under the limits as counted in memory, and a commit is retried every 100 ms.
     #[cfg(feature = "ledger")]
     pub fn ledger_failure(&self) -> Option<Arc<LedgerError>> {
         self.ledger.as_ref().and_then(Ledger::failure)
     }
 
-    /// Writes all that is not yet in the ledger and closes it, as dropping the book does.
+    /// Commits all pending changes and closes the ledger, as dropping the book does.
     ///
     /// # Errors
-    /// When the last commit failed.
+    /// Returns the error of the last commit.
     #[cfg(feature = "ledger")]
     pub fn close(mut self) -> Result<(), Arc<LedgerError>> {
         if let Some(ledger) = &mut self.ledger {
@@ -103,21 +126,21 @@ impl Book {
         self.ledger_failure().map_or(Ok(()), Err)
     }
 
-    /// The account of a tenant, or that of `default`. To be asked once per request.
+    /// Returns the account of a tenant, or that of `default` for an unknown name.
     pub fn account(&self, tenant: &str) -> &Account {
         self.accounts.get(tenant).unwrap_or(&self.default)
     }
 
-    /// The account of one of a tenant's keys, or that of the tenant where it has no such key.
+    /// Returns the account of a tenant's key, or that of the tenant if it has no such key.
     pub fn key_account(&self, tenant: &str, key: &str) -> &Account {
         let account = self.keys.get(tenant).and_then(|keys| keys.get(key));
         account.unwrap_or_else(|| self.account(tenant))
     }
 
-    /// [`Account::reserve`] of the tenant.
+    /// Calls [`Account::reserve`] on the account of the tenant.
     ///
     /// # Errors
-    /// When a limit of the tenant would be passed; nothing is taken then.
+    /// Returns the limit that the call would exceed; nothing is reserved then.
     pub fn reserve(
         &self,
         tenant: &str,
@@ -128,44 +151,43 @@ impl Book {
         self.account(tenant).reserve(target, estimate, at)
     }
 
-    /// The accounts of all tenants, then those of their keys.
+    /// Returns the accounts of all tenants, then those of all keys.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values().chain(self.keys.values().flat_map(BTreeMap::values))
     }
 
-    /// What each tenant and each of their keys used, by name.
+    /// Returns the statistics of all tenants and keys, by account name.
     pub fn stats(&self, at: Moment) -> BTreeMap<Arc<str>, AccountStats> {
         self.accounts().map(|account| (Arc::clone(account.name()), account.stats(at))).collect()
     }
 }
 
-fn shared(tenants: &BTreeMap<String, Limits>, now: Instant) -> Result<Vec<Shared>, InvalidConfig> {
-    let mut shared = Vec::new();
+fn account_states(
+    tenants: &BTreeMap<String, Limits>,
+    now: Instant,
+) -> Result<Vec<AccountState>, InvalidConfig> {
+    let mut states = Vec::new();
     for (name, limits) in tenants {
         limits.validate(name)?;
-        shared.push(Shared::new(name, limits, now));
+        states.push(AccountState::new(name, limits, now));
         for key in limits.keys.keys() {
-            shared.push(Shared::new(&self::name(name, key), &limits.of_key(key), now));
+            states.push(AccountState::new(&format!("{name}/{key}"), &limits.for_key(key), now));
         }
     }
     if !tenants.contains_key(DEFAULT) {
-        shared.push(Shared::new(DEFAULT, &Limits::default(), now));
+        states.push(AccountState::new(DEFAULT, &Limits::default(), now));
     }
-    Ok(shared)
+    Ok(states)
 }
 
-fn name(tenant: &str, key: &str) -> String {
-    format!("{tenant}/{key}")
-}
-
-/// Why a book cannot be opened.
+/// An error from [`Book::open`].
 #[cfg(feature = "ledger")]
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub enum OpenError {
-    /// A setting cannot work.
+    /// A setting is invalid.
     Config(#[from] InvalidConfig),
-    /// The file cannot be used.
+    /// The ledger file cannot be used.
     Ledger(#[from] LedgerError),
 }
 

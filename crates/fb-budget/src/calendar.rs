@@ -1,4 +1,4 @@
-//! What was spent in the current day and month of UTC.
+//! The spend of the current day and month of UTC.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,10 +6,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// Nano-dollars spent in the day and the month of the latest moment it heard of.
+/// Nano-dollars spent in the day and month of the latest wall clock reading.
 ///
-/// A wall clock that steps back by less than a day or a month keeps the later one, so that nothing spent is counted
-/// twice or not at all around midnight; one that steps back further is followed, and takes along what was spent.
+/// If the wall clock steps back by one day or month, the later one stays current, so that spend around midnight is counted
+/// exactly once. If it steps back further, the calendar follows it and keeps the spent amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Calendar {
     /// Days since 1970.
@@ -21,14 +21,14 @@ pub(crate) struct Calendar {
 }
 
 impl Calendar {
-    /// Begins the day and the month of `wall`, if they are new.
-    pub(crate) fn pass(&mut self, wall: SystemTime) {
+    /// Moves to the day and month of `wall`, resetting their spend if they are new.
+    pub(crate) fn advance(&mut self, wall: SystemTime) {
         let day = day(wall);
         if day == self.day {
             return;
         }
-        turn(&mut self.day, &mut self.day_spent, day);
-        turn(&mut self.month, &mut self.month_spent, month(wall));
+        advance_window(&mut self.day, &mut self.day_spent, day);
+        advance_window(&mut self.month, &mut self.month_spent, month(wall));
     }
 
     pub(crate) const fn spend(&mut self, nanos: u64) {
@@ -37,7 +37,7 @@ impl Calendar {
     }
 }
 
-fn turn(window: &mut u64, spent: &mut u64, current: u64) {
+fn advance_window(window: &mut u64, spent: &mut u64, current: u64) {
     if current > *window {
         *spent = 0;
         *window = current;
@@ -51,7 +51,7 @@ fn day(wall: SystemTime) -> u64 {
 }
 
 fn date(wall: SystemTime) -> Date {
-    // A clock beyond the year 9999 is wrong anyway; it stays in the last month there is.
+    // A clock beyond the year 9999 is wrong in any case; clamp it to the last representable month.
     Timestamp::try_from(wall).unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC).date()
 }
 
@@ -61,13 +61,13 @@ fn month(wall: SystemTime) -> u64 {
     year * 12 + u64::try_from(date.month()).unwrap_or(1)
 }
 
-/// How long until the next day begins.
+/// Returns the time until the next day of UTC.
 pub(crate) fn until_next_day(wall: SystemTime) -> Duration {
     let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_secs((day(wall) + 1) * DAY_SECONDS).saturating_sub(since)
 }
 
-/// How long until the next month begins.
+/// Returns the time until the next month of UTC.
 pub(crate) fn until_next_month(wall: SystemTime) -> Duration {
     let date = date(wall);
     let left = u32::from(date.days_in_month().unsigned_abs()) - u32::from(date.day().unsigned_abs());

@@ -5,11 +5,12 @@ mod config;
 mod price;
 mod price_book;
 
+mod amount;
 mod moment;
 
 mod calendar;
 mod minute;
-mod requests;
+mod request_limiter;
 
 mod limit;
 
@@ -29,6 +30,7 @@ mod scenario;
 pub use fb_core::InvalidConfig;
 
 pub use self::account::Account;
+pub use self::amount::Amount;
 pub use self::book::Book;
 #[cfg(feature = "ledger")]
 pub use self::book::OpenError;
@@ -39,6 +41,6 @@ pub use self::limit::{Limit, LimitExceeded};
 pub use self::moment::Moment;
 pub use self::price::{Rates, TokenPrices};
 pub use self::price_book::{PriceBook, PriceConfig, PriceConfigs};
-pub use self::reservation::{Amount, Reservation};
+pub use self::reservation::Reservation;
 pub use self::standing::{Standing, Warning};
 pub use self::stats::{AccountStats, Tally};

@@ -1,4 +1,4 @@
-//! Why a call is not paid for.
+//! Limits, and the error of a call that would exceed one.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,10 +20,10 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// How many there are.
+    /// The number of variants.
     pub(crate) const COUNT: usize = 4;
 
-    /// Its name in a config.
+    /// Returns the name of the limit in a configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RequestsPerMinute => "requests_per_minute",
@@ -40,25 +40,26 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A call that would pass a limit. Nothing was taken for it.
+/// The refusal of a call that would exceed a limit. Nothing was reserved for it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("tenant {tenant}: `{limit}` is reached")]
 pub struct LimitExceeded {
-    /// Whose limit: a tenant, or `TENANT/KEY`.
+    /// The account whose limit is reached: `TENANT`, or `TENANT/KEY`.
     pub tenant: Arc<str>,
-    /// Which one; of several the first in the order month, day, tokens, requests.
+    /// The limit; of several, the first in the order month, day, tokens, requests.
     pub limit: Limit,
-    /// In how long the call would fit at the latest, if no other came; `None` when it is larger than the whole limit.
+    /// The time after which the call would fit at the latest, without other calls; `None` if the call exceeds the whole
+    /// limit.
     pub resets_in: Option<Duration>,
 }
 
 impl LimitExceeded {
-    /// Whether it is a limit of one of the tenant's keys.
+    /// Returns whether the limit belongs to one of the tenant's keys.
     pub fn is_key_limit(&self) -> bool {
         self.tenant.contains('/')
     }
 
-    /// The HTTP status that says so: 402 for money, 429 for a rate.
+    /// Returns the HTTP status for the refusal: 402 for money, 429 for a rate.
     pub const fn status(&self) -> u16 {
         match self.limit {
             Limit::UsdPerDay | Limit::UsdPerMonth => 402,

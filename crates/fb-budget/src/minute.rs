@@ -1,32 +1,32 @@
-//! Tokens of the last minute.
+//! A sliding count of the tokens of the last minute.
 
 use std::time::{Duration, Instant};
 
 const SLOT: Duration = Duration::from_secs(5);
-/// Twelve make a minute; the one in progress comes on top, so that no span of 60 s holds more than the limit.
+/// A minute has twelve slots; the current one is extra, so that no span of 60 s exceeds the limit.
 const SLOTS: usize = 13;
 const AGES: u64 = SLOTS as u64;
 
-/// A count that forgets what is older than a minute, 60 to 65 s after it came. A clock that steps back changes nothing.
+/// A count of tokens, each of which expires 60 to 65 s after it was added. A clock that steps back changes nothing.
 #[derive(Debug)]
-pub(crate) struct Minute {
+pub(crate) struct MinuteWindow {
     limit: u64,
     origin: Option<Instant>,
-    /// The number of the newest slot, counted from the origin.
+    /// The number of the current slot, counted from the origin.
     head: u64,
     slots: [u128; SLOTS],
-    /// Of all slots.
+    /// The sum of all slots.
     sum: u128,
 }
 
-/// Tokens that were counted, and where.
+/// Tokens in the window, and the slot that holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
     slot: u64,
     tokens: u64,
 }
 
-impl Minute {
+impl MinuteWindow {
     pub(crate) const fn new(limit: u64) -> Self {
         Self { limit, origin: None, head: 0, slots: [0; SLOTS], sum: 0 }
     }
@@ -35,12 +35,12 @@ impl Minute {
         self.limit
     }
 
-    /// Lets time pass.
-    pub(crate) fn pass(&mut self, now: Instant) {
+    /// Moves the window to `now` and expires older slots.
+    pub(crate) fn advance(&mut self, now: Instant) {
         let origin = *self.origin.get_or_insert(now);
         let head = now.saturating_duration_since(origin).as_secs() / SLOT.as_secs();
-        for passed in 0..head.saturating_sub(self.head).min(AGES) {
-            let slot = &mut self.slots[index(self.head + 1 + passed)];
+        for offset in 0..head.saturating_sub(self.head).min(AGES) {
+            let slot = &mut self.slots[index(self.head + 1 + offset)];
             self.sum -= *slot;
             *slot = 0;
         }
@@ -51,7 +51,10 @@ impl Minute {
         self.sum
     }
 
-    /// Whether so many more keep the limit; if not, in how long they would, or `None`: never.
+    /// Checks that `tokens` more stay within the limit.
+    ///
+    /// # Errors
+    /// Returns the time until they will, or `None` if they exceed the whole limit.
     pub(crate) fn fits(&self, tokens: u64, now: Instant) -> Result<(), Option<Duration>> {
         let limit = u128::from(self.limit);
         let mut sum = self.used() + u128::from(tokens);
@@ -79,7 +82,7 @@ impl Minute {
         Counted { slot: self.head, tokens }
     }
 
-    /// Takes back at most so many of the counted tokens, if they are not forgotten by now; says how many it were.
+    /// Removes up to `tokens` of the counted tokens, unless they have expired. Returns the removed number.
     pub(crate) fn remove(&mut self, counted: &mut Counted, tokens: u64) -> u64 {
         if self.head - counted.slot >= AGES {
             return 0;

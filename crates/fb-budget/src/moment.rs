@@ -1,12 +1,12 @@
-//! A point in time, on both clocks.
+//! A point in time on both clocks.
 
 use std::time::{Instant, SystemTime};
 
-/// A point in time: `now` for what is counted per minute, `wall` for days and months.
+/// A point in time: `now` for limits per minute, `wall` for days and months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// On the clock that never steps back.
+    /// The reading of the monotonic clock.
     pub now: Instant,
-    /// On the clock of the calendar.
+    /// The reading of the wall clock.
     pub wall: SystemTime,
 }

@@ -1,11 +1,12 @@
-//! What tokens cost.
+//! The price of tokens.
+
+use fb_core::{Money, Price, Usage};
 
 use crate::config::money;
-use fb_core::{Money, Price, Usage};
 
 const MILLION: u128 = 1_000_000;
 
-/// Nano-dollars (10⁻⁹ USD) for a million tokens of each kind: one US dollar for a million is 1,000,000,000.
+/// Nano-dollars (10⁻⁹ USD) per million tokens of each kind: one US dollar per million tokens is 1,000,000,000.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
     /// Prompt tokens that were neither read from the provider's cache nor written to it.
@@ -18,44 +19,44 @@ pub struct Rates {
     pub output: u64,
 }
 
-/// What the tokens of one model cost: one price, or steps by the length of the prompt.
+/// The token prices of one model: a single price, or steps by the length of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenPrices {
     base: Rates,
-    /// By length, the shortest first.
+    /// Sorted by length, the shortest first.
     steps: Vec<(u64, Rates)>,
 }
 
 impl TokenPrices {
-    /// The same for prompts of any length.
+    /// Creates prices that are equal for prompts of any length.
     pub const fn flat(rates: Rates) -> Self {
         Self { base: rates, steps: Vec::new() }
     }
 
-    /// The price of a target's own, in dollars per million tokens, 0 to 10⁹; cached tokens cost as others do.
+    /// Creates prices from US dollars per million tokens, 0 to 10⁹; cached tokens cost as much as other tokens.
     pub fn from_price(price: Price) -> Self {
         let (input, output) = (money(price.input).nanos(), money(price.output).nanos());
         Self::flat(Rates { input, cached_input: input, cache_write: input, output })
     }
 
-    /// As `self`, with other rates for all tokens of a call whose prompt has more than `above` tokens.
+    /// Adds other rates for all tokens of a call whose prompt has more than `above` tokens.
     #[must_use]
     pub fn with_step(mut self, above: u64, rates: Rates) -> Self {
-        let place = self.steps.partition_point(|(other, _)| *other <= above);
-        self.steps.insert(place, (above, rates));
+        let index = self.steps.partition_point(|(other, _)| *other <= above);
+        self.steps.insert(index, (above, rates));
         self
     }
 
-    /// The rates of a call whose prompt has `input` tokens.
+    /// Returns the rates of a call whose prompt has `input` tokens.
     pub fn rates(&self, input: u64) -> Rates {
         let above = self.steps.iter().rev().find(|(above, _)| input > *above);
         above.map_or(self.base, |(_, rates)| *rates)
     }
 
-    /// What a call cost, exact to the nano-dollar: the sum over all tokens is rounded once, half up. An amount that no
-    /// [`Money`] holds is the largest one.
+    /// Returns the cost of a call, exact to the nano-dollar: the sum over all tokens is rounded once, half up, and saturates
+    /// at the largest [`Money`].
     ///
-    /// Cached and written tokens beyond `input` are not counted: they are part of it.
+    /// Cached and written tokens are part of `input`; any beyond it are not counted.
     pub fn cost(&self, usage: Usage) -> Money {
         let rates = self.rates(usage.input);
         let cached = usage.cached.min(usage.input);
@@ -69,17 +70,17 @@ impl TokenPrices {
         ])
     }
 
-    /// The most that a call may cost which has at most `input` prompt tokens and at most `output` generated ones.
+    /// Returns the maximum cost of a call with at most `input` prompt tokens and at most `output` generated tokens.
     pub fn estimate(&self, input: u64, output: u64) -> Money {
         let reached = self.steps.iter().filter(|(above, _)| input > *above).map(|(_, rates)| *rates);
         let cost = |rates: Rates| {
             sum([(input, rates.input.max(rates.cached_input).max(rates.cache_write)), (output, rates.output)])
         };
-        // A step down is possible: a shorter prompt may then be dearer.
+        // Rates may fall from one step to the next, so that a shorter prompt may cost more.
         reached.map(cost).fold(cost(self.base), Money::max)
     }
 
-    /// US dollars per million tokens of a short prompt, as a router compares them.
+    /// Returns US dollars per million tokens of a short prompt, for comparisons by a router.
     pub fn per_million(&self) -> Price {
         #[expect(clippy::cast_precision_loss, reason = "for comparing, and exact up to 9,000,000 dollars")]
         let usd = |nanos: u64| nanos as f64 / 1e9;

@@ -1,4 +1,4 @@
-//! What a model costs: from the config, else from the built-in list.
+//! Prices per target: from the configuration, otherwise from the built-in list.
 
 #[cfg(feature = "prices")]
 mod builtin;
@@ -17,10 +17,10 @@ use crate::{
     price::{Rates, TokenPrices},
 };
 
-/// No model costs as much.
-const MOST_USD: f64 = 1e6;
+/// The upper bound of a configured price.
+const MAX_USD: f64 = 1e6;
 
-/// The price of one target, and the days on which it holds.
+/// The price of one target, and the days on which it is valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceConfig {
@@ -32,13 +32,13 @@ pub struct PriceConfig {
     pub cached_input: Option<f64>,
     /// USD per million prompt tokens written to the provider's cache; as `input`.
     pub cache_write: Option<f64>,
-    /// The first day it holds, in UTC, as "2026-01-31"; always.
+    /// The first day on which the price is valid, in UTC, as "2026-01-31"; always.
     pub from: Option<Date>,
-    /// The first day it holds no more, in UTC; never.
+    /// The first day on which the price is no longer valid, in UTC; never.
     pub until: Option<Date>,
 }
 
-/// The prices of one target: one section, or a list of sections with days. Where several hold, the last one does.
+/// The prices of one target: one section, or a list of sections with days. If several are valid, the last one applies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct PriceConfigs(pub Vec<PriceConfig>);
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for PriceConfigs {
     }
 }
 
-/// Not an untagged enum: that would forget which field was wrong.
+/// A visitor instead of an untagged enum, whose errors would not name the invalid field.
 struct OneOrMany;
 
 impl<'de> de::Visitor<'de> for OneOrMany {
@@ -69,68 +69,69 @@ impl<'de> de::Visitor<'de> for OneOrMany {
     }
 }
 
-/// What each target costs and when.
+/// The prices of all targets over time.
 #[derive(Debug, Clone, Default)]
 pub struct PriceBook {
-    own: BTreeMap<String, Vec<Entry>>,
+    configured: BTreeMap<String, Vec<DatedPrices>>,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct DatedPrices {
     from: Option<Date>,
     until: Option<Date>,
     prices: TokenPrices,
 }
 
 impl PriceBook {
-    /// A book in which these prices, by `PROVIDER/MODEL`, go before the built-in ones.
+    /// Creates a book in which the configured prices, by `PROVIDER/MODEL`, precede the built-in ones.
     ///
     /// # Errors
-    /// Names the first price that is none, and the first name that is no `PROVIDER/MODEL`.
+    /// Returns the first invalid price or target name.
     pub fn new(config: &BTreeMap<String, PriceConfigs>) -> Result<Self, InvalidConfig> {
-        let mut own = BTreeMap::new();
+        let mut configured = BTreeMap::new();
         for (name, prices) in config {
             if name.parse::<TargetId>().is_err() {
                 return Err(InvalidConfig::expecting("prices", format!("{name:?}"), "PROVIDER/MODEL"));
             }
-            let entries = prices.0.iter().map(|price| entry(name, price)).collect::<Result<_, _>>()?;
-            own.insert(name.clone(), entries);
+            let entries = prices.0.iter().map(|price| dated_prices(name, price)).collect::<Result<_, _>>()?;
+            configured.insert(name.clone(), entries);
         }
-        Ok(Self { own })
+        Ok(Self { configured })
     }
 
-    /// What `target` costs at `at`; `None` when neither the config nor the built-in list knows.
+    /// Returns the prices of `target` at `at`, or `None` if neither the configuration nor the built-in list has any.
     ///
-    /// `kind` is the name its upstream has in the built-in list, such as `openai`, `anthropic`, `azure`, `google`,
-    /// `aws`. A model that the list prices by anything but tokens, or at nothing, is unknown to it. The first call
-    /// that reaches the list reads it, in some 30 ms; later ones take some 10 µs, 0.1 ms for a model with steps: to be
-    /// asked once per configured target, not per request, and again when a day with a price change has begun.
+    /// `kind` is the name of the provider in the built-in list, such as `openai`, `anthropic`, `azure`, `google`, `aws`.
+    /// Models that the list does not price by tokens, or lists as free, have no built-in price. The first lookup in the
+    /// list parses it, in about 30 ms; later ones take about 10 µs, or 0.1 ms for a model with steps. Look prices up once
+    /// per configured target, not per request, and again after midnight UTC, when prices may change.
     pub fn prices(&self, target: &TargetId, kind: &str, at: SystemTime) -> Option<TokenPrices> {
         let day = Timestamp::try_from(at).ok()?.to_zoned(TimeZone::UTC).date();
-        let holds = |entry: &&Entry| {
+        let is_valid = |entry: &&DatedPrices| {
             entry.from.is_none_or(|from| from <= day) && entry.until.is_none_or(|until| day < until)
         };
-        let own = self.own.get(&target.to_string()).and_then(|entries| entries.iter().rev().find(holds));
-        own.map(|entry| entry.prices.clone()).or_else(|| listed(kind, target.model(), at))
+        let configured =
+            self.configured.get(&target.to_string()).and_then(|entries| entries.iter().rev().find(is_valid));
+        configured.map(|entry| entry.prices.clone()).or_else(|| builtin_prices(kind, target.model(), at))
     }
 }
 
 #[cfg(feature = "prices")]
-fn listed(kind: &str, model: &str, at: SystemTime) -> Option<TokenPrices> {
+fn builtin_prices(kind: &str, model: &str, at: SystemTime) -> Option<TokenPrices> {
     builtin::prices(kind, model, at)
 }
 
 #[cfg(not(feature = "prices"))]
-const fn listed(_kind: &str, _model: &str, _at: SystemTime) -> Option<TokenPrices> {
+const fn builtin_prices(_kind: &str, _model: &str, _at: SystemTime) -> Option<TokenPrices> {
     None
 }
 
-fn entry(name: &str, price: &PriceConfig) -> Result<Entry, InvalidConfig> {
-    let invalid = |field: &str, value: String, range: &str| {
-        InvalidConfig::expecting(format!("prices.\"{name}\".{field}"), value, range)
+fn dated_prices(name: &str, price: &PriceConfig) -> Result<DatedPrices, InvalidConfig> {
+    let invalid = |field: &str, value: String, expected| {
+        InvalidConfig::expecting(format!("prices.\"{name}\".{field}"), value, expected)
     };
     let nanos = |field, usd: f64| {
-        if !(0.0..=MOST_USD).contains(&usd) {
+        if !(0.0..=MAX_USD).contains(&usd) {
             return Err(invalid(field, usd.to_string(), "0 to 1000000"));
         }
         Ok(money(usd).nanos())
@@ -146,7 +147,7 @@ fn entry(name: &str, price: &PriceConfig) -> Result<Entry, InvalidConfig> {
         cache_write: nanos("cache_write", price.cache_write.unwrap_or(price.input))?,
         output: nanos("output", price.output)?,
     };
-    Ok(Entry { from: price.from, until: price.until, prices: TokenPrices::flat(rates) })
+    Ok(DatedPrices { from: price.from, until: price.until, prices: TokenPrices::flat(rates) })
 }
 
 #[cfg(test)]

@@ -1,41 +1,32 @@
-//! Money and tokens held for one call.
+//! Money and tokens reserved for one call.
 
 use std::sync::Arc;
 
-use fb_core::{Money, TargetId};
+use fb_core::TargetId;
 
-use crate::{account::Shared, minute::Counted};
+use crate::{Amount, account::state::AccountState, minute::Counted};
 
-/// What a call costs, or may cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
-    /// The money.
-    pub cost: Money,
-    /// Tokens, input and output.
-    pub tokens: u64,
-}
-
-/// What one call holds of its tenant's limits.
+/// The part of its tenant's limits that one call has reserved.
 ///
-/// Settled once, by [`settle`](Self::settle). Dropped unsettled, all of it goes back, but for what
-/// [`record_usage`](Self::record_usage) said was used. Neither needs a clock: spend counts in the day and month of the latest moment
-/// that the tenant's account heard of.
+/// [`settle`](Self::settle) ends the reservation with a bill. Dropping it unsettled releases everything except the usage
+/// recorded by [`record_usage`](Self::record_usage). Neither needs a clock: spend counts in the day and month of the latest
+/// moment that was passed to the tenant's account.
 #[derive(Debug)]
-#[must_use = "dropped, it gives back what it holds"]
+#[must_use = "dropping it releases the reserved amount"]
 pub struct Reservation {
-    account: Arc<Shared>,
+    account: Arc<AccountState>,
     target: TargetId,
     held: Amount,
     counted: Option<Counted>,
     used: Option<Amount>,
     open: bool,
-    /// The same in the account of the tenant, if this one is a key's.
+    /// The reservation in the account of the tenant, if this one is in the account of a key.
     of_tenant: Option<Box<Self>>,
 }
 
 impl Reservation {
     pub(crate) const fn new(
-        account: Arc<Shared>,
+        account: Arc<AccountState>,
         target: TargetId,
         held: Amount,
         counted: Option<Counted>,
@@ -43,26 +34,26 @@ impl Reservation {
         Self { account, target, held, counted, used: None, open: true, of_tenant: None }
     }
 
-    /// Joins what a key holds with what its tenant does: from here on both end as one.
+    /// Joins the reservation of a key with that of its tenant, so that both end together.
     pub(crate) fn within(mut self, of_tenant: Self) -> Self {
         self.of_tenant = Some(Box::new(of_tenant));
         self
     }
 
-    /// The target it is for.
+    /// Returns the target of the call.
     pub const fn target(&self) -> &TargetId {
         &self.target
     }
 
-    /// What it holds.
+    /// Returns the reserved amount.
     pub const fn held(&self) -> Amount {
         self.held
     }
 
-    /// Bills what the call used, more or less than was held, and gives back the rest.
+    /// Bills the used amount, which may be more or less than the reserved one, and releases the rest.
     ///
-    /// With a ledger, returns when a kill of the process would not forget it; that is at once, unless the call used
-    /// more than it held and what the ledger had written ahead.
+    /// With a ledger this blocks until the bill survives a kill of the process. It returns at once unless the call used
+    /// more than it reserved and more than the ledger had written ahead.
     pub fn settle(mut self, used: Amount) {
         self.bill(used);
         if let Some(of_tenant) = &mut self.of_tenant {
@@ -71,19 +62,20 @@ impl Reservation {
         #[cfg(feature = "ledger")]
         if used.cost > self.held.cost {
             let of_tenant = self.of_tenant.as_ref().map(|of_tenant| &*of_tenant.account);
-            Shared::cover([Some(&*self.account), of_tenant]);
+            AccountState::wait_until_covered([Some(&*self.account), of_tenant]);
         }
     }
 
-    /// Ends it. Does not wait for the ledger.
+    /// Ends the reservation with a bill, without waiting for the ledger.
     fn bill(&mut self, used: Amount) {
         self.open = false;
         self.account.bill(&self.target, self.held, self.counted, used);
     }
 
-    /// Notes what the call has used so far. Dropped from here on, it bills the latest such amount: for a stream that is
-    /// cut, or a call that lost a race after it was sent. With a ledger, what is billed so beyond what was held is on disk
-    /// 100 ms later.
+    /// Records the amount that the call has used so far, replacing any earlier record.
+    ///
+    /// If the reservation is dropped later, the last recorded amount is billed: for a stream that is cut, or a call that
+    /// lost a race after it was sent. With a ledger, a bill beyond the reserved amount is then on disk within 100 ms.
     pub fn record_usage(&mut self, used: Amount) {
         self.used = Some(used);
         if let Some(of_tenant) = &mut self.of_tenant {
@@ -98,7 +90,7 @@ impl Drop for Reservation {
             return;
         }
         match self.used {
-            // A guard is dropped where nothing may block.
+            // Drop must not block, so this does not wait for the ledger.
             Some(used) => self.bill(used),
             None => self.account.refund(self.held, self.counted),
         }

@@ -1,4 +1,4 @@
-//! What the tests of this crate have in common.
+//! Shared helpers of the unit tests.
 
 use std::{
     sync::LazyLock,
@@ -13,14 +13,14 @@ use crate::{Amount, Book, Moment};
 #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// So many seconds after noon of the last but one day of January 2026, UTC.
+/// The moment `seconds` after noon UTC on 30 January 2026.
 pub(crate) fn at(seconds: u64) -> Moment {
     let noon: SystemTime = "2026-01-30T12:00:00Z".parse::<Timestamp>().unwrap().into();
-    let passed = Duration::from_secs(seconds);
-    Moment { now: *ORIGIN + passed, wall: noon + passed }
+    let elapsed = Duration::from_secs(seconds);
+    Moment { now: *ORIGIN + elapsed, wall: noon + elapsed }
 }
 
-/// A millionth of a dollar is 1,000 nano-dollars: amounts here are in millionths.
+/// An amount in millionths of a dollar, which are 1,000 nano-dollars each.
 pub(crate) const fn amount(micros: u64, tokens: u64) -> Amount {
     Amount { cost: Money::from_nanos(micros * 1_000), tokens }
 }
@@ -29,7 +29,7 @@ pub(crate) fn target() -> TargetId {
     "openai/gpt".parse().unwrap()
 }
 
-/// A book of the tenants in this config.
+/// A book with the tenants of a TOML configuration.
 pub(crate) fn book(text: &str) -> Book {
     Book::new(&toml::from_str(text).unwrap(), at(0).now).unwrap()
 }

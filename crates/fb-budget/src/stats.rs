@@ -1,4 +1,4 @@
-//! What a tenant used.
+//! Usage statistics of an account.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use crate::Amount;
 
-/// Targets that are counted apart from each other: more than a config has, so that names made up by callers cannot
-/// grow it.
-pub(crate) const MOST_TARGETS: usize = 256;
+/// The maximum number of targets that are counted separately. It exceeds any realistic configuration, and bounds the
+/// memory if callers invent model names.
+pub(crate) const MAX_TARGETS: usize = 256;
 
-/// What calls used.
+/// The totals of a set of billed calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Nano-dollars.
+    /// The cost in nano-dollars.
     pub nanos: u64,
-    /// Tokens, input and output.
+    /// Input and output tokens.
     pub tokens: u64,
-    /// Calls that were billed: settled, or dropped after they had used something.
+    /// The number of billed calls: settled, or dropped after they had recorded usage.
     pub calls: u64,
 }
 
@@ -29,49 +29,49 @@ impl Tally {
         self.calls = self.calls.saturating_add(1);
     }
 
-    /// The money.
+    /// Returns the cost.
     pub const fn cost(&self) -> Money {
         Money::from_nanos(self.nanos)
     }
 }
 
-/// What one tenant used since the start, and what it holds.
+/// The usage of one account since the start of the process, and its reserved amounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct AccountStats {
-    /// All calls since the start of the process.
+    /// The totals of all calls since the start.
     pub used: Tally,
-    /// Requests that were let pass since then.
+    /// Requests admitted since the start.
     pub requests: u64,
-    /// Calls and requests that were refused since then.
+    /// Calls and requests refused since the start.
     pub refused: u64,
-    /// Nano-dollars spent in the current day of UTC, those from before a restart included.
+    /// Nano-dollars spent in the current day of UTC, including spend from before a restart.
     pub day_nanos: u64,
-    /// Nano-dollars spent in the current month of UTC, those from before a restart included.
+    /// Nano-dollars spent in the current month of UTC, including spend from before a restart.
     pub month_nanos: u64,
-    /// Nano-dollars ever spent, as far back as the ledger knows.
+    /// Nano-dollars ever spent, as far back as the ledger reaches.
     pub total_nanos: u64,
-    /// Nano-dollars held by calls in flight.
+    /// Nano-dollars reserved by calls in flight.
     pub reserved_nanos: u64,
     /// Calls in flight.
     pub in_flight: u64,
-    /// Tokens of the last minute, those of calls in flight included.
+    /// Tokens of the last minute, including those reserved by calls in flight.
     pub minute_tokens: u64,
-    /// By target, as `PROVIDER/MODEL`. Of the targets beyond the 256th the sum is under `other`.
+    /// The totals by target, as `PROVIDER/MODEL`. Targets beyond the 256th are summed under `other`.
     pub targets: BTreeMap<String, Tally>,
 }
 
-/// Calls by target, so many targets at most.
+/// The totals by target, for a bounded number of targets.
 #[derive(Debug, Default)]
-pub(crate) struct ByTarget {
+pub(crate) struct TargetTallies {
     known: BTreeMap<TargetId, Tally>,
     other: Option<Tally>,
 }
 
-impl ByTarget {
+impl TargetTallies {
     pub(crate) fn add(&mut self, target: &TargetId, used: Amount) {
         if let Some(tally) = self.known.get_mut(target) {
             tally.add(used);
-        } else if self.known.len() < MOST_TARGETS {
+        } else if self.known.len() < MAX_TARGETS {
             self.known.entry(target.clone()).or_default().add(used);
         } else {
             self.other.get_or_insert_default().add(used);

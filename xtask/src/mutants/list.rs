@@ -101,13 +101,13 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     },
     Mutation {
         breaks: "a call is paid twice",
-        file: "crates/fb-budget/src/account.rs",
-        from: "state.calendar.spend(nanos);",
-        to: "state.calendar.spend(2 * nanos);",
+        file: "crates/fb-budget/src/account/state.rs",
+        from: "balances.calendar.spend(nanos);",
+        to: "balances.calendar.spend(2 * nanos);",
     },
     Mutation {
         breaks: "a call is let in that its tenant's limit does not hold",
-        file: "crates/fb-budget/src/account.rs",
+        file: "crates/fb-budget/src/account/state.rs",
         from: "window.used + u128::from(cost) > u128::from(window.most)",
         to: "window.used > u128::from(window.most)",
     },

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::{
-    Tier,
+    Limit, Tier,
     scenario::{amount, at, book, target},
 };
 
@@ -28,7 +30,7 @@ impl Account {
 }
 
 #[test]
-fn a_day_is_spent_to_the_nano_dollar_and_no_further() {
+fn day_limit_is_exact_to_the_nano_dollar() {
     let account = acme("usd_per_day = 0.0001"); // 100 millionths
     account.spend(60, at(0));
     let held = account.call(amount(40, 0), at(0)).unwrap();
@@ -44,7 +46,7 @@ fn a_day_is_spent_to_the_nano_dollar_and_no_further() {
 }
 
 #[test]
-fn a_month_outlasts_its_days_and_is_named_first() {
+fn month_limit_spans_days_and_is_reported_first() {
     let account = acme("usd_per_day = 0.0001\nusd_per_month = 0.00015");
     account.spend(100, at(0));
     account.spend(50, at(12 * HOUR));
@@ -56,14 +58,14 @@ fn a_month_outlasts_its_days_and_is_named_first() {
 }
 
 #[test]
-fn a_call_dearer_than_the_whole_limit_is_not_told_to_wait() {
+fn call_above_the_whole_limit_has_no_reset_time() {
     let account = acme("usd_per_day = 0.0001\ntokens_per_minute = 50");
     assert_eq!(account.call(amount(101, 0), at(0)).unwrap_err(), (Limit::UsdPerDay, None, 402));
     assert_eq!(account.call(amount(1, 51), at(0)).unwrap_err(), (Limit::TokensPerMinute, None, 429));
 }
 
 #[test]
-fn tokens_count_when_they_are_reserved_and_are_corrected_when_they_are_known() {
+fn tokens_count_when_reserved_and_are_corrected_when_settled() {
     let account = acme("tokens_per_minute = 100");
     let call = account.call(amount(0, 80), at(0)).unwrap();
     let refused = (Limit::TokensPerMinute, Some(Duration::from_secs(65)), 429);
@@ -76,7 +78,7 @@ fn tokens_count_when_they_are_reserved_and_are_corrected_when_they_are_known() {
 }
 
 #[test]
-fn a_request_is_counted_once_and_not_when_money_refuses_it() {
+fn request_is_counted_once_and_not_if_money_refuses_it() {
     let account = acme("requests_per_minute = 2\nusd_per_day = 0.0001");
     assert_eq!(account.call(amount(101, 0), at(0)).unwrap_err().0, Limit::UsdPerDay);
     let first = account.call(amount(1, 0), at(0)).unwrap();
@@ -92,7 +94,7 @@ fn a_request_is_counted_once_and_not_when_money_refuses_it() {
 }
 
 #[test]
-fn a_standing_names_the_limit_that_is_nearest() {
+fn standing_reports_the_nearest_limit() {
     let account = acme("usd_per_day = 0.0001\nusd_per_month = 0.001\ntokens_per_minute = 100");
     let standing = |at| account.standing(at);
     assert_eq!(standing(at(0)), Standing::Free);
@@ -113,7 +115,7 @@ fn a_standing_names_the_limit_that_is_nearest() {
 }
 
 #[test]
-fn premium_keeps_the_primary() {
+fn premium_tier_does_not_downshift() {
     let (standard, premium) =
         (acme("usd_per_day = 0.0001"), acme("usd_per_day = 0.0001\ntier = \"premium\""));
     for account in [&standard, &premium] {
@@ -123,68 +125,68 @@ fn premium_keeps_the_primary() {
     assert_eq!([standard.downshifts(at(0)), premium.downshifts(at(0))], [true, false]);
 }
 
-/// What is to be said of an account, then of its tenant.
-fn said(account: &Account) -> Vec<String> {
+/// The pending warnings of an account and its tenant, as text.
+fn warnings(account: &Account) -> Vec<String> {
     let warnings = account.warnings().into_iter();
-    let said = |warning: Warning| {
+    let format = |warning: Warning| {
         let refused = if warning.refused { ", refused" } else { "" };
         format!("{} {} {}{refused}", warning.account, warning.limit, warning.share)
     };
-    warnings.map(said).collect()
+    warnings.map(format).collect()
 }
 
 #[test]
-fn a_limit_that_is_nearly_used_up_is_said_once_a_day_and_each_for_itself() {
+fn each_limit_warns_once_per_day() {
     let account = acme("usd_per_day = 0.001\nusd_per_month = 0.0016\ntokens_per_minute = 100\nwarn_at = 0.5");
     let call = |micros, tokens, now| {
         account.reserve(&target(), amount(micros, tokens), now).unwrap().settle(amount(micros, tokens));
-        said(&account)
+        warnings(&account)
     };
     assert_eq!(call(499, 49, at(0)), [""; 0]);
     assert_eq!(call(0, 1, at(0)), ["acme tokens_per_minute 0.5"]);
     assert_eq!(call(101, 0, at(0)), ["acme usd_per_day 0.6"]);
     assert_eq!(call(100, 0, at(1)), [""; 0]);
     let tomorrow = at(24 * HOUR);
-    // A call that holds much and costs little is no reason.
+    // A large reservation with a small bill does not warn.
     let large = account.reserve(&target(), amount(900, 9), tomorrow).unwrap();
-    assert_eq!(said(&account), [""; 0]);
+    assert_eq!(warnings(&account), [""; 0]);
     large.settle(amount(100, 0));
-    assert_eq!(said(&account), ["acme usd_per_month 0.5"]);
+    assert_eq!(warnings(&account), ["acme usd_per_month 0.5"]);
     assert_eq!(call(400, 0, tomorrow), ["acme usd_per_day 0.5"]);
-    let dear = account.reserve(&target(), amount(1_500, 0), tomorrow).map(drop).unwrap_err();
+    let refused = account.reserve(&target(), amount(1_500, 0), tomorrow).map(drop).unwrap_err();
     assert_eq!(
-        (dear.limit, said(&account)),
+        (refused.limit, warnings(&account)),
         (Limit::UsdPerMonth, vec!["acme usd_per_month 0.75, refused".to_owned()])
     );
 }
 
 #[test]
-fn a_limit_that_refuses_is_said_though_little_is_used() {
+fn refusal_warns_below_the_warning_share() {
     let account = acme("usd_per_day = 0.001\nrequests_per_minute = 1");
     account.reserve(&target(), amount(390, 0), at(0)).unwrap().settle(amount(390, 0));
     drop(account.reserve_additional(&target(), amount(700, 0), at(0)).unwrap_err());
-    assert_eq!(said(&account), ["acme usd_per_day 0.39, refused"]);
+    assert_eq!(warnings(&account), ["acme usd_per_day 0.39, refused"]);
     drop(account.reserve_additional(&target(), amount(700, 0), at(0)).unwrap_err());
     account.reserve_additional(&target(), amount(500, 0), at(0)).unwrap().settle(amount(500, 0));
-    assert_eq!(said(&account), ["acme usd_per_day 0.89"], "that it refused a dear call hides nothing");
+    assert_eq!(warnings(&account), ["acme usd_per_day 0.89"], "the refusal does not hide this warning");
     drop(account.reserve(&target(), amount(1, 0), at(0)).unwrap_err());
-    assert_eq!(said(&account), ["acme requests_per_minute 1, refused"]);
+    assert_eq!(warnings(&account), ["acme requests_per_minute 1, refused"]);
     let none = acme("usd_per_day = 0");
     drop(none.reserve(&target(), amount(1, 0), at(0)).unwrap_err());
-    assert_eq!(said(&none), ["acme usd_per_day 1, refused"]);
+    assert_eq!(warnings(&none), ["acme usd_per_day 1, refused"]);
 }
 
 #[test]
-fn a_call_of_a_key_says_what_is_to_be_said_of_both() {
+fn warnings_of_a_key_include_its_tenant() {
     let book = book("[acme]\nusd_per_day = 0.001\nkeys.ci = { tokens_per_minute = 10 }");
     let ci = book.key_account("acme", "ci");
     ci.reserve(&target(), amount(900, 9), at(0)).unwrap().settle(amount(900, 9));
-    assert_eq!(said(ci), ["acme/ci tokens_per_minute 0.9", "acme usd_per_day 0.9"]);
-    assert_eq!(said(book.account("acme")), [""; 0], "it was said");
+    assert_eq!(warnings(ci), ["acme/ci tokens_per_minute 0.9", "acme usd_per_day 0.9"]);
+    assert_eq!(warnings(book.account("acme")), [""; 0], "already reported");
 }
 
 #[test]
-fn what_its_tenant_cannot_pay_takes_none_of_the_requests_of_a_key() {
+fn refusal_by_the_tenants_money_consumes_no_request_of_the_key() {
     let book = book("[acme]\nusd_per_day = 0.001\nkeys.ci = { requests_per_minute = 1 }");
     let ci = book.key_account("acme", "ci");
     for _ in 0..3 {

@@ -6,23 +6,23 @@ use super::*;
 use crate::{
     Limit, Standing,
     scenario::{amount, at, book, target},
-    stats::MOST_TARGETS,
+    stats::MAX_TARGETS,
 };
 
 #[test]
-fn an_unknown_tenant_is_default() {
+fn unknown_tenant_uses_the_default_account() {
     let book = book("[default]\nusd_per_day = 0.0001\n[acme]\nusd_per_day = 0.0001");
-    book.reserve("nobody", &target(), amount(100, 0), at(0)).unwrap().settle(amount(100, 0));
-    let refused = book.reserve("someone", &target(), amount(1, 0), at(0)).unwrap_err();
+    book.reserve("unknown", &target(), amount(100, 0), at(0)).unwrap().settle(amount(100, 0));
+    let refused = book.reserve("other", &target(), amount(1, 0), at(0)).unwrap_err();
     assert_eq!((&*refused.tenant, refused.limit), ("default", Limit::UsdPerDay));
     assert_eq!(refused.to_string(), "tenant default: `usd_per_day` is reached");
     book.reserve("acme", &target(), amount(100, 0), at(0)).unwrap().settle(amount(100, 0));
 }
 
 #[test]
-fn names_of_tenants_and_targets_do_not_grow_it() {
+fn memory_is_bounded_for_arbitrary_names() {
     let book = book("[acme]");
-    for n in 0..MOST_TARGETS + 10 {
+    for n in 0..MAX_TARGETS + 10 {
         let target = format!("openai/{n}").parse().unwrap();
         book.reserve(&format!("tenant-{n}"), &target, amount(1, 1), at(0)).unwrap().settle(amount(1, 1));
     }
@@ -30,13 +30,13 @@ fn names_of_tenants_and_targets_do_not_grow_it() {
     let names: Vec<&str> = statistics.keys().map(|name| &**name).collect();
     assert_eq!(names, ["acme", "default"]);
     let targets = &statistics["default"].targets;
-    assert_eq!(targets.len(), MOST_TARGETS + 1);
+    assert_eq!(targets.len(), MAX_TARGETS + 1);
     assert_eq!(targets["other"].calls, 10);
     assert_eq!(statistics["acme"], AccountStats::default());
 }
 
 #[test]
-fn statistics_are_printed() {
+fn stats_serialize_to_json() {
     let book = book("[acme]");
     book.reserve("acme", &target(), amount(5, 6), at(0)).unwrap().settle(amount(3, 4));
     let json = serde_json::to_string(&book.stats(at(0))["acme"]).unwrap();
@@ -49,10 +49,10 @@ fn statistics_are_printed() {
 }
 
 #[test]
-fn a_key_uses_up_its_own_limit_and_its_tenants() {
+fn key_is_limited_by_itself_and_its_tenant() {
     let book = book("[acme]\nusd_per_day = 0.001\nkeys.web = { usd_per_day = 0.0006 }\nkeys.ci = {}");
-    let [web, ci, nobody] = ["web", "ci", "gone"].map(|key| book.key_account("acme", key));
-    assert_eq!([web, ci, nobody].map(|account| &**account.name()), ["acme/web", "acme/ci", "acme"]);
+    let [web, ci, unknown] = ["web", "ci", "gone"].map(|key| book.key_account("acme", key));
+    assert_eq!([web, ci, unknown].map(|account| &**account.name()), ["acme/web", "acme/ci", "acme"]);
     web.reserve(&target(), amount(600, 7), at(0)).unwrap().settle(amount(600, 7));
     let refused = web.reserve(&target(), amount(1, 0), at(0)).unwrap_err();
     assert_eq!((&*refused.tenant, refused.limit), ("acme/web", Limit::UsdPerDay));
@@ -69,13 +69,13 @@ fn a_key_uses_up_its_own_limit_and_its_tenants() {
     assert_eq!(
         seen("acme/ci"),
         (1, 0, 0, 0),
-        "what its tenant refused is no request of the key, and no refusal"
+        "a refusal by the tenant counts neither as a request nor as a refusal of the key"
     );
     assert_eq!(seen("acme"), (2, 1, 600_000, 0));
 }
 
 #[test]
-fn a_key_is_as_near_to_a_limit_as_the_nearer_of_both() {
+fn standing_of_a_key_is_the_worse_of_key_and_tenant() {
     let book = book(
         "[acme]\nusd_per_day = 0.001\nwarn_at = 0.5\nkeys.web = { usd_per_month = 0.0001 }\nkeys.ci = {}",
     );
@@ -90,26 +90,26 @@ fn a_key_is_as_near_to_a_limit_as_the_nearer_of_both() {
     assert!(matches!(ci.standing(at(0)), Standing::Soft { limit: Limit::UsdPerDay, .. }));
 }
 
-/// The last one is a key of the first.
+/// The last account is a key of the first tenant.
 const TENANTS: [&str; 3] = ["a", "b", "a/k"];
 const LIMITS: [u64; 3] = [1_000_000, 1_000_000, 400_000];
 
 #[derive(Debug, Clone)]
-enum Step {
+enum Action {
     Reserve {
         tenant: usize,
         micros: u64,
     },
-    Again {
+    ReserveAdditional {
         tenant: usize,
         micros: u64,
     },
-    /// Percent of what it holds.
+    /// `share` is in percent of the reservation.
     Settle {
         call: usize,
         share: u64,
     },
-    Note {
+    RecordUsage {
         call: usize,
         share: u64,
     },
@@ -121,27 +121,27 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn action() -> impl Strategy<Value = Action> {
     let (tenant, micros, call, share) = (0..3usize, 0..600u64, any::<usize>(), 0..=150u64);
     prop_oneof![
-        4 => (tenant.clone(), micros.clone()).prop_map(|(tenant, micros)| Step::Reserve { tenant, micros }),
-        1 => (tenant, micros).prop_map(|(tenant, micros)| Step::Again { tenant, micros }),
-        3 => (call, share.clone()).prop_map(|(call, share)| Step::Settle { call, share }),
-        1 => (call, share).prop_map(|(call, share)| Step::Note { call, share }),
-        2 => call.prop_map(|call| Step::Drop { call }),
-        1 => (0..20u64).prop_map(|hours| Step::Wait { hours }),
+        4 => (tenant.clone(), micros.clone()).prop_map(|(tenant, micros)| Action::Reserve { tenant, micros }),
+        1 => (tenant, micros).prop_map(|(tenant, micros)| Action::ReserveAdditional { tenant, micros }),
+        3 => (call, share.clone()).prop_map(|(call, share)| Action::Settle { call, share }),
+        1 => (call, share).prop_map(|(call, share)| Action::RecordUsage { call, share }),
+        2 => call.prop_map(|call| Action::Drop { call }),
+        1 => (0..20u64).prop_map(|hours| Action::Wait { hours }),
     ]
 }
 
-/// What the book should say: one tenant's calls in flight with what each would bill if dropped, and what was billed.
+/// The expected bills of one account.
 #[derive(Default)]
 struct Model {
     billed: u64,
-    /// Billed beyond what was held.
+    /// The amount billed beyond reservations.
     beyond: u64,
 }
 
-/// A call in flight, its tenant, and what it was noted to have used.
+/// A call in flight, the index of its account, and its recorded usage.
 type Call = (Reservation, usize, Option<u64>);
 
 fn held(call: &Reservation) -> u64 {
@@ -158,7 +158,7 @@ fn account(book: &Book, index: usize) -> &Account {
     name.split_once('/').map_or_else(|| book.account(name), |(tenant, key)| book.key_account(tenant, key))
 }
 
-/// What a key is billed its tenant is, too.
+/// Bills an account; the bill of a key also counts for its tenant.
 fn bill_all(models: &mut [Model; 3], tenant: usize, held: u64, used: u64) {
     bill(&mut models[tenant], held, used);
     if tenant == 2 {
@@ -166,7 +166,7 @@ fn bill_all(models: &mut [Model; 3], tenant: usize, held: u64, used: u64) {
     }
 }
 
-fn part(call: &Reservation, share: u64) -> u64 {
+fn share_of(call: &Reservation, share: u64) -> u64 {
     held(call) * share / 100
 }
 
@@ -174,59 +174,59 @@ fn nanos(nanos: u64) -> Amount {
     Amount { cost: fb_core::Money::from_nanos(nanos), tokens: 0 }
 }
 
-fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], step: &Step, hours: &mut u64) {
+fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], action: &Action, hours: &mut u64) {
     let now = at(*hours * 3_600);
     let pick = |call: usize, calls: &[Call]| (!calls.is_empty()).then(|| call % calls.len());
-    match *step {
-        Step::Reserve { tenant, micros } => {
+    match *action {
+        Action::Reserve { tenant, micros } => {
             if let Ok(call) = account(book, tenant).reserve(&target(), amount(micros, 0), now) {
                 calls.push((call, tenant, None));
             }
         }
-        Step::Again { tenant, micros } => {
+        Action::ReserveAdditional { tenant, micros } => {
             if let Ok(call) = account(book, tenant).reserve_additional(&target(), amount(micros, 0), now) {
                 calls.push((call, tenant, None));
             }
         }
-        Step::Settle { call, share } => {
+        Action::Settle { call, share } => {
             if let Some(call) = pick(call, calls) {
                 let (call, tenant, _) = calls.swap_remove(call);
-                let (held, used) = (held(&call), part(&call, share));
+                let (held, used) = (held(&call), share_of(&call, share));
                 call.settle(nanos(used));
                 bill_all(models, tenant, held, used);
             }
         }
-        Step::Note { call, share } => {
+        Action::RecordUsage { call, share } => {
             if let Some(call) = pick(call, calls) {
-                let (call, _, noted) = &mut calls[call];
-                let used = part(call, share);
+                let (call, _, recorded) = &mut calls[call];
+                let used = share_of(call, share);
                 call.record_usage(nanos(used));
-                *noted = Some(used);
+                *recorded = Some(used);
             }
         }
-        Step::Drop { call } => {
+        Action::Drop { call } => {
             if let Some(call) = pick(call, calls) {
-                let (call, tenant, noted) = calls.swap_remove(call);
-                if let Some(used) = noted {
+                let (call, tenant, recorded) = calls.swap_remove(call);
+                if let Some(used) = recorded {
                     bill_all(models, tenant, held(&call), used);
                 }
             }
         }
-        Step::Wait { hours: more } => *hours += more,
+        Action::Wait { hours: more } => *hours += more,
     }
 }
 
 proptest! {
     #[test]
     fn whatever_happens_nothing_is_lost_doubled_mixed_or_beyond_the_limit(
-        steps in prop::collection::vec(step(), 1..120)
+        actions in prop::collection::vec(action(), 1..120)
     ) {
         let book = book("[a]\nusd_per_day = 0.001\nkeys.k = { usd_per_day = 0.0004 }\n[b]\nusd_per_month = 0.001");
         let mut calls: Vec<Call> = Vec::new();
         let mut models = [Model::default(), Model::default(), Model::default()];
         let mut hours = 0;
-        for step in steps {
-            run(&book, &mut calls, &mut models, &step, &mut hours);
+        for action in actions {
+            run(&book, &mut calls, &mut models, &action, &mut hours);
             let statistics = book.stats(at(hours * 3_600));
             for (index, model) in models.iter().enumerate() {
                 let seen = &statistics[TENANTS[index]];
@@ -247,7 +247,7 @@ proptest! {
 }
 
 #[test]
-fn threads_together_keep_the_limit_and_lose_nothing() {
+fn concurrent_calls_keep_the_limit_and_every_bill() {
     let book = book("[a]\nusd_per_day = 0.001\ntokens_per_minute = 1000000");
     let settled: u64 = thread::scope(|scope| {
         let work = |seed: u64| {
@@ -263,7 +263,7 @@ fn threads_together_keep_the_limit_and_lose_nothing() {
                     assert!(seen.day_nanos + seen.reserved_nanos <= LIMITS[0]);
                     if held.len() > 3 {
                         let (call, micros) = held.swap_remove(usize::try_from(turn % 3).unwrap());
-                        // One in eight is kept and every other refunded.
+                        // Settle one in eight and drop the others.
                         if turn % 8 == 0 {
                             call.settle(amount(micros / 2, micros));
                             settled += micros / 2 * 1_000;
@@ -278,5 +278,5 @@ fn threads_together_keep_the_limit_and_lose_nothing() {
     });
     let seen = book.account("a").stats(at(0));
     assert_eq!((seen.day_nanos, seen.reserved_nanos, seen.in_flight), (settled, 0, 0));
-    assert!(settled > LIMITS[0] * 9 / 10, "the threads met the limit: {settled}");
+    assert!(settled > LIMITS[0] * 9 / 10, "the threads reached the limit: {settled}");
 }

@@ -10,12 +10,12 @@ fn secs(seconds: u64) -> Duration {
 
 #[track_caller]
 fn check(calendar: &mut Calendar, wall: &str, expected: (u64, u64)) {
-    calendar.pass(at(wall));
+    calendar.advance(at(wall));
     assert_eq!((calendar.day_spent, calendar.month_spent), expected, "{wall}");
 }
 
 #[test]
-fn a_day_and_a_month_begin_at_midnight_of_utc() {
+fn days_and_months_begin_at_midnight_of_utc() {
     let mut calendar = Calendar::default();
     check(&mut calendar, "2026-01-30T10:00:00Z", (0, 0));
     calendar.spend(5);
@@ -28,21 +28,21 @@ fn a_day_and_a_month_begin_at_midnight_of_utc() {
 }
 
 #[test]
-fn a_clock_that_steps_back_forgets_nothing() {
+fn small_step_back_keeps_the_spend() {
     let mut calendar = Calendar::default();
-    calendar.pass(at("2026-01-31T23:59:59Z"));
+    calendar.advance(at("2026-01-31T23:59:59Z"));
     calendar.spend(5);
     check(&mut calendar, "2026-02-01T00:00:00Z", (0, 0));
     calendar.spend(7);
-    // Two threads that saw midnight in another order.
+    // Two threads may observe midnight in different orders.
     check(&mut calendar, "2026-01-31T23:59:59Z", (7, 7));
     check(&mut calendar, "2026-02-01T00:00:01Z", (7, 7));
 }
 
 #[test]
-fn a_clock_that_was_years_ahead_is_followed_back() {
+fn large_step_back_is_followed() {
     let mut calendar = Calendar::default();
-    calendar.pass(at("2099-01-01T00:00:00Z"));
+    calendar.advance(at("2099-01-01T00:00:00Z"));
     calendar.spend(5);
     check(&mut calendar, "2026-01-30T00:00:00Z", (5, 5));
     check(&mut calendar, "2026-01-31T00:00:00Z", (0, 5));
@@ -50,7 +50,7 @@ fn a_clock_that_was_years_ahead_is_followed_back() {
 }
 
 #[test]
-fn it_tells_when_the_next_window_begins() {
+fn time_until_the_next_window_is_exact() {
     assert_eq!(until_next_day(at("2026-02-27T23:59:00Z")), secs(60));
     assert_eq!(until_next_month(at("2026-02-27T23:59:00Z")), secs(60 + 86_400));
     assert_eq!(until_next_month(at("2028-02-28T00:00:00Z")), secs(2 * 86_400));

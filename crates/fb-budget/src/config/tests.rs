@@ -10,7 +10,7 @@ fn check(text: &str, message: &str) {
 }
 
 #[test]
-fn an_empty_section_limits_nothing() {
+fn empty_section_has_no_limits() {
     let expected = Limits {
         requests_per_minute: None,
         tokens_per_minute: None,
@@ -63,7 +63,7 @@ fn all_fields_are_read() {
 }
 
 #[test]
-fn what_cannot_work_is_named() {
+fn invalid_settings_are_rejected() {
     let at = "tenants.acme.";
     check("requests_per_minute = 0", &format!("{at}requests_per_minute = 0: expected 1 or more"));
     check("tokens_per_minute = 0", &format!("{at}tokens_per_minute = 0: expected 1 or more"));

@@ -1,4 +1,4 @@
-//! Why a ledger cannot be used.
+//! Errors of the ledger.
 
 use std::{
     io,
@@ -8,57 +8,57 @@ use std::{
 use redb::DatabaseError;
 use thiserror::Error;
 
-/// Why a ledger cannot be used.
+/// The kind of a [`LedgerError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerErrorKind {
-    /// Another process has it open, or this one twice.
+    /// Another process has the file open, or this one has it open twice.
     Locked,
-    /// It is no ledger, or is damaged.
+    /// The file is not a ledger, or it is damaged.
     Corrupt,
-    /// A newer version of this crate wrote it.
+    /// A newer version of this crate wrote the file.
     Newer {
-        /// The version of its format.
+        /// The format version of the file.
         found: u64,
-        /// The newest that can be read.
+        /// The newest supported version.
         known: u64,
     },
-    /// The system refused to read or write.
+    /// The operating system failed to read or write the file.
     Io,
 }
 
-/// A ledger that cannot be opened or written. It names the file.
+/// A failure to open or write a ledger; the message contains the path of the file.
 #[derive(Debug, Error)]
-#[error("ledger {}: {}", path.display(), words(*fault))]
+#[error("ledger {}: {}", path.display(), describe(*kind))]
 pub struct LedgerError {
     path: PathBuf,
-    fault: LedgerErrorKind,
+    kind: LedgerErrorKind,
     source: Option<Box<redb::Error>>,
 }
 
-fn words(fault: LedgerErrorKind) -> String {
-    match fault {
+fn describe(kind: LedgerErrorKind) -> String {
+    match kind {
         LedgerErrorKind::Locked => "another process has it open".to_owned(),
-        LedgerErrorKind::Corrupt => "it is no ledger, or is damaged; move it away to begin anew".to_owned(),
+        LedgerErrorKind::Corrupt => "not a ledger, or damaged; move it away to start a new one".to_owned(),
         LedgerErrorKind::Newer { found, known } => {
-            format!("its format {found} is newer than {known}, the newest that can be read")
+            format!("format {found} is newer than {known}, the newest supported one")
         }
         LedgerErrorKind::Io => "it cannot be read or written".to_owned(),
     }
 }
 
 impl LedgerError {
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Why it cannot be used.
+    /// Returns the kind of the failure.
     pub const fn kind(&self) -> LedgerErrorKind {
-        self.fault
+        self.kind
     }
 
     pub(crate) fn newer(path: &Path, found: u64, known: u64) -> Self {
-        Self { path: path.to_owned(), fault: LedgerErrorKind::Newer { found, known }, source: None }
+        Self { path: path.to_owned(), kind: LedgerErrorKind::Newer { found, known }, source: None }
     }
 
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {
@@ -67,12 +67,12 @@ impl LedgerError {
 
     pub(crate) fn new(path: &Path, error: impl Into<redb::Error>) -> Self {
         let source = error.into();
-        let fault = match &source {
+        let kind = match &source {
             redb::Error::DatabaseAlreadyOpen => LedgerErrorKind::Locked,
             redb::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => LedgerErrorKind::Io,
             redb::Error::PreviousIo => LedgerErrorKind::Io,
             _ => LedgerErrorKind::Corrupt,
         };
-        Self { path: path.to_owned(), fault, source: Some(Box::new(source)) }
+        Self { path: path.to_owned(), kind, source: Some(Box::new(source)) }
     }
 }

@@ -1,30 +1,23 @@
-//! The file: a table of tenants, and the version of its format.
+//! The file of the ledger: a table of accounts, and the version of the format.
 
 use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{LedgerError, Records};
+use super::{
+    error::LedgerError,
+    record::{Record, Records},
+};
 use crate::calendar::Calendar;
 
-/// Day, month, nano-dollars spent in the day, in the month, ever, and those written ahead.
+/// Day, month, nano-dollars spent in the day, in the month, in total, and written ahead.
 type Row = (u64, u64, u64, u64, u64, u64);
 
 const SPENT: TableDefinition<'_, &str, Row> = TableDefinition::new("spent");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const VERSION: u64 = 1;
-/// A row per tenant needs no more; the library's own default is a gigabyte.
+/// Enough for one row per account; the default of redb is a gigabyte.
 const CACHE_BYTES: usize = 1 << 20;
-
-/// What is on disk of one tenant.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) calendar: Calendar,
-    /// Nano-dollars ever spent.
-    pub(crate) total: u64,
-    /// Nano-dollars that may have been spent beyond.
-    pub(crate) ahead: u64,
-}
 
 pub(crate) struct File {
     path: PathBuf,
@@ -32,7 +25,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Opens the file, or creates it.
+    /// Opens or creates the file.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
         let failed = |error| LedgerError::new(path, error);
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
@@ -48,7 +41,7 @@ impl File {
         read(&self.database).map_err(|error| LedgerError::new(&self.path, error))
     }
 
-    /// Writes these rows in one commit, with fsync.
+    /// Writes the rows in one commit, with fsync.
     pub(crate) fn write<'a>(
         &self,
         rows: impl Iterator<Item = (&'a str, &'a Record)>,
@@ -57,7 +50,7 @@ impl File {
     }
 }
 
-/// Makes the tables, if there are none; says which version wrote them.
+/// Creates missing tables and returns the format version of the file.
 fn prepare(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let found = {

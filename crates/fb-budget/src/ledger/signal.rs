@@ -1,52 +1,52 @@
-//! When the writer is to write.
+//! The signal that wakes the writer thread.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// How much is gathered for one commit. Long enough for one fsync to be little, short enough for a dashboard.
-const GROUP: Duration = Duration::from_millis(100);
+/// The time over which changes are grouped into one commit: long compared with an fsync, short enough for a dashboard.
+const GROUP_TIME: Duration = Duration::from_millis(100);
 
-/// Wakes the writer.
+/// Wakes the writer thread.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
-    wanted: Mutex<Wanted>,
+    pending: Mutex<Pending>,
     woken: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Wanted {
-    soon: bool,
-    now: bool,
+struct Pending {
+    changed: bool,
+    urgent: bool,
     stop: bool,
 }
 
 impl Signal {
-    /// Something is to be written within 100 ms.
-    pub(crate) fn change(&self) {
-        self.wanted.lock().soon = true;
+    /// Requests a commit within 100 ms.
+    pub(crate) fn notify_changed(&self) {
+        self.pending.lock().changed = true;
         self.woken.notify_one();
     }
 
-    /// Something is to be written now.
-    pub(crate) fn urge(&self) {
-        self.wanted.lock().now = true;
+    /// Requests a commit at once.
+    pub(crate) fn notify_urgent(&self) {
+        self.pending.lock().urgent = true;
         self.woken.notify_one();
     }
 
-    /// Nothing more is to be written but the last.
+    /// Requests the last commit.
     pub(crate) fn stop(&self) {
-        self.wanted.lock().stop = true;
+        self.pending.lock().stop = true;
         self.woken.notify_one();
     }
 
-    /// Waits until something is to be written; `false`: for the last time.
+    /// Blocks until a commit is due; returns false if it is the last one.
     pub(crate) fn wait(&self) -> bool {
-        let mut wanted = self.wanted.lock();
-        self.woken.wait_while(&mut wanted, |wanted| !(wanted.soon || wanted.now || wanted.stop));
-        self.woken.wait_while_for(&mut wanted, |wanted| !(wanted.now || wanted.stop), GROUP);
-        wanted.soon = false;
-        wanted.now = false;
-        !wanted.stop
+        let mut pending = self.pending.lock();
+        self.woken.wait_while(&mut pending, |pending| !(pending.changed || pending.urgent || pending.stop));
+        self.woken.wait_while_for(&mut pending, |pending| !(pending.urgent || pending.stop), GROUP_TIME);
+        pending.changed = false;
+        pending.urgent = false;
+        !pending.stop
     }
 }

@@ -1,7 +1,10 @@
 use std::{
+    collections::BTreeMap,
     env, fs,
     io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use tempfile::TempDir;
@@ -18,7 +21,7 @@ fn tenants() -> BTreeMap<String, Limits> {
     toml::from_str("[acme]\nusd_per_day = 0.01\nkeys.ci = { usd_per_day = 0.005 }\n[other]").unwrap()
 }
 
-/// Its quantum is a thousand millionths.
+/// A ledger with a quantum of a thousandth of a dollar.
 fn config(path: &Path) -> LedgerConfig {
     LedgerConfig { ahead_usd: 0.001, ..LedgerConfig::new(path) }
 }
@@ -27,7 +30,7 @@ fn open(path: &Path) -> Book {
     Book::open(&tenants(), &config(path), at(0)).unwrap()
 }
 
-/// A path in a folder that goes when the test ends.
+/// A path in a folder that is deleted at the end of the test.
 fn file() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spend.redb");
@@ -44,7 +47,7 @@ fn spent(book: &Book, tenant: &str) -> [u64; 3] {
 }
 
 #[test]
-fn after_a_clean_end_exactly_what_was_settled_is_spent() {
+fn clean_shutdown_keeps_exactly_the_settled_spend() {
     let (_folder, path) = file();
     let book = open(&path);
     book.reserve("acme", &target(), amount(9_000, 0), at(0)).unwrap().settle(amount(7_000, 0));
@@ -67,7 +70,7 @@ fn after_a_clean_end_exactly_what_was_settled_is_spent() {
 }
 
 #[test]
-fn calls_in_flight_at_the_end_count_as_spent_and_do_not_wait_for_it() {
+fn calls_in_flight_at_shutdown_count_as_spent_and_do_not_block() {
     let (_folder, path) = file();
     let book = open(&path);
     let account = book.account("acme").clone();
@@ -79,7 +82,7 @@ fn calls_in_flight_at_the_end_count_as_spent_and_do_not_wait_for_it() {
 }
 
 #[test]
-fn more_than_was_written_ahead_waits_for_a_commit_and_goes_on() {
+fn call_beyond_the_quantum_waits_for_a_commit() {
     let (_folder, path) = file();
     let book = open(&path);
     let call = book.reserve("acme", &target(), amount(9_000, 0), at(0)).unwrap();
@@ -90,7 +93,7 @@ fn more_than_was_written_ahead_waits_for_a_commit_and_goes_on() {
 }
 
 #[test]
-fn what_a_key_spent_is_spent_by_it_and_its_tenant_after_a_restart() {
+fn spend_of_a_key_and_its_tenant_survives_a_restart() {
     let (_folder, path) = file();
     let book = open(&path);
     book.key_account("acme", "ci")
@@ -102,7 +105,7 @@ fn what_a_key_spent_is_spent_by_it_and_its_tenant_after_a_restart() {
     let book = open(&path);
     let all = book.stats(at(0));
     let total = |name: &str| all[name].total_nanos;
-    assert_eq!([total("acme"), total("acme/ci")], [4_500_000; 2], "what it held counts as spent");
+    assert_eq!([total("acme"), total("acme/ci")], [4_500_000; 2], "its reservation counts as spent");
     drop(late);
     let refused = book.key_account("acme", "ci").reserve(&target(), amount(600, 0), at(0)).unwrap_err();
     assert_eq!((&*refused.tenant, refused.limit), ("acme/ci", Limit::UsdPerDay));
@@ -119,7 +122,7 @@ fn check(path: &Path, expected: LedgerErrorKind, message: &str) {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_named() {
+fn unusable_file_is_reported_with_its_path() {
     let (folder, path) = file();
     let book = open(&path);
     check(&path, LedgerErrorKind::Locked, "another process has it open");
@@ -130,18 +133,18 @@ fn a_file_that_cannot_be_used_is_named() {
     write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("version", 7).unwrap();
     write.commit().unwrap();
     drop(newer);
-    let fault = LedgerErrorKind::Newer { found: 7, known: 1 };
-    check(&path, fault, "its format 7 is newer than 1, the newest that can be read");
+    let kind = LedgerErrorKind::Newer { found: 7, known: 1 };
+    check(&path, kind, "format 7 is newer than 1, the newest supported one");
 
     fs::write(&path, "tenant,spent\nacme,1\n".repeat(1_000)).unwrap();
-    let damaged = "it is no ledger, or is damaged; move it away to begin anew";
+    let damaged = "not a ledger, or damaged; move it away to start a new one";
     check(&path, LedgerErrorKind::Corrupt, damaged);
 
     check(&folder.path().join("no/such/folder"), LedgerErrorKind::Io, "it cannot be read or written");
 }
 
 #[test]
-fn a_quantum_that_cannot_work_is_named() {
+fn invalid_quantum_is_rejected() {
     let (_folder, path) = file();
     let config = LedgerConfig { path, ahead_usd: -1.0 };
     let error = Book::open(&tenants(), &config, at(0)).unwrap_err();
@@ -153,27 +156,28 @@ fn a_quantum_that_cannot_work_is_named() {
 /// What the child is told its file by; without it, the test is the parent.
 const CHILD: &str = "FB_BUDGET_TEST_LEDGER";
 const THREADS: u64 = 3;
-/// In millionths: what a call holds, what most cost, and what some cost, which is more than is written ahead.
-const HELD: u64 = 150;
+/// In millionths of a dollar: the reservation of a call, the cost of most calls, and the cost of some calls, which exceeds
+/// the quantum.
+const RESERVED: u64 = 150;
 const USED: u64 = 70;
-const DEAR: u64 = 5_000;
+const EXPENSIVE: u64 = 5_000;
 
-/// Spends on three threads until it is killed, and says what it did.
+/// Spends on three threads until the process is killed, and prints every action.
 fn spend(path: &Path) {
     let book = open(path);
-    let say = |word: &str, micros: u64| writeln!(io::stdout(), "{word} {micros}").unwrap();
+    let print = |word: &str, micros: u64| writeln!(io::stdout(), "{word} {micros}").unwrap();
     let work = || {
         let mut previous = None;
         for turn in 0..1_000_000 {
-            let call = book.reserve("other", &target(), amount(HELD, 0), at(0)).unwrap();
-            say("held", HELD);
-            // One call is always in flight, and every third one is dropped.
+            let call = book.reserve("other", &target(), amount(RESERVED, 0), at(0)).unwrap();
+            print("reserved", RESERVED);
+            // One call is always in flight, and every third call is dropped.
             if let Some(previous) = previous.replace(call) {
-                say("let-go", HELD);
+                print("released", RESERVED);
                 if turn % 3 != 0 {
-                    let used = if turn % 8 == 0 { DEAR } else { USED };
+                    let used = if turn % 8 == 0 { EXPENSIVE } else { USED };
                     previous.settle(amount(used, 0));
-                    say("settled", used);
+                    print("settled", used);
                 }
             }
         }
@@ -186,13 +190,13 @@ fn spend(path: &Path) {
 }
 
 fn child(path: &Path) -> Child {
-    let name = "ledger::tests::a_killed_process_forgets_nothing_settled";
+    let name = "ledger::tests::settled_spend_survives_a_kill";
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", name]).env(CHILD, path).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 #[test]
-fn a_killed_process_forgets_nothing_settled() {
+fn settled_spend_survives_a_kill() {
     if let Some(path) = env::var_os(CHILD) {
         return spend(Path::new(&path));
     }
@@ -200,8 +204,8 @@ fn a_killed_process_forgets_nothing_settled() {
     let mut before = 0;
     for until in [1, 30, 300, 3_000] {
         let mut child = child(&path);
-        let (mut held, mut settled, mut calls) = (0, 0, 0);
-        // SIGKILL in the midst of it; what is left in the pipe was done too.
+        let (mut reserved, mut settled, mut calls) = (0, 0, 0);
+        // The lines still in the pipe after the kill were done before it.
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let Some((word, Ok(micros))) = line.split_once(' ').map(|(word, n)| (word, n.parse::<u64>()))
@@ -209,8 +213,8 @@ fn a_killed_process_forgets_nothing_settled() {
                 continue;
             };
             match word {
-                "held" => held += micros * 1_000,
-                "let-go" => held -= micros * 1_000,
+                "reserved" => reserved += micros * 1_000,
+                "released" => reserved -= micros * 1_000,
                 _ => {
                     settled += micros * 1_000;
                     calls += 1;
@@ -227,10 +231,10 @@ fn a_killed_process_forgets_nothing_settled() {
         let [day, month, total] = spent(&book, "other");
         assert_eq!([day, month], [total; 2]);
         let counted = total - before;
-        // Of each thread: a settled call whose line was not written, and two calls held at the last commit.
-        let unsaid = THREADS * (DEAR + 2 * HELD) * 1_000;
-        assert!(counted >= settled + held, "{settled} settled, {held} held, {counted} counted");
-        assert!(counted <= settled + unsaid + QUANTUM, "{settled} settled, {counted} counted");
+        // Per thread: one settled call whose line was not printed, and two reservations at the last commit.
+        let unprinted = THREADS * (EXPENSIVE + 2 * RESERVED) * 1_000;
+        assert!(counted >= settled + reserved, "{settled} settled, {reserved} reserved, {counted} counted");
+        assert!(counted <= settled + unprinted + QUANTUM, "{settled} settled, {counted} counted");
         book.close().unwrap();
         before = total;
     }

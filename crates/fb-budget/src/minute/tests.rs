@@ -12,69 +12,69 @@ const fn secs(n: u64) -> Duration {
 }
 
 #[test]
-fn it_says_when_so_many_fit() {
+fn fits_returns_the_time_until_there_is_room() {
     let t = origin();
-    let mut minute = Minute::new(100);
-    minute.pass(t);
+    let mut minute = MinuteWindow::new(100);
+    minute.advance(t);
     minute.add(60);
-    minute.pass(t + secs(12));
+    minute.advance(t + secs(12));
     minute.add(40);
     let fits = |tokens| minute.fits(tokens, t + secs(12));
     assert_eq!(fits(0), Ok(()));
     assert_eq!(fits(60), Err(Some(secs(65 - 12))));
     assert_eq!(fits(61), Err(Some(secs(75 - 12))));
     assert_eq!(fits(101), Err(None));
-    minute.pass(t + secs(65));
+    minute.advance(t + secs(65));
     assert_eq!(minute.used(), 40);
     assert_eq!(minute.fits(60, t + secs(65)), Ok(()));
 }
 
 #[test]
-fn what_is_taken_back_counts_no_more_unless_it_is_over() {
+fn removed_tokens_no_longer_count_unless_expired() {
     let t = origin();
-    let mut minute = Minute::new(100);
-    minute.pass(t);
+    let mut minute = MinuteWindow::new(100);
+    minute.advance(t);
     let mut counted = minute.add(60);
     assert_eq!(minute.remove(&mut counted, 20), 20);
     assert_eq!(minute.used(), 40);
     assert_eq!(minute.remove(&mut counted, 10), 10);
     assert_eq!(minute.used(), 30);
-    minute.pass(t + secs(65));
+    minute.advance(t + secs(65));
     minute.add(30);
     assert_eq!(minute.remove(&mut counted, 30), 0);
     assert_eq!(minute.used(), 30);
 }
 
 #[test]
-fn a_clock_that_steps_back_and_a_long_idle_time_do_no_harm() {
+fn backward_clock_and_long_idle_time_are_handled() {
     let t = origin();
-    let mut minute = Minute::new(100);
-    minute.pass(t + secs(30));
+    let mut minute = MinuteWindow::new(100);
+    minute.advance(t + secs(30));
     minute.add(60);
-    minute.pass(t);
+    minute.advance(t);
     assert_eq!(minute.used(), 60);
-    minute.pass(t + secs(1 << 40));
+    minute.advance(t + secs(1 << 40));
     assert_eq!(minute.used(), 0);
 }
 
 proptest! {
     #[test]
-    fn no_sixty_seconds_hold_more_than_the_limit(steps in prop::collection::vec((0..20_000u64, 0..60u64), 1..80)) {
+    fn no_sixty_seconds_exceed_the_limit(steps in prop::collection::vec((0..20_000u64, 0..60u64), 1..80)) {
         let t = origin();
-        let mut minute = Minute::new(100);
+        let mut minute = MinuteWindow::new(100);
         let mut taken: Vec<(Duration, u64)> = Vec::new();
         let mut at = Duration::ZERO;
         for (wait, tokens) in steps {
             at += Duration::from_millis(wait);
-            minute.pass(t + at);
+            minute.advance(t + at);
             if let Err(wait) = minute.fits(tokens, t + at) {
                 at += wait.unwrap();
-                minute.pass(t + at);
-                prop_assert_eq!(minute.fits(tokens, t + at), Ok(()), "it fits when it said it would");
+                minute.advance(t + at);
+                prop_assert_eq!(minute.fits(tokens, t + at), Ok(()), "fits after the returned wait");
             }
             minute.add(tokens);
             taken.push((at, tokens));
-            let last: u64 = taken.iter().filter(|(then, _)| *then + secs(60) > at).map(|(_, n)| n).sum();
+            let last: u64 = taken.iter().filter(|(added, _)| *added + secs(60) > at).map(|(_, n)| n).sum();
             prop_assert!(last <= 100, "{last} tokens in the last minute");
         }
     }

@@ -10,27 +10,27 @@ const RATES: Rates = Rates {
 };
 
 #[test]
-fn each_kind_of_token_has_its_price() {
+fn each_kind_of_token_has_its_rate() {
     let usage = Usage { input: 1_000, output: 100, cached: 600, cache_written: 300, reasoning: 50 };
     let nanos = 100 * 3_000 + 600 * 300 + 300 * 3_750 + 100 * 15_000;
     assert_eq!(TokenPrices::flat(RATES).cost(usage), Money::from_nanos(nanos));
 }
 
 #[test]
-fn more_cached_than_sent_is_counted_as_all() {
+fn cached_tokens_are_capped_at_the_input() {
     let usage = Usage { input: 10, cached: 20, cache_written: 20, ..Usage::default() };
     assert_eq!(TokenPrices::flat(RATES).cost(usage), Money::from_nanos(10 * 300));
 }
 
 #[test]
-fn the_sum_is_rounded_once_and_half_up() {
+fn sum_is_rounded_once_and_half_up() {
     let tiny = TokenPrices::flat(Rates { input: 250_000, output: 250_000, ..Rates::default() });
     let cost = |input, output| tiny.cost(Usage { input, output, ..Usage::default() }).nanos();
     assert_eq!([cost(1, 0), cost(1, 1), cost(3, 2), cost(3, 3)], [0, 1, 1, 2]);
 }
 
 #[test]
-fn a_long_prompt_changes_the_price_of_all_its_tokens() {
+fn long_prompt_changes_the_rates_of_all_tokens() {
     let long = Rates { input: 6_000_000_000, output: 20_000_000_000, ..RATES };
     let prices = TokenPrices::flat(RATES).with_step(200_000, long);
     let cost = |input| prices.cost(Usage { input, output: 10, ..Usage::default() });
@@ -39,13 +39,13 @@ fn a_long_prompt_changes_the_price_of_all_its_tokens() {
 }
 
 #[test]
-fn an_amount_too_large_is_the_largest() {
+fn cost_saturates() {
     let prices = TokenPrices::flat(Rates { input: u64::MAX, ..Rates::default() });
     assert_eq!(prices.cost(Usage { input: u64::MAX, ..Usage::default() }), Money::from_nanos(u64::MAX));
 }
 
 #[test]
-fn a_router_compares_dollars() {
+fn per_million_is_in_dollars() {
     assert_eq!(TokenPrices::flat(RATES).per_million(), Price { input: 3.0, output: 15.0 });
 }
 
@@ -56,7 +56,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn no_call_within_its_estimate_costs_more(
+    fn estimate_is_an_upper_bound(
         base in rates(), step in rates(), above in 0..2_000u64, most in 0..4_000u64, output in 0..4_000u64,
         share in 0.0..=1.0f64, cached in 0..4_000u64, cache_written in 0..4_000u64,
     ) {

@@ -1,4 +1,4 @@
-//! The list of genai-prices, which tells what a usage costs but not its rates: they are asked for.
+//! The list of genai-prices. It computes the cost of a usage but does not expose rates, so rates are derived from costs.
 
 use std::time::SystemTime;
 
@@ -9,9 +9,9 @@ use crate::price::{Rates, TokenPrices};
 /// Longer than any model's context.
 const LONGEST: u64 = 1 << 25;
 
-/// The rates of a model, and their steps by the length of the prompt. `None`: not in the list, or not priced by tokens.
+/// Returns the prices of a model with their steps, or `None` if the model is not in the list or not priced by tokens.
 pub(crate) fn prices(kind: &str, model: &str, at: SystemTime) -> Option<TokenPrices> {
-    let model = Listed { kind, model, at };
+    let model = ListedModel { kind, model, at };
     let base = model.rates(1)?;
     let mut prices = TokenPrices::flat(base);
     let mut steps = Vec::new();
@@ -23,14 +23,14 @@ pub(crate) fn prices(kind: &str, model: &str, at: SystemTime) -> Option<TokenPri
     (!free).then_some(prices)
 }
 
-struct Listed<'a> {
+struct ListedModel<'a> {
     kind: &'a str,
     model: &'a str,
     at: SystemTime,
 }
 
-impl Listed<'_> {
-    /// Finds every length between the two after which the rates are others, the shortest first.
+impl ListedModel<'_> {
+    /// Finds all prompt lengths between two lengths after which the rates change, the shortest first, by bisection.
     fn steps(&self, short: (u64, Rates), long: (u64, Rates), found: &mut Vec<(u64, Rates)>) -> Option<()> {
         if short.1 == long.1 {
             return Some(());
@@ -45,7 +45,7 @@ impl Listed<'_> {
         self.steps(middle, long, found)
     }
 
-    /// The rates for a prompt of `input` tokens.
+    /// Returns the rates for a prompt of `input` tokens.
     fn rates(&self, input: u64) -> Option<Rates> {
         #[expect(clippy::cast_precision_loss, reason = "at most 2²⁵")]
         let tokens = input as f64;
@@ -60,12 +60,12 @@ impl Listed<'_> {
         })
     }
 
-    /// Nano-dollars per million tokens: of the prompt, for all of whose `tokens` it asked, and of the one generated.
+    /// Returns nano-dollars per million tokens, of a prompt of `tokens` tokens and of one generated token.
     fn cost(&self, usage: &Usage, tokens: f64) -> Option<(u64, u64)> {
         let request =
             PriceRequest::new(self.model, usage).with_provider_id(self.kind).with_timestamp(self.at);
         let price = Calculator::bundled().calculate(&request).ok()?;
-        // 10⁹ nano-dollars, 10⁶ tokens. The list has a few decimals at most: the nearest integer is what it says.
+        // 10⁹ nano-dollars times 10⁶ tokens. Listed prices have few decimals, so rounding restores the exact rate.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -10,7 +10,7 @@ fn prices(text: &str) -> BTreeMap<String, PriceConfigs> {
     toml::from_str(text).unwrap()
 }
 
-/// Noon of that day.
+/// Noon of the given day.
 fn day(date: &str) -> SystemTime {
     let noon: Timestamp = format!("{date}T12:00:00Z").parse().unwrap();
     noon.into()
@@ -32,7 +32,7 @@ fn usd(input: u64, output: u64) -> TokenPrices {
 }
 
 #[test]
-fn own_prices_go_first_and_hold_on_their_days() {
+fn configured_prices_precede_and_apply_on_their_days() {
     let config = prices(
         r#"
         [["lab/m"]]
@@ -76,7 +76,7 @@ fn cached_tokens_may_have_their_own_price() {
 }
 
 #[test]
-fn what_is_no_price_is_named() {
+fn invalid_prices_are_rejected() {
     let field = |name: &str| format!("prices.\"a/m\".{name}");
     check("\"a/m\" = { input = -1, output = 1 }", &field("input = -1: expected 0 to 1000000"));
     check("\"a/m\" = { input = 1, output = inf }", &field("output = inf: expected 0 to 1000000"));
@@ -91,7 +91,7 @@ fn what_is_no_price_is_named() {
 
 #[cfg(feature = "prices")]
 #[test]
-fn the_list_knows_common_models() {
+fn builtin_list_has_common_models() {
     let book = PriceBook::default();
     let prices = |name, kind| book.prices(&target(name), kind, day("2026-11-01"));
     // OpenAI's page: 2.50 in, 1.25 cached, 10.00 out.
@@ -108,7 +108,7 @@ fn the_list_knows_common_models() {
 
 #[cfg(feature = "prices")]
 #[test]
-fn a_listed_step_is_found_to_the_token() {
+fn builtin_step_is_exact_to_the_token() {
     // Gemini 2.5 Pro: 1.25 in and 10 out, 2.50 and 15 for prompts of more than 200,000 tokens.
     let prices =
         PriceBook::default().prices(&target("g/gemini-2.5-pro"), "google", day("2026-11-01")).unwrap();

@@ -3,7 +3,7 @@ use crate::{
     scenario::{amount, at, book, target},
 };
 
-/// It is held by a call across its awaits.
+/// A call holds its reservation across await points.
 const _: fn() = || {
     fn is_send<T: Send + Sync + 'static>() {}
     is_send::<Reservation>();
@@ -13,7 +13,7 @@ fn acme() -> Account {
     book("[acme]\nusd_per_day = 0.0001\ntokens_per_minute = 100").account("acme").clone()
 }
 
-/// Nano-dollars spent and held, tokens of the minute, calls in flight.
+/// Compares nano-dollars spent and reserved, tokens of the minute, and calls in flight.
 #[track_caller]
 fn check(account: &Account, expected: (u64, u64, u64, u64)) {
     let now = account.stats(at(0));
@@ -22,7 +22,7 @@ fn check(account: &Account, expected: (u64, u64, u64, u64)) {
 }
 
 #[test]
-fn a_settled_call_is_billed_what_it_used() {
+fn settled_call_is_billed_for_its_usage() {
     let account = acme();
     let call = account.reserve(&target(), amount(50, 60), at(0)).unwrap();
     check(&account, (0, 50_000, 60, 1));
@@ -33,7 +33,7 @@ fn a_settled_call_is_billed_what_it_used() {
 }
 
 #[test]
-fn a_dropped_call_leaves_no_trace() {
+fn dropped_call_is_not_billed() {
     let account = acme();
     drop(account.reserve(&target(), amount(50, 60), at(0)).unwrap());
     check(&account, (0, 0, 0, 0));
@@ -41,7 +41,7 @@ fn a_dropped_call_leaves_no_trace() {
 }
 
 #[test]
-fn a_cut_stream_is_billed_what_it_had_used() {
+fn dropped_call_is_billed_for_recorded_usage() {
     let account = acme();
     let mut call = account.reserve(&target(), amount(50, 60), at(0)).unwrap();
     call.record_usage(amount(5, 6));
@@ -52,12 +52,12 @@ fn a_cut_stream_is_billed_what_it_had_used() {
 }
 
 #[test]
-fn a_call_that_costs_more_than_it_held_is_billed_in_full() {
+fn call_above_its_reservation_is_billed_in_full() {
     let account = acme();
     let call = account.reserve(&target(), amount(90, 90), at(0)).unwrap();
     call.settle(amount(130, 120));
     check(&account, (130_000, 0, 120, 0));
     assert_eq!(account.reserve(&target(), amount(1, 0), at(0)).unwrap_err().limit, Limit::UsdPerDay);
-    // A model that costs nothing is all that is left.
+    // Calls without cost are still admitted.
     account.reserve(&target(), amount(0, 0), at(0)).unwrap().settle(amount(0, 0));
 }

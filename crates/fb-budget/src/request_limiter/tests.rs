@@ -6,16 +6,16 @@ fn origin() -> Instant {
 }
 
 #[test]
-fn a_minutes_requests_may_come_at_once_and_then_one_by_one() {
+fn burst_of_a_minute_is_admitted_and_then_one_by_one() {
     let t = origin();
-    let requests = Requests::new(NonZeroU32::new(3).unwrap(), t);
-    let at = |millis| requests.pass(t + Duration::from_millis(millis)).map_err(|wait| wait.as_millis());
+    let limiter = RequestLimiter::new(NonZeroU32::new(3).unwrap(), t);
+    let at = |millis| limiter.try_acquire(t + Duration::from_millis(millis)).map_err(|wait| wait.as_millis());
     assert_eq!([at(0), at(0), at(0)], [Ok(()); 3]);
     assert_eq!(at(0), Err(20_000));
     assert_eq!(at(19_000), Err(1_000));
     assert_eq!(at(20_000), Ok(()));
     assert_eq!(at(20_000), Err(20_000));
-    // A clock that steps back.
+    // A clock that steps back changes nothing.
     assert_eq!(at(5_000), Err(20_000));
     assert_eq!(at(100_000), Ok(()));
 }

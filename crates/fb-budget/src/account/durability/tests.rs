@@ -1,0 +1,100 @@
+use super::*;
+use crate::{
+    Account, Limits,
+    calendar::Calendar,
+    scenario::{amount, at, target},
+};
+
+const QUANTUM: u64 = 10_000;
+
+fn account() -> Account {
+    let mut state = AccountState::new("acme", &Limits::default(), at(0).now);
+    state.attach(None, at(0).wall, Arc::default(), QUANTUM);
+    Account::new(Arc::new(state), None)
+}
+
+/// The total of a record, and the amount ahead of it.
+fn written(record: Option<Record>) -> Option<(u64, u64)> {
+    record.map(|record| (record.total, record.ahead))
+}
+
+#[test]
+fn record_covers_reservations_and_a_quantum() {
+    let account = account();
+    let state = &account.own;
+    state.record_written(&state.first_record());
+    assert_eq!(written(state.snapshot()), None, "nothing changed");
+
+    let call = account.reserve(&target(), amount(8, 0), at(0)).unwrap();
+    assert_eq!(written(state.snapshot()), Some((0, 18_000)), "little was left below the ceiling");
+    assert_eq!(written(state.snapshot()), None);
+    call.settle(amount(3, 0));
+    assert_eq!(written(state.snapshot()), Some((3_000, 10_000)), "an amount was spent");
+    let call = account.reserve(&target(), amount(1, 0), at(0)).unwrap();
+    assert_eq!(written(Some(state.last_record())), Some((3_000, 1_000)));
+    drop(call);
+    assert_eq!(written(state.snapshot()), Some((3_000, 10_000)), "an amount was released");
+}
+
+#[test]
+fn failed_commits_do_not_block_calls_and_are_retried() {
+    let account = account();
+    let state = &account.own;
+    assert_eq!(written(Some(state.first_record())), Some((0, 10_000)));
+    state.commit_failed();
+    account.reserve(&target(), amount(5_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
+    let record = state.snapshot().unwrap();
+    assert_eq!(written(Some(record)), Some((4_000_000, 10_000)));
+    state.record_written(&record);
+    assert_eq!(state.balances.lock().coverage.ceiling, 4_010_000);
+}
+
+#[test]
+fn ceiling_never_exceeds_the_record_on_disk() {
+    let account = account();
+    let state = &account.own;
+    state.record_written(&state.first_record());
+    let call = account.reserve(&target(), amount(9, 0), at(0)).unwrap();
+    let record = state.snapshot().unwrap();
+    assert_eq!(state.balances.lock().coverage.ceiling, 10_000, "ceiling of the old record");
+    state.record_written(&record);
+    assert_eq!(state.balances.lock().coverage.ceiling, 19_000);
+    call.settle(amount(0, 0));
+    assert_eq!(written(state.snapshot()), Some((0, 10_000)));
+    assert_eq!(state.balances.lock().coverage.ceiling, 10_000, "ceiling of the new record");
+}
+
+#[test]
+fn amount_written_ahead_counts_as_spent_at_the_start() {
+    let calendar = Calendar { day: 20_483, month: 24_313, day_spent: 3, month_spent: 5 };
+    let spent = |hours: u64| {
+        let mut state = AccountState::new("acme", &Limits::default(), at(0).now);
+        let start = at(hours * 3_600);
+        state.attach(Some(Record { calendar, total: 7, ahead: 10 }), start.wall, Arc::default(), QUANTUM);
+        let now = Account::new(Arc::new(state), None).stats(start);
+        [now.day_nanos, now.month_nanos, now.total_nanos, now.used.nanos]
+    };
+    assert_eq!(spent(0), [13, 15, 17, 0]);
+    assert_eq!(spent(12), [10, 15, 17, 0]);
+    assert_eq!(spent(36), [10, 10, 17, 0]);
+}
+
+#[test]
+fn every_change_wakes_the_writer() {
+    let account = account();
+    let signal = Arc::clone(&account.own.write_ahead.as_ref().unwrap().signal);
+    let call = |micros| account.reserve(&target(), amount(micros, 0), at(0)).unwrap();
+    account.own.record_written(&account.own.first_record());
+    // Without a wake-up the test would hang.
+    call(1).settle(amount(1, 0));
+    assert!(signal.wait(), "spent");
+    account.own.record_written(&account.own.snapshot().unwrap());
+    drop(call(1));
+    assert!(signal.wait(), "released");
+    account.own.record_written(&account.own.snapshot().unwrap());
+    let held = call(8);
+    assert!(signal.wait(), "little is left below the ceiling");
+    signal.stop();
+    assert!(!signal.wait(), "last commit");
+    drop(held);
+}

@@ -1,0 +1,116 @@
+//! The thread that writes the ledger.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::SystemTime,
+};
+
+use parking_lot::Mutex;
+
+use super::{error::LedgerError, file::File, record::Record, signal::Signal};
+use crate::account::state::AccountState;
+
+/// A running ledger. Dropping it commits once more and ends the thread.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    signal: Arc<Signal>,
+    thread: Option<JoinHandle<()>>,
+    failure: Arc<Mutex<Option<Arc<LedgerError>>>>,
+}
+
+impl Ledger {
+    /// Opens the file, attaches the accounts to their records, and writes their first quantum ahead.
+    pub(crate) fn open(
+        path: &Path,
+        quantum: u64,
+        wall: SystemTime,
+        accounts: Vec<AccountState>,
+    ) -> Result<(Self, Vec<Arc<AccountState>>), LedgerError> {
+        let file = File::open(path)?;
+        let mut records = file.read()?;
+        let signal = Arc::new(Signal::default());
+        let attach = |mut account: AccountState| {
+            let record = records.remove(&*account.name);
+            account.attach(record, wall, Arc::clone(&signal), quantum);
+            Arc::new(account)
+        };
+        let accounts: Vec<Arc<AccountState>> = accounts.into_iter().map(attach).collect();
+        let failure = Arc::default();
+        let writer = Writer { file, accounts: accounts.clone(), failure: Arc::clone(&failure) };
+        writer.commit(|account| Some(account.first_record()))?;
+
+        let wakeups = Arc::clone(&signal);
+        let spawned = thread::Builder::new().name("fb-ledger".to_owned()).spawn(move || writer.run(&wakeups));
+        let thread = Some(spawned.map_err(|error| LedgerError::io(path, error))?);
+        Ok((Self { signal, thread, failure }, accounts))
+    }
+
+    /// Returns the error of the last commit, or `None` if it succeeded.
+    pub(crate) fn failure(&self) -> Option<Arc<LedgerError>> {
+        self.failure.lock().clone()
+    }
+
+    /// Commits the remaining changes and ends the thread.
+    pub(crate) fn close(&mut self) {
+        self.signal.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic is not propagated: the writer's own drop has already released the waiting calls.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Writer {
+    file: File,
+    accounts: Vec<Arc<AccountState>>,
+    failure: Arc<Mutex<Option<Arc<LedgerError>>>>,
+}
+
+impl Writer {
+    fn run(self, signal: &Signal) {
+        while signal.wait() {
+            let result = self.commit(AccountState::snapshot);
+            if result.is_err() {
+                signal.notify_changed();
+            }
+            self.store_result(result);
+        }
+        self.store_result(self.commit(|account| Some(account.last_record())));
+    }
+
+    fn store_result(&self, result: Result<(), LedgerError>) {
+        *self.failure.lock() = result.err().map(Arc::new);
+    }
+
+    /// Writes the records that `record` returns in one commit.
+    fn commit(&self, record: impl Fn(&AccountState) -> Option<Record>) -> Result<(), LedgerError> {
+        let records: Vec<(&Arc<AccountState>, Record)> =
+            self.accounts.iter().filter_map(|account| Some((account, record(account)?))).collect();
+        let rows = records.iter().map(|(account, record)| (&*account.name, record));
+        let result = self.file.write(rows);
+        for (account, record) in &records {
+            match &result {
+                Ok(()) => account.record_written(record),
+                Err(_) => account.commit_failed(),
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Writer {
+    /// Releases all waiting calls, also after a panic: no further commit will release them.
+    fn drop(&mut self) {
+        for account in &self.accounts {
+            account.detach();
+        }
+    }
+}
