@@ -1,4 +1,4 @@
-//! What a hit, a key and an insertion cost; hits and insertions beside bare moka in the same run.
+//! The cost of a hit, a key and an insertion, with hits and insertions compared with plain moka in the same run.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -16,7 +16,7 @@ type Body = Arc<[u8]>;
 const ENTRIES: u32 = 1_000;
 const CAPACITY: u64 = 256 << 20;
 
-/// What fb-cache gives to moka, for a fair comparison: the head of the key is its hash.
+/// The same hasher as in fb-cache, for a fair comparison: the head of the key is its hash.
 #[derive(Clone, Copy, Default)]
 struct Head(u64);
 
@@ -56,7 +56,7 @@ fn tags() -> Tags {
     Tags { tenant: "a".into(), route: "r".into(), provider: "p".into() }
 }
 
-#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
+#[expect(clippy::disallowed_methods, reason = "an arbitrary start time")]
 fn start() -> Instant {
     Instant::now()
 }
@@ -72,7 +72,7 @@ fn moka<K: std::hash::Hash + Eq + Send + Sync + 'static, S: BuildHasher + Clone 
     moka::sync::Cache::builder().max_capacity(CAPACITY).weigher(sized).build_with_hasher(hasher)
 }
 
-/// Hits, keys in hand, going round all entries.
+/// Hits with prepared keys, cycling through all entries.
 fn hit(criterion: &mut Criterion) {
     let keys: Vec<Key> = (0..ENTRIES).map(key).collect();
     let (now, tags) = (start(), tags());
@@ -108,7 +108,7 @@ fn hit(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Insertions of new keys, for which old ones make room.
+/// Insertions of new keys, which evict older ones.
 fn insert(criterion: &mut Criterion) {
     let (now, tags) = (start(), tags());
     let mut group = criterion.benchmark_group("insert");
@@ -129,7 +129,7 @@ fn insert(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A chat with messages of two hundred characters.
+/// A chat of about `bytes` bytes with messages of two hundred characters.
 fn chat(bytes: usize) -> String {
     let message = format!(r#"{{"role": "user", "content": "{}"}}"#, "some words\\n and so".repeat(10));
     let messages = vec![message.as_str(); (bytes / message.len()).max(1)].join(", ");
@@ -152,7 +152,7 @@ fn build_key(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The median of the last run, in nanoseconds.
+/// Returns the median of the last run in nanoseconds.
 fn median(group: &str, name: &str) -> Option<f64> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target")), PathBuf::from);
@@ -161,7 +161,7 @@ fn median(group: &str, name: &str) -> Option<f64> {
     estimates["median"]["point_estimate"].as_f64()
 }
 
-/// Nanoseconds, and how many times those of each moka ours are.
+/// Prints the medians in nanoseconds, and as multiples of moka's.
 #[expect(clippy::print_stdout, reason = "the table is the result")]
 fn table() {
     for (group, peers) in [

@@ -1,4 +1,6 @@
-//! A value from the cache, else from upstream for all who ask, else the last known good one.
+//! A read-through cache: a fresh entry, otherwise one shared upstream call, otherwise the last known good value.
+//!
+//! `cargo run -p fb-cache --example read_through`
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -12,8 +14,8 @@ async fn upstream() -> Result<String, &'static str> {
     if IS_UP.load(Relaxed) { Ok("an answer".to_owned()) } else { Err("upstream is down") }
 }
 
-/// `now` is the time of asking; an answer is stored with it, so it is never taken for newer than it is.
-async fn ask(
+/// Reads through the cache. An answer is stored with the time of its request, so that it never seems newer than it is.
+async fn read(
     cache: &Cache<String>,
     flights: &Flights<Result<String, &'static str>>,
     key: Key,
@@ -43,17 +45,17 @@ async fn ask(
 #[expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "an example shows what it does, at some time"
+    reason = "an example prints its results and reads the clock"
 )]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache = Cache::new(fb_cache::CacheConfig::default())?;
     let flights = Flights::new(FlightsConfig::default());
     let key = KeyBuilder::new("example v1").part("tenant", "a").json("body", br#"{"q": 1}"#)?.finish();
     let now = Instant::now();
-    let (first, second) = tokio::join!(ask(&cache, &flights, key, now), ask(&cache, &flights, key, now));
+    let (first, second) = tokio::join!(read(&cache, &flights, key, now), read(&cache, &flights, key, now));
     println!("{}\n{}", first?, second?);
-    println!("{}", ask(&cache, &flights, key, now + Duration::from_secs(60)).await?);
+    println!("{}", read(&cache, &flights, key, now + Duration::from_secs(60)).await?);
     IS_UP.store(false, Relaxed);
-    println!("{}", ask(&cache, &flights, key, now + Duration::from_secs(3_600)).await?);
+    println!("{}", read(&cache, &flights, key, now + Duration::from_secs(3_600)).await?);
     Ok(())
 }

@@ -1,4 +1,6 @@
-//! A stream is passed on and recorded, stored after its proper end, and replayed.
+//! A stream is forwarded and recorded, stored after its complete end, and replayed.
+//!
+//! `cargo run -p fb-cache --example stream`
 
 use std::{
     sync::Arc,
@@ -7,12 +9,12 @@ use std::{
 
 use fb_cache::{Cache, CacheConfig, Item, Key, KeyBuilder, Recording, Tags, Windows};
 
-/// What is stored: the pieces as they came.
+/// The stored value: the pieces of a stream.
 type Pieces = Arc<[&'static str]>;
 
-/// Passes a stream on, `None` being a connection that broke, and stores it if it ended well.
-#[expect(clippy::print_stdout, reason = "an example shows what it does")]
-fn pass_on(cache: &Cache<Pieces>, key: Key, stream: &[Option<&'static str>], now: Instant) {
+/// Forwards a stream and stores it if it ends completely; `None` stands for a broken connection.
+#[expect(clippy::print_stdout, reason = "the output is the purpose of an example")]
+fn forward(cache: &Cache<Pieces>, key: Key, stream: &[Option<&'static str>], now: Instant) {
     let mut recording = Recording::new(cache.max_entry_bytes());
     for piece in stream {
         let Some(piece) = piece else { return println!("... broke off") };
@@ -28,15 +30,15 @@ fn pass_on(cache: &Cache<Pieces>, key: Key, stream: &[Option<&'static str>], now
 #[expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "an example shows what it does, at some time"
+    reason = "an example prints its results and reads the clock"
 )]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache = Cache::new(CacheConfig { max_bytes: 10_000, max_entry_bytes: 20, ..CacheConfig::default() })?;
     let key = |name: &str| KeyBuilder::new("stream v1").part("tenant", "a").part("name", name).finish();
     let now = Instant::now();
-    pass_on(&cache, key("whole"), &[Some("once "), Some("upon "), Some("a time")], now);
-    pass_on(&cache, key("broken"), &[Some("once "), None], now);
-    pass_on(&cache, key("long"), &[Some("once upon a time there was")], now);
+    forward(&cache, key("whole"), &[Some("once "), Some("upon "), Some("a time")], now);
+    forward(&cache, key("broken"), &[Some("once "), None], now);
+    forward(&cache, key("long"), &[Some("once upon a time there was")], now);
     for name in ["whole", "broken", "long"] {
         match cache.get(&key(name), now + Duration::from_secs(60)) {
             Some(hit) => hit.value().iter().for_each(|piece| println!("replayed: {piece}")),

@@ -1,4 +1,4 @@
-//! The cache.
+//! A bounded cache with fresh and stale windows.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -12,131 +12,153 @@ use crate::{
     config::{CacheConfig, InvalidConfig},
     entry::{Entry, Hit, Item},
     key::{Key, KeyHasher},
-    ledger::{Ledger, Total},
     purge::Purge,
     stats::{Counters, Stats},
+    tenant_usage::{TenantUsage, Total},
     windows::Phase,
 };
 
-/// Values by [`Key`], each fresh for a while and then good enough for when there is nothing better.
+/// A cache of values by [`Key`]. Each value is fresh for a while, and stale but usable for a while after that.
 ///
-/// It is bounded in bytes, in all and for each tenant. A clone is another handle to the same entries. Time is an
-/// argument; times of all calls must be of one clock.
+/// The cache is bounded in bytes, in total and per tenant. A clone is a handle to the same entries. The time is an argument;
+/// all calls must use the same clock.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use fb_cache::{Cache, CacheConfig, Item, KeyBuilder, Tags, Windows};
+///
+/// let cache = Cache::new(CacheConfig::default())?;
+/// let key = KeyBuilder::new("chat v1").part("tenant", "acme").part("question", "why?").finish();
+/// let tags = Tags { tenant: "acme".into(), route: "default".into(), provider: "openai".into() };
+/// let now = Instant::now();
+/// cache.insert(key, Item { value: "because", bytes: 7, tags, windows: Windows::default() }, now)?;
+///
+/// assert_eq!(cache.get(&key, now).map(|hit| *hit.value()), Some("because"));
+/// let later = now + Duration::from_secs(3_600);
+/// assert!(cache.get(&key, later).is_none());
+/// assert!(cache.get_stale(&key, later).is_some_and(|hit| hit.is_stale()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Cache<V> {
     shared: Arc<Shared<V>>,
 }
 
 struct Shared<V> {
     config: CacheConfig,
-    /// Bounds the size. Its clock has no part in what is fresh: it could not be paused in tests.
+    /// Bounds the size. Its clock is not used for freshness, because tests could not pause it.
     entries: Entries<Key, Arc<Entry<V>>, KeyHasher>,
-    ledger: Arc<Ledger>,
+    usage: Arc<TenantUsage>,
     counters: Arc<Counters>,
 }
 
-/// Why an item was not stored.
+/// The reason why an item was not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum NotStored {
-    /// It has more bytes than an entry may have.
-    #[error("{bytes} bytes are more than the {limit} of an entry")]
+pub enum InsertError {
+    /// The item exceeds the maximum size of an entry.
+    #[error("{bytes} bytes exceed the limit of {limit} bytes for an entry")]
     TooLarge {
-        /// Its bytes.
+        /// The size of the item in bytes.
         bytes: u64,
-        /// The bytes that an entry may have.
+        /// The maximum size of an entry in bytes.
         limit: u64,
     },
-    /// It alone is more than its tenant's share, or others of its tenant took the room that was made for it.
-    #[error("with {bytes} bytes the tenant would hold more than its {limit}")]
+    /// The item exceeds its tenant's quota, or concurrent insertions of the tenant took the room that was made for it.
+    #[error("the tenant would use {bytes} bytes, more than its quota of {limit}")]
     OverQuota {
-        /// What the tenant would hold, 256 for each entry included.
+        /// The bytes that the tenant would use, including 256 per entry.
         bytes: u64,
-        /// What it may hold.
+        /// The quota of the tenant in bytes.
         limit: u64,
     },
-    /// Both its windows are zero.
+    /// Both windows of the item are zero.
     #[error("both windows are zero")]
-    NoWindow,
+    ZeroWindows,
 }
 
 impl<V: Send + Sync + 'static> Cache<V> {
-    /// An empty cache.
+    /// Creates an empty cache.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`] names the setting that is out of its range.
+    /// Returns the first setting that is out of range.
     pub fn new(config: CacheConfig) -> Result<Self, InvalidConfig> {
         config.validate()?;
-        let ledger = Arc::new(Ledger::new(config.tenant_bytes()));
+        let usage = Arc::new(TenantUsage::new(config.tenant_quota()));
         let counters = Arc::<Counters>::default();
         let entries = Entries::builder()
             .max_capacity(config.max_bytes)
             .weigher(|_, entry: &Arc<Entry<V>>| u32::try_from(entry.charge.bytes).unwrap_or(u32::MAX))
             .eviction_listener({
-                let (ledger, counters) = (Arc::clone(&ledger), Arc::clone(&counters));
+                let (usage, counters) = (Arc::clone(&usage), Arc::clone(&counters));
                 move |_, entry: Arc<Entry<V>>, cause| {
-                    ledger.release(&entry.item.tags.tenant, entry.charge);
+                    usage.release(&entry.item.tags.tenant, entry.charge);
                     counters.evicted.add(u64::from(cause.was_evicted()));
                 }
             })
             .build_with_hasher(KeyHasher::default());
-        let shared = Shared { config, entries, ledger, counters };
+        let shared = Shared { config, entries, usage, counters };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The entry, if it is fresh. Copies nothing; allocates a page of 2 KB once in about a hundred calls, in which moka
-    /// notes them.
+    /// Returns the entry if it is fresh.
+    ///
+    /// Copies nothing. Allocates about 2 KB once per hundred calls, for moka's read log.
     pub fn get(&self, key: &Key, now: Instant) -> Option<Hit<V>> {
         self.count(self.find(key, now).filter(|hit| !hit.is_stale()))
     }
 
-    /// The entry, fresh or stale: for when nobody could give a new one. Costs as much as [`get`](Self::get).
+    /// Returns the entry, fresh or stale, for use when no new value is available. Costs as much as [`get`](Self::get).
     pub fn get_stale(&self, key: &Key, now: Instant) -> Option<Hit<V>> {
         self.count(self.find(key, now))
     }
 
-    /// Stores the item in place of what the key held, with `now` as the time its windows begin.
+    /// Stores an item, replacing any entry of the key. The windows of the item begin at `now`.
     ///
-    /// When the cache is full, entries that are seldom asked for make room; the new one may be among them. When its
-    /// tenant is at its limit, the tenant's oldest entries do.
+    /// A full cache evicts rarely used entries, which may include the new one. A tenant at its quota loses its oldest entries.
     ///
     /// # Errors
     ///
-    /// [`NotStored`] says why not.
-    pub fn insert(&self, key: Key, item: Item<V>, now: Instant) -> Result<(), NotStored> {
+    /// Returns the reason why the item was not stored; an earlier entry of the key is kept then.
+    pub fn insert(&self, key: Key, item: Item<V>, now: Instant) -> Result<(), InsertError> {
         let result = self.store(key, item, now);
         let Counters { stored, too_large, over_quota, .. } = &*self.shared.counters;
         match result {
             Ok(()) => stored.add(1),
-            Err(NotStored::TooLarge { .. }) => too_large.add(1),
-            Err(NotStored::OverQuota { .. }) => over_quota.add(1),
-            Err(NotStored::NoWindow) => {}
+            Err(InsertError::TooLarge { .. }) => too_large.add(1),
+            Err(InsertError::OverQuota { .. }) => over_quota.add(1),
+            Err(InsertError::ZeroWindows) => {}
         }
         result
     }
 
-    /// Throws out what the conditions cover, and says how many that were. Entries stored before the call are seen;
-    /// of those stored during it some may be. Looks at every entry.
+    /// Removes the entries that match the conditions and returns their number.
+    ///
+    /// Covers all entries stored before the call, and possibly some stored during it. Visits every entry.
     pub fn purge(&self, purge: &Purge, now: Instant) -> u64 {
-        let purged = self.remove(|entry| purge.covers(entry, now));
+        let purged = self.remove(|entry| purge.matches(entry, now));
         self.shared.counters.purged.add(purged);
         purged
     }
 
-    /// Throws out what no window covers any more, and says how many entries that were. They cannot be found in any
-    /// case; this frees their memory. Looks at every entry.
+    /// Removes expired entries and returns their number.
+    ///
+    /// Lookups never return expired entries; this frees their memory. Visits every entry.
     pub fn sweep(&self, now: Instant) -> u64 {
         let expired = self.remove(|entry| entry.phase(now) == Phase::Expired);
         self.shared.counters.expired.add(expired);
         expired
     }
 
-    /// What it has done and what it holds.
+    /// Returns the statistics of the cache.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.stats(self.shared.ledger.total())
+        self.shared.counters.stats(self.shared.usage.total())
     }
 
-    /// Bytes that one entry may have: the limit of a [`Recording`](crate::Recording) that is to be stored here.
+    /// Returns the maximum size of an entry in bytes, which is also the limit for a [`Recording`](crate::Recording).
     pub fn max_entry_bytes(&self) -> u64 {
         self.shared.config.max_entry_bytes
     }
@@ -145,7 +167,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         match Hit::new(self.shared.entries.get(key)?, now) {
             Ok(hit) => Some(hit),
             Err(expired) => {
-                let removed = self.remove_entry(*key, expired.charge.number);
+                let removed = self.remove_entry(*key, expired.charge.sequence);
                 self.shared.counters.expired.add(u64::from(removed));
                 None
             }
@@ -162,66 +184,66 @@ impl<V: Send + Sync + 'static> Cache<V> {
         hit
     }
 
-    fn store(&self, key: Key, item: Item<V>, now: Instant) -> Result<(), NotStored> {
+    fn store(&self, key: Key, item: Item<V>, now: Instant) -> Result<(), InsertError> {
         if item.windows.is_none() {
-            return Err(NotStored::NoWindow);
+            return Err(InsertError::ZeroWindows);
         }
         let limit = self.max_entry_bytes();
         if item.bytes > limit {
-            return Err(NotStored::TooLarge { bytes: item.bytes, limit });
+            return Err(InsertError::TooLarge { bytes: item.bytes, limit });
         }
-        let entry = Arc::new(Entry::new(self.shared.ledger.number(), key, item, now));
-        let mut put = self.put(key, &entry);
-        while put.is_err() && self.make_room(&entry) {
-            put = self.put(key, &entry);
+        let entry = Arc::new(Entry::new(self.shared.usage.next_sequence(), key, item, now));
+        let mut result = self.put(key, &entry);
+        while result.is_err() && self.make_room(&entry) {
+            result = self.put(key, &entry);
         }
-        // Left alone, hundreds of insertions are held beyond the limit before any entry is evicted.
-        if put?.bytes > self.shared.config.max_bytes {
+        // moka defers evictions, so hundreds of insertions could otherwise exceed the limit.
+        if result?.bytes > self.shared.config.max_bytes {
             self.shared.entries.run_pending_tasks();
         }
         Ok(())
     }
 
-    fn put(&self, key: Key, entry: &Arc<Entry<V>>) -> Result<Total, NotStored> {
-        let Shared { entries, ledger, .. } = &*self.shared;
+    fn put(&self, key: Key, entry: &Arc<Entry<V>>) -> Result<Total, InsertError> {
+        let Shared { entries, usage, .. } = &*self.shared;
         let tenant = &entry.item.tags.tenant;
         let mut total = Total::default();
         entries.entry(key).and_try_compute_with(|old| {
             let old = old.as_ref().map(moka::Entry::value).filter(|old| old.item.tags.tenant == *tenant);
             let replaced = old.map_or(0, |old| old.charge.bytes);
-            total = ledger
+            total = usage
                 .charge(tenant, entry.charge, replaced)
-                .map_err(|bytes| NotStored::OverQuota { bytes, limit: ledger.limit() })?;
-            Ok::<_, NotStored>(Op::Put(Arc::clone(entry)))
+                .map_err(|bytes| InsertError::OverQuota { bytes, limit: usage.quota() })?;
+            Ok::<_, InsertError>(Op::Put(Arc::clone(entry)))
         })?;
         Ok(total)
     }
 
-    /// Removes the tenant's oldest entry, if the entry can have its place.
+    /// Removes the tenant's oldest entry; returns false if that cannot make room for the new one.
     fn make_room(&self, entry: &Entry<V>) -> bool {
-        let Shared { ledger, counters, .. } = &*self.shared;
-        if entry.charge.bytes > ledger.limit() {
+        let Shared { usage, counters, .. } = &*self.shared;
+        if entry.charge.bytes > usage.quota() {
             return false;
         }
-        let Some((number, key)) = ledger.oldest(&entry.item.tags.tenant) else { return false };
-        let removed = self.remove_entry(key, number);
+        let Some((sequence, key)) = usage.oldest(&entry.item.tags.tenant) else { return false };
+        let removed = self.remove_entry(key, sequence);
         counters.evicted.add(u64::from(removed));
         removed
     }
 
-    fn remove(&self, covers: impl Fn(&Entry<V>) -> bool) -> u64 {
-        let covered = self.shared.entries.iter().filter(|(_, entry)| covers(entry));
+    fn remove(&self, matches: impl Fn(&Entry<V>) -> bool) -> u64 {
+        let matching = self.shared.entries.iter().filter(|(_, entry)| matches(entry));
         let removed =
-            covered.filter(|(key, entry)| self.remove_entry(**key, entry.charge.number)).count() as u64;
-        // What was pushed out but is still held goes too.
+            matching.filter(|(key, entry)| self.remove_entry(**key, entry.charge.sequence)).count() as u64;
+        // Frees entries whose eviction moka has deferred.
         self.shared.entries.run_pending_tasks();
         removed
     }
 
-    /// Removes the entry of this number and no other that has taken its place meanwhile.
-    fn remove_entry(&self, key: Key, number: u64) -> bool {
+    /// Removes the entry with this sequence number, but not one that has replaced it meanwhile.
+    fn remove_entry(&self, key: Key, sequence: u64) -> bool {
         let removal = self.shared.entries.entry(key).and_compute_with(|current| match current {
-            Some(current) if current.value().charge.number == number => Op::Remove,
+            Some(current) if current.value().charge.sequence == sequence => Op::Remove,
             _ => Op::Nop,
         });
         matches!(removal, CompResult::Removed(_))
@@ -236,8 +258,8 @@ impl<V> Clone for Cache<V> {
 
 impl<V> fmt::Debug for Cache<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, ledger, counters, .. } = &*self.shared;
-        let stats = counters.stats(ledger.total());
+        let Shared { config, usage, counters, .. } = &*self.shared;
+        let stats = counters.stats(usage.total());
         f.debug_struct("Cache").field("config", config).field("stats", &stats).finish_non_exhaustive()
     }
 }

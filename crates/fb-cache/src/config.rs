@@ -1,29 +1,29 @@
-//! How much a cache may hold.
+//! The configuration of a cache.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 const MIB: u64 = 1 << 20;
-/// Some ten thousand answers of usual length beside the process itself.
+/// About ten thousand answers of usual length.
 const MAX_BYTES: u64 = 256 * MIB;
-/// Longer than the longest answer a model gives in text.
+/// Larger than the longest text answer of a model.
 const MAX_ENTRY_BYTES: u64 = MIB;
-/// One busy tenant leaves as much for all the others.
+/// Leaves as much room for all other tenants as for one busy tenant.
 const TENANT_SHARE: f64 = 0.5;
-/// The largest entry that can be weighed.
-const MOST_ENTRY_BYTES: u64 = 1 << 31;
+/// Keeps the weight of an entry within the `u32` of moka's weigher.
+const MAX_WEIGHT_BYTES: u64 = 1 << 31;
 
-/// How much a cache may hold.
+/// The size limits of a cache.
 ///
-/// Checked by [`Cache::new`](crate::Cache::new).
+/// Validated by [`Cache::new`](crate::Cache::new).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
-    /// Bytes of all entries; 256 MiB. An entry counts as its own bytes and 256 more.
+    /// The maximum size of all entries in bytes; 256 MiB. An entry counts as its own size plus 256 bytes.
     pub max_bytes: u64,
-    /// Bytes of one entry, at most `max_bytes` and 2 GiB; 1 MiB.
+    /// The maximum size of one entry in bytes, at most `max_bytes` and 2 GiB; 1 MiB.
     pub max_entry_bytes: u64,
-    /// Share of `max_bytes` that one tenant's entries may take, above 0 and at most 1; 0.5.
+    /// The share of `max_bytes` that one tenant's entries may take, above 0 and at most 1; 0.5.
     pub tenant_share: f64,
 }
 
@@ -38,7 +38,7 @@ impl CacheConfig {
         if self.max_bytes == 0 {
             return Err(InvalidConfig { field: "max_bytes", value: "0".into(), expected: "at least 1" });
         }
-        if !(1..=self.max_bytes.min(MOST_ENTRY_BYTES)).contains(&self.max_entry_bytes) {
+        if !(1..=self.max_bytes.min(MAX_WEIGHT_BYTES)).contains(&self.max_entry_bytes) {
             return Err(InvalidConfig {
                 field: "max_entry_bytes",
                 value: self.max_entry_bytes.to_string(),
@@ -55,27 +55,27 @@ impl CacheConfig {
         Ok(())
     }
 
-    /// Bytes that one tenant's entries may take.
+    /// Returns the quota of one tenant in bytes.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "a share of a positive number; beyond 2^53 a few bytes do not matter"
+        reason = "a share of a positive number; beyond 2^53 the precision of a few bytes does not matter"
     )]
-    pub(crate) fn tenant_bytes(&self) -> u64 {
+    pub(crate) fn tenant_quota(&self) -> u64 {
         (self.max_bytes as f64 * self.tenant_share) as u64
     }
 }
 
-/// A setting no cache could work with.
+/// An invalid setting of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid cache config: `{field}` is {value}, expected {expected}")]
 pub struct InvalidConfig {
-    /// The field.
+    /// The name of the field.
     pub field: &'static str,
-    /// What it was.
+    /// The rejected value.
     pub value: String,
-    /// What it may be.
+    /// The accepted range.
     pub expected: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What is stored, and what is found.
+//! Items to store, and hits of a lookup.
 
 use std::{
     sync::Arc,
@@ -7,53 +7,53 @@ use std::{
 
 use crate::{
     key::Key,
-    ledger::Charge,
+    tenant_usage::Charge,
     windows::{Phase, Windows},
 };
 
-/// What an entry takes besides its value: key, tags, and the books that are kept on it.
+/// The memory of an entry besides its value: key, tags, and bookkeeping.
 const OVERHEAD: u64 = 256;
 
-/// Whose an entry is and where it came from; what it can be [purged](crate::Purge) by.
+/// The tenant and the origin of an entry, by which entries can be [purged](crate::Purge).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tags {
-    /// For whom it was made; whose quota it counts against.
+    /// The tenant whose quota the entry counts against.
     pub tenant: Arc<str>,
-    /// What was asked.
+    /// The route of the request.
     pub route: Arc<str>,
-    /// Who answered.
+    /// The provider of the answer.
     pub provider: Arc<str>,
 }
 
-/// What is to be stored.
+/// A value to store, with its size, tags and windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item<V> {
-    /// The value; an `Arc` if it is to be had without borrowing the [`Hit`].
+    /// The value. Use an `Arc` to keep it without borrowing from the [`Hit`].
     pub value: V,
-    /// How many bytes of memory the value takes.
+    /// The memory size of the value in bytes.
     pub bytes: u64,
-    /// Whose it is and where it came from.
+    /// The tenant and the origin of the value.
     pub tags: Tags,
-    /// How long it may be used.
+    /// The windows in which the value may be used.
     pub windows: Windows,
 }
 
 #[derive(Debug)]
 pub(crate) struct Entry<V> {
     pub(crate) item: Item<V>,
-    /// What it counts as.
+    /// The charge against the tenant's quota.
     pub(crate) charge: Charge,
     stored_at: Instant,
 }
 
 impl<V> Entry<V> {
-    /// The entry of this number.
-    pub(crate) fn new(number: u64, key: Key, item: Item<V>, now: Instant) -> Self {
+    /// Creates an entry with its sequence number.
+    pub(crate) fn new(sequence: u64, key: Key, item: Item<V>, now: Instant) -> Self {
         let bytes = item.bytes.saturating_add(OVERHEAD);
-        Self { item, charge: Charge { number, key, bytes }, stored_at: now }
+        Self { item, charge: Charge { sequence, key, bytes }, stored_at: now }
     }
 
-    /// None while the clock stands before the time of storing.
+    /// Returns the age of the entry; zero if the clock stepped back before the time of storing.
     pub(crate) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.stored_at)
     }
@@ -63,7 +63,7 @@ impl<V> Entry<V> {
     }
 }
 
-/// What was found. It shares the entry's memory, and keeps it until dropped.
+/// The result of a successful lookup. It shares the memory of the entry and keeps it alive until dropped.
 #[derive(Debug)]
 pub struct Hit<V> {
     entry: Arc<Entry<V>>,
@@ -72,7 +72,7 @@ pub struct Hit<V> {
 }
 
 impl<V> Hit<V> {
-    /// The entry itself if it has expired.
+    /// Creates a hit, or returns the entry as an error if it has expired.
     pub(crate) fn new(entry: Arc<Entry<V>>, now: Instant) -> Result<Self, Arc<Entry<V>>> {
         let age = entry.age(now);
         match entry.item.windows.phase(age) {
@@ -82,22 +82,22 @@ impl<V> Hit<V> {
         }
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn value(&self) -> &V {
         &self.entry.item.value
     }
 
-    /// Whose it is and where it came from.
+    /// Returns the tenant and the origin of the value.
     pub fn tags(&self) -> &Tags {
         &self.entry.item.tags
     }
 
-    /// How long ago it was stored; zero if the clock has stepped back before that.
+    /// Returns the time since the value was stored; zero if the clock has stepped back before that.
     pub fn age(&self) -> Duration {
         self.age
     }
 
-    /// Whether it is past its fresh window.
+    /// Returns whether the value is past its fresh window.
     pub fn is_stale(&self) -> bool {
         self.is_stale
     }

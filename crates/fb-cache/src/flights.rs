@@ -1,4 +1,4 @@
-//! One call for all who ask the same at the same time.
+//! Single flights: concurrent callers of one key share one call.
 
 use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
@@ -16,16 +16,16 @@ use crate::{
     stats::Counter,
 };
 
-/// More than this many different calls at one time mean that sharing is not what is wanting.
+/// With more different calls at the same time, sharing would hardly help.
 const MAX_FLIGHTS: usize = 10_000;
 
-/// How calls are shared.
+/// The settings of single flights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlightsConfig {
-    /// Calls that are shared at one time; 10,000. Those above it run unshared. Zero shares none.
+    /// The maximum number of shared calls in flight; 10,000. Further calls run unshared. Zero disables sharing.
     pub max_flights: usize,
-    /// What becomes of a call that nobody waits for any more; cancel.
+    /// The treatment of a call without remaining waiters; cancel.
     pub when_abandoned: WhenAbandoned,
 }
 
@@ -35,22 +35,22 @@ impl Default for FlightsConfig {
     }
 }
 
-/// What becomes of a call that nobody waits for any more.
+/// The treatment of a call without remaining waiters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenAbandoned {
-    /// It is dropped.
+    /// The call is dropped.
     #[default]
     Cancel,
-    /// It runs to its end, for what it stores and for those who come while it runs.
+    /// The call runs to its end, for the value that it stores and for callers that join it meanwhile.
     Finish,
 }
 
-/// Why a flight gave no value.
+/// An error of a shared call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FlightError {
-    /// The caller's own deadline passed; the call may go on for others.
+    /// The caller's own deadline passed; the call may continue for other callers.
     #[error("the deadline passed before the shared call ended")]
     Deadline,
     /// The call panicked, or its runtime was shut down.
@@ -58,34 +58,50 @@ pub enum FlightError {
     Panicked,
 }
 
-/// What a caller had to do with the call that gave its value.
+/// The role of a caller in the call that produced its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It made the call.
+    /// The caller started the call.
     Leader,
-    /// It waited for another's.
+    /// The caller joined a call in flight.
     Follower,
-    /// It made the call for itself alone, as too many were shared already.
+    /// The caller made an unshared call, because too many calls were in flight.
     Alone,
 }
 
-/// What was shared since the flights were made, and what is in the air.
+/// The number of shared calls since creation, and of calls in flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlightStats {
-    /// Calls made.
+    /// Shared calls started.
     pub led: u64,
-    /// Callers that waited for another's call.
+    /// Callers that joined a call in flight.
     pub coalesced: u64,
-    /// Calls made unshared because too many were in the air.
+    /// Unshared calls, made because too many calls were in flight.
     pub alone: u64,
-    /// Calls in the air now.
+    /// Shared calls in flight now.
     pub in_flight: u64,
 }
 
-/// One call for all who ask for the same [`Key`] at the same time. A clone is another handle to the same flights.
+/// Single flights: concurrent callers of the same [`Key`] share one call. A clone is a handle to the same flights.
 ///
-/// A value goes to those who wait for it, and is then forgotten: to keep it, the call itself must store it, so that
-/// there is no moment at which it is neither in the air nor stored. An error is a value like any other.
+/// A value goes to the callers that wait for it and is then dropped. To keep it, the call itself must store it, so that
+/// there is no moment at which it is neither in flight nor stored. An error is a value like any other.
+///
+/// # Examples
+///
+/// ```
+/// use fb_cache::{Flights, FlightsConfig, KeyBuilder, Role};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fb_cache::FlightError> {
+/// let flights = Flights::new(FlightsConfig::default());
+/// let key = KeyBuilder::new("page v1").part("tenant", "acme").finish();
+/// let call = || flights.run(key, None, async || 7);
+/// let (first, second) = tokio::join!(call(), call());
+/// assert_eq!((first?, second?), ((7, Role::Leader), (7, Role::Follower)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Flights<T> {
     shared: Arc<Shared<T>>,
 }
@@ -100,21 +116,21 @@ struct Shared<T> {
 
 struct Flight<T> {
     waiters: usize,
-    /// `None` until the task is there.
+    /// `None` until the task is spawned.
     task: Option<AbortHandle>,
-    landed: watch::Receiver<Option<T>>,
+    result: watch::Receiver<Option<T>>,
 }
 
-enum Boarding<T> {
-    Leader(Seat<T>, Landing<T>),
-    Follower(Seat<T>),
-    /// The flight was abandoned and is about to end.
+enum Joined<T> {
+    Leader(Waiter<T>, Completion<T>),
+    Follower(Waiter<T>),
+    /// The call of the key was abandoned and is about to end.
     Ending(watch::Receiver<Option<T>>),
     Full,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// No flights yet.
+    /// Creates an empty set of flights.
     pub fn new(config: FlightsConfig) -> Self {
         let shared = Shared {
             config,
@@ -126,23 +142,24 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Waits for the call of this key that is in the air, or makes it: `fill` runs in a task of its own, at most one of
-    /// a key at a time, and all who wait get a clone of what it gives. With too many in the air it runs in the caller,
-    /// whose panics are then its own.
+    /// Joins the call of this key that is in flight, or starts one.
+    ///
+    /// `fill` runs in a task of its own, at most one per key at a time, and all waiting callers receive a clone of its value.
+    /// If too many calls are in flight, `fill` runs in the caller, and its panics propagate to the caller.
     ///
     /// # Errors
     ///
-    /// [`FlightError::Deadline`] when the caller's deadline passes first, [`FlightError::Panicked`] to everyone who
-    /// waits when the call panics. The next caller makes a new call.
+    /// Returns [`FlightError::Deadline`] if the caller's deadline passes first, and [`FlightError::Panicked`] to all waiting
+    /// callers if the call panics. The next caller starts a new call.
     ///
     /// # Cancel safety
     ///
-    /// A caller that is dropped, the leader included, takes nothing from the others. When the last one has gone the
-    /// call is dropped, too, or goes on, see [`WhenAbandoned`].
+    /// Dropping a caller, even the leader, does not affect the others. Once all callers are dropped, the call is dropped too
+    /// or continues, depending on [`WhenAbandoned`].
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with time.
+    /// Panics outside of a tokio runtime with an enabled timer.
     pub async fn run<F, A>(
         &self,
         key: Key,
@@ -153,7 +170,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         F: FnOnce() -> A + Send + 'static,
         A: Future<Output = T> + Send + 'static,
     {
-        let call = self.fly(key, fill);
+        let call = self.run_shared(key, fill);
         match deadline {
             None => call.await,
             Some(deadline) => match timeout_at(deadline, call).await {
@@ -163,33 +180,33 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
     }
 
-    /// What was shared, and what is in the air.
+    /// Returns the statistics of the flights.
     pub fn stats(&self) -> FlightStats {
         let Shared { config: _, flights, led, coalesced, alone } = &*self.shared;
         let in_flight = flights.lock().len() as u64;
         FlightStats { led: led.get(), coalesced: coalesced.get(), alone: alone.get(), in_flight }
     }
 
-    async fn fly<F, A>(&self, key: Key, fill: F) -> Result<(T, Role), FlightError>
+    async fn run_shared<F, A>(&self, key: Key, fill: F) -> Result<(T, Role), FlightError>
     where
         F: FnOnce() -> A + Send + 'static,
         A: Future<Output = T> + Send + 'static,
     {
         loop {
-            match self.board(key) {
-                Boarding::Leader(seat, landing) => {
+            match self.join(key) {
+                Joined::Leader(waiter, completion) => {
                     self.shared.led.add(1);
-                    let task = async move { landing.land(fill().await) };
+                    let task = async move { completion.complete(fill().await) };
                     #[expect(clippy::disallowed_methods, reason = "the flight keeps the handle")]
-                    seat.keep(tokio::spawn(task).abort_handle());
-                    return Ok((seat.wait().await?, Role::Leader));
+                    waiter.set_task(tokio::spawn(task).abort_handle());
+                    return Ok((waiter.wait().await?, Role::Leader));
                 }
-                Boarding::Follower(seat) => {
+                Joined::Follower(waiter) => {
                     self.shared.coalesced.add(1);
-                    return Ok((seat.wait().await?, Role::Follower));
+                    return Ok((waiter.wait().await?, Role::Follower));
                 }
-                Boarding::Ending(mut landed) => while landed.changed().await.is_ok() {},
-                Boarding::Full => {
+                Joined::Ending(mut result) => while result.changed().await.is_ok() {},
+                Joined::Full => {
                     self.shared.alone.add(1);
                     return Ok((fill().await, Role::Alone));
                 }
@@ -197,25 +214,25 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
     }
 
-    fn board(&self, key: Key) -> Boarding<T> {
+    fn join(&self, key: Key) -> Joined<T> {
         let Shared { config, flights, .. } = &*self.shared;
-        let seat = |landed| Seat { shared: Arc::clone(&self.shared), key, landed };
+        let waiter = |result| Waiter { shared: Arc::clone(&self.shared), key, result };
         let mut flights = flights.lock();
         if let Some(flight) = flights.get_mut(&key) {
-            let landed = flight.landed.clone();
+            let result = flight.result.clone();
             if flight.waiters == 0 && config.when_abandoned == WhenAbandoned::Cancel {
-                return Boarding::Ending(landed);
+                return Joined::Ending(result);
             }
             flight.waiters += 1;
-            return Boarding::Follower(seat(landed));
+            return Joined::Follower(waiter(result));
         }
         if flights.len() >= config.max_flights {
-            return Boarding::Full;
+            return Joined::Full;
         }
-        let (sender, landed) = watch::channel(None);
-        flights.insert(key, Flight { waiters: 1, task: None, landed: landed.clone() });
-        let landing = Landing { shared: Arc::clone(&self.shared), key, value: None, sender };
-        Boarding::Leader(seat(landed), landing)
+        let (sender, result) = watch::channel(None);
+        flights.insert(key, Flight { waiters: 1, task: None, result: result.clone() });
+        let completion = Completion { shared: Arc::clone(&self.shared), key, value: None, sender };
+        Joined::Leader(waiter(result), completion)
     }
 }
 
@@ -231,65 +248,65 @@ impl<T> fmt::Debug for Flights<T> {
     }
 }
 
-/// A caller that waits; dropping it leaves the flight.
-struct Seat<T> {
+/// A waiting caller; dropping it leaves the flight.
+struct Waiter<T> {
     shared: Arc<Shared<T>>,
     key: Key,
-    landed: watch::Receiver<Option<T>>,
+    result: watch::Receiver<Option<T>>,
 }
 
-impl<T: Clone> Seat<T> {
+impl<T: Clone> Waiter<T> {
     async fn wait(mut self) -> Result<T, FlightError> {
-        match self.landed.wait_for(Option::is_some).await {
+        match self.result.wait_for(Option::is_some).await {
             Ok(value) => value.clone().ok_or(FlightError::Panicked),
-            Err(_no_landing) => Err(FlightError::Panicked),
+            Err(_closed) => Err(FlightError::Panicked),
         }
     }
 }
 
-impl<T> Seat<T> {
-    fn keep(&self, task: AbortHandle) {
+impl<T> Waiter<T> {
+    fn set_task(&self, task: AbortHandle) {
         self.with_flight(|flight| flight.task = Some(task));
     }
 
-    /// The flight may have landed, and its key may be in the air anew.
+    /// Calls `act` with the flight of this waiter, unless it has ended; the key may belong to a newer flight then.
     fn with_flight<R>(&self, act: impl FnOnce(&mut Flight<T>) -> R) -> Option<R> {
         let mut flights = self.shared.flights.lock();
-        let flight = flights.get_mut(&self.key).filter(|flight| flight.landed.same_channel(&self.landed));
+        let flight = flights.get_mut(&self.key).filter(|flight| flight.result.same_channel(&self.result));
         flight.map(act)
     }
 }
 
-impl<T> Drop for Seat<T> {
+impl<T> Drop for Waiter<T> {
     fn drop(&mut self) {
         let cancels = self.shared.config.when_abandoned == WhenAbandoned::Cancel;
         let abandoned = self.with_flight(|flight| {
             flight.waiters -= 1;
             flight.task.take_if(|_| cancels && flight.waiters == 0)
         });
-        // Not under the lock: a runtime that shuts down drops the task at once, and that takes the lock.
+        // Abort without the lock: a runtime in shutdown drops the task at once, which takes the lock.
         if let Some(Some(task)) = abandoned {
             task.abort();
         }
     }
 }
 
-/// The end of a flight, whichever: it frees the key first and then tells those who wait, so that none of them finds the
-/// flight that it was just told of. Dropped without a value (a panic, an abort) it tells them that there is none.
-struct Landing<T> {
+/// The completion of a flight. Dropping it frees the key first and notifies the waiters after that, so that no notified
+/// waiter can join the same flight again. Dropped without a value (after a panic or abort), it closes the channel.
+struct Completion<T> {
     shared: Arc<Shared<T>>,
     key: Key,
     value: Option<T>,
     sender: watch::Sender<Option<T>>,
 }
 
-impl<T> Landing<T> {
-    fn land(mut self, value: T) {
+impl<T> Completion<T> {
+    fn complete(mut self, value: T) {
         self.value = Some(value);
     }
 }
 
-impl<T> Drop for Landing<T> {
+impl<T> Drop for Completion<T> {
     fn drop(&mut self) {
         let _flight = self.shared.flights.lock().remove(&self.key);
         if let Some(value) = self.value.take() {

@@ -1,5 +1,6 @@
-//! What an entry is found by.
+//! Cache keys.
 
+mod encoding;
 mod json;
 
 use std::{
@@ -7,27 +8,29 @@ use std::{
     hash::{BuildHasher, Hash, Hasher},
 };
 
+use self::encoding::push_bytes;
+
 pub use self::json::InvalidJson;
 
-/// First byte of a field: what kind of value it has.
+/// The first byte of a field: the kind of its value.
 const ABSENT: u8 = 0;
 const BYTES: u8 = 1;
 const JSON: u8 = 2;
 
-/// What an entry is found by: a BLAKE3 hash of everything that its value depends on.
+/// The key of an entry: a BLAKE3 hash of everything that the value depends on.
 ///
-/// Two keys are equal only if the same fields with the same values went into their [`KeyBuilder`]s in the same order.
-/// The tenant must be one of them: nothing else keeps one tenant's entries from another.
+/// Two keys are equal only if their [`KeyBuilder`]s received the same fields with the same values in the same order. The
+/// tenant must be one of the fields: nothing else separates the entries of different tenants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The hash.
+    /// Returns the hash.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The first eight bytes.
+    /// Returns the first eight bytes.
     fn head(&self) -> u64 {
         self.0.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
     }
@@ -40,7 +43,7 @@ impl Hash for Key {
 }
 
 impl fmt::Display for Key {
-    /// 64 hexadecimal digits.
+    /// Writes 64 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -52,7 +55,9 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Collects what a value depends on.
+/// Collects the fields that a value depends on.
+///
+/// # Examples
 ///
 /// ```
 /// # use fb_cache::KeyBuilder;
@@ -71,8 +76,7 @@ pub struct KeyBuilder {
 }
 
 impl KeyBuilder {
-    /// Begins a key. Keys of different domains differ whatever their fields: put the kind of request and a version into
-    /// it.
+    /// Starts a key in a domain, such as the kind of request with a version. Keys of different domains never collide.
     pub fn new(domain: &str) -> Self {
         let mut encoded = Vec::new();
         push_bytes(&mut encoded, domain.as_bytes());
@@ -87,30 +91,29 @@ impl KeyBuilder {
         self
     }
 
-    /// Adds a field that has no value, which is different from every value and from no such field.
+    /// Adds a field without a value, which differs from any value and from a missing field.
     #[must_use]
     pub fn absent(mut self, name: &str) -> Self {
         self.field(ABSENT, name);
         self
     }
 
-    /// Adds a field whose value is a JSON document, by what it means and not by how it is written.
+    /// Adds a field with a JSON document, by its meaning instead of its notation.
     ///
-    /// White space, the order of an object's members, escapes in strings and the notation of numbers (`1`, `1.0`,
-    /// `1e0`) make no difference; the order of an array does. Numbers are compared by all their digits, and surrogates
-    /// without a partner as they stand.
+    /// White space, the order of object members, string escapes and the notation of numbers (`1`, `1.0`, `1e0`) do not
+    /// matter; the order of arrays does. Numbers are compared with all their digits, and unpaired surrogates as they are.
     ///
     /// # Errors
     ///
-    /// [`InvalidJson`] when the value is none, is nested in more than 128 arrays and objects, names a member twice
-    /// (readers disagree on which of the two counts), or has an exponent beyond 64 bits.
+    /// Returns [`InvalidJson`] if the value is not JSON, is nested more than 128 levels deep, has duplicate object members
+    /// (parsers disagree on which one counts), or has an exponent beyond 64 bits.
     pub fn json(mut self, name: &str, value: &[u8]) -> Result<Self, InvalidJson> {
         self.field(JSON, name);
         json::push(&mut self.encoded, value)?;
         Ok(self)
     }
 
-    /// The key of all that was added.
+    /// Returns the key of all added fields.
     pub fn finish(self) -> Key {
         Key(*blake3::hash(&self.encoded).as_bytes())
     }
@@ -122,26 +125,21 @@ impl KeyBuilder {
 }
 
 impl fmt::Debug for KeyBuilder {
-    // What is collected are prompts.
+    // Shows no content, because the fields contain prompts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyBuilder").field("bytes", &self.encoded.len()).finish()
     }
 }
 
-/// With its length first, so that no two sequences of values look alike.
-fn push_bytes(encoded: &mut Vec<u8>, bytes: &[u8]) {
-    encoded.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-    encoded.extend_from_slice(bytes);
-}
-
-/// Takes the head of a key for its hash: it is random already. Whoever wants many keys in one bucket must search for
-/// them, and pay for an answer to each before it is stored.
+/// Uses the head of a key as its hash, because it is random already.
+///
+/// An attacker who wants many keys in one bucket must search for them, and pay for an answer to each before it is stored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
-        // Only keys are hashed, and they write one number; this serves whatever else comes.
+        // Keys only use `write_u64`; this method completes the trait.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }

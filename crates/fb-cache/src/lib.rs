@@ -6,8 +6,8 @@ mod config;
 mod windows;
 
 mod entry;
-mod ledger;
 mod stats;
+mod tenant_usage;
 
 mod cache;
 mod purge;
@@ -17,7 +17,7 @@ mod recording;
 #[cfg(feature = "tokio")]
 mod flights;
 
-pub use self::cache::{Cache, NotStored};
+pub use self::cache::{Cache, InsertError};
 pub use self::config::{CacheConfig, InvalidConfig};
 pub use self::entry::{Hit, Item, Tags};
 #[cfg(feature = "tokio")]

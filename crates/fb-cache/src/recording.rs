@@ -1,23 +1,35 @@
-//! A stream on its way to the cache.
+//! Recording of a stream for the cache.
 
-/// Keeps a copy of what passes, to be stored when all of it has passed and to be replayed by iterating over it.
+/// A copy of the items of a stream, to be stored after the end of the stream and replayed later.
 ///
-/// It holds at most its limit: what would pass that makes it give up and drop what it has.
+/// The recording is bounded: an item beyond the limit discards the whole recording.
+///
+/// # Examples
+///
+/// ```
+/// use fb_cache::Recording;
+///
+/// let mut recording = Recording::new(10);
+/// for piece in ["once ", "upon"] {
+///     recording.push(&piece, piece.len() as u64);
+/// }
+/// assert_eq!(recording.finish(), Some((vec!["once ", "upon"], 9)));
+/// ```
 #[derive(Debug)]
 pub struct Recording<T> {
-    /// `None` after it gave up.
+    /// `None` once the limit was exceeded.
     items: Option<Vec<T>>,
     bytes: u64,
     limit: u64,
 }
 
 impl<T: Clone> Recording<T> {
-    /// A recording of at most `limit` bytes, see [`Cache::max_entry_bytes`](crate::Cache::max_entry_bytes).
+    /// Creates a recording of at most `limit` bytes; see [`Cache::max_entry_bytes`](crate::Cache::max_entry_bytes).
     pub fn new(limit: u64) -> Self {
         Self { items: Some(Vec::new()), bytes: 0, limit }
     }
 
-    /// Keeps a copy of the item, which takes so many bytes; nothing is copied after it gave up.
+    /// Appends a copy of an item of `bytes` bytes. Nothing is copied once the limit was exceeded.
     pub fn push(&mut self, item: &T, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > self.limit {
@@ -28,8 +40,9 @@ impl<T: Clone> Recording<T> {
         }
     }
 
-    /// All items and how many bytes they take, or `None` if they passed the limit. Call it only when the stream came to
-    /// its proper end: a recording cannot tell.
+    /// Returns all items and their total bytes, or `None` if they exceeded the limit.
+    ///
+    /// Call this only after the stream has ended completely: a recording cannot detect a broken stream.
     pub fn finish(self) -> Option<(Vec<T>, u64)> {
         let Self { items, bytes, limit: _ } = self;
         items.map(|items| (items, bytes))

@@ -1,17 +1,17 @@
-//! What a cache has done.
+//! Statistics of a cache.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::ledger::Total;
+use crate::tenant_usage::Total;
 
-/// What a cache has done since it was made, and what it holds.
+/// The event counts of a cache since its creation, and its current size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Fresh entries found.
+    /// Lookups that found a fresh entry.
     pub hits: u64,
-    /// Stale entries found by [`get_stale`](crate::Cache::get_stale).
+    /// Lookups by [`get_stale`](crate::Cache::get_stale) that found a stale entry.
     pub stale_hits: u64,
-    /// Nothing found, or nothing fresh enough.
+    /// Lookups that found no entry, or none that was fresh enough.
     pub misses: u64,
     /// Entries stored.
     pub stored: u64,
@@ -19,15 +19,15 @@ pub struct Stats {
     pub too_large: u64,
     /// Items not stored because of their tenant's quota.
     pub over_quota: u64,
-    /// Entries dropped for want of room.
+    /// Entries removed to make room.
     pub evicted: u64,
-    /// Entries dropped because no window covered them any more.
+    /// Entries removed because all their windows had passed.
     pub expired: u64,
-    /// Entries dropped by [`purge`](crate::Cache::purge).
+    /// Entries removed by [`purge`](crate::Cache::purge).
     pub purged: u64,
-    /// Entries held now.
+    /// The current number of entries.
     pub entries: u64,
-    /// Bytes that they count as.
+    /// The current size of all entries in bytes, including overhead.
     pub bytes: u64,
 }
 
@@ -62,7 +62,7 @@ impl Counters {
     }
 }
 
-/// Counts events that nothing is decided by.
+/// A relaxed event counter, for statistics only.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

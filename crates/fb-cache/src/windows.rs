@@ -1,22 +1,22 @@
-//! How long an entry may be used.
+//! The fresh and stale windows of an entry.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Answers of language models rarely change within minutes; what they speak of does within hours.
+/// Answers of language models rarely change within minutes, but their subject may change within hours.
 const FRESH: Duration = Duration::from_secs(600);
-/// Outlasts the longest outage that a provider is known to have had without telling its users to leave.
+/// Longer than the longest known outages of providers.
 const STALE_IF_ERROR: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long an entry may be used, from when it was stored.
+/// The windows in which an entry may be used, counted from the time of storing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Windows {
-    /// It is as good as a new one; 10 min. Zero keeps it as last known good only.
+    /// The time in which the entry is as good as a new one; 10 min. Zero keeps it only as the last known good value.
     #[serde(with = "humantime_serde")]
     pub fresh: Duration,
-    /// It is better than nothing, from the end of `fresh`; 24 h. Zero is never.
+    /// The time after `fresh` in which the entry may be used if no new value is available; 24 h. Zero disables it.
     #[serde(with = "humantime_serde")]
     pub stale_if_error: Duration,
 }
@@ -27,7 +27,7 @@ impl Default for Windows {
     }
 }
 
-/// What an entry is good for.
+/// The phase of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Fresh,
@@ -36,7 +36,7 @@ pub(crate) enum Phase {
 }
 
 impl Windows {
-    /// What an entry of this age is good for. The end of a window is outside of it.
+    /// Returns the phase at an age. The end of a window does not belong to it.
     pub(crate) fn phase(self, age: Duration) -> Phase {
         if age < self.fresh {
             Phase::Fresh

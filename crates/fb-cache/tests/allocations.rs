@@ -1,4 +1,4 @@
-//! What costs no memory.
+//! Allocations of cache reads.
 
 use std::{sync::Arc, time::Instant};
 
@@ -6,8 +6,8 @@ use allocation_counter::measure;
 use fb_cache::{Cache, CacheConfig, Item, KeyBuilder, Tags, Windows};
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
-fn a_read_copies_nothing_and_allocates_next_to_nothing() {
+#[expect(clippy::disallowed_methods, reason = "an arbitrary start time")]
+fn reads_do_not_copy_and_hardly_allocate() {
     let cache = Cache::new(CacheConfig::default()).unwrap();
     let tags = Tags { tenant: "a".into(), route: "r".into(), provider: "p".into() };
     let now = Instant::now();
@@ -26,6 +26,6 @@ fn a_read_copies_nothing_and_allocates_next_to_nothing() {
             assert!(cache.get(&other, now).is_none());
         }
     });
-    // moka notes its reads in pages of more than a hundred.
+    // moka's read log allocates a page per hundred reads.
     assert!(counted.count_total <= 300 && counted.bytes_total < 1_000_000, "{counted:?}");
 }

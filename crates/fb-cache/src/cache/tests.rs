@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cache, NotStored};
+use super::{Cache, InsertError};
 use crate::{CacheConfig, Hit, Item, Key, KeyBuilder, Purge, Stats, Tags, Windows};
 
 const NANO: Duration = Duration::from_nanos(1);
-/// What an entry counts as besides its bytes.
+/// The charge of an entry besides its bytes.
 const OVERHEAD: u64 = 256;
 
 fn secs(secs: u64) -> Duration {
@@ -20,7 +20,7 @@ fn just_before(end: Duration) -> Duration {
     end.saturating_sub(NANO)
 }
 
-#[expect(clippy::disallowed_methods, reason = "some time to begin at")]
+#[expect(clippy::disallowed_methods, reason = "an arbitrary start time")]
 fn start() -> Instant {
     Instant::now()
 }
@@ -48,7 +48,7 @@ fn value(hit: Option<Hit<u32>>) -> Option<u32> {
 }
 
 #[test]
-fn an_entry_is_found_fresh_then_stale_then_not_at_all() {
+fn entry_is_fresh_then_stale_then_gone() {
     let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
     cache.insert(key, item(7, 100), now).unwrap();
     let rows = [
@@ -57,7 +57,7 @@ fn an_entry_is_found_fresh_then_stale_then_not_at_all() {
         (secs(10), None, Some((7, true))),
         (just_before(secs(15)), None, Some((7, true))),
         (secs(15), None, None),
-        // Removed when it was met, so that even an earlier time does not bring it back.
+        // The lookup has removed the expired entry, so an earlier time does not restore it.
         (Duration::ZERO, None, None),
     ];
     for (age, fresh, any) in rows {
@@ -74,7 +74,7 @@ fn an_entry_is_found_fresh_then_stale_then_not_at_all() {
 }
 
 #[test]
-fn a_clock_that_steps_back_makes_nothing_older() {
+fn backward_clock_does_not_age_entries() {
     let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
     cache.insert(key, item(7, 100), now + secs(60)).unwrap();
     let hit = cache.get(&key, now).unwrap();
@@ -82,7 +82,7 @@ fn a_clock_that_steps_back_makes_nothing_older() {
 }
 
 #[test]
-fn windows_of_zero_are_respected() {
+fn zero_windows_are_respected() {
     let (cache, now) = (cache(10_000, 1.0), start());
     let with = |fresh, stale_if_error| Item { windows: Windows { fresh, stale_if_error }, ..item(7, 1) };
     cache.insert(key("a", 1), with(Duration::ZERO, secs(1)), now).unwrap();
@@ -92,63 +92,65 @@ fn windows_of_zero_are_respected() {
     assert_eq!(value(cache.get(&key("a", 2), now)), Some(7));
     assert_eq!(value(cache.get_stale(&key("a", 2), now + secs(1))), None);
     let none = with(Duration::ZERO, Duration::ZERO);
-    assert_eq!(cache.insert(key("a", 3), none, now), Err(NotStored::NoWindow));
+    assert_eq!(cache.insert(key("a", 3), none, now), Err(InsertError::ZeroWindows));
 }
 
-// The time to live passes while the new value is being fetched.
 #[test]
-fn a_window_begins_when_the_value_is_stored() {
+fn windows_begin_at_the_time_of_storing() {
     let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
     cache.insert(key, item(1, 100), now).unwrap();
-    let asked = now + secs(9);
-    assert_eq!(value(cache.get(&key, asked)), Some(1));
-    let answered = asked + secs(20);
+    let requested = now + secs(9);
+    assert_eq!(value(cache.get(&key, requested)), Some(1));
+    let answered = requested + secs(20);
     cache.insert(key, item(2, 100), answered).unwrap();
     assert_eq!(value(cache.get(&key, answered + just_before(secs(10)))), Some(2));
     assert_eq!(value(cache.get(&key, answered + secs(10))), None);
 }
 
 #[test]
-fn an_entry_has_a_largest_size() {
+fn entry_size_is_limited() {
     let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
     cache.insert(key, item(1, 1_000), now).unwrap();
-    let too_large = NotStored::TooLarge { bytes: 1_001, limit: 1_000 };
+    let too_large = InsertError::TooLarge { bytes: 1_001, limit: 1_000 };
     assert_eq!(cache.insert(key, item(2, 1_001), now), Err(too_large));
-    let too_large = NotStored::TooLarge { bytes: u64::MAX, limit: 1_000 };
+    let too_large = InsertError::TooLarge { bytes: u64::MAX, limit: 1_000 };
     assert_eq!(cache.insert(key, item(2, u64::MAX), now), Err(too_large));
-    // What was there is kept.
+    // The earlier entry is kept.
     assert_eq!(value(cache.get(&key, now)), Some(1));
     let held = Stats { entries: 1, bytes: 1_000 + OVERHEAD, ..Stats::default() };
     assert_eq!(cache.stats(), Stats { hits: 1, stored: 1, too_large: 2, ..held });
 }
 
 #[test]
-fn a_tenant_has_its_share_and_no_more() {
+fn tenant_quota_evicts_the_oldest_entries() {
     let (cache, now) = (cache(4_000, 0.5), start());
     let b = |bytes| Item { tags: tags("b", "r", "p"), ..item(9, bytes) };
     cache.insert(key("b", 1), b(744), now).unwrap();
     for field in 1..=4 {
         cache.insert(key("a", field.into()), item(field, 244), now + secs(field.into())).unwrap();
     }
-    // In place of its own entry the tenant may have another that is no larger.
+    // A replacement of the same size does not exceed the quota.
     cache.insert(key("a", 1), item(5, 244), now + secs(5)).unwrap();
     let found = |fields: [u64; 5]| fields.map(|field| value(cache.get_stale(&key("a", field), now)));
     assert_eq!(found([1, 2, 3, 4, 6]), [Some(5), Some(2), Some(3), Some(4), None]);
-    // For one more its oldest goes, for a larger one its two oldest; the other tenant's stay.
+    // One more entry evicts the oldest, a larger one the two oldest; the other tenant's entries stay.
     cache.insert(key("a", 6), item(6, 244), now).unwrap();
     assert_eq!(found([1, 2, 3, 4, 6]), [Some(5), None, Some(3), Some(4), Some(6)]);
     cache.insert(key("a", 7), item(7, 245), now).unwrap();
     assert_eq!(found([1, 3, 4, 6, 7]), [Some(5), None, None, Some(6), Some(7)]);
-    assert_eq!(cache.shared.ledger.tenants(), [("a".to_owned(), 1_501), ("b".to_owned(), 1_000)].into());
+    assert_eq!(
+        cache.shared.usage.bytes_by_tenant(),
+        [("a".to_owned(), 1_501), ("b".to_owned(), 1_000)].into()
+    );
     let stats = cache.stats();
     assert_eq!((stats.stored, stats.evicted, stats.over_quota), (8, 3, 0));
 }
 
 #[test]
-fn what_is_more_than_a_share_is_refused_and_pushes_nothing_out() {
+fn item_above_the_quota_is_refused_without_eviction() {
     let (cache, now, key) = (cache(2_000, 0.5), start(), key("a", 1));
     cache.insert(key, item(1, 744), now).unwrap();
-    let over = NotStored::OverQuota { bytes: 1_001, limit: 1_000 };
+    let over = InsertError::OverQuota { bytes: 1_001, limit: 1_000 };
     assert_eq!(cache.insert(key, item(2, 745), now), Err(over));
     assert_eq!(value(cache.get(&key, now)), Some(1));
     let held = Stats { entries: 1, bytes: 1_000, ..Stats::default() };
@@ -156,7 +158,7 @@ fn what_is_more_than_a_share_is_refused_and_pushes_nothing_out() {
 }
 
 #[test]
-fn an_expired_entry_is_swept_though_nobody_asks_for_it() {
+fn sweep_removes_expired_entries() {
     let (cache, now) = (cache(10_000, 1.0), start());
     cache.insert(key("a", 1), item(1, 100), now).unwrap();
     cache.insert(key("a", 2), item(2, 100), now + NANO).unwrap();
@@ -167,9 +169,9 @@ fn an_expired_entry_is_swept_though_nobody_asks_for_it() {
     assert_eq!(cache.stats(), Stats { stale_hits: 1, stored: 2, expired: 1, ..held });
 }
 
-// The size is bounded; removal by another way than reading leaves the books right.
+// Evictions must keep the usage accounting correct.
 #[test]
-fn memory_stays_within_its_bound_and_the_books_with_it() {
+fn memory_is_bounded_and_usage_is_exact() {
     let (cache, now) = (cache(5_000, 0.5), start());
     for field in 0..1_000 {
         let tenant = ["a", "b", "c"][field as usize % 3];
@@ -187,29 +189,29 @@ fn memory_stays_within_its_bound_and_the_books_with_it() {
     assert_eq!(found, stats.entries);
     assert!(found >= 8, "{found}");
     assert_eq!(cache.purge(&Purge::default(), now), found);
-    assert_eq!(cache.shared.ledger.tenants(), [].into());
+    assert_eq!(cache.shared.usage.bytes_by_tenant(), [].into());
 }
 
-// What looked at an entry may be late: another has its place by then.
+// A removal may race with a replacement of the entry.
 #[test]
-fn an_entry_is_not_removed_for_the_one_before_it() {
+fn removal_spares_a_replacing_entry() {
     let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
     cache.insert(key, item(1, 100), now).unwrap();
-    let (before, _) = cache.shared.ledger.oldest("a").unwrap();
+    let (replaced, _) = cache.shared.usage.oldest("a").unwrap();
     cache.insert(key, item(2, 100), now).unwrap();
-    assert!(!cache.remove_entry(key, before));
+    assert!(!cache.remove_entry(key, replaced));
     assert_eq!(value(cache.get(&key, now)), Some(2));
 }
 
 #[test]
-fn no_tenant_finds_what_another_stored() {
+fn tenants_do_not_share_entries() {
     let (cache, now) = (cache(10_000, 1.0), start());
     cache.insert(key("a", 1), item(1, 100), now).unwrap();
     assert_eq!(value(cache.get_stale(&key("b", 1), now)), None);
 }
 
 #[test]
-fn an_entry_that_is_held_outlives_its_place() {
+fn hit_outlives_a_purged_entry() {
     let (cache, now, key) = (cache(10_000, 1.0), start(), key("a", 1));
     cache.insert(key, item(1, 100), now).unwrap();
     let hit = cache.get(&key, now);
@@ -217,8 +219,8 @@ fn an_entry_that_is_held_outlives_its_place() {
     assert_eq!((value(hit), value(cache.get(&key, now))), (Some(1), None));
 }
 
-/// Which of eight entries a purge leaves: fields 0 to 7, whose bits are tenant, route and provider, stored at so many
-/// seconds.
+/// Checks the entries that a purge leaves of eight: fields 0 to 7, whose bits select tenant, route and provider, each stored
+/// at its number in seconds.
 #[track_caller]
 fn check_purge(purge: &Purge, left: &[u64]) {
     let (cache, now) = (cache(10_000, 1.0), start());
@@ -237,7 +239,7 @@ fn check_purge(purge: &Purge, left: &[u64]) {
 }
 
 #[test]
-fn a_purge_takes_what_meets_all_its_conditions() {
+fn purge_removes_entries_that_match_all_conditions() {
     let all = Purge::default();
     let b = Some("b".to_owned());
     check_purge(&all, &[]);
@@ -253,9 +255,8 @@ fn a_purge_takes_what_meets_all_its_conditions() {
     check_purge(&Purge { tenant: Some("c".to_owned()), ..all }, &[0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
-// Writes that race with each other leave the policy and the books consistent.
 #[test]
-fn threads_leave_the_books_right() {
+fn concurrent_writes_keep_usage_exact() {
     let cache = Arc::new(cache(20_000, 0.5));
     let now = start();
     let purge = Purge { tenant: Some("a".to_owned()), ..Purge::default() };
@@ -274,7 +275,7 @@ fn threads_leave_the_books_right() {
                         _ => {
                             let item = Item { tags, ..item(field, u64::from(step % 700)) };
                             match cache.insert(key("", field.into()), item, at) {
-                                Ok(()) | Err(NotStored::OverQuota { .. }) => {}
+                                Ok(()) | Err(InsertError::OverQuota { .. }) => {}
                                 Err(other) => panic!("{other}"),
                             }
                         }
@@ -293,14 +294,14 @@ fn threads_leave_the_books_right() {
     for entry in &entries {
         *held.entry(entry.item.tags.tenant.to_string()).or_insert(0) += entry.charge.bytes;
     }
-    assert_eq!(cache.shared.ledger.tenants(), held);
+    assert_eq!(cache.shared.usage.bytes_by_tenant(), held);
     assert_eq!(cache.stats().entries, entries.len() as u64);
     assert_eq!(cache.purge(&Purge::default(), now), entries.len() as u64);
     assert_eq!((cache.stats().entries, cache.stats().bytes), (0, 0));
 }
 
 #[test]
-fn a_cache_prints_no_values() {
+fn debug_output_has_no_values() {
     let (cache, now) = (cache(10_000, 1.0), start());
     cache.insert(key("a", 1), item(31_337, 100), now).unwrap();
     let printed = format!("{cache:?}");

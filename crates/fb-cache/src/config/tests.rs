@@ -6,16 +6,16 @@ fn check(config: &CacheConfig, field: &'static str, value: &str, expected: &'sta
 }
 
 #[test]
-fn the_defaults_are_those_of_the_documents() {
+fn defaults_are_as_documented() {
     let config: CacheConfig = serde_json::from_str("{}").unwrap();
     let expected = CacheConfig { max_bytes: 268_435_456, max_entry_bytes: 1_048_576, tenant_share: 0.5 };
     assert_eq!(config, expected);
     assert_eq!(config.validate(), Ok(()));
-    assert_eq!(config.tenant_bytes(), 134_217_728);
+    assert_eq!(config.tenant_quota(), 134_217_728);
 }
 
 #[test]
-fn unknown_settings_are_refused() {
+fn unknown_settings_are_rejected() {
     let error = serde_json::from_str::<CacheConfig>(r#"{"size": 1}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -24,7 +24,7 @@ fn unknown_settings_are_refused() {
 }
 
 #[test]
-fn settings_out_of_their_range_are_refused() {
+fn settings_out_of_range_are_rejected() {
     let good = CacheConfig::default();
     check(&CacheConfig { max_bytes: 0, ..good }, "max_bytes", "0", "at least 1");
     let entry = "at least 1, at most `max_bytes` and 2 GiB";

@@ -31,18 +31,18 @@ fn flights(max_flights: usize, when_abandoned: WhenAbandoned) -> Flights<u32> {
     Flights::new(FlightsConfig { max_flights, when_abandoned })
 }
 
-/// Calls that take ten seconds and say how many of them were begun and how many ended.
+/// Calls of ten seconds each, with counts of started and ended calls.
 #[derive(Debug, Clone, Default)]
 struct Calls {
-    begun: Arc<AtomicUsize>,
+    started: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
 }
 
 impl Calls {
     fn fill(&self) -> impl Future<Output = u32> + Send + use<> {
-        let Self { begun, ended } = self.clone();
+        let Self { started, ended } = self.clone();
         async move {
-            begun.fetch_add(1, Relaxed);
+            started.fetch_add(1, Relaxed);
             sleep(secs(10)).await;
             ended.fetch_add(1, Relaxed);
             7
@@ -50,7 +50,7 @@ impl Calls {
     }
 
     fn counts(&self) -> (usize, usize) {
-        (self.begun.load(Relaxed), self.ended.load(Relaxed))
+        (self.started.load(Relaxed), self.ended.load(Relaxed))
     }
 }
 
@@ -63,7 +63,7 @@ async fn poll_once<F: Future>(mut call: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// A caller in a task of its own, already waiting.
+/// Spawns a caller in its own task and lets it start to wait.
 async fn caller(
     callers: &mut JoinSet<Result<(u32, Role), FlightError>>,
     flights: &Flights<u32>,
@@ -76,46 +76,44 @@ async fn caller(
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_ask_at_one_time_share_one_call() {
+async fn concurrent_callers_share_one_call() {
     let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
-    let ask = || {
+    let call = || {
         flights.run(key("a"), None, {
             let calls = calls.clone();
             move || calls.fill()
         })
     };
-    let shared = tokio::join!(ask(), ask(), ask());
+    let shared = tokio::join!(call(), call(), call());
     assert_eq!(shared, (Ok((7, Role::Leader)), Ok((7, Role::Follower)), Ok((7, Role::Follower))));
-    assert_eq!(ask().await, Ok((7, Role::Leader)));
+    assert_eq!(call().await, Ok((7, Role::Leader)));
     assert_eq!(calls.counts(), (2, 2));
     assert_eq!(flights.stats(), FlightStats { led: 2, coalesced: 2, alone: 0, in_flight: 0 });
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_different_keys_go_their_own_way() {
+async fn different_keys_are_not_shared() {
     let flights = flights(10, WhenAbandoned::Cancel);
     let pair =
         tokio::join!(flights.run(key("a"), None, async || 1), flights.run(key("b"), None, async || 2),);
     assert_eq!(pair, (Ok((1, Role::Leader)), Ok((2, Role::Leader))));
 }
 
-// The leader is aborted, the one that began unsubscribes: the others get the value of the same call.
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_goes_takes_nothing_from_the_others() {
+async fn followers_get_the_value_after_the_leader_is_aborted() {
     let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
     let mut callers = JoinSet::new();
     let leader = caller(&mut callers, &flights, &calls).await;
     caller(&mut callers, &flights, &calls).await;
     leader.abort();
-    let began = Instant::now();
+    let start = Instant::now();
     assert!(callers.join_next().await.unwrap().unwrap_err().is_cancelled());
     assert_eq!(callers.join_next().await.unwrap().unwrap(), Ok((7, Role::Follower)));
-    assert_eq!((calls.counts(), began.elapsed()), ((1, 1), secs(10)));
+    assert_eq!((calls.counts(), start.elapsed()), ((1, 1), secs(10)));
 }
 
-// All unsubscribe: the work is cancelled.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_nobody_waits_for_is_cancelled() {
+async fn abandoned_call_is_cancelled() {
     let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
     let mut callers = JoinSet::new();
     caller(&mut callers, &flights, &calls).await;
@@ -127,12 +125,12 @@ async fn a_call_that_nobody_waits_for_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_nobody_waits_for_is_finished_if_so_configured() {
+async fn abandoned_call_is_finished_if_configured() {
     let (flights, calls) = (flights(10, WhenAbandoned::Finish), Calls::default());
     let mut callers = JoinSet::new();
     caller(&mut callers, &flights, &calls).await;
     callers.shutdown().await;
-    // Who comes while it runs finds it.
+    // A caller that comes while the call runs joins it.
     let late = flights.run(key("a"), None, async || 8).await;
     assert_eq!((late, calls.counts()), (Ok((7, Role::Follower)), (1, 1)));
     caller(&mut callers, &flights, &calls).await;
@@ -142,23 +140,23 @@ async fn a_call_that_nobody_waits_for_is_finished_if_so_configured() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_while_an_abandoned_call_ends_gets_a_new_one() {
+async fn caller_during_the_end_of_an_abandoned_call_starts_a_new_one() {
     let flights = flights(10, WhenAbandoned::Cancel);
     {
-        let ask = flights.run(key("a"), None, pending::<u32>);
-        assert!(timeout(secs(1), ask).await.is_err());
+        let call = flights.run(key("a"), None, pending::<u32>);
+        assert!(timeout(secs(1), call).await.is_err());
     }
-    // The task is aborted and not yet gone.
+    // The task is aborted but has not ended yet.
     assert_eq!(flights.stats().in_flight, 1);
     assert_eq!(flights.run(key("a"), None, async || 8).await, Ok((8, Role::Leader)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_a_flight_that_has_landed_leaves_no_other() {
+async fn leaving_an_ended_flight_does_not_affect_a_newer_one() {
     let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
     {
         let mut slow = Box::pin(flights.run(key("a"), None, async || 1));
-        // It waits, its call ends, and it is not polled again.
+        // The caller waits, its call ends, and the caller is not polled again.
         assert!(poll_once(slow.as_mut()).await.is_none());
         while flights.stats().in_flight > 0 {
             yield_now().await;
@@ -171,83 +169,80 @@ async fn who_leaves_a_flight_that_has_landed_leaves_no_other() {
     assert_eq!(calls.counts(), (1, 1));
 }
 
-// Waiters are released by their own time only.
 #[tokio::test(start_paused = true)]
-async fn every_caller_keeps_its_own_deadline() {
+async fn every_caller_has_its_own_deadline() {
     let (flights, calls) = (flights(10, WhenAbandoned::Cancel), Calls::default());
-    let began = Instant::now();
-    let ask = |after: Option<u64>| {
+    let start = Instant::now();
+    let call = |after: Option<u64>| {
         let (flights, calls) = (&flights, calls.clone());
         async move {
-            let deadline = after.map(|after| began + secs(after));
+            let deadline = after.map(|after| start + secs(after));
             let result = flights.run(key("a"), deadline, move || calls.fill()).await;
-            (result, began.elapsed())
+            (result, start.elapsed())
         }
     };
-    let results = tokio::join!(ask(Some(3)), ask(Some(5)), ask(None), ask(Some(11)));
+    let results = tokio::join!(call(Some(3)), call(Some(5)), call(None), call(Some(11)));
     let late = |after| (Err(FlightError::Deadline), secs(after));
     let in_time = (Ok((7, Role::Follower)), secs(10));
     assert_eq!(results, (late(3), late(5), in_time, in_time));
     assert_eq!(calls.counts(), (1, 1));
 }
 
-// The call panics: the waiters go on, and the key is free.
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_an_error_to_all_who_wait() {
+async fn panic_is_an_error_for_all_waiters_and_frees_the_key() {
     let flights = flights(10, WhenAbandoned::Cancel);
-    let ask = || {
+    let call = || {
         flights.run(key("a"), None, async || {
             sleep(secs(1)).await;
             panic!("as intended")
         })
     };
-    assert_eq!(tokio::join!(ask(), ask()), (Err(FlightError::Panicked), Err(FlightError::Panicked)));
+    assert_eq!(tokio::join!(call(), call()), (Err(FlightError::Panicked), Err(FlightError::Panicked)));
     assert_eq!(flights.stats().in_flight, 0);
     assert_eq!(flights.run(key("a"), None, async || 8).await, Ok((8, Role::Leader)));
 }
 
-// Errors reach all who wait, and no one after them.
 #[tokio::test(start_paused = true)]
-async fn an_error_goes_to_those_who_wait_and_is_forgotten() {
+async fn error_value_goes_to_current_waiters_only() {
     let flights = Flights::<Result<u32, &str>>::new(FlightsConfig::default());
-    let ask = |answer| {
+    let call = |answer| {
         flights.run(key("a"), None, move || async move {
             sleep(secs(1)).await;
             answer
         })
     };
-    let shared = tokio::join!(ask(Err("down")), ask(Ok(1)));
+    let shared = tokio::join!(call(Err("down")), call(Ok(1)));
     assert_eq!(shared, (Ok((Err("down"), Role::Leader)), Ok((Err("down"), Role::Follower))));
-    assert_eq!(ask(Ok(2)).await, Ok((Ok(2), Role::Leader)));
+    assert_eq!(call(Ok(2)).await, Ok((Ok(2), Role::Leader)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn above_the_limit_calls_are_made_alone() {
+async fn calls_above_the_limit_are_unshared() {
     let (flights, calls) = (flights(1, WhenAbandoned::Cancel), Calls::default());
-    let ask = |name: &str| {
+    let call = |name: &str| {
         flights.run(key(name), None, {
             let calls = calls.clone();
             move || calls.fill()
         })
     };
-    let shared = tokio::join!(ask("a"), ask("b"), ask("b"), ask("a"));
+    let shared = tokio::join!(call("a"), call("b"), call("b"), call("a"));
     let alone = Ok((7, Role::Alone));
     assert_eq!(shared, (Ok((7, Role::Leader)), alone, alone, Ok((7, Role::Follower))));
     assert_eq!(flights.stats(), FlightStats { led: 1, coalesced: 1, alone: 2, in_flight: 0 });
-    // Alone or not, a deadline holds.
+    // Deadlines also apply to unshared calls.
     let none = Flights::<u32>::new(FlightsConfig { max_flights: 0, ..FlightsConfig::default() });
     let late = none.run(key("a"), Some(Instant::now() + secs(1)), pending).await;
     assert_eq!(late, Err(FlightError::Deadline));
 }
 
 #[test]
-fn a_runtime_that_ends_frees_the_keys() {
+fn runtime_shutdown_frees_the_keys() {
     let flights = flights(10, WhenAbandoned::Finish);
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime().block_on(async {
         let deadline = Some(Instant::now());
-        let ask = flights.run(key("a"), deadline, pending::<u32>).await;
-        assert_eq!(ask, Err(FlightError::Deadline));
+        let result = flights.run(key("a"), deadline, pending::<u32>).await;
+        assert_eq!(result, Err(FlightError::Deadline));
         assert_eq!(flights.stats().in_flight, 1);
     });
     assert_eq!(flights.stats().in_flight, 0);
@@ -255,7 +250,7 @@ fn a_runtime_that_ends_frees_the_keys() {
 }
 
 #[test]
-fn settings_have_their_defaults_and_no_others() {
+fn settings_have_defaults_and_unknown_ones_are_rejected() {
     let config: FlightsConfig = serde_json::from_str(r#"{"when_abandoned": "finish"}"#).unwrap();
     assert_eq!(config, FlightsConfig { max_flights: 10_000, when_abandoned: WhenAbandoned::Finish });
     let error = serde_json::from_str::<FlightsConfig>(r#"{"max": 1}"#).unwrap_err();

@@ -1,4 +1,4 @@
-//! JSON by its meaning: one sequence of bytes for all ways to write a document.
+//! A canonical encoding of JSON: equal documents have equal bytes, whatever their notation.
 //!
 //! | value | bytes |
 //! |---|---|
@@ -17,23 +17,23 @@ use serde::{
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::key::push_bytes;
+use super::encoding::push_bytes;
 
-/// Arrays and objects around a value; the limit of `serde_json`.
+/// The maximum nesting of arrays and objects, equal to the limit of `serde_json`.
 const MAX_DEPTH: usize = 128;
 
-/// Why no key is made of a JSON document.
+/// The reason why a JSON document cannot be part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidJson {
-    /// It is not JSON.
+    /// The document is not JSON.
     #[error("not JSON: {0}")]
     Syntax(String),
-    /// It is nested in more than 128 arrays and objects.
+    /// The document is nested more than 128 levels deep.
     #[error("JSON nested more than 128 deep")]
     TooDeep,
-    /// An object has two members of one name.
-    #[error("a JSON object has two members of one name")]
+    /// An object has two members with the same name.
+    #[error("a JSON object has two members with the same name")]
     Duplicate,
     /// The exponent of a number does not fit into 64 bits.
     #[error("a JSON number has an exponent beyond 64 bits")]
@@ -46,12 +46,12 @@ impl From<serde_json::Error> for InvalidJson {
     }
 }
 
-/// Appends the document's bytes. After an error some of them may have been.
+/// Appends the encoding of a document. After an error, part of it may have been appended.
 pub(super) fn push(out: &mut Vec<u8>, json: &[u8]) -> Result<(), InvalidJson> {
     push_value(out, serde_json::from_slice(json)?, 0)
 }
 
-/// Numbers must be seen as they are written, or large ones lose digits; so every value is read as its text first.
+/// Appends the encoding of a value. Values are read as raw text first, because parsed numbers would lose digits.
 fn push_value(out: &mut Vec<u8>, value: &RawValue, depth: usize) -> Result<(), InvalidJson> {
     let text = value.get();
     let first = text.as_bytes().first().copied().unwrap_or_default();
@@ -107,14 +107,14 @@ fn push_number(out: &mut Vec<u8>, text: &str) -> Result<(), InvalidJson> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = [whole, fraction].concat();
-    let upto = digits.trim_end_matches('0');
-    let significant = upto.trim_start_matches('0');
+    let trimmed = digits.trim_end_matches('0');
+    let significant = trimmed.trim_start_matches('0');
     if significant.is_empty() {
         out.extend_from_slice(b"+0");
         return Ok(());
     }
-    // What the point moves left by, less what the zeros move it right by.
-    let shift = fraction.len().cast_signed() - (digits.len() - upto.len()).cast_signed();
+    // The digits after the point lower the exponent, and the removed zeros raise it.
+    let shift = fraction.len().cast_signed() - (digits.len() - trimmed.len()).cast_signed();
     let exponent = exponent.parse::<i64>().ok().and_then(|exponent| exponent.checked_sub(shift as i64));
     out.push(sign);
     out.extend_from_slice(&exponent.ok_or(InvalidJson::Exponent)?.to_le_bytes());
@@ -122,12 +122,12 @@ fn push_number(out: &mut Vec<u8>, text: &str) -> Result<(), InvalidJson> {
     Ok(())
 }
 
-/// A string's characters; a surrogate without a partner is written as if it were a character.
+/// The characters of a string; an unpaired surrogate is encoded like a character.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Characters<'a>(Cow<'a, [u8]>);
 
 impl<'de> Deserialize<'de> for Characters<'de> {
-    // As bytes, because a `str` cannot hold a surrogate without a partner.
+    // As bytes, because a `str` cannot contain an unpaired surrogate.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
 
@@ -151,7 +151,7 @@ impl<'de> Deserialize<'de> for Characters<'de> {
     }
 }
 
-/// An object's members as they are written.
+/// The members of an object in their written order.
 struct Members<'a>(Vec<(Characters<'a>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -6,9 +6,8 @@ fn key(build: impl FnOnce(KeyBuilder) -> KeyBuilder) -> Key {
     build(KeyBuilder::new("test")).finish()
 }
 
-// Keys of different kinds of request do not collide.
 #[test]
-fn no_two_sequences_of_fields_are_one_key() {
+fn different_fields_give_different_keys() {
     let keys = [
         KeyBuilder::new("").finish(),
         KeyBuilder::new("test2").finish(),
@@ -31,9 +30,8 @@ fn no_two_sequences_of_fields_are_one_key() {
     assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
 }
 
-// A tenant is a field like any other.
 #[test]
-fn the_same_fields_are_the_same_key() {
+fn equal_fields_give_equal_keys() {
     let build =
         |tenant: &str| key(|it| it.part("tenant", tenant).absent("seed").json("body", b"[1]").unwrap());
     assert_eq!(build("a"), build("a"));
@@ -41,7 +39,7 @@ fn the_same_fields_are_the_same_key() {
 }
 
 #[test]
-fn a_key_is_printed_as_hexadecimal_digits() {
+fn key_is_printed_as_hexadecimal_digits() {
     let key = key(|it| it);
     let digits = key.to_string();
     assert_eq!(format!("{key:?}"), digits);
@@ -50,14 +48,14 @@ fn a_key_is_printed_as_hexadecimal_digits() {
     assert_eq!(parsed, key.as_bytes());
 }
 
-// Stored elsewhere, keys must outlive the program that made them.
+// Keys may be stored outside of the process.
 #[test]
-fn a_key_stays_what_it_is() {
+fn keys_are_stable() {
     let key = key(|it| it.part("a", "b").absent("c").json("d", br#"{"e": [1.50, null]}"#).unwrap());
     assert_eq!(key.to_string(), "2d933bf3ca3fc7e64f8a43f2720b14178322fca95eee3b0a9d83c40ed01b3abf");
 }
 
 #[test]
-fn what_goes_into_a_key_is_not_printed() {
+fn debug_output_has_no_field_content() {
     assert_eq!(format!("{:?}", KeyBuilder::new("secret")), "KeyBuilder { bytes: 14 }");
 }

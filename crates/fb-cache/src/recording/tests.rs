@@ -1,7 +1,7 @@
 use super::Recording;
 
 #[test]
-fn all_that_passed_is_kept_up_to_the_limit() {
+fn items_are_kept_up_to_the_limit() {
     let mut recording = Recording::new(5);
     recording.push(&"ab", 2);
     recording.push(&"cde", 3);
@@ -9,7 +9,7 @@ fn all_that_passed_is_kept_up_to_the_limit() {
 }
 
 #[test]
-fn one_byte_too_many_drops_everything_for_good() {
+fn exceeding_the_limit_discards_the_recording() {
     let mut recording = Recording::new(5);
     recording.push(&"ab", 2);
     recording.push(&"cdef", 4);
@@ -19,7 +19,7 @@ fn one_byte_too_many_drops_everything_for_good() {
 }
 
 #[test]
-fn more_bytes_than_can_be_counted_are_too_many() {
+fn byte_count_saturates() {
     let mut recording = Recording::new(5);
     recording.push(&(), u64::MAX);
     recording.push(&(), 7);
@@ -27,6 +27,6 @@ fn more_bytes_than_can_be_counted_are_too_many() {
 }
 
 #[test]
-fn a_stream_of_nothing_is_a_recording() {
+fn empty_stream_is_a_recording() {
     assert_eq!(Recording::<()>::new(0).finish(), Some((vec![], 0)));
 }

@@ -13,7 +13,7 @@ fn just_before(end: Duration) -> Duration {
 }
 
 #[test]
-fn the_end_of_a_window_is_outside_of_it() {
+fn windows_exclude_their_end() {
     let windows = Windows { fresh: secs(10), stale_if_error: secs(5) };
     let ages =
         [Duration::ZERO, just_before(secs(10)), secs(10), just_before(secs(15)), secs(15), Duration::MAX];
@@ -23,7 +23,7 @@ fn the_end_of_a_window_is_outside_of_it() {
 }
 
 #[test]
-fn a_window_of_zero_is_never_open() {
+fn zero_windows_are_never_open() {
     let fresh_only = Windows { fresh: secs(10), stale_if_error: Duration::ZERO };
     assert_eq!(
         [just_before(secs(10)), secs(10)].map(|age| fresh_only.phase(age)),
@@ -37,9 +37,9 @@ fn a_window_of_zero_is_never_open() {
     assert_eq!(none.phase(Duration::ZERO), Phase::Expired);
 }
 
-// Stale-if-error; an age overflow.
+// The sum of both windows must not overflow.
 #[test]
-fn windows_longer_than_time_never_end() {
+fn maximal_windows_never_end() {
     let windows = Windows { fresh: Duration::MAX, stale_if_error: Duration::MAX };
     assert_eq!(windows.phase(just_before(Duration::MAX)), Phase::Fresh);
     let windows = Windows { fresh: secs(1), stale_if_error: Duration::MAX };
@@ -47,7 +47,7 @@ fn windows_longer_than_time_never_end() {
 }
 
 #[test]
-fn windows_are_written_as_times() {
+fn windows_are_read_as_humantime() {
     let windows: Windows = serde_json::from_str(r#"{"fresh": "5m"}"#).unwrap();
     assert_eq!(windows, Windows { fresh: secs(300), stale_if_error: secs(86_400) });
     let error = serde_json::from_str::<Windows>(r#"{"stale": "5m"}"#).unwrap_err();

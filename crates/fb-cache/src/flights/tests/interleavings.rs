@@ -1,4 +1,4 @@
-//! Random callers that come, go and wait, over virtual time.
+//! Random callers that arrive, leave and wait, in virtual time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,32 +13,32 @@ use tokio::{
 use super::key;
 use crate::{FlightError, Flights, FlightsConfig, Role, WhenAbandoned};
 
-/// In milliseconds.
+/// A random caller, with times in milliseconds.
 #[derive(Debug, Clone)]
 struct Caller {
     key: usize,
-    comes: u64,
-    /// It is dropped after so long, if it still waits.
-    goes: Option<u64>,
+    arrives: u64,
+    /// The time after which the caller is dropped if it still waits.
+    leaves_after: Option<u64>,
     deadline: Option<u64>,
     takes: u64,
     panics: bool,
 }
 
-/// How many calls of each key are running; more than one is remembered.
+/// The number of running calls per key, and its maximum.
 #[derive(Debug, Default)]
 struct Running {
     now: [usize; 2],
-    most: usize,
+    max: usize,
 }
 
 struct Call(usize, Arc<Mutex<Running>>);
 
 impl Call {
-    fn begin(key: usize, running: &Arc<Mutex<Running>>) -> Self {
+    fn start(key: usize, running: &Arc<Mutex<Running>>) -> Self {
         let mut state = running.lock();
         state.now[key] += 1;
-        state.most = state.most.max(state.now[key]);
+        state.max = state.max.max(state.now[key]);
         Self(key, Arc::clone(running))
     }
 }
@@ -52,26 +52,33 @@ impl Drop for Call {
 fn caller() -> impl Strategy<Value = Caller> {
     let times = (0_u64..40, prop::option::of(0_u64..30), prop::option::of(0_u64..30), 0_u64..30);
     (0_usize..2, times, prop::bool::weighted(0.1)).prop_map(
-        |(key, (comes, goes, deadline, takes), panics)| Caller { key, comes, goes, deadline, takes, panics },
+        |(key, (arrives, leaves_after, deadline, takes), panics)| Caller {
+            key,
+            arrives,
+            leaves_after,
+            deadline,
+            takes,
+            panics,
+        },
     )
 }
 
 type Outcome = Option<Result<(usize, Role), FlightError>>;
 
-async fn ask(caller: Caller, flights: Flights<usize>, running: Arc<Mutex<Running>>) -> Outcome {
-    let Caller { key: of, comes, goes, deadline, takes, panics } = caller;
-    sleep(Duration::from_millis(comes)).await;
+async fn run_caller(caller: Caller, flights: Flights<usize>, running: Arc<Mutex<Running>>) -> Outcome {
+    let Caller { key: field, arrives, leaves_after, deadline, takes, panics } = caller;
+    sleep(Duration::from_millis(arrives)).await;
     let deadline = deadline.map(|after| Instant::now() + Duration::from_millis(after));
-    let call = flights.run(key(&of.to_string()), deadline, move || {
-        let call = Call::begin(of, &running);
+    let call = flights.run(key(&field.to_string()), deadline, move || {
+        let call = Call::start(field, &running);
         async move {
             sleep(Duration::from_millis(takes)).await;
             assert!(!panics, "as intended");
             drop(call);
-            of
+            field
         }
     });
-    match goes {
+    match leaves_after {
         None => Some(call.await),
         Some(after) => timeout(Duration::from_millis(after), call).await.ok(),
     }
@@ -79,7 +86,7 @@ async fn ask(caller: Caller, flights: Flights<usize>, running: Arc<Mutex<Running
 
 proptest! {
     #[test]
-    fn whoever_stays_gets_the_value_of_the_one_call(
+    fn remaining_callers_get_the_value_of_one_call(
         callers in prop::collection::vec(caller(), 1..12),
         finish in any::<bool>(),
     ) {
@@ -87,28 +94,28 @@ proptest! {
         let flights = Flights::new(FlightsConfig { when_abandoned, ..FlightsConfig::default() });
         let running = Arc::new(Mutex::new(Running::default()));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let outcomes = runtime.block_on(async {
+        let outarrives = runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for (at, caller) in callers.iter().cloned().enumerate() {
-                let call = ask(caller, flights.clone(), Arc::clone(&running));
+                let call = run_caller(caller, flights.clone(), Arc::clone(&running));
                 tasks.spawn(async move { (at, call.await) });
             }
-            let mut outcomes = tasks.join_all().await;
-            outcomes.sort_unstable_by_key(|(at, _)| *at);
+            let mut outarrives = tasks.join_all().await;
+            outarrives.sort_unstable_by_key(|(at, _)| *at);
             sleep(Duration::from_secs(1)).await;
-            outcomes
+            outarrives
         });
         let can_panic = |key| callers.iter().any(|it| it.key == key && it.panics);
-        for (caller, (_, outcome)) in callers.iter().zip(outcomes) {
+        for (caller, (_, outcome)) in callers.iter().zip(outarrives) {
             match outcome {
                 Some(Ok((value, _))) => prop_assert_eq!(value, caller.key),
                 Some(Err(FlightError::Panicked)) => prop_assert!(can_panic(caller.key)),
                 Some(Err(FlightError::Deadline)) => prop_assert!(caller.deadline.is_some()),
-                None => prop_assert!(caller.goes.is_some()),
+                None => prop_assert!(caller.leaves_after.is_some()),
             }
         }
         let stats = flights.stats();
-        prop_assert!(running.lock().most <= 1);
+        prop_assert!(running.lock().max <= 1);
         prop_assert_eq!((running.lock().now, stats.in_flight), ([0, 0], 0));
     }
 }

@@ -9,9 +9,9 @@ fn canonical(json: impl AsRef<[u8]>) -> Result<Vec<u8>, InvalidJson> {
     push(&mut out, json.as_ref()).map(|()| out)
 }
 
-/// All of one row are the same, no two rows are.
+/// All documents of a row are equal, and documents of different rows differ.
 #[test]
-fn documents_are_the_same_when_they_mean_the_same() {
+fn equal_documents_have_equal_encodings() {
     let rows: &[&[&str]] = &[
         &["null", " null\n"],
         &["true"],
@@ -64,7 +64,7 @@ fn documents_are_the_same_when_they_mean_the_same() {
 }
 
 #[test]
-fn no_key_is_made_of_what_is_no_document() {
+fn invalid_documents_are_rejected() {
     for text in ["", "{", "[1,]", "01", "1 2", "nul", "\"\n\"", r#"{"a"}"#, r#""\u12""#, r#"{1:2}"#] {
         assert!(matches!(canonical(text), Err(InvalidJson::Syntax(_))), "{text}");
     }
@@ -76,13 +76,13 @@ fn no_key_is_made_of_what_is_no_document() {
 }
 
 #[test]
-fn an_error_says_where_and_not_what() {
+fn syntax_error_has_the_position_and_no_content() {
     let error = canonical(r#"{"a": secret}"#).unwrap_err();
     assert_eq!(error.to_string(), "not JSON: expected value at line 1 column 7");
 }
 
 #[test]
-fn documents_may_be_128_deep() {
+fn documents_may_be_nested_128_levels_deep() {
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         let nested = |depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
         assert_eq!(canonical(nested(128)).map(|_| ()), Ok(()));
@@ -109,18 +109,18 @@ fn value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn only_equal_documents_are_the_same(a in value(), b in value()) {
+    fn only_equal_documents_have_equal_encodings(a in value(), b in value()) {
         prop_assert_eq!(canonical(a.to_string()) == canonical(b.to_string()), a == b);
     }
 
     #[test]
-    fn white_space_makes_no_difference(document in value()) {
+    fn white_space_does_not_matter(document in value()) {
         let wide = serde_json::to_string_pretty(&document).unwrap();
         prop_assert_eq!(canonical(wide), canonical(document.to_string()));
     }
 
     #[test]
-    fn whatever_reads_as_json_has_a_meaning(text in r#"[\[\]{},:"ntf\\u0-9a-f.eE+ -]{0,12}"#) {
+    fn every_json_document_has_an_encoding(text in r#"[\[\]{},:"ntf\\u0-9a-f.eE+ -]{0,12}"#) {
         let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
         prop_assert_eq!(matches!(canonical(&text), Err(InvalidJson::Syntax(_))), !is_json);
     }
