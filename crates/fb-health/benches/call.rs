@@ -1,4 +1,4 @@
-//! What health costs a call: one question before it, one word after it, beside two empty locks as the floor.
+//! The cost of health per call, one eligibility check before and one record after it, compared with two empty locks.
 
 use std::{hint::black_box, path::Path, time::Duration};
 
@@ -29,8 +29,8 @@ fn call(criterion: &mut Criterion) {
         group.bench_function(format!("of {targets} targets"), |bench| {
             bench.iter(|| {
                 at += Duration::from_micros(100);
-                let usable = black_box(member.standing(at)).is_usable();
-                member.success(Duration::from_millis(300), at);
+                let usable = black_box(member.own_eligibility(at)).is_usable();
+                member.record_success(Duration::from_millis(300), at);
                 usable
             });
         });
@@ -41,7 +41,7 @@ fn call(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The medians of the run, in nanoseconds, and how many times the floor each is.
+/// Prints the medians of the run in nanoseconds, and as multiples of two empty locks.
 #[expect(clippy::print_stdout, reason = "the table is the result")]
 fn table() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/criterion/call");
@@ -51,7 +51,7 @@ fn table() {
         estimates["median"]["point_estimate"].as_f64()
     };
     let Some(floor) = median(NAMES[0]) else { return };
-    println!("\n| question and word of one call | ns | × two empty locks |\n|---|---|---|");
+    println!("\n| check and record of one call | ns | × two empty locks |\n|---|---|---|");
     for name in NAMES {
         if let Some(nanos) = median(name) {
             println!("| {name} | {nanos:.1} | {:.2} |", nanos / floor);

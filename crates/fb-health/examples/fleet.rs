@@ -1,6 +1,8 @@
-//! Three targets behind two endpoints: one endpoint stops to answer, one target fails more than its peers.
+//! Three targets behind two endpoints: one target fails more than its peers, and one endpoint stops answering.
+//!
+//! `cargo run -p fb-health --example fleet`
 
-#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+#![expect(clippy::print_stdout, reason = "the output is the purpose of an example")]
 
 use std::{
     error::Error,
@@ -34,9 +36,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("at first:              {:?}", fleet.healthy_targets(now()));
 
     for _ in 0..20 {
-        small.success(Duration::from_millis(300), now());
-        local.success(Duration::from_millis(900), now());
-        large.failure(Origin::Remote, "500", now());
+        small.record_success(Duration::from_millis(300), now());
+        local.record_success(Duration::from_millis(900), now());
+        large.record_failure(Origin::Remote, "500", now());
     }
     println!("cloud/large fails:     {:?}", fleet.healthy_targets(now()));
 

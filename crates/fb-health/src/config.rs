@@ -1,112 +1,115 @@
-//! How often is asked, what is believed of the answers, and what is made of the calls themselves.
+//! The configuration of health checks, outlier ejection, panic mode and ramps.
 
 use std::{fmt, time::Duration};
 
 use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 
-/// How health is found out.
+/// The settings of health checks.
 ///
-/// Checked by [`Fleet::new`](crate::Fleet::new).
+/// Validated by [`Fleet::new`](crate::Fleet::new).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthConfig {
-    /// How endpoints are asked.
+    /// The settings of active probes.
     pub probe: ProbeConfig,
-    /// Calls older than this say nothing any more; 60 s, forgotten a twelfth at a time.
+    /// The time over which calls are counted; 60 s. Older calls expire in steps of a twelfth.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
-    /// When a target is left out because its peers do better.
+    /// The settings for ejecting targets that fail more than their peers.
     pub outlier: OutlierConfig,
-    /// When a target without peers is left out by its count of errors. Default: never. A circuit breaker knows a series
-    /// of failures sooner, and finds out by a call that it is over.
+    /// The settings for ejecting targets without enough peers by their error count. Default: never. A circuit breaker
+    /// detects a series of failures sooner, and detects recovery with a real call.
     pub errors: Option<ErrorsConfig>,
-    /// When so few targets are healthy that leaving some out would do harm.
+    /// The settings of panic mode.
     pub panic: PanicConfig,
-    /// How traffic returns to a target that was left out.
+    /// The settings of the ramp after an ejection.
     pub ramp: RampConfig,
 }
 
-/// How endpoints are asked how they are.
+/// The settings of active probes of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProbeConfig {
-    /// Whether they are asked at all; true.
+    /// Whether endpoints are probed in the background; true.
     pub enabled: bool,
-    /// Time between two questions to an endpoint that is well; 30 s. At least 100 ms.
+    /// The time between two probes of a healthy endpoint; 30 s. At least 100 ms.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
-    /// The same while it is not; 5 s. At least 100 ms.
+    /// The time between two probes of an unhealthy endpoint; 5 s. At least 100 ms.
     #[serde(with = "humantime_serde")]
     pub unhealthy_interval: Duration,
-    /// Share by which each of these times is longer or shorter at random, 0 to 0.5; 0.2.
+    /// The share by which these times vary at random, 0 to 0.5; 0.2.
     pub jitter: f64,
-    /// How long an answer may take, at most the interval it belongs to; 10 s.
+    /// The timeout of a probe, capped at `interval`; 10 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// Questions in flight at one time, over all endpoints; 4.
+    /// The maximum number of probes in flight over all endpoints; 4.
     pub concurrency: u32,
-    /// Good answers in a row that make an endpoint healthy; 2.
+    /// Consecutive passed probes that make an endpoint healthy; 2.
     pub rise: u32,
-    /// Bad answers in a row that make it unhealthy; 3.
+    /// Consecutive failed probes that make an endpoint unhealthy; 3.
     pub fall: u32,
 }
 
-/// When a target is left out because its peers do better.
+/// The settings for ejecting targets that fail more than their peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutlierConfig {
-    /// Whether targets are left out for this; true.
+    /// Whether outliers are ejected; true.
     pub enabled: bool,
-    /// Peers, the target included, that must have made [`min_calls`](Self::min_calls); 3.
+    /// The number of targets in the group, including the judged one, that need [`min_calls`](Self::min_calls) calls; 3.
     pub min_peers: u32,
-    /// Calls in the window before a target is judged; 20.
+    /// The number of calls in the window before a target is judged; 20.
     pub min_calls: u32,
-    /// Standard deviations below the mean of the *other* peers' success shares; 1.9.
+    /// The distance below the mean success share of the *other* peers, in standard deviations; 1.9.
     pub deviations: f64,
-    /// And at least so far below that mean, 0 to 1; 0.2. Where all peers are alike any difference would do otherwise.
+    /// The minimum distance below that mean, 0 to 1; 0.2. Without it, any difference would suffice among equal peers.
     pub margin: f64,
-    /// A share of failures, above 0 and at most 1, that is enough by itself; 0.85.
+    /// The failure share that ejects a target whatever its peers do, above 0 and at most 1; 0.85.
     pub failure_share: f64,
-    /// Time left out, times the ejections in a row, give or take a tenth; 30 s.
+    /// The ejection time, multiplied by the number of consecutive ejections, plus or minus a tenth; 30 s.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
-    /// The longest such time; 300 s.
+    /// The maximum ejection time; 300 s.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
-    /// Share of the peers that may be left out at one time, the next one included, 0 to 1; 0.5.
+    /// The maximum share of a group that may be ejected at the same time, 0 to 1; 0.5.
     pub max_ejected: f64,
 }
 
-/// When a target without enough peers is left out: one more with each error, one less with each success.
+/// The settings for ejecting targets without enough peers. The error count rises by one with each error and falls by one
+/// with each success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorsConfig {
-    /// The count at which it is left out; 3.
+    /// The error count at which the target is ejected; 3.
     pub limit: u32,
-    /// For how long; 60 s.
+    /// The ejection time; 60 s.
     #[serde(with = "humantime_serde")]
     pub recovery: Duration,
 }
 
-/// When so few targets are healthy that leaving some out would only crowd the rest.
+/// The settings of panic mode, which ignores health while too few targets of a group are healthy.
+///
+/// Ejecting targets would then only overload the remaining ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PanicConfig {
-    /// Panic begins with a share of healthy targets below this, 0 to 1; 0.5. Zero is never.
+    /// The share of healthy targets below which panic mode begins, 0 to 1; 0.5. Zero disables it.
     pub enter: f64,
-    /// And ends at this share or above, at least `enter`; 0.6.
+    /// The share of healthy targets from which panic mode ends, at least `enter`; 0.6.
     pub leave: f64,
 }
 
-/// How traffic returns to a target that was left out.
+/// The settings of the ramp on which traffic returns to a target after an ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RampConfig {
-    /// How long until it has its whole share again; 30 s. Zero is at once.
+    /// The time until the target receives its full share; 30 s. Zero restores it at once.
     #[serde(with = "humantime_serde")]
     pub span: Duration,
-    /// The share it begins with, above 0 and at most 1; 0.1, as Envoy's slow start.
+    /// The share at the start of the ramp, above 0 and at most 1; 0.1, as in Envoy's slow start.
     pub from: f64,
 }
 
@@ -124,7 +127,7 @@ impl Default for HealthConfig {
 }
 
 impl HealthConfig {
-    /// For programs without circuit breakers: with the count of errors.
+    /// Returns the settings for programs without circuit breakers: the defaults plus ejection by error count.
     pub fn without_breakers() -> Self {
         Self { errors: Some(ErrorsConfig::default()), ..Self::default() }
     }
@@ -179,19 +182,19 @@ impl Default for RampConfig {
     }
 }
 
-/// More often than this is load, not a question.
-const LEAST_INTERVAL: Duration = Duration::from_millis(100);
+/// Shorter intervals would put load on endpoints.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 impl HealthConfig {
     /// # Errors
-    /// Names the first field with which nothing could work.
+    /// Returns the first invalid setting.
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
         let Self { probe, window, outlier, errors, panic, ramp } = self;
-        let share = |value: f64| (0.0..=1.0).contains(&value);
-        let often = "at least 100ms";
-        check(probe.interval >= LEAST_INTERVAL, "probe.interval", &probe.interval, often)?;
+        let is_share = |value: f64| (0.0..=1.0).contains(&value);
+        let min = "at least 100ms";
+        check(probe.interval >= MIN_INTERVAL, "probe.interval", &probe.interval, min)?;
         let unhealthy = probe.unhealthy_interval;
-        check(unhealthy >= LEAST_INTERVAL, "probe.unhealthy_interval", &unhealthy, often)?;
+        check(unhealthy >= MIN_INTERVAL, "probe.unhealthy_interval", &unhealthy, min)?;
         check((0.0..=0.5).contains(&probe.jitter), "probe.jitter", &probe.jitter, "0 to 0.5")?;
         check(!probe.timeout.is_zero(), "probe.timeout", &probe.timeout, "more than no time")?;
         check(
@@ -207,25 +210,35 @@ impl HealthConfig {
         check(outlier.min_calls >= 1, "outlier.min_calls", &outlier.min_calls, "at least 1")?;
         let deviations = outlier.deviations;
         check(deviations >= 0.0 && deviations.is_finite(), "outlier.deviations", &deviations, "0 or more")?;
-        check(share(outlier.margin), "outlier.margin", &outlier.margin, "0 to 1")?;
-        let enough = outlier.failure_share;
-        check(share(enough) && enough > 0.0, "outlier.failure_share", &enough, "above 0 and at most 1")?;
+        check(is_share(outlier.margin), "outlier.margin", &outlier.margin, "0 to 1")?;
+        let failures = outlier.failure_share;
+        check(
+            is_share(failures) && failures > 0.0,
+            "outlier.failure_share",
+            &failures,
+            "above 0 and at most 1",
+        )?;
         check(!outlier.base.is_zero(), "outlier.base", &outlier.base, "more than no time")?;
         check(outlier.max >= outlier.base, "outlier.max", &outlier.max, "at least outlier.base")?;
-        check(share(outlier.max_ejected), "outlier.max_ejected", &outlier.max_ejected, "0 to 1")?;
+        check(is_share(outlier.max_ejected), "outlier.max_ejected", &outlier.max_ejected, "0 to 1")?;
         if let Some(errors) = errors {
             check(errors.limit >= 1, "errors.limit", &errors.limit, "at least 1")?;
             check(!errors.recovery.is_zero(), "errors.recovery", &errors.recovery, "more than no time")?;
         }
-        check(share(panic.enter), "panic.enter", &panic.enter, "0 to 1")?;
+        check(is_share(panic.enter), "panic.enter", &panic.enter, "0 to 1")?;
         let leave = panic.leave;
-        check(share(leave) && leave >= panic.enter, "panic.leave", &leave, "panic.enter to 1")?;
-        check(share(ramp.from) && ramp.from > 0.0, "ramp.from", &ramp.from, "above 0 and at most 1")
+        check(is_share(leave) && leave >= panic.enter, "panic.leave", &leave, "panic.enter to 1")?;
+        check(is_share(ramp.from) && ramp.from > 0.0, "ramp.from", &ramp.from, "above 0 and at most 1")
     }
 }
 
-fn check(holds: bool, field: &str, value: &impl fmt::Debug, range: &str) -> Result<(), InvalidConfig> {
-    if holds { Ok(()) } else { Err(InvalidConfig::expecting(field, format!("{value:?}"), range)) }
+fn check(
+    is_valid: bool,
+    field: &'static str,
+    value: &impl fmt::Debug,
+    expected: &'static str,
+) -> Result<(), InvalidConfig> {
+    if is_valid { Ok(()) } else { Err(InvalidConfig::expecting(field, format!("{value:?}"), expected)) }
 }
 
 #[cfg(test)]

@@ -1,49 +1,51 @@
-//! What is believed of an endpoint's answers, and when it is asked again.
+//! The condition of an endpoint by its probes, and the time of the next probe.
 
 use std::time::{Duration, Instant};
 
 use crate::config::ProbeConfig;
 
-/// What one question to an endpoint found.
+/// The result of one health check of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// It answered well.
+    /// The endpoint answered.
     Passed,
-    /// It did not; with the reason, for display.
+    /// The endpoint did not answer; with the reason, for display.
     Failed(String),
-    /// It has no such question, or its answer says nothing.
+    /// The endpoint cannot be checked, or its answer is inconclusive.
     Unknown,
 }
 
-/// What is believed of an endpoint.
+/// The condition of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// Too little was heard to say: usable, but those known to be well come first.
+    /// Too few results: usable, but ranked after endpoints known to be healthy.
     #[default]
     Unknown,
-    /// It answers.
+    /// The endpoint answers.
     Healthy,
-    /// It does not.
+    /// The endpoint does not answer.
     Unhealthy,
 }
 
-/// One endpoint: `rise` good answers in a row make it healthy, `fall` bad ones unhealthy; one that says nothing changes
+/// One endpoint. `rise` consecutive passed checks make it healthy, `fall` failed ones unhealthy; inconclusive checks change
 /// nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     condition: Condition,
-    /// Answers in a row of the kind that is not its condition.
-    good: u32,
-    bad: u32,
+    /// Consecutive passed checks.
+    passed: u32,
+    /// Consecutive failed checks.
+    failed: u32,
     last: Option<(Instant, Check)>,
     due: Instant,
 }
 
 impl Endpoint {
-    /// Not asked before a random moment of the first interval, so that many processes do not ask at once.
-    pub(crate) fn new(config: &ProbeConfig, now: Instant, unit: f64) -> Self {
-        let due = now + config.interval.mul_f64(unit);
-        Self { condition: Condition::Unknown, good: 0, bad: 0, last: None, due }
+    /// Creates an endpoint whose first check is due at a random moment of the first interval, so that many processes do not
+    /// probe at once.
+    pub(crate) fn new(config: &ProbeConfig, now: Instant, random: f64) -> Self {
+        let due = now + config.interval.mul_f64(random);
+        Self { condition: Condition::Unknown, passed: 0, failed: 0, last: None, due }
     }
 
     pub(crate) const fn condition(&self) -> Condition {
@@ -58,37 +60,37 @@ impl Endpoint {
         self.due
     }
 
-    /// Takes in an answer.
-    pub(crate) fn record(&mut self, config: &ProbeConfig, check: Check, now: Instant, unit: f64) {
+    /// Applies the result of a check.
+    pub(crate) fn record(&mut self, config: &ProbeConfig, check: Check, now: Instant, random: f64) {
         match check {
-            Check::Passed => (self.good, self.bad) = (self.good.saturating_add(1), 0),
-            Check::Failed(_) => (self.good, self.bad) = (0, self.bad.saturating_add(1)),
+            Check::Passed => (self.passed, self.failed) = (self.passed.saturating_add(1), 0),
+            Check::Failed(_) => (self.passed, self.failed) = (0, self.failed.saturating_add(1)),
             Check::Unknown => {}
         }
-        if self.good >= config.rise {
+        if self.passed >= config.rise {
             self.condition = Condition::Healthy;
-        } else if self.bad >= config.fall {
+        } else if self.failed >= config.fall {
             self.condition = Condition::Unhealthy;
         }
         self.last = Some((now, check));
-        self.put_off(config, now, unit);
+        self.schedule(config, now, random);
     }
 
-    /// A call to it went well at that time: as good as an answer then.
-    pub(crate) fn served(&mut self, config: &ProbeConfig, when: Instant, unit: f64) {
-        (self.good, self.bad) = (config.rise, 0);
+    /// Applies a successful call at `when`, which proves as much as passed checks at that time.
+    pub(crate) fn record_served_call(&mut self, config: &ProbeConfig, when: Instant, random: f64) {
+        (self.passed, self.failed) = (config.rise, 0);
         self.condition = Condition::Healthy;
-        self.put_off(config, when, unit);
+        self.schedule(config, when, random);
     }
 
-    fn put_off(&mut self, config: &ProbeConfig, now: Instant, unit: f64) {
-        self.due = now + self.interval(config).mul_f64(1.0 + config.jitter * (2.0 * unit - 1.0));
+    fn schedule(&mut self, config: &ProbeConfig, now: Instant, random: f64) {
+        self.due = now + self.interval(config).mul_f64(1.0 + config.jitter * (2.0 * random - 1.0));
     }
 
-    /// Time to the next question, before jitter. An endpoint that has just failed is asked sooner too.
+    /// Returns the time to the next check, before jitter. The shorter interval also applies after a single failed check.
     pub(crate) fn interval(&self, config: &ProbeConfig) -> Duration {
-        let well = self.condition != Condition::Unhealthy && self.bad == 0;
-        if well { config.interval } else { config.unhealthy_interval }
+        let is_well = self.condition != Condition::Unhealthy && self.failed == 0;
+        if is_well { config.interval } else { config.unhealthy_interval }
     }
 }
 

@@ -1,4 +1,4 @@
-//! All targets together: who is compared with whom, and what each may do.
+//! The fleet: all targets with their endpoints and peer groups.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,33 @@ use crate::{
     endpoint::{Check, Condition, Endpoint},
     outlier,
     panic::PanicMode,
-    passive::{Origin, Passive},
+    passive::{Origin, PassiveHealth},
     status::{LastCheck, Latency, Status},
 };
 
-/// The targets of a program, the endpoints they are reached by, and the groups of peers they are compared in.
+/// The targets of a program, with their endpoints and the groups of peers in which they are compared.
 ///
-/// A clone is the same fleet. Nothing here waits: every operation takes a few short locks, one after the other.
+/// A clone is a handle to the same fleet. No operation blocks for long: each takes a few short locks, one after another.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use fb_health::{Check, Fleet, HealthConfig};
+///
+/// let fleet = Fleet::new(HealthConfig::default())?;
+/// let now = Instant::now();
+/// let target = fleet.join("cloud/large", "cloud", "chat", now);
+/// target.record_success(Duration::from_millis(300), now);
+/// assert!(target.eligibility(now).is_usable());
+///
+/// for _ in 0..3 {
+///     fleet.record_check("cloud", Check::Failed("connection refused".to_owned()), now);
+/// }
+/// assert!(!target.own_eligibility(now).is_usable());
+/// # Ok::<(), fb_core::InvalidConfig>(())
+/// ```
 #[derive(Clone)]
 pub struct Fleet {
     shared: Arc<Shared>,
@@ -31,14 +51,14 @@ struct Shared {
     config: HealthConfig,
     roster: Mutex<Roster>,
     random: Mutex<fastrand::Rng>,
-    /// Held while a target is judged, so that two are not ejected on the same count of the ejected.
+    /// Held while a target is judged, so that two targets are not ejected on the same count of ejected peers.
     judging: Mutex<()>,
 }
 
 #[derive(Default)]
 struct Roster {
     targets: BTreeMap<Arc<str>, Arc<Target>>,
-    endpoints: BTreeMap<Arc<str>, Arc<Place>>,
+    endpoints: BTreeMap<Arc<str>, Arc<SharedEndpoint>>,
     groups: BTreeMap<Arc<str>, Arc<PanicMode>>,
 }
 
@@ -46,20 +66,21 @@ struct Target {
     name: Arc<str>,
     group: Arc<str>,
     panic: Arc<PanicMode>,
-    place: Arc<Place>,
+    endpoint: Arc<SharedEndpoint>,
     config: HealthConfig,
-    passive: Mutex<Passive>,
+    passive: Mutex<PassiveHealth>,
 }
 
-/// An endpoint, and when a call to it last went well.
-pub(crate) struct Place {
+/// An endpoint, shared by all its targets.
+pub(crate) struct SharedEndpoint {
     pub(crate) name: Arc<str>,
     pub(crate) config: ProbeConfig,
-    endpoint: Mutex<Endpoint>,
-    served: Mutex<Option<Instant>>,
+    state: Mutex<Endpoint>,
+    /// The time of the last successful call.
+    last_success: Mutex<Option<Instant>>,
 }
 
-/// One target of a [`Fleet`]; a clone is the same target.
+/// One target of a [`Fleet`]; a clone is a handle to the same target.
 #[derive(Clone)]
 pub struct Member {
     target: Arc<Target>,
@@ -67,10 +88,10 @@ pub struct Member {
 }
 
 impl Fleet {
-    /// A fleet without targets.
+    /// Creates a fleet without targets.
     ///
     /// # Errors
-    /// Names the first field of `config` with which nothing could work.
+    /// Returns the first invalid setting.
     pub fn new(config: HealthConfig) -> Result<Self, InvalidConfig> {
         config.validate()?;
         let shared = Shared {
@@ -82,24 +103,26 @@ impl Fleet {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Makes jitter repeatable.
+    /// Seeds the random numbers for jitter, which makes it reproducible.
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         *self.shared.random.lock() = fastrand::Rng::with_seed(seed);
         self
     }
 
-    /// Adds a target, reached by an endpoint that others may share, compared with those of the same group. A target of
-    /// this name that is there already is kept as it is, with all that is known of it.
+    /// Adds a target with an endpoint, which other targets may share, and a group of peers.
+    ///
+    /// If the fleet already has a target of this name, that target is returned unchanged.
     pub fn join(&self, name: &str, endpoint: &str, group: &str, now: Instant) -> Member {
         self.add(self.shared.config.clone(), name, endpoint, group, now)
     }
 
-    /// As [`join`](Self::join), with settings of its own. How an endpoint is asked is decided by the first target that is
-    /// reached by it, and how many are asked at one time by the fleet.
+    /// Adds a target as [`join`](Self::join) does, with its own settings.
+    ///
+    /// The probe settings of an endpoint are those of its first target; the probe concurrency is that of the fleet.
     ///
     /// # Errors
-    /// Names the first field of `config` with which nothing could work.
+    /// Returns the first invalid setting.
     pub fn join_with(
         &self,
         config: HealthConfig,
@@ -113,63 +136,66 @@ impl Fleet {
     }
 
     fn add(&self, config: HealthConfig, name: &str, endpoint: &str, group: &str, now: Instant) -> Member {
-        let unit = self.unit();
+        let random = self.random();
         let mut roster = self.shared.roster.lock();
         let known = roster.targets.get(name).cloned();
         let target = known.unwrap_or_else(|| {
-            let place = roster.endpoints.entry(endpoint.into()).or_insert_with_key(|name| {
-                let endpoint = Endpoint::new(&config.probe, now, unit);
-                Arc::new(Place {
+            let endpoint = roster.endpoints.entry(endpoint.into()).or_insert_with_key(|name| {
+                let state = Endpoint::new(&config.probe, now, random);
+                Arc::new(SharedEndpoint {
                     name: Arc::clone(name),
                     config: config.probe.clone(),
-                    endpoint: Mutex::new(endpoint),
-                    served: Mutex::default(),
+                    state: Mutex::new(state),
+                    last_success: Mutex::default(),
                 })
             });
-            let place = Arc::clone(place);
+            let endpoint = Arc::clone(endpoint);
             let panic = Arc::clone(roster.groups.entry(group.into()).or_default());
-            let passive = Mutex::new(Passive::new(&config, now));
+            let passive = Mutex::new(PassiveHealth::new(&config, now));
             let target =
-                Arc::new(Target { name: name.into(), group: group.into(), panic, place, config, passive });
+                Arc::new(Target { name: name.into(), group: group.into(), panic, endpoint, config, passive });
             roster.targets.insert(Arc::clone(&target.name), Arc::clone(&target));
             target
         });
         Member { target, fleet: self.clone() }
     }
 
-    /// Forgets a target, and its endpoint and group with the last of theirs. What is still said of it changes nothing.
+    /// Removes a target, and its endpoint and group if no other target uses them. Calls recorded later through existing
+    /// handles of the target have no effect on the fleet.
     pub fn leave(&self, name: &str) {
         let mut roster = self.shared.roster.lock();
-        if let Some(gone) = roster.targets.remove(name) {
-            if !roster.targets.values().any(|target| Arc::ptr_eq(&target.place, &gone.place)) {
-                roster.endpoints.remove(&gone.place.name);
+        if let Some(removed) = roster.targets.remove(name) {
+            if !roster.targets.values().any(|target| Arc::ptr_eq(&target.endpoint, &removed.endpoint)) {
+                roster.endpoints.remove(&removed.endpoint.name);
             }
-            if !roster.targets.values().any(|target| target.group == gone.group) {
-                roster.groups.remove(&gone.group);
+            if !roster.targets.values().any(|target| target.group == removed.group) {
+                roster.groups.remove(&removed.group);
             }
         }
     }
 
-    /// Names of the targets that may be called, in order.
+    /// Returns the names of the targets that can be called, sorted.
     pub fn healthy_targets(&self, now: Instant) -> Vec<Arc<str>> {
-        let usable = |member: &Member| member.eligibility(now).is_usable();
-        self.members().into_iter().filter(usable).map(|member| Arc::clone(&member.target.name)).collect()
+        let is_usable = |member: &Member| member.eligibility(now).is_usable();
+        self.members().into_iter().filter(is_usable).map(|member| Arc::clone(&member.target.name)).collect()
     }
 
-    /// How every target fares, in order of name.
+    /// Returns the status of all targets, sorted by name.
     pub fn status(&self, now: Instant) -> Vec<Status> {
         self.members().iter().map(|member| member.status(now)).collect()
     }
 
-    /// Whether it is this machine's network: every target called in the last window failed last for want of a
-    /// connection, at two endpoints at least. Nothing is ejected then.
+    /// Returns whether the local network seems to be down.
+    ///
+    /// That is the case if the last call of every target in the window failed to connect, at two endpoints or more. No target
+    /// is ejected then.
     pub fn is_local_outage(&self, now: Instant) -> bool {
         let mut endpoints = Vec::new();
         for member in self.members() {
             let window = member.target.config.window;
             match member.target.passive.lock().last_call {
                 Some((when, _)) if now.saturating_duration_since(when) > window => {}
-                Some((_, Some(Origin::Local))) => endpoints.push(Arc::clone(&member.target.place.name)),
+                Some((_, Some(Origin::Local))) => endpoints.push(Arc::clone(&member.target.endpoint.name)),
                 Some(_) => return false,
                 None => {}
             }
@@ -179,39 +205,39 @@ impl Fleet {
         endpoints.len() >= 2
     }
 
-    /// Tells what a probe of an endpoint found. A name that no target is reached by changes nothing.
-    pub fn record_check(&self, endpoint: &str, found: Check, now: Instant) {
-        let place = self.shared.roster.lock().endpoints.get(endpoint).cloned();
-        if let Some(place) = place {
-            self.record_at(&place, found, now);
+    /// Records the result of a health check of an endpoint. An unknown name has no effect.
+    pub fn record_check(&self, endpoint: &str, result: Check, now: Instant) {
+        let endpoint = self.shared.roster.lock().endpoints.get(endpoint).cloned();
+        if let Some(endpoint) = endpoint {
+            self.record_check_of(&endpoint, result, now);
         }
     }
 
-    pub(crate) fn record_at(&self, place: &Place, found: Check, now: Instant) {
-        let unit = self.unit();
-        place.endpoint.lock().record(&place.config, found, now, unit);
+    pub(crate) fn record_check_of(&self, endpoint: &SharedEndpoint, result: Check, now: Instant) {
+        let random = self.random();
+        endpoint.state.lock().record(&endpoint.config, result, now, random);
     }
 
     pub(crate) fn config(&self) -> &HealthConfig {
         &self.shared.config
     }
 
-    pub(crate) fn places(&self) -> Vec<Arc<Place>> {
+    pub(crate) fn endpoints(&self) -> Vec<Arc<SharedEndpoint>> {
         self.shared.roster.lock().endpoints.values().cloned().collect()
     }
 
-    /// When the endpoint is to be asked. One that served a call within its interval is not: that was its answer.
-    pub(crate) fn due(&self, place: &Place, now: Instant) -> Instant {
-        let config = &place.config;
-        let (served, unit) = (*place.served.lock(), self.unit());
-        let mut endpoint = place.endpoint.lock();
-        let lately = |when: Instant| now.saturating_duration_since(when) < endpoint.interval(config);
-        if endpoint.due() <= now
-            && let Some(when) = served.filter(|when| lately(*when))
+    /// Returns the time at which the endpoint is due for a check. A successful call within the interval replaces the check.
+    pub(crate) fn due(&self, endpoint: &SharedEndpoint, now: Instant) -> Instant {
+        let config = &endpoint.config;
+        let (last_success, random) = (*endpoint.last_success.lock(), self.random());
+        let mut state = endpoint.state.lock();
+        let is_recent = |when: Instant| now.saturating_duration_since(when) < state.interval(config);
+        if state.due() <= now
+            && let Some(when) = last_success.filter(|when| is_recent(*when))
         {
-            endpoint.served(config, when, unit);
+            state.record_served_call(config, when, random);
         }
-        endpoint.due()
+        state.due()
     }
 
     fn members(&self) -> Vec<Member> {
@@ -219,100 +245,101 @@ impl Fleet {
         targets.into_iter().map(|target| Member { target, fleet: self.clone() }).collect()
     }
 
-    fn peers(&self, of: &Target) -> Vec<Member> {
-        self.members().into_iter().filter(|member| member.target.group == of.group).collect()
+    fn peers(&self, target: &Target) -> Vec<Member> {
+        self.members().into_iter().filter(|member| member.target.group == target.group).collect()
     }
 
-    fn unit(&self) -> f64 {
+    fn random(&self) -> f64 {
         self.shared.random.lock().f64()
     }
 }
 
 impl Member {
-    /// The target's name.
+    /// Returns the name of the target.
     pub fn name(&self) -> &str {
         &self.target.name
     }
 
-    /// A call gave its first output after so long; a plain one its whole answer.
-    pub fn success(&self, first: Duration, now: Instant) {
-        self.target.passive.lock().success(first, now);
-        *self.target.place.served.lock() = Some(now);
+    /// Records a successful call with the time to its first output, or to the whole answer of an unstreamed call.
+    pub fn record_success(&self, first_output: Duration, now: Instant) {
+        self.target.passive.lock().record_success(first_output, now);
+        *self.target.endpoint.last_success.lock() = Some(now);
     }
 
-    /// An answer of so many tokens took so long. Few tokens say nothing of speed: under 8 are left out.
-    pub fn pace(&self, tokens: u64, took: Duration, now: Instant) {
+    /// Records the time that an answer of `tokens` tokens took. Answers of fewer than 8 tokens are ignored, because their time
+    /// says little about the throughput.
+    pub fn record_throughput(&self, tokens: u64, took: Duration, now: Instant) {
         if tokens >= 8 {
             #[expect(clippy::cast_precision_loss, reason = "no answer has 2^52 tokens")]
-            let each = took.as_secs_f64() / tokens as f64;
-            self.target.passive.lock().pace.record(each, now);
+            let per_token = took.as_secs_f64() / tokens as f64;
+            self.target.passive.lock().seconds_per_token.record(per_token, now);
         }
     }
 
-    /// A call failed; with the reason, for display. What says nothing of the target, such as a caller's mistake, is not
-    /// told.
-    pub fn failure(&self, origin: Origin, why: impl Into<Arc<str>>, now: Instant) {
+    /// Records a failed call with a reason for display.
+    ///
+    /// Do not record failures that are unrelated to the target, such as an invalid request of the caller.
+    pub fn record_failure(&self, origin: Origin, reason: impl Into<Arc<str>>, now: Instant) {
         let config = &self.target.config;
-        self.target.passive.lock().failure(origin, why.into(), now, &config.ramp);
+        self.target.passive.lock().record_failure(origin, reason.into(), now, &config.ramp);
         self.judge(now);
     }
 
-    /// What health says of the target alone.
-    pub fn standing(&self, now: Instant) -> Eligibility {
+    /// Returns the eligibility of the target by its own health, without panic mode.
+    pub fn own_eligibility(&self, now: Instant) -> Eligibility {
         {
-            let endpoint = self.target.place.endpoint.lock();
+            let endpoint = self.target.endpoint.state.lock();
             if endpoint.condition() == Condition::Unhealthy {
                 let left = endpoint.due().saturating_duration_since(now);
                 return Eligibility::unusable(Skip::Unhealthy, Some(left));
             }
         }
         let passive = self.target.passive.lock();
-        if let Some(left) = passive.left_out(now) {
+        if let Some(left) = passive.ejected_for(now) {
             return Eligibility::unusable(Skip::Ejected, Some(left));
         }
         let weight = passive.share(&self.target.config.ramp, now);
         Eligibility { weight, ..Eligibility::usable() }
     }
 
-    /// Whether the target may be called: what health says of it, unless so few of its group are healthy that nobody is
-    /// left out.
+    /// Returns the eligibility of the target by its own health; full while its group is in panic mode.
     pub fn eligibility(&self, now: Instant) -> Eligibility {
-        let own = self.standing(now);
+        let own = self.own_eligibility(now);
         if own.is_usable() {
             return own;
         }
         let peers = self.fleet.peers(&self.target);
-        let healthy = peers.iter().filter(|peer| peer.standing(now).is_usable()).count();
+        let healthy = peers.iter().filter(|peer| peer.own_eligibility(now).is_usable()).count();
         let panic = self.target.panic.update(&self.target.config.panic, healthy, peers.len());
         if panic { Eligibility::usable() } else { own }
     }
 
-    /// What free probes last said of where it answers.
+    /// Returns the condition of the endpoint by its health checks.
     pub fn condition(&self) -> Condition {
-        self.target.place.endpoint.lock().condition()
+        self.target.endpoint.state.lock().condition()
     }
 
-    /// How long its latest calls took to their first output; `None` before the first.
+    /// Returns the latency of recent calls to their first output; `None` before the first.
     pub fn latency(&self, now: Instant) -> Option<Latency> {
         self.target.passive.lock().latency(now)
     }
 
-    /// How it fares.
+    /// Returns the status of the target, for display.
     pub fn status(&self, now: Instant) -> Status {
         let eligibility = self.eligibility(now);
-        let panic = eligibility.is_usable() && !self.standing(now).is_usable();
+        let panic = eligibility.is_usable() && !self.own_eligibility(now).is_usable();
         let ago = |when: Instant| now.saturating_duration_since(when);
         let (condition, last_check) = {
-            let endpoint = self.target.place.endpoint.lock();
+            let endpoint = self.target.endpoint.state.lock();
             let last =
-                endpoint.last().map(|(when, found)| LastCheck { ago: ago(*when), found: found.clone() });
+                endpoint.last().map(|(when, result)| LastCheck { ago: ago(*when), result: result.clone() });
             (endpoint.condition(), last)
         };
         let passive = self.target.passive.lock();
         let counts = passive.counts(now);
         Status {
             name: Arc::clone(&self.target.name),
-            endpoint: Arc::clone(&self.target.place.name),
+            endpoint: Arc::clone(&self.target.endpoint.name),
             condition,
             eligibility,
             panic,
@@ -321,20 +348,23 @@ impl Member {
             errors: passive.errors,
             consecutive_failures: passive.consecutive_failures,
             latency: passive.latency(now),
-            tokens_per_second: passive.pace.value().filter(|each| *each > 0.0).map(f64::recip),
+            tokens_per_second: passive
+                .seconds_per_token
+                .value()
+                .filter(|seconds| *seconds > 0.0)
+                .map(f64::recip),
             last_check,
-            last_error: passive.last_error.as_ref().map(|(when, why)| (Arc::clone(why), ago(*when))),
+            last_error: passive.last_error.as_ref().map(|(when, reason)| (Arc::clone(reason), ago(*when))),
         }
     }
 
-    /// Leaves the target out if it fails more than it should: compared with its peers, or by its count of errors when
-    /// there are too few of them to compare it with.
+    /// Ejects the target if it is an outlier among its peers, or by its error count if it has too few peers.
     fn judge(&self, now: Instant) {
         let config = &self.target.config;
-        let _one_at_a_time = self.fleet.shared.judging.lock();
+        let _guard = self.fleet.shared.judging.lock();
         let (own, errors) = {
             let passive = self.target.passive.lock();
-            if passive.left_out(now).is_some() {
+            if passive.ejected_for(now).is_some() {
                 return;
             }
             (passive.counts(now), passive.errors)
@@ -344,20 +374,20 @@ impl Member {
             if !Arc::ptr_eq(&peer.target, &self.target) {
                 let passive = peer.target.passive.lock();
                 others.push(passive.counts(now));
-                ejected += usize::from(passive.left_out(now).is_some());
+                ejected += usize::from(passive.ejected_for(now).is_some());
             }
         }
-        let alone = others.len() + 1 < config.outlier.min_peers as usize;
-        let too_many = config.errors.as_ref().filter(|limit| alone && errors >= limit.limit);
+        let lacks_peers = others.len() + 1 < config.outlier.min_peers as usize;
+        let by_errors = config.errors.as_ref().filter(|limit| lacks_peers && errors >= limit.limit);
         let outlier = outlier::is_outlier(&config.outlier, own, &others, ejected);
-        if (too_many.is_none() && !outlier) || self.fleet.is_local_outage(now) {
+        if (by_errors.is_none() && !outlier) || self.fleet.is_local_outage(now) {
             return;
         }
-        let unit = self.fleet.unit();
+        let random = self.fleet.random();
         let mut passive = self.target.passive.lock();
-        match too_many {
-            Some(errors) => passive.leave_out(errors.recovery, 1, now),
-            None => passive.eject(config, now, unit),
+        match by_errors {
+            Some(errors) => passive.eject_for(errors.recovery, 1, now),
+            None => passive.eject(config, now, random),
         }
     }
 }

@@ -1,16 +1,16 @@
-//! How long calls take: one number to rank by, and percentiles to look at.
+//! Latency of calls: a moving average for ranking, and percentiles.
 
 use std::time::{Duration, Instant};
 
-/// How fast a peak is forgotten: after so long a third of it is left. Finagle's `PeakEwma` and tower's use the same.
+/// The decay time of a peak, after which about a third of it is left; as in the `PeakEwma` of Finagle and tower.
 const DECAY: Duration = Duration::from_secs(10);
-/// Samples kept for percentiles.
-const KEPT: usize = 256;
-/// Samples older than this say nothing of today.
-const OLDEST: Duration = Duration::from_secs(600);
+/// The number of samples kept for percentiles.
+const CAPACITY: usize = 256;
+/// Older samples do not count.
+const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// A moving mean that jumps to a higher sample at once and forgets it slowly: being slow is believed sooner than being
-/// quick.
+/// A moving average that follows a higher sample at once and a lower one slowly, so that slowness shows sooner than
+/// recovery.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PeakEwma {
     last: Option<(f64, Instant)>,
@@ -34,7 +34,7 @@ impl PeakEwma {
     }
 }
 
-/// The latest samples.
+/// A ring of the latest samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recent {
     samples: Vec<(Instant, Duration)>,
@@ -43,23 +43,22 @@ pub(crate) struct Recent {
 
 impl Recent {
     pub(crate) fn record(&mut self, sample: Duration, now: Instant) {
-        if self.samples.len() < KEPT {
+        if self.samples.len() < CAPACITY {
             self.samples.push((now, sample));
         } else {
             self.samples[self.next] = (now, sample);
         }
-        self.next = (self.next + 1) % KEPT;
+        self.next = (self.next + 1) % CAPACITY;
     }
 
-    /// How many samples there are, the mean, and for each share the least time that so many samples do not exceed (the
-    /// nearest rank); `None` without samples.
+    /// Returns the number of samples, their mean, and a percentile (nearest rank) for each share; `None` without samples.
     pub(crate) fn summary<const N: usize>(
         &self,
         shares: [f64; N],
         now: Instant,
     ) -> Option<(usize, Duration, [Duration; N])> {
-        let young = |when: Instant| now.saturating_duration_since(when) <= OLDEST;
-        let kept = self.samples.iter().filter(|(when, _)| young(*when));
+        let is_recent = |when: Instant| now.saturating_duration_since(when) <= MAX_AGE;
+        let kept = self.samples.iter().filter(|(when, _)| is_recent(*when));
         let mut sorted: Vec<Duration> = kept.map(|(_, sample)| *sample).collect();
         sorted.sort_unstable();
         let count = u32::try_from(sorted.len()).ok().filter(|count| *count > 0)?;
@@ -74,8 +73,8 @@ impl Recent {
     clippy::cast_sign_loss,
     reason = "at most 256 samples, and a share of 0 to 1"
 )]
-fn rank(share: f64, of: usize) -> usize {
-    ((share * of as f64).ceil() as usize).clamp(1, of) - 1
+fn rank(share: f64, len: usize) -> usize {
+    ((share * len as f64).ceil() as usize).clamp(1, len) - 1
 }
 
 #[cfg(test)]

@@ -1,48 +1,51 @@
-//! Who does so much worse than its peers that it is left out for a while.
+//! Outlier detection among the targets of a group.
 
 use std::time::Duration;
 
 use crate::{config::OutlierConfig, window::Counts};
 
-/// Whether the target with these calls is an outlier among its peers, of whom `ejected` are left out already.
+/// Returns whether the target with these counts is an outlier among its peers, of which `ejected` are ejected already.
 ///
-/// It is when its failures are a share of `failure_share`, or when its successes are rarer than the other peers' by
-/// `deviations` standard deviations and by `margin`. The others only: a target among n is never further from the mean of
-/// all than √(n-1) of their deviations, so that with 1.9 of them none of three or four could ever be told apart.
+/// A target is an outlier if its failure share reaches `failure_share`, or if its success share is below the mean of the
+/// other peers by `deviations` standard deviations and by `margin`. The mean excludes the target itself: a value among n is
+/// never more than √(n-1) standard deviations from the mean of all, so 1.9 of them could never be reached with three or
+/// four targets.
 pub(crate) fn is_outlier(config: &OutlierConfig, target: Counts, others: &[Counts], ejected: usize) -> bool {
-    let judged = |counts: &Counts| counts.calls >= u64::from(config.min_calls);
-    if !config.enabled || !judged(&target) || !may_eject(config, others.len() + 1, ejected) {
+    let has_enough_calls = |counts: &Counts| counts.calls >= u64::from(config.min_calls);
+    if !config.enabled || !has_enough_calls(&target) || !may_eject(config, others.len() + 1, ejected) {
         return false;
     }
-    let peers: Vec<f64> = others.iter().filter(|counts| judged(counts)).map(success).collect();
+    let peers: Vec<f64> =
+        others.iter().filter(|counts| has_enough_calls(counts)).map(success_share).collect();
     if peers.len() + 1 < config.min_peers as usize {
         return false;
     }
-    let own = success(&target);
+    let own = success_share(&target);
     let (mean, deviation) = mean_and_deviation(&peers);
     1.0 - own >= config.failure_share || own < mean - (config.deviations * deviation).max(config.margin)
 }
 
-/// Whether one more of so many peers may be left out: the next one counts too, and somebody always stays.
+/// Returns whether one more of `peers` targets may be ejected, counting that one. At least one target always stays.
 fn may_eject(config: &OutlierConfig, peers: usize, ejected: usize) -> bool {
     let next = ejected + 1;
     next < peers && float(next) <= config.max_ejected * float(peers)
 }
 
-fn success(counts: &Counts) -> f64 {
+fn success_share(counts: &Counts) -> f64 {
     float(counts.calls - counts.failed) / float(counts.calls)
 }
 
 fn mean_and_deviation(shares: &[f64]) -> (f64, f64) {
-    let of = float(shares.len());
-    let mean = shares.iter().sum::<f64>() / of;
-    let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / of;
+    let count = float(shares.len());
+    let mean = shares.iter().sum::<f64>() / count;
+    let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / count;
     (mean, variance.sqrt())
 }
 
-/// How long the `nth` ejection in a row lasts; `unit`, 0 to 1, spreads those of many processes by a tenth each way.
-pub(crate) fn ejected_for(config: &OutlierConfig, nth: u32, unit: f64) -> Duration {
-    config.base.saturating_mul(nth).min(config.max).mul_f64(0.9 + 0.2 * unit)
+/// Returns the duration of the `nth` consecutive ejection. `random` in `[0, 1)` spreads it by a tenth in both directions, so
+/// that many processes do not return at once.
+pub(crate) fn ejection_time(config: &OutlierConfig, nth: u32, random: f64) -> Duration {
+    config.base.saturating_mul(nth).min(config.max).mul_f64(0.9 + 0.2 * random)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one window")]

@@ -1,28 +1,29 @@
-//! When so few are healthy that choosing among them does harm.
+//! Panic mode: ignores health while too few targets are healthy.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::PanicConfig;
 
-/// Whether what health says is to be ignored, because too few targets are left. Begins below one share and ends at a
-/// higher one, so that it does not flicker between.
+/// Panic mode of a group: while on, the health of its targets is ignored because too few are healthy.
+///
+/// Panic begins below one share of healthy targets and ends at a higher one, which prevents flapping.
 #[derive(Debug, Default)]
 pub struct PanicMode {
     on: AtomicBool,
 }
 
 impl PanicMode {
-    /// Takes in how many of how many are healthy, and says whether there is panic now. Nobody out of nobody is none.
-    pub fn update(&self, config: &PanicConfig, healthy: usize, of: usize) -> bool {
-        let was = self.on.load(Ordering::Relaxed);
-        let is = of > 0 && share(healthy, of) < if was { config.leave } else { config.enter };
-        if is != was {
-            self.on.store(is, Ordering::Relaxed);
+    /// Updates the mode with `healthy` of `total` targets and returns whether it is on. It is off for 0 of 0 targets.
+    pub fn update(&self, config: &PanicConfig, healthy: usize, total: usize) -> bool {
+        let was_on = self.on.load(Ordering::Relaxed);
+        let is_on = total > 0 && share(healthy, total) < if was_on { config.leave } else { config.enter };
+        if is_on != was_on {
+            self.on.store(is_on, Ordering::Relaxed);
         }
-        is
+        is_on
     }
 
-    /// What the last update said.
+    /// Returns the result of the last update.
     pub fn is_on(&self) -> bool {
         self.on.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The task that asks endpoints how they are: the one place here that waits.
+//! The prober: a background task that checks endpoints. It is the only asynchronous part of this crate.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,112 +16,138 @@ use tokio::{
 
 use crate::{
     endpoint::Check,
-    fleet::{Fleet, Place},
+    fleet::{Fleet, SharedEndpoint},
 };
 
-type Asking = Pin<Box<dyn Future<Output = Check> + Send>>;
+type PendingCheck = Pin<Box<dyn Future<Output = Check> + Send>>;
+type CheckFn = Box<dyn Fn(&str) -> PendingCheck + Send + Sync>;
 
-/// Asks the endpoints of a fleet how they are, each in its own time and never twice at once, until it is shut down or
-/// dropped.
+/// Checks the endpoints of a fleet in the background, each at its own interval and never twice at once, until it is shut
+/// down or dropped.
+///
+/// # Examples
+///
+/// ```
+/// use fb_health::{Check, Condition, Fleet, HealthConfig, Prober};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fb_core::InvalidConfig> {
+/// let fleet = Fleet::new(HealthConfig::default())?;
+/// let target = fleet.join("cloud/large", "cloud", "chat", std::time::Instant::now());
+/// let prober = Prober::start(&fleet, |_endpoint| async { Check::Passed });
+/// for _ in 0..2 {
+///     prober.check_now().await;
+/// }
+/// assert_eq!(target.condition(), Condition::Healthy);
+/// prober.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Prober {
-    wishes: mpsc::Sender<oneshot::Sender<()>>,
+    requests: mpsc::Sender<oneshot::Sender<()>>,
     task: JoinSet<()>,
 }
 
 impl Prober {
-    /// Starts to ask. `ask` is given an endpoint's name; what it does should cost nothing, and one that exceeds its time
-    /// is dropped and has failed.
+    /// Starts the background task. `check` receives the name of an endpoint and returns the future of its check.
+    ///
+    /// A check should cost nothing at the provider. It is dropped and counts as failed when it exceeds its timeout, and a
+    /// check that panics counts as failed too.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with its timer on.
-    pub fn start<F>(fleet: &Fleet, ask: impl Fn(&str) -> F + Send + Sync + 'static) -> Self
+    /// Panics outside of a tokio runtime with an enabled timer.
+    pub fn start<F>(fleet: &Fleet, check: impl Fn(&str) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Check> + Send + 'static,
     {
-        let (wishes, wished) = mpsc::channel(1);
-        let round = Round {
+        let (requests, receiver) = mpsc::channel(1);
+        let probe_loop = ProbeLoop {
             fleet: fleet.clone(),
-            ask: Box::new(move |endpoint| Box::pin(ask(endpoint))),
-            flights: JoinSet::new(),
-            flying: BTreeMap::new(),
-            queue: BTreeSet::new(),
-            waiting: Vec::new(),
+            check: Box::new(move |endpoint| Box::pin(check(endpoint))),
+            checks: JoinSet::new(),
+            in_flight: BTreeMap::new(),
+            requested: BTreeSet::new(),
+            waiters: Vec::new(),
         };
         let mut task = JoinSet::new();
-        task.spawn(round.run(wished));
-        Self { wishes, task }
+        task.spawn(probe_loop.run(receiver));
+        Self { requests, task }
     }
 
-    /// Asks every endpoint now and returns when all have answered or had their time. One that is being asked already is
-    /// not asked again.
+    /// Checks every endpoint now and returns when all checks have ended. An endpoint whose check is in flight is not checked
+    /// again.
     ///
     /// # Cancel safety
-    /// Dropping the future stops the waiting, not the asking.
+    /// Dropping the future stops the wait but not the checks.
     pub async fn check_now(&self) {
         let (done, wait) = oneshot::channel();
-        if self.wishes.send(done).await.is_ok() {
-            // An error is the task's end, and then nobody will be asked.
+        if self.requests.send(done).await.is_ok() {
+            // An error means that the task has ended, and no further check will run.
             let _ended = wait.await;
         }
     }
 
-    /// Stops; questions in flight are dropped, and say nothing.
+    /// Stops the background task. Checks in flight are dropped without a result.
+    ///
+    /// # Cancel safety
+    /// Dropping the future aborts the task at once.
     pub async fn shutdown(self) {
-        let Self { wishes, mut task } = self;
-        drop(wishes);
+        let Self { requests, mut task } = self;
+        drop(requests);
         while task.join_next().await.is_some() {}
     }
 }
 
-struct Round {
+struct ProbeLoop {
     fleet: Fleet,
-    ask: Box<dyn Fn(&str) -> Asking + Send + Sync>,
-    flights: JoinSet<Check>,
-    flying: BTreeMap<Id, Arc<Place>>,
-    /// Endpoints to ask whether they are due or not.
-    queue: BTreeSet<Arc<str>>,
-    /// Who waits for which endpoints.
-    waiting: Vec<(BTreeSet<Arc<str>>, oneshot::Sender<()>)>,
+    check: CheckFn,
+    checks: JoinSet<Check>,
+    /// The endpoints of the running checks.
+    in_flight: BTreeMap<Id, Arc<SharedEndpoint>>,
+    /// Endpoints to check whether they are due or not.
+    requested: BTreeSet<Arc<str>>,
+    /// Callers of `check_now`, each with the endpoints whose checks it still waits for.
+    waiters: Vec<(BTreeSet<Arc<str>>, oneshot::Sender<()>)>,
 }
 
-impl Round {
-    async fn run(mut self, mut wishes: mpsc::Receiver<oneshot::Sender<()>>) {
+impl ProbeLoop {
+    async fn run(mut self, mut requests: mpsc::Receiver<oneshot::Sender<()>>) {
         loop {
-            let wake = self.begin_due(now());
+            let wake = self.start_due_checks(now());
             tokio::select! {
                 biased;
-                wish = wishes.recv() => match wish {
-                    Some(done) => self.wish(done),
+                request = requests.recv() => match request {
+                    Some(done) => self.request_all(done),
                     None => return,
                 },
-                Some(ended) = self.flights.join_next_with_id(), if !self.flights.is_empty() => self.end(ended),
+                Some(ended) = self.checks.join_next_with_id(), if !self.checks.is_empty() => self.finish(ended),
                 () = sleep_until(wake.into()) => {}
             }
         }
     }
 
-    /// Asks who is due, as far as there is room, and says when to look again.
-    fn begin_due(&mut self, now: Instant) -> Instant {
+    /// Starts checks of due endpoints within the concurrency limit, and returns the time of the next iteration.
+    fn start_due_checks(&mut self, now: Instant) -> Instant {
         let fleet = &self.fleet.config().probe;
-        // Also the longest a new endpoint goes unseen.
+        // This also bounds the time until a new endpoint is noticed.
         let mut wake = now + fleet.interval.min(fleet.unhealthy_interval);
-        for place in self.fleet.places() {
-            let config = &place.config;
-            let full = self.flights.len() >= fleet.concurrency as usize;
-            if full || self.flying.values().any(|flying| flying.name == place.name) {
+        for endpoint in self.fleet.endpoints() {
+            let config = &endpoint.config;
+            let is_full = self.checks.len() >= fleet.concurrency as usize;
+            if is_full || self.in_flight.values().any(|other| other.name == endpoint.name) {
                 continue;
             }
-            let due = self.fleet.due(&place, now);
-            if self.queue.contains(&place.name) || (config.enabled && due <= now) {
-                self.queue.remove(&place.name);
-                let question = (self.ask)(&place.name);
-                let longest = config.timeout.min(config.interval);
-                let flight = self.flights.spawn(async move {
-                    let late = |_late| Check::Failed(format!("no answer within {longest:?}"));
-                    timeout(longest, question).await.unwrap_or_else(late)
+            let due = self.fleet.due(&endpoint, now);
+            if self.requested.contains(&endpoint.name) || (config.enabled && due <= now) {
+                self.requested.remove(&endpoint.name);
+                let check = (self.check)(&endpoint.name);
+                let limit = config.timeout.min(config.interval);
+                let task = self.checks.spawn(async move {
+                    let timed_out = |_elapsed| Check::Failed(format!("no answer within {limit:?}"));
+                    timeout(limit, check).await.unwrap_or_else(timed_out)
                 });
-                self.flying.insert(flight.id(), place);
+                self.in_flight.insert(task.id(), endpoint);
             } else if config.enabled {
                 wake = wake.min(due);
             }
@@ -129,40 +155,42 @@ impl Round {
         wake
     }
 
-    fn wish(&mut self, done: oneshot::Sender<()>) {
-        let all: BTreeSet<Arc<str>> =
-            self.fleet.places().iter().map(|place| Arc::clone(&place.name)).collect();
-        let flying: BTreeSet<&Arc<str>> = self.flying.values().map(|place| &place.name).collect();
-        self.queue.extend(all.iter().filter(|name| !flying.contains(name)).cloned());
-        self.waiting.push((all, done));
-        self.tell(None);
+    fn request_all(&mut self, done: oneshot::Sender<()>) {
+        let all = self.endpoint_names();
+        let in_flight: BTreeSet<&Arc<str>> = self.in_flight.values().map(|endpoint| &endpoint.name).collect();
+        self.requested.extend(all.iter().filter(|name| !in_flight.contains(name)).cloned());
+        self.waiters.push((all, done));
+        self.notify_waiters(None);
     }
 
-    fn end(&mut self, ended: Result<(Id, Check), JoinError>) {
-        let (id, found) = match ended {
+    fn finish(&mut self, ended: Result<(Id, Check), JoinError>) {
+        let (id, result) = match ended {
             Ok(ended) => ended,
             Err(error) => (error.id(), Check::Failed("the check panicked".to_owned())),
         };
-        if let Some(place) = self.flying.remove(&id) {
-            self.fleet.record_at(&place, found, now());
-            self.tell(Some(&place.name));
+        if let Some(endpoint) = self.in_flight.remove(&id) {
+            self.fleet.record_check_of(&endpoint, result, now());
+            self.notify_waiters(Some(&endpoint.name));
         }
     }
 
-    /// Tells those who wait for nobody any more; also when an endpoint they waited for has left meanwhile.
-    fn tell(&mut self, answered: Option<&Arc<str>>) {
-        let there: BTreeSet<Arc<str>> =
-            self.fleet.places().iter().map(|place| Arc::clone(&place.name)).collect();
-        for (open, done) in std::mem::take(&mut self.waiting) {
-            let left: BTreeSet<_> =
-                open.into_iter().filter(|name| Some(name) != answered && there.contains(name)).collect();
-            if left.is_empty() {
-                // Whoever stopped waiting needs no telling.
+    /// Notifies waiters without remaining endpoints. An endpoint that has left the fleet does not remain.
+    fn notify_waiters(&mut self, checked: Option<&Arc<str>>) {
+        let existing = self.endpoint_names();
+        for (pending, done) in std::mem::take(&mut self.waiters) {
+            let remaining: BTreeSet<_> =
+                pending.into_iter().filter(|name| Some(name) != checked && existing.contains(name)).collect();
+            if remaining.is_empty() {
+                // An error means that the caller has stopped waiting.
                 let _gone = done.send(());
             } else {
-                self.waiting.push((left, done));
+                self.waiters.push((remaining, done));
             }
         }
+    }
+
+    fn endpoint_names(&self) -> BTreeSet<Arc<str>> {
+        self.fleet.endpoints().iter().map(|endpoint| Arc::clone(&endpoint.name)).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What there is to see of one target.
+//! The status of one target, for display.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,59 +6,60 @@ use fb_core::Eligibility;
 
 use crate::endpoint::{Check, Condition};
 
-/// How one target fares, for display. To decide whether to call it, ask [`Member::eligibility`](crate::Member).
+/// The status of one target, for display. Use [`Member::eligibility`](crate::Member::eligibility) to decide whether to call
+/// it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
-    /// Its name.
+    /// The name of the target.
     pub name: Arc<str>,
-    /// The endpoint it is reached by.
+    /// The endpoint of the target.
     pub endpoint: Arc<str>,
-    /// What the endpoint's answers to probes say.
+    /// The condition of the endpoint by its health checks.
     pub condition: Condition,
-    /// Whether it may be called.
+    /// Whether the target can be called.
     pub eligibility: Eligibility,
-    /// Whether it may be called only because so few of its group are healthy that nobody is left out.
+    /// Whether the target can be called only because its group is in panic mode.
     pub panic: bool,
-    /// Calls in the window that ended.
+    /// The number of calls that ended in the window.
     pub calls: u64,
-    /// How many of them failed.
+    /// The number of failed calls among them.
     pub failed: u64,
-    /// One more with each error, one less with each success.
+    /// The error count, which rises by one with each error and falls by one with each success.
     pub errors: u32,
-    /// Failures since the last success.
+    /// The number of failures since the last success.
     pub consecutive_failures: u32,
-    /// Times to the first output of the latest calls; `None` without one in the last ten minutes.
+    /// The time to the first output of recent calls; `None` without calls in the last ten minutes.
     pub latency: Option<Latency>,
-    /// Tokens per second, by a mean that believes slowness sooner than speed.
+    /// Tokens per second, by a moving average that follows slowness sooner than speed.
     pub tokens_per_second: Option<f64>,
-    /// The last probe.
+    /// The last health check of the endpoint.
     pub last_check: Option<LastCheck>,
-    /// Why the last failed call failed, and how long ago.
+    /// The reason of the last failed call, and the time since then.
     pub last_error: Option<(Arc<str>, Duration)>,
 }
 
-/// Times to the first output, of at most 256 calls of the last ten minutes.
+/// The time to the first output, of at most 256 calls in the last ten minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
-    /// How many calls.
+    /// The number of calls.
     pub calls: usize,
     /// The mean.
     pub mean: Duration,
-    /// Half of them were not longer.
+    /// The median.
     pub p50: Duration,
-    /// 95 of 100 were not longer.
+    /// The 95th percentile.
     pub p95: Duration,
-    /// The longest.
+    /// The maximum.
     pub max: Duration,
-    /// A mean that jumps to a longer time at once and forgets it in about ten seconds: what to rank by.
+    /// A moving average that follows a longer time at once and decays over about ten seconds; suitable for ranking.
     pub peak: Duration,
 }
 
-/// The last probe of an endpoint.
+/// The last health check of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastCheck {
-    /// How long ago.
+    /// The time since the check.
     pub ago: Duration,
-    /// What it found.
-    pub found: Check,
+    /// The result of the check.
+    pub result: Check,
 }

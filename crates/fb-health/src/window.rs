@@ -1,24 +1,24 @@
-//! Exact counts of the calls of the last span.
+//! Exact counts of the calls in a sliding window.
 
 use std::time::{Duration, Instant};
 
-/// What is forgotten at once is a twelfth of the window.
+/// Calls expire in steps of a twelfth of the window.
 const BUCKETS: usize = 12;
 
-/// Calls and how many of them failed.
+/// The number of calls, and of failed ones among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) calls: u64,
     pub(crate) failed: u64,
 }
 
-/// A ring of buckets; each is cleared when its time comes round again, so recording costs the same whatever the gap.
+/// A ring of buckets. A bucket is cleared when it is reused, so recording costs the same after any gap.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     began: Instant,
     bucket: Duration,
     newest: u64,
-    /// The tick a bucket was last used in, and its counts.
+    /// The tick in which each bucket was last used, and its counts.
     ring: [(u64, Counts); BUCKETS],
 }
 
@@ -54,7 +54,7 @@ impl Window {
         })
     }
 
-    /// A clock that steps back stays in the newest bucket.
+    /// Returns the tick of `now`. After a backward step of the clock, this is the newest tick.
     fn tick(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.began).as_nanos();
         u64::try_from(since / self.bucket.as_nanos()).unwrap_or(u64::MAX).max(self.newest)

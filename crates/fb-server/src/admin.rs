@@ -135,7 +135,7 @@ const fn condition(condition: Condition) -> &'static str {
 }
 
 fn last_check(check: &LastCheck) -> Value {
-    let (found, error) = match &check.found {
+    let (found, error) = match &check.result {
         Check::Passed => ("passed", None),
         Check::Failed(error) => ("failed", Some(error)),
         Check::Unknown => ("unknown", None),

@@ -379,7 +379,7 @@ impl Engine {
     fn panics(&self, plan: &Plan) -> bool {
         let at = now();
         let healthy =
-            plan.targets.iter().filter(|target| target.state.health.standing(at).is_usable()).count();
+            plan.targets.iter().filter(|target| target.state.health.own_eligibility(at).is_usable()).count();
         plan.panic.update(&self.health, healthy, plan.targets.len())
     }
 

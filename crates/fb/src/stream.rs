@@ -379,7 +379,7 @@ impl Live {
         } else {
             state.count(|counts| counts.successes += 1);
             let (at, tokens) = (now(), self.usage.map_or(0, |usage| usage.output));
-            state.health.pace(tokens, at.saturating_duration_since(opened), at);
+            state.health.record_throughput(tokens, at.saturating_duration_since(opened), at);
             if let Some(recorder) = self.recorder.take() {
                 recorder.keep(at);
             }

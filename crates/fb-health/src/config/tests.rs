@@ -1,12 +1,12 @@
 use super::*;
 
-type Spoil = fn(&mut HealthConfig);
+type Invalidate = fn(&mut HealthConfig);
 
 #[test]
-fn defaults_are_valid_and_every_bad_field_is_named() {
+fn defaults_are_valid_and_invalid_settings_are_rejected() {
     HealthConfig::default().validate().unwrap();
     HealthConfig::without_breakers().validate().unwrap();
-    let cases: [(&str, Spoil); 17] = [
+    let cases: [(&str, Invalidate); 17] = [
         ("probe.interval", |c| c.probe.interval = Duration::from_millis(99)),
         ("probe.unhealthy_interval", |c| c.probe.unhealthy_interval = Duration::ZERO),
         ("probe.jitter", |c| c.probe.jitter = f64::NAN),
@@ -25,9 +25,9 @@ fn defaults_are_valid_and_every_bad_field_is_named() {
         ("panic.leave", |c| c.panic.leave = 0.4),
         ("ramp.from", |c| c.ramp.from = 0.0),
     ];
-    for (field, spoil) in cases {
+    for (field, invalidate) in cases {
         let mut config = HealthConfig::default();
-        spoil(&mut config);
+        invalidate(&mut config);
         assert_eq!(config.validate().unwrap_err().field, field);
     }
     let mut config = HealthConfig::default();

@@ -5,9 +5,8 @@ fn failed() -> Check {
     Check::Failed("refused".to_owned())
 }
 
-/// Behaviours: the threshold delays the status; a probe that says nothing changes nothing.
 #[test]
-fn two_good_answers_raise_and_three_bad_ones_lower() {
+fn consecutive_results_change_the_condition() {
     use Condition::{Healthy, Unhealthy, Unknown};
     let config = ProbeConfig::default();
     let mut endpoint = Endpoint::new(&config, at(0.0), 0.5);
@@ -34,13 +33,13 @@ fn two_good_answers_raise_and_three_bad_ones_lower() {
 }
 
 #[test]
-fn times_vary_by_a_fifth_and_a_served_call_is_an_answer() {
+fn intervals_are_jittered_and_a_served_call_counts_as_passed() {
     let config = ProbeConfig::default();
     let mut endpoint = Endpoint::new(&config, at(0.0), 0.0);
     for _ in 0..3 {
         endpoint.record(&config, failed(), at(0.0), 0.0);
     }
     assert_eq!((endpoint.condition(), endpoint.due()), (Condition::Unhealthy, at(4.0)));
-    endpoint.served(&config, at(10.0), 1.0);
+    endpoint.record_served_call(&config, at(10.0), 1.0);
     assert_eq!((endpoint.condition(), endpoint.due()), (Condition::Healthy, at(46.0)));
 }

@@ -11,12 +11,12 @@ fn three(fleet: &Fleet) -> [Member; 3] {
     ["a", "b", "c"].map(|name| fleet.join(name, name, "chat", at(0.0)))
 }
 
-fn calls(member: &Member, failed: u32, of: u32, secs: f64) {
-    for _ in failed..of {
-        member.success(Duration::from_millis(100), at(secs));
+fn calls(member: &Member, failed: u32, total: u32, secs: f64) {
+    for _ in failed..total {
+        member.record_success(Duration::from_millis(100), at(secs));
     }
     for _ in 0..failed {
-        member.failure(Origin::Remote, "500", at(secs));
+        member.record_failure(Origin::Remote, "500", at(secs));
     }
 }
 
@@ -24,10 +24,8 @@ fn reasons(member: &Member, secs: f64) -> Vec<Skip> {
     member.eligibility(at(secs)).reasons
 }
 
-/// Behaviours: an outlier among peers is left out; the candidate counts among those that may be; it is back with a
-/// part of its traffic.
 #[test]
-fn a_target_that_fails_more_than_its_peers_is_left_out_for_a_while() {
+fn outlier_is_ejected_and_returns_on_a_ramp() {
     let fleet = fleet(HealthConfig::default());
     let [a, b, c] = three(&fleet);
     calls(&b, 0, 30, 1.0);
@@ -38,7 +36,7 @@ fn a_target_that_fails_more_than_its_peers_is_left_out_for_a_while() {
     assert_eq!(reasons(&a, 1.0), [Skip::Ejected]);
     assert_eq!(fleet.healthy_targets(at(1.0)), ["b".into(), "c".into()]);
     calls(&b, 30, 30, 2.0);
-    assert_eq!(reasons(&b, 2.0), [], "two of three would be too many");
+    assert_eq!(reasons(&b, 2.0), [], "two of three ejected would be too many");
     let back = a.eligibility(at(1.0)).not_before.unwrap();
     assert!((27.0..=33.0).contains(&back.as_secs_f64()), "{back:?}");
     let after = a.eligibility(at(1.0) + back);
@@ -47,7 +45,7 @@ fn a_target_that_fails_more_than_its_peers_is_left_out_for_a_while() {
 }
 
 #[test]
-fn a_target_without_peers_is_left_out_by_its_count_of_errors() {
+fn target_without_peers_is_ejected_by_its_error_count() {
     let fleet = fleet(HealthConfig::without_breakers());
     let [a, b] = ["a", "b"].map(|name| fleet.join(name, name, "chat", at(0.0)));
     calls(&a, 2, 2, 0.0);
@@ -57,72 +55,74 @@ fn a_target_without_peers_is_left_out_by_its_count_of_errors() {
     calls(&a, 1, 1, 0.0);
     assert_eq!(reasons(&a, 59.9), [Skip::Ejected]);
     assert_eq!(reasons(&a, 60.0), []);
-    // With both out of two left out there is panic: then neither is.
+    // With both targets ejected, panic mode makes both usable.
     calls(&b, 3, 3, 1.0);
-    assert_eq!((a.standing(at(1.0)).is_usable(), b.standing(at(1.0)).is_usable()), (false, false));
+    assert_eq!(
+        (a.own_eligibility(at(1.0)).is_usable(), b.own_eligibility(at(1.0)).is_usable()),
+        (false, false)
+    );
     assert_eq!((reasons(&a, 1.0), reasons(&b, 1.0)), (vec![], vec![]));
     assert!(fleet.status(at(1.0)).iter().all(|status| status.panic));
 
-    let beside = Fleet::new(HealthConfig::default()).unwrap();
-    let alone = beside.join("a", "a", "chat", at(0.0));
+    let with_breakers = Fleet::new(HealthConfig::default()).unwrap();
+    let alone = with_breakers.join("a", "a", "chat", at(0.0));
     calls(&alone, 100, 100, 0.0);
     assert_eq!(reasons(&alone, 0.0), []);
 }
 
-/// Behaviours: all fail for want of a network: nobody is ejected.
 #[test]
-fn a_local_outage_ejects_nobody() {
+fn local_outage_ejects_no_target() {
     let errors = Some(ErrorsConfig { limit: 1, ..ErrorsConfig::default() });
     let fleet = fleet(HealthConfig { errors, ..HealthConfig::default() });
     let a = fleet.join("a", "one", "x", at(0.0));
     let b = fleet.join("b", "two", "y", at(0.0));
-    a.failure(Origin::Local, "no route to host", at(0.0));
-    assert!(!fleet.is_local_outage(at(0.0)), "one endpoint may be down by itself");
-    assert_eq!(a.standing(at(0.0)).reasons, [Skip::Ejected]);
-    b.failure(Origin::Local, "no route to host", at(1.0));
+    a.record_failure(Origin::Local, "no route to host", at(0.0));
+    assert!(!fleet.is_local_outage(at(0.0)), "a single endpoint may be down by itself");
+    assert_eq!(a.own_eligibility(at(0.0)).reasons, [Skip::Ejected]);
+    b.record_failure(Origin::Local, "no route to host", at(1.0));
     assert!(fleet.is_local_outage(at(1.0)));
-    assert_eq!(b.standing(at(1.0)).reasons, []);
+    assert_eq!(b.own_eligibility(at(1.0)).reasons, []);
     assert!(!fleet.is_local_outage(at(62.0)), "long ago");
-    a.success(Duration::ZERO, at(2.0));
+    a.record_success(Duration::ZERO, at(2.0));
     assert!(!fleet.is_local_outage(at(2.0)));
-    b.failure(Origin::Local, "no route to host", at(3.0));
-    assert_eq!(b.standing(at(3.0)).reasons, [Skip::Ejected], "the network is there");
+    b.record_failure(Origin::Local, "no route to host", at(3.0));
+    assert_eq!(b.own_eligibility(at(3.0)).reasons, [Skip::Ejected], "the network is up");
 }
 
 #[test]
-fn probes_say_what_targets_of_the_endpoint_may_do() {
+fn unhealthy_endpoint_makes_its_targets_ineligible() {
     let fleet = fleet(HealthConfig::default());
     let one = fleet.join("p/one", "p", "x", at(0.0));
     let two = fleet.join("p/two", "p", "y", at(0.0));
     let other = fleet.join("q/one", "q", "x", at(0.0));
     for _ in 0..3 {
         fleet.record_check("p", Check::Failed("refused".to_owned()), at(1.0));
-        fleet.record_check("nobody", Check::Passed, at(1.0));
+        fleet.record_check("unknown", Check::Passed, at(1.0));
     }
     let status = fleet.status(at(2.0));
     assert_eq!(status[0].condition, Condition::Unhealthy);
-    let last = LastCheck { ago: Duration::from_secs(1), found: Check::Failed("refused".to_owned()) };
+    let last = LastCheck { ago: Duration::from_secs(1), result: Check::Failed("refused".to_owned()) };
     assert_eq!(
         (&status[0].last_check, &status[1].last_check, &status[2].last_check),
         (&Some(last.clone()), &Some(last), &None)
     );
     assert_eq!(reasons(&one, 2.0), [Skip::Unhealthy]);
-    assert_eq!(reasons(&two, 2.0), [], "alone in its group it is never left out");
+    assert_eq!(reasons(&two, 2.0), [], "panic mode applies to a group of one");
     assert_eq!(reasons(&other, 2.0), []);
     assert_eq!(fleet.healthy_targets(at(2.0)), ["p/two".into(), "q/one".into()]);
 }
 
 #[test]
-fn status_tells_what_was_seen() {
+fn status_reports_all_measurements() {
     let fleet = fleet(HealthConfig::default());
     let a = fleet.join("p/a", "p", "x", at(0.0));
     for millis in 1..=100 {
-        a.success(Duration::from_millis(millis), at(0.0));
+        a.record_success(Duration::from_millis(millis), at(0.0));
     }
-    a.pace(7, Duration::from_secs(1), at(0.0));
+    a.record_throughput(7, Duration::from_secs(1), at(0.0));
     assert_eq!(a.status(at(0.0)).tokens_per_second, None);
-    a.pace(80, Duration::from_secs(2), at(0.0));
-    a.failure(Origin::Remote, "500 overloaded", at(1.0));
+    a.record_throughput(80, Duration::from_secs(2), at(0.0));
+    a.record_failure(Origin::Remote, "500 overloaded", at(1.0));
     let ms = Duration::from_millis;
     let expected = Status {
         name: "p/a".into(),
@@ -149,25 +149,24 @@ fn status_tells_what_was_seen() {
     assert_eq!(fleet.status(at(1.5)), [expected]);
 }
 
-/// Behaviours: what is known of an unchanged target is kept; a result for one that was replaced changes nothing.
 #[test]
-fn targets_come_and_go() {
+fn rejoining_keeps_state_and_removal_discards_it() {
     let fleet = fleet(HealthConfig::default());
     let before = fleet.join("p/a", "p", "x", at(0.0));
-    before.failure(Origin::Remote, "500", at(0.0));
+    before.record_failure(Origin::Remote, "500", at(0.0));
     assert_eq!(fleet.join("p/a", "p", "x", at(1.0)).status(at(1.0)).errors, 1);
     fleet.join("p/b", "p", "x", at(0.0));
     fleet.leave("p/a");
     fleet.leave("p/a");
-    before.failure(Origin::Remote, "500", at(0.0));
+    before.record_failure(Origin::Remote, "500", at(0.0));
     assert_eq!(fleet.join("p/a", "p", "x", at(1.0)).status(at(1.0)).errors, 0);
     fleet.leave("p/a");
     fleet.leave("p/b");
-    assert_eq!((fleet.places().len(), fleet.status(at(1.0)).len()), (0, 0));
+    assert_eq!((fleet.endpoints().len(), fleet.status(at(1.0)).len()), (0, 0));
 }
 
 #[test]
-fn many_threads_never_eject_more_than_half() {
+fn concurrent_failures_eject_at_most_half() {
     let fleet = fleet(HealthConfig::default());
     let members: Vec<Member> = (0..8).map(|n| fleet.join(&format!("t{n}"), "p", "chat", at(0.0))).collect();
     thread::scope(|scope| {
@@ -179,17 +178,17 @@ fn many_threads_never_eject_more_than_half() {
 }
 
 #[test]
-fn a_target_may_have_settings_of_its_own() {
+fn target_can_have_its_own_settings() {
     let fleet = fleet(HealthConfig::without_breakers());
-    let touchy = HealthConfig {
+    let strict = HealthConfig {
         errors: Some(ErrorsConfig { limit: 1, recovery: Duration::from_secs(5) }),
         ..HealthConfig::default()
     };
-    let a = fleet.join_with(touchy.clone(), "a", "a", "x", at(0.0)).unwrap();
+    let a = fleet.join_with(strict.clone(), "a", "a", "x", at(0.0)).unwrap();
     let b = fleet.join("b", "b", "x", at(0.0));
     calls(&a, 1, 1, 0.0);
     calls(&b, 1, 1, 0.0);
     assert_eq!((reasons(&a, 4.9), reasons(&a, 5.0), reasons(&b, 0.0)), (vec![Skip::Ejected], vec![], vec![]));
-    let wrong = HealthConfig { window: Duration::ZERO, ..touchy };
-    assert_eq!(fleet.join_with(wrong, "c", "c", "x", at(0.0)).unwrap_err().field, "window");
+    let invalid = HealthConfig { window: Duration::ZERO, ..strict };
+    assert_eq!(fleet.join_with(invalid, "c", "c", "x", at(0.0)).unwrap_err().field, "window");
 }

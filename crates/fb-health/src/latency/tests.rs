@@ -1,9 +1,8 @@
 use super::*;
 use crate::virtual_time::at;
 
-/// Behaviours: a peak is believed at once and decays; a clock stepping back harms nothing.
 #[test]
-fn a_slow_sample_counts_at_once_and_is_forgotten_slowly() {
+fn slow_sample_counts_at_once_and_decays() {
     let mut ewma = PeakEwma::default();
     assert_eq!(ewma.value(), None);
     ewma.record(1.0, at(0.0));
@@ -17,7 +16,7 @@ fn a_slow_sample_counts_at_once_and_is_forgotten_slowly() {
 }
 
 #[test]
-fn percentiles_are_those_of_the_latest_256_samples_of_ten_minutes() {
+fn percentiles_cover_the_latest_256_samples_of_ten_minutes() {
     let ms = Duration::from_millis;
     let mut recent = Recent::default();
     assert_eq!(recent.summary([0.5], at(0.0)), None);

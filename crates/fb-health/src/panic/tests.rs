@@ -1,8 +1,7 @@
 use super::*;
 
-/// Behaviour: panic mode at every share of unhealthy targets, with hysteresis.
 #[test]
-fn begins_below_half_and_ends_at_three_fifths() {
+fn panic_begins_below_enter_and_ends_at_leave() {
     let (config, panic) = (PanicConfig::default(), PanicMode::default());
     let seen: Vec<bool> = [10, 5, 4, 5, 6, 5, 0, 6].map(|healthy| panic.update(&config, healthy, 10)).into();
     assert_eq!(seen, [false, false, true, true, false, false, true, false]);

@@ -1,22 +1,22 @@
 use super::*;
 use crate::virtual_time::at;
 
-fn failed(passive: &mut Passive, secs: f64) {
-    passive.failure(Origin::Remote, "500".into(), at(secs), &RampConfig::default());
+fn failed(passive: &mut PassiveHealth, secs: f64) {
+    passive.record_failure(Origin::Remote, "500".into(), at(secs), &RampConfig::default());
 }
 
 #[test]
-fn traffic_returns_over_half_a_minute_and_begins_again_after_a_failure() {
+fn traffic_ramps_up_and_restarts_after_a_failure() {
     let config = HealthConfig::default();
-    let mut passive = Passive::new(&config, at(0.0));
+    let mut passive = PassiveHealth::new(&config, at(0.0));
     let percent =
-        |passive: &Passive, secs| (passive.share(&config.ramp, at(secs)) * 100.0).round().to_string();
+        |passive: &PassiveHealth, secs| (passive.share(&config.ramp, at(secs)) * 100.0).round().to_string();
     failed(&mut passive, 0.0);
-    assert_eq!((passive.left_out(at(0.0)), percent(&passive, 0.0)), (None, "100".to_owned()));
+    assert_eq!((passive.ejected_for(at(0.0)), percent(&passive, 0.0)), (None, "100".to_owned()));
     passive.eject(&config, at(1.0), 0.5);
-    assert_eq!(passive.left_out(at(11.0)), Some(Duration::from_secs(20)));
+    assert_eq!(passive.ejected_for(at(11.0)), Some(Duration::from_secs(20)));
     assert_eq!(passive.counts(at(11.0)), Counts::default());
-    assert_eq!(passive.left_out(at(31.0)), None);
+    assert_eq!(passive.ejected_for(at(31.0)), None);
     assert_eq!([31.0, 46.0, 61.0].map(|secs| percent(&passive, secs)), ["10", "50", "100"]);
     failed(&mut passive, 46.0);
     assert_eq!([46.0, 61.0, 76.0].map(|secs| percent(&passive, secs)), ["10", "50", "100"]);
@@ -25,30 +25,30 @@ fn traffic_returns_over_half_a_minute_and_begins_again_after_a_failure() {
 }
 
 #[test]
-fn ejections_in_a_row_grow_and_time_spent_well_shrinks_them() {
+fn consecutive_ejections_grow_and_healthy_time_shrinks_them() {
     let config = HealthConfig::default();
-    let mut passive = Passive::new(&config, at(0.0));
-    let left_for = |passive: &mut Passive, secs| {
+    let mut passive = PassiveHealth::new(&config, at(0.0));
+    let ejected_for = |passive: &mut PassiveHealth, secs| {
         passive.eject(&config, at(secs), 0.5);
-        passive.left_out(at(secs)).unwrap().as_secs()
+        passive.ejected_for(at(secs)).unwrap().as_secs()
     };
-    assert_eq!(left_for(&mut passive, 0.0), 30);
-    assert_eq!(left_for(&mut passive, 31.0), 60, "until 91");
-    assert_eq!(left_for(&mut passive, 92.0), 90, "until 182");
-    assert_eq!(left_for(&mut passive, 243.0), 60, "two steps forgotten");
-    assert_eq!(left_for(&mut passive, 10_000.0), 30);
+    assert_eq!(ejected_for(&mut passive, 0.0), 30);
+    assert_eq!(ejected_for(&mut passive, 31.0), 60, "until 91");
+    assert_eq!(ejected_for(&mut passive, 92.0), 90, "until 182");
+    assert_eq!(ejected_for(&mut passive, 243.0), 60, "two steps back");
+    assert_eq!(ejected_for(&mut passive, 10_000.0), 30);
 }
 
 #[test]
-fn errors_go_down_with_successes_and_failures_in_a_row_end_with_one() {
-    let mut passive = Passive::new(&HealthConfig::default(), at(0.0));
+fn success_lowers_errors_and_ends_consecutive_failures() {
+    let mut passive = PassiveHealth::new(&HealthConfig::default(), at(0.0));
     for secs in [0.0, 1.0, 2.0] {
         failed(&mut passive, secs);
     }
-    passive.success(Duration::from_millis(700), at(3.0));
+    passive.record_success(Duration::from_millis(700), at(3.0));
     assert_eq!((passive.errors, passive.consecutive_failures), (2, 0));
     assert_eq!(passive.last_call, Some((at(3.0), None)));
     assert_eq!(passive.last_error, Some((at(2.0), "500".into())));
-    assert_eq!(passive.first.value(), Some(0.7));
+    assert_eq!(passive.first_output.value(), Some(0.7));
     assert_eq!(passive.counts(at(3.0)), Counts { calls: 4, failed: 3 });
 }

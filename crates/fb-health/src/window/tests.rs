@@ -3,10 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::virtual_time::at;
 
-/// Behaviours: the realised window is the configured one; an idle gap of any length clears it; a clock stepping back
-/// harms nothing.
 #[test]
-fn calls_are_forgotten_a_bucket_at_a_time() {
+fn calls_expire_a_bucket_at_a_time() {
     let mut window = Window::new(Duration::from_secs(60), at(0.0));
     window.record(true, at(0.0));
     window.record(false, at(4.0));
@@ -21,7 +19,7 @@ fn calls_are_forgotten_a_bucket_at_a_time() {
 
 proptest! {
     #[test]
-    fn counts_are_those_of_a_list_of_all_calls(steps in prop::collection::vec((0_u64..20_000, any::<bool>()), 1..200)) {
+    fn counts_match_a_list_of_all_calls(steps in prop::collection::vec((0_u64..20_000, any::<bool>()), 1..200)) {
         let mut window = Window::new(Duration::from_secs(60), at(0.0));
         let (mut millis, mut all) = (0, Vec::new());
         for (gap, failed) in steps {

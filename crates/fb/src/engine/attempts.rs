@@ -194,12 +194,12 @@ fn opened(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
     let id = target.id().clone();
     target.state.count(|counts| counts.record_latency(took));
     let at = now();
-    target.state.health.success(took, at);
+    target.state.health.record_success(took, at);
     match received {
         Received::Plain(reply) => {
             let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
-            target.state.health.pace(reply.usage.map_or(0, |usage| usage.output), took, at);
+            target.state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
             target.state.count(|counts| counts.successes += 1);
             admitted.settle(Verdict::Success, None, Charge::of_reply(&reply)).close(end, Next::Nothing);
             TargetOutcome::Reply(id, reply)

@@ -175,7 +175,7 @@ impl TargetState {
         if let Verdict::Failure { streak: true, .. } = verdict {
             let local = failure.kind() == FailureKind::Connect;
             let origin = if local { Origin::Local } else { Origin::Remote };
-            self.health.failure(origin, failure.to_string(), at);
+            self.health.record_failure(origin, failure.to_string(), at);
         }
     }
 
@@ -311,7 +311,7 @@ impl RouteTarget {
 
     /// What health says, if it is heeded.
     pub(super) fn health(&self, panic: bool, at: Instant) -> Eligibility {
-        if panic { Eligibility::usable() } else { self.state.health.standing(at) }
+        if panic { Eligibility::usable() } else { self.state.health.own_eligibility(at) }
     }
 }
 
