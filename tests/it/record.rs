@@ -11,7 +11,7 @@ use crate::harness::{Gateway, Sims, TempDir, prepared};
 /// The text of a prompt and of an answer, which no record may contain.
 const CONTENT: &str = "heron-and-otter";
 
-/// Returns the files whose names begin with `requests.jsonl`, oldest first, with their lines.
+/// Returns the files named `requests.jsonl*`, oldest first, with their lines.
 fn files(dir: &TempDir) -> Vec<(String, Vec<Value>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(&dir.0).unwrap() {

@@ -1,4 +1,4 @@
-//! An axum server whose handlers answer through a client, plain and streamed. Runs three requests and exits.
+//! An axum server with handlers that answer through a client, plain and streamed. Runs three requests and exits.
 
 use std::{io, net::SocketAddr, sync::Arc};
 

@@ -185,7 +185,7 @@ impl Builder {
         self
     }
 
-    /// Sets the number of recent requests whose decisions are kept for inspection.
+    /// Sets the number of recent requests that are kept with their decisions, for inspection.
     pub const fn traces(mut self, config: TracesConfig) -> Self {
         self.traces = config;
         self

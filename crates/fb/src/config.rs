@@ -39,7 +39,7 @@ pub struct Config {
     pub health: HealthConfig,
     /// Capacity of the answer cache. Each route decides which answers are cached.
     pub cache: CacheConfig,
-    /// Number of recent requests whose decisions are kept for inspection.
+    /// Number of recent requests that are kept with their decisions, for inspection.
     pub traces: TracesConfig,
     /// Model prices, by `PROVIDER/MODEL`. A target's own price takes precedence over them, and they take precedence over
     /// the built-in price list.

@@ -7,6 +7,6 @@ pub struct Destination {
     pub requested: String,
     /// The complexity of the request; `None` when the requested route has no classes, or the request cannot be parsed.
     pub class: Option<Complexity>,
-    /// The route whose targets are called: the one of the class, or else the requested one.
+    /// The route that provides the targets: the one of the class, or else the requested one.
     pub route: String,
 }

@@ -129,7 +129,7 @@ const fn default_last_resort() -> Duration {
 /// The lower bound of a route's default deadline.
 const MIN_DEADLINE: Duration = Duration::from_secs(60);
 
-/// The policy for requests whose targets are all cooling down or open for longer than a request waits.
+/// The policy when every target of a request is cooling down or open for longer than the request waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnavailablePolicy {
