@@ -73,7 +73,7 @@ impl Upstream {
     }
 }
 
-/// A response whose head has arrived. Dropping it closes the connection, or resets its HTTP/2 stream.
+/// A response after its head has arrived. Dropping it closes the connection, or resets its HTTP/2 stream.
 #[derive(Debug)]
 pub(crate) struct Response {
     status: u16,
@@ -202,7 +202,7 @@ impl KeyHeader {
     }
 }
 
-/// Adds a header whose value comes from the config field `field`.
+/// Adds a header with a value from the config field `field`.
 pub(crate) fn insert_header(
     headers: &mut HeaderMap,
     name: &'static str,

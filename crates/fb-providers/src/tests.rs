@@ -1,4 +1,4 @@
-//! The adapters over real sockets, against simulated providers.
+//! Tests of the adapters over real sockets, against simulated providers.
 
 mod cancel;
 mod matrix;
@@ -16,14 +16,14 @@ use futures_util::StreamExt;
 
 use crate::ProviderConfig;
 
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// An upper limit that no test reaches.
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn soon<T>(wanted: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, wanted).await.unwrap()
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TEST_TIMEOUT, future).await.unwrap()
 }
 
-/// An adapter of the simulator's dialect that calls it.
+/// Builds an adapter for the simulator's dialect and address.
 fn provider_of(sim: &Sim) -> Arc<dyn Provider> {
     provider(&sim.dialect().to_string(), &sim.base_url())
 }
@@ -76,7 +76,7 @@ fn show_reply(result: &Result<Reply, CallError>) -> String {
     }
 }
 
-/// The events of a stream in a line: text joined, then how it ended.
+/// Shows the events of a stream in one line: the joined text, then the others.
 async fn show_stream(result: Result<Streaming, CallError>) -> String {
     let mut frames = match result {
         Ok(streaming) => streaming.frames,

@@ -8,14 +8,15 @@
 //! | the vocabulary to a caller's answer | [`print_reply`], [`print_block`] | [`EventPrinter`] |
 //! | an error to its caller | [`error_body`] | [`error_event`] |
 //!
-//! Bytes of answers are inspected, never rebuilt; the messages of a request are parsed only when somebody needs
-//! them in another dialect. What one model accepts of the dialect is its [`Limits`].
+//! The bytes of answers are inspected, never rebuilt. The messages of a request are parsed only when they are needed in
+//! another dialect. [`Limits`] describes the features that a model accepts.
 
-mod carry;
 mod encode;
 mod event;
 mod event_printer;
+mod extras;
 mod limits;
+mod notes;
 mod parse;
 mod print;
 mod reply;

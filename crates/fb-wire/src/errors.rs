@@ -1,5 +1,4 @@
-//! Error bodies of every shape providers send, read tolerantly: reading one never fails, so a strange shape never
-//! hides the real error.
+//! Tolerant parsing of error bodies. Parsing never fails, so that an unknown format never hides the real error.
 
 mod redact;
 
@@ -9,43 +8,44 @@ use serde_json::{Map, Value};
 
 pub use self::redact::redact;
 
-/// Most bytes of a body that are looked at.
+/// Maximum number of bytes of a body that are parsed.
 const MAX_BODY: usize = 64 << 10;
-/// Most characters of a message that are kept.
+/// Maximum number of characters of a text.
 const MAX_MESSAGE: usize = 300;
 
-/// What an error body says, as far as it says anything. Every text is redacted, free of control characters and at
-/// most 300 characters long.
+/// The fields found in an error body. Every text is redacted, free of control characters and at most 300 characters
+/// long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
-    /// The message for people; of HTML or text, its beginning.
+    /// The human-readable message; for HTML or plain text, the beginning of the body.
     pub message: String,
     /// The provider's `type`.
     pub kind: Option<String>,
-    /// The provider's `code`, a number printed.
+    /// The provider's `code`; a number is converted to text.
     pub code: Option<String>,
-    /// The field at fault.
+    /// The field that caused the error.
     pub param: Option<String>,
     /// Google's status name, such as `RESOURCE_EXHAUSTED`.
     pub status: Option<String>,
     /// Anthropic's `error.details.error_code`.
     pub detail_code: Option<String>,
-    /// OpenRouter's `error.metadata.error_type`, and why it limits.
+    /// OpenRouter's `error.metadata.error_type`.
     pub error_type: Option<String>,
     /// OpenRouter's `error.metadata.limit_source`.
     pub limit_source: Option<String>,
     /// Azure's `error.innererror.code`.
     pub inner_code: Option<String>,
-    /// The provider's id of the request, when it stands in the body: `request_id`, `responseId` or `id`.
+    /// The provider's request id, if the body contains it as `request_id`, `responseId` or `id`.
     pub request_id: Option<String>,
     /// Google's `RetryInfo`.
     pub retry_delay: Option<Duration>,
-    /// Whether the body was JSON at all.
+    /// True if the body was JSON.
     pub json: bool,
 }
 
-/// Reads an error body of any shape; what it does not know, it leaves out. Bytes that are not UTF-8 are replaced, so
-/// they hide no code. Looks at the first 64 KiB: a longer body is text, as is JSON nested deeper than 127 levels.
+/// Reads an error body in any known format; unknown fields are ignored. Bytes that are not UTF-8 are replaced, so that
+/// the other fields can be read. Only the first 64 KiB are parsed: a longer body is treated as text, as is JSON nested
+/// deeper than 127 levels.
 pub fn read(body: &[u8]) -> ErrorBody {
     let text = String::from_utf8_lossy(&body[..body.len().min(MAX_BODY)]);
     match serde_json::from_str::<Value>(&text) {
@@ -61,7 +61,7 @@ pub fn read(body: &[u8]) -> ErrorBody {
 
 fn read_value(value: &Value, found: &mut ErrorBody) {
     match value {
-        // Google wraps errors of streams in an array of one.
+        // Google wraps errors in streams in an array.
         Value::Array(items) => {
             if let Some(first) = items.first() {
                 read_value(first, found);
@@ -85,21 +85,21 @@ fn read_object(object: &Map<String, Value>, found: &mut ErrorBody) {
     }
 }
 
-/// The usual shape: OpenAI, Anthropic, Google, Azure, OpenRouter.
+/// Reads the common format of OpenAI, Anthropic, Google, Azure and OpenRouter.
 fn read_error(error: &Map<String, Value>, found: &mut ErrorBody) {
     read_flat(error, found);
-    let inside = |name: &str, key: &str| scalar(error.get(name)?.as_object()?, key);
-    found.detail_code = inside("details", "error_code");
-    found.error_type = inside("metadata", "error_type");
-    found.limit_source = inside("metadata", "limit_source");
-    found.inner_code = inside("innererror", "code");
+    let nested = |name: &str, key: &str| scalar(error.get(name)?.as_object()?, key);
+    found.detail_code = nested("details", "error_code");
+    found.error_type = nested("metadata", "error_type");
+    found.limit_source = nested("metadata", "limit_source");
+    found.inner_code = nested("innererror", "code");
     if let Some(Value::Array(details)) = error.get("details") {
         let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
         found.retry_delay = delay.and_then(crate::headers::go_duration);
     }
 }
 
-/// Flat shapes: Mistral and old vLLM (`object: error`), AWS and Cohere (`message`), FastAPI (`detail`), `errors`.
+/// Reads flat formats: Mistral and old vLLM (`object: error`), AWS and Cohere (`message`), FastAPI (`detail`), `errors`.
 fn read_flat(object: &Map<String, Value>, found: &mut ErrorBody) {
     found.kind = text(object, "type").or_else(|| text(object, "__type"));
     found.code = scalar(object, "code");
@@ -113,7 +113,7 @@ fn read_flat(object: &Map<String, Value>, found: &mut ErrorBody) {
         .unwrap_or_default();
 }
 
-/// FastAPI's `detail`: a text, or a list of `{loc, msg}`. Mistral nests it once more, as its `message`.
+/// Reads FastAPI's `detail`: a text, or a list of `{loc, msg}`. Mistral nests it in its `message`.
 fn detail(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -142,7 +142,7 @@ fn scalar(object: &Map<String, Value>, key: &str) -> Option<String> {
     }
 }
 
-/// Redacted, without control characters, at most 300 characters.
+/// Redacts a text, removes control characters and truncates it to [`MAX_MESSAGE`] characters.
 fn shorten(text: &str) -> String {
     let clean: String =
         text.trim().chars().take(4 * MAX_MESSAGE).map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -1,24 +1,26 @@
-//! What response headers say about retrying, read from a look-up, so that no HTTP library is named here.
+//! Retry hints and request ids in response headers. Headers are read through a look-up function, so that this crate
+//! does not depend on an HTTP library.
 
 use std::time::{Duration, SystemTime};
 
-/// Longest hint believed; a longer one is cut to it.
+/// Maximum hint; longer ones are reduced to it.
 pub const MAX_HINT: Duration = Duration::from_secs(60);
 
-/// What a provider's headers say about retrying.
+/// A provider's hint about retrying.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetryHint {
-    /// How long to wait.
+    /// The delay before a retry.
     pub after: Option<Duration>,
-    /// Whether a retry makes sense at all; overrides what the status says.
+    /// Explicit permission or prohibition of a retry, which overrides the status.
     pub should_retry: Option<bool>,
 }
 
-/// Reads the hint: `x-should-retry`; `retry-after-ms`, then `retry-after` (seconds or HTTP date), then the reset of
-/// a rate limit of which nothing remains. NaN, negative and past values count as absent, long ones as 60 s.
+/// Reads the hint: `x-should-retry`; `retry-after-ms`, then `retry-after` (seconds or HTTP date), then the reset time of
+/// an exhausted rate limit. NaN, negative and past values count as missing; longer ones than [`MAX_HINT`] are reduced
+/// to it.
 ///
-/// `look_up` finds a header by its lower-case name; `now` is the wall time, used only for dates and only when the
-/// response has no `date` of its own.
+/// `look_up` returns a header by its lower-case name. `now` is the wall-clock time, used for dates if the response has
+/// no `date` header.
 pub fn retry_hint<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> RetryHint {
     let should_retry = match look_up("x-should-retry").map(str::trim) {
         Some("true") => Some(true),
@@ -41,7 +43,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     at.duration_since(now).ok().filter(|wait| !wait.is_zero())
 }
 
-/// When the limit resets of which nothing remains.
+/// Returns the time until all exhausted limits are reset.
 fn exhausted<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
     const LIMITS: [(&str, &str); 7] = [
         ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
@@ -59,7 +61,7 @@ fn exhausted<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> 
     waits.max()
 }
 
-/// A reset in any of the forms in use: seconds, epoch seconds or milliseconds, Go duration, RFC 3339, HTTP date.
+/// Parses a reset time: seconds, epoch seconds or milliseconds, Go duration, RFC 3339, or HTTP date.
 fn reset_in(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(number) = value.parse::<f64>() {
         let epoch = match number {
@@ -77,12 +79,12 @@ fn reset_in(value: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// A positive, finite number of seconds, of at least a nanosecond.
+/// Converts a number of seconds, if it is finite and at least a nanosecond.
 fn seconds(number: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(number).ok().filter(|wait| !wait.is_zero())
 }
 
-/// A duration as Go prints it: `6m0s`, `120ms`, `2m59.56s`.
+/// Parses a duration in Go's format, such as `6m0s`, `120ms` or `2m59.56s`.
 pub(crate) fn go_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = 0.0;
@@ -106,7 +108,7 @@ pub(crate) fn go_duration(text: &str) -> Option<Duration> {
     seconds(total)
 }
 
-/// A timestamp such as `2026-11-21T05:00:00Z` or with an offset, by way of the HTTP date of the same moment.
+/// Parses a timestamp such as `2026-11-21T05:00:00Z`, with `Z` or an offset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date, time) = text.split_once(['T', 't'])?;
     let mut parts = date.splitn(3, '-').map(str::parse::<i64>);
@@ -137,7 +139,7 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since)
 }
 
-/// The provider's id of the request, by the header names in use; the first that holds one of a sane length.
+/// Returns the provider's request id: the first known header with a non-empty value of at most 256 bytes.
 pub fn request_id<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
     const NAMES: [&str; 6] =
         ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-generation-id", "cf-ray"];
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_wait_is_read_from_every_form_in_use() {
+    fn delay_is_read_from_all_formats() {
         check(&[], None);
         check(&[("retry-after-ms", "120.5"), ("retry-after", "9")], Some(0.1205));
         check(&[("retry-after", " 2 ")], Some(2.0));
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_counts_only_when_nothing_remains() {
+    fn reset_counts_only_for_exhausted_limits() {
         check(&[("x-ratelimit-remaining-tokens", "5"), ("x-ratelimit-reset-tokens", "3s")], None);
         let forms: [(&'static str, f64); 8] = [
             ("1s", 1.0),
@@ -216,25 +218,25 @@ mod tests {
     }
 
     #[test]
-    fn the_providers_word_on_retrying_is_kept() {
+    fn should_retry_is_read() {
         assert_eq!(hint(&[("x-should-retry", "false")]).should_retry, Some(false));
         assert_eq!(hint(&[("x-should-retry", "true")]).should_retry, Some(true));
         assert_eq!(hint(&[("x-should-retry", "maybe")]).should_retry, None);
     }
 
     #[test]
-    fn an_empty_id_hides_no_other() {
-        let of = |headers: &[(&str, &'static str)]| {
+    fn empty_request_id_is_skipped() {
+        let id = |headers: &[(&str, &'static str)]| {
             request_id(&|name| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value))
         };
-        assert_eq!(of(&[("x-request-id", "a"), ("request-id", "b")]), Some("a"));
-        assert_eq!(of(&[("x-request-id", " "), ("request-id", "b")]), Some("b"));
-        assert_eq!(of(&[("date", "b")]), None);
+        assert_eq!(id(&[("x-request-id", "a"), ("request-id", "b")]), Some("a"));
+        assert_eq!(id(&[("x-request-id", " "), ("request-id", "b")]), Some("b"));
+        assert_eq!(id(&[("date", "b")]), None);
     }
 
     proptest! {
         #[test]
-        fn no_value_panics_or_waits_longer_than_the_most(
+        fn no_value_panics_or_exceeds_the_maximum(
             value in prop_oneof![
                 "[-+]?[0-9]{0,20}(\\.[0-9]{0,20})?(e[0-9]{1,3})?",
                 "([0-9.]{1,9}(h|m|s|ms|us|µs|ns|x)){0,4}",
@@ -244,10 +246,10 @@ mod tests {
             date in prop::option::of("\\PC{0,40}"),
         ) {
             for name in ["retry-after-ms", "retry-after", "x-ratelimit-reset"] {
-                let look_up = |asked: &str| match asked {
+                let look_up = |header: &str| match header {
                     "x-ratelimit-remaining" => Some("0"),
                     "date" => date.as_deref(),
-                    asked => (asked == name).then_some(value.as_str()),
+                    header => (header == name).then_some(value.as_str()),
                 };
                 let hint = retry_hint(&look_up, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW));
                 prop_assert!(hint.after.is_none_or(|wait| !wait.is_zero() && wait <= MAX_HINT), "{name}");

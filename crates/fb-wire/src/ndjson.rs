@@ -1,11 +1,11 @@
-//! Newline-delimited JSON: one value a line.
+//! Newline-delimited JSON: one value per line.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 
 use crate::sse::TooLarge;
 
-/// Cuts a stream of bytes into lines. Copies only lines that lie in more than one piece.
+/// Splits a stream of bytes into lines. Only lines that span several chunks are copied.
 #[derive(Debug)]
 pub struct NdjsonDecoder {
     pending: BytesMut,
@@ -13,15 +13,15 @@ pub struct NdjsonDecoder {
 }
 
 impl NdjsonDecoder {
-    /// A decoder that takes lines of up to `limit` bytes.
+    /// Creates a decoder for lines of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { pending: BytesMut::new(), limit }
     }
 
-    /// Takes the next piece and appends every line it completes, without its end; blank lines are left out.
+    /// Decodes the next chunk and appends the completed lines to `out`, without line ends. Blank lines are skipped.
     ///
     /// # Errors
-    /// When a line is larger than the limit; the stream cannot be read on.
+    /// When a line exceeds the limit. The decoder cannot be used afterwards.
     pub fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) -> Result<(), TooLarge> {
         let mut rest = bytes.clone();
         while let Some(end) = memchr(b'\n', &rest) {
@@ -32,25 +32,25 @@ impl NdjsonDecoder {
                 self.pending.extend_from_slice(&line);
                 line = self.pending.split().freeze();
             }
-            keep(line, out);
+            push_line(line, out);
         }
         self.check(rest.len())?;
         self.pending.extend_from_slice(&rest);
         Ok(())
     }
 
-    /// At the end of the stream: gives the last line even without its end.
+    /// Handles the end of the stream: appends the last line even if its line end is missing.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) {
-        keep(self.pending.split().freeze(), out);
+        push_line(self.pending.split().freeze(), out);
     }
 
-    /// Whether the line may grow by this much.
+    /// Checks that the line stays within the limit when it grows by `more` bytes.
     fn check(&self, more: usize) -> Result<(), TooLarge> {
         if self.pending.len() + more > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
     }
 }
 
-fn keep(mut line: Bytes, out: &mut Vec<Bytes>) {
+fn push_line(mut line: Bytes, out: &mut Vec<Bytes>) {
     if line.ends_with(b"\r") {
         line.truncate(line.len() - 1);
     }
@@ -59,7 +59,7 @@ fn keep(mut line: Bytes, out: &mut Vec<Bytes>) {
     }
 }
 
-/// Prints one line. JSON has line ends only between its tokens, where they become spaces.
+/// Prints one line. Line ends, which JSON allows only between tokens, are replaced by spaces.
 pub fn line(json: &[u8]) -> Bytes {
     let on_one_line = json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
     on_one_line.chain([b'\n']).collect()
@@ -76,8 +76,8 @@ mod tests {
         let mut out = Vec::new();
         let mut rest = Bytes::copy_from_slice(input);
         for cut in cuts {
-            let piece = rest.split_to((*cut).min(rest.len()));
-            decoder.push(&piece, &mut out).unwrap();
+            let chunk = rest.split_to((*cut).min(rest.len()));
+            decoder.push(&chunk, &mut out).unwrap();
         }
         decoder.push(&rest, &mut out).unwrap();
         decoder.finish(&mut out);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_without_ends_and_blank_ones_not_at_all() {
+    fn line_ends_and_blank_lines_are_removed() {
         assert_eq!(decode(b"{\"a\":1}\n\r\n \n{\"b\":2}", &[]), ["{\"a\":1}", "{\"b\":2}"]);
         assert_eq!(decode(b"{\"a\":1}\r\n{\"b\":2}\r", &[]), ["{\"a\":1}", "{\"b\":2}"]);
         let mut decoder = NdjsonDecoder::new(8);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_printed_value_is_one_line() {
+    fn printed_value_is_one_line() {
         assert_eq!(decode(&line(b"{\n\"a\":1\r\n}"), &[]), ["{ \"a\":1  }"]);
     }
 

@@ -9,8 +9,8 @@
 //! | a provider's answer to the same dialect | [`complete`] | bytes as they came |
 //! | an error to its caller | [`error_body`] | [`error_event`] |
 //!
-//! Bytes of answers are inspected, never rebuilt; the messages of a request are parsed only when somebody needs
-//! them in another dialect.
+//! The bytes of answers are inspected, never rebuilt. The messages of a request are parsed only when they are needed in
+//! another dialect.
 
 mod chunk;
 mod chunk_printer;

@@ -4,16 +4,16 @@ use thiserror::Error;
 
 use crate::errors::ErrorBody;
 
-/// A body printed for a provider, and what it says differently from what the caller asked.
+/// A body printed for a provider, and its differences from the caller's request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
     /// The body.
     pub body: Bytes,
-    /// What was mapped to something weaker or left out because it changes nothing in the answer.
+    /// The fields that were mapped to something weaker, or left out because they do not affect the answer.
     pub notes: Vec<Note>,
 }
 
-/// What a body with status 200 says.
+/// The content of a body with status 200.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {
     /// An answer.
@@ -22,13 +22,13 @@ pub enum Decoded {
     Blocked(Block),
 }
 
-/// Why a body or chunk with status 200 is no answer.
+/// The reason a body or chunk with status 200 is not an answer.
 #[derive(Debug, Clone, Error)]
 pub enum WireError {
     /// The provider reports an error.
     #[error("the provider reports an error")]
     Reported(Box<ErrorBody>),
-    /// The bytes are not what the dialect promises; says what was expected.
+    /// The bytes do not conform to the dialect; the text describes the violation.
     #[error("{0}")]
     Malformed(String),
 }

@@ -1,4 +1,4 @@
-//! Bodies as they came: where their top-level fields are, and how to change a few without touching the rest.
+//! Edits of the top-level fields of a body that keep all other bytes.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Finds the top-level fields of a JSON object, duplicates included, in one pass. Nothing below them is built, so
-/// nesting of any depth passes.
+/// Locates the top-level fields of a JSON object, including duplicates, in one pass. Nested values are not parsed, so
+/// any depth of nesting is accepted.
 ///
 /// # Errors
-/// When the bytes are not UTF-8, not JSON, or not one object; says where.
+/// When the bytes are not UTF-8, not JSON, or not a single object. The error contains the position.
 pub fn scan(bytes: &[u8]) -> Result<Vec<Field>, InvalidRequest> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         InvalidRequest::body(format!(
@@ -63,19 +63,19 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// One change of a top-level field.
+/// An edit of a top-level field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit<'a> {
-    /// Gives every field of this name this JSON value, or appends one.
+    /// Sets every field with this name to this JSON value, or appends a field.
     Set(&'a str, &'a str),
-    /// Removes every field of this name.
+    /// Removes every field with this name.
     Remove(&'a str),
-    /// Gives every field of the first name the second name.
+    /// Renames every field with the first name to the second.
     Rename(&'a str, &'a str),
 }
 
-/// The body with the edits made, in slices of the original and of the edits; every other byte as it was. A name is
-/// edited at most once.
+/// Applies the edits. The result consists of slices of the original and of the edits; all other bytes are unchanged. A
+/// name must occur in at most one edit.
 pub fn splice_parts(raw: &RawBody, edits: &[Edit<'_>]) -> Vec<Bytes> {
     let mut cuts = cuts(&raw.fields, edits);
     cuts.extend(append(raw, edits));
@@ -97,7 +97,7 @@ pub fn splice_parts(raw: &RawBody, edits: &[Edit<'_>]) -> Vec<Bytes> {
     parts
 }
 
-/// The body with the edits made, in one piece.
+/// Applies the edits and returns the body in one piece.
 pub fn splice(raw: &RawBody, edits: &[Edit<'_>]) -> Bytes {
     match splice_parts(raw, edits).as_slice() {
         [one] => one.clone(),
@@ -105,7 +105,7 @@ pub fn splice(raw: &RawBody, edits: &[Edit<'_>]) -> Bytes {
     }
 }
 
-/// A range of the body and what stands there instead.
+/// A range of the body and its replacement.
 struct Cut {
     from: usize,
     to: usize,
@@ -128,7 +128,7 @@ fn cuts(fields: &[Field], edits: &[Edit<'_>]) -> Vec<Cut> {
                     cuts.push(Cut { from: field.key.start, to: field.key.end, with: quoted(new) });
                 }
                 Edit::Remove(name) if *name == &*field.name => {
-                    // With the comma after it; the last field takes the comma before it instead.
+                    // Also removes the comma after it, or for the last field the one before it.
                     let (from, to) = if let Some(next) = fields.get(index + 1) {
                         (field.key.start, next.key.start)
                     } else {
@@ -144,7 +144,7 @@ fn cuts(fields: &[Field], edits: &[Edit<'_>]) -> Vec<Cut> {
     cuts
 }
 
-/// What is set but stands nowhere goes behind the last field that stays.
+/// Appends the fields that are set but do not exist, after the last remaining field.
 fn append(raw: &RawBody, edits: &[Edit<'_>]) -> Option<Cut> {
     let kept = raw.fields.iter().rev().find(|field| !is_removed(field, edits));
     let mut with = String::new();
@@ -170,7 +170,7 @@ fn append(raw: &RawBody, edits: &[Edit<'_>]) -> Option<Cut> {
     Some(Cut { from: at, to: at, with })
 }
 
-/// A JSON string.
+/// Returns `text` as a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

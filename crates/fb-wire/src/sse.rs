@@ -1,27 +1,27 @@
-//! Server-sent events, as providers really send them.
+//! Decoding and printing of server-sent events.
 //!
-//! Lines end with LF, CR or CRLF and with nothing else (not with U+2028); an event ends with an empty line. A line
-//! that begins with a colon is a comment. The decoder gives the same events for every split of the bytes.
+//! Lines end with LF, CR or CRLF only (not with U+2028); an event ends with an empty line. A line that begins with a
+//! colon is a comment. The decoded events do not depend on how the bytes are split.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 use thiserror::Error;
 
-/// Largest event taken when the caller has no reason for another limit: 8 MiB.
+/// Default maximum size of an event: 8 MiB.
 pub const MAX_EVENT: usize = 8 << 20;
 
-/// One block of a stream, up to and with its empty line.
+/// One block of a stream, including the empty line that ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent {
-    /// Its name; empty when it has none.
+    /// The event name; empty if there is none.
     pub event: String,
-    /// Its data lines, joined with LF; empty for a comment or a stray empty line, which are signs of life.
+    /// The data lines, joined with LF; empty for a comment or a stray empty line, which serve as keep-alives.
     pub data: Bytes,
-    /// The block as it came. All blocks together are the stream, byte for byte.
+    /// The original bytes of the block. Concatenated, the blocks are the stream, byte for byte.
     pub raw: Bytes,
 }
 
-/// An event above the limit.
+/// An event or line that exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an event or line of the stream is larger than {limit} bytes")]
 pub struct TooLarge {
@@ -29,40 +29,40 @@ pub struct TooLarge {
     pub limit: usize,
 }
 
-/// Cuts a stream of bytes into events. Copies only events that lie in more than one piece, and those once: the time
-/// is linear in the bytes, however small the pieces are.
+/// Splits a stream of bytes into events. Only events that span several chunks are copied, once each, so that the time is
+/// linear in the number of bytes for chunks of any size.
 #[derive(Debug)]
 pub struct SseDecoder {
-    /// The beginning of an event whose end has not come.
+    /// The beginning of an incomplete event.
     pending: BytesMut,
-    /// How many bytes of the current line are in `pending`.
+    /// The number of bytes of the current line in `pending`.
     line: usize,
-    /// Whether `pending` ends with a CR to which an LF may still belong.
+    /// Set if `pending` ends with a CR that an LF may follow.
     cr: Option<LineEnd>,
-    /// Whether nothing has come yet: only there a byte order mark may stand.
-    fresh: bool,
+    /// True before the first event, the only position of a byte order mark.
+    at_start: bool,
     limit: usize,
 }
 
-/// What a line end means.
+/// The meaning of a line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineEnd {
-    /// The line held something.
+    /// The line was not empty.
     Line,
-    /// The line was empty, so its end is the event's.
+    /// The line was empty, so the event is complete.
     Block,
 }
 
 impl SseDecoder {
-    /// A decoder that takes events of up to `limit` bytes.
+    /// Creates a decoder for events of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { pending: BytesMut::new(), line: 0, cr: None, fresh: true, limit }
+        Self { pending: BytesMut::new(), line: 0, cr: None, at_start: true, limit }
     }
 
-    /// Takes the next piece and appends every event it completes.
+    /// Decodes the next chunk and appends the completed events to `out`.
     ///
     /// # Errors
-    /// When an event is larger than the limit; the stream cannot be read on.
+    /// When an event exceeds the limit. The decoder cannot be used afterwards.
     pub fn push(&mut self, bytes: &Bytes, out: &mut Vec<SseEvent>) -> Result<(), TooLarge> {
         let mut rest = bytes.clone();
         while let Some(end) = self.block_end(&rest) {
@@ -79,7 +79,7 @@ impl SseDecoder {
         Ok(())
     }
 
-    /// At the end of the stream: gives the last event even without its empty line, which some servers leave out.
+    /// Handles the end of the stream: appends the last event even if its empty line is missing, as with some servers.
     pub fn finish(&mut self, out: &mut Vec<SseEvent>) {
         if !self.pending.is_empty() {
             let raw = self.pending.split().freeze();
@@ -89,27 +89,28 @@ impl SseDecoder {
         }
     }
 
-    /// Whether the event may grow by this much.
+    /// Checks that the event stays within the limit when it grows by `more` bytes.
     fn check(&self, more: usize) -> Result<(), TooLarge> {
         if self.pending.len() + more > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
     }
 
-    /// Where in this piece the current event ends, if it does; at 0 when the piece only shows that a CR came alone.
-    fn block_end(&mut self, piece: &[u8]) -> Option<usize> {
+    /// Returns the end of the current event within this chunk. It is 0 when the chunk only shows that no LF follows a
+    /// CR.
+    fn block_end(&mut self, chunk: &[u8]) -> Option<usize> {
         let mut at = 0;
         if let Some(ended) = self.cr {
-            at = usize::from(*piece.first()? == b'\n');
+            at = usize::from(*chunk.first()? == b'\n');
             self.cr = None;
             if ended == LineEnd::Block {
                 return Some(at);
             }
         }
-        while let Some(found) = memchr2(b'\n', b'\r', &piece[at..]) {
+        while let Some(found) = memchr2(b'\n', b'\r', &chunk[at..]) {
             let ended = if self.line + found == 0 { LineEnd::Block } else { LineEnd::Line };
             self.line = 0;
             at += found + 1;
-            if piece[at - 1] == b'\r' {
-                match piece.get(at) {
+            if chunk[at - 1] == b'\r' {
+                match chunk.get(at) {
                     Some(b'\n') => at += 1,
                     Some(_) => {}
                     None => {
@@ -122,13 +123,13 @@ impl SseDecoder {
                 return Some(at);
             }
         }
-        self.line += piece.len() - at;
+        self.line += chunk.len() - at;
         None
     }
 
     fn read(&mut self, raw: Bytes) -> SseEvent {
-        let start = if self.fresh && raw.starts_with(BOM) { BOM.len() } else { 0 };
-        self.fresh = false;
+        let start = if self.at_start && raw.starts_with(BOM) { BOM.len() } else { 0 };
+        self.at_start = false;
         let mut event = String::new();
         let mut data = Bytes::new();
         let mut joined: Option<BytesMut> = None;
@@ -163,7 +164,7 @@ impl SseDecoder {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The lines of a block from `start` on, without their ends.
+/// Iterates over the ranges of the lines of a block from `start` on, without their ends.
 fn lines(bytes: &[u8], start: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut at = start;
     std::iter::from_fn(move || {
@@ -188,8 +189,8 @@ pub fn event(name: Option<&str>, data: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// Appends one event. Every line of `data` gets a data line of its own, so that no content can end the event early;
-/// a reader finds each line end as an LF. `name` must hold no line ends.
+/// Appends one event. Every line of `data` becomes a data line of its own, so that content cannot end the event early;
+/// line ends are decoded as LF. `name` must not contain line ends.
 pub fn put_event(name: Option<&str>, data: &[u8], out: &mut BytesMut) {
     if let Some(name) = name {
         out.extend_from_slice(b"event: ");
@@ -199,14 +200,14 @@ pub fn put_event(name: Option<&str>, data: &[u8], out: &mut BytesMut) {
     put_lines(b"data: ", data, out);
 }
 
-/// Prints a comment, which readers skip: a sign of life.
+/// Prints a comment, which clients ignore; used as a keep-alive.
 pub fn comment(text: &str) -> Bytes {
     let mut out = BytesMut::with_capacity(text.len() + 4);
     put_lines(b": ", text.as_bytes(), &mut out);
     out.freeze()
 }
 
-/// Appends each line behind the prefix, and the empty line that ends the block.
+/// Appends each line with the prefix, and the empty line that ends the block.
 fn put_lines(prefix: &[u8], text: &[u8], out: &mut BytesMut) {
     let mut rest = text;
     while let Some(end) = memchr2(b'\n', b'\r', rest) {

@@ -1,4 +1,4 @@
-//! Reading a request's JSON piece by piece, with a path for every complaint.
+//! Reads the JSON of a request value by value; errors contain the path of the value.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Where a value stands; costs nothing until somebody prints it.
+/// The path of a value, formatted only for errors.
 #[derive(Clone, Copy)]
 pub(crate) enum Path<'p> {
     Top(&'p str),
@@ -28,7 +28,7 @@ impl fmt::Display for Path<'_> {
 }
 
 impl Path<'_> {
-    /// The last name of the path.
+    /// Returns the last name of the path.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Top(name) | Self::Key(_, name) => name,
@@ -36,19 +36,19 @@ impl Path<'_> {
         }
     }
 
-    /// A complaint about what stands here.
+    /// Creates the error for an invalid value at this path.
     pub(crate) fn invalid(&self, expected: &str, text: &str) -> InvalidRequest {
         let got = describe(text);
         InvalidRequest::field(self.to_string(), format!("{self}: expected {expected}, got {got}"))
     }
 
-    /// A complaint about what does not stand here.
+    /// Creates the error for a missing value at this path.
     pub(crate) fn missing(&self, expected: &str) -> InvalidRequest {
         InvalidRequest::field(self.to_string(), format!("{self}: missing; expected {expected}"))
     }
 
-    fn broken(&self, error: &serde_json::Error) -> InvalidRequest {
-        // The error of a value read by its own type quotes no content.
+    fn not_json(&self, error: &serde_json::Error) -> InvalidRequest {
+        // Errors about a value of the expected JSON type do not quote its content.
         InvalidRequest::field(self.to_string(), format!("{self}: not valid JSON: {error}"))
     }
 
@@ -56,14 +56,14 @@ impl Path<'_> {
         if !text.starts_with('"') {
             return Err(self.invalid("a string", text));
         }
-        serde_json::from_str(text).map_err(|error| self.broken(&error))
+        serde_json::from_str(text).map_err(|error| self.not_json(&error))
     }
 
     pub(crate) fn boolean(&self, text: &str) -> Result<bool, InvalidRequest> {
         bool::from_str(text).map_err(|_not_a_bool| self.invalid("a boolean", text))
     }
 
-    /// A number of the wanted type; `expected` says which numbers it takes.
+    /// Reads a number; `expected` describes the accepted numbers.
     pub(crate) fn number<T: DeserializeOwned>(
         &self,
         text: &str,
@@ -84,7 +84,7 @@ impl Path<'_> {
         if !text.starts_with('[') {
             return Err(self.invalid("an array", text));
         }
-        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| self.broken(&error))?;
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| self.not_json(&error))?;
         Ok(items.into_iter().map(RawValue::get).collect())
     }
 
@@ -92,19 +92,19 @@ impl Path<'_> {
         if !text.starts_with('{') {
             return Err(self.invalid("an object", text));
         }
-        let fields = serde_json::from_str(text).map_err(|error| self.broken(&error))?;
+        let fields = serde_json::from_str(text).map_err(|error| self.not_json(&error))?;
         Ok(Object { path: self, fields })
     }
 
-    /// Keeps a value as it is, once it is sure that every JSON reader can take it: no lone surrogates, no
-    /// nesting beyond 127 levels.
+    /// Keeps a value unchanged after checking that every JSON parser can read it: no lone surrogates, no nesting beyond
+    /// 127 levels.
     pub(crate) fn json(&self, text: &str) -> Result<Json, InvalidRequest> {
-        serde_json::from_str::<Sound>(text).map_err(|error| self.broken(&error))?;
+        serde_json::from_str::<Validated>(text).map_err(|error| self.not_json(&error))?;
         Json::parse(text).map_err(|error| InvalidRequest::field(self.to_string(), format!("{self}: {error}")))
     }
 }
 
-/// What a value is, without the content of strings: prompts do not belong in error messages.
+/// Describes a value without the content of strings: prompts do not belong in error messages.
 pub(crate) fn describe(text: &str) -> Cow<'static, str> {
     match text.as_bytes().first() {
         None => "nothing".into(),
@@ -115,7 +115,7 @@ pub(crate) fn describe(text: &str) -> Cow<'static, str> {
     }
 }
 
-/// The fields of an object of the request, taken one by one; what is left at the end had no taker.
+/// An object from which the known fields are taken one by one, so that the unknown ones remain.
 pub(crate) struct Object<'a, 'p> {
     pub(crate) path: &'p Path<'p>,
     fields: Fields<'a>,
@@ -127,7 +127,7 @@ impl<'a> Object<'a, '_> {
         self.fields.get(name)
     }
 
-    /// [`Object::get`], and forgets every field of this name.
+    /// Returns [`Object::get`] and removes all fields with this name.
     pub(crate) fn take(&mut self, name: &str) -> Option<&'a str> {
         let value = self.get(name);
         self.fields.0.retain(|(key, _)| key != name);
@@ -146,29 +146,29 @@ impl<'a> Object<'a, '_> {
         self.take(name).map(|text| Path::Key(self.path, name).json(text)).transpose()
     }
 
-    /// A field that must stand there.
-    pub(crate) fn need(&mut self, name: &str, expected: &str) -> Result<&'a str, InvalidRequest> {
+    /// Takes a required field.
+    pub(crate) fn require(&mut self, name: &str, expected: &str) -> Result<&'a str, InvalidRequest> {
         self.take(name).ok_or_else(|| Path::Key(self.path, name).missing(expected))
     }
 
-    /// A string that must stand there.
-    pub(crate) fn need_string(&mut self, name: &str, expected: &str) -> Result<String, InvalidRequest> {
-        let text = self.need(name, expected)?;
+    /// Takes a required string.
+    pub(crate) fn require_string(&mut self, name: &str, expected: &str) -> Result<String, InvalidRequest> {
+        let text = self.require(name, expected)?;
         Path::Key(self.path, name).string(text)
     }
 
-    /// What nobody took.
-    pub(crate) fn rest(&self) -> impl Iterator<Item = (&str, &'a str)> {
+    /// Returns the remaining fields that are not `null`.
+    pub(crate) fn remaining(&self) -> impl Iterator<Item = (&str, &'a str)> {
         let fields = self.fields.0.iter().filter(|(_, text)| *text != "null");
         fields.map(|(name, text)| (&**name, *text))
     }
 }
 
-/// The fields of an object, as text, in order and with duplicates.
+/// The fields of an object as text, in order and with duplicates.
 pub(crate) struct Fields<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Fields<'a> {
-    /// The last field of this name; an explicit `null` is no field.
+    /// Returns the last field with this name; `null` counts as missing.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         let last = self.0.iter().rev().find(|(key, _)| key == name)?;
         Some(last.1).filter(|value| *value != "null")
@@ -197,20 +197,20 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// A key, borrowed when it holds no escapes.
+/// A key, borrowed if it has no escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads a value to its ends and keeps nothing.
-struct Sound;
+/// Parses a value completely and discards it.
+struct Validated;
 
-impl<'de> Deserialize<'de> for Sound {
+impl<'de> Deserialize<'de> for Validated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Sound {
+impl<'de> Visitor<'de> for Validated {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -252,12 +252,12 @@ impl<'de> Visitor<'de> for Sound {
     }
 }
 
-/// Whether the array holds something; looks no further than its first item.
+/// Returns true if the array is not empty; inspects only its first item.
 pub(crate) fn holds_items(array: &str) -> bool {
     array.strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
 }
 
-/// Whether the text is JSON at all.
+/// Returns true if the text is valid JSON.
 pub(crate) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }

@@ -14,7 +14,7 @@ fn check(json: &str, expected: &Expect) {
 }
 
 #[test]
-fn mistakes_are_named_with_what_was_expected() {
+fn errors_name_the_field_and_the_expectation() {
     check(r#"{"kind":"ollama"}"#, &expect!["built"]);
     check(
         r#"{"kind":"vllm","base_url":"http://10.0.0.7:8000/v1","connect_timeout":"2s"}"#,
@@ -93,7 +93,7 @@ fn mistakes_are_named_with_what_was_expected() {
 }
 
 #[test]
-fn every_row_of_the_table_builds() {
+fn every_preset_builds() {
     for preset in PRESETS {
         let own =
             matches!(preset.adapter, Adapter::Azure).then(|| "https://name.openai.azure.com".to_owned());

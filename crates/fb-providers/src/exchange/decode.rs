@@ -19,7 +19,7 @@ pub(crate) trait StreamDecoder: Send + Unpin + 'static {
     fn finish(&mut self, out: &mut VecDeque<Frame>) -> Result<(), WireError>;
 }
 
-/// A dialect whose streams are server-sent events.
+/// A dialect with server-sent events as its streams.
 pub(crate) trait SseDialect: Send + Unpin + 'static {
     /// Decodes one event.
     fn frame(&mut self, event: &SseEvent) -> Result<Frame, WireError>;

@@ -94,9 +94,9 @@ pub(crate) static ARTEFACTS: &[Artefact] = {
 
 /// The kinds that serve OpenAI's own models.
 const OPENAI: &[&str] = &["openai", "azure"];
-/// The kinds whose cache uses a key given by the caller; OpenRouter forwards it.
+/// The kinds with a cache that uses a key given by the caller; OpenRouter forwards it.
 const KEYED: &[&str] = &["openai", "azure", "openrouter", "mistral", "fireworks"];
-/// The kinds whose cache uses markers, as Anthropic's does.
+/// The kinds with a cache that uses markers, as Anthropic's does.
 const MARKED: &[&str] = &["openrouter", "dashscope"];
 /// The kinds that reject unknown fields with 400 or 422 and name the field for thinking differently.
 const STRICT: &[&str] = &["groq", "cerebras", "mistral"];

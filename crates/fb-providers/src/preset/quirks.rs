@@ -23,7 +23,7 @@ pub(crate) struct Quirks {
     /// report them always or reject the field.
     pub(crate) stream_usage: bool,
     pub(crate) tool_ids: ToolIds,
-    /// The models are OpenAI's own, whose reasoning models reject settings that others accept.
+    /// The models are OpenAI's own: its reasoning models reject settings that others accept.
     pub(crate) reasoning_models: bool,
     /// Newer models reject tool calls in the history without a signature of theirs.
     pub(crate) signed_calls: bool,

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use super::{call, provider_of, sim, soon, stream};
 
 #[tokio::test]
-async fn dropping_a_call_or_a_stream_ends_the_upstream_request() {
+async fn dropping_a_call_or_stream_ends_the_upstream_request() {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
         let sim = sim(dialect).await;
         let provider = provider_of(&sim);
@@ -30,7 +30,7 @@ async fn dropping_a_call_or_a_stream_ends_the_upstream_request() {
 }
 
 #[tokio::test]
-async fn an_ended_stream_gives_its_connection_back() {
+async fn completed_stream_returns_its_connection() {
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     let request = ChatRequest::user("hi");

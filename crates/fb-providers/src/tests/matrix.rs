@@ -1,4 +1,4 @@
-//! What every fault looks like through reqwest: exactly what an upgrade of it can change.
+//! The result of every fault through reqwest, which an upgrade of reqwest may change.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::{chat, provider, provider_of, show_error, show_reply, show_stream, sim, stream};
 use crate::ProviderConfig;
 
-/// Each fault, plain and streamed.
+/// Shows the result of each fault for plain and streamed calls.
 async fn check(dialect: Dialect, faults: &[&str], expected: &Expect) {
     let sim = sim(dialect).await;
     let provider = provider_of(&sim);
@@ -26,7 +26,7 @@ async fn check(dialect: Dialect, faults: &[&str], expected: &Expect) {
     expected.assert_eq(&table);
 }
 
-/// Those of a body.
+/// Faults of a response body.
 const BODY: &[&str] = &[
     "cut-at=10",
     "cut-after=1",
@@ -40,7 +40,7 @@ const BODY: &[&str] = &[
     "stream-error=2",
 ];
 
-/// Those that a provider says.
+/// Errors that a provider reports.
 const SAID: &[&str] = &[
     "status=302 location=http://127.0.0.1:1/",
     "status=400",
@@ -62,11 +62,11 @@ const SAID: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn faults_of_the_connection() {
+async fn connection_faults() {
     for (fault, kinds) in [
         ("refuse", ["connect", "connect"]),
         ("reset", ["network", "network"]),
-        // The reset may come before or after the connect is known to have succeeded.
+        // The reset may arrive before or after the connect has completed.
         ("reset-on-accept", ["network", "connect"]),
         ("close-on-accept", ["stale_connection", "stale_connection"]),
         ("raw=SSH-2.0-OpenSSH_9.2", ["malformed", "malformed"]),
@@ -86,7 +86,7 @@ async fn faults_of_the_connection() {
 }
 
 #[tokio::test]
-async fn faults_of_a_body_in_openai() {
+async fn body_faults_in_openai() {
     check(
         Dialect::OpenAi,
         BODY,
@@ -127,7 +127,7 @@ async fn faults_of_a_body_in_openai() {
 }
 
 #[tokio::test]
-async fn faults_of_a_body_in_anthropic() {
+async fn body_faults_in_anthropic() {
     check(
         Dialect::Anthropic,
         BODY,
@@ -168,7 +168,7 @@ async fn faults_of_a_body_in_anthropic() {
 }
 
 #[tokio::test]
-async fn faults_of_a_body_in_ollama() {
+async fn body_faults_in_ollama() {
     check(
         Dialect::Ollama,
         BODY,
@@ -209,7 +209,7 @@ async fn faults_of_a_body_in_ollama() {
 }
 
 #[tokio::test]
-async fn what_openai_says() {
+async fn errors_of_openai() {
     check(Dialect::OpenAi, SAID, &expect![[r#"
         status=302 location=http://127.0.0.1:1/
             malformed (302 invalid_request_error)
@@ -266,7 +266,7 @@ async fn what_openai_says() {
 }
 
 #[tokio::test]
-async fn what_anthropic_says() {
+async fn errors_of_anthropic() {
     check(
         Dialect::Anthropic,
         SAID,
@@ -328,7 +328,7 @@ async fn what_anthropic_says() {
 }
 
 #[tokio::test]
-async fn what_ollama_says() {
+async fn errors_of_ollama() {
     check(
         Dialect::Ollama,
         SAID,
@@ -390,7 +390,7 @@ async fn what_ollama_says() {
 }
 
 #[tokio::test]
-async fn a_kept_alive_connection_that_was_closed_is_stale() {
+async fn closed_kept_alive_connection_is_stale() {
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     let request = ChatRequest::user("hi");
@@ -403,7 +403,7 @@ async fn a_kept_alive_connection_that_was_closed_is_stale() {
 }
 
 #[tokio::test]
-async fn names_that_lead_nowhere_and_tls_to_a_plain_server_do_not_connect() {
+async fn unknown_hosts_and_tls_to_a_plain_server_do_not_connect() {
     let plain = sim(Dialect::OpenAi).await;
     let request = ChatRequest::user("hi");
     for url in ["http://no-such-host.invalid/v1".to_owned(), format!("https://{}/v1", plain.addr())] {
@@ -413,8 +413,8 @@ async fn names_that_lead_nowhere_and_tls_to_a_plain_server_do_not_connect() {
 }
 
 #[tokio::test]
-async fn a_connection_that_takes_too_long_is_a_timeout_at_connect() {
-    // TLS to a server that accepts and says nothing.
+async fn slow_connect_is_a_connect_timeout() {
+    // TLS to a server that accepts and stays silent.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = ProviderConfig {
         base_url: Some(format!("https://{}/v1", silent.local_addr().unwrap())),
@@ -427,8 +427,8 @@ async fn a_connection_that_takes_too_long_is_a_timeout_at_connect() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_with_its_connection_is_cut_in_silence() {
-    // reqwest takes the cut for the end; only the missing end signal of the dialect tells.
+async fn body_that_ends_with_its_connection_has_no_end_signal() {
+    // For reqwest the cut is the end of the body; only the missing end signal of the dialect reveals it.
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     sim.fault(Fault::Raw(bytes::Bytes::from_static(

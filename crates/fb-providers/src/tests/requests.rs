@@ -1,4 +1,4 @@
-//! What goes over the wire.
+//! Requests on the wire, and the replies.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn sent(sim: &Sim) -> String {
 }
 
 #[tokio::test]
-async fn a_body_of_the_same_dialect_goes_out_as_it_came() {
+async fn body_of_the_same_dialect_is_sent_unchanged() {
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     let request = raw(
@@ -40,7 +40,7 @@ async fn a_body_of_the_same_dialect_goes_out_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_target_sets_fields_whatever_the_caller_asked() {
+async fn overrides_replace_the_callers_fields() {
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     let request =
@@ -58,7 +58,7 @@ async fn a_target_sets_fields_whatever_the_caller_asked() {
 }
 
 #[tokio::test]
-async fn token_counts_that_nobody_asked_for_are_counted_but_not_forwarded() {
+async fn unrequested_token_counts_are_read_but_not_forwarded() {
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     for (body, forwarded) in [
@@ -83,7 +83,7 @@ async fn token_counts_that_nobody_asked_for_are_counted_but_not_forwarded() {
 }
 
 #[tokio::test]
-async fn a_json_answer_to_a_stream_call_becomes_a_stream() {
+async fn json_answer_to_a_streamed_call_becomes_a_stream() {
     let sim = sim(Dialect::OpenAi).await;
     let provider = provider_of(&sim);
     let answer = r#"{"id":"c","model":"n","choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":"so","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
@@ -98,7 +98,7 @@ async fn a_json_answer_to_a_stream_call_becomes_a_stream() {
 }
 
 #[tokio::test]
-async fn the_model_that_answered_and_the_request_id_are_told() {
+async fn model_and_request_id_are_reported() {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
         let sim = sim(dialect).await;
         sim.reply(SimReply { model: Some("m-2026-11-01".to_owned()), ..SimReply::text("ok") });
@@ -110,7 +110,7 @@ async fn the_model_that_answered_and_the_request_id_are_told() {
 }
 
 #[tokio::test]
-async fn every_dialect_calls_tools_plain_and_streamed() {
+async fn tools_are_called_in_every_dialect() {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
         let sim = sim(dialect).await;
         sim.reply(SimReply::tool_call("weather", r#"{"city":"Oslo"}"#));
@@ -129,7 +129,7 @@ async fn every_dialect_calls_tools_plain_and_streamed() {
 }
 
 #[tokio::test]
-async fn probes_are_free_and_tell_a_wrong_key() {
+async fn probes_are_free_and_detect_a_wrong_key() {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
         let sim = sim(dialect).await;
         let provider = provider_of(&sim);
@@ -150,7 +150,7 @@ async fn probes_are_free_and_tell_a_wrong_key() {
 }
 
 #[tokio::test]
-async fn azure_calls_its_v1_or_the_path_of_the_deployment() {
+async fn azure_uses_its_v1_or_the_deployments_path() {
     let sim = sim(Dialect::OpenAi).await;
     for (path, api_version) in [("", None), ("/openai/v1/", None), ("", Some("2024-10-21"))] {
         let config = AzureConfig {
@@ -182,7 +182,7 @@ fn check(kind: &str, body: &'static str, expected: &Expect) {
     check_model(kind, "m", body, expected);
 }
 
-/// What becomes of a body at a provider with quirks.
+/// Checks the body sent to a provider with quirks.
 #[track_caller]
 fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
     let preset = crate::preset::named(kind).unwrap();
@@ -202,7 +202,7 @@ fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
 }
 
 #[test]
-fn quirks_change_only_what_they_must() {
+fn quirks_change_only_what_is_necessary() {
     check(
         "openai",
         r#"{"model":"d","messages":[],"max_tokens":5}"#,
@@ -245,7 +245,7 @@ fn quirks_change_only_what_they_must() {
 }
 
 #[test]
-fn models_that_think_are_not_sent_what_they_reject() {
+fn reasoning_models_do_not_receive_rejected_fields() {
     let sampled =
         r#"{"model":"d","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#;
     check_model(
@@ -295,7 +295,7 @@ fn models_that_think_are_not_sent_what_they_reject() {
 }
 
 #[tokio::test]
-async fn what_is_bound_to_one_provider_does_not_reach_another() {
+async fn artefacts_do_not_reach_other_providers() {
     let sim = sim(Dialect::OpenAi).await;
     let request = raw(
         r#"{"model":"d","messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","reasoning_details":[{"type":"reasoning.encrypted","data":"secret"}]},{"role":"user","content":"go on"}],"prompt_cache_key":"k"}"#,
@@ -325,7 +325,7 @@ async fn what_is_bound_to_one_provider_does_not_reach_another() {
 }
 
 #[tokio::test]
-async fn anthropic_gets_its_own_bytes_or_what_the_typed_view_says() {
+async fn anthropic_receives_original_bytes_or_the_typed_view() {
     let sim = sim(Dialect::Anthropic).await;
     let provider = provider_of(&sim);
     let own = br#"{"model":"d","max_tokens":9,"messages":[{"role":"user","content":"h\u0069"}],"x":1.0}"#;
@@ -346,7 +346,7 @@ async fn anthropic_gets_its_own_bytes_or_what_the_typed_view_says() {
 }
 
 #[tokio::test]
-async fn a_stream_that_calls_itself_json_is_a_stream() {
+async fn stream_labelled_as_json_is_a_stream() {
     let sim = sim(Dialect::OpenAi).await;
     let body = "data: {\"id\":\"1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     sim.fault(Fault::status(200).with_header("content-type", "application/json").with_body(body));
@@ -355,7 +355,7 @@ async fn a_stream_that_calls_itself_json_is_a_stream() {
 }
 
 #[tokio::test]
-async fn what_a_provider_says_about_a_failure_is_kept() {
+async fn details_of_a_failure_are_kept() {
     let sim = sim(Dialect::OpenAi).await;
     let body = r#"{"error":{"message":"Rate limit reached","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
     let fault =
@@ -372,7 +372,7 @@ async fn what_a_provider_says_about_a_failure_is_kept() {
 }
 
 #[tokio::test]
-async fn a_refused_prompt_keeps_its_status_and_body() {
+async fn blocked_prompt_keeps_its_status_and_body() {
     let sim = sim(Dialect::OpenAi).await;
     let body = r#"{"error":{"code":"content_filter","message":"filtered","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"violence":{"filtered":true,"severity":"high"}}}}}"#;
     sim.fault(Fault::status(400).with_body(body));
@@ -386,7 +386,7 @@ async fn a_refused_prompt_keeps_its_status_and_body() {
 }
 
 #[tokio::test]
-async fn an_error_whose_body_never_comes_is_known_by_its_status() {
+async fn error_without_a_body_is_classified_by_status() {
     let sim = sim(Dialect::OpenAi).await;
     sim.fault(Fault::Raw(Bytes::from_static(b"HTTP/1.1 503 x\r\ncontent-length: 9\r\n\r\n{")));
     let shown = show_reply(&chat(&*provider_of(&sim), &ChatRequest::user("hi")).await);

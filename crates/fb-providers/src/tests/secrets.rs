@@ -12,7 +12,7 @@ use crate::{
 const CANARY: &str = "sk-canary-8d1f3a77c2e9";
 
 #[tokio::test]
-async fn no_key_is_ever_printed() {
+async fn keys_are_never_printed() {
     let sim = sim(Dialect::OpenAi).await;
     let url = sim.base_url();
     let key = || Some(Secret::value(CANARY));
@@ -27,7 +27,7 @@ async fn no_key_is_ever_printed() {
     write!(shown, "{ollama:?} {:?}", Ollama::new(&ollama).unwrap()).unwrap();
     write!(shown, "{:?}", ProviderConfig::with_key("openai", CANARY)).unwrap();
 
-    // A provider that says the key it was sent.
+    // A provider that echoes the key in its error.
     let body = format!(
         r#"{{"error":{{"message":"Incorrect API key provided: {CANARY}","code":"invalid_api_key"}}}}"#
     );
@@ -40,7 +40,7 @@ async fn no_key_is_ever_printed() {
     sim.fault(Fault::Refuse);
     write!(shown, "{:?}", chat(&provider, &ChatRequest::user("hi")).await).unwrap();
 
-    // Keys that no header can carry, and configs with the key in the wrong place.
+    // Keys that are invalid as a header, and configs with the key in the wrong field.
     let broken = ProviderConfig::with_key("openai", format!("{CANARY}\n{CANARY}")).build();
     write!(shown, "{}", broken.err().unwrap()).unwrap();
     let userinfo = ProviderConfig {

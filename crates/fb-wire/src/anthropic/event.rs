@@ -1,44 +1,46 @@
 use std::borrow::Cow;
 
-use fb_core::{Block as Blocked, BlockCategory, Dialect, FinishReason, Frame, Raw, StreamEvent, ToolDelta};
+use fb_core::{
+    Block as PolicyBlock, BlockCategory, Dialect, FinishReason, Frame, Raw, StreamEvent, ToolDelta,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::shape::{self, Block, Content, Message, Tokens};
-use crate::{WireError, sse::SseEvent};
+use crate::{lenient, outcome::WireError, sse::SseEvent};
 
 /// Reads the events of one streamed answer.
 ///
-/// Pings and events without a word here give a frame of bytes only. The answer is complete with
-/// [`StreamEvent::Done`]; a stream that ends without it was cut.
+/// Pings and unknown events become frames without decoded events. The answer is complete with [`StreamEvent::Done`]; a
+/// stream that ends without it was cut.
 #[derive(Debug, Default)]
 pub struct EventDecoder {
     tokens: Tokens,
-    /// Content blocks that are open.
-    open: Vec<Open>,
-    /// How many tools the answer calls so far.
+    /// The open content blocks.
+    open: Vec<OpenBlock>,
+    /// The number of tool calls so far.
     tools: u32,
 }
 
 #[derive(Debug)]
-struct Open {
-    /// The block's index in the content.
-    at: u64,
+struct OpenBlock {
+    /// The index of the block in the content.
+    index: u64,
     call: Option<Call>,
 }
 
 /// A call of one of the caller's tools.
 #[derive(Debug)]
 struct Call {
-    /// Which of the answer's tool calls.
+    /// The index among the tool calls of the answer.
     index: u32,
-    /// What the call's arguments are if none come in pieces.
+    /// The arguments at the start of the block, valid if no deltas follow.
     input: Option<String>,
 }
 
 impl Call {
-    /// The arguments, if they came all at once.
-    fn rest(self) -> Option<StreamEvent> {
+    /// Returns the arguments if no deltas followed.
+    fn undelivered_arguments(self) -> Option<StreamEvent> {
         let arguments = self.input?;
         Some(StreamEvent::ToolCall(ToolDelta { index: self.index, arguments, ..ToolDelta::default() }))
     }
@@ -79,52 +81,51 @@ struct Delta<'a> {
 }
 
 impl EventDecoder {
-    /// A decoder for one answer.
+    /// Creates a decoder for one answer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads the next event.
+    /// Decodes the next event.
     ///
     /// # Errors
-    /// When the provider says that it failed, or the event is none of the dialect.
+    /// When the provider reports an error, or the event is not of this dialect.
     pub fn frame(&mut self, event: &SseEvent) -> Result<Frame, WireError> {
         let raw = Some(Raw { dialect: Dialect::Anthropic, bytes: event.raw.clone() });
         Ok(Frame { raw, events: self.events(&event.data)? })
     }
 
-    /// What is left to say at the end of the bytes: nothing, since only the provider's own end signal completes an
-    /// answer.
+    /// Handles the end of the body. Returns nothing, since only the provider's end signal completes an answer.
     #[expect(
         clippy::unused_self,
         clippy::needless_pass_by_ref_mut,
-        reason = "the same call as for OpenAI's chunks"
+        reason = "the same interface as for OpenAI's chunks"
     )]
     pub fn finish(&mut self) -> Option<StreamEvent> {
         None
     }
 
     fn events(&mut self, data: &[u8]) -> Result<Vec<StreamEvent>, WireError> {
-        // Some clones end with OpenAI's marker, and some ping without data.
+        // Some compatible servers end with OpenAI's marker, and some send pings without data.
         if data.is_empty() || data.starts_with(b"[DONE]") {
             return Ok(Vec::new());
         }
         let event: Event<'_> = shape::read(data, "an event")?;
-        match &*shape::word(event.kind).unwrap_or_default() {
+        match &*shape::non_empty(event.kind).unwrap_or_default() {
             "message_start" => self.start(event.message),
             "content_block_start" => self.open(&event),
             "content_block_delta" => self.delta(&event),
             "content_block_stop" => Ok(self.close(event.index).into_iter().collect()),
             "message_delta" => self.end(&event),
             "message_stop" => Ok(vec![StreamEvent::Done]),
-            "error" => Err(shape::said(data)),
-            _ if event.error.is_some() => Err(shape::said(data)),
+            "error" => Err(lenient::reported_error(data)),
+            _ if event.error.is_some() => Err(lenient::reported_error(data)),
             _ => Ok(Vec::new()),
         }
     }
 
     fn start(&mut self, message: Option<&RawValue>) -> Result<Vec<StreamEvent>, WireError> {
-        let message: Message<'_> = inner(message, "message_start")?;
+        let message: Message<'_> = parse(message, "message_start")?;
         self.tokens = Tokens::read(message.usage);
         let started = StreamEvent::Started { id: message.id(), model: message.model() };
         Ok([started].into_iter().chain(self.usage()).collect())
@@ -135,7 +136,7 @@ impl EventDecoder {
     }
 
     fn open(&mut self, event: &Event<'_>) -> Result<Vec<StreamEvent>, WireError> {
-        let content: Content<'_> = inner(event.content_block, "content_block_start")?;
+        let content: Content<'_> = parse(event.content_block, "content_block_start")?;
         let mut events = Vec::new();
         let mut call = None;
         match content.block()? {
@@ -155,20 +156,20 @@ impl EventDecoder {
                 self.tools = self.tools.saturating_add(1);
             }
         }
-        let at = shape::lenient(event.index).unwrap_or(0);
-        self.open.retain(|open| open.at != at);
-        self.open.push(Open { at, call });
+        let index = lenient::lenient(event.index).unwrap_or(0);
+        self.open.retain(|open| open.index != index);
+        self.open.push(OpenBlock { index, call });
         Ok(events)
     }
 
     fn delta(&mut self, event: &Event<'_>) -> Result<Vec<StreamEvent>, WireError> {
-        let delta: Delta<'_> = inner(event.delta, "content_block_delta")?;
-        let said = match &*shape::word(delta.kind).unwrap_or_default() {
-            "text_delta" => StreamEvent::Text(piece(delta.text)?),
-            "thinking_delta" => StreamEvent::Thinking(piece(delta.thinking)?),
+        let delta: Delta<'_> = parse(event.delta, "content_block_delta")?;
+        let event = match &*shape::non_empty(delta.kind).unwrap_or_default() {
+            "text_delta" => StreamEvent::Text(text(delta.text)?),
+            "thinking_delta" => StreamEvent::Thinking(text(delta.thinking)?),
             "input_json_delta" => {
-                let arguments = piece(delta.partial_json)?;
-                // Tools that run at the provider get their input in the same form; it is not for the caller.
+                let arguments = text(delta.partial_json)?;
+                // The input of server-side tools has the same form and is not for the caller.
                 match self.call(event.index) {
                     Some(call) if !arguments.is_empty() => {
                         call.input = None;
@@ -180,31 +181,33 @@ impl EventDecoder {
             }
             _ => return Ok(Vec::new()),
         };
-        Ok(vec![said])
+        Ok(vec![event])
     }
 
-    /// The open tool call at this index of the content; without an index the one opened last.
+    /// Returns the open tool call at this index of the content, or without an index the one opened last.
     fn call(&mut self, index: Option<&RawValue>) -> Option<&mut Call> {
-        let at: Option<u64> = shape::lenient(index);
-        let open = self.open.iter_mut().rfind(|open| at.is_none_or(|at| open.at == at))?;
+        let index: Option<u64> = lenient::lenient(index);
+        let open = self.open.iter_mut().rfind(|open| index.is_none_or(|index| open.index == index))?;
         open.call.as_mut()
     }
 
     fn close(&mut self, index: Option<&RawValue>) -> Option<StreamEvent> {
-        let at: Option<u64> = shape::lenient(index);
-        let place = self.open.iter().rposition(|open| at.is_none_or(|at| open.at == at))?;
-        self.open.remove(place).call?.rest()
+        let index: Option<u64> = lenient::lenient(index);
+        let position = self.open.iter().rposition(|open| index.is_none_or(|index| open.index == index))?;
+        self.open.remove(position).call?.undelivered_arguments()
     }
 
     fn end(&mut self, event: &Event<'_>) -> Result<Vec<StreamEvent>, WireError> {
-        let delta: Delta<'_> = inner(event.delta, "message_delta")?;
+        let delta: Delta<'_> = parse(event.delta, "message_delta")?;
         self.tokens.update(Tokens::read(event.usage));
         let mut events: Vec<StreamEvent> = self.usage().into_iter().collect();
         let Some(finish) = shape::finish(delta.stop_reason, self.tools > 0) else { return Ok(events) };
-        // Clones forget to close their blocks.
-        events.extend(self.open.drain(..).filter_map(|open| open.call).filter_map(Call::rest));
+        // Some compatible servers do not close their blocks.
+        events
+            .extend(self.open.drain(..).filter_map(|open| open.call).filter_map(Call::undelivered_arguments));
         if finish == FinishReason::Refusal {
-            let mut block = Blocked::in_stream(BlockCategory::Refusal, shape::refusal(delta.stop_details));
+            let mut block =
+                PolicyBlock::in_stream(BlockCategory::Refusal, shape::refusal(delta.stop_details));
             block.usage = self.tokens.usage();
             events.push(StreamEvent::Blocked(block));
         }
@@ -213,12 +216,12 @@ impl EventDecoder {
     }
 }
 
-fn inner<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, what: &str) -> Result<T, WireError> {
+fn parse<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, what: &str) -> Result<T, WireError> {
     let text = raw.map_or("{}", RawValue::get);
     shape::read(text.as_bytes(), what)
 }
 
-fn piece(raw: Option<&RawValue>) -> Result<String, WireError> {
+fn text(raw: Option<&RawValue>) -> Result<String, WireError> {
     shape::text(raw, "a delta").map(Cow::into_owned)
 }
 

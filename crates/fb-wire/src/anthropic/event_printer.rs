@@ -3,15 +3,17 @@ use fb_core::{FinishReason, StreamEvent, ToolDelta, Usage};
 use serde::Serialize;
 
 use super::print::{
-    Content, Message, PrintedUsage, StopDetails, error_event, is_refusal, print, said_of, stop_word,
-    tool_id_or,
+    Content, Message, PrintedUsage, StopDetails, error_event, is_refusal, stop_reason, tool_id_or,
 };
-use crate::sse;
+use crate::{
+    print::{block_message, print},
+    sse,
+};
 
-/// Prints the events of another dialect's stream as Anthropic's.
+/// Prints a stream of another dialect as Anthropic's events.
 ///
-/// Thinking is left out, as in [`print_reply`](super::print_reply). Other dialects count tokens after the reason
-/// why an answer ended, Anthropic in the same event, so that both go out at the end.
+/// Thinking is left out, as in [`print_reply`](super::print_reply). Other dialects send token counts after the finish
+/// reason and Anthropic in the same event, so both are printed at the end.
 #[derive(Debug)]
 pub struct EventPrinter {
     id: Option<String>,
@@ -19,9 +21,9 @@ pub struct EventPrinter {
     stage: Stage,
     /// The open content block.
     open: Option<Kind>,
-    /// How many content blocks were opened.
+    /// The number of content blocks opened so far.
     blocks: u32,
-    /// How many tool calls were opened.
+    /// The number of tool calls opened so far.
     calls: u32,
     finish: Option<FinishReason>,
     blocked: Option<String>,
@@ -30,27 +32,27 @@ pub struct EventPrinter {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Fresh,
-    /// `message_start` went out.
-    Begun,
-    /// `message_stop` or an error went out.
-    Over,
+    NotStarted,
+    /// `message_start` has been printed.
+    Started,
+    /// `message_stop` or an error has been printed.
+    Ended,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
-    /// The call of this index.
+    /// The tool call with this index.
     Tool(u32),
 }
 
 impl EventPrinter {
-    /// A printer of one answer; `model` stands in it unless the provider names its own.
+    /// Creates a printer for one answer; `model` is used until the provider names its own.
     pub fn new(model: &str) -> Self {
         Self {
             id: None,
             model: model.to_owned(),
-            stage: Stage::Fresh,
+            stage: Stage::NotStarted,
             open: None,
             blocks: 0,
             calls: 0,
@@ -60,10 +62,10 @@ impl EventPrinter {
         }
     }
 
-    /// Appends the events that say the same. `message_stop` is printed for [`StreamEvent::Done`] and nothing else.
+    /// Appends the equivalent events to `out`. Only [`StreamEvent::Done`] prints `message_stop`.
     pub fn print(&mut self, events: &[StreamEvent], out: &mut BytesMut) {
         for event in events {
-            if self.stage != Stage::Over {
+            if self.stage != Stage::Ended {
                 self.event(event, out);
             }
         }
@@ -82,19 +84,19 @@ impl EventPrinter {
             StreamEvent::Thinking(_) => self.begin(out),
             StreamEvent::ToolCall(delta) => self.tool(delta, out),
             StreamEvent::Finish(finish) => self.finish = Some(finish.clone()),
-            StreamEvent::Blocked(block) => self.blocked = Some(said_of(block).to_owned()),
+            StreamEvent::Blocked(block) => self.blocked = Some(block_message(block).to_owned()),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            // This API has no word for it, and its readers skip what they do not know in a ping.
+            // The API has no such event, and clients ignore unknown fields of a ping.
             StreamEvent::Resumed { by, .. } => {
-                write("ping", &Event::Ping { fb: Said { resumed_by: &by.to_string() } }, out);
+                write("ping", &Event::Ping { fb: Extension { resumed_by: &by.to_string() } }, out);
             }
             StreamEvent::Done => self.end(out),
         }
     }
 
     fn begin(&mut self, out: &mut BytesMut) {
-        if self.stage == Stage::Fresh {
-            self.stage = Stage::Begun;
+        if self.stage == Stage::NotStarted {
+            self.stage = Stage::Started;
             let message = Message::new(self.id.as_deref(), &self.model, Vec::new(), None, None, self.usage);
             write("message_start", &Event::MessageStart { message }, out);
         }
@@ -118,10 +120,10 @@ impl EventPrinter {
             self.begin(out);
             self.close(out);
             if delta.index < self.calls {
-                // A closed block cannot go on, and a call without the rest of its arguments would be a wrong call.
-                let said = "the provider's tool calls overlap, which this API cannot say";
-                out.extend_from_slice(&error_event("api_error", said, None));
-                self.stage = Stage::Over;
+                // A closed block cannot be continued, and a call with incomplete arguments would be wrong.
+                let message = "the provider's tool calls overlap, which this API cannot say";
+                out.extend_from_slice(&error_event("api_error", message, None));
+                self.stage = Stage::Ended;
                 return;
             }
             let id = tool_id_or(delta.id.as_deref().unwrap_or_default(), delta.index as usize);
@@ -164,14 +166,14 @@ impl EventPrinter {
         };
         let refused = self.blocked.is_some() || is_refusal(&finish);
         let delta = Ending {
-            stop_reason: if refused { "refusal" } else { stop_word(&finish) },
+            stop_reason: if refused { "refusal" } else { stop_reason(&finish) },
             stop_sequence: (),
             stop_details: refused.then(|| StopDetails::new(self.blocked.as_deref())),
         };
         let usage = PrintedUsage::from(self.usage.unwrap_or_default());
         write("message_delta", &Event::MessageDelta { delta, usage }, out);
         write("message_stop", &Event::MessageStop, out);
-        self.stage = Stage::Over;
+        self.stage = Stage::Ended;
     }
 }
 
@@ -179,17 +181,17 @@ fn write(name: &str, event: &Event<'_>, out: &mut BytesMut) {
     sse::put_event(Some(name), &print(event), out);
 }
 
-/// What only fb says.
+/// Fields of fb that the API does not have.
 #[derive(Serialize)]
-struct Said<'a> {
-    /// Who goes on with an answer that broke off.
+struct Extension<'a> {
+    /// The target that resumes an interrupted answer.
     resumed_by: &'a str,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Event<'a> {
-    Ping { fb: Said<'a> },
+    Ping { fb: Extension<'a> },
     MessageStart { message: Message<'a> },
     ContentBlockStart { index: u32, content_block: Content<'a> },
     ContentBlockDelta { index: u32, delta: Delta<'a> },
@@ -206,7 +208,7 @@ enum Delta<'a> {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the words are the provider's")]
+#[expect(clippy::struct_field_names, reason = "the names are the provider's")]
 struct Ending<'a> {
     stop_reason: &'static str,
     stop_sequence: (),

@@ -1,39 +1,39 @@
 use fb_core::Effort::{self, High, Low, Max, Medium, Xhigh};
 
-/// What one model accepts of the dialect.
+/// The features of the dialect that a model accepts.
 ///
-/// A request that asks for more is sent with less and a note, or refused by name; see [`encode`](super::encode).
+/// A request that exceeds them is reduced with a note, or refused; see [`encode`](super::encode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent ability")]
 pub struct Limits {
-    /// Most tokens to generate when the caller named no number: the dialect requires one.
+    /// The `max_tokens` sent if the caller sets none, since the dialect requires the field.
     pub default_max_tokens: u32,
-    /// Most tokens the model generates; a larger wish is cut to this.
+    /// Maximum number of generated tokens; a larger request is reduced to it.
     pub max_tokens: u32,
-    /// Whether `temperature`, `top_p` and `top_k` are accepted.
+    /// `temperature`, `top_p` and `top_k` are accepted.
     pub sampling: bool,
-    /// Whether a tool can be forced.
+    /// `tool_choice` can force a tool.
     pub forced_tools: bool,
-    /// Whether thinking can be turned off.
+    /// Thinking can be turned off.
     pub thinking_off: bool,
-    /// Whether the model decides itself how long it thinks; otherwise thinking needs a budget of tokens.
+    /// The model decides how long it thinks; otherwise thinking requires a token budget.
     pub adaptive_thinking: bool,
-    /// The words `output_config.effort` takes.
+    /// The accepted values of `output_config.effort`.
     pub efforts: &'static [Effort],
-    /// Whether answers can be held to a JSON schema.
+    /// Answers can be constrained by a JSON schema.
     pub json_schema: bool,
-    /// Whether the model continues an answer that the conversation ends with.
+    /// The model continues an assistant message at the end of the conversation.
     pub prefill: bool,
-    /// Whether a system message may stand inside the conversation.
+    /// System messages are accepted inside the conversation.
     pub mid_system: bool,
 }
 
-/// The most that Anthropic's SDKs ask for without streaming: more may take longer than ten minutes.
-const LONGEST_PLAIN: u32 = 21_333;
+/// The maximum that Anthropic's SDKs allow without streaming: more may take longer than ten minutes.
+const MAX_WITHOUT_STREAM: u32 = 21_333;
 
 /// Opus 5.5, Sonnet 5.5 and Fable always think.
 const ALWAYS_THINKING: Limits = Limits {
-    default_max_tokens: LONGEST_PLAIN,
+    default_max_tokens: MAX_WITHOUT_STREAM,
     max_tokens: 128_000,
     sampling: false,
     forced_tools: false,
@@ -57,8 +57,8 @@ const GENERATION_4_5: Limits =
 
 const OPUS_4_1: Limits = Limits { max_tokens: 32_000, ..GENERATION_4_5 };
 
-/// An unknown model may be one of another vendor behind the same protocol: it is tried with everything but a
-/// system message inside the conversation, which user text replaces at no risk.
+/// An unknown model may be another vendor's behind the same protocol. All features are tried except system messages
+/// inside the conversation, which user text replaces without risk.
 const UNKNOWN: Limits = Limits {
     default_max_tokens: 4096,
     max_tokens: u32::MAX,
@@ -72,7 +72,7 @@ const UNKNOWN: Limits = Limits {
     mid_system: false,
 };
 
-/// By what follows `claude-` in a model's name; the first that fits counts.
+/// Limits by the part of the name after `claude-`; the first match wins.
 const MODELS: &[(&str, Limits)] = &[
     ("opus-5-5", ALWAYS_THINKING),
     ("sonnet-5-5", ALWAYS_THINKING),
@@ -93,16 +93,17 @@ const MODELS: &[(&str, Limits)] = &[
 ];
 
 impl Limits {
-    /// The limits of a model by its name, which may stand inside a longer one (`us.anthropic.claude-opus-5-5-v1:0`).
+    /// Returns the limits of a model by its name, which may be part of a longer one
+    /// (`us.anthropic.claude-opus-5-5-v1:0`).
     ///
-    /// An unknown model is taken to accept everything, with 4096 tokens when the caller named no number.
+    /// An unknown model accepts almost everything, with 4096 tokens if the caller sets no maximum.
     pub fn for_model(model: &str) -> Self {
         let name = model.to_ascii_lowercase().replace('.', "-");
         let Some((_, name)) = name.split_once("claude-") else { return UNKNOWN };
-        let fits = |prefix: &str| {
+        let matches = |prefix: &str| {
             name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
         };
-        MODELS.iter().find(|(prefix, _)| fits(prefix)).map_or(UNKNOWN, |(_, limits)| *limits)
+        MODELS.iter().find(|(prefix, _)| matches(prefix)).map_or(UNKNOWN, |(_, limits)| *limits)
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_row_that_fits_the_name_counts() {
+    fn first_matching_row_wins() {
         for (model, limits) in [
             ("claude-opus-5-5", ALWAYS_THINKING),
             ("claude-opus-5-5-20261001", ALWAYS_THINKING),

@@ -5,16 +5,18 @@ use fb_core::{
     Tool, ToolCall, ToolChoice, ToolResult,
 };
 
-use super::request::field;
-use crate::value::{Object, Path};
+use crate::{
+    top_level::field,
+    value::{Object, Path},
+};
 
-/// The typed view of an Anthropic request: every field lands in the vocabulary or, under its path, in
-/// [`Chat::extra`].
+/// Returns the typed view of an Anthropic request. Fields without a counterpart in the vocabulary are kept in
+/// [`Chat::extra`], under their path.
 ///
-/// Results of tools become messages of their own, before what else the user says in the same turn.
+/// Tool results become messages of their own, before the other content of the user's turn.
 pub(super) fn chat(body: &RawBody) -> Result<Chat, InvalidRequest> {
     let mut reader = Reader::default();
-    // The system prompt comes first, wherever its field stands.
+    // The system prompt comes first, regardless of the position of its field.
     if let Some(text) = field(body, "system")? {
         reader.system(&Path::Top("system"), text)?;
     }
@@ -29,16 +31,16 @@ pub(super) fn chat(body: &RawBody) -> Result<Chat, InvalidRequest> {
     Ok(reader.finish())
 }
 
-/// What Anthropic's words for effort are called here.
+/// The values of `output_config.effort`.
 const EFFORTS: [Effort; 5] = [Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
 
-/// The name of a schema, which Anthropic's have not and OpenAI's need.
+/// The name of a schema, which OpenAI requires and Anthropic lacks.
 const SCHEMA_NAME: &str = "answer";
 
 #[derive(Default)]
 struct Reader {
     chat: Chat,
-    /// What `thinking` says about effort; `output_config.effort` says it better, unless thinking is off.
+    /// The effort implied by `thinking`. `output_config.effort` takes precedence, unless thinking is disabled.
     thinking: Option<Effort>,
 }
 
@@ -47,7 +49,7 @@ impl Reader {
         let path = Path::Top(name);
         let chat = &mut self.chat;
         match name {
-            // Read with the head.
+            // Parsed with the head.
             "model" | "stream" => {}
             "messages" => self.messages(&path, text)?,
             "max_tokens" => chat.max_tokens = Some(path.number(text, "an integer of at least 0")?),
@@ -84,9 +86,9 @@ impl Reader {
         Ok(())
     }
 
-    /// Keeps what nobody took from an object.
-    fn rest(&mut self, object: &Object<'_, '_>) -> Result<(), InvalidRequest> {
-        object.rest().try_for_each(|(name, text)| self.extra(&Path::Key(object.path, name), text))
+    /// Keeps the remaining fields of an object.
+    fn keep_remaining(&mut self, object: &Object<'_, '_>) -> Result<(), InvalidRequest> {
+        object.remaining().try_for_each(|(name, text)| self.extra(&Path::Key(object.path, name), text))
     }
 
     fn system(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
@@ -107,9 +109,9 @@ impl Reader {
     fn message(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
         let role = role(&mut object)?;
-        let content = object.need("content", CONTENT)?;
+        let content = object.require("content", CONTENT)?;
         let parts = self.content(&Path::Key(path, "content"), content)?;
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         let (results, parts): (Vec<_>, Vec<_>) =
             parts.into_iter().partition(|part| matches!(part, Part::ToolResult(_)));
         let only_results = !results.is_empty() && parts.is_empty();
@@ -135,48 +137,48 @@ impl Reader {
 
     fn block(&mut self, path: &Path<'_>, text: &str) -> Result<Part, InvalidRequest> {
         let mut object = path.object(text)?;
-        let kind = object.need_string("type", "the type of the block")?;
+        let kind = object.require_string("type", "the type of the block")?;
         let part = match &*kind {
-            "text" => Part::Text(object.need_string("text", "a string")?),
+            "text" => Part::Text(object.require_string("text", "a string")?),
             "image" => match self.image(&mut object)? {
                 Some(image) => image,
                 None => return Ok(Part::Other { kind, value: path.json(text)? }),
             },
             "tool_use" => Part::ToolCall(ToolCall {
-                id: object.need_string("id", "the id of the call")?,
-                name: object.need_string("name", "the name of the tool")?,
+                id: object.require_string("id", "the id of the call")?,
+                name: object.require_string("name", "the name of the tool")?,
                 arguments: input(&mut object)?,
             }),
             "tool_result" => self.tool_result(&mut object)?,
             "thinking" => Part::Thinking {
-                text: object.need_string("thinking", "a string")?,
+                text: object.require_string("thinking", "a string")?,
                 signature: object.take_string("signature")?.filter(|proof| !proof.is_empty()),
             },
             _ => return Ok(Part::Other { kind, value: path.json(text)? }),
         };
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         Ok(part)
     }
 
-    /// A picture; `None` when its source is of another kind, such as a file at Anthropic.
+    /// Parses an image; `None` if its source is of another kind, such as a file at Anthropic.
     fn image(&mut self, object: &mut Object<'_, '_>) -> Result<Option<Part>, InvalidRequest> {
         let path = Path::Key(object.path, "source");
-        let text = object.need("source", "an object with a type")?;
+        let text = object.require("source", "an object with a type")?;
         let mut source = path.object(text)?;
-        let place = match &*source.need_string("type", "base64, url or file")? {
-            "url" => ImageSource::Url(source.need_string("url", "a URL")?),
+        let image_source = match &*source.require_string("type", "base64, url or file")? {
+            "url" => ImageSource::Url(source.require_string("url", "a URL")?),
             "base64" => ImageSource::Base64 {
-                media_type: source.need_string("media_type", "such as image/png")?,
-                data: source.need_string("data", "base64 text")?,
+                media_type: source.require_string("media_type", "such as image/png")?,
+                data: source.require_string("data", "base64 text")?,
             },
             _ => return Ok(None),
         };
-        self.rest(&source)?;
-        Ok(Some(Part::Image(Image { source: place, detail: None })))
+        self.keep_remaining(&source)?;
+        Ok(Some(Part::Image(Image { source: image_source, detail: None })))
     }
 
     fn tool_result(&mut self, object: &mut Object<'_, '_>) -> Result<Part, InvalidRequest> {
-        let id = object.need_string("tool_use_id", "the id of the call it answers")?;
+        let id = object.require_string("tool_use_id", "the id of the call it answers")?;
         let is_error = object.take_boolean("is_error")?.unwrap_or(false);
         let parts = match object.take("content") {
             Some(text) => self.result_content(&Path::Key(object.path, "content"), text)?,
@@ -185,7 +187,7 @@ impl Reader {
         Ok(Part::ToolResult(ToolResult { id, parts, is_error }))
     }
 
-    /// Text and pictures; results do not hold results, so this ends.
+    /// Parses text and images. Results do not contain results, so the recursion is bounded.
     fn result_content(&mut self, path: &Path<'_>, text: &str) -> Result<Vec<Part>, InvalidRequest> {
         if text.starts_with('"') {
             return Ok(vec![Part::Text(path.string(text)?)]);
@@ -196,7 +198,7 @@ impl Reader {
         let mut parts = Vec::new();
         for (index, text) in path.array(text)?.into_iter().enumerate() {
             let path = Path::Index(path, index);
-            let kind = path.object(text)?.need_string("type", "the type of the block")?;
+            let kind = path.object(text)?.require_string("type", "the type of the block")?;
             parts.push(match &*kind {
                 "text" | "image" => self.block(&path, text)?,
                 _ => Part::Other { kind, value: path.json(text)? },
@@ -215,41 +217,41 @@ impl Reader {
     fn tool(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
         let kind = object.take_string("type")?;
-        // Others run at the provider.
+        // Other types are server-side tools.
         if kind.is_some_and(|kind| kind != "custom") {
             return self.extra(path, text);
         }
         let tool = Tool {
-            name: object.need_string("name", "the name of the tool")?,
+            name: object.require_string("name", "the name of the tool")?,
             description: object.take_string("description")?,
             parameters: object.take_json("input_schema")?,
             strict: object.take_boolean("strict")?,
         };
         self.chat.tools.push(tool);
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 
     fn tool_choice(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
         let expected = "one of auto, any, tool, none";
-        self.chat.tool_choice = Some(match &*object.need_string("type", expected)? {
+        self.chat.tool_choice = Some(match &*object.require_string("type", expected)? {
             "auto" => ToolChoice::Auto,
             "any" => ToolChoice::Required,
             "none" => ToolChoice::None,
-            "tool" => ToolChoice::Named(object.need_string("name", "the name of the tool")?),
+            "tool" => ToolChoice::Named(object.require_string("name", "the name of the tool")?),
             _ => return Err(Path::Key(path, "type").invalid(expected, "another string")),
         });
         let alone = object.take_boolean("disable_parallel_tool_use")?;
         self.chat.parallel_tools = alone.map(|alone| !alone);
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 
     fn output_config(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
         if let Some(text) = object.take("effort") {
             let path = Path::Key(path, "effort");
-            let word = path.string(text)?;
-            self.chat.effort = EFFORTS.into_iter().find(|effort| effort.name() == word);
+            let name = path.string(text)?;
+            self.chat.effort = EFFORTS.into_iter().find(|effort| effort.name() == name);
             if self.chat.effort.is_none() {
                 self.extra(&path, text)?;
             }
@@ -257,15 +259,15 @@ impl Reader {
         if let Some(text) = object.take("format") {
             self.format(&Path::Key(path, "format"), text)?;
         }
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 
     fn format(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
-        if object.need_string("type", "json_schema")? != "json_schema" {
+        if object.require_string("type", "json_schema")? != "json_schema" {
             return self.extra(path, text);
         }
-        let text = object.need("schema", "a JSON schema")?;
+        let text = object.require("schema", "a JSON schema")?;
         let schema = Path::Key(path, "schema").json(text)?;
         self.chat.format = Format::JsonSchema(Schema {
             name: SCHEMA_NAME.to_owned(),
@@ -273,19 +275,19 @@ impl Reader {
             schema,
             strict: Some(true),
         });
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 
     fn thinking(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
-        match &*object.need_string("type", "adaptive, enabled, disabled or between_tools")? {
+        match &*object.require_string("type", "adaptive, enabled, disabled or between_tools")? {
             "disabled" => self.thinking = Some(Effort::None),
             "adaptive" => {}
             "enabled" => {
                 let path = Path::Key(path, "budget_tokens");
                 let expected = "an integer of at least 1024";
-                let budget: u32 = path.number(object.need("budget_tokens", expected)?, expected)?;
-                // The budgets that efforts become on the way back.
+                let budget: u32 = path.number(object.require("budget_tokens", expected)?, expected)?;
+                // The inverse of the budgets in the encoder.
                 self.thinking = Some(match budget {
                     0..2048 => Effort::Low,
                     2048..4096 => Effort::Medium,
@@ -294,19 +296,19 @@ impl Reader {
             }
             _ => return self.extra(path, text),
         }
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 
     fn metadata(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
         self.chat.user = object.take_string("user_id")?;
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 }
 
 const CONTENT: &str = "a string or an array of content blocks";
 
-/// What a tool is called with, as its text.
+/// Returns the JSON text of a tool call's input.
 fn input(object: &mut Object<'_, '_>) -> Result<String, InvalidRequest> {
     let input = object.take("input").unwrap_or("{}");
     let path = Path::Key(object.path, "input");
@@ -320,7 +322,7 @@ fn input(object: &mut Object<'_, '_>) -> Result<String, InvalidRequest> {
 fn role(object: &mut Object<'_, '_>) -> Result<Role, InvalidRequest> {
     let path = Path::Key(object.path, "role");
     let expected = "one of user, assistant, system";
-    match &*object.need_string("role", expected)? {
+    match &*object.require_string("role", expected)? {
         "user" => Ok(Role::User),
         "assistant" => Ok(Role::Assistant),
         "system" => Ok(Role::System),

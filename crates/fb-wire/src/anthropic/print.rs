@@ -8,11 +8,15 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::sse;
+use crate::{
+    print::{block_message, print},
+    sse,
+};
 
-/// Prints an answer of another dialect as Anthropic prints it, with every field that its SDKs require.
+/// Prints an answer of another dialect in Anthropic's format, with every field that its SDKs require.
 ///
-/// Thinking is left out: without a signature of Anthropic's it would come back in the next turn and be rejected.
+/// Thinking is left out: without Anthropic's signature it would be rejected when the caller sends it back in the next
+/// turn.
 pub fn print_reply(reply: &Reply, fallback_model: &str) -> Bytes {
     let text = Some(&*reply.text).filter(|text| !text.is_empty()).map(|text| Content::Text { text });
     let calls = reply.tool_calls.iter().enumerate().map(|(index, call)| Content::ToolUse {
@@ -23,78 +27,68 @@ pub fn print_reply(reply: &Reply, fallback_model: &str) -> Bytes {
     let content = text.into_iter().chain(calls).collect();
     let model = reply.model.as_deref().unwrap_or(fallback_model);
     let details = is_refusal(&reply.finish).then(|| StopDetails::new(None));
-    message(reply.id.as_deref(), model, content, Some(stop_word(&reply.finish)), details, reply.usage)
+    message(reply.id.as_deref(), model, content, Some(stop_reason(&reply.finish)), details, reply.usage)
 }
 
-/// Prints a block of another dialect in Anthropic's form, with its HTTP status.
+/// Prints a block of another dialect in Anthropic's format; returns its HTTP status and body.
 pub fn print_block(block: &Block, model: &str) -> (u16, Bytes) {
     if block.category == BlockCategory::Input {
-        return (400, error_body("invalid_request_error", said_of(block), None));
+        return (400, error_body("invalid_request_error", block_message(block), None));
     }
     let text = Some(&*block.partial).filter(|text| !text.is_empty()).map(|text| Content::Text { text });
-    let details = Some(StopDetails::new(Some(said_of(block))));
+    let details = Some(StopDetails::new(Some(block_message(block))));
     (200, message(None, model, text.into_iter().collect(), Some("refusal"), details, block.usage))
 }
 
-/// Anthropic's error body; `kind` is its word, such as `overloaded_error`.
+/// Prints Anthropic's error body; `kind` is its `type`, such as `overloaded_error`.
 pub fn error_body(kind: &str, message: &str, request_id: Option<&str>) -> Bytes {
     print(&ErrorBody { kind: "error", error: Error { kind, message }, request_id }).into()
 }
 
-/// [`error_body`] as an event of a stream; nothing may follow it.
+/// Prints [`error_body`] as an event, which must be the last of its stream.
 pub fn error_event(kind: &str, message: &str, request_id: Option<&str>) -> Bytes {
     sse::event(Some("error"), &error_body(kind, message, request_id))
-}
-
-/// The provider's words about a block, or ours.
-pub(super) fn said_of(block: &Block) -> &str {
-    match (block.detail.trim(), block.category) {
-        ("", BlockCategory::Refusal) => "The model declined to answer.",
-        ("", BlockCategory::Input) => "The prompt was rejected by the provider's content filter.",
-        ("", BlockCategory::Output) => "The answer was cut by the provider's content filter.",
-        (detail, _) => detail,
-    }
 }
 
 pub(super) const fn is_refusal(finish: &FinishReason) -> bool {
     matches!(finish, FinishReason::Refusal | FinishReason::ContentFilter)
 }
 
-/// Anthropic's word for why an answer ended.
-pub(super) fn stop_word(finish: &FinishReason) -> &'static str {
+/// Returns Anthropic's `stop_reason`.
+pub(super) fn stop_reason(finish: &FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop => "end_turn",
         FinishReason::ToolCalls => "tool_use",
         FinishReason::ContentFilter | FinishReason::Refusal => "refusal",
-        FinishReason::Other(word) if word == "pause_turn" => "pause_turn",
-        // A word outside Anthropic's own breaks strict clients, and `end_turn` would call the answer complete.
+        FinishReason::Other(reason) if reason == "pause_turn" => "pause_turn",
+        // Unknown values break strict clients, and `end_turn` would mark the answer as complete.
         FinishReason::Length | FinishReason::Other(_) => "max_tokens",
     }
 }
 
-/// An id in Anthropic's alphabet, `^[a-zA-Z0-9_-]+$`.
+/// Maps an id to Anthropic's alphabet, `^[a-zA-Z0-9_-]+$`.
 pub(super) fn tool_id(id: &str) -> Cow<'_, str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if id.is_empty() {
         Cow::Borrowed("toolu")
-    } else if id.chars().all(fits) {
+    } else if id.chars().all(is_allowed) {
         Cow::Borrowed(id)
     } else {
-        Cow::Owned(id.chars().map(|c| if fits(c) { c } else { '_' }).collect())
+        Cow::Owned(id.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect())
     }
 }
 
-/// [`tool_id`], told apart by the call's place when its provider gave none.
+/// Returns [`tool_id`], or an id derived from the index if the provider gave none.
 pub(super) fn tool_id_or(id: &str, index: usize) -> Cow<'_, str> {
     if id.is_empty() { Cow::Owned(format!("toolu_{index}")) } else { tool_id(id) }
 }
 
-/// The arguments as an object; text that is none is shown as it is under one key, rather than lost.
+/// Returns the arguments as an object. Text that is not an object is kept under a single key.
 fn input(call: &ToolCall) -> Cow<'_, RawValue> {
     let text = call.arguments.trim();
     let text = if text.is_empty() { "{}" } else { text };
     let object = serde_json::from_str::<&RawValue>(text).ok().filter(|value| value.get().starts_with('{'));
-    object.map_or_else(|| Cow::Owned(printed(&RawArguments { raw_arguments: text })), Cow::Borrowed)
+    object.map_or_else(|| Cow::Owned(to_raw(&RawArguments { raw_arguments: text })), Cow::Borrowed)
 }
 
 #[derive(Serialize)]
@@ -113,16 +107,7 @@ pub(super) fn message(
     print(&Message::new(id, model, content, stop_reason, stop_details, usage)).into()
 }
 
-/// Prints one of our own structs.
-pub(super) fn print<T: Serialize>(value: &T) -> Vec<u8> {
-    #[expect(
-        clippy::expect_used,
-        reason = "only a map with keys other than strings fails to print into a vector"
-    )]
-    serde_json::to_vec(value).expect("structs of strings and numbers print")
-}
-
-fn printed<T: Serialize>(value: &T) -> Box<RawValue> {
+fn to_raw<T: Serialize>(value: &T) -> Box<RawValue> {
     #[expect(clippy::expect_used, reason = "only a map with keys other than strings fails to print")]
     to_raw_value(value).expect("structs of strings and numbers print")
 }
@@ -142,8 +127,8 @@ pub(super) struct Message<'a> {
     usage: PrintedUsage,
 }
 
-/// The id of an answer whose provider gave none.
-const MADE_UP_ID: &str = "msg_fb";
+/// The id of an answer without one.
+const FALLBACK_ID: &str = "msg_fb";
 
 impl<'a> Message<'a> {
     pub(super) fn new(
@@ -155,7 +140,7 @@ impl<'a> Message<'a> {
         usage: Option<Usage>,
     ) -> Self {
         Self {
-            id: id.unwrap_or(MADE_UP_ID),
+            id: id.unwrap_or(FALLBACK_ID),
             kind: "message",
             role: "assistant",
             model,
@@ -176,9 +161,9 @@ pub(super) enum Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// The head of a streamed call, whose input is to come.
+    /// Creates the start of a streamed call; its input follows in deltas.
     pub(super) fn tool_use(id: Cow<'a, str>, name: &'a str) -> Self {
-        Self::ToolUse { id, name, input: Cow::Owned(printed(&Map::new())) }
+        Self::ToolUse { id, name, input: Cow::Owned(to_raw(&Map::new())) }
     }
 }
 
@@ -196,7 +181,7 @@ impl<'a> StopDetails<'a> {
     }
 }
 
-/// Tokens in Anthropic's words: its `input_tokens` are those that did not touch the cache.
+/// Token counts in Anthropic's format; `input_tokens` excludes those read from or written to the cache.
 #[derive(Serialize)]
 pub(super) struct PrintedUsage {
     input_tokens: u64,

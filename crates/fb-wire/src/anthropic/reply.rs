@@ -1,20 +1,23 @@
 use bytes::Bytes;
-use fb_core::{Block as Blocked, BlockCategory, BlockForm, Dialect, FinishReason, Raw, Reply, ToolCall};
+use fb_core::{Block as PolicyBlock, BlockCategory, BlockForm, Dialect, FinishReason, Raw, Reply, ToolCall};
 
 use super::shape::{self, Block, Message, Tokens};
-use crate::{Decoded, WireError};
+use crate::{
+    lenient,
+    outcome::{Decoded, WireError},
+};
 
-/// Reads an answer that came with status 200.
+/// Reads the body of an answer with status 200.
 ///
-/// Blocks this vocabulary has no word for (hidden thinking, tools that run at the provider) are left out of the
-/// typed reply and stay in its bytes. An answer without content that ended by itself is an empty reply.
+/// Content blocks without a counterpart in the vocabulary (hidden thinking, server-side tools) are left out of the typed
+/// reply and remain in its bytes. A complete answer without content is an empty reply.
 ///
 /// # Errors
-/// When the provider says that it failed, or the bytes are no message.
+/// When the body reports an error, or is not a message.
 pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
     let message: Message<'_> = shape::read(body, "the answer")?;
     if message.is_error() {
-        return Err(shape::said(body));
+        return Err(lenient::reported_error(body));
     }
     let mut reply = Reply {
         id: message.id(),
@@ -38,7 +41,7 @@ pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
     let calls_tools = !reply.tool_calls.is_empty();
     match shape::finish(message.stop_reason, calls_tools) {
         Some(FinishReason::Refusal) => {
-            return Ok(Decoded::Blocked(Blocked {
+            return Ok(Decoded::Blocked(PolicyBlock {
                 category: BlockCategory::Refusal,
                 detail: shape::refusal(message.stop_details),
                 partial: reply.text,

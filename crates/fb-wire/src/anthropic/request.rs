@@ -1,20 +1,19 @@
-use std::str;
-
 use bytes::Bytes;
 use fb_core::{ChatRequest, Dialect, Head, InvalidRequest, RawBody};
 
 use super::parse;
 use crate::{
     raw,
+    top_level::{field, flag, has_items, model},
     value::{Path, holds_items},
 };
 
-/// Reads a caller's body as far as routing needs it; its messages are parsed on first need.
+/// Reads the fields of a caller's body that routing needs; its messages are parsed on first use.
 ///
-/// Of a field that stands there twice the last one counts, as JSON parsers have it. An explicit `null` is no field.
+/// The last of duplicate fields wins, as in most JSON parsers. `null` counts as missing.
 ///
 /// # Errors
-/// Names the field, what it holds and what was expected.
+/// Names the invalid field, the type of its value and what was expected.
 pub fn request(bytes: Bytes) -> Result<ChatRequest, InvalidRequest> {
     let fields = raw::scan(&bytes)?;
     let body = RawBody { dialect: Dialect::Anthropic, bytes, fields, parse: parse::chat };
@@ -26,35 +25,11 @@ fn head(body: &RawBody) -> Result<Head, InvalidRequest> {
     check_messages(body)?;
     Ok(Head {
         model,
-        stream: field(body, "stream")?.map_or(Ok(false), |text| Path::Top("stream").boolean(text))?,
+        stream: flag(body, "stream")?,
         include_usage: true,
         max_tokens: Some(max_tokens(body)?),
-        tools: declares_tools(body)?,
+        tools: has_items(body, "tools")?,
     })
-}
-
-/// The text of the last field of this name; `None` when there is none, or `null`.
-pub(super) fn field<'a>(body: &'a RawBody, name: &str) -> Result<Option<&'a str>, InvalidRequest> {
-    let Some(field) = body.fields.iter().rev().find(|field| &*field.name == name) else {
-        return Ok(None);
-    };
-    let bytes = body.bytes.get(field.value.clone()).unwrap_or_default();
-    let text = str::from_utf8(bytes)
-        .map_err(|error| InvalidRequest::field(name, format!("{name}: not UTF-8 text: {error}")))?;
-    Ok(Some(text).filter(|text| *text != "null"))
-}
-
-fn model(body: &RawBody) -> Result<String, InvalidRequest> {
-    let (path, expected) = (Path::Top("model"), "the name of a route or PROVIDER/MODEL");
-    let Some(text) = field(body, "model")? else { return Err(path.missing(expected)) };
-    let model = path.string(text)?;
-    if model.trim().is_empty() {
-        return Err(InvalidRequest::field(
-            "model",
-            format!("model: expected {expected}, got an empty string"),
-        ));
-    }
-    Ok(model)
 }
 
 fn check_messages(body: &RawBody) -> Result<(), InvalidRequest> {
@@ -69,20 +44,12 @@ fn check_messages(body: &RawBody) -> Result<(), InvalidRequest> {
     }
 }
 
-/// Zero is allowed: it asks to warm the cache.
+/// Reads the required field `max_tokens`. Zero is valid and warms the cache.
 fn max_tokens(body: &RawBody) -> Result<u32, InvalidRequest> {
     let (path, expected) = (Path::Top("max_tokens"), "an integer of at least 0");
     match field(body, "max_tokens")? {
         Some(text) => path.number(text, expected),
         None => Err(path.missing(expected)),
-    }
-}
-
-fn declares_tools(body: &RawBody) -> Result<bool, InvalidRequest> {
-    match field(body, "tools")? {
-        None => Ok(false),
-        Some(text) if text.starts_with('[') => Ok(holds_items(text)),
-        Some(text) => Err(Path::Top("tools").invalid("an array", text)),
     }
 }
 

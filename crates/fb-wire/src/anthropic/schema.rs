@@ -1,8 +1,8 @@
-//! A JSON schema cut down to the subset that Anthropic enforces.
+//! Reduces a JSON schema to the subset that Anthropic enforces.
 //!
-//! Objects are closed, `oneOf` becomes `anyOf`, and keywords outside the subset move into the description, where
-//! the model still reads them. What the subset cannot say (recursion, maps with open keys) is a [`Fault`]. The
-//! order of properties is kept: models write in it.
+//! Objects are closed, `oneOf` becomes `anyOf`, and keywords outside the subset move into the description, where the
+//! model still reads them. Schemas that the subset cannot express (recursion, maps with open keys) are a [`Fault`]. The
+//! order of properties is kept, because models generate them in this order.
 
 use std::{
     borrow::Cow,
@@ -15,37 +15,37 @@ use serde_json::value::RawValue;
 
 use crate::value::Fields;
 
-/// The note for a schema that does not ask for quite the same.
+/// The note for a schema with changed constraints.
 pub(super) const CHANGED: &str = "cut to what Anthropic enforces; the rest stands in its descriptions";
 
-/// A schema in the subset.
+/// A schema within the subset.
 #[derive(Debug)]
 pub(super) struct Clean {
     pub(super) schema: Json,
-    /// Whether the schema asks for something else than before.
+    /// True if the constraints differ from the original.
     pub(super) changed: bool,
 }
 
-/// Why a schema cannot be enforced.
+/// The reason a schema cannot be enforced.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// Where, from the schema's root.
-    place: String,
+    /// The path from the root of the schema.
+    path: String,
     why: &'static str,
 }
 
 impl Fault {
     pub(super) fn refusal(&self, field: &str) -> Refusal {
-        Refusal::new(format!("{field}{}", self.place), self.why)
+        Refusal::new(format!("{field}{}", self.path), self.why)
     }
 }
 
-/// Cuts down a schema; `description` is what the whole is for, if the schema itself does not say.
+/// Reduces a schema; `description` is added if the schema itself has none.
 pub(super) fn sanitise(schema: &Json, description: Option<&str>) -> Result<Clean, Fault> {
-    let mut cutter = Cutter::default();
-    let mut tree = cutter.schema(schema.get(), "")?;
-    cutter.check_recursion()?;
-    if cutter.optional > MOST_OPTIONAL {
+    let mut sanitiser = Sanitiser::default();
+    let mut tree = sanitiser.schema(schema.get(), "")?;
+    sanitiser.check_recursion()?;
+    if sanitiser.optional > MAX_OPTIONAL {
         return Err(fault("", "has more than 24 optional properties, which Anthropic refuses"));
     }
     if let (Tree::Map(fields), Some(text)) = (&mut tree, description)
@@ -54,20 +54,20 @@ pub(super) fn sanitise(schema: &Json, description: Option<&str>) -> Result<Clean
         fields.push((Cow::Borrowed("description"), Tree::text(text)?));
     }
     let schema = Json::print(&tree).map_err(|_unprintable| fault("", "cannot be printed"))?;
-    Ok(Clean { schema, changed: cutter.changed })
+    Ok(Clean { schema, changed: sanitiser.changed })
 }
 
-/// All over the schema; with more its grammar does not compile.
-const MOST_OPTIONAL: usize = 24;
+/// Maximum number of optional properties in a schema; with more, Anthropic's grammar does not compile.
+const MAX_OPTIONAL: usize = 24;
 
-/// Deeper nesting is no schema for an answer.
-const DEEPEST: usize = 64;
+/// Maximum nesting.
+const MAX_DEPTH: usize = 64;
 
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
-fn fault(place: &str, why: &'static str) -> Fault {
-    Fault { place: place.to_owned(), why }
+fn fault(path: &str, why: &'static str) -> Fault {
+    Fault { path: path.to_owned(), why }
 }
 
 /// JSON that keeps the order of its fields.
@@ -101,127 +101,128 @@ impl Serialize for Tree<'_> {
 }
 
 #[derive(Default)]
-struct Cutter {
+struct Sanitiser {
     changed: bool,
     optional: usize,
-    /// How many schemas the one at hand stands in.
+    /// The number of schemas around the current one.
     depth: usize,
-    /// The definition the schema at hand stands in.
+    /// The definition around the current schema.
     definition: Option<String>,
-    /// Which definitions each definition refers to.
+    /// The definitions that each definition refers to.
     references: BTreeMap<String, BTreeSet<String>>,
-    /// Where each definition that is referred to is first needed.
-    needed: BTreeMap<String, String>,
+    /// The path of the first reference to each definition.
+    first_reference: BTreeMap<String, String>,
 }
 
-/// A schema while it is cut: what stays, and what moves to the description.
+/// A schema under construction.
 #[derive(Default)]
-struct Cut<'a> {
+struct Parts<'a> {
     fields: Vec<(Cow<'a, str>, Tree<'a>)>,
+    /// Keywords that move into the description.
     moved: Vec<String>,
 }
 
-impl<'a> Cut<'a> {
+impl<'a> Parts<'a> {
     fn keep(&mut self, name: &'static str, value: Tree<'a>) {
         self.fields.push((Cow::Borrowed(name), value));
     }
 }
 
-impl Cutter {
-    fn schema<'a>(&mut self, text: &'a str, place: &str) -> Result<Tree<'a>, Fault> {
+impl Sanitiser {
+    fn schema<'a>(&mut self, text: &'a str, path: &str) -> Result<Tree<'a>, Fault> {
         if text == "true" {
             return Ok(Tree::Map(Vec::new()));
         }
         let Ok(mut object) = serde_json::from_str::<Fields<'a>>(text) else {
-            return Err(fault(place, "is no JSON schema"));
+            return Err(fault(path, "is no JSON schema"));
         };
-        if self.depth >= DEEPEST {
-            return Err(fault(place, "is nested too deep"));
+        if self.depth >= MAX_DEPTH {
+            return Err(fault(path, "is nested too deep"));
         }
         self.depth += 1;
         let tree = if let Some(target) = take(&mut object, "$ref") {
-            self.reference(target, &object, place)
+            self.reference(target, &object, path)
         } else if let Some(all) = take(&mut object, "allOf") {
-            self.all_of(all, object, place)
+            self.all_of(all, object, path)
         } else {
-            self.object(object, place)
+            self.object(object, path)
         };
         self.depth -= 1;
         tree
     }
 
-    /// Nothing may stand beside a reference.
-    fn reference<'a>(&mut self, target: &'a str, rest: &Fields<'a>, place: &str) -> Result<Tree<'a>, Fault> {
+    /// Converts a reference, which allows no other keywords beside it.
+    fn reference<'a>(&mut self, target: &'a str, rest: &Fields<'a>, path: &str) -> Result<Tree<'a>, Fault> {
         let raw: &RawValue =
-            serde_json::from_str(target).map_err(|_no_json| fault(place, "is no JSON schema"))?;
-        let path: String = serde_json::from_str(target).map_err(|_no_text| fault(place, "has a bad $ref"))?;
-        if path == "#" {
-            return Err(fault(place, RECURSION));
+            serde_json::from_str(target).map_err(|_no_json| fault(path, "is no JSON schema"))?;
+        let reference: String =
+            serde_json::from_str(target).map_err(|_no_text| fault(path, "has a bad $ref"))?;
+        if reference == "#" {
+            return Err(fault(path, RECURSION));
         }
-        let name = path.strip_prefix("#/$defs/").or_else(|| path.strip_prefix("#/definitions/"));
+        let name = reference.strip_prefix("#/$defs/").or_else(|| reference.strip_prefix("#/definitions/"));
         let Some(name) = name.filter(|name| !name.contains('/')) else {
-            return Err(fault(place, "refers to something that is not in $defs"));
+            return Err(fault(path, "refers to something that is not in $defs"));
         };
         let name = name.replace("~1", "/").replace("~0", "~");
         if let Some(from) = &self.definition {
             self.references.entry(from.clone()).or_default().insert(name.clone());
         }
-        self.needed.entry(name).or_insert_with(|| place.to_owned());
+        self.first_reference.entry(name).or_insert_with(|| path.to_owned());
         let harmless =
             |name: &str| matches!(name, "description" | "title" | "default" | "$defs" | "definitions");
         self.changed |= rest.0.iter().any(|(name, _)| !harmless(name));
         let mut fields = vec![(Cow::Borrowed("$ref"), Tree::Leaf(Cow::Borrowed(raw)))];
         for word in ["$defs", "definitions"] {
             if let Some(text) = rest.get(word) {
-                fields.push((Cow::Borrowed(word), self.definitions(text, place, word)?));
+                fields.push((Cow::Borrowed(word), self.definitions(text, path, word)?));
             }
         }
         Ok(Tree::Map(fields))
     }
 
-    /// Of several schemas at once only the trivial case can be said: closed objects exclude each other.
-    fn all_of<'a>(&mut self, all: &'a str, mut rest: Fields<'a>, place: &str) -> Result<Tree<'a>, Fault> {
+    /// Converts `allOf` with a single schema. Several schemas cannot be combined, since closed objects exclude each other.
+    fn all_of<'a>(&mut self, all: &'a str, mut rest: Fields<'a>, path: &str) -> Result<Tree<'a>, Fault> {
         let parts: Vec<&'a RawValue> =
-            serde_json::from_str(all).map_err(|_no_list| fault(place, "has an allOf that is no list"))?;
+            serde_json::from_str(all).map_err(|_no_list| fault(path, "has an allOf that is no list"))?;
         rest.0.retain(|(name, _)| !matches!(&**name, "description" | "title" | "default"));
         match parts.as_slice() {
-            [only] if rest.0.is_empty() => self.schema(only.get(), place),
-            _ => Err(fault(place, "has allOf, which closed objects cannot satisfy")),
+            [only] if rest.0.is_empty() => self.schema(only.get(), path),
+            _ => Err(fault(path, "has allOf, which closed objects cannot satisfy")),
         }
     }
 
-    fn object<'a>(&mut self, mut object: Fields<'a>, place: &str) -> Result<Tree<'a>, Fault> {
-        let mut cut = Cut::default();
+    fn object<'a>(&mut self, mut object: Fields<'a>, path: &str) -> Result<Tree<'a>, Fault> {
+        let mut parts = Parts::default();
         if is_object(&object) {
-            self.close(&mut object, place)?;
+            self.close(&mut object, path)?;
         }
         let closed = is_object(&object);
         for (name, text) in object.0 {
-            self.keyword(&name, text, place, &mut cut)?;
+            self.keyword(&name, text, path, &mut parts)?;
         }
         if closed {
-            cut.keep("additionalProperties", leaf("false", place)?);
+            parts.keep("additionalProperties", leaf("false", path)?);
         }
-        if !cut.moved.is_empty() {
+        if !parts.moved.is_empty() {
             self.changed = true;
-            describe(&mut cut)?;
+            describe(&mut parts)?;
         }
-        Ok(Tree::Map(cut.fields))
+        Ok(Tree::Map(parts.fields))
     }
 
-    /// Checks that an object lists all its keys.
-    fn close(&mut self, object: &mut Fields<'_>, place: &str) -> Result<(), Fault> {
-        let said = take(object, "additionalProperties");
-        let more = said.unwrap_or("true");
+    /// Checks that an object declares all its keys.
+    fn close(&mut self, object: &mut Fields<'_>, path: &str) -> Result<(), Fault> {
+        let additional = take(object, "additionalProperties").unwrap_or("true");
         let properties =
             object.get("properties").and_then(|text| serde_json::from_str::<Fields<'_>>(text).ok());
         let properties = properties.map_or(0, |properties| properties.0.len());
-        let any = matches!(more, "true") || more.trim_start_matches('{').trim() == "}";
-        let open = (more != "false" && !any)
+        let any = matches!(additional, "true") || additional.trim_start_matches('{').trim() == "}";
+        let open = (additional != "false" && !any)
             || (any && properties == 0)
             || object.get("patternProperties").is_some();
         if open {
-            return Err(fault(place, "is an object with open keys, which Anthropic would leave empty"));
+            return Err(fault(path, "is an object with open keys, which Anthropic would leave empty"));
         }
         let required =
             object.get("required").and_then(|text| serde_json::from_str::<Vec<&RawValue>>(text).ok());
@@ -233,35 +234,35 @@ impl Cutter {
         &mut self,
         name: &str,
         text: &'a str,
-        place: &str,
-        cut: &mut Cut<'a>,
+        path: &str,
+        parts: &mut Parts<'a>,
     ) -> Result<(), Fault> {
         match name {
-            "type" => cut.keep("type", leaf(text, place)?),
-            "enum" => cut.keep("enum", leaf(text, place)?),
-            "const" => cut.keep("const", leaf(text, place)?),
-            "title" => cut.keep("title", leaf(text, place)?),
-            "description" => cut.keep("description", leaf(text, place)?),
-            "default" => cut.keep("default", leaf(text, place)?),
-            "required" => cut.keep("required", leaf(text, place)?),
-            "minItems" if matches!(text, "0" | "1") => cut.keep("minItems", leaf(text, place)?),
+            "type" => parts.keep("type", leaf(text, path)?),
+            "enum" => parts.keep("enum", leaf(text, path)?),
+            "const" => parts.keep("const", leaf(text, path)?),
+            "title" => parts.keep("title", leaf(text, path)?),
+            "description" => parts.keep("description", leaf(text, path)?),
+            "default" => parts.keep("default", leaf(text, path)?),
+            "required" => parts.keep("required", leaf(text, path)?),
+            "minItems" if matches!(text, "0" | "1") => parts.keep("minItems", leaf(text, path)?),
             "format" if FORMATS.iter().any(|known| text.trim_matches('"') == *known) => {
-                cut.keep("format", leaf(text, place)?);
+                parts.keep("format", leaf(text, path)?);
             }
             "properties" => {
-                let properties = self.each(text, place, "properties")?;
-                cut.keep("properties", properties);
+                let properties = self.each(text, path, "properties")?;
+                parts.keep("properties", properties);
             }
-            "items" if text.starts_with('{') => cut.keep("items", self.schema(text, &join(place, "items"))?),
-            "anyOf" | "oneOf" if cut.fields.iter().any(|(name, _)| name == "anyOf") => {
-                return Err(fault(place, "has anyOf beside oneOf"));
+            "items" if text.starts_with('{') => parts.keep("items", self.schema(text, &join(path, "items"))?),
+            "anyOf" | "oneOf" if parts.fields.iter().any(|(name, _)| name == "anyOf") => {
+                return Err(fault(path, "has anyOf beside oneOf"));
             }
             "anyOf" | "oneOf" => {
-                let choices = self.choices(text, place, name)?;
-                cut.keep("anyOf", choices);
+                let choices = self.choices(text, path, name)?;
+                parts.keep("anyOf", choices);
             }
-            "$defs" => cut.keep("$defs", self.definitions(text, place, "$defs")?),
-            "definitions" => cut.keep("definitions", self.definitions(text, place, "definitions")?),
+            "$defs" => parts.keep("$defs", self.definitions(text, path, "$defs")?),
+            "definitions" => parts.keep("definitions", self.definitions(text, path, "definitions")?),
             "$schema"
             | "$id"
             | "$anchor"
@@ -271,67 +272,69 @@ impl Cutter {
             | "readOnly"
             | "writeOnly"
             | "additionalProperties" => {}
-            _ => cut.moved.push(format!("{name}: {text}")),
+            _ => parts.moved.push(format!("{name}: {text}")),
         }
         Ok(())
     }
 
-    fn each<'a>(&mut self, text: &'a str, place: &str, word: &str) -> Result<Tree<'a>, Fault> {
-        let place = join(place, word);
+    fn each<'a>(&mut self, text: &'a str, path: &str, word: &str) -> Result<Tree<'a>, Fault> {
+        let path = join(path, word);
         let Ok(object) = serde_json::from_str::<Fields<'a>>(text) else {
-            return Err(fault(&place, "is no object"));
+            return Err(fault(&path, "is no object"));
         };
         let mut fields = Vec::with_capacity(object.0.len());
         for (name, text) in object.0 {
-            let schema = self.schema(text, &join(&place, &name))?;
+            let schema = self.schema(text, &join(&path, &name))?;
             fields.push((name, schema));
         }
         Ok(Tree::Map(fields))
     }
 
-    fn choices<'a>(&mut self, text: &'a str, place: &str, word: &str) -> Result<Tree<'a>, Fault> {
-        let place = join(place, word);
+    fn choices<'a>(&mut self, text: &'a str, path: &str, word: &str) -> Result<Tree<'a>, Fault> {
+        let path = join(path, word);
         let Ok(choices) = serde_json::from_str::<Vec<&'a RawValue>>(text) else {
-            return Err(fault(&place, "is no list"));
+            return Err(fault(&path, "is no list"));
         };
         let schema =
-            |(index, raw): (usize, &'a RawValue)| self.schema(raw.get(), &format!("{place}[{index}]"));
+            |(index, raw): (usize, &'a RawValue)| self.schema(raw.get(), &format!("{path}[{index}]"));
         choices.into_iter().enumerate().map(schema).collect::<Result<_, _>>().map(Tree::List)
     }
 
-    fn definitions<'a>(&mut self, text: &'a str, place: &str, word: &str) -> Result<Tree<'a>, Fault> {
+    fn definitions<'a>(&mut self, text: &'a str, path: &str, word: &str) -> Result<Tree<'a>, Fault> {
         let Ok(object) = serde_json::from_str::<Fields<'a>>(text) else {
-            return Err(fault(&join(place, word), "is no object"));
+            return Err(fault(&join(path, word), "is no object"));
         };
         let outer = self.definition.take();
         let mut fields = Vec::with_capacity(object.0.len());
         for (name, text) in object.0 {
             self.references.entry(name.to_string()).or_default();
             self.definition = Some(name.to_string());
-            let schema = self.schema(text, &join(&join(place, word), &name))?;
+            let schema = self.schema(text, &join(&join(path, word), &name))?;
             fields.push((name, schema));
         }
         self.definition = outer;
         Ok(Tree::Map(fields))
     }
 
-    /// Takes away the definitions that refer to nothing left until none is left, or only circles.
+    /// Removes definitions without remaining references until none is left, or only cycles.
     fn check_recursion(&self) -> Result<(), Fault> {
-        if let Some((_, place)) = self.needed.iter().find(|(name, _)| !self.references.contains_key(*name)) {
-            return Err(fault(place, "refers to something that is not in $defs"));
+        if let Some((_, path)) =
+            self.first_reference.iter().find(|(name, _)| !self.references.contains_key(*name))
+        {
+            return Err(fault(path, "refers to something that is not in $defs"));
         }
-        let mut left = self.references.clone();
-        while !left.is_empty() {
-            let done: Vec<String> = left
+        let mut remaining = self.references.clone();
+        while !remaining.is_empty() {
+            let done: Vec<String> = remaining
                 .iter()
-                .filter(|(_, targets)| !targets.iter().any(|target| left.contains_key(target)))
+                .filter(|(_, targets)| !targets.iter().any(|target| remaining.contains_key(target)))
                 .map(|(name, _)| name.clone())
                 .collect();
             if done.is_empty() {
-                let circle = left.keys().find_map(|name| self.needed.get(name));
-                return Err(fault(circle.map_or("", String::as_str), RECURSION));
+                let cycle = remaining.keys().find_map(|name| self.first_reference.get(name));
+                return Err(fault(cycle.map_or("", String::as_str), RECURSION));
             }
-            left.retain(|name, _| !done.contains(name));
+            remaining.retain(|name, _| !done.contains(name));
         }
         Ok(())
     }
@@ -339,7 +342,7 @@ impl Cutter {
 
 const RECURSION: &str = "is recursive, which Anthropic cannot enforce";
 
-/// [`Fields::get`], and forgets every field of this name.
+/// Returns [`Fields::get`] and removes all fields with this name.
 fn take<'a>(fields: &mut Fields<'a>, name: &str) -> Option<&'a str> {
     let value = fields.get(name);
     fields.0.retain(|(key, _)| key != name);
@@ -351,28 +354,28 @@ fn is_object(object: &Fields<'_>) -> bool {
     kind.contains("\"object\"") || object.get("properties").is_some()
 }
 
-fn join(place: &str, name: &str) -> String {
-    format!("{place}.{name}")
+fn join(path: &str, name: &str) -> String {
+    format!("{path}.{name}")
 }
 
-fn leaf<'a>(text: &'a str, place: &str) -> Result<Tree<'a>, Fault> {
+fn leaf<'a>(text: &'a str, path: &str) -> Result<Tree<'a>, Fault> {
     let raw: Result<&RawValue, _> = serde_json::from_str(text);
-    raw.map(|raw| Tree::Leaf(Cow::Borrowed(raw))).map_err(|_no_json| fault(place, "is no JSON"))
+    raw.map(|raw| Tree::Leaf(Cow::Borrowed(raw))).map_err(|_no_json| fault(path, "is no JSON"))
 }
 
-/// Says in the description what could not stay.
-fn describe(cut: &mut Cut<'_>) -> Result<(), Fault> {
-    let moved = cut.moved.join("; ");
-    let place = cut.fields.iter().position(|(name, _)| name == "description");
-    let old = place.and_then(|place| match &cut.fields[place].1 {
+/// Appends the moved keywords to the description.
+fn describe(parts: &mut Parts<'_>) -> Result<(), Fault> {
+    let moved = parts.moved.join("; ");
+    let position = parts.fields.iter().position(|(name, _)| name == "description");
+    let old = position.and_then(|position| match &parts.fields[position].1 {
         Tree::Leaf(raw) => serde_json::from_str::<String>(raw.get()).ok(),
         Tree::List(_) | Tree::Map(_) => None,
     });
     let text = old.map_or_else(|| moved.clone(), |old| format!("{old} ({moved})"));
     let description = Tree::text(&text)?;
-    match place {
-        Some(place) => cut.fields[place].1 = description,
-        None => cut.keep("description", description),
+    match position {
+        Some(position) => parts.fields[position].1 = description,
+        None => parts.keep("description", description),
     }
     Ok(())
 }

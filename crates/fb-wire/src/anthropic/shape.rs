@@ -1,4 +1,4 @@
-//! What providers send, read as tolerantly as clones of the dialect need it.
+//! The shapes that providers send, parsed tolerantly because compatible servers deviate from the dialect.
 
 use std::borrow::Cow;
 
@@ -6,9 +6,12 @@ use fb_core::{FinishReason, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{WireError, errors};
+use crate::{
+    lenient::{BorrowedString, MAX_TOKENS, lenient},
+    outcome::WireError,
+};
 
-/// A whole answer, and the head of a streamed one.
+/// A whole answer, or the start of a streamed one.
 #[derive(Deserialize)]
 pub(super) struct Message<'a> {
     #[serde(borrow, rename = "type")]
@@ -31,16 +34,16 @@ pub(super) struct Message<'a> {
 
 impl<'a> Message<'a> {
     pub(super) fn id(&self) -> Option<String> {
-        word(self.id).map(Cow::into_owned)
+        non_empty(self.id).map(Cow::into_owned)
     }
 
     pub(super) fn model(&self) -> Option<String> {
-        word(self.model).map(Cow::into_owned)
+        non_empty(self.model).map(Cow::into_owned)
     }
 
-    /// Whether this is an error in the clothes of an answer.
+    /// Returns true if this is an error in the format of an answer.
     pub(super) fn is_error(&self) -> bool {
-        word(self.kind).is_some_and(|kind| kind == "error")
+        non_empty(self.kind).is_some_and(|kind| kind == "error")
             || (self.error.is_some() && self.content.is_none())
     }
 
@@ -52,7 +55,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// A content block, and the head of a streamed one.
+/// A content block, or the start of a streamed one.
 #[derive(Deserialize)]
 pub(super) struct Content<'a> {
     #[serde(borrow, rename = "type")]
@@ -69,12 +72,12 @@ pub(super) struct Content<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// The blocks that mean something here.
+/// The supported content blocks.
 pub(super) enum Block<'a> {
     Text(Cow<'a, str>),
     Thinking(Cow<'a, str>),
     Tool(ToolUse<'a>),
-    /// Hidden thinking, tools that run at the provider and their results, and what is yet to come.
+    /// Hidden thinking, server-side tools and their results, and unknown blocks.
     Other,
 }
 
@@ -82,13 +85,13 @@ pub(super) enum Block<'a> {
 pub(super) struct ToolUse<'a> {
     pub(super) id: Cow<'a, str>,
     pub(super) name: Cow<'a, str>,
-    /// An object's text.
+    /// The JSON text of an object.
     pub(super) input: &'a str,
 }
 
 impl<'a> Content<'a> {
     pub(super) fn block(&self) -> Result<Block<'a>, WireError> {
-        match &*word(self.kind).unwrap_or_default() {
+        match &*non_empty(self.kind).unwrap_or_default() {
             "text" => text(self.text, "a text block").map(Block::Text),
             "thinking" => text(self.thinking, "a thinking block").map(Block::Thinking),
             "tool_use" => self.tool_use().map(Block::Tool),
@@ -97,9 +100,9 @@ impl<'a> Content<'a> {
     }
 
     fn tool_use(&self) -> Result<ToolUse<'a>, WireError> {
-        let named = word(self.id).zip(word(self.name));
+        let identity = non_empty(self.id).zip(non_empty(self.name));
         let input = self.input.map_or("{}", RawValue::get);
-        match named {
+        match identity {
             Some((id, name)) if input.starts_with('{') => Ok(ToolUse { id, name, input }),
             Some(_) => Err(WireError::Malformed("the input of a tool call is no object".to_owned())),
             None => Err(WireError::Malformed("a tool call has no id or no name".to_owned())),
@@ -107,7 +110,7 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Reads JSON of a wanted shape; `what` names it in the complaint, which quotes no content.
+/// Parses JSON; errors name it as `what` and quote no content.
 pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, WireError> {
     serde_json::from_slice(bytes).map_err(|error| {
         let at = format!("line {} column {}", error.line(), error.column());
@@ -121,38 +124,24 @@ pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Resul
     })
 }
 
-/// The provider says that it failed.
-pub(super) fn said(body: &[u8]) -> WireError {
-    WireError::Reported(Box::new(errors::read(body)))
-}
-
-#[derive(Deserialize)]
-struct Borrowable<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// A text; an absent one is empty.
+/// Parses a string; a missing one is empty.
 pub(super) fn text<'a>(raw: Option<&'a RawValue>, what: &str) -> Result<Cow<'a, str>, WireError> {
     let Some(raw) = raw else { return Ok(Cow::Borrowed("")) };
-    let Borrowable(text) = read(raw.get().as_bytes(), what)?;
+    let BorrowedString(text) = read(raw.get().as_bytes(), what)?;
     Ok(text)
 }
 
-/// The value if it has the wanted type: what a clone gets wrong in a field of little weight costs no answer.
-pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
-}
-
-/// A string that says something.
-pub(super) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let Borrowable(text) = lenient(raw)?;
+/// Returns a string that is not empty.
+pub(super) fn non_empty(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let BorrowedString(text) = lenient(raw)?;
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Why the answer ended; `tools` tells whether it calls any.
-pub(super) fn finish(stop_reason: Option<&RawValue>, tools: bool) -> Option<FinishReason> {
-    let reason = word(stop_reason)?;
+/// Converts the `stop_reason`; `has_tool_calls` corrects servers that report an ordinary end for tool calls.
+pub(super) fn finish(stop_reason: Option<&RawValue>, has_tool_calls: bool) -> Option<FinishReason> {
+    let reason = non_empty(stop_reason)?;
     Some(match &*reason {
-        // Clones forget to say that they wait for results.
-        "end_turn" | "stop_sequence" if tools => FinishReason::ToolCalls,
+        "end_turn" | "stop_sequence" if has_tool_calls => FinishReason::ToolCalls,
         "end_turn" | "stop_sequence" => FinishReason::Stop,
         "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
         "tool_use" => FinishReason::ToolCalls,
@@ -161,7 +150,7 @@ pub(super) fn finish(stop_reason: Option<&RawValue>, tools: bool) -> Option<Fini
     })
 }
 
-/// Why the model declined, in the provider's words, if it has any.
+/// Returns the provider's explanation of a refusal; empty if there is none.
 pub(super) fn refusal(stop_details: Option<&RawValue>) -> String {
     #[derive(Deserialize)]
     struct Details<'a> {
@@ -172,15 +161,15 @@ pub(super) fn refusal(stop_details: Option<&RawValue>) -> String {
     }
     let details: Option<Details<'_>> = lenient(stop_details);
     let (category, explanation) =
-        details.map_or((None, None), |details| (word(details.category), word(details.explanation)));
+        details.map_or((None, None), |details| (non_empty(details.category), non_empty(details.explanation)));
     match (category, explanation) {
         (Some(category), Some(explanation)) => format!("{category}: {explanation}"),
-        (Some(word), None) | (None, Some(word)) => word.into_owned(),
+        (Some(text), None) | (None, Some(text)) => text.into_owned(),
         (None, None) => String::new(),
     }
 }
 
-/// Counts of tokens as the provider gives them: `input` leaves out what touched the cache.
+/// Token counts in the provider's format: `input` excludes tokens read from or written to the cache.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tokens {
     input: Option<u64>,
@@ -223,7 +212,7 @@ impl Tokens {
         }
     }
 
-    /// Takes over later counts, which are totals and not additions; a zero says nothing new.
+    /// Applies later counts, which are totals rather than increments. Zeros are ignored.
     pub(super) fn update(&mut self, later: Self) {
         let newer = |old: Option<u64>, new: Option<u64>| new.filter(|new| *new > 0).or(old).or(new);
         self.input = newer(self.input, later.input);
@@ -247,10 +236,7 @@ impl Tokens {
     }
 }
 
-/// Beyond this a count of tokens is a mistake.
-const MOST_TOKENS: u64 = 1_000_000_000_000;
-
-/// A count of tokens; nonsense (negative, not a number, absurdly many) is none.
+/// Returns a token count; invalid ones (negative, not a number, too large) are ignored.
 fn count(raw: Option<&RawValue>) -> Option<u64> {
-    lenient(raw).filter(|count| *count <= MOST_TOKENS)
+    lenient(raw).filter(|count| *count <= MAX_TOKENS)
 }

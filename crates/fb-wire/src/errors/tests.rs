@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn said(body: &str) -> ErrorBody {
+fn parsed(body: &str) -> ErrorBody {
     read(body.as_bytes())
 }
 
@@ -14,69 +14,69 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[test]
-fn every_known_shape_gives_its_parts() {
-    let openai = said(
+fn known_formats_are_parsed() {
+    let openai = parsed(
         r#"{"error":{"message":"No","type":"insufficient_quota","param":"p","code":"credit_balance_exhausted"}}"#,
     );
     assert_eq!(
         (openai.message.as_str(), openai.kind, openai.code, openai.param),
         ("No", some("insufficient_quota"), some("credit_balance_exhausted"), some("p"))
     );
-    let vllm = said(r#"{"error":{"message":"m","type":"BadRequestError","param":null,"code":400}}"#);
+    let vllm = parsed(r#"{"error":{"message":"m","type":"BadRequestError","param":null,"code":400}}"#);
     assert_eq!((vllm.code, vllm.param), (some("400"), None));
-    let anthropic = said(
+    let anthropic = parsed(
         r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_1"}"#,
     );
     assert_eq!(
         (anthropic.kind, anthropic.detail_code, anthropic.request_id),
         (some("rate_limit_error"), some("enforced_spend_limit_reached"), some("req_1"))
     );
-    let google = said(
+    let google = parsed(
         r#"[{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"x"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.1s"}]}}]"#,
     );
     assert_eq!(
         (google.status, google.retry_delay),
         (some("RESOURCE_EXHAUSTED"), Some(Duration::from_millis(34_100)))
     );
-    let azure = said(
+    let azure = parsed(
         r#"{"error":{"code":"content_filter","message":"m","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
     );
     assert_eq!(
         (azure.code, azure.inner_code),
         (some("content_filter"), some("ResponsibleAIPolicyViolation"))
     );
-    let openrouter = said(
+    let openrouter = parsed(
         r#"{"error":{"code":502,"message":"m","metadata":{"error_type":"provider_unavailable","limit_source":"key"}}}"#,
     );
     assert_eq!((openrouter.error_type, openrouter.limit_source), (some("provider_unavailable"), some("key")));
-    let string = said(r#"{"error":"model 'x' not found","code":"e1"}"#);
+    let string = parsed(r#"{"error":"model 'x' not found","code":"e1"}"#);
     assert_eq!((string.message.as_str(), string.code), ("model 'x' not found", some("e1")));
-    let mistral = said(r#"{"object":"error","message":"m","type":"t","code":"1"}"#);
+    let mistral = parsed(r#"{"object":"error","message":"m","type":"t","code":"1"}"#);
     assert_eq!((mistral.message.as_str(), mistral.kind), ("m", some("t")));
-    assert_eq!(said(r#"{"Message":"m","__type":"ThrottlingException"}"#).kind, some("ThrottlingException"));
-    assert_eq!(said(r#"{"detail":"Not Found"}"#).message, "Not Found");
-    assert_eq!(said(r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#).message, "field required");
-    assert_eq!(said(r#"{"errors":[{"message":"m"}]}"#).message, "m");
-    let nested = said(r#"{"object":"error","message":{"detail":[{"loc":["body"],"msg":"m"}]},"type":"t"}"#);
+    assert_eq!(parsed(r#"{"Message":"m","__type":"ThrottlingException"}"#).kind, some("ThrottlingException"));
+    assert_eq!(parsed(r#"{"detail":"Not Found"}"#).message, "Not Found");
+    assert_eq!(parsed(r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#).message, "field required");
+    assert_eq!(parsed(r#"{"errors":[{"message":"m"}]}"#).message, "m");
+    let nested = parsed(r#"{"object":"error","message":{"detail":[{"loc":["body"],"msg":"m"}]},"type":"t"}"#);
     assert_eq!((nested.message.as_str(), nested.kind), ("m", some("t")));
-    assert_eq!(said(r#"{"id":"gen-1","error":{"message":"m","code":502}}"#).request_id, some("gen-1"));
+    assert_eq!(parsed(r#"{"id":"gen-1","error":{"message":"m","code":502}}"#).request_id, some("gen-1"));
 }
 
 #[test]
-fn bytes_that_are_no_text_hide_no_code() {
+fn invalid_utf8_hides_no_code() {
     let broken = read(b"{\"error\":{\"message\":\"a\xff\",\"type\":\"overloaded_error\"}}");
     assert_eq!((broken.message.as_str(), broken.kind), ("a\u{fffd}", some("overloaded_error")));
 }
 
 #[test]
-fn text_html_and_nothing_are_kept_short_and_printable() {
-    let html = said("<html>\r\n<h1>502 Bad Gateway</h1>\u{7}</html>");
+fn text_html_and_empty_bodies_are_shortened() {
+    let html = parsed("<html>\r\n<h1>502 Bad Gateway</h1>\u{7}</html>");
     assert_eq!((html.message.as_str(), html.json), ("<html>  <h1>502 Bad Gateway</h1> </html>", false));
-    assert_eq!(said("").message, "");
-    assert_eq!(said("null").message, "");
+    assert_eq!(parsed("").message, "");
+    assert_eq!(parsed("null").message, "");
     assert_eq!(read(&[0xff; 10]).message.chars().count(), 10);
-    assert_eq!(said(&"é".repeat(100_000)).message.chars().count(), 300);
-    assert!(!said(&format!("{}{}", "[".repeat(5_000), "]".repeat(5_000))).json, "too deep to be an error");
+    assert_eq!(parsed(&"é".repeat(100_000)).message.chars().count(), 300);
+    assert!(!parsed(&format!("{}{}", "[".repeat(5_000), "]".repeat(5_000))).json, "too deep to be an error");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn secrets_are_redacted() {
 }
 
 #[test]
-fn what_helps_to_find_the_mistake_stays() {
+fn harmless_words_are_kept() {
     for text in [
         "the model gpt-6.1-sol does not exist",
         "the model you provided gpt-6.1-sol-2026-11-01 does not exist",
@@ -121,7 +121,7 @@ fn what_helps_to_find_the_mistake_stays() {
 }
 
 #[test]
-fn no_field_tells_a_secret() {
+fn no_field_contains_a_secret() {
     let secret = "sk-canary0123456789";
     let fields = format!(
         r#""message":"{secret}","type":"{secret}","code":"{secret}","param":"{secret}","status":"{secret}","details":{{"error_code":"{secret}"}},"metadata":{{"error_type":"{secret}","limit_source":"{secret}"}},"innererror":{{"code":"{secret}"}}"#
@@ -135,14 +135,14 @@ fn no_field_tells_a_secret() {
         format!(r#""{secret}""#),
         format!("<html>{secret}</html>"),
     ] {
-        let found = format!("{:?}", said(&body));
+        let found = format!("{:?}", parsed(&body));
         assert!(!found.contains("canary") && found.contains("[redacted]"), "{body}: {found}");
     }
 }
 
 proptest! {
     #[test]
-    fn reading_never_fails_and_every_text_is_short(
+    fn parsing_never_fails_and_texts_are_short(
         value in prop_oneof![
             "\\PC{0,40}",
             "(sk-|Bearer |key |api-key: )?[a-zA-Z0-9/+=é_.-]{0,400}",

@@ -77,7 +77,7 @@ const fn think(effort: Effort) -> Think {
     }
 }
 
-/// Refuses a chat whose prompt and answer exceed the window.
+/// Refuses a chat if its prompt and answer exceed the window.
 fn check_fits(chat: &Chat, window: u32) -> Result<(), Refusal> {
     let needed = estimate_tokens(chat).saturating_add(u64::from(chat.max_tokens.unwrap_or(0)));
     if needed <= u64::from(window) {

@@ -6,7 +6,7 @@ use fb_core::{FinishReason, ToolCall, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{errors, outcome::WireError};
+use crate::{lenient::reported_error, outcome::WireError};
 
 /// A line of a stream, or a whole answer.
 #[derive(Debug, Deserialize)]
@@ -63,7 +63,7 @@ impl<'a> Line<'a> {
             WireError::Malformed(format!("{what} is {cut}: line {} column {}", error.line(), error.column()))
         })?;
         if line.error.is_some_and(|error| error.get() != "null") {
-            return Err(WireError::Reported(Box::new(errors::read(bytes))));
+            return Err(reported_error(bytes));
         }
         Ok(line)
     }

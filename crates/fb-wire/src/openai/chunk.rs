@@ -3,10 +3,10 @@ mod template;
 use fb_core::{Block, BlockCategory, Dialect, FinishReason, Frame, Raw, StreamEvent, ToolDelta};
 
 use self::template::Template;
-use super::shape::{Answer, Choice, Function, Said, said, word};
-use crate::{WireError, sse::SseEvent};
+use super::shape::{Choice, Completion, Function, Message, non_empty};
+use crate::{lenient::reported_error, outcome::WireError, sse::SseEvent};
 
-/// Reads a streamed answer, event by event.
+/// Reads the events of one streamed answer.
 #[derive(Debug, Clone, Default)]
 pub struct ChunkDecoder {
     started: bool,
@@ -17,28 +17,28 @@ pub struct ChunkDecoder {
     template: Template,
 }
 
-/// A tool call in the making; its place in the list is its index for the caller.
+/// A partial tool call; its position in the list is its index for the caller.
 #[derive(Debug, Clone, Default)]
 struct Call {
     index: Option<u64>,
     id: Option<String>,
-    /// Whether its name has come, and with it the first delta gone out.
+    /// True once its name has arrived and its first delta has been emitted.
     open: bool,
-    /// Arguments that came before the name.
-    early: String,
+    /// Arguments that arrived before the name.
+    buffered: String,
 }
 
 impl ChunkDecoder {
-    /// A decoder of one answer.
+    /// Creates a decoder for one answer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What one event of the stream means. A comment or an event without data is a sign of life: a frame without
-    /// meaning.
+    /// Decodes the next event. A comment or an event without data is a keep-alive and becomes a frame without decoded
+    /// events.
     ///
     /// # Errors
-    /// When the provider reports an error inside the stream, or the data is no chunk.
+    /// When the provider reports an error inside the stream, or the data is not a chunk.
     pub fn frame(&mut self, event: &SseEvent) -> Result<Frame, WireError> {
         let raw = Some(Raw { dialect: Dialect::OpenAi, bytes: event.raw.clone() });
         let data = event.data.trim_ascii();
@@ -48,15 +48,15 @@ impl ChunkDecoder {
             self.done = true;
             vec![StreamEvent::Done]
         } else if event.event == "error" {
-            return Err(said(data));
+            return Err(reported_error(data));
         } else {
             self.chunk(data)?
         };
         Ok(Frame { raw, events })
     }
 
-    /// What the clean end of the connection means: the end signal, if the answer had ended and only `[DONE]` was
-    /// missing; nothing, if the answer was cut.
+    /// Handles the clean end of the body. Returns the end signal if the answer is complete and only `[DONE]` is missing,
+    /// or `None` if the answer was cut.
     pub fn finish(&mut self) -> Option<StreamEvent> {
         if self.done || self.finish.is_none() {
             return None;
@@ -69,28 +69,28 @@ impl ChunkDecoder {
         if let Some(text) = self.template.text(data) {
             return Ok(vec![StreamEvent::Text(text)]);
         }
-        let answer = Answer::read(data, "a chunk")?;
+        let chunk = Completion::read(data, "a chunk")?;
         let mut events = Vec::new();
-        self.start(&answer, &mut events);
+        self.start(&chunk, &mut events);
         // Azure's first chunk, annotations and the usage chunk have no choices.
-        if let Some(choice) = answer.choice() {
+        if let Some(choice) = chunk.choice() {
             self.choice(choice, &mut events)?;
         }
-        events.extend(answer.usage().map(StreamEvent::Usage));
-        let delta = answer.choice().and_then(|choice| choice.delta);
-        // A reason to end that is repeated is no event, and must stay none only there.
+        events.extend(chunk.usage().map(StreamEvent::Usage));
+        let delta = chunk.choice().and_then(|choice| choice.delta);
+        // A repeated finish reason is not an event, so such chunks must not become the template.
         if let ([StreamEvent::Text(_)], Some(delta), None) = (&*events, delta, &self.finish) {
             self.template.learn(data, delta.get());
         }
         Ok(events)
     }
 
-    fn start(&mut self, answer: &Answer<'_>, events: &mut Vec<StreamEvent>) {
+    fn start(&mut self, chunk: &Completion<'_>, events: &mut Vec<StreamEvent>) {
         if self.started {
             return;
         }
-        let (id, model) = (word(answer.id).map(Into::into), word(answer.model).map(Into::into));
-        // Azure's placeholder leaves both blank.
+        let (id, model) = (non_empty(chunk.id).map(Into::into), non_empty(chunk.model).map(Into::into));
+        // Both are empty in Azure's first chunk.
         if id.is_some() || model.is_some() {
             self.started = true;
             events.push(StreamEvent::Started { id, model });
@@ -99,7 +99,7 @@ impl ChunkDecoder {
 
     fn choice(&mut self, choice: &Choice<'_>, events: &mut Vec<StreamEvent>) -> Result<(), WireError> {
         let finish = choice.finish()?;
-        let mut delta = Said::read(choice.delta, "choices[0].delta")?;
+        let mut delta = Message::read(choice.delta, "choices[0].delta")?;
         let thinking = delta.take_thinking();
         if !thinking.is_empty() {
             events.push(StreamEvent::Thinking(thinking));
@@ -134,7 +134,7 @@ impl ChunkDecoder {
         choice: &Choice<'_>,
         events: &mut Vec<StreamEvent>,
     ) -> Result<(), WireError> {
-        if self.calls.iter().any(|call| !call.open && !call.early.is_empty()) {
+        if self.calls.iter().any(|call| !call.open && !call.buffered.is_empty()) {
             return Err(WireError::Malformed("a tool call has no name".to_owned()));
         }
         let reason = match reason {
@@ -157,10 +157,10 @@ impl ChunkDecoder {
         Ok(())
     }
 
-    fn tool_calls(&mut self, delta: &Said<'_>, events: &mut Vec<StreamEvent>) -> Result<(), WireError> {
+    fn tool_calls(&mut self, delta: &Message<'_>, events: &mut Vec<StreamEvent>) -> Result<(), WireError> {
         for tool in delta.tool_calls.iter().flatten() {
             let id = tool.id().map(Into::into);
-            self.tool_call(tool.index(), id, tool.called(), events)?;
+            self.tool_call(tool.index(), id, tool.call(), events)?;
         }
         if let Some(function) = &delta.function_call {
             self.tool_call(None, None, Some(function), events)?;
@@ -177,14 +177,14 @@ impl ChunkDecoder {
     ) -> Result<(), WireError> {
         let name = function.and_then(Function::name).map(String::from);
         let arguments = function.map(Function::arguments).transpose()?.unwrap_or_default();
-        let at = self.find(index, id.as_deref(), name.is_some()).unwrap_or_else(|| {
+        let position = self.find(index, id.as_deref(), name.is_some()).unwrap_or_else(|| {
             self.calls.push(Call::default());
             self.calls.len() - 1
         });
-        let Some(call) = self.calls.get_mut(at) else { return Ok(()) };
+        let Some(call) = self.calls.get_mut(position) else { return Ok(()) };
         call.index = call.index.or(index);
         call.id = call.id.take().or(id);
-        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        let index = u32::try_from(position).unwrap_or(u32::MAX);
         if call.open {
             if !arguments.is_empty() {
                 events.push(StreamEvent::ToolCall(ToolDelta {
@@ -195,35 +195,35 @@ impl ChunkDecoder {
             }
             return Ok(());
         }
-        call.early.push_str(&arguments);
+        call.buffered.push_str(&arguments);
         if name.is_some() {
             call.open = true;
-            let id = call.id.get_or_insert_with(|| format!("call_{at}")).clone();
-            let arguments = std::mem::take(&mut call.early);
+            let id = call.id.get_or_insert_with(|| format!("call_{position}")).clone();
+            let arguments = std::mem::take(&mut call.buffered);
             events.push(StreamEvent::ToolCall(ToolDelta { index, id: Some(id), name, arguments }));
         }
         Ok(())
     }
 
-    /// Which of the calls so far a delta continues; `None`: it begins one.
+    /// Returns the position of the call that a delta continues; `None` if it starts a new one.
     ///
-    /// By index first, then by id; the last call when there is neither. An id that differs from the call's own
-    /// *and* a name begin another call although the index is the same: some providers number every call 0.
-    fn find(&self, index: Option<u64>, id: Option<&str>, named: bool) -> Option<usize> {
+    /// Matches by index first, then by id, or else takes the last call. A delta with a name *and* another id than the call
+    /// at its index starts a new call, because some providers use index 0 for every call.
+    fn find(&self, index: Option<u64>, id: Option<&str>, has_name: bool) -> Option<usize> {
         let by_id = || self.calls.iter().rposition(|call| id.is_some() && call.id.as_deref() == id);
         let Some(index) = index else {
-            return match (id, named) {
+            return match (id, has_name) {
                 (Some(_), _) => by_id(),
                 (None, true) => self.calls.iter().rposition(|call| !call.open),
                 (None, false) => self.calls.len().checked_sub(1),
             };
         };
-        let Some(at) = self.calls.iter().rposition(|call| call.index == Some(index)) else {
+        let Some(position) = self.calls.iter().rposition(|call| call.index == Some(index)) else {
             return by_id();
         };
-        let own = self.calls.get(at).and_then(|call| call.id.as_deref());
-        let other = named && id.is_some() && own.is_some() && own != id;
-        if other { by_id() } else { Some(at) }
+        let own = self.calls.get(position).and_then(|call| call.id.as_deref());
+        let is_new = has_name && id.is_some() && own.is_some() && own != id;
+        if is_new { by_id() } else { Some(position) }
     }
 }
 

@@ -2,10 +2,13 @@ use bytes::BytesMut;
 use fb_core::{Block, BlockCategory, FinishReason, StreamEvent, ToolDelta, Usage};
 use serde::Serialize;
 
-use super::print::{PrintedUsage, finish_word, made_up_id, print, said_of};
-use crate::sse;
+use super::print::{PrintedUsage, fallback_id, finish_reason};
+use crate::{
+    print::{block_message, print},
+    sse,
+};
 
-/// Prints the events of another dialect's stream as OpenAI's chunks.
+/// Prints a stream of another dialect as OpenAI's chunks.
 #[derive(Debug, Clone)]
 pub struct ChunkPrinter {
     id: String,
@@ -13,38 +16,37 @@ pub struct ChunkPrinter {
     model: String,
     include_usage: bool,
     stage: Stage,
-    called: bool,
+    has_tool_calls: bool,
     usage: Option<Usage>,
-    /// A refusal whose wording has not gone out.
+    /// A refusal with a text that has not been printed.
     refusal: Option<Block>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    Fresh,
-    /// The chunk with the role went out.
-    Begun,
-    /// The chunk with the reason went out.
+    NotStarted,
+    /// The chunk with the role has been printed.
+    Started,
+    /// The chunk with the finish reason has been printed.
     Finished,
 }
 
 impl ChunkPrinter {
-    /// A printer of one answer; `model` stands in its chunks until the provider names its own.
+    /// Creates a printer for one answer; `model` is used until the provider names its own.
     pub fn new(created: u64, model: &str, include_usage: bool) -> Self {
         Self {
-            id: made_up_id(created),
+            id: fallback_id(created),
             created,
             model: model.to_owned(),
             include_usage,
-            stage: Stage::Fresh,
-            called: false,
+            stage: Stage::NotStarted,
+            has_tool_calls: false,
             usage: None,
             refusal: None,
         }
     }
 
-    /// Appends the chunks that say what the events mean. `[DONE]` is printed for
-    /// [`StreamEvent::Done`] and nothing else.
+    /// Appends the equivalent chunks to `out`. Only [`StreamEvent::Done`] prints `[DONE]`.
     pub fn print(&mut self, events: &[StreamEvent], out: &mut BytesMut) {
         for event in events {
             self.event(event, out);
@@ -63,25 +65,25 @@ impl ChunkPrinter {
                 self.begin(out);
             }
             StreamEvent::Text(text) => {
-                self.say(text, |text| Delta { content: Some(text), ..Delta::default() }, out);
+                self.text(text, |text| Delta { content: Some(text), ..Delta::default() }, out);
             }
             StreamEvent::Thinking(text) => {
-                self.say(text, |text| Delta { reasoning_content: Some(text), ..Delta::default() }, out);
+                self.text(text, |text| Delta { reasoning_content: Some(text), ..Delta::default() }, out);
             }
             StreamEvent::Refusal(text) => {
                 self.refusal = None;
-                self.say(text, |text| Delta { refusal: Some(text), ..Delta::default() }, out);
+                self.text(text, |text| Delta { refusal: Some(text), ..Delta::default() }, out);
             }
             StreamEvent::ToolCall(delta) => {
-                self.called = true;
+                self.has_tool_calls = true;
                 self.delta(Delta { tool_calls: Some([delta.into()]), ..Delta::default() }, out);
             }
             StreamEvent::Blocked(block) => self.block(block, out),
             StreamEvent::Finish(reason) => self.finish(reason, out),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Resumed { by, id } => {
-                // What went out before it may not have been printed here.
-                self.stage = self.stage.max(Stage::Begun);
+                // The start of the stream may have been forwarded unchanged instead of printed here.
+                self.stage = self.stage.max(Stage::Started);
                 if let Some(id) = id {
                     self.id.clone_from(id);
                 }
@@ -91,7 +93,7 @@ impl ChunkPrinter {
         }
     }
 
-    fn say<'a>(&mut self, text: &'a str, delta: impl FnOnce(&'a str) -> Delta<'a>, out: &mut BytesMut) {
+    fn text<'a>(&mut self, text: &'a str, delta: impl FnOnce(&'a str) -> Delta<'a>, out: &mut BytesMut) {
         if !text.is_empty() {
             self.delta(delta(text), out);
         }
@@ -109,25 +111,25 @@ impl ChunkPrinter {
             return;
         }
         if let Some(block) = self.refusal.take() {
-            self.delta(Delta { refusal: Some(said_of(&block)), ..Delta::default() }, out);
+            self.delta(Delta { refusal: Some(block_message(&block)), ..Delta::default() }, out);
         }
         self.begin(out);
         self.stage = Stage::Finished;
-        self.chunk(&[Choice::empty(Some(finish_word(reason)))], None, out);
+        self.chunk(&[Choice::empty(Some(finish_reason(reason)))], None, out);
     }
 
     fn end(&mut self, out: &mut BytesMut) {
-        self.finish(if self.called { &FinishReason::ToolCalls } else { &FinishReason::Stop }, out);
+        self.finish(if self.has_tool_calls { &FinishReason::ToolCalls } else { &FinishReason::Stop }, out);
         if let Some(usage) = self.usage.filter(|_| self.include_usage) {
             self.chunk(&[], Some(usage), out);
         }
         sse::put_event(None, b"[DONE]", out);
     }
 
-    /// Says the role, once and before anything else.
+    /// Prints the chunk with the role, unless it was printed before.
     fn begin(&mut self, out: &mut BytesMut) {
-        if self.stage == Stage::Fresh {
-            self.stage = Stage::Begun;
+        if self.stage == Stage::NotStarted {
+            self.stage = Stage::Started;
             self.delta(Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, out);
         }
     }
@@ -137,16 +139,22 @@ impl ChunkPrinter {
         self.chunk(&[Choice { index: 0, delta, finish_reason: None, logprobs: () }], None, out);
     }
 
-    /// A chunk without output that says who goes on, in a field of fb's own.
+    /// Prints a chunk without output that names the target that resumes the answer, in a field of fb's own.
     fn resumed(&self, by: &str, out: &mut BytesMut) {
-        self.said(&[Choice::empty(None)], None, Some(Said { resumed_by: by }), out);
+        self.print_chunk(&[Choice::empty(None)], None, Some(Extension { resumed_by: by }), out);
     }
 
     fn chunk(&self, choices: &[Choice<'_>], usage: Option<Usage>, out: &mut BytesMut) {
-        self.said(choices, usage, None, out);
+        self.print_chunk(choices, usage, None, out);
     }
 
-    fn said(&self, choices: &[Choice<'_>], usage: Option<Usage>, fb: Option<Said<'_>>, out: &mut BytesMut) {
+    fn print_chunk(
+        &self,
+        choices: &[Choice<'_>],
+        usage: Option<Usage>,
+        fb: Option<Extension<'_>>,
+        out: &mut BytesMut,
+    ) {
         let chunk = Chunk {
             id: &self.id,
             object: "chat.completion.chunk",
@@ -167,18 +175,18 @@ struct Chunk<'a> {
     created: u64,
     model: &'a str,
     choices: &'a [Choice<'a>],
-    /// Absent when nobody asked, `null` in every chunk but the last when somebody did.
+    /// Absent if the caller did not request it; otherwise `null` in every chunk but the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[expect(clippy::option_option, reason = "absent, `null` and counts are three things")]
     usage: Option<Option<PrintedUsage>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fb: Option<Said<'a>>,
+    fb: Option<Extension<'a>>,
 }
 
-/// What only fb says.
+/// Fields of fb that the API does not have.
 #[derive(Serialize)]
-struct Said<'a> {
-    /// Who goes on with an answer that broke off.
+struct Extension<'a> {
+    /// The target that resumes an interrupted answer.
     resumed_by: &'a str,
 }
 

@@ -3,12 +3,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::print::{made_up_id, print};
-use crate::value::{Fields, holds_items};
+use super::print::fallback_id;
+use crate::{
+    print::print,
+    value::{Fields, holds_items},
+};
 
-/// Fills in what OpenAI's schema requires and the provider forgot; a body that lacks nothing is returned as it is.
+/// Adds the fields that OpenAI's schema requires and the provider left out. A complete body is returned unchanged.
 ///
-/// For bodies that [`reply`](super::reply) has read: what is no answer is returned as it is, too.
+/// Intended for bodies that [`reply`](super::reply) accepted; a body that is not an answer is returned unchanged too.
 pub fn complete(body: &Bytes, created: u64, fallback_model: &str) -> Bytes {
     let Ok(text) = std::str::from_utf8(body) else { return body.clone() };
     let mut gaps = Gaps { text, edits: Vec::new() };
@@ -18,7 +21,7 @@ pub fn complete(body: &Bytes, created: u64, fallback_model: &str) -> Bytes {
     gaps.fill()
 }
 
-/// What is missing, and where it goes.
+/// The missing fields and their positions.
 struct Gaps<'a> {
     text: &'a str,
     edits: Vec<(Range<usize>, Vec<u8>)>,
@@ -28,10 +31,10 @@ impl<'a> Gaps<'a> {
     fn answer(&mut self, created: u64, fallback_model: &str) -> Option<()> {
         let text = self.text.trim();
         let answer: Fields<'a> = serde_json::from_str(text).ok()?;
-        self.need(text, &answer, "id", Need::Value, &made_up_id(created));
-        self.need(text, &answer, "object", Need::Value, &"chat.completion");
-        self.need(text, &answer, "created", Need::Value, &created);
-        self.need(text, &answer, "model", Need::Value, &fallback_model);
+        self.require(text, &answer, "id", Requirement::Value, &fallback_id(created));
+        self.require(text, &answer, "object", Requirement::Value, &"chat.completion");
+        self.require(text, &answer, "created", Requirement::Value, &created);
+        self.require(text, &answer, "model", Requirement::Value, &fallback_model);
         let choices: Vec<&serde_json::value::RawValue> = serde_json::from_str(answer.get("choices")?).ok()?;
         for (index, choice) in choices.iter().enumerate() {
             self.choice(index, choice.get())?;
@@ -43,20 +46,33 @@ impl<'a> Gaps<'a> {
         let choice: Fields<'a> = serde_json::from_str(text).ok()?;
         let message_text = choice.get("message")?;
         let message: Fields<'a> = serde_json::from_str(message_text).ok()?;
-        let called = message.get("tool_calls").is_some_and(holds_items);
-        self.need(text, &choice, "index", Need::Value, &index);
-        self.need(text, &choice, "finish_reason", Need::Value, if called { &"tool_calls" } else { &"stop" });
-        self.need(text, &choice, "logprobs", Need::Key, &());
-        self.need(message_text, &message, "role", Need::Value, &"assistant");
-        self.need(message_text, &message, "content", Need::Key, &());
-        self.need(message_text, &message, "refusal", Need::Key, &());
+        let has_tool_calls = message.get("tool_calls").is_some_and(holds_items);
+        self.require(text, &choice, "index", Requirement::Value, &index);
+        self.require(
+            text,
+            &choice,
+            "finish_reason",
+            Requirement::Value,
+            if has_tool_calls { &"tool_calls" } else { &"stop" },
+        );
+        self.require(text, &choice, "logprobs", Requirement::Key, &());
+        self.require(message_text, &message, "role", Requirement::Value, &"assistant");
+        self.require(message_text, &message, "content", Requirement::Key, &());
+        self.require(message_text, &message, "refusal", Requirement::Key, &());
         Some(())
     }
 
-    /// Sees to it that the object at `text` has the field.
-    fn need<T: Serialize>(&mut self, text: &'a str, object: &Fields<'a>, name: &str, need: Need, value: &T) {
-        let there = object.0.iter().rev().find(|(key, _)| key == name);
-        match there {
+    /// Adds the field to the object at `text` if it is missing.
+    fn require<T: Serialize>(
+        &mut self,
+        text: &'a str,
+        object: &Fields<'a>,
+        name: &str,
+        requirement: Requirement,
+        value: &T,
+    ) {
+        let existing = object.0.iter().rev().find(|(key, _)| key == name);
+        match existing {
             None => {
                 let end = self.offset(text) + text.len() - 1;
                 let first = object.0.is_empty() && self.edits.iter().all(|(at, _)| at.start != end);
@@ -66,7 +82,7 @@ impl<'a> Gaps<'a> {
                 field.extend(print(value));
                 self.edits.push((end..end, field));
             }
-            Some((_, blank @ ("null" | "\"\""))) if matches!(need, Need::Value) => {
+            Some((_, blank @ ("null" | "\"\""))) if matches!(requirement, Requirement::Value) => {
                 let start = self.offset(blank);
                 self.edits.push((start..start + blank.len(), print(value)));
             }
@@ -74,7 +90,7 @@ impl<'a> Gaps<'a> {
         }
     }
 
-    /// Where a part of the body begins in it.
+    /// Returns the offset of a part of the body.
     fn offset(&self, part: &str) -> usize {
         part.as_ptr().addr() - self.text.as_ptr().addr()
     }
@@ -93,9 +109,9 @@ impl<'a> Gaps<'a> {
     }
 }
 
-/// Whether a field must only stand there, or say something.
+/// The requirement for a field: the key must exist, or it must also have a value other than `null` and `""`.
 #[derive(Clone, Copy)]
-enum Need {
+enum Requirement {
     Key,
     Value,
 }

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use fb_core::{Chat, Effort, Json, Message, Note, Part, Refusal, Role, ToolChoice, ToolResult};
 
-use self::body::{Body, Called, Choice, Content, Known, Piece, ResponseFormat, StreamOptions, ToolOut, Turn};
-use crate::Encoded;
+use self::body::{
+    Body, Choice, Content, ContentPart, KnownPart, ResponseFormat, StreamOptions, ToolCallOut, ToolOut, Turn,
+};
+use crate::outcome::Encoded;
 
-/// Prints a typed chat as a body for a provider that speaks OpenAI's dialect.
+/// Prints a typed chat as the body of a request to `model`.
 ///
-/// Everything the chat says is carried, mapped with a note, or refused by name; nothing is lost in silence.
+/// Every field of the chat is sent, mapped with a note, or refused by name.
 ///
 /// # Errors
-/// Names the field that cannot be carried, and why.
+/// Names the field that cannot be sent, and why.
 pub fn encode(chat: &Chat, model: &str, stream: bool) -> Result<Encoded, Refusal> {
     let mut encoder = Encoder::default();
-    let kept = encoder.extra(chat)?;
+    let passthrough = encoder.extra(chat)?;
     encoder.numbers(chat)?;
     encoder.messages(&chat.messages)?;
     encoder.tools(chat);
@@ -24,7 +26,7 @@ pub fn encode(chat: &Chat, model: &str, stream: bool) -> Result<Encoded, Refusal
     let body = Body {
         model,
         messages: encoder.turns,
-        // Several backends reject both without tools.
+        // Several servers reject both fields without tools.
         tool_choice: chat.tool_choice.as_ref().filter(|_| !tools.is_empty()).map(Choice::from),
         parallel_tool_calls: chat.parallel_tools.filter(|_| !tools.is_empty()),
         tools,
@@ -40,55 +42,55 @@ pub fn encode(chat: &Chat, model: &str, stream: bool) -> Result<Encoded, Refusal
         user: chat.user.as_deref(),
         stream: stream.then_some(true),
         stream_options: stream.then_some(StreamOptions { include_usage: true }),
-        kept,
+        passthrough,
     };
     let body = serde_json::to_vec(&body).map_err(|error| Refusal::new("body", error.to_string()))?;
     Ok(Encoded { body: body.into(), notes: encoder.notes })
 }
 
-/// What becomes of a field that the vocabulary has no word for, on its way to OpenAI.
+/// The treatment of a field that OpenAI's dialect lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carry {
-    /// Left out with this note: the answer does not depend on it.
+enum Rule {
+    /// Leave it out with this note: the answer does not depend on it.
     Drop(&'static str),
-    /// Not sent at all, for this reason.
+    /// Refuse the request, for this reason.
     Refuse(&'static str),
 }
 
-/// Fields of Anthropic's dialect. A name that stands nowhere is refused.
-const ANTHROPIC: &[(&str, Carry)] = &[
-    ("allowed_callers", Carry::Refuse("OpenAI's models do not call tools from code")),
-    ("anthropic_beta", Carry::Refuse("a beta feature of Anthropic's")),
-    ("betas", Carry::Refuse("a beta feature of Anthropic's")),
-    ("budget_tokens", Carry::Drop("OpenAI limits thinking by effort only")),
-    ("cache_control", Carry::Drop("OpenAI caches prompts by itself")),
-    ("caller", Carry::Drop("only says who called the tool")),
-    ("citations", Carry::Drop("OpenAI does not cite the prompt")),
-    ("container", Carry::Refuse("a container lives at Anthropic")),
-    ("context_management", Carry::Refuse("OpenAI does not edit the conversation")),
-    ("defer_loading", Carry::Drop("the tool is declared at once")),
-    ("diagnostics", Carry::Drop("only asks Anthropic for diagnostics")),
-    ("display", Carry::Drop("OpenAI does not show its thinking")),
-    ("eager_input_streaming", Carry::Drop("OpenAI streams arguments as they come")),
-    ("fallback_credit_token", Carry::Drop("a token of Anthropic's own fallback")),
-    ("fallbacks", Carry::Drop("a refusal is surfaced, not sent to another model")),
-    ("inference_geo", Carry::Refuse("OpenAI cannot be told where to compute the answer")),
-    ("input_examples", Carry::Refuse("OpenAI's tools have no examples")),
-    ("mcp_servers", Carry::Refuse("OpenAI's chat does not call MCP servers")),
-    ("metadata", Carry::Drop("labels for Anthropic's records")),
-    ("output_config", Carry::Refuse("no such setting at OpenAI")),
-    ("output_format", Carry::Refuse("a beta form of Anthropic's")),
-    ("service_tier", Carry::Drop("a tier of the other provider")),
-    ("signature", Carry::Drop("proves the thinking of another model")),
-    ("speed", Carry::Drop("a tier of the other provider")),
-    ("system", Carry::Refuse("only text can be a system message")),
-    ("task_budget", Carry::Refuse("OpenAI does not keep a budget over a task")),
-    ("thinking", Carry::Drop("OpenAI controls thinking by effort only")),
-    ("tool_choice", Carry::Refuse("no such choice at OpenAI")),
-    ("tools", Carry::Refuse("a tool that only its own provider runs")),
+/// Fields of Anthropic's dialect. Names that are neither here nor in [`OWN`] are refused.
+const ANTHROPIC: &[(&str, Rule)] = &[
+    ("allowed_callers", Rule::Refuse("OpenAI's models do not call tools from code")),
+    ("anthropic_beta", Rule::Refuse("a beta feature of Anthropic's")),
+    ("betas", Rule::Refuse("a beta feature of Anthropic's")),
+    ("budget_tokens", Rule::Drop("OpenAI limits thinking by effort only")),
+    ("cache_control", Rule::Drop("OpenAI caches prompts by itself")),
+    ("caller", Rule::Drop("only says who called the tool")),
+    ("citations", Rule::Drop("OpenAI does not cite the prompt")),
+    ("container", Rule::Refuse("a container lives at Anthropic")),
+    ("context_management", Rule::Refuse("OpenAI does not edit the conversation")),
+    ("defer_loading", Rule::Drop("the tool is declared at once")),
+    ("diagnostics", Rule::Drop("only asks Anthropic for diagnostics")),
+    ("display", Rule::Drop("OpenAI does not show its thinking")),
+    ("eager_input_streaming", Rule::Drop("OpenAI streams arguments as they come")),
+    ("fallback_credit_token", Rule::Drop("a token of Anthropic's own fallback")),
+    ("fallbacks", Rule::Drop("a refusal is surfaced, not sent to another model")),
+    ("inference_geo", Rule::Refuse("OpenAI cannot be told where to compute the answer")),
+    ("input_examples", Rule::Refuse("OpenAI's tools have no examples")),
+    ("mcp_servers", Rule::Refuse("OpenAI's chat does not call MCP servers")),
+    ("metadata", Rule::Drop("labels for Anthropic's records")),
+    ("output_config", Rule::Refuse("no such setting at OpenAI")),
+    ("output_format", Rule::Refuse("a beta form of Anthropic's")),
+    ("service_tier", Rule::Drop("a tier of the other provider")),
+    ("signature", Rule::Drop("proves the thinking of another model")),
+    ("speed", Rule::Drop("a tier of the other provider")),
+    ("system", Rule::Refuse("only text can be a system message")),
+    ("task_budget", Rule::Refuse("OpenAI does not keep a budget over a task")),
+    ("thinking", Rule::Drop("OpenAI controls thinking by effort only")),
+    ("tool_choice", Rule::Refuse("no such choice at OpenAI")),
+    ("tools", Rule::Refuse("a tool that only its own provider runs")),
 ];
 
-/// OpenAI's own fields that the vocabulary has no word for: carried as they are at the top level.
+/// OpenAI's own fields without a counterpart in the vocabulary: passed through unchanged at the top level.
 const OWN: &[&str] = &[
     "audio",
     "logit_bias",
@@ -107,13 +109,13 @@ const OWN: &[&str] = &[
     "web_search_options",
 ];
 
-/// Prints messages in order and notes what changes on the way.
+/// Converts messages in order and collects the notes.
 #[derive(Default)]
 struct Encoder<'a> {
     notes: Vec<Note>,
     turns: Vec<Turn<'a>>,
-    /// Pictures in results of tools; OpenAI takes them from a user only, and only after the last of the results.
-    pictures: Vec<Piece<'a>>,
+    /// Images from tool results. OpenAI accepts images only from a user, and only after the last result.
+    images: Vec<ContentPart<'a>>,
 }
 
 impl<'a> Encoder<'a> {
@@ -122,19 +124,19 @@ impl<'a> Encoder<'a> {
     }
 
     fn extra(&mut self, chat: &'a Chat) -> Result<BTreeMap<&'a str, &'a Json>, Refusal> {
-        let mut kept = BTreeMap::new();
+        let mut passthrough = BTreeMap::new();
         for extra in &chat.extra {
-            let of_anthropic = ANTHROPIC.iter().find(|(name, _)| *name == extra.name);
-            match of_anthropic.map(|(_, carry)| *carry) {
-                Some(Carry::Drop(what)) => self.note(&extra.path, what),
-                Some(Carry::Refuse(why)) => return Err(Refusal::new(&extra.path, why)),
+            let rule = ANTHROPIC.iter().find(|(name, _)| *name == extra.name);
+            match rule.map(|(_, rule)| *rule) {
+                Some(Rule::Drop(what)) => self.note(&extra.path, what),
+                Some(Rule::Refuse(why)) => return Err(Refusal::new(&extra.path, why)),
                 None if extra.path == extra.name && OWN.contains(&&*extra.name) => {
-                    kept.insert(&*extra.name, &extra.value);
+                    passthrough.insert(&*extra.name, &extra.value);
                 }
                 None => return Err(Refusal::new(&extra.path, "OpenAI has no such field")),
             }
         }
-        Ok(kept)
+        Ok(passthrough)
     }
 
     fn numbers(&mut self, chat: &Chat) -> Result<(), Refusal> {
@@ -170,82 +172,86 @@ impl<'a> Encoder<'a> {
 
     fn messages(&mut self, messages: &'a [Message]) -> Result<(), Refusal> {
         for (index, message) in messages.iter().enumerate() {
-            let at = format!("messages[{index}]");
+            let path = format!("messages[{index}]");
             match message.role {
-                Role::Tool => self.tool_results(message, &at)?,
-                Role::System | Role::Developer | Role::User => self.prompt(message, &at)?,
+                Role::Tool => self.tool_results(message, &path)?,
+                Role::System | Role::Developer | Role::User => self.prompt(message, &path)?,
                 Role::Assistant => {
-                    self.show_pictures();
-                    self.assistant(message, &at)?;
+                    self.flush_images();
+                    self.assistant(message, &path)?;
                 }
             }
         }
-        self.show_pictures();
+        self.flush_images();
         Ok(())
     }
 
-    /// What the operator or the person says; results of tools among it come first, as OpenAI wants them right
+    /// Encodes a system, developer or user message. Tool results in it come first, because OpenAI requires them directly
     /// after the calls.
-    fn prompt(&mut self, message: &'a Message, at: &str) -> Result<(), Refusal> {
-        let mut pieces = Vec::new();
-        let mut results = false;
+    fn prompt(&mut self, message: &'a Message, path: &str) -> Result<(), Refusal> {
+        let mut parts = Vec::new();
+        let mut has_results = false;
         for (index, part) in message.parts.iter().enumerate() {
-            let at = || format!("{at}.content[{index}]");
+            let path = || format!("{path}.content[{index}]");
             match part {
-                Part::Text(text) => pieces.push(Piece::text(text)),
-                Part::Image(image) if message.role == Role::User => pieces.push(Piece::image(image)),
+                Part::Text(text) => parts.push(ContentPart::text(text)),
+                Part::Image(image) if message.role == Role::User => parts.push(ContentPart::image(image)),
                 Part::ToolResult(result) => {
-                    results = true;
-                    self.tool_result(result, None, &at())?;
+                    has_results = true;
+                    self.tool_result(result, None, &path())?;
                 }
-                Part::Thinking { .. } => self.note(at(), STRIPPED),
-                Part::Other { kind, value } => pieces.extend(self.other(kind, value, &at())?),
-                Part::Image(_) => return Err(Refusal::new(at(), "only a user can show OpenAI a picture")),
+                Part::Thinking { .. } => self.note(path(), THINKING_DROPPED),
+                Part::Other { kind, value } => parts.extend(self.unknown_part(kind, value, &path())?),
+                Part::Image(_) => return Err(Refusal::new(path(), "only a user can show OpenAI a picture")),
                 Part::Refusal(_) | Part::ToolCall(_) => {
-                    return Err(Refusal::new(at(), "only an assistant refuses or calls tools"));
+                    return Err(Refusal::new(path(), "only an assistant refuses or calls tools"));
                 }
             }
         }
-        if results && pieces.is_empty() {
+        if has_results && parts.is_empty() {
             return Ok(());
         }
-        self.show_pictures();
+        self.flush_images();
         let role = match message.role {
             Role::System => "system",
             Role::Developer => "developer",
             Role::User | Role::Assistant | Role::Tool => "user",
         };
-        self.turns.push(Turn { name: message.name.as_deref(), ..Turn::new(role, Content::of(pieces)) });
+        self.turns
+            .push(Turn { name: message.name.as_deref(), ..Turn::new(role, Content::from_parts(parts)) });
         Ok(())
     }
 
-    fn assistant(&mut self, message: &'a Message, at: &str) -> Result<(), Refusal> {
-        let (mut pieces, mut calls) = (Vec::new(), Vec::new());
+    fn assistant(&mut self, message: &'a Message, path: &str) -> Result<(), Refusal> {
+        let (mut parts, mut calls) = (Vec::new(), Vec::new());
         for (index, part) in message.parts.iter().enumerate() {
-            let at = || format!("{at}.content[{index}]");
+            let path = || format!("{path}.content[{index}]");
             match part {
-                Part::Text(text) => pieces.push(Piece::text(text)),
-                Part::Refusal(refusal) => pieces.push(Piece::Known(Known::Refusal { refusal })),
-                Part::ToolCall(call) => calls.push(Called::from(call)),
-                Part::Thinking { .. } => self.note(at(), STRIPPED),
-                Part::Other { kind, value } => pieces.extend(self.other(kind, value, &at())?),
-                Part::Image(_) => return Err(Refusal::new(at(), "an assistant shows OpenAI no pictures")),
-                Part::ToolResult(_) => return Err(Refusal::new(at(), "an assistant gives no tool results")),
+                Part::Text(text) => parts.push(ContentPart::text(text)),
+                Part::Refusal(refusal) => parts.push(ContentPart::Known(KnownPart::Refusal { refusal })),
+                Part::ToolCall(call) => calls.push(ToolCallOut::from(call)),
+                Part::Thinking { .. } => self.note(path(), THINKING_DROPPED),
+                Part::Other { kind, value } => parts.extend(self.unknown_part(kind, value, &path())?),
+                Part::Image(_) => return Err(Refusal::new(path(), "an assistant shows OpenAI no pictures")),
+                Part::ToolResult(_) => {
+                    return Err(Refusal::new(path(), "an assistant gives no tool results"));
+                }
             }
         }
-        let content = if pieces.is_empty() && !calls.is_empty() { None } else { Some(Content::of(pieces)) };
+        let content =
+            if parts.is_empty() && !calls.is_empty() { None } else { Some(Content::from_parts(parts)) };
         let turn = Turn::new("assistant", Content::Text("".into()));
         self.turns.push(Turn { name: message.name.as_deref(), content, tool_calls: calls, ..turn });
         Ok(())
     }
 
-    fn tool_results(&mut self, message: &'a Message, at: &str) -> Result<(), Refusal> {
+    fn tool_results(&mut self, message: &'a Message, path: &str) -> Result<(), Refusal> {
         for (index, part) in message.parts.iter().enumerate() {
-            let at = format!("{at}.content[{index}]");
+            let path = format!("{path}.content[{index}]");
             let Part::ToolResult(result) = part else {
-                return Err(Refusal::new(at, "a tool gives nothing but results"));
+                return Err(Refusal::new(path, "a tool gives nothing but results"));
             };
-            self.tool_result(result, message.name.as_deref(), &at)?;
+            self.tool_result(result, message.name.as_deref(), &path)?;
         }
         Ok(())
     }
@@ -254,56 +260,62 @@ impl<'a> Encoder<'a> {
         &mut self,
         result: &'a ToolResult,
         name: Option<&'a str>,
-        at: &str,
+        path: &str,
     ) -> Result<(), Refusal> {
-        let mut pieces = Vec::new();
+        let mut parts = Vec::new();
         for (index, part) in result.parts.iter().enumerate() {
-            let at = format!("{at}.content[{index}]");
+            let path = format!("{path}.content[{index}]");
             match part {
-                Part::Text(text) => pieces.push(Piece::text(text)),
+                Part::Text(text) => parts.push(ContentPart::text(text)),
                 Part::Image(image) => {
-                    self.pictures.push(Piece::image(image));
-                    self.note(at, "sent as a user's picture: OpenAI's tool results hold only text");
+                    self.images.push(ContentPart::image(image));
+                    self.note(path, "sent as a user's picture: OpenAI's tool results hold only text");
                 }
-                Part::Other { kind, .. } => return Err(unknown_part(kind, at)),
+                Part::Other { kind, .. } => return Err(unsupported_part(kind, path)),
                 Part::Refusal(_) | Part::Thinking { .. } | Part::ToolCall(_) | Part::ToolResult(_) => {
-                    return Err(Refusal::new(at, "a tool's result holds only text and pictures"));
+                    return Err(Refusal::new(path, "a tool's result holds only text and pictures"));
                 }
             }
         }
         if result.is_error {
-            pieces.insert(0, Piece::text("The tool failed:"));
-            self.note(format!("{at}.is_error"), "said in words: OpenAI has no mark for a failed tool");
+            parts.insert(0, ContentPart::text("The tool failed:"));
+            self.note(format!("{path}.is_error"), "said in words: OpenAI has no mark for a failed tool");
         }
-        let turn = Turn::new("tool", Content::of(pieces));
+        let turn = Turn::new("tool", Content::from_parts(parts));
         self.turns.push(Turn { name, tool_call_id: Some(&result.id), ..turn });
         Ok(())
     }
 
-    fn show_pictures(&mut self) {
-        if !self.pictures.is_empty() {
-            let mut pieces = vec![Piece::text("From the tools' results:")];
-            pieces.append(&mut self.pictures);
-            self.turns.push(Turn::new("user", Content::Pieces(pieces)));
+    /// Sends the collected images as a message of the user.
+    fn flush_images(&mut self) {
+        if !self.images.is_empty() {
+            let mut parts = vec![ContentPart::text("From the tools' results:")];
+            parts.append(&mut self.images);
+            self.turns.push(Turn::new("user", Content::Parts(parts)));
         }
     }
 
-    fn other(&mut self, kind: &str, value: &'a Json, at: &str) -> Result<Option<Piece<'a>>, Refusal> {
+    fn unknown_part(
+        &mut self,
+        kind: &str,
+        value: &'a Json,
+        path: &str,
+    ) -> Result<Option<ContentPart<'a>>, Refusal> {
         match kind {
-            "input_audio" | "file" => Ok(Some(Piece::AsItCame(value))),
+            "input_audio" | "file" => Ok(Some(ContentPart::Verbatim(value))),
             "thinking" | "redacted_thinking" => {
-                self.note(at, STRIPPED);
+                self.note(path, THINKING_DROPPED);
                 Ok(None)
             }
-            _ => Err(unknown_part(kind, at)),
+            _ => Err(unsupported_part(kind, path)),
         }
     }
 }
 
-const STRIPPED: &str = "left out: thinking is bound to the model that wrote it";
+const THINKING_DROPPED: &str = "left out: thinking is bound to the model that wrote it";
 
-fn unknown_part(kind: &str, at: impl Into<String>) -> Refusal {
-    Refusal::new(at, format!("OpenAI takes no content of type {kind}"))
+fn unsupported_part(kind: &str, path: impl Into<String>) -> Refusal {
+    Refusal::new(path, format!("OpenAI takes no content of type {kind}"))
 }
 
 #[cfg(test)]

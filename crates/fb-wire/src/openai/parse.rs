@@ -5,11 +5,13 @@ use fb_core::{
     Tool, ToolCall, ToolChoice, ToolResult,
 };
 
-use super::request::text;
-use crate::value::{Fields, Object, Path, holds_items};
+use crate::{
+    top_level::text,
+    value::{Fields, Object, Path, holds_items},
+};
 
-/// The typed view of an OpenAI request: every field lands in the vocabulary or, under its path, in
-/// [`Chat::extra`].
+/// Returns the typed view of an OpenAI request. Fields without a counterpart in the vocabulary are kept in
+/// [`Chat::extra`], under their path.
 pub(super) fn chat(body: &RawBody) -> Result<Chat, InvalidRequest> {
     let mut seen = HashSet::new();
     let mut fields: Vec<_> = body.fields.iter().rev().filter(|field| seen.insert(&*field.name)).collect();
@@ -30,9 +32,9 @@ const EFFORTS: [Effort; 7] =
 #[derive(Default)]
 struct Reader {
     chat: Chat,
-    /// The deprecated `max_tokens`, until it is known whether the newer field stands there, too.
+    /// The deprecated `max_tokens`, used if the newer field is missing.
     max_tokens: Option<u32>,
-    /// The made-up id of the last deprecated `function_call`.
+    /// The generated id of the last deprecated `function_call`.
     function_call: Option<String>,
 }
 
@@ -58,17 +60,17 @@ impl Reader {
             "stop" => chat.sampling.stop = strings(&path, text)?,
             "reasoning_effort" => self.effort(&path, text)?,
             "user" => chat.user = Some(path.string(text)?),
-            name if says_nothing(name, text) => {}
+            name if is_neutral(name, text) => {}
             _ => self.extra(&path, text)?,
         }
         Ok(())
     }
 
     fn finish(mut self) -> Result<Chat, InvalidRequest> {
-        if let Some(most) = self.max_tokens
-            && *self.chat.max_tokens.get_or_insert(most) != most
+        if let Some(limit) = self.max_tokens
+            && *self.chat.max_tokens.get_or_insert(limit) != limit
         {
-            self.extra(&Path::Top("max_tokens"), &most.to_string())?;
+            self.extra(&Path::Top("max_tokens"), &limit.to_string())?;
         }
         Ok(self.chat)
     }
@@ -79,15 +81,15 @@ impl Reader {
         Ok(())
     }
 
-    /// Keeps what nobody took from an object.
-    fn rest(&mut self, object: &Object<'_, '_>) -> Result<(), InvalidRequest> {
-        object.rest().try_for_each(|(name, text)| self.extra(&Path::Key(object.path, name), text))
+    /// Keeps the remaining fields of an object.
+    fn keep_remaining(&mut self, object: &Object<'_, '_>) -> Result<(), InvalidRequest> {
+        object.remaining().try_for_each(|(name, text)| self.extra(&Path::Key(object.path, name), text))
     }
 
     fn effort(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
-        let word = path.string(text)?;
-        self.chat.effort = EFFORTS.into_iter().find(|effort| effort.name() == word);
-        // A word of another provider, such as Groq's `default`.
+        let name = path.string(text)?;
+        self.chat.effort = EFFORTS.into_iter().find(|effort| effort.name() == name);
+        // A value of another provider, such as Groq's `default`.
         if self.chat.effort.is_none() { self.extra(path, text) } else { Ok(()) }
     }
 
@@ -106,25 +108,25 @@ impl Reader {
         let role = role(&mut object)?;
         let name = object.take_string("name")?;
         let parts = match role {
-            Spoken::As(Role::Assistant) => self.assistant(&mut object)?,
-            Spoken::As(Role::Tool) => {
-                let id = object.need_string("tool_call_id", "the id of the call it answers")?;
+            MessageRole::Known(Role::Assistant) => self.assistant(&mut object)?,
+            MessageRole::Known(Role::Tool) => {
+                let id = object.require_string("tool_call_id", "the id of the call it answers")?;
                 vec![self.tool_result(&mut object, id)?]
             }
-            Spoken::AsFunction => {
-                // The deprecated form has no ids: the result belongs to the call before it.
+            MessageRole::Function => {
+                // The deprecated form has no ids; the result belongs to the preceding call.
                 let id = self.function_call.clone().or_else(|| name.clone()).unwrap_or_default();
                 vec![self.tool_result(&mut object, id)?]
             }
-            Spoken::As(_) => {
-                let content = object.need("content", "a string or an array of parts")?;
+            MessageRole::Known(_) => {
+                let content = object.require("content", "a string or an array of parts")?;
                 self.content(&Path::Key(path, "content"), content)?
             }
         };
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         let role = match role {
-            Spoken::As(role) => role,
-            Spoken::AsFunction => Role::Tool,
+            MessageRole::Known(role) => role,
+            MessageRole::Function => Role::Tool,
         };
         Ok(Message { role, name, parts })
     }
@@ -147,9 +149,9 @@ impl Reader {
         if let Some(call) = object.take("function_call") {
             let id = format!("function_{}", self.chat.messages.len());
             self.function_call = Some(id.clone());
-            parts.push(self.called(&Path::Key(object.path, "function_call"), call, id)?);
+            parts.push(self.function(&Path::Key(object.path, "function_call"), call, id)?);
         }
-        // OpenAI's answers carry it, so callers send it back.
+        // OpenAI's answers contain it, so callers send it back.
         if object.get("annotations").is_some_and(|text| !holds_items(text)) {
             object.take("annotations");
         }
@@ -163,20 +165,20 @@ impl Reader {
             self.extra(path, text)?;
             return Ok(None);
         }
-        let id = object.need_string("id", "the id of the call")?;
+        let id = object.require_string("id", "the id of the call")?;
         let key = Path::Key(path, "function");
-        let function = object.need("function", "an object with name and arguments")?;
-        let call = self.called(&key, function, id)?;
+        let function = object.require("function", "an object with name and arguments")?;
+        let call = self.function(&key, function, id)?;
         object.take("index");
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         Ok(Some(call))
     }
 
-    fn called(&mut self, path: &Path<'_>, text: &str, id: String) -> Result<Part, InvalidRequest> {
+    fn function(&mut self, path: &Path<'_>, text: &str, id: String) -> Result<Part, InvalidRequest> {
         let mut object = path.object(text)?;
-        let name = object.need_string("name", "the name of the function")?;
+        let name = object.require_string("name", "the name of the function")?;
         let arguments = object.take_string("arguments")?;
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
         Ok(Part::ToolCall(ToolCall { id, name, arguments }))
     }
@@ -202,30 +204,30 @@ impl Reader {
 
     fn part(&mut self, path: &Path<'_>, text: &str) -> Result<Part, InvalidRequest> {
         let mut object = path.object(text)?;
-        let kind: String = object.need_string("type", "the type of the part")?;
+        let kind: String = object.require_string("type", "the type of the part")?;
         let part = match &*kind {
-            "text" => Part::Text(object.need_string("text", "a string")?),
-            "refusal" => Part::Refusal(object.need_string("refusal", "a string")?),
+            "text" => Part::Text(object.require_string("text", "a string")?),
+            "refusal" => Part::Refusal(object.require_string("refusal", "a string")?),
             "image_url" => self.image(&mut object)?,
-            // Another provider's, which only that could read; its content is not looked at.
+            // Encrypted content that only its own provider can read.
             "redacted_thinking" => return Ok(Part::Thinking { text: String::new(), signature: None }),
             _ => return Ok(Part::Other { kind, value: path.json(text)? }),
         };
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         Ok(part)
     }
 
     fn image(&mut self, object: &mut Object<'_, '_>) -> Result<Part, InvalidRequest> {
         let key = Path::Key(object.path, "image_url");
-        let text = object.need("image_url", "an object with a url")?;
+        let text = object.require("image_url", "an object with a url")?;
         // Some clients send the bare URL.
         if text.starts_with('"') {
             return Ok(Part::Image(Image { source: source(key.string(text)?), detail: None }));
         }
         let mut image = key.object(text)?;
-        let url = image.need_string("url", "an http(s) or data: URL")?;
+        let url = image.require_string("url", "an http(s) or data: URL")?;
         let detail = image.take_string("detail")?;
-        self.rest(&image)?;
+        self.keep_remaining(&image)?;
         Ok(Part::Image(Image { source: source(url), detail }))
     }
 
@@ -243,17 +245,17 @@ impl Reader {
             return self.extra(path, text);
         }
         let key = Path::Key(path, "function");
-        let function = object.need("function", "an object with a name")?;
+        let function = object.require("function", "an object with a name")?;
         let mut function = key.object(function)?;
         let tool = Tool {
-            name: function.need_string("name", "the name of the function")?,
+            name: function.require_string("name", "the name of the function")?,
             description: function.take_string("description")?,
             parameters: function.take_json("parameters")?,
             strict: function.take_boolean("strict")?,
         };
         self.chat.tools.push(tool);
-        self.rest(&function)?;
-        self.rest(&object)
+        self.keep_remaining(&function)?;
+        self.keep_remaining(&object)
     }
 
     fn tool_choice(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
@@ -271,72 +273,72 @@ impl Reader {
             return Err(path.invalid(expected, text));
         }
         let mut object = path.object(text)?;
-        let kind: String = object.need_string("type", "function, custom or allowed_tools")?;
+        let kind: String = object.require_string("type", "function, custom or allowed_tools")?;
         if kind != "function" {
             return self.extra(path, text);
         }
         let key = Path::Key(path, "function");
-        let function = object.need("function", "an object with a name")?;
+        let function = object.require("function", "an object with a name")?;
         let mut function = key.object(function)?;
-        let name = function.need_string("name", "the name of the function")?;
+        let name = function.require_string("name", "the name of the function")?;
         self.chat.tool_choice = Some(ToolChoice::Named(name));
-        self.rest(&function)?;
-        self.rest(&object)
+        self.keep_remaining(&function)?;
+        self.keep_remaining(&object)
     }
 
     fn format(&mut self, path: &Path<'_>, text: &str) -> Result<(), InvalidRequest> {
         let mut object = path.object(text)?;
-        let kind: String = object.need_string("type", "text, json_object or json_schema")?;
+        let kind: String = object.require_string("type", "text, json_object or json_schema")?;
         match &*kind {
             "text" => {}
             "json_object" => self.chat.format = Format::JsonObject,
             "json_schema" => {
                 let key = Path::Key(path, "json_schema");
-                let schema = object.need("json_schema", "an object with a name")?;
+                let schema = object.require("json_schema", "an object with a name")?;
                 self.chat.format = Format::JsonSchema(self.schema(&key, schema)?);
             }
             _ => return self.extra(path, text),
         }
-        self.rest(&object)
+        self.keep_remaining(&object)
     }
 
     fn schema(&mut self, path: &Path<'_>, text: &str) -> Result<Schema, InvalidRequest> {
         let mut object = path.object(text)?;
         let schema = object.take("schema").unwrap_or("{}");
         let schema = Schema {
-            name: object.need_string("name", "the name of the schema")?,
+            name: object.require_string("name", "the name of the schema")?,
             description: object.take_string("description")?,
             schema: Path::Key(path, "schema").json(schema)?,
             strict: object.take_boolean("strict")?,
         };
-        self.rest(&object)?;
+        self.keep_remaining(&object)?;
         Ok(schema)
     }
 }
 
-/// Who speaks, in OpenAI's words.
+/// The role of a message.
 #[derive(Clone, Copy)]
-enum Spoken {
-    As(Role),
-    /// The deprecated word for a tool.
-    AsFunction,
+enum MessageRole {
+    Known(Role),
+    /// The deprecated role of a tool.
+    Function,
 }
 
-fn role(object: &mut Object<'_, '_>) -> Result<Spoken, InvalidRequest> {
+fn role(object: &mut Object<'_, '_>) -> Result<MessageRole, InvalidRequest> {
     let key = Path::Key(object.path, "role");
     let expected = "one of system, developer, user, assistant, tool, function";
-    match &*object.need_string("role", expected)? {
-        "system" => Ok(Spoken::As(Role::System)),
-        "developer" => Ok(Spoken::As(Role::Developer)),
-        "user" => Ok(Spoken::As(Role::User)),
-        "assistant" => Ok(Spoken::As(Role::Assistant)),
-        "tool" => Ok(Spoken::As(Role::Tool)),
-        "function" => Ok(Spoken::AsFunction),
+    match &*object.require_string("role", expected)? {
+        "system" => Ok(MessageRole::Known(Role::System)),
+        "developer" => Ok(MessageRole::Known(Role::Developer)),
+        "user" => Ok(MessageRole::Known(Role::User)),
+        "assistant" => Ok(MessageRole::Known(Role::Assistant)),
+        "tool" => Ok(MessageRole::Known(Role::Tool)),
+        "function" => Ok(MessageRole::Function),
         _ => Err(key.invalid(expected, "another string")),
     }
 }
 
-/// Thinking of a provider that wants it echoed; some send it under two names at once.
+/// Takes the thinking that some providers expect back; some send it in two fields.
 fn thinking(object: &mut Object<'_, '_>) -> Result<Option<String>, InvalidRequest> {
     let first = object.take_string("reasoning_content")?;
     let second = match object.get("reasoning") {
@@ -346,8 +348,8 @@ fn thinking(object: &mut Object<'_, '_>) -> Result<Option<String>, InvalidReques
     Ok(first.or(second).filter(|text| !text.is_empty()))
 }
 
-/// What a top-level field holds when it asks for nothing beyond the default, or is no matter of the typed view.
-fn says_nothing(name: &str, text: &str) -> bool {
+/// Returns true if a top-level field has its default value, or is not part of the typed view.
+fn is_neutral(name: &str, text: &str) -> bool {
     match name {
         "model" | "stream" | "stream_options" => true,
         "n" => text == "1",
@@ -355,7 +357,7 @@ fn says_nothing(name: &str, text: &str) -> bool {
         "top_logprobs" => text == "0",
         "logit_bias" => serde_json::from_str::<Fields<'_>>(text).is_ok_and(|bias| bias.0.is_empty()),
         "modalities" => serde_json::from_str::<Vec<Cow<'_, str>>>(text)
-            .is_ok_and(|asked| asked.iter().all(|one| one == "text")),
+            .is_ok_and(|modalities| modalities.iter().all(|modality| modality == "text")),
         _ => false,
     }
 }
@@ -371,9 +373,9 @@ fn strings(path: &Path<'_>, text: &str) -> Result<Vec<String>, InvalidRequest> {
     }
 }
 
-/// The bytes inside a `data:` URL, or where they are.
+/// Returns the content of a `data:` URL, or else the URL.
 fn source(url: String) -> ImageSource {
-    let inside = || {
+    let content = || {
         let (scheme, rest) = url.split_at_checked(5)?;
         let (head, data) = rest.split_once(',')?;
         let (media_type, encoding) = head.rsplit_once(';')?;
@@ -381,7 +383,7 @@ fn source(url: String) -> ImageSource {
         let media_type = media_type.split(';').next().filter(|kind| !kind.is_empty())?;
         base64.then(|| ImageSource::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
     };
-    inside().unwrap_or(ImageSource::Url(url))
+    content().unwrap_or(ImageSource::Url(url))
 }
 
 #[cfg(test)]

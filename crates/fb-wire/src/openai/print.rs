@@ -2,9 +2,12 @@ use bytes::Bytes;
 use fb_core::{Block, BlockCategory, FinishReason, Reply, Usage};
 use serde::Serialize;
 
-use crate::sse;
+use crate::{
+    print::{block_message, print},
+    sse,
+};
 
-/// Prints an answer as OpenAI prints it, with every field that its schema requires.
+/// Prints an answer in OpenAI's format, with every field that its schema requires.
 pub fn print_reply(reply: &Reply, created: u64, fallback_model: &str) -> Bytes {
     let calls: Vec<Call<'_>> = reply
         .tool_calls
@@ -23,62 +26,56 @@ pub fn print_reply(reply: &Reply, created: u64, fallback_model: &str) -> Bytes {
         tool_calls: calls,
     };
     let model = reply.model.as_deref().unwrap_or(fallback_model);
-    completion(reply.id.as_deref(), created, model, message, finish_word(&reply.finish), reply.usage)
+    completion(reply.id.as_deref(), created, model, message, finish_reason(&reply.finish), reply.usage)
 }
 
-/// Prints a block of another dialect in OpenAI's form, with its HTTP status.
+/// Prints a block of another dialect in OpenAI's format; returns its HTTP status and body.
 pub fn print_block(block: &Block, created: u64, model: &str) -> (u16, Bytes) {
     let partial = Some(&*block.partial).filter(|text| !text.is_empty());
-    let message = Message { content: partial, ..Message::of_assistant() };
+    let message = Message { content: partial, ..Message::empty() };
     match block.category {
         BlockCategory::Input => {
-            let body =
-                error_body(said_of(block), "invalid_request_error", Some("prompt"), Some("content_filter"));
+            let body = error_body(
+                block_message(block),
+                "invalid_request_error",
+                Some("prompt"),
+                Some("content_filter"),
+            );
             (400, body)
         }
         BlockCategory::Output => {
             (200, completion(None, created, model, message, "content_filter", block.usage))
         }
         BlockCategory::Refusal => {
-            let message = Message { refusal: Some(said_of(block)), ..message };
+            let message = Message { refusal: Some(block_message(block)), ..message };
             (200, completion(None, created, model, message, "stop", block.usage))
         }
     }
 }
 
-/// The provider's words about a block, or ours: OpenAI's clients tell a refusal by its text not being empty.
-pub(super) fn said_of(block: &Block) -> &str {
-    match (block.detail.trim(), block.category) {
-        ("", BlockCategory::Refusal) => "The model declined to answer.",
-        ("", BlockCategory::Input) => "The prompt was rejected by the provider's content filter.",
-        ("", BlockCategory::Output) => "The answer was cut by the provider's content filter.",
-        (detail, _) => detail,
-    }
-}
-
-/// OpenAI's error body; all four keys always stand there.
+/// Prints OpenAI's error body; all four keys are always present.
 pub fn error_body(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Bytes {
     print(&ErrorBody { error: Error { message, kind, param, code } }).into()
 }
 
-/// [`error_body`] as an event of a stream; nothing may follow it.
+/// Prints [`error_body`] as an event, which must be the last of its stream.
 pub fn error_event(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Bytes {
     sse::event(None, &error_body(message, kind, param, code))
 }
 
-/// OpenAI's word for why an answer ended.
-pub(super) fn finish_word(finish: &FinishReason) -> &'static str {
+/// Returns OpenAI's `finish_reason`.
+pub(super) fn finish_reason(finish: &FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop | FinishReason::Refusal => "stop",
         FinishReason::ToolCalls => "tool_calls",
         FinishReason::ContentFilter => "content_filter",
-        // A reason outside OpenAI's five words breaks strict clients, and `stop` would call the answer complete.
+        // Unknown values break strict clients, and `stop` would mark the answer as complete.
         FinishReason::Length | FinishReason::Other(_) => "length",
     }
 }
 
-/// The id of an answer whose provider gave none.
-pub(super) fn made_up_id(created: u64) -> String {
+/// Returns an id for an answer without one.
+pub(super) fn fallback_id(created: u64) -> String {
     format!("chatcmpl-fb-{created}")
 }
 
@@ -90,25 +87,16 @@ fn completion(
     finish_reason: &'static str,
     usage: Option<Usage>,
 ) -> Bytes {
-    let made_up;
+    let fallback;
     let id = if let Some(id) = id {
         id
     } else {
-        made_up = made_up_id(created);
-        &made_up
+        fallback = fallback_id(created);
+        &fallback
     };
     let choices = [Choice { index: 0, message, finish_reason, logprobs: () }];
     let usage = usage.map(PrintedUsage::from);
     print(&Completion { id, object: "chat.completion", created, model, choices, usage }).into()
-}
-
-/// Prints one of our own structs.
-pub(super) fn print<T: Serialize>(value: &T) -> Vec<u8> {
-    #[expect(
-        clippy::expect_used,
-        reason = "only a map with keys other than strings fails to print into a vector"
-    )]
-    serde_json::to_vec(value).expect("structs of strings and numbers print")
 }
 
 #[derive(Serialize)]
@@ -141,7 +129,7 @@ struct Message<'a> {
 }
 
 impl Message<'_> {
-    const fn of_assistant() -> Self {
+    const fn empty() -> Self {
         Self {
             role: "assistant",
             content: None,
@@ -166,7 +154,7 @@ struct Function<'a> {
     arguments: &'a str,
 }
 
-/// Tokens in OpenAI's words.
+/// Token counts in OpenAI's format.
 #[derive(Serialize)]
 pub(super) struct PrintedUsage {
     prompt_tokens: u64,

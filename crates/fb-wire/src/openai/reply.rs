@@ -1,31 +1,34 @@
 use bytes::Bytes;
 use fb_core::{Block, BlockCategory, BlockForm, Dialect, FinishReason, Meta, Raw, Reply, ToolCall};
 
-use super::shape::{Answer, Function, Said, word};
-use crate::{Decoded, WireError, value::is_json};
+use super::shape::{Completion, Function, Message, non_empty};
+use crate::{
+    outcome::{Decoded, WireError},
+    value::is_json,
+};
 
 /// Reads the body of an answer with status 200.
 ///
 /// # Errors
-/// When the body reports an error, or is no answer.
+/// When the body reports an error, or is not an answer.
 pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
     match body.trim_ascii_start().first() {
         None => return Err(WireError::Malformed("the body is empty".to_owned())),
         Some(b'<') => return Err(WireError::Malformed("the body is HTML, not JSON".to_owned())),
         Some(_) => {}
     }
-    let answer = Answer::read(body, "the body")?;
+    let answer = Completion::read(body, "the body")?;
     let choice = answer.choice().ok_or_else(|| {
         let what = if answer.choices.is_none() { "has no choices" } else { "has an empty list of choices" };
         WireError::Malformed(format!("the body {what}"))
     })?;
-    // A whole body came with its length, so one without a reason is complete.
+    // The body is complete, so a missing finish reason is an ordinary end.
     let finish = choice.finish()?.unwrap_or_default();
-    // Azure may leave out the message of an answer that its filter cut.
+    // Azure may omit the message of an answer that its filter cut.
     if choice.message.is_none() && finish != FinishReason::ContentFilter {
         return Err(WireError::Malformed("choices[0].message is missing or null".to_owned()));
     }
-    let mut message = Said::read(choice.message, "choices[0].message")?;
+    let mut message = Message::read(choice.message, "choices[0].message")?;
     let raw = Raw { dialect: Dialect::OpenAi, bytes: body.clone() };
     let blocked = |category, detail, partial| Block {
         category,
@@ -54,8 +57,8 @@ pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
     let complete = answer.is_complete(&message);
     Ok(Decoded::Reply(Reply {
         meta: Meta::default(),
-        id: word(answer.id).map(Into::into),
-        model: word(answer.model).map(Into::into),
+        id: non_empty(answer.id).map(Into::into),
+        model: non_empty(answer.model).map(Into::into),
         thinking: message.take_thinking(),
         text: message.take_text(),
         tool_calls,
@@ -66,7 +69,7 @@ pub fn reply(body: &Bytes) -> Result<Decoded, WireError> {
     }))
 }
 
-fn tool_calls(message: &Said<'_>, cut: bool) -> Result<Vec<ToolCall>, WireError> {
+fn tool_calls(message: &Message<'_>, cut: bool) -> Result<Vec<ToolCall>, WireError> {
     let mut calls = Vec::new();
     for (index, tool) in message.tool_calls.iter().flatten().enumerate() {
         let at = format!("choices[0].message.tool_calls[{index}]");
@@ -76,7 +79,7 @@ fn tool_calls(message: &Said<'_>, cut: bool) -> Result<Vec<ToolCall>, WireError>
             (None, Some(custom)) => serde_json::Value::from(custom.arguments()?).to_string(),
             (None, None) => return Err(WireError::Malformed(format!("{at} calls nothing"))),
         };
-        let name = tool.called().and_then(Function::name);
+        let name = tool.call().and_then(Function::name);
         let name = name.ok_or_else(|| WireError::Malformed(format!("{at} has no name")))?;
         let id = tool.id().map_or_else(|| format!("call_{index}"), Into::into);
         calls.push(ToolCall { id, name: name.into(), arguments });
@@ -90,7 +93,8 @@ fn tool_calls(message: &Said<'_>, cut: bool) -> Result<Vec<ToolCall>, WireError>
     Ok(calls)
 }
 
-/// The arguments of a call: JSON, unless the token limit `cut` the model short. None at all are an empty object.
+/// Returns the arguments of a call, which must be JSON unless the token limit `cut` the answer. Missing ones are an empty
+/// object.
 fn arguments(function: &Function<'_>, at: &str, cut: bool) -> Result<String, WireError> {
     let text = function.arguments()?;
     match text.trim() {

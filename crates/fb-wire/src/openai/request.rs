@@ -1,20 +1,19 @@
-use std::{ops::Range, str};
-
 use bytes::Bytes;
 use fb_core::{ChatRequest, Dialect, Head, InvalidRequest, RawBody};
 
 use super::parse;
 use crate::{
     raw,
-    value::{Path, holds_items},
+    top_level::{field, flag, has_items, model},
+    value::Path,
 };
 
-/// Reads a caller's body as far as routing needs it; its messages are parsed on first need.
+/// Reads the fields of a caller's body that routing needs; its messages are parsed on first use.
 ///
-/// Of a field that stands there twice the last one counts, as JSON parsers have it. An explicit `null` is no field.
+/// The last of duplicate fields wins, as in most JSON parsers. `null` counts as missing.
 ///
 /// # Errors
-/// Names the field, what it holds and what was expected.
+/// Names the invalid field, the type of its value and what was expected.
 pub fn request(bytes: Bytes) -> Result<ChatRequest, InvalidRequest> {
     let fields = raw::scan(&bytes)?;
     let body = RawBody { dialect: Dialect::OpenAi, bytes, fields, parse: parse::chat };
@@ -22,7 +21,7 @@ pub fn request(bytes: Bytes) -> Result<ChatRequest, InvalidRequest> {
 }
 
 fn head(body: &RawBody) -> Result<Head, InvalidRequest> {
-    let most = match positive(body, "max_completion_tokens")? {
+    let max_tokens = match positive(body, "max_completion_tokens")? {
         None => positive(body, "max_tokens")?,
         some => some,
     };
@@ -31,37 +30,9 @@ fn head(body: &RawBody) -> Result<Head, InvalidRequest> {
         model: model(body)?,
         stream: flag(body, "stream")?,
         include_usage: include_usage(body)?,
-        max_tokens: most,
-        tools: declares(body, "tools")? || declares(body, "functions")?,
+        max_tokens,
+        tools: has_items(body, "tools")? || has_items(body, "functions")?,
     })
-}
-
-/// The text of the last field of this name; `None` when there is none, or `null`.
-fn field<'a>(body: &'a RawBody, name: &str) -> Result<Option<&'a str>, InvalidRequest> {
-    let Some(field) = body.fields.iter().rev().find(|field| &*field.name == name) else {
-        return Ok(None);
-    };
-    text(body, name, field.value.clone()).map(|text| Some(text).filter(|text| *text != "null"))
-}
-
-/// The text of a top-level value.
-pub(super) fn text<'a>(body: &'a RawBody, name: &str, span: Range<usize>) -> Result<&'a str, InvalidRequest> {
-    let bytes = body.bytes.get(span).unwrap_or_default();
-    str::from_utf8(bytes)
-        .map_err(|error| InvalidRequest::field(name, format!("{name}: not UTF-8 text: {error}")))
-}
-
-fn model(body: &RawBody) -> Result<String, InvalidRequest> {
-    let (path, expected) = (Path::Top("model"), "the name of a route or PROVIDER/MODEL");
-    let Some(text) = field(body, "model")? else { return Err(path.missing(expected)) };
-    let model = path.string(text)?;
-    if model.trim().is_empty() {
-        return Err(InvalidRequest::field(
-            "model",
-            format!("model: expected {expected}, got an empty string"),
-        ));
-    }
-    Ok(model)
 }
 
 fn check_messages(body: &RawBody) -> Result<(), InvalidRequest> {
@@ -73,20 +44,8 @@ fn check_messages(body: &RawBody) -> Result<(), InvalidRequest> {
     }
 }
 
-fn flag(body: &RawBody, name: &str) -> Result<bool, InvalidRequest> {
-    field(body, name)?.map_or(Ok(false), |text| Path::Top(name).boolean(text))
-}
-
 fn positive(body: &RawBody, name: &str) -> Result<Option<u32>, InvalidRequest> {
     field(body, name)?.map(|text| Path::Top(name).positive(text)).transpose()
-}
-
-fn declares(body: &RawBody, name: &str) -> Result<bool, InvalidRequest> {
-    match field(body, name)? {
-        None => Ok(false),
-        Some(text) if text.starts_with('[') => Ok(holds_items(text)),
-        Some(text) => Err(Path::Top(name).invalid("an array", text)),
-    }
 }
 
 fn include_usage(body: &RawBody) -> Result<bool, InvalidRequest> {

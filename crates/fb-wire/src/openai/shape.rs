@@ -1,4 +1,4 @@
-//! What providers send, read as tolerantly as clones of the dialect need it.
+//! The shapes that providers send, parsed tolerantly because compatible servers deviate from the dialect.
 
 use std::{borrow::Cow, fmt, mem};
 
@@ -10,14 +10,14 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    WireError,
-    errors::{self, ErrorBody},
+    lenient::{BorrowedString, MAX_TOKENS, lenient, reported_error},
+    outcome::WireError,
     value::Fields,
 };
 
-/// A whole answer or a chunk of one: they differ in `message` and `delta` only.
+/// A whole answer or a chunk of one, which differ only in `message` and `delta`.
 #[derive(Deserialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct Completion<'a> {
     #[serde(borrow)]
     pub(super) id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -46,7 +46,7 @@ pub(super) struct Choice<'a> {
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
     #[serde(default)]
-    logprobs: Given<IgnoredAny>,
+    logprobs: Present<IgnoredAny>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -57,12 +57,12 @@ pub(super) struct Choice<'a> {
 
 /// A `message` or a `delta`.
 #[derive(Deserialize, Default)]
-pub(super) struct Said<'a> {
+pub(super) struct Message<'a> {
     role: Option<IgnoredAny>,
     #[serde(default)]
-    content: Given<Content>,
+    content: Present<Content>,
     #[serde(default)]
-    refusal: Given<Option<String>>,
+    refusal: Present<Option<String>>,
     reasoning_content: Option<String>,
     #[serde(borrow)]
     reasoning: Option<&'a RawValue>,
@@ -94,36 +94,36 @@ pub(super) struct Function<'a> {
     input: Option<&'a RawValue>,
 }
 
-impl<'a> Answer<'a> {
-    /// Reads `bytes`; `what` names them in the complaint.
+impl<'a> Completion<'a> {
+    /// Parses `bytes`; errors name them as `what`.
     pub(super) fn read(bytes: &'a [u8], what: &str) -> Result<Self, WireError> {
-        // serde takes an array for a struct, too; some providers wrap their errors in one.
+        // serde accepts an array for a struct too, and some providers wrap their errors in one.
         if bytes.trim_ascii_start().starts_with(b"[") {
             let wrapped = serde_json::from_slice::<[&RawValue; 1]>(bytes).is_ok_and(|[inner]| {
                 matches!(Self::read(inner.get().as_bytes(), what), Err(WireError::Reported(_)))
             });
             let no_object = || WireError::Malformed(format!("{what} is an array, not an object"));
-            return Err(if wrapped { said(bytes) } else { no_object() });
+            return Err(if wrapped { reported_error(bytes) } else { no_object() });
         }
         let answer: Self = serde_json::from_slice(bytes).map_err(|error| malformed(what, &error))?;
-        let flat = || lenient::<Cow<'_, str>>(answer.object).is_some_and(|object| object == "error");
-        let stopped = || lenient::<Groq<'_>>(answer.x_groq).is_some_and(|groq| truthy(groq.error));
-        if truthy(answer.error) || flat() {
-            return Err(said(bytes));
+        let is_flat_error = || lenient::<Cow<'_, str>>(answer.object).is_some_and(|object| object == "error");
+        let has_groq_error = || lenient::<Groq<'_>>(answer.x_groq).is_some_and(|groq| truthy(groq.error));
+        if truthy(answer.error) || is_flat_error() {
+            return Err(reported_error(bytes));
         }
-        if stopped() {
-            return Err(said_inside(lenient::<Groq<'_>>(answer.x_groq).and_then(|groq| groq.error)));
+        if has_groq_error() {
+            return Err(reported_inside(lenient::<Groq<'_>>(answer.x_groq).and_then(|groq| groq.error)));
         }
         Ok(answer)
     }
 
-    /// The choice that is the answer: the first of several.
+    /// Returns the choice with index 0, which is the answer.
     pub(super) fn choice(&self) -> Option<&Choice<'a>> {
         let choices = self.choices.as_deref().unwrap_or_default();
         choices.iter().find(|choice| lenient::<u64>(choice.index).unwrap_or(0) == 0)
     }
 
-    /// Tokens, wherever this provider counts them.
+    /// Returns the token counts, from any of the known positions.
     pub(super) fn usage(&self) -> Option<Usage> {
         usage(self.usage)
             .or_else(|| usage(lenient::<Groq<'_>>(self.x_groq)?.usage))
@@ -140,25 +140,25 @@ struct Groq<'a> {
 }
 
 impl Choice<'_> {
-    /// Why the answer ended, if this says so.
+    /// Returns the finish reason, if there is one.
     ///
     /// # Errors
     /// When the reason is a failure.
     pub(super) fn finish(&self) -> Result<Option<FinishReason>, WireError> {
         if truthy(self.error) {
-            return Err(said_inside(self.error));
+            return Err(reported_inside(self.error));
         }
-        let reason = word(self.finish_reason).unwrap_or_default();
+        let reason = non_empty(self.finish_reason).unwrap_or_default();
         match &*reason {
             "" => Ok(None),
             "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" => Ok(Some(FinishReason::Stop)),
             "length" | "model_length" | "max_tokens" => Ok(Some(FinishReason::Length)),
             "tool_calls" | "function_call" | "tool_use" => Ok(Some(FinishReason::ToolCalls)),
             "refusal" => Ok(Some(FinishReason::Refusal)),
-            // Gemini's OpenAI endpoint adds which filter it was: `content_filter: PROHIBITED_CONTENT`.
+            // Gemini's OpenAI endpoint appends the filter: `content_filter: PROHIBITED_CONTENT`.
             filter if filter.starts_with("content_filter") => Ok(Some(FinishReason::ContentFilter)),
-            "insufficient_system_resource" => Err(said(INSUFFICIENT)),
-            "error" => Err(said(ENDED_IN_ERROR)),
+            "insufficient_system_resource" => Err(reported_error(INSUFFICIENT)),
+            "error" => Err(reported_error(ENDED_IN_ERROR)),
             bad if bad.eq_ignore_ascii_case("malformed_function_call") => Err(WireError::Malformed(
                 "the model wrote a tool call that its provider cannot read".to_owned(),
             )),
@@ -166,7 +166,7 @@ impl Choice<'_> {
         }
     }
 
-    /// Which filters cut the answer, in the provider's words.
+    /// Names the filters that cut the answer.
     pub(super) fn filters(&self) -> String {
         #[derive(Deserialize)]
         struct Filter {
@@ -192,8 +192,8 @@ const INSUFFICIENT: &[u8] = br#"{"error":{"message":"the provider ran out of sys
 const ENDED_IN_ERROR: &[u8] =
     br#"{"error":{"message":"the answer ended with finish_reason error","type":"server_error","code":null}}"#;
 
-impl<'a> Said<'a> {
-    /// Reads a `message` or a `delta`; nothing is an empty one.
+impl<'a> Message<'a> {
+    /// Parses a `message` or a `delta`; a missing one is empty.
     pub(super) fn read(raw: Option<&'a RawValue>, what: &str) -> Result<Self, WireError> {
         let Some(raw) = raw else { return Ok(Self::default()) };
         serde_json::from_str(raw.get()).map_err(|error| malformed(what, &error))
@@ -211,7 +211,7 @@ impl<'a> Said<'a> {
             .filter(|text| !text.is_empty())
     }
 
-    /// Thinking, under whichever name; some providers send it under two at once.
+    /// Takes the thinking from any of the known fields; some providers send it in two of them.
     pub(super) fn take_thinking(&mut self) -> String {
         let named = self.reasoning_content.take().filter(|text| !text.is_empty());
         let named = named.or_else(|| lenient::<String>(self.reasoning)).filter(|text| !text.is_empty());
@@ -219,14 +219,14 @@ impl<'a> Said<'a> {
     }
 }
 
-impl Answer<'_> {
-    /// Whether the body has every field that OpenAI's schema requires; `message` is that of the only choice.
-    pub(super) fn is_complete(&self, message: &Said<'_>) -> bool {
+impl Completion<'_> {
+    /// Returns true if the body has every field that OpenAI's schema requires; `message` belongs to the only choice.
+    pub(super) fn is_complete(&self, message: &Message<'_>) -> bool {
         let value = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() != "\"\"");
         let [choice] = self.choices.as_deref().unwrap_or_default() else { return false };
         let top = value(self.id) && value(self.object) && value(self.model) && self.created.is_some();
-        let choice = value(choice.index) && value(choice.finish_reason) && choice.logprobs.there;
-        top && choice && message.role.is_some() && message.content.there && message.refusal.there
+        let choice = value(choice.index) && value(choice.finish_reason) && choice.logprobs.is_present;
+        top && choice && message.role.is_some() && message.content.is_present && message.refusal.is_present
     }
 }
 
@@ -235,38 +235,36 @@ impl<'a> Tool<'a> {
         lenient(self.index)
     }
 
-    /// Its id, unless blank.
+    /// Returns the id, unless it is blank.
     pub(super) fn id(&self) -> Option<Cow<'a, str>> {
-        word(self.id)
+        non_empty(self.id)
     }
 
-    pub(super) fn called(&self) -> Option<&Function<'a>> {
+    pub(super) fn call(&self) -> Option<&Function<'a>> {
         self.function.as_ref().or(self.custom.as_ref())
     }
 }
 
 impl<'a> Function<'a> {
-    /// Its name, unless blank.
+    /// Returns the name, unless it is blank.
     pub(super) fn name(&self) -> Option<Cow<'a, str>> {
-        word(self.name)
+        non_empty(self.name)
     }
 
-    /// A piece of its arguments' text; clones that send an object instead mean the object's text.
+    /// Returns a part of the arguments' text. Some compatible servers send an object instead; its
+    /// JSON text is used.
     pub(super) fn arguments(&self) -> Result<Cow<'a, str>, WireError> {
         let Some(raw) = self.arguments.or(self.input) else { return Ok(Cow::Borrowed("")) };
         if !raw.get().starts_with('"') {
             return Ok(Cow::Borrowed(raw.get()));
         }
-        let Borrowable(text) =
+        let BorrowedString(text) =
             serde_json::from_str(raw.get()).map_err(|error| malformed("a tool call", &error))?;
         Ok(text)
     }
 }
 
-#[derive(Deserialize)]
-struct Borrowable<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// What a `content` says: a string, an array of parts, or nothing.
+/// The `content`: a string, an array of parts, or `null`.
 #[derive(Default)]
 struct Content {
     text: String,
@@ -274,16 +272,16 @@ struct Content {
     refusal: String,
 }
 
-/// A field, and whether its key is there at all: `null` is a value of some.
+/// A field that distinguishes a missing key from `null`.
 #[derive(Default)]
-struct Given<T> {
-    there: bool,
+struct Present<T> {
+    is_present: bool,
     value: T,
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Present<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(|value| Self { there: true, value })
+        T::deserialize(deserializer).map(|value| Self { is_present: true, value })
     }
 }
 
@@ -347,18 +345,13 @@ struct ContentPart<'a> {
     thinking: Option<&'a RawValue>,
 }
 
-/// The value if it has the wanted type: what a clone gets wrong in a field of little weight costs no answer.
-pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
-}
-
-/// A string that says something.
-pub(super) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let Borrowable(text) = lenient(raw)?;
+/// Returns a string that is not blank.
+pub(super) fn non_empty(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let BorrowedString(text) = lenient(raw)?;
     Some(text).filter(|text| !text.trim().is_empty())
 }
 
-/// Whether a scripting language would take the value for true: what OpenAI's SDKs ask of `error`.
+/// Returns true if the value is truthy in a scripting language, which is how OpenAI's SDKs test `error`.
 fn truthy(raw: Option<&RawValue>) -> bool {
     let text = raw.map_or("null", RawValue::get);
     match text.as_bytes() {
@@ -368,18 +361,12 @@ fn truthy(raw: Option<&RawValue>) -> bool {
     }
 }
 
-/// The provider says that it failed.
-pub(super) fn said(body: &[u8]) -> WireError {
-    let body: ErrorBody = errors::read(body);
-    WireError::Reported(Box::new(body))
-}
-
-fn said_inside(error: Option<&RawValue>) -> WireError {
+fn reported_inside(error: Option<&RawValue>) -> WireError {
     let error = error.map_or("null", RawValue::get);
-    said(format!(r#"{{"error":{error}}}"#).as_bytes())
+    reported_error(format!(r#"{{"error":{error}}}"#).as_bytes())
 }
 
-/// Says where reading failed, and nothing of what stands there.
+/// Creates the error for invalid JSON, with the position but without content.
 pub(super) fn malformed(what: &str, error: &serde_json::Error) -> WireError {
     let at = format!("line {} column {}", error.line(), error.column());
     WireError::Malformed(if error.is_data() {
@@ -390,9 +377,6 @@ pub(super) fn malformed(what: &str, error: &serde_json::Error) -> WireError {
         format!("{what} is not JSON: {at}")
     })
 }
-
-/// Beyond this a count of tokens is a mistake.
-const MOST_TOKENS: u64 = 1_000_000_000_000;
 
 fn usage(raw: Option<&RawValue>) -> Option<Usage> {
     #[derive(Deserialize)]
@@ -430,7 +414,7 @@ fn usage(raw: Option<&RawValue>) -> Option<Usage> {
     }
     let prompt: Option<Details<'_>> = lenient(counts.prompt_tokens_details);
     let completion: Option<Details<'_>> = lenient(counts.completion_tokens_details);
-    // DeepSeek and Moonshot count cached tokens beside `prompt_tokens`, xAI and Perplexity thinking beside
+    // DeepSeek and Moonshot report cached tokens next to `prompt_tokens`, xAI and Perplexity reasoning tokens next to
     // `completion_tokens`.
     let detailed = prompt.as_ref().and_then(|details| details.cached_tokens);
     let cached = count(detailed.or(counts.prompt_cache_hit_tokens).or(counts.cached_tokens));
@@ -449,7 +433,7 @@ fn usage(raw: Option<&RawValue>) -> Option<Usage> {
     })
 }
 
-/// A count of tokens; nonsense (negative, not a number, absurdly many) counts nothing.
+/// Returns a token count; invalid ones (negative, not a number, too large) count as 0.
 fn count(raw: Option<&RawValue>) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -457,5 +441,5 @@ fn count(raw: Option<&RawValue>) -> u64 {
         reason = "saturates, and both ends are filtered"
     )]
     let number = lenient::<u64>(raw).or_else(|| lenient::<f64>(raw).map(|number| number as u64));
-    number.filter(|number| *number <= MOST_TOKENS).unwrap_or(0)
+    number.filter(|number| *number <= MAX_TOKENS).unwrap_or(0)
 }

@@ -19,7 +19,7 @@ fn check(text: &str, edits: &[Edit<'_>], expected: &str) {
 }
 
 #[test]
-fn the_places_of_fields_are_found() {
+fn fields_are_located() {
     let text = r#" {"a" : 1.0 , "mod\u0065l":"x","a":[{"a":2}]} "#;
     let found: Vec<(String, &str, &str)> = scan(text.as_bytes())
         .unwrap()
@@ -32,7 +32,7 @@ fn the_places_of_fields_are_found() {
 }
 
 #[test]
-fn what_is_no_object_is_an_error_that_says_so() {
+fn non_object_is_rejected() {
     for bad in ["", "null", "[1]", "{", "{\"a\":}", "{} x", "\"a\"", "{\"a\":01}"] {
         let error = scan(bad.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with("the body is not a JSON object: "), "{bad}: {error}");
@@ -41,14 +41,14 @@ fn what_is_no_object_is_an_error_that_says_so() {
 }
 
 #[test]
-fn depth_and_lone_surrogates_pass() {
+fn deep_nesting_and_lone_surrogates_are_accepted() {
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(scan(deep.as_bytes()).unwrap().len(), 1);
     assert_eq!(scan(br#"{"a":"\ud800"}"#).unwrap().len(), 1);
 }
 
 #[test]
-fn edits_touch_nothing_else() {
+fn edits_keep_all_other_bytes() {
     let set = [Edit::Set("model", "\"new\"")];
     check(r#"{ "model" : "old", "t":1.0 }"#, &set, r#"{ "model" : "new", "t":1.0 }"#);
     check(r#"{"model":"a","x":1,"mod\u0065l":"b"}"#, &set, r#"{"model":"new","x":1,"mod\u0065l":"new"}"#);
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn untouched_fields_stay_byte_for_byte(
+    fn other_fields_stay_byte_identical(
         names in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d"]), 0..8),
         ws in prop::collection::vec("[ \n]{0,2}", 8 * 4),
         set in prop::option::of(prop::sample::select(vec!["a", "b", "e"])),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The events of a stream that comes in pieces of these sizes, then whole.
+/// Decodes a stream split into chunks of these sizes and the rest.
 fn decode(input: &[u8], cuts: &[usize]) -> Vec<SseEvent> {
     let mut decoder = SseDecoder::new(1 << 20);
     let mut out = Vec::new();
@@ -26,7 +26,7 @@ fn check(input: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn streams_read_as_providers_send_them() {
+fn streams_of_providers_are_decoded() {
     check("data: {\"a\":1}\n\ndata: [DONE]\n\n", &[("", "{\"a\":1}"), ("", "[DONE]")]);
     check("event: ping\r\ndata: {}\r\n\r\n", &[("ping", "{}")]);
     check("data: a\r\rdata: b\r\r", &[("", "a"), ("", "b")]);
@@ -41,7 +41,7 @@ fn streams_read_as_providers_send_them() {
 }
 
 #[test]
-fn an_endless_event_is_an_error_and_not_memory() {
+fn event_above_the_limit_is_an_error() {
     let mut decoder = SseDecoder::new(100);
     let mut out = Vec::new();
     let piece = Bytes::from_static(b"data: 0123456789");
@@ -53,7 +53,7 @@ fn an_endless_event_is_an_error_and_not_memory() {
 }
 
 #[test]
-fn what_is_printed_is_read_again() {
+fn printed_events_are_decoded_again() {
     let mut out = BytesMut::new();
     put_event(Some("ping"), b"{}", &mut out);
     out.extend_from_slice(&event(None, b"[DONE]"));
@@ -71,7 +71,7 @@ fn line_ends_in_content_do_not_end_the_event() {
 }
 
 #[test]
-fn only_the_event_that_lies_in_two_pieces_is_copied() {
+fn only_events_that_span_chunks_are_copied() {
     let mut decoder = SseDecoder::new(MAX_EVENT);
     let mut out = Vec::new();
     decoder.push(&Bytes::from_static(b"data: a"), &mut out).unwrap();
@@ -83,7 +83,7 @@ fn only_the_event_that_lies_in_two_pieces_is_copied() {
 }
 
 #[test]
-fn a_long_event_in_small_pieces_is_not_copied_again_and_again() {
+fn long_event_in_small_chunks_is_copied_once() {
     let mut decoder = SseDecoder::new(MAX_EVENT);
     decoder.pending.reserve(1 << 16);
     let place = decoder.pending.as_ptr();
@@ -97,7 +97,7 @@ fn a_long_event_in_small_pieces_is_not_copied_again_and_again() {
 }
 
 #[test]
-fn an_event_of_just_the_limit_is_taken_in_every_split() {
+fn event_of_exactly_the_limit_is_accepted() {
     let input = b"data: 012\n\n";
     for limit in [input.len() - 1, input.len()] {
         for cut in 0..=input.len() {
@@ -134,7 +134,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn every_split_gives_the_same_events_and_all_bytes(
+    fn events_do_not_depend_on_the_split(
         input in input(),
         cuts in prop::collection::vec(0usize..9, 0..60),
     ) {
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn every_text_survives_printing_but_for_the_kind_of_its_line_ends(text in "[a\n\r: é]{0,20}") {
+    fn printing_changes_only_line_ends(text in "[a\n\r: é]{0,20}") {
         let events = decode(&event(None, text.as_bytes()), &[]);
         let expected = text.replace("\r\n", "\n").replace('\r', "\n");
         prop_assert_eq!(events.len(), 1);

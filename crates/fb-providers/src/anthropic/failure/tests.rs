@@ -2,7 +2,7 @@ use super::*;
 use crate::exchange::check;
 
 #[test]
-fn every_row_of_the_table() {
+fn errors_are_classified() {
     let invalid = "invalid_request_error";
     for (status, kind, code, message, expected) in [
         (400, invalid, "", "prompt is too long: 200001 tokens > 200000 maximum", "context_length"),

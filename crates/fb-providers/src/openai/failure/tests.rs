@@ -26,7 +26,7 @@ const BLOCK: &str = "blocked: input filtered";
 const INVALID: &str = "invalid_request_error";
 
 #[test]
-fn openai() {
+fn openai_errors() {
     let long = "This model's maximum context length is 128000 tokens.";
     for (status, kind, code, message, expected) in [
         (400, INVALID, "context_length_exceeded", "", "context_length"),
@@ -71,7 +71,7 @@ fn openai() {
         (503, "", "slow_down", "", "overloaded"),
         (503, "server_error", "", "", "server_error"),
         (504, "", "", "", "timeout"),
-        // What a server that failed says of the caller is worth nothing.
+        // Errors that blame the caller are ignored with a 5xx status.
         (500, INVALID, "context_length_exceeded", "", "server_error"),
         (503, INVALID, "content_policy_violation", "", "server_error"),
         (500, "", "", long, "server_error"),
@@ -93,7 +93,7 @@ fn openai() {
 }
 
 #[test]
-fn bodies_that_are_none() {
+fn invalid_bodies_are_classified_by_status() {
     for (status, expected) in [
         (400, "invalid_request"),
         (401, "auth"),
@@ -132,7 +132,7 @@ fn bodies_that_are_none() {
 }
 
 #[test]
-fn azure() {
+fn azure_errors() {
     let filtered = r#"{"error":{"code":"content_filter","type":null,"param":"prompt","status":400,"message":"The response was filtered","innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":false,"severity":"safe"},"violence":{"filtered":true,"severity":"high"},"jailbreak":{"filtered":true,"detected":true}}}}}"#;
     for (status, body, expected) in [
         (400, filtered.to_owned(), BLOCK),
@@ -363,14 +363,14 @@ const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
 ];
 
 #[test]
-fn compatible() {
+fn errors_of_compatible_servers() {
     for (flavour, status, body, expected) in COMPATIBLE {
         check(*flavour, *status, body, expected);
     }
 }
 
 #[test]
-fn openrouter() {
+fn openrouter_errors() {
     for (status, metadata, expected) in [
         (400, r#"{"error_type":"context_length_exceeded"}"#, "context_length"),
         (400, r#"{"error_type":"token_limit_exceeded"}"#, "context_length"),

@@ -1,4 +1,4 @@
-//! The body as it is printed.
+//! The body of a request in Anthropic's format.
 
 use std::borrow::Cow;
 
@@ -54,7 +54,7 @@ impl<'a> TextBlock<'a> {
 
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Speaker {
+pub(super) enum TurnRole {
     User,
     Assistant,
     System,
@@ -62,9 +62,9 @@ pub(super) enum Speaker {
 
 #[derive(Serialize)]
 pub(super) struct Turn<'a> {
-    pub(super) role: Speaker,
+    pub(super) role: TurnRole,
     pub(super) content: Vec<Block<'a>>,
-    /// The message it began with.
+    /// The index of its first message.
     #[serde(skip)]
     pub(super) from: usize,
 }
@@ -99,7 +99,7 @@ pub(super) enum Block<'a> {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_error: bool,
     },
-    /// A block that came in this dialect.
+    /// A block from a request in this dialect.
     #[serde(untagged)]
     Verbatim(&'a Json),
 }

@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};
-use fb_core::{Extra, Json, Message, Part, Role};
+use fb_core::{Extra, Json, Message, Note, Part, Role};
 use serde_json::Value;
 
 use super::*;
 
-/// An old model that takes everything, a middle one, and a new one that takes least.
+/// An old model that accepts everything, a middle one, and a new one that accepts the least.
 const HAIKU: &str = "claude-haiku-4-5";
 const SONNET: &str = "claude-sonnet-4-6";
 const OPUS: &str = "claude-opus-5-5";
 
 const HI: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
-/// An OpenAI body of these fields beside the model; messages say "hi" unless they stand among them.
+/// Parses an OpenAI body with these fields; the default message is "hi".
 fn openai(fields: &str) -> Chat {
     let messages = if fields.contains(r#""messages""#) { String::new() } else { format!("{HI},") };
     let body = format!(r#"{{"model":"m",{messages}{fields}}}"#).replace(",}", "}");
@@ -29,8 +29,8 @@ fn body_of(chat: &Chat, model: &str) -> Result<(Value, Vec<Note>), Refusal> {
     encode(chat, model, false, &Limits::for_model(model)).map(read)
 }
 
-/// What the fields become: what the body has beyond that of a bare "hi", the notes, or the refusal.
-fn becomes(model: &str, fields: &str) -> String {
+/// Shows the differences of the body from that of a plain "hi", and the notes, or the refusal.
+fn encoded(model: &str, fields: &str) -> String {
     let (bare, _) = body_of(&openai(""), model).unwrap();
     let mut out = String::new();
     match body_of(&openai(fields), model) {
@@ -49,22 +49,22 @@ fn becomes(model: &str, fields: &str) -> String {
     out
 }
 
-/// A model, fields of an OpenAI body, and what they become.
+/// A model, fields of an OpenAI body, and the expected result.
 type Row<'a> = (&'a str, &'a str, Expect);
 
 fn check<const N: usize>(rows: [Row<'_>; N]) {
     for (model, fields, expected) in rows {
-        expected.assert_eq(&becomes(model, fields));
+        expected.assert_eq(&encoded(model, fields));
     }
 }
 
-/// [`check`] of short rows.
+/// Checks short rows, see [`check`].
 #[track_caller]
 fn table(rows: &[(&str, &str)], expected: &Expect) {
     let mut table = String::new();
     for (model, fields) in rows {
         writeln!(table, "{model}  {fields}").unwrap();
-        for line in becomes(model, fields).lines() {
+        for line in encoded(model, fields).lines() {
             writeln!(table, "    {line}").unwrap();
         }
     }
@@ -72,7 +72,7 @@ fn table(rows: &[(&str, &str)], expected: &Expect) {
 }
 
 #[test]
-fn messages_take_the_form_of_alternating_turns() {
+fn messages_become_alternating_turns() {
     check([
         (
             SONNET,
@@ -161,7 +161,7 @@ fn messages_take_the_form_of_alternating_turns() {
 }
 
 #[test]
-fn tools_and_their_choice() {
+fn tools_and_tool_choice() {
     const F: &str = r#""tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"a":{"type":"integer"}}}}},{"type":"function","function":{"name":"g"}}]"#;
     let with = |more: &str| format!("{F},{more}");
     let named = with(r#""tool_choice":{"type":"function","function":{"name":"g"}}"#);
@@ -336,9 +336,9 @@ fn tools_and_their_choice() {
 }
 
 #[test]
-fn tool_calls_and_their_results() {
+fn tool_calls_and_results() {
     check([
-        // Gotchas 28 and 30: results in one turn and first, whatever stands between; content null.
+        // Results come first and in one turn, regardless of messages in between; content is null.
         (
             OPUS,
             r#""messages":[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},{"id":"call_2","type":"function","function":{"name":"f","arguments":""}}]},{"role":"tool","tool_call_id":"call_1","content":"one"},{"role":"system","content":"s"},{"role":"tool","tool_call_id":"call_2","content":[{"type":"text","text":"two"}]},{"role":"user","content":"go on"}]"#,
@@ -347,7 +347,7 @@ fn tool_calls_and_their_results() {
                 ~ messages[3].role: became user text: the model takes no system message at this place
             "#]],
         ),
-        // Pictures in a result, and thinking of another provider (gotcha 25).
+        // Images in a result, and thinking of another provider.
         (
             OPUS,
             r#""messages":[{"role":"user","content":"q"},{"role":"assistant","reasoning_content":"hm","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":[{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]}]"#,
@@ -356,7 +356,7 @@ fn tool_calls_and_their_results() {
                 ~ messages[1].thinking: dropped: only Anthropic's own thinking, signed, can go back to it
             "#]],
         ),
-        // What other providers bind to themselves.
+        // Content bound to other providers.
         (
             OPUS,
             r#""messages":[{"role":"user","content":[{"type":"text","text":"q","cache_control":{"type":"ephemeral"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}],"reasoning_details":[{"data":"x"}],"thinking_blocks":[{"signature":"s"}],"encrypted_content":"x","extra_content":{"google":{"thought_signature":"s"}}},{"role":"user","content":"go on"}]"#,
@@ -370,7 +370,7 @@ fn tool_calls_and_their_results() {
                 ~ messages[1].thinking: dropped: only Anthropic's own thinking, signed, can go back to it
             "#]],
         ),
-        // Ids: another alphabet, and the same one in two turns.
+        // Ids with other characters, and the same id in two turns.
         (
             OPUS,
             r#""messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"functions.f:0","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"functions.f:0","content":"one"},{"role":"assistant","tool_calls":[{"id":"functions.f:0","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"functions.f:0","content":""}]"#,
@@ -378,7 +378,7 @@ fn tool_calls_and_their_results() {
                 messages: [{"content":[{"text":"q","type":"text"}],"role":"user"},{"content":[{"id":"functions_f_0","input":{},"name":"f","type":"tool_use"}],"role":"assistant"},{"content":[{"content":[{"text":"one","type":"text"}],"tool_use_id":"functions_f_0","type":"tool_result"}],"role":"user"},{"content":[{"id":"functions_f_0_2","input":{},"name":"f","type":"tool_use"}],"role":"assistant"},{"content":[{"tool_use_id":"functions_f_0_2","type":"tool_result"}],"role":"user"}]
             "#]],
         ),
-        // Gotcha 29.
+        // Invalid arguments, and results without calls or the reverse.
         (
             OPUS,
             r#""messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"[1]"}}]},{"role":"tool","tool_call_id":"c","content":"r"}]"#,
@@ -411,7 +411,7 @@ fn tool_calls_and_their_results() {
 }
 
 #[test]
-fn the_form_of_the_answer() {
+fn response_formats() {
     check([
         (
             SONNET,
@@ -456,7 +456,7 @@ fn the_form_of_the_answer() {
 }
 
 #[test]
-fn pictures_sounds_and_files() {
+fn images_audio_and_files() {
     let part = |part: &str| format!(r#""messages":[{{"role":"user","content":[{part}]}}]"#);
     check([
         (
@@ -522,7 +522,7 @@ fn numbers_and_settings() {
         &[
             (SONNET, r#""max_tokens":7"#),
             (HAIKU, r#""max_completion_tokens":100000"#),
-            ("unheard-of", r#""max_tokens":100000"#),
+            ("unknown", r#""max_tokens":100000"#),
             (SONNET, r#""temperature":0"#),
             (SONNET, r#""temperature":1.7"#),
             (OPUS, r#""temperature":1.7,"top_p":0.5,"top_k":3"#),
@@ -560,7 +560,7 @@ fn numbers_and_settings() {
             claude-haiku-4-5  "max_completion_tokens":100000
                 max_tokens: 64000
                 ~ max_tokens: cut to 64000: the model generates no more
-            unheard-of  "max_tokens":100000
+            unknown  "max_tokens":100000
                 max_tokens: 100000
             claude-sonnet-4-6  "temperature":0
                 temperature: 0.0
@@ -727,9 +727,8 @@ fn effort_becomes_thinking() {
     );
 }
 
-/// Gotcha 25.
 #[test]
-fn only_signed_thinking_goes_back() {
+fn only_signed_thinking_is_sent_back() {
     let thinking = |signature: Option<&str>| Part::Thinking {
         text: "hm".to_owned(),
         signature: signature.map(str::to_owned),
@@ -754,9 +753,8 @@ fn only_signed_thinking_goes_back() {
     .assert_debug_eq(&notes);
 }
 
-/// Gotcha 27.
 #[test]
-fn a_later_system_message_leaves_the_prefix_as_it_was() {
+fn later_system_message_keeps_the_prefix() {
     let prefix = r#"{"role":"system","content":"rules"},{"role":"user","content":"1"}"#;
     let before = openai(&format!(r#""messages":[{prefix}]"#));
     let after = openai(&format!(r#""messages":[{prefix},{{"role":"system","content":"new"}}]"#));
@@ -769,7 +767,7 @@ fn a_later_system_message_leaves_the_prefix_as_it_was() {
 }
 
 #[test]
-fn a_typed_chat_is_refused_by_name_where_it_makes_no_sense() {
+fn invalid_typed_chat_is_refused() {
     let chat = |message: Message| Chat { messages: vec![message], ..Chat::default() };
     let part = |role, part| chat(Message { role, name: None, parts: vec![part] });
     let result = fb_core::ToolResult { id: "c".to_owned(), parts: Vec::new(), is_error: true };
@@ -810,7 +808,7 @@ fn a_typed_chat_is_refused_by_name_where_it_makes_no_sense() {
 }
 
 #[test]
-fn a_stream_is_asked_for() {
+fn stream_is_requested() {
     let limits = Limits::for_model(SONNET);
     let encoded = encode(&openai(""), SONNET, true, &limits).unwrap();
     expect![[r#"{"model":"claude-sonnet-4-6","max_tokens":21333,"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}],"stream":true}"#]].assert_eq(str::from_utf8(&encoded.body).unwrap());

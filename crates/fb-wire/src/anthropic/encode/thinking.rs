@@ -1,22 +1,22 @@
-//! How much the model is asked to think.
+//! Encodes the reasoning effort.
 
 use fb_core::{Chat, Effort};
 
-use super::{Notes, body::Thinking, messages::Conversation};
-use crate::anthropic::Limits;
+use super::{body::Thinking, messages::Conversation};
+use crate::anthropic::{limits::Limits, notes::Notes};
 
-/// What the body says about thinking.
+/// The fields of the body that control thinking.
 #[derive(Clone, Copy)]
-pub(super) struct Thought {
-    pub(super) thinking: Option<Thinking>,
+pub(super) struct ThinkingConfig {
+    pub(super) mode: Option<Thinking>,
     pub(super) effort: Option<Effort>,
-    /// Most tokens to generate, thinking included.
+    /// Maximum number of generated tokens, including thinking.
     pub(super) max_tokens: u32,
 }
 
-impl Thought {
+impl ThinkingConfig {
     pub(super) const fn is_on(&self) -> bool {
-        matches!(self.thinking, Some(Thinking::Adaptive | Thinking::Enabled { .. }))
+        matches!(self.mode, Some(Thinking::Adaptive | Thinking::Enabled { .. }))
     }
 }
 
@@ -28,30 +28,30 @@ pub(super) fn decide(
     conversation: &Conversation<'_>,
     max_tokens: u32,
     notes: &mut Notes,
-) -> Thought {
-    let nothing = Thought { thinking: None, effort: None, max_tokens };
+) -> ThinkingConfig {
+    let unset = ThinkingConfig { mode: None, effort: None, max_tokens };
     match chat.effort {
-        Some(effort) if limits.adaptive_thinking => adaptive(effort, limits, nothing, notes),
-        None | Some(Effort::None) => nothing,
-        Some(_) if conversation.calls_tools_unthought() => {
+        Some(effort) if limits.adaptive_thinking => adaptive(effort, limits, unset, notes),
+        None | Some(Effort::None) => unset,
+        Some(_) if conversation.ends_with_unthinking_call() => {
             notes.add(
                 FIELD,
                 "dropped: the model must not begin to think between a tool's call and its result",
             );
-            nothing
+            unset
         }
-        Some(effort) => budgeted(chat, effort, limits, nothing, notes),
+        Some(effort) => budgeted(chat, effort, limits, unset, notes),
     }
 }
 
-fn adaptive(effort: Effort, limits: &Limits, nothing: Thought, notes: &mut Notes) -> Thought {
+fn adaptive(effort: Effort, limits: &Limits, unset: ThinkingConfig, notes: &mut Notes) -> ThinkingConfig {
     if effort == Effort::None && limits.thinking_off {
-        return Thought { thinking: Some(Thinking::Disabled), ..nothing };
+        return ThinkingConfig { mode: Some(Thinking::Disabled), ..unset };
     }
-    let word = match effort {
+    let effort = match effort {
         Effort::None => {
             notes.add(FIELD, "became low: the model cannot stop thinking");
-            return Thought { effort: Some(Effort::Low), ..nothing };
+            return ThinkingConfig { effort: Some(Effort::Low), ..unset };
         }
         Effort::Minimal => Effort::Low,
         Effort::Xhigh | Effort::Max if !limits.efforts.contains(&effort) => {
@@ -60,26 +60,32 @@ fn adaptive(effort: Effort, limits: &Limits, nothing: Thought, notes: &mut Notes
         }
         Effort::Low | Effort::Medium | Effort::High | Effort::Xhigh | Effort::Max => effort,
     };
-    Thought { thinking: Some(Thinking::Adaptive), effort: Some(word), ..nothing }
+    ThinkingConfig { mode: Some(Thinking::Adaptive), effort: Some(effort), ..unset }
 }
 
-/// Thinking counts towards `max_tokens` here, so its budget is added on top.
-fn budgeted(chat: &Chat, effort: Effort, limits: &Limits, nothing: Thought, notes: &mut Notes) -> Thought {
+/// Returns a token budget for the effort. Thinking counts towards `max_tokens`, so the budget is added to it.
+fn budgeted(
+    chat: &Chat,
+    effort: Effort,
+    limits: &Limits,
+    unset: ThinkingConfig,
+    notes: &mut Notes,
+) -> ThinkingConfig {
     let budget_tokens = match effort {
-        Effort::None => return nothing,
+        Effort::None => return unset,
         Effort::Minimal | Effort::Low => 1024,
         Effort::Medium => 2048,
         Effort::High => 4096,
         Effort::Xhigh => 8192,
         Effort::Max => 16_384,
     };
-    let max_tokens = nothing.max_tokens.saturating_add(budget_tokens).min(limits.max_tokens);
+    let max_tokens = unset.max_tokens.saturating_add(budget_tokens).min(limits.max_tokens);
     if budget_tokens >= max_tokens {
         notes.add(FIELD, "dropped: the model generates too few tokens to think");
-        return nothing;
+        return unset;
     }
-    if chat.max_tokens.is_some() && max_tokens > nothing.max_tokens {
+    if chat.max_tokens.is_some() && max_tokens > unset.max_tokens {
         notes.add("max_tokens", format!("raised to {max_tokens} to leave room for thinking"));
     }
-    Thought { thinking: Some(Thinking::Enabled { budget_tokens }), effort: None, max_tokens }
+    ThinkingConfig { mode: Some(Thinking::Enabled { budget_tokens }), effort: None, max_tokens }
 }

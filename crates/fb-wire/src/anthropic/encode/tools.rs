@@ -1,22 +1,21 @@
-//! The tools and how they are to be used.
+//! Encodes the tools and the tool choice.
 
 use fb_core::{Chat, Json, Refusal, Tool as Declared, ToolChoice};
 
 use super::{
-    Notes,
     body::{Choice, Tool},
-    thinking::Thought,
+    thinking::ThinkingConfig,
 };
 use crate::{
-    anthropic::{Limits, carry::Allowed, schema},
+    anthropic::{extras::AllowedTools, limits::Limits, notes::Notes, schema},
     value::Fields,
 };
 
 pub(super) fn tools<'a>(
     chat: &'a Chat,
-    allowed: Option<&Allowed>,
+    allowed: Option<&AllowedTools>,
     limits: &Limits,
-    thought: &Thought,
+    thinking: &ThinkingConfig,
     notes: &mut Notes,
 ) -> Result<(Vec<Tool<'a>>, Option<Choice<'a>>), Refusal> {
     if chat.tools.is_empty() {
@@ -29,11 +28,11 @@ pub(super) fn tools<'a>(
     }
     let tools = chat.tools.iter().enumerate().map(|(index, declared)| tool(index, declared, notes));
     let mut tools: Vec<Tool<'a>> = tools.collect::<Result<_, _>>()?;
-    // Thinking goes with a free choice only.
-    let forceable = limits.forced_tools && !thought.is_on();
+    // Thinking cannot be combined with a forced tool.
+    let forceable = limits.forced_tools && !thinking.is_on();
     let parallel = chat.parallel_tools;
     let choice = match (allowed, &chat.tool_choice) {
-        (Some(allowed), _) => Some(among(allowed, parallel, forceable, &mut tools, notes)?),
+        (Some(allowed), _) => Some(restricted(allowed, parallel, forceable, &mut tools, notes)?),
         (None, Some(choice)) => Some(chosen(choice, parallel, forceable, &mut tools, notes)?),
         (None, None) => (parallel == Some(false)).then(|| Choice::new("auto", parallel)),
     };
@@ -64,7 +63,7 @@ fn tool<'a>(index: usize, declared: &'a Declared, notes: &mut Notes) -> Result<T
     Ok(Tool { name: &declared.name, description, input_schema, strict })
 }
 
-/// Anthropic requires `type: object`, OpenAI lets it be left out.
+/// Returns the schema of the parameters. Adds `type: object`, which Anthropic requires and OpenAI does not.
 fn input_schema(parameters: Option<&Json>) -> Option<Json> {
     let Some(schema) = parameters.filter(|schema| !schema.is_null()) else {
         return Json::parse(r#"{"type":"object","properties":{}}"#).ok();
@@ -82,13 +81,13 @@ const FIELD: &str = "tool_choice";
 const UNFORCED: &str = "became auto: neither this model nor one that thinks can be forced";
 
 fn chosen<'a>(
-    wanted: &'a ToolChoice,
+    requested: &'a ToolChoice,
     parallel: Option<bool>,
     forceable: bool,
     tools: &mut Vec<Tool<'a>>,
     notes: &mut Notes,
 ) -> Result<Choice<'a>, Refusal> {
-    Ok(match wanted {
+    Ok(match requested {
         ToolChoice::Auto => Choice::new("auto", parallel),
         ToolChoice::None => Choice::new("none", None),
         ToolChoice::Required if forceable => Choice::new("any", parallel),
@@ -111,9 +110,9 @@ fn chosen<'a>(
     })
 }
 
-/// A choice among some of the tools: Anthropic knows none, so the others are not declared.
-fn among<'a>(
-    allowed: &Allowed,
+/// Restricts the choice to some of the tools. Anthropic has no such choice, so the other tools are removed.
+fn restricted<'a>(
+    allowed: &AllowedTools,
     parallel: Option<bool>,
     forceable: bool,
     tools: &mut Vec<Tool<'a>>,

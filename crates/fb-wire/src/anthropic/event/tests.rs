@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sse::{MAX_EVENT, SseDecoder};
 
-/// One line a frame: the name of the event, and what it means.
+/// Shows one line per frame: the name of the event and its decoded events.
 fn show(stream: &str) -> String {
     let (mut events, mut decoder) = (Vec::new(), EventDecoder::new());
     let mut cutter = SseDecoder::new(MAX_EVENT);
@@ -35,7 +35,7 @@ fn show(stream: &str) -> String {
     out
 }
 
-/// Events by their data alone, which names them too.
+/// Builds a stream of events; the names are taken from the data.
 fn stream(data: &[&str]) -> String {
     data.iter().fold(String::new(), |mut stream, data| {
         let value: serde_json::Value = serde_json::from_str(data).unwrap();
@@ -76,7 +76,7 @@ fn one_tool_call() {
     );
 }
 
-/// Gotchas 10 and 11: calls are counted among themselves, and what runs at the provider is no call.
+/// Indexes count tool calls only, and server-side tools are not tool calls.
 #[test]
 fn tool_calls_among_other_blocks() {
     check(
@@ -99,7 +99,7 @@ fn tool_calls_among_other_blocks() {
             r#"{"type":"content_block_start","index":4,"content_block":{"type":"tool_use","id":"toolu_2","name":"g","input":{"all":"at once"}}}"#,
             r#"{"type":"content_block_stop","index":4}"#,
             r#"{"type":"yet_to_come","delta":7}"#,
-            // A clone that forgets what it waits for.
+            // Some compatible servers report an ordinary end for tool calls.
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12,"output_tokens_details":{"thinking_tokens":3}}}"#,
             STOP,
         ],
@@ -128,9 +128,9 @@ fn tool_calls_among_other_blocks() {
     );
 }
 
-/// Gotcha 17: later counts replace earlier ones, and zeros of clones do not.
+/// Later counts replace earlier ones, except for zeros.
 #[test]
-fn counts_are_totals() {
+fn token_counts_are_totals() {
     check(
         &[
             r#"{"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":2,"cache_read_input_tokens":30,"cache_creation_input_tokens":400,"output_tokens":1}}}"#,
@@ -152,7 +152,7 @@ fn counts_are_totals() {
 }
 
 #[test]
-fn a_refusal_blocks_inside_the_stream() {
+fn refusal_is_a_block_inside_the_stream() {
     check(
         &[
             START,
@@ -167,9 +167,8 @@ fn a_refusal_blocks_inside_the_stream() {
     );
 }
 
-/// Gotcha 5.
 #[test]
-fn a_stream_that_was_cut_is_never_done() {
+fn cut_stream_is_never_done() {
     let cut = [
         START,
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}"#,
@@ -180,9 +179,8 @@ fn a_stream_that_was_cut_is_never_done() {
     }
 }
 
-/// Gotchas 1 and 22.
 #[test]
-fn errors_in_the_stream_are_errors() {
+fn errors_in_the_stream_are_reported() {
     check(
         &[
             START,
@@ -199,7 +197,7 @@ fn errors_in_the_stream_are_errors() {
 }
 
 #[test]
-fn clones_and_nonsense() {
+fn deviating_streams_are_tolerated() {
     expect![[r#"
         unnamed
         ping
@@ -212,7 +210,7 @@ fn clones_and_nonsense() {
         unnamed  Malformed("an event does not have the shape of an Anthropic message: line 1 column 2")
     "#]]
     .assert_eq(&show("data: <html>\n\ndata: {\"type\":\n\ndata: []\n\n"));
-    // No indexes, no end of the block.
+    // Neither indexes nor the end of the block.
     check(
         &[
             r#"{"type":"content_block_start","content_block":{"type":"tool_use","id":"t","name":"f"}}"#,
@@ -238,12 +236,12 @@ fn event(data: impl Into<Bytes>) -> SseEvent {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_panic(data in proptest::collection::vec(any::<u8>(), 0..256)) {
+    fn no_bytes_panic(data in proptest::collection::vec(any::<u8>(), 0..256)) {
         drop(EventDecoder::new().frame(&event(data)));
     }
 
     #[test]
-    fn any_fields_are_read_without_panic(
+    fn no_fields_panic(
         events in proptest::collection::vec((
             "(message_start|content_block_start|content_block_delta|content_block_stop|message_delta)",
             "(index|message|content_block|delta|usage)",

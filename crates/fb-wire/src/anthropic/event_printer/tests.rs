@@ -39,7 +39,7 @@ fn started() -> StreamEvent {
     StreamEvent::Started { id: Some("chatcmpl-1".to_owned()), model: Some("gpt-6-astra".to_owned()) }
 }
 
-/// The order in which OpenAI's stream says it: the counts after the end.
+/// Events in the order of OpenAI's stream, with the usage after the finish reason.
 fn conversation() -> Vec<StreamEvent> {
     vec![
         started(),
@@ -58,7 +58,7 @@ fn conversation() -> Vec<StreamEvent> {
 }
 
 #[test]
-fn a_stream_of_another_dialect() {
+fn stream_of_another_dialect_is_printed() {
     check(
         &conversation(),
         &expect![[r#"
@@ -109,7 +109,7 @@ fn a_stream_of_another_dialect() {
 }
 
 #[test]
-fn what_is_printed_reads_back_as_the_same_events() {
+fn printed_events_decode_to_the_same_events() {
     let printed = print_all(&conversation());
     let (mut cutter, mut decoder, mut events) = (SseDecoder::new(MAX_EVENT), EventDecoder::new(), Vec::new());
     cutter.push(&printed, &mut events).unwrap();
@@ -206,7 +206,7 @@ fn what_is_printed_reads_back_as_the_same_events() {
 }
 
 #[test]
-fn an_empty_answer_is_complete() {
+fn empty_answer_is_complete() {
     check(
         &[StreamEvent::Done, text("late")],
         &expect![[r#"
@@ -223,9 +223,8 @@ fn an_empty_answer_is_complete() {
     );
 }
 
-/// Gotcha 5.
 #[test]
-fn a_cut_stream_has_no_end() {
+fn cut_stream_has_no_end() {
     check(
         &[started(), text("Hel"), StreamEvent::Finish(FinishReason::Stop)],
         &expect![[r#"
@@ -243,7 +242,7 @@ fn a_cut_stream_has_no_end() {
 }
 
 #[test]
-fn a_block_ends_as_a_refusal() {
+fn block_is_printed_as_a_refusal() {
     let block = Block::in_stream(BlockCategory::Refusal, "cyber");
     check(
         &[
@@ -275,7 +274,7 @@ fn a_block_ends_as_a_refusal() {
     );
 }
 
-/// Gotcha 8: a call that goes on after another began cannot be said, and is not said wrongly.
+/// A call that continues after another one started cannot be expressed in this API.
 #[test]
 fn overlapping_calls_end_in_an_error() {
     check(

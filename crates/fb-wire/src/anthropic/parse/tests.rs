@@ -16,7 +16,7 @@ fn parse(fields: &str) -> Result<Chat, InvalidRequest> {
     request(Bytes::from(body))?.chat().cloned().map_err(Clone::clone)
 }
 
-/// What differs from a bare "hi", one line a thing.
+/// Shows the differences from a plain "hi", one per line.
 fn show(chat: &Chat) -> String {
     let bare = parse("").unwrap();
     let mut out = String::new();
@@ -46,7 +46,7 @@ fn show(chat: &Chat) -> String {
     out
 }
 
-/// Fields of a body, and where they land.
+/// Checks fields of a body against the parsed result.
 fn check<const N: usize>(rows: [(&str, Expect); N]) {
     for (fields, expected) in rows {
         let out = match parse(fields) {
@@ -58,7 +58,7 @@ fn check<const N: usize>(rows: [(&str, Expect); N]) {
 }
 
 #[test]
-fn every_top_level_field_lands_somewhere() {
+fn top_level_fields_are_parsed() {
     check([
         (
             r#""system":"rules""#,
@@ -128,7 +128,7 @@ fn every_top_level_field_lands_somewhere() {
             "#]],
         ),
         (r#""temperature":null,"yet_to_come":null"#, expect![""]),
-        // The last of two fields counts.
+        // The last of duplicate fields wins.
         (
             r#""max_tokens":6,"metadata":{"user_id":"a"},"metadata":{"user_id":"b"}"#,
             expect![[r#"
@@ -140,7 +140,7 @@ fn every_top_level_field_lands_somewhere() {
 }
 
 #[test]
-fn every_block_lands_somewhere() {
+fn content_blocks_are_parsed() {
     let user = |blocks: &str| format!(r#""messages":[{{"role":"user","content":[{blocks}]}}]"#);
     check([
         (
@@ -214,7 +214,7 @@ fn every_block_lands_somewhere() {
 }
 
 #[test]
-fn tools_and_the_form_of_the_answer() {
+fn tools_and_response_format() {
     check([
         (
             r#""tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"strict":true,"cache_control":{"type":"ephemeral"},"input_examples":[]},{"type":"custom","name":"g"}]"#,
@@ -337,7 +337,7 @@ fn thinking_becomes_effort() {
 }
 
 #[test]
-fn what_is_wrong_is_named_without_content() {
+fn errors_name_the_field_without_content() {
     check([
         (
             r#""messages":[7]"#,
@@ -450,9 +450,9 @@ fn what_is_wrong_is_named_without_content() {
     ]);
 }
 
-/// What can be said in both languages is said again as it was.
+/// Fields that both dialects support survive a round trip.
 #[test]
-fn a_parsed_request_prints_as_it_was() {
+fn parsed_request_survives_a_round_trip() {
     let body = r#"{"model":"claude-opus-5-5","max_tokens":5,"system":[{"type":"text","text":"rules"}],"messages":[{"role":"user","content":[{"type":"text","text":"q"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}},{"type":"document","source":{"type":"url","url":"u"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"x"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"text","text":"ok"}],"is_error":true},{"type":"text","text":"go on"}]},{"role":"system","content":[{"type":"text","text":"new rules"}]}],"tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"output_config":{"effort":"high"},"thinking":{"type":"adaptive"},"stop_sequences":["END"],"metadata":{"user_id":"u"},"stream":true}"#;
     let request = request(Bytes::from(body)).unwrap();
     let model = "claude-opus-5-5";

@@ -9,7 +9,7 @@ fn call(id: &str, arguments: &str) -> ToolCall {
 }
 
 #[test]
-fn a_reply_of_another_dialect() {
+fn reply_of_another_dialect_is_printed() {
     let reply = Reply {
         id: Some("chatcmpl-1".to_owned()),
         model: Some("gpt-6-astra".to_owned()),
@@ -32,13 +32,13 @@ fn a_reply_of_another_dialect() {
 }
 
 #[test]
-fn the_least_of_a_reply() {
+fn minimal_reply() {
     let body = print_reply(&Reply::default(), "asked-for");
     expect![[r#"{"id":"msg_fb","type":"message","role":"assistant","model":"asked-for","content":[],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}"#]].assert_eq(str::from_utf8(&body).unwrap());
 }
 
 #[test]
-fn every_end_has_a_word() {
+fn every_finish_reason_has_a_stop_reason() {
     let words = [
         FinishReason::Stop,
         FinishReason::Length,
@@ -48,7 +48,7 @@ fn every_end_has_a_word() {
         FinishReason::Other("pause_turn".to_owned()),
         FinishReason::Other("error".to_owned()),
     ]
-    .map(|finish| stop_word(&finish));
+    .map(|finish| stop_reason(&finish));
     assert_eq!(
         words,
         ["end_turn", "max_tokens", "tool_use", "refusal", "refusal", "pause_turn", "max_tokens"]
@@ -56,7 +56,7 @@ fn every_end_has_a_word() {
 }
 
 #[test]
-fn a_block_keeps_the_form_of_a_refusal() {
+fn block_is_printed_as_a_refusal() {
     let mut block = Block::in_stream(BlockCategory::Output, "violence");
     block.partial = "Once".to_owned();
     let (status, body) = print_block(&block, "m");
@@ -68,7 +68,7 @@ fn a_block_keeps_the_form_of_a_refusal() {
 }
 
 #[test]
-fn errors_have_anthropic_s_envelope() {
+fn errors_have_anthropics_format() {
     let body = error_body("api_error", "all \"providers\" failed", Some("req_1"));
     expect![[r#"{"type":"error","error":{"type":"api_error","message":"all \"providers\" failed"},"request_id":"req_1"}"#]].assert_eq(str::from_utf8(&body).unwrap());
     let event = error_event("overloaded_error", "busy", None);

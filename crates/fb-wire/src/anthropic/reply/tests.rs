@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The answer in a few lines.
+/// Shows the answer in a few lines.
 fn show(body: &str) -> String {
     match reply(&Bytes::copy_from_slice(body.as_bytes())) {
         Ok(Decoded::Reply(reply)) => {
@@ -19,10 +19,10 @@ fn show(body: &str) -> String {
             format!("{ids} | {text:?} | {thinking:?} | {} | {finish:?} | {}", calls.join(" "), count(usage))
         }
         Ok(Decoded::Blocked(block)) => {
-            let Blocked { category, detail, partial, usage, form } = block;
+            let PolicyBlock { category, detail, partial, usage, form } = block;
             format!("{category} | {detail} | {partial:?} | {} | {form:?}", count(usage))
         }
-        Err(WireError::Reported(said)) => format!("said {:?}: {}", said.kind, said.message),
+        Err(WireError::Reported(error)) => format!("reported {:?}: {}", error.kind, error.message),
         Err(WireError::Malformed(what)) => format!("malformed: {what}"),
     }
 }
@@ -44,9 +44,9 @@ fn check(body: &str, expected: &Expect) {
     expected.assert_eq(&show(body));
 }
 
-/// Gotcha 17: the prompt is what was read from the cache, written to it, and the rest.
+/// The prompt consists of tokens read from the cache, tokens written to it, and the others.
 #[test]
-fn blocks_and_counts_become_a_reply() {
+fn content_blocks_and_usage_are_read() {
     check(
         r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[
             {"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"x"},
@@ -65,9 +65,8 @@ fn blocks_and_counts_become_a_reply() {
     );
 }
 
-/// Gotchas 9 and 13: nothing but Anthropic's own ends is an end, and calls wait for results.
 #[test]
-fn the_reason_for_the_end_is_translated() {
+fn stop_reasons_are_translated() {
     let body = |content: &str, reason: &str| {
         show(&format!(r#"{{"type":"message","content":[{content}],"stop_reason":{reason}}}"#))
     };
@@ -105,7 +104,7 @@ fn the_reason_for_the_end_is_translated() {
 }
 
 #[test]
-fn a_refusal_is_a_block_with_what_was_said_before_it() {
+fn refusal_is_a_block_with_partial_text() {
     check(
         r#"{"id":"msg_1","type":"message","content":[{"type":"text","text":"Well, "}],"stop_reason":"refusal",
             "stop_details":{"type":"refusal","category":"cyber","explanation":"no exploits"},"usage":{"input_tokens":9,"output_tokens":4}}"#,
@@ -121,18 +120,20 @@ fn a_refusal_is_a_block_with_what_was_said_before_it() {
     );
 }
 
-/// Gotcha 32, and counts that are none (17).
 #[test]
-fn what_is_no_message_is_malformed_or_said() {
+fn invalid_bodies_are_malformed_or_reported_errors() {
     check(
         r#"{"type":"message","content":[],"stop_reason":"end_turn","usage":{"input_tokens":-1,"output_tokens":1e99}}"#,
         &expect![[r#"  | "" | "" |  | Stop | no usage"#]],
     );
     check(
         r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
-        &expect![[r#"said Some("overloaded_error"): Overloaded"#]],
+        &expect![[r#"reported Some("overloaded_error"): Overloaded"#]],
     );
-    check(r#"{"error":{"type":"api_error","message":"no"}}"#, &expect![[r#"said Some("api_error"): no"#]]);
+    check(
+        r#"{"error":{"type":"api_error","message":"no"}}"#,
+        &expect![[r#"reported Some("api_error"): no"#]],
+    );
     check("<html>secret prompt</html>", &expect!["malformed: the answer is not JSON: line 1 column 1"]);
     check("", &expect!["malformed: the answer is JSON cut short"]);
     check(
@@ -166,12 +167,12 @@ fn what_is_no_message_is_malformed_or_said() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
         drop(reply(&Bytes::from(bytes)));
     }
 
     #[test]
-    fn any_fields_are_read_without_panic(
+    fn no_fields_panic(
         field in "(type|content|stop_reason|stop_details|usage|error|id|model)",
         value in "(null|1|-1|\"\"|\"x\"|\\[\\]|\\{\\}|\\[1\\]|\\[\\{\\}\\]|\\{\"type\":1\\}|\\[\\{\"type\":\"tool_use\",\"input\":1\\}\\])",
     ) {

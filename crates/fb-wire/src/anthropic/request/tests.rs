@@ -10,7 +10,7 @@ fn read(body: &str) -> Result<ChatRequest, InvalidRequest> {
 }
 
 #[test]
-fn the_head_is_read_and_the_messages_are_not() {
+fn head_is_read_without_the_messages() {
     let body = r#"{"model":"x","model":"default","max_tokens":10,"messages":[{"role":"nobody"}],"stream":true,"tools":[{}]}"#;
     let request = read(body).unwrap();
     let head = Head {
@@ -30,7 +30,7 @@ fn the_head_is_read_and_the_messages_are_not() {
 }
 
 #[test]
-fn a_wrong_head_is_named_with_what_was_expected() {
+fn invalid_head_names_field_and_expectation() {
     let mut lines = String::new();
     for body in [
         "",
@@ -76,9 +76,9 @@ fn a_wrong_head_is_named_with_what_was_expected() {
     .assert_eq(&lines);
 }
 
-/// Nesting and lone surrogates pass as bytes; only the typed view refuses them.
+/// Deep nesting and lone surrogates are accepted in the bytes and rejected by the typed view only.
 #[test]
-fn what_only_the_typed_view_refuses_is_carried() {
+fn bodies_that_only_the_typed_view_rejects_are_accepted() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for content in [deep.as_str(), r#""\ud800""#] {
         let body =
@@ -91,12 +91,12 @@ fn what_only_the_typed_view_refuses_is_carried() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
         drop(request(Bytes::from(bytes)).map(|request| drop(request.chat().cloned())));
     }
 
     #[test]
-    fn any_fields_are_read_without_panic(
+    fn no_fields_panic(
         field in "(messages|system|tools|tool_choice|output_config|thinking|metadata|stop_sequences|top_k|extra)",
         value in "(null|1|-1|\"\"|\"x\"|\\[\\]|\\{\\}|\\[1\\]|\\[\\{\\}\\]|\\{\"type\":1\\}|\\{\"type\":\"tool\"\\}|\\[\\{\"role\":\"user\",\"content\":[1{}\"\\[\\]]{0,4}\\}\\])",
     ) {

@@ -24,7 +24,7 @@ fn decode(chunks: &[&str]) -> Result<Vec<StreamEvent>, WireError> {
     Ok(events)
 }
 
-/// One line an event.
+/// Shows one line per event.
 fn lines(events: &[StreamEvent]) -> String {
     let line = |event: &StreamEvent| match event {
         StreamEvent::Started { id, model } => {
@@ -51,7 +51,7 @@ fn check(chunks: &[&str], expected: &Expect) {
     expected.assert_eq(&lines(&decode(chunks).unwrap()));
 }
 
-/// Deltas of tool calls, then the end.
+/// Checks deltas of tool calls followed by the end.
 #[track_caller]
 fn check_calls(calls: &[&str], expected: &Expect) {
     let deltas: Vec<String> = calls
@@ -72,7 +72,7 @@ const SAMPLE: [&str; 5] = [
 ];
 
 #[test]
-fn the_sample_of_section_20() {
+fn sample_stream() {
     check(
         &SAMPLE,
         &expect![[r#"
@@ -101,7 +101,7 @@ fn every_event_is_one_frame_with_its_bytes() {
 }
 
 #[test]
-fn gotcha_5_an_end_without_a_reason_is_a_cut() {
+fn end_without_a_reason_is_a_cut() {
     let text = r#"{"choices":[{"delta":{"content":"hi"}}]}"#;
     let finish = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
     check(
@@ -129,7 +129,7 @@ fn gotcha_5_an_end_without_a_reason_is_a_cut() {
 }
 
 #[test]
-fn gotcha_7_a_call_goes_on_although_its_arguments_parse() {
+fn call_continues_after_its_arguments_are_valid_json() {
     check_calls(
         &[
             r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#,
@@ -147,7 +147,7 @@ fn gotcha_7_a_call_goes_on_although_its_arguments_parse() {
 }
 
 #[test]
-fn gotcha_8_sparse_indices_count_from_zero() {
+fn sparse_indices_count_from_zero() {
     check_calls(
         &[
             r#"{"index":1,"id":"a","type":null,"function":{"name":"f"}},{"index":7,"id":"b","function":{"name":"g"}}"#,
@@ -166,7 +166,7 @@ fn gotcha_8_sparse_indices_count_from_zero() {
 }
 
 #[test]
-fn gotcha_8_a_missing_index_goes_by_id_and_then_by_order() {
+fn missing_index_falls_back_to_id_and_order() {
     check_calls(
         &[
             r#"{"id":"a","function":{"name":"f","arguments":"1"}}"#,
@@ -190,7 +190,7 @@ fn gotcha_8_a_missing_index_goes_by_id_and_then_by_order() {
 }
 
 #[test]
-fn gotcha_8_a_reused_index_with_another_id_and_name_is_another_call() {
+fn reused_index_with_another_id_and_name_is_another_call() {
     check_calls(
         &[
             r#"{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}"#,
@@ -210,7 +210,7 @@ fn gotcha_8_a_reused_index_with_another_id_and_name_is_another_call() {
 }
 
 #[test]
-fn gotcha_8_a_late_name_opens_the_call_with_all_that_came_before() {
+fn late_name_opens_the_call_with_buffered_arguments() {
     check_calls(
         &[
             r#"{"index":0,"id":"a"}"#,
@@ -228,7 +228,7 @@ fn gotcha_8_a_late_name_opens_the_call_with_all_that_came_before() {
 }
 
 #[test]
-fn the_deprecated_function_call_is_a_tool_call() {
+fn deprecated_function_call_is_a_tool_call() {
     check(
         &[
             r#"{"choices":[{"delta":{"function_call":{"name":"f","arguments":"{"}}}]}"#,
@@ -244,7 +244,7 @@ fn the_deprecated_function_call_is_a_tool_call() {
 }
 
 #[test]
-fn gotcha_9_tool_calls_with_a_plain_stop_are_tool_calls() {
+fn tool_calls_with_reason_stop_are_tool_calls() {
     check_calls(
         &[r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#],
         &expect![[r#"
@@ -256,7 +256,7 @@ fn gotcha_9_tool_calls_with_a_plain_stop_are_tool_calls() {
 }
 
 #[test]
-fn gotcha_12_a_missing_or_blank_role_is_no_matter() {
+fn missing_or_blank_role_is_accepted() {
     check(
         &[
             r#"{"id":"c","choices":[{"delta":{"role":"","content":""}}]}"#,
@@ -270,7 +270,7 @@ fn gotcha_12_a_missing_or_blank_role_is_no_matter() {
 }
 
 #[test]
-fn gotcha_16_chunks_without_choices_name_nothing_and_crash_nothing() {
+fn chunks_without_choices_are_accepted() {
     check(
         &[
             r#"{"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}"#,
@@ -292,7 +292,7 @@ fn gotcha_16_chunks_without_choices_name_nothing_and_crash_nothing() {
 }
 
 #[test]
-fn gotcha_17_a_later_usage_replaces_and_adds_nothing() {
+fn later_usage_replaces_earlier_usage() {
     let events = decode(&[
         r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#,
         r#"{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":9,"completion_tokens":2}}]}"#,
@@ -306,7 +306,7 @@ fn gotcha_17_a_later_usage_replaces_and_adds_nothing() {
 }
 
 #[test]
-fn gotcha_22_errors_in_the_stream_are_errors_whatever_their_shape() {
+fn errors_in_the_stream_are_reported() {
     for chunk in [
         r#"{"error":{"message":"overloaded","type":"service_unavailable_error","param":null,"code":"server_is_overloaded"}}"#,
         r#"{"error":"overloaded"}"#,
@@ -323,7 +323,7 @@ fn gotcha_22_errors_in_the_stream_are_errors_whatever_their_shape() {
 }
 
 #[test]
-fn gotcha_32_data_that_is_no_chunk_is_malformed() {
+fn data_that_is_not_a_chunk_is_malformed() {
     for chunk in [
         "<html>",
         "hello",
@@ -337,7 +337,7 @@ fn gotcha_32_data_that_is_no_chunk_is_malformed() {
 }
 
 #[test]
-fn a_refusal_blocks_once_and_goes_on() {
+fn refusal_blocks_once_and_continues() {
     check(
         &[
             r#"{"choices":[{"delta":{"refusal":"I "}}]}"#,
@@ -356,7 +356,7 @@ fn a_refusal_blocks_once_and_goes_on() {
 }
 
 #[test]
-fn a_filter_blocks_once_at_the_end() {
+fn filter_blocks_once_at_the_end() {
     check(
         &[
             r#"{"choices":[{"delta":{"content":"half"}}]}"#,
@@ -389,7 +389,7 @@ fn thinking_comes_before_text() {
 }
 
 #[test]
-fn only_the_first_of_several_choices_is_the_answer() {
+fn only_the_first_choice_is_the_answer() {
     check(
         &[
             r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#,
@@ -404,7 +404,7 @@ fn only_the_first_of_several_choices_is_the_answer() {
     );
 }
 
-/// What a stream means when it comes in these pieces.
+/// Decodes a stream split at these positions.
 fn decode_pieces(stream: &str, cuts: &[prop::sample::Index]) -> Vec<StreamEvent> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
     cuts.extend([0, stream.len()]);
@@ -421,7 +421,7 @@ fn decode_pieces(stream: &str, cuts: &[prop::sample::Index]) -> Vec<StreamEvent>
 
 proptest! {
     #[test]
-    fn gotcha_19_the_events_are_the_same_for_any_split(
+    fn events_do_not_depend_on_the_split(
         cuts: Vec<prop::sample::Index>,
         end in prop::sample::select(vec!["\n\n", "\r\n\r\n", "\r\r", "\n\n: comment\n\n"]),
     ) {
@@ -439,7 +439,7 @@ proptest! {
     }
 
     #[test]
-    fn no_broken_chunk_panics(which in 0..SAMPLE.len(), at: prop::sample::Index, byte: u8) {
+    fn no_corrupted_chunk_panics(which in 0..SAMPLE.len(), at: prop::sample::Index, byte: u8) {
         let mut decoder = ChunkDecoder::new();
         for (index, chunk) in SAMPLE.iter().enumerate() {
             let mut bytes = chunk.as_bytes().to_vec();
@@ -454,7 +454,7 @@ proptest! {
     }
 }
 
-/// A chunk in one of the shapes that providers send, around the given value of `content`.
+/// Builds a chunk in one of the shapes that providers send, with the given value of `content`.
 fn chunk_of(content: &str, shape: usize) -> String {
     let delta = match shape % 5 {
         0 | 1 => format!(r#"{{"content":{content}}}"#),
@@ -468,9 +468,9 @@ fn chunk_of(content: &str, shape: usize) -> String {
 }
 
 proptest! {
-    /// What a chunk means does not hang on the chunks before it, however alike they look.
+    /// The result for a chunk does not depend on similar chunks before it.
     #[test]
-    fn a_chunk_like_the_last_means_what_it_means_alone(
+    fn similar_chunks_decode_independently(
         chunks in prop::collection::vec(("\\PC{0,6}|[\\\\\"{}:,u0-9\n]{0,6}", any::<bool>(), 0..60usize), 1..8),
     ) {
         let mut one = ChunkDecoder::new();
@@ -478,21 +478,21 @@ proptest! {
             let content = if quoted { serde_json::to_string(&text).unwrap() } else { format!("\"{text}\"") };
             let chunk = event(&chunk_of(&content, shape));
             let mut fresh = ChunkDecoder { template: Template::default(), ..one.clone() };
-            let said = |frame: Result<Frame, WireError>| frame.map_err(|error| error.to_string());
-            prop_assert_eq!(said(one.frame(&chunk)), said(fresh.frame(&chunk)), "{}", content);
+            let shown = |frame: Result<Frame, WireError>| frame.map_err(|error| error.to_string());
+            prop_assert_eq!(shown(one.frame(&chunk)), shown(fresh.frame(&chunk)), "{}", content);
         }
     }
 }
 
 #[test]
-fn chunks_that_differ_in_their_text_only_are_compared_not_parsed() {
+fn chunks_that_differ_only_in_text_are_compared() {
     let chunk = |id, text, padding| {
         format!(
             r#"{{"id":"{id}","choices":[{{"delta":{{"content":"{text}"}},"logprobs":null}}],"obfuscation":"{padding}"}}"#
         )
     };
     let mut decoder = ChunkDecoder::new();
-    // The first has the start of the answer, too.
+    // The first chunk also starts the answer.
     for text in ["a", "b"] {
         assert_eq!(decoder.template.text(chunk("c1", text, "x").as_bytes()), None);
         decoder.frame(&event(&chunk("c1", text, "x"))).unwrap();

@@ -27,7 +27,7 @@ fn call(index: u32, id: Option<&str>, arguments: &str) -> StreamEvent {
 }
 
 #[test]
-fn the_role_comes_first_and_the_usage_last() {
+fn role_comes_first_and_usage_last() {
     check(
         &[
             started(),
@@ -52,7 +52,7 @@ fn the_role_comes_first_and_the_usage_last() {
 }
 
 #[test]
-fn a_tool_call_names_itself_in_its_first_delta() {
+fn first_delta_names_the_tool_call() {
     check(
         &[call(0, Some("t1"), ""), call(0, None, "{}"), call(1, Some("t2"), "{}"), StreamEvent::Done],
         false,
@@ -68,7 +68,7 @@ fn a_tool_call_names_itself_in_its_first_delta() {
 }
 
 #[test]
-fn blocks_are_said_in_openais_words() {
+fn blocks_are_printed_in_openais_format() {
     let blocked = |category| StreamEvent::Blocked(Block::in_stream(category, "no"));
     check(
         &[
@@ -95,13 +95,13 @@ fn blocks_are_said_in_openais_words() {
 }
 
 #[test]
-fn a_stream_that_does_not_end_has_no_end_signal() {
+fn unfinished_stream_has_no_end_signal() {
     let events = [started(), StreamEvent::Text("hi".to_owned()), StreamEvent::Finish(FinishReason::Stop)];
     assert!(!printed(&events, true).contains("[DONE]"));
 }
 
 #[test]
-fn what_is_printed_is_decoded_as_the_same() {
+fn printed_chunks_decode_to_the_same_events() {
     let events = vec![
         started(),
         StreamEvent::Thinking("hm".to_owned()),
@@ -124,7 +124,7 @@ fn what_is_printed_is_decoded_as_the_same() {
 }
 
 #[test]
-fn who_goes_on_is_said_without_a_second_role_and_under_the_same_id() {
+fn resumption_keeps_the_id_and_repeats_no_role() {
     let by = "backup/m".parse().unwrap();
     check(
         &[

@@ -11,7 +11,7 @@ fn check(body: &str, expected: &Expect) {
 }
 
 #[test]
-fn what_is_missing_is_filled_in_and_the_rest_is_kept() {
+fn missing_fields_are_added_and_others_kept() {
     check(
         r#" {"choices":[{"message":{}},{"index":1,"message":{"content":"x","tool_calls":[{}]},"extra":1}],"id":null,"citations":["u"] } "#,
         &expect![[
@@ -21,7 +21,7 @@ fn what_is_missing_is_filled_in_and_the_rest_is_kept() {
 }
 
 #[test]
-fn a_complete_body_is_the_same_bytes() {
+fn complete_body_is_unchanged() {
     let body = Bytes::from_static(
         br#"{"id":"a","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null},"finish_reason":"eos","logprobs":null}]}"#,
     );
@@ -29,7 +29,7 @@ fn a_complete_body_is_the_same_bytes() {
 }
 
 #[test]
-fn what_is_no_answer_is_left_alone() {
+fn non_answer_is_unchanged() {
     for body in ["", "<html>", "{}", r#"{"choices":5}"#, r#"{"choices":[{}]}"#, "\u{fffd}"] {
         let body = Bytes::copy_from_slice(body.as_bytes());
         assert_eq!(complete(&body, 7, "m"), body);

@@ -1,4 +1,4 @@
-//! The body of a request, as OpenAI spells it.
+//! The body of a request in OpenAI's format.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -40,7 +40,7 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stream_options: Option<StreamOptions>,
     #[serde(flatten)]
-    pub(super) kept: BTreeMap<&'a str, &'a Json>,
+    pub(super) passthrough: BTreeMap<&'a str, &'a Json>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +55,7 @@ pub(super) struct Turn<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) tool_calls: Vec<Called<'a>>,
+    pub(super) tool_calls: Vec<ToolCallOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tool_call_id: Option<&'a str>,
 }
@@ -70,30 +70,31 @@ impl<'a> Turn<'a> {
 #[serde(untagged)]
 pub(super) enum Content<'a> {
     Text(Cow<'a, str>),
-    Pieces(Vec<Piece<'a>>),
+    Parts(Vec<ContentPart<'a>>),
 }
 
 impl<'a> Content<'a> {
-    /// A string where that says the same: some clones take nothing else.
-    pub(super) fn of(pieces: Vec<Piece<'a>>) -> Self {
-        match &*pieces {
+    /// Uses a plain string where possible, since some compatible servers accept nothing else.
+    pub(super) fn from_parts(parts: Vec<ContentPart<'a>>) -> Self {
+        match &*parts {
             [] => Self::Text("".into()),
-            [Piece::Known(Known::Text { text })] => Self::Text((*text).into()),
-            _ => Self::Pieces(pieces),
+            [ContentPart::Known(KnownPart::Text { text })] => Self::Text((*text).into()),
+            _ => Self::Parts(parts),
         }
     }
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Piece<'a> {
-    Known(Known<'a>),
-    AsItCame(&'a Json),
+pub(super) enum ContentPart<'a> {
+    Known(KnownPart<'a>),
+    /// A part from a request in this dialect.
+    Verbatim(&'a Json),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Known<'a> {
+pub(super) enum KnownPart<'a> {
     Text { text: &'a str },
     ImageUrl { image_url: ImageUrl<'a> },
     Refusal { refusal: &'a str },
@@ -106,9 +107,9 @@ pub(super) struct ImageUrl<'a> {
     detail: Option<&'a str>,
 }
 
-impl<'a> Piece<'a> {
+impl<'a> ContentPart<'a> {
     pub(super) const fn text(text: &'a str) -> Self {
-        Self::Known(Known::Text { text })
+        Self::Known(KnownPart::Text { text })
     }
 
     pub(super) fn image(image: &'a Image) -> Self {
@@ -116,12 +117,12 @@ impl<'a> Piece<'a> {
             ImageSource::Url(url) => Cow::from(url),
             ImageSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}").into(),
         };
-        Self::Known(Known::ImageUrl { image_url: ImageUrl { url, detail: image.detail.as_deref() } })
+        Self::Known(KnownPart::ImageUrl { image_url: ImageUrl { url, detail: image.detail.as_deref() } })
     }
 }
 
 #[derive(Serialize)]
-pub(super) struct Called<'a> {
+pub(super) struct ToolCallOut<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -134,7 +135,7 @@ pub(super) struct CalledFunction<'a> {
     arguments: &'a str,
 }
 
-impl<'a> From<&'a ToolCall> for Called<'a> {
+impl<'a> From<&'a ToolCall> for ToolCallOut<'a> {
     fn from(call: &'a ToolCall) -> Self {
         let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         Self { id: &call.id, kind: "function", function: CalledFunction { name: &call.name, arguments } }
@@ -222,7 +223,7 @@ impl<'a> ResponseFormat<'a> {
             Format::JsonObject => Some(Self::JsonObject),
             Format::JsonSchema(schema) => Some(Self::JsonSchema {
                 json_schema: SchemaOut {
-                    // OpenAI wants a name; other dialects have none.
+                    // OpenAI requires a name; other dialects have none.
                     name: if schema.name.is_empty() { "answer" } else { &schema.name },
                     description: schema.description.as_deref(),
                     schema: &schema.schema,

@@ -13,7 +13,7 @@ fn extra(path: &str) -> Extra {
     Extra { path: path.to_owned(), name, value: json("{}") }
 }
 
-fn said(messages: Vec<Message>) -> Chat {
+fn chat_of(messages: Vec<Message>) -> Chat {
     Chat { messages, ..Chat::default() }
 }
 
@@ -21,9 +21,9 @@ fn message(role: Role, parts: Vec<Part>) -> Message {
     Message { role, name: None, parts }
 }
 
-/// The messages as printed, and the notes.
+/// Returns the printed messages and the notes.
 fn printed(messages: Vec<Message>) -> (String, Vec<String>) {
-    let encoded = encode(&said(messages), "m", false).unwrap();
+    let encoded = encode(&chat_of(messages), "m", false).unwrap();
     let body: serde_json::Value = serde_json::from_slice(&encoded.body).unwrap();
     (body["messages"].to_string(), encoded.notes.iter().map(ToString::to_string).collect())
 }
@@ -33,36 +33,36 @@ fn refused(chat: &Chat) -> String {
 }
 
 #[test]
-fn every_field_of_anthropic_is_carried_noted_or_refused_by_name() {
+fn extra_fields_are_noted_or_refused() {
     for (name, carry) in ANTHROPIC {
         for path in [(*name).to_owned(), format!("messages[0].content[1].{name}")] {
             let chat = Chat { extra: vec![extra(&path)], ..Chat::default() };
             match carry {
-                Carry::Drop(what) => {
+                Rule::Drop(what) => {
                     assert_eq!(encode(&chat, "m", false).unwrap().notes, [Note::new(&*path, *what)]);
                 }
-                Carry::Refuse(why) => assert_eq!(refused(&chat), format!("{path}: {why}")),
+                Rule::Refuse(why) => assert_eq!(refused(&chat), format!("{path}: {why}")),
             }
         }
     }
     assert!(ANTHROPIC.is_sorted_by_key(|(name, _)| *name));
 }
 
-/// What becomes of a field of Anthropic's on its way to OpenAI.
+/// The expected encoding of one of Anthropic's fields.
 enum Becomes {
-    /// This text of the body.
+    /// The body contains this text.
     Printed(&'static str),
-    /// Nothing: it says what holds anyway.
+    /// Left out without a note, because it has the default value.
     Nothing,
-    /// A note of this field, and maybe something weaker.
+    /// A note for this field, possibly with a weaker counterpart.
     Noted(&'static str),
-    /// A refusal of this field.
+    /// A refusal that names this field.
     Refused(&'static str),
 }
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table, a row a field")]
-fn every_field_of_an_anthropic_request_arrives_or_is_named() {
+fn fields_of_an_anthropic_request_are_sent_noted_or_refused() {
     use Becomes::{Noted, Nothing, Printed, Refused};
     let user = |block: &str| format!(r#""messages":[{{"role":"user","content":[{block}]}}]"#);
     let assistant = |block: &str| format!(r#""messages":[{{"role":"assistant","content":[{block}]}}]"#);
@@ -179,7 +179,7 @@ fn every_field_of_an_anthropic_request_arrives_or_is_named() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_is_refused() {
+fn unknown_field_is_refused() {
     for path in ["a_field_of_tomorrow", "messages[0].content[0].wonder", "messages[0].n"] {
         let chat = Chat { extra: vec![extra(path)], ..Chat::default() };
         assert_eq!(refused(&chat), format!("{path}: OpenAI has no such field"));
@@ -187,7 +187,7 @@ fn a_name_that_nobody_knows_is_refused() {
 }
 
 #[test]
-fn fields_of_openai_that_have_no_word_are_carried() {
+fn openais_own_extra_fields_are_passed_through() {
     let chat = Chat { extra: OWN.iter().map(|name| extra(name)).collect(), ..Chat::default() };
     let encoded = encode(&chat, "m", false).unwrap();
     let body: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&encoded.body).unwrap();
@@ -196,7 +196,7 @@ fn fields_of_openai_that_have_no_word_are_carried() {
 }
 
 #[test]
-fn a_typed_chat_prints_as_openai_wants_it() {
+fn typed_chat_is_printed() {
     let chat = Chat {
         messages: vec![Message::text(Role::User, "hi")],
         tool_choice: Some(ToolChoice::Named("f".to_owned())),
@@ -215,13 +215,13 @@ fn a_typed_chat_prints_as_openai_wants_it() {
 }
 
 #[test]
-fn results_of_tools_come_right_after_the_calls_and_their_pictures_after_them() {
-    let picture = || Part::Image(Image { source: ImageSource::Url("u".to_owned()), detail: None });
+fn tool_results_follow_calls_and_images_follow_results() {
+    let image = || Part::Image(Image { source: ImageSource::Url("u".to_owned()), detail: None });
     let result =
         |id: &str, parts, is_error| Part::ToolResult(ToolResult { id: id.to_owned(), parts, is_error });
     let text = |text: &str| Part::Text(text.to_owned());
     let (messages, notes) = printed(vec![
-        message(Role::Tool, vec![result("a", vec![text("1"), picture()], false)]),
+        message(Role::Tool, vec![result("a", vec![text("1"), image()], false)]),
         message(Role::User, vec![text("and?"), result("b", vec![], true)]),
     ]);
     expect_test::expect![[r#"[{"content":"1","role":"tool","tool_call_id":"a"},{"content":"The tool failed:","role":"tool","tool_call_id":"b"},{"content":[{"text":"From the tools' results:","type":"text"},{"image_url":{"url":"u"},"type":"image_url"}],"role":"user"},{"content":"and?","role":"user"}]"#]].assert_eq(&messages);
@@ -235,7 +235,7 @@ fn results_of_tools_come_right_after_the_calls_and_their_pictures_after_them() {
 }
 
 #[test]
-fn thinking_of_another_model_is_left_out_with_a_note() {
+fn thinking_of_another_model_is_dropped_with_a_note() {
     let thinking = || Part::Thinking { text: "hm".to_owned(), signature: Some("s".to_owned()) };
     let redacted = Part::Other { kind: "redacted_thinking".to_owned(), value: json("{}") };
     let call = ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: String::new() };
@@ -250,9 +250,9 @@ fn thinking_of_another_model_is_left_out_with_a_note() {
 }
 
 #[test]
-fn what_openai_cannot_take_is_refused_by_name() {
+fn unsupported_fields_are_refused() {
     let document = Part::Other { kind: "document".to_owned(), value: json("{}") };
-    let chat = said(vec![message(Role::User, vec![Part::Text("a".to_owned()), document])]);
+    let chat = chat_of(vec![message(Role::User, vec![Part::Text("a".to_owned()), document])]);
     assert_eq!(refused(&chat), "messages[0].content[1]: OpenAI takes no content of type document");
     let sampling = Sampling { stop: vec![String::new(); 5], ..Sampling::default() };
     assert_eq!(refused(&Chat { sampling, ..Chat::default() }), "stop: OpenAI takes at most 4 texts");
@@ -268,7 +268,7 @@ fn words() -> impl Strategy<Value = Part> {
     text().prop_map(Part::Text)
 }
 
-fn picture() -> impl Strategy<Value = Part> {
+fn image() -> impl Strategy<Value = Part> {
     let source = prop_oneof![
         "https://[a-z]{1,8}/".prop_map(ImageSource::Url),
         "[A-Za-z0-9+/]{0,16}"
@@ -279,11 +279,11 @@ fn picture() -> impl Strategy<Value = Part> {
 }
 
 fn assistant() -> impl Strategy<Value = Vec<Part>> {
-    let said = vec(prop_oneof![words(), text().prop_map(Part::Refusal)], 0..3);
+    let text_parts = vec(prop_oneof![words(), text().prop_map(Part::Refusal)], 0..3);
     let call = (text(), text(), select(vec!["{}".to_owned(), r#"{"a":[1]}"#.to_owned()]));
     let calls =
         vec(call.prop_map(|(id, name, arguments)| Part::ToolCall(ToolCall { id, name, arguments })), 0..3);
-    let parts = (said, calls).prop_map(|(mut parts, calls)| {
+    let parts = (text_parts, calls).prop_map(|(mut parts, calls)| {
         parts.extend(calls);
         parts
     });
@@ -293,13 +293,16 @@ fn assistant() -> impl Strategy<Value = Vec<Part>> {
 fn messages() -> impl Strategy<Value = Vec<Message>> {
     let result = (text(), vec(words(), 0..3))
         .prop_map(|(id, parts)| vec![Part::ToolResult(ToolResult { id, parts, is_error: false })]);
-    let said = prop_oneof![
+    let role_and_parts = prop_oneof![
         (select(vec![Role::System, Role::Developer]), vec(words(), 1..3)),
-        (Just(Role::User), vec(prop_oneof![words(), picture()], 1..3)),
+        (Just(Role::User), vec(prop_oneof![words(), image()], 1..3)),
         (Just(Role::Assistant), assistant()),
         (Just(Role::Tool), result),
     ];
-    vec((said, option::of(text())).prop_map(|((role, parts), name)| Message { role, name, parts }), 0..5)
+    vec(
+        (role_and_parts, option::of(text())).prop_map(|((role, parts), name)| Message { role, name, parts }),
+        0..5,
+    )
 }
 
 fn tools() -> impl Strategy<Value = (Vec<Tool>, Option<ToolChoice>, Option<bool>)> {
@@ -363,7 +366,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_printed_is_read_as_the_same(chat in chat(), stream: bool) {
+    fn printed_chat_parses_to_the_same_chat(chat in chat(), stream: bool) {
         let encoded = encode(&chat, "m", stream).unwrap();
         prop_assert_eq!(&encoded.notes, &[]);
         let request = request(encoded.body).unwrap();

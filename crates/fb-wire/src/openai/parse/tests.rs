@@ -20,18 +20,18 @@ fn paths(chat: &Chat) -> Vec<&str> {
     chat.extra.iter().map(|extra| &*extra.path).collect()
 }
 
-/// Where a field lands.
+/// The expected result for a field.
 enum Lands {
-    /// In the typed view, and nowhere else.
+    /// Only in the typed view.
     Typed(fn(&mut Chat)),
-    /// In `extra` under its own name.
+    /// In `extra`, under its own name.
     Extra,
-    /// Nowhere: it says nothing beyond the default.
+    /// Ignored, because it has the default value.
     Nowhere,
 }
 
 #[test]
-fn every_field_lands_somewhere() {
+fn fields_are_parsed_or_kept() {
     use Lands::{Extra, Nowhere, Typed};
     let table: &[(&str, Lands)] = &[
         (r#""temperature":0"#, Typed(|chat| chat.sampling.temperature = Some(0.0))),
@@ -133,7 +133,7 @@ fn every_field_lands_somewhere() {
 }
 
 #[test]
-fn messages_keep_everything_they_say() {
+fn messages_are_parsed_completely() {
     let chat = of_messages(
         r#"{"role":"developer","content":"rules"},
            {"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"name":"ops"},
@@ -170,7 +170,7 @@ fn lines(chat: &Chat) -> String {
 }
 
 #[test]
-fn deprecated_function_calls_are_tool_calls_with_made_up_ids() {
+fn deprecated_function_calls_get_generated_ids() {
     let chat = of_messages(
         r#"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":""}},
            {"role":"function","name":"f","content":"r"}"#,
@@ -184,7 +184,7 @@ fn deprecated_function_calls_are_tool_calls_with_made_up_ids() {
 }
 
 #[test]
-fn gotchas_29_and_30_missing_arguments_and_content_in_three_forms() {
+fn missing_arguments_and_content_are_tolerated() {
     let call = |arguments: &str| {
         let call = format!(r#"[{{"id":"c","function":{{"name":"f"{arguments}}}}}]"#);
         let contents = ["null", r#""""#, "[]"];
@@ -203,7 +203,7 @@ fn gotchas_29_and_30_missing_arguments_and_content_in_three_forms() {
 }
 
 #[test]
-fn unknown_keys_inside_are_kept_under_their_path() {
+fn nested_unknown_fields_are_kept_under_their_path() {
     let chat = typed(
         r#"{"model":"m","x":1,"messages":[
             {"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},
@@ -242,7 +242,7 @@ fn unknown_keys_inside_are_kept_under_their_path() {
 }
 
 #[test]
-fn duplicate_keys_count_last() {
+fn last_duplicate_key_wins() {
     let chat = typed(
         r#"{"model":"m","messages":[{"role":"x"}],"x":1,"messages":[{"role":"system","role":"user","content":5,"content":"hi"}],"x":2}"#,
     );
@@ -258,7 +258,7 @@ fn refused(messages: &str, expected: &Expect) {
 }
 
 #[test]
-fn mistakes_name_the_path_what_it_holds_and_what_was_expected() {
+fn errors_name_path_value_and_expectation() {
     refused("5", &expect!["messages[0] | messages[0]: expected an object, got 5"]);
     refused(
         r#"{"content":"x"}"#,
@@ -303,7 +303,7 @@ fn mistakes_name_the_path_what_it_holds_and_what_was_expected() {
 }
 
 #[test]
-fn what_no_json_reader_takes_is_a_mistake_and_no_panic() {
+fn invalid_json_is_an_error_without_panic() {
     refused(
         r#"{"role":"user","content":"\ud800"}"#,
         &expect![

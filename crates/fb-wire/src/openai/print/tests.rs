@@ -25,7 +25,7 @@ fn full() -> Reply {
 }
 
 #[test]
-fn a_reply_prints_every_field_that_the_schema_requires() {
+fn reply_has_all_required_fields() {
     expect![[r#"{"id":"msg_1","object":"chat.completion","created":7,"model":"claude","choices":[{"index":0,"message":{"role":"assistant","content":"hi","refusal":null,"reasoning_content":"hm","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls","logprobs":null}],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"completion_tokens_details":{"reasoning_tokens":2}}}"#]]
     .assert_eq(text(&print_reply(&full(), 7, "m")));
     expect![[r#"{"id":"chatcmpl-fb-7","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"finish_reason":"stop","logprobs":null}],"usage":null}"#]]
@@ -33,7 +33,7 @@ fn a_reply_prints_every_field_that_the_schema_requires() {
 }
 
 #[test]
-fn what_is_printed_lacks_nothing_and_is_read_as_the_same() {
+fn printed_reply_is_complete_and_reads_back() {
     for reply_in in [full(), Reply { text: String::new(), ..full() }] {
         let body = print_reply(&reply_in, 7, "m");
         assert_eq!(complete(&body, 1, "x").as_ptr(), body.as_ptr());
@@ -44,7 +44,7 @@ fn what_is_printed_lacks_nothing_and_is_read_as_the_same() {
 }
 
 #[test]
-fn gotcha_13_only_words_of_openai_are_reasons() {
+fn only_openais_finish_reasons_are_printed() {
     let words: Vec<&str> = [
         FinishReason::Stop,
         FinishReason::Length,
@@ -54,7 +54,7 @@ fn gotcha_13_only_words_of_openai_are_reasons() {
         FinishReason::Other("pause_turn".to_owned()),
     ]
     .iter()
-    .map(finish_word)
+    .map(finish_reason)
     .collect();
     assert_eq!(words, ["stop", "length", "tool_calls", "content_filter", "stop", "length"]);
 }
@@ -72,7 +72,7 @@ fn block(category: BlockCategory, detail: &str, partial: &str) -> (u16, String) 
 }
 
 #[test]
-fn a_block_keeps_the_form_openai_gives_it() {
+fn block_is_printed_in_openais_format() {
     let (status, body) = block(BlockCategory::Input, "no", "");
     assert_eq!(status, 400);
     expect![[r#"{"error":{"message":"no","type":"invalid_request_error","param":"prompt","code":"content_filter"}}"#]]
@@ -94,7 +94,7 @@ fn a_block_keeps_the_form_openai_gives_it() {
 }
 
 #[test]
-fn an_error_always_has_all_four_keys() {
+fn error_has_all_four_keys() {
     let body = error_body("no \"model\"\n", "invalid_request_error", None, Some("model_not_found"));
     expect![[r#"{"error":{"message":"no \"model\"\n","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#]]
         .assert_eq(text(&body));

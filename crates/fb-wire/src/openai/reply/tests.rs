@@ -22,8 +22,8 @@ fn block(body: &str) -> Block {
     }
 }
 
-/// An answer of one choice.
-fn of(message: &str, finish: &str) -> String {
+/// Builds an answer with one choice.
+fn completion(message: &str, finish: &str) -> String {
     format!(
         r#"{{"id":"c1","model":"m","choices":[{{"index":0,"message":{message},"finish_reason":{finish}}}]}}"#
     )
@@ -36,7 +36,7 @@ const FULL: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,
   "completion_tokens_details":{"reasoning_tokens":5}}}"#;
 
 #[test]
-fn an_answer_is_read_and_kept_as_it_came() {
+fn answer_is_read_and_its_bytes_are_kept() {
     let expected = Reply {
         id: Some("chatcmpl-1".to_owned()),
         model: Some("gpt-6-astra".to_owned()),
@@ -47,13 +47,13 @@ fn an_answer_is_read_and_kept_as_it_came() {
         ..Reply::default()
     };
     assert_eq!(answer(FULL), expected);
-    // DeepSeek sends blank lines while it thinks.
+    // DeepSeek sends blank lines while the model thinks.
     assert_eq!(answer(&format!("\n\n\n{FULL}")).text, "häi");
 }
 
 #[test]
-fn every_finish_reason_has_its_meaning() {
-    let finish = |word: &str| answer(&of(r#"{"content":"x"}"#, word)).finish;
+fn finish_reasons_are_translated() {
+    let finish = |word: &str| answer(&completion(r#"{"content":"x"}"#, word)).finish;
     for word in ["\"stop\"", "\"eos\"", "null", "\"\""] {
         assert_eq!(finish(word), FinishReason::Stop, "{word}");
     }
@@ -67,27 +67,31 @@ fn every_finish_reason_has_its_meaning() {
 }
 
 #[test]
-fn gotcha_14_a_reason_that_is_a_failure_is_never_a_stop() {
+fn failure_reason_is_never_a_stop() {
     for word in ["error", "insufficient_system_resource"] {
-        assert!(matches!(read(&of(r#"{"content":"x"}"#, &format!("{word:?}"))), Err(WireError::Reported(_))));
+        assert!(matches!(
+            read(&completion(r#"{"content":"x"}"#, &format!("{word:?}"))),
+            Err(WireError::Reported(_))
+        ));
     }
-    let malformed = read(&of(r#"{"content":"x"}"#, "\"MALFORMED_FUNCTION_CALL\""));
+    let malformed = read(&completion(r#"{"content":"x"}"#, "\"MALFORMED_FUNCTION_CALL\""));
     assert!(matches!(malformed, Err(WireError::Malformed(_))));
 }
 
 #[test]
-fn gotcha_9_tool_calls_with_a_plain_stop_are_tool_calls() {
+fn tool_calls_with_reason_stop_are_tool_calls() {
     let tools = r#"{"content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}"#;
-    let reply = answer(&of(tools, "\"stop\""));
+    let reply = answer(&completion(tools, "\"stop\""));
     assert_eq!(reply.finish, FinishReason::ToolCalls);
     let call = ToolCall { id: "call_1".to_owned(), name: "f".to_owned(), arguments: r#"{"a":1}"#.to_owned() };
     assert_eq!((reply.tool_calls, reply.text), (vec![call], String::new()));
 }
 
 #[test]
-fn gotchas_8_and_29_tool_calls_of_clones() {
+fn deviating_tool_calls_are_tolerated() {
     let arguments = |call: &str| {
-        let reply = answer(&of(&format!(r#"{{"content":"","tool_calls":[{call}]}}"#), "\"tool_calls\""));
+        let reply =
+            answer(&completion(&format!(r#"{{"content":"","tool_calls":[{call}]}}"#), "\"tool_calls\""));
         let call = reply.tool_calls.into_iter().next().unwrap();
         format!("{} {} {}", call.id, call.name, call.arguments)
     };
@@ -100,15 +104,17 @@ fn gotchas_8_and_29_tool_calls_of_clones() {
         arguments(r#"{"id":"i","type":"custom","custom":{"name":"f","input":"a b"}}"#),
         r#"i f "a b""#
     );
-    let old =
-        answer(&of(r#"{"content":null,"function_call":{"name":"f","arguments":"{}"}}"#, "\"function_call\""));
+    let old = answer(&completion(
+        r#"{"content":null,"function_call":{"name":"f","arguments":"{}"}}"#,
+        "\"function_call\"",
+    ));
     assert_eq!(old.tool_calls.len(), 1);
 }
 
 #[test]
-fn the_token_limit_may_cut_arguments() {
+fn token_limit_may_cut_arguments() {
     let cut = r#"{"content":null,"tool_calls":[{"id":"i","function":{"name":"f","arguments":"{\"a"}}]}"#;
-    assert_eq!(answer(&of(cut, "\"length\"")).tool_calls[0].arguments, r#"{"a"#);
+    assert_eq!(answer(&completion(cut, "\"length\"")).tool_calls[0].arguments, r#"{"a"#);
 }
 
 #[track_caller]
@@ -120,7 +126,7 @@ fn malformed(body: &str, expected: &Expect) {
 }
 
 #[test]
-fn gotcha_32_a_body_without_an_answer_is_malformed() {
+fn body_without_an_answer_is_malformed() {
     malformed("", &expect!["the body is empty"]);
     malformed(" \n ", &expect!["the body is empty"]);
     malformed("<html>502</html>", &expect!["the body is HTML, not JSON"]);
@@ -134,23 +140,26 @@ fn gotcha_32_a_body_without_an_answer_is_malformed() {
         r#"{"choices":"secret"}"#,
         &expect!["the body does not have the shape of a chat completion: line 1 column 19"],
     );
-    malformed(&of("null", "\"stop\""), &expect!["choices[0].message is missing or null"]);
+    malformed(&completion("null", "\"stop\""), &expect!["choices[0].message is missing or null"]);
     malformed(
-        &of(r#"{"content":"\ud800"}"#, "\"stop\""),
+        &completion(r#"{"content":"\ud800"}"#, "\"stop\""),
         &expect!["choices[0].message is not JSON: line 1 column 19"],
     );
     malformed(
-        &of(r#"{"tool_calls":[{"id":"i","function":{"name":"f","arguments":"{\"a\":"}}]}"#, "\"tool_calls\""),
+        &completion(
+            r#"{"tool_calls":[{"id":"i","function":{"name":"f","arguments":"{\"a\":"}}]}"#,
+            "\"tool_calls\"",
+        ),
         &expect!["choices[0].message.tool_calls[0] has arguments that are not JSON"],
     );
     malformed(
-        &of(r#"{"tool_calls":[{"id":"i","function":{"arguments":"{}"}}]}"#, "\"tool_calls\""),
+        &completion(r#"{"tool_calls":[{"id":"i","function":{"arguments":"{}"}}]}"#, "\"tool_calls\""),
         &expect!["choices[0].message.tool_calls[0] has no name"],
     );
 }
 
 #[test]
-fn gotcha_22_errors_of_any_shape_in_a_200_are_errors() {
+fn errors_in_a_200_are_reported() {
     for body in [
         r#"{"error":{"message":"overloaded","type":"service_unavailable_error","param":null,"code":"server_is_overloaded"}}"#,
         r#"{"error":"overloaded"}"#,
@@ -171,7 +180,7 @@ fn gotcha_22_errors_of_any_shape_in_a_200_are_errors() {
 }
 
 #[test]
-fn a_filtered_answer_is_a_block_with_what_was_said() {
+fn filtered_answer_is_a_block_with_partial_text() {
     let body = r#"{"choices":[{"message":{"role":"assistant","content":"half"},"finish_reason":"content_filter",
         "content_filter_results":{"hate":{"filtered":true,"severity":"high"},"violence":{"filtered":false},"error":{"code":"x"}}}],
         "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
@@ -186,27 +195,27 @@ fn a_filtered_answer_is_a_block_with_what_was_said() {
 }
 
 #[test]
-fn azure_may_leave_out_the_message_of_a_filtered_answer() {
+fn filtered_answer_without_a_message_is_accepted() {
     let block = block(r#"{"choices":[{"finish_reason":"content_filter"}]}"#);
     assert_eq!((block.category, &*block.partial), (BlockCategory::Output, ""));
 }
 
 #[test]
-fn a_refusal_is_a_block_in_the_models_words() {
+fn refusal_is_a_block_with_the_models_text() {
     for message in [
         r#"{"content":null,"refusal":"I won't."}"#,
         r#"{"content":[{"type":"refusal","refusal":"I won't."}]}"#,
     ] {
-        let block = block(&of(message, "\"stop\""));
+        let block = block(&completion(message, "\"stop\""));
         assert_eq!((block.category, &*block.detail), (BlockCategory::Refusal, "I won't."));
     }
-    assert_eq!(answer(&of(r#"{"content":"x","refusal":""}"#, "\"stop\"")).text, "x");
+    assert_eq!(answer(&completion(r#"{"content":"x","refusal":""}"#, "\"stop\"")).text, "x");
 }
 
 #[test]
-fn thinking_is_found_under_every_name() {
+fn thinking_is_found_in_every_field() {
     let read = |message: &str| {
-        let reply = answer(&of(message, "\"stop\""));
+        let reply = answer(&completion(message, "\"stop\""));
         (reply.thinking, reply.text)
     };
     let expected = || ("hm".to_owned(), "x".to_owned());
@@ -218,7 +227,7 @@ fn thinking_is_found_under_every_name() {
 }
 
 #[test]
-fn gotcha_17_usage_is_found_and_freed_of_nonsense() {
+fn usage_is_found_and_invalid_counts_are_ignored() {
     let choice = r#"{"message":{"content":"x"},"finish_reason":"stop""#;
     let usage =
         |top: &str, inside: &str| answer(&format!(r#"{{"choices":[{choice}{inside}}}]{top}}}"#)).usage;
@@ -253,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn no_broken_answer_panics(at in 0..FULL.len(), byte: u8, cut: bool) {
+    fn no_corrupted_answer_panics(at in 0..FULL.len(), byte: u8, cut: bool) {
         let mut bytes = FULL.as_bytes().to_vec();
         bytes[at] = byte;
         if cut {

@@ -15,7 +15,7 @@ fn refused(body: &str, expected: &Expect) {
 }
 
 #[test]
-fn the_head_is_what_routing_needs() {
+fn head_is_read() {
     let head = read(
         r#" {"model":"fast","messages":[{"role":"user","content":"hi"}],"tools":[{}],"max_tokens":7,
             "stream":true,"stream_options":{"include_usage":true}} "#,
@@ -31,7 +31,7 @@ fn the_head_is_what_routing_needs() {
 }
 
 #[test]
-fn null_is_no_field_and_the_newer_limit_wins() {
+fn null_is_missing_and_the_newer_limit_wins() {
     let head = read(
         r#"{"model":"m","messages":[],"tools":[ ],"max_tokens":7,"max_completion_tokens":8,"stream":null,
             "stream_options":null,"functions":null}"#,
@@ -41,7 +41,7 @@ fn null_is_no_field_and_the_newer_limit_wins() {
 }
 
 #[test]
-fn of_duplicate_keys_the_last_counts_however_it_is_written() {
+fn last_duplicate_key_wins() {
     let head = read(r#"{"model":"a","messages":5,"messages":[],"mod\u0065l":"b"}"#).unwrap();
     assert_eq!(head.model, "b");
     assert!(read(r#"{"model":"a","messages":[],"model":null}"#).is_err());
@@ -56,7 +56,7 @@ fn messages_are_not_parsed() {
 }
 
 #[test]
-fn mistakes_name_the_field_what_it_holds_and_what_was_expected() {
+fn errors_name_field_value_and_expectation() {
     refused(
         r#"{"messages":[]}"#,
         &expect!["model | model: missing; expected the name of a route or PROVIDER/MODEL"],
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn no_broken_request_panics(at in 0..EXAMPLE.len(), byte: u8, cut: bool) {
+    fn no_corrupted_request_panics(at in 0..EXAMPLE.len(), byte: u8, cut: bool) {
         let mut bytes = EXAMPLE.as_bytes().to_vec();
         bytes[at] = byte;
         if cut {

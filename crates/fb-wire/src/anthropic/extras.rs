@@ -1,23 +1,23 @@
-//! What becomes of OpenAI's fields that the vocabulary has no word for.
+//! OpenAI's fields that the vocabulary of `fb-core` does not cover.
 
 use fb_core::{Chat, Extra, Refusal};
 use serde::Deserialize;
 
-use super::encode::Notes;
+use super::notes::Notes;
 
-/// What becomes of a field this dialect lacks.
+/// The treatment of a field that this dialect lacks.
 #[derive(Clone, Copy)]
-enum Carry {
-    /// It is left out, with this note.
+enum Rule {
+    /// Leave it out, with this note.
     Drop(&'static str),
-    /// The request cannot go here, for this reason.
+    /// Refuse the request, for this reason.
     Refuse(&'static str),
 }
 
-use Carry::{Drop, Refuse};
+use Rule::{Drop, Refuse};
 
-/// The name, the value that asks for nothing, and what becomes of any other. What is not here is refused.
-const FIELDS: &[(&str, &str, Carry)] = &[
+/// Name, neutral value, and the rule for all other values. Fields that are not listed are refused.
+const FIELDS: &[(&str, &str, Rule)] = &[
     ("annotations", "[]", Drop("dropped: citations of an earlier answer")),
     ("audio", "null", Refuse("Anthropic's models do not speak")),
     ("cache_control", "null", Drop("dropped: only a body in Anthropic's dialect says what to cache")),
@@ -48,23 +48,23 @@ const FIELDS: &[(&str, &str, Carry)] = &[
     ("web_search_options", "null", Refuse("a search by the provider is not the same one elsewhere")),
 ];
 
-/// What of the extra fields has a place in the body.
+/// The extra fields that have a counterpart in the body.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct Extras {
     pub(super) service_tier: Option<&'static str>,
     pub(super) cache: bool,
     pub(super) user: Option<String>,
-    pub(super) allowed: Option<Allowed>,
+    pub(super) allowed_tools: Option<AllowedTools>,
 }
 
-/// OpenAI's choice among some of the tools.
+/// OpenAI's restriction of the choice to some of the tools.
 #[derive(Debug)]
-pub(super) struct Allowed {
+pub(super) struct AllowedTools {
     pub(super) names: Vec<String>,
     pub(super) required: bool,
 }
 
-impl Allowed {
+impl AllowedTools {
     /// Reads `{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[..]}}`.
     fn read(choice: &str) -> Option<Self> {
         #[derive(Deserialize)]
@@ -90,40 +90,41 @@ impl Allowed {
     }
 }
 
-pub(super) fn carry(chat: &Chat, notes: &mut Notes) -> Result<Carried, Refusal> {
-    let mut carried = Carried::default();
+/// Reads the extra fields of a chat; fields without a counterpart are noted or refused.
+pub(super) fn read(chat: &Chat, notes: &mut Notes) -> Result<Extras, Refusal> {
+    let mut extras = Extras::default();
     for extra in &chat.extra {
         if !extra.value.is_null() {
-            one(extra, &mut carried, notes)?;
+            read_field(extra, &mut extras, notes)?;
         }
     }
-    Ok(carried)
+    Ok(extras)
 }
 
-fn one(extra: &Extra, carried: &mut Carried, notes: &mut Notes) -> Result<(), Refusal> {
+fn read_field(extra: &Extra, extras: &mut Extras, notes: &mut Notes) -> Result<(), Refusal> {
     let value = extra.value.get();
     match (&*extra.path, value) {
-        ("service_tier", r#""auto""#) => carried.service_tier = Some("auto"),
-        ("service_tier", r#""default""#) => carried.service_tier = Some("standard_only"),
+        ("service_tier", r#""auto""#) => extras.service_tier = Some("auto"),
+        ("service_tier", r#""default""#) => extras.service_tier = Some("standard_only"),
         ("service_tier", _) => notes.add(&extra.path, "dropped: Anthropic has no such tier"),
-        ("prompt_cache_options", _) => carried.cache = true,
+        ("prompt_cache_options", _) => extras.cache = true,
         ("tool_choice", _) => {
             let unknown = || Refusal::new(&extra.path, "Anthropic has no such choice");
-            carried.allowed = Some(Allowed::read(value).ok_or_else(unknown)?);
+            extras.allowed_tools = Some(AllowedTools::read(value).ok_or_else(unknown)?);
         }
-        ("safety_identifier", _) => carried.user = serde_json::from_str(value).ok(),
-        _ => return by_table(extra, notes),
+        ("safety_identifier", _) => extras.user = serde_json::from_str(value).ok(),
+        _ => return apply_rule(extra, notes),
     }
     Ok(())
 }
 
-fn by_table(extra: &Extra, notes: &mut Notes) -> Result<(), Refusal> {
-    let row = FIELDS.iter().find(|(name, ..)| *name == extra.name);
-    let Some((_, neutral, carry)) = row else {
+fn apply_rule(extra: &Extra, notes: &mut Notes) -> Result<(), Refusal> {
+    let rule = FIELDS.iter().find(|(name, ..)| *name == extra.name);
+    let Some((_, neutral, rule)) = rule else {
         return Err(Refusal::new(&extra.path, "has no counterpart in Anthropic's dialect"));
     };
     let bare: String = extra.value.get().chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    match carry {
+    match rule {
         _ if bare == *neutral => {}
         Drop(what) => notes.add(&extra.path, *what),
         Refuse(why) => return Err(Refusal::new(&extra.path, *why)),
