@@ -242,7 +242,7 @@ fn tls_without_roots() -> Result<ClientConfig, String> {
 }
 
 fn unusable(base: &Base, error: &dyn fmt::Display) -> InvalidConfig {
-    InvalidConfig::new("base_url", format!("{base:?}"), format!("no HTTP client can be made: {error}"))
+    InvalidConfig::new("base_url", format!("{base:?}"), format!("cannot create an HTTP client: {error}"))
 }
 
 #[cfg(test)]

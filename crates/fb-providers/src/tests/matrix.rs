@@ -183,14 +183,14 @@ async fn body_faults_in_ollama() {
             interrupted (Connection reset by peer (os error 104))
             "Hello from o" interrupted (Connection reset by peer (os error 104))
         end-early=2
-            malformed (the body is cut short: line 1 column 142)
+            malformed (the body is JSON cut short: line 1 column 142)
             "Hello from o" 
         empty
             malformed (the body is empty)
             "" 
         malformed
-            malformed (the body is cut short: line 1 column 284)
-            "Hello " malformed (a line is cut short: line 1 column 111)
+            malformed (the body is JSON cut short: line 1 column 284)
+            "Hello " malformed (a line is JSON cut short: line 1 column 111)
         html
             malformed (the body is HTML, not JSON)
             at once: malformed (a page of HTML instead of a stream)

@@ -59,8 +59,12 @@ impl<'a> Line<'a> {
             return Err(WireError::Malformed(format!("{what} is HTML, not JSON")));
         }
         let line: Self = serde_json::from_slice(bytes).map_err(|error| {
-            let cut = if error.is_eof() { "cut short" } else { "none of Ollama's" };
-            WireError::Malformed(format!("{what} is {cut}: line {} column {}", error.line(), error.column()))
+            let problem = if error.is_eof() { "JSON cut short" } else { "not in Ollama's format" };
+            WireError::Malformed(format!(
+                "{what} is {problem}: line {} column {}",
+                error.line(),
+                error.column()
+            ))
         })?;
         if line.error.is_some_and(|error| error.get() != "null") {
             return Err(reported_error(bytes));

@@ -45,7 +45,7 @@ fn errors_are_classified() {
         (504, "timeout_error", "", "", "timeout"),
         (529, "overloaded_error", "", "Overloaded", "overloaded"),
         (529, "overloaded_error", "compaction_unavailable", "", "overloaded"),
-        // A server that failed is not believed about the caller.
+        // Errors that blame the caller are ignored with a 5xx status.
         (500, "api_error", "", "prompt is too long", "server_error"),
         (500, invalid, "", "Output blocked by content filtering policy", "server_error"),
         // Inside a stream.

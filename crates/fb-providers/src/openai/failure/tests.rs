@@ -75,11 +75,11 @@ fn openai_errors() {
         (500, INVALID, "context_length_exceeded", "", "server_error"),
         (503, INVALID, "content_policy_violation", "", "server_error"),
         (500, "", "", long, "server_error"),
-        // Echoes of a prompt: neither a number nor a word of another status counts.
+        // Messages that echo a prompt: numbers and codes in them are ignored.
         (400, INVALID, "", "Invalid value: '429 rate limit, insufficient balance'.", "invalid_request"),
         (405, "", "", "", "unknown"),
         (505, "", "", "", "unknown"),
-        // Inside an answer with a good status.
+        // Inside an answer with a success status.
         (0, "service_unavailable_error", "server_is_overloaded", "", "overloaded"),
         (0, "server_error", "", "", "server_error"),
         (0, "rate_limit_error", "rate_limit_exceeded", "", "rate_limited"),
@@ -167,7 +167,7 @@ fn azure_errors() {
     assert_eq!(filters::describe(b"{}"), None);
 }
 
-/// Errors of servers of OpenAI's dialect: status (0: inside a good answer), body, and what it means.
+/// Errors of compatible servers: status (0: inside an answer with a success status), body, and expected class.
 const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
     (Groq, 498, r#"{"error":{"message":"flex","type":"capacity_exceeded"}}"#, "overloaded"),
     (
@@ -407,7 +407,7 @@ fn openrouter_errors() {
     ] {
         let body = format!(r#"{{"error":{{"code":{status},"message":"m","metadata":{metadata}}}}}"#);
         check(Flavour::OpenRouter, status, &body, expected);
-        // The same inside an answer with a good status, where the code is all there is of a status.
+        // The same inside an answer with a success status, where the code contains the error status.
         check(Flavour::OpenRouter, 0, &body, expected);
     }
     let flagged =
