@@ -32,6 +32,14 @@ impl Limit {
             Self::UsdPerMonth => "usd_per_month",
         }
     }
+
+    /// Returns `true` for a limit on money, `false` for one on requests or tokens per minute.
+    pub const fn is_money(self) -> bool {
+        match self {
+            Self::UsdPerDay | Self::UsdPerMonth => true,
+            Self::RequestsPerMinute | Self::TokensPerMinute => false,
+        }
+    }
 }
 
 impl fmt::Display for Limit {

@@ -189,6 +189,8 @@ pub enum Skip {
     Budget {
         /// The name of the limit in the configuration.
         limit: &'static str,
+        /// `true` for a limit on money, `false` for one on requests or tokens per minute.
+        money: bool,
         /// `true` for a limit of the key, `false` for a limit of the tenant.
         of_key: bool,
     },
@@ -210,8 +212,8 @@ impl fmt::Display for Skip {
             Self::Unhealthy => f.write_str("unhealthy"),
             Self::KeyRejected => f.write_str("key rejected before"),
             Self::AtCapacity => f.write_str("at capacity"),
-            Self::Budget { limit, of_key: false } => write!(f, "the tenant's {limit} is reached"),
-            Self::Budget { limit, of_key: true } => write!(f, "the key's {limit} is reached"),
+            Self::Budget { limit, of_key: false, .. } => write!(f, "the tenant's {limit} is reached"),
+            Self::Budget { limit, of_key: true, .. } => write!(f, "the key's {limit} is reached"),
             Self::Inadmissible(refusal) => write!(f, "inadmissible: {refusal}"),
             Self::Attempts => f.write_str("no attempts left"),
             Self::NoTime => f.write_str("no time left"),

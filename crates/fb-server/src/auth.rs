@@ -1,62 +1,63 @@
-//! Whose key a caller shows.
+//! Authentication: maps an API key to its tenant.
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use fb::{Config, InvalidConfig};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The keys of the tenants.
+/// The API keys of all tenants.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tenants(Arc<[(SecretString, Caller)]>);
+pub(crate) struct ApiKeys(Arc<[(SecretString, Caller)]>);
 
-/// Whose key was shown: the tenant, and the key's name if it has several.
+/// An authenticated caller: the tenant, and the name of the key if the tenant has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) tenant: Arc<str>,
     pub(crate) key: Option<Arc<str>>,
 }
 
-impl Tenants {
-    /// Reads the keys that the config names.
-    pub(crate) fn of(config: &Config) -> Result<Self, InvalidConfig> {
-        let mut read = Vec::new();
+impl ApiKeys {
+    /// Reads the keys of every tenant from the environment or from files.
+    pub(crate) fn from_config(config: &Config) -> Result<Self, InvalidConfig> {
+        let mut keys = Vec::new();
         for (name, tenant) in &config.tenants {
-            for (key, place, secret) in tenant.all_keys() {
+            for (key, field, secret) in tenant.all_keys() {
                 let caller = Caller { tenant: name.as_str().into(), key: key.map(Into::into) };
-                read.push((secret.resolve(&format!("tenants.{name}.{place}"))?, caller));
+                keys.push((secret.resolve(&format!("tenants.{name}.{field}"))?, caller));
             }
         }
-        Ok(Self(read.into()))
+        Ok(Self(keys.into()))
     }
 
-    /// Whose key a request shows, as OpenAI's clients do or as Anthropic's; `None` is the tenant `default`.
-    pub(crate) fn find(&self, headers: &HeaderMap) -> Option<&Caller> {
+    /// Returns the caller of a request, from the header of OpenAI's clients or of Anthropic's. Without a known key the
+    /// request belongs to the tenant `default`.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Option<&Caller> {
         if self.0.is_empty() {
             return None;
         }
         let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let shown = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
-        shown.into_iter().flatten().find_map(|shown| self.whose(shown))
+        let presented = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
+        presented.into_iter().flatten().find_map(|key| self.lookup(key))
     }
 
-    fn whose(&self, shown: &[u8]) -> Option<&Caller> {
-        // All are looked at, whichever it is.
+    fn lookup(&self, presented: &[u8]) -> Option<&Caller> {
+        // Compare against every key so that timing does not reveal which one matched.
         self.0.iter().fold(None, |found, (key, caller)| {
-            if same(shown, key.expose_secret().as_bytes()) { Some(caller) } else { found }
+            if constant_time_eq(presented, key.expose_secret().as_bytes()) { Some(caller) } else { found }
         })
     }
 }
 
-/// The token of an authorization whose scheme, in any case, is `Bearer`.
+/// Returns the token of an `Authorization` value; the scheme `Bearer` is matched in any case.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// Compares in a time that tells nothing of where they differ.
-pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
-    let differing = one.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b));
+/// Compares in a time that does not depend on the position of the first difference.
+pub(crate) fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
+    let differing = one.iter().zip(other).fold(0, |bits, (a, b)| bits | (a ^ b));
     one.len() == other.len() && differing == 0
 }
 
@@ -65,31 +66,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_one_tenants_and_any_other_is_nobodys() {
+    fn known_keys_map_to_their_tenant_and_unknown_ones_to_none() {
         let keys = [("sk-acme", "acme", None), ("sk-beta", "beta", None), ("sk-web", "acme", Some("web"))];
         let keys = keys.map(|(key, tenant, name)| {
             (SecretString::from(key), Caller { tenant: tenant.into(), key: name.map(Into::into) })
         });
-        let tenants = Tenants(keys.into());
-        let of = |caller: &Caller| {
+        let keys = ApiKeys(keys.into());
+        let print = |caller: &Caller| {
             [Some(&*caller.tenant), caller.key.as_deref()]
                 .map(|name| name.unwrap_or("-").to_owned())
                 .join(" ")
         };
-        let shown = |name: &'static str, value: &'static str| {
+        let caller = |name: &'static str, value: &'static str| {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
-            tenants.find(&headers).map(of)
+            keys.authenticate(&headers).map(print)
         };
-        assert_eq!(shown("authorization", "Bearer sk-acme").as_deref(), Some("acme -"));
-        assert_eq!(shown("x-api-key", "sk-beta").as_deref(), Some("beta -"));
-        assert_eq!(shown("x-api-key", "sk-web").as_deref(), Some("acme web"));
-        assert_eq!(shown("authorization", "bearer  sk-acme").as_deref(), Some("acme -"));
+        assert_eq!(caller("authorization", "Bearer sk-acme").as_deref(), Some("acme -"));
+        assert_eq!(caller("x-api-key", "sk-beta").as_deref(), Some("beta -"));
+        assert_eq!(caller("x-api-key", "sk-web").as_deref(), Some("acme web"));
+        assert_eq!(caller("authorization", "bearer  sk-acme").as_deref(), Some("acme -"));
         let both = [("authorization", "Bearer other"), ("x-api-key", "sk-acme")];
         let both = both.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        assert_eq!(tenants.find(&HeaderMap::from_iter(both)).map(of).as_deref(), Some("acme -"));
+        assert_eq!(keys.authenticate(&HeaderMap::from_iter(both)).map(print).as_deref(), Some("acme -"));
         for other in ["Bearer sk-acm", "Bearer sk-acme1", "Bearer ", "sk-acme"] {
-            assert_eq!(shown("authorization", other), None, "{other}");
+            assert_eq!(caller("authorization", other), None, "{other}");
         }
-        assert!(!format!("{tenants:?}").contains("sk-"), "{tenants:?}");
+        assert!(!format!("{keys:?}").contains("sk-"), "{keys:?}");
     }
 }

@@ -1,45 +1,47 @@
+//! Settings of the listeners.
+
 use std::{net::SocketAddr, time::Duration};
 
 use fb::{InvalidConfig, providers::Secret};
 use serde::Deserialize;
 
-/// Longest time that any setting may name: a day.
-const MAX_TIME: Duration = Duration::from_secs(86_400);
+/// Longest accepted drain time: a day.
+const MAX_DRAIN: Duration = Duration::from_secs(86_400);
 
-/// The table `[server]`: where the gateway listens and what it takes.
+/// The table `[server]`: the gateway's listener and its limits.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// Where it listens. Default "127.0.0.1:8080".
+    /// The address to listen on. Default "127.0.0.1:8080".
     pub listen: SocketAddr,
-    /// Largest request body in bytes. Default 32 MiB, the most any provider takes.
+    /// Maximum size of a request body in bytes. Default 32 MiB, the most that any provider accepts.
     pub max_body: usize,
-    /// Most bytes of request bodies held at a time, those up to 16 KiB not counted; a request beyond that is told to come again.
-    /// Default 1 GiB.
+    /// Maximum total size of buffered request bodies in bytes; bodies up to 16 KiB do not count. A request beyond it is
+    /// refused with status 503. Default 1 GiB.
     pub max_bodies: usize,
-    /// Most connections at a time; more wait in the kernel's queue. Default 10,000.
+    /// Maximum number of open connections; more wait in the kernel's queue. Default 10,000.
     pub max_connections: usize,
-    /// How long a client may take to send a request's head. Default 30 s.
+    /// Maximum time to receive the head of a request. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
-    /// How long a client may take to send a request's body. Default 60 s.
+    /// Maximum time to receive the body of a request. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
-    /// How long a client may read nothing of an answer that waits for it. Default 60 s.
+    /// Maximum time that sending a response may be blocked by a client that does not read. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
-    /// How long requests in flight may go on after SIGTERM. Default 30 s.
+    /// Time for requests in flight to finish after SIGTERM. Default 30 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
 }
 
-/// The table `[admin]`: a listener of its own for operators. Without the table there is none.
+/// The table `[admin]`: the listener of the admin API. Without the table there is none.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Where it listens. It shows what the gateway knows to whoever reaches it: keep it on loopback.
+    /// The address to listen on. Reading needs no token, so keep it on loopback or a private network.
     pub listen: SocketAddr,
-    /// What a caller must show to change anything, as `Authorization: Bearer TOKEN`. Without one nothing can be changed.
+    /// The token for changes, sent as `Authorization: Bearer TOKEN`. Without a token every change is refused.
     #[serde(default)]
     pub token: Option<Secret>,
 }
@@ -60,7 +62,7 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Every setting that is out of its range.
+    /// Returns a problem for each setting out of its range.
     pub fn problems(&self) -> Vec<InvalidConfig> {
         let mut problems = Vec::new();
         if !(1..=1 << 30).contains(&self.max_body) {
@@ -78,7 +80,7 @@ impl ServerConfig {
             ("server.write_timeout", self.write_timeout),
         ];
         problems.extend(times.iter().filter_map(|(field, time)| InvalidConfig::check_duration(field, *time)));
-        if self.drain > MAX_TIME {
+        if self.drain > MAX_DRAIN {
             let value = format!("{:?}", self.drain);
             problems.push(InvalidConfig::new("server.drain", value, "expected a time of up to a day"));
         }
@@ -90,7 +92,7 @@ impl ServerConfig {
 }
 
 impl AdminConfig {
-    /// The token, when it is configured and cannot be read.
+    /// Returns a problem if the token is configured and cannot be read.
     pub fn problems(&self) -> Vec<InvalidConfig> {
         let token = self.token.as_ref().and_then(|token| token.resolve("admin.token").err());
         token.into_iter().collect()

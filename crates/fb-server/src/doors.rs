@@ -1,3 +1,5 @@
+//! The endpoints of the gateway.
+
 mod completions;
 mod health;
 mod models;

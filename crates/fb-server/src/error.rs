@@ -1,138 +1,119 @@
+//! Error responses in OpenAI's envelope. Status, code, type and retryability come from [`ErrorCode::http`].
+
 use std::time::Duration;
 
-use axum::{
-    body::Body,
-    extract::Request,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
-    response::Response,
-};
-use fb::Error;
+use fb::{Error, ErrorCode, ErrorType, HttpError};
 use fb_wire::openai;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::report_headers::{request_id, write_report_headers};
+use crate::{
+    body::{JSON, Response, response},
+    report_headers::{random_request_id, write_report_headers},
+};
 
-/// Longest `Retry-After` given: OpenAI's SDK does not retry at all when it is asked to wait longer.
+/// Longest `Retry-After` sent: OpenAI's SDK does not retry at all after a longer one.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
-/// An error in OpenAI's envelope, with the status and headers its clients act on.
+/// A request refused by the server itself, before it reaches the client.
+#[derive(Debug)]
+pub(crate) struct Rejection {
+    code: ErrorCode,
+    message: String,
+    /// The field or header at fault.
+    param: Option<&'static str>,
+}
+
+impl Rejection {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), param: None }
+    }
+
+    pub(crate) const fn with_param(mut self, param: &'static str) -> Self {
+        self.param = Some(param);
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let http = self.code.http();
+        let mut response = error_response(http, &self.message, self.param);
+        let headers = response.headers_mut();
+        headers.insert("x-request-id", random_request_id());
+        if !http.retryable {
+            forbid_retry(headers);
+        } else if let Some(wait) = http.retry_after {
+            headers.insert("retry-after", HeaderValue::from(whole_seconds(wait)));
+        }
+        response
+    }
+}
+
+/// Returns the response to a request that failed, with the status and headers that OpenAI's clients act on.
 pub(crate) fn respond(error: &Error) -> Response {
-    let (status, code) = (error.status(), error.code());
+    let http = error.http();
     let (param, message) = match error {
         Error::InvalidRequest(invalid) => (invalid.param.as_deref(), invalid.message.clone()),
         Error::UnknownModel { .. } => (Some("model"), error.to_string()),
         other => (None, error_message(other)),
     };
-    let mut response = envelope(status, &message, param, code);
+    let mut response = error_response(http, &message, param);
     let headers = response.headers_mut();
-    match error.retry_after().filter(|_| matches!(status, 402 | 429 | 502..=504)) {
-        Some(wait) => {
-            let wait = wait.min(MAX_RETRY_AFTER);
-            let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert("retry-after", HeaderValue::from(secs));
-            headers.insert(
-                "retry-after-ms",
-                HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            );
-        }
-        None if !may_pass(status, code) => {
-            headers.insert("x-should-retry", HeaderValue::from_static("false"));
-        }
+    match http.retry_after {
+        Some(wait) => write_retry_after(headers, wait),
+        None if !http.retryable => forbid_retry(headers),
         None => {}
     }
     match error.report() {
         Some(report) => write_report_headers(headers, report, &[]),
         None => {
-            headers.insert("x-request-id", request_id());
+            headers.insert("x-request-id", random_request_id());
         }
     }
     response
 }
 
-/// The error's own words, and why each target could not take the request when nobody was called.
+/// Returns the error's message, followed by the reason for each target if none was called.
 fn error_message(error: &Error) -> String {
-    let mut text = error.to_string();
+    let mut message = error.to_string();
     if let Error::Exhausted(ended) = error
         && ended.cause.is_none()
         && !ended.report.trace.rows().is_empty()
     {
-        text.push_str(": ");
-        text.push_str(&ended.report.trace.one_line());
+        message.push_str(": ");
+        message.push_str(&ended.report.trace.one_line());
     }
-    text
+    message
 }
 
-/// Whether the same request may succeed later.
-fn may_pass(status: u16, code: &str) -> bool {
-    let repair = [
-        "budget_exceeded",
-        "insufficient_quota",
-        "upstream_credentials",
-        "upstream_permission",
-        "upstream_region",
-    ];
-    matches!(status, 408 | 429 | 500..) && !repair.contains(&code)
-}
-
-/// Any error in OpenAI's envelope, all four keys always.
-fn envelope(status: u16, message: &str, param: Option<&str>, code: &str) -> Response {
-    let kind = match (status, code) {
-        (_, "insufficient_quota") | (402, _) => "insufficient_quota",
-        (429, _) => "rate_limit_error",
-        (503, _) => "service_unavailable_error",
-        (500.., _) => "api_error",
-        _ => "invalid_request_error",
-    };
-    let mut response = Response::new(Body::from(openai::error_body(message, kind, param, Some(code))));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn error_response(http: HttpError, message: &str, param: Option<&str>) -> Response {
+    let body = openai::error_body(message, openai_type(http.error_type), param, Some(http.code));
+    let mut response = response(JSON, body);
+    *response.status_mut() = StatusCode::from_u16(http.status).unwrap_or(StatusCode::BAD_GATEWAY);
     response
 }
 
-fn gateway_error(status: u16, message: &str, param: Option<&str>, code: &str) -> Response {
-    let mut response = envelope(status, message, param, code);
-    let headers = response.headers_mut();
-    headers.insert("x-request-id", request_id());
+const fn openai_type(error_type: ErrorType) -> &'static str {
+    match error_type {
+        ErrorType::InvalidRequest => "invalid_request_error",
+        ErrorType::InsufficientQuota => "insufficient_quota",
+        ErrorType::RateLimit => "rate_limit_error",
+        ErrorType::Unavailable => "service_unavailable_error",
+        ErrorType::Api => "api_error",
+    }
+}
+
+fn write_retry_after(headers: &mut HeaderMap, wait: Duration) {
+    let wait = wait.min(MAX_RETRY_AFTER);
+    headers.insert("retry-after", HeaderValue::from(whole_seconds(wait)));
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    headers.insert("retry-after-ms", HeaderValue::from(millis));
+}
+
+/// Rounds up to whole seconds.
+const fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + (wait.subsec_nanos() > 0) as u64
+}
+
+/// Stops OpenAI's clients from retrying by themselves.
+fn forbid_retry(headers: &mut HeaderMap) {
     headers.insert("x-should-retry", HeaderValue::from_static("false"));
-    response
-}
-
-/// An error of the operators' listener.
-pub(crate) fn admin(status: u16, message: &str, param: Option<&str>, code: &str) -> Response {
-    gateway_error(status, message, param, code)
-}
-
-pub(crate) fn too_large(limit: usize) -> Response {
-    gateway_error(413, &format!("the body is larger than {limit} bytes"), None, "request_too_large")
-}
-
-pub(crate) fn no_room() -> Response {
-    let message = "too much of other requests is held at the moment";
-    let mut response = envelope(503, message, None, "overloaded");
-    let headers = response.headers_mut();
-    headers.insert("x-request-id", request_id());
-    headers.insert("retry-after", HeaderValue::from_static("1"));
-    response
-}
-
-pub(crate) fn bad_body(message: &str) -> Response {
-    gateway_error(400, message, None, "invalid_request")
-}
-
-pub(crate) fn slow_body(limit: Duration) -> Response {
-    gateway_error(408, &format!("the body did not come within {limit:?}"), None, "request_timeout")
-}
-
-pub(crate) fn unknown_model(asked: &str, names: &[String]) -> Response {
-    let message = format!("no model is named {asked:?}; models: {}", names.join(", "));
-    gateway_error(404, &message, Some("model"), "model_not_found")
-}
-
-pub(crate) async fn no_such_path(request: Request) -> Response {
-    let message = format!("no such path: {} {}", request.method(), request.uri().path());
-    gateway_error(404, &message, None, "unknown_url")
-}
-
-pub(crate) async fn wrong_method(request: Request) -> Response {
-    let message = format!("{} is not allowed for {}", request.method(), request.uri().path());
-    gateway_error(405, &message, None, "method_not_allowed")
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod body;
 mod config;
 mod doors;
 mod error;
@@ -10,6 +11,7 @@ mod log;
 mod report_headers;
 mod request_body;
 mod request_headers;
+mod routing;
 mod service;
 mod state;
 mod stream_body;
@@ -17,8 +19,12 @@ mod telemetry;
 mod write_timeout;
 
 pub use crate::{
+    admin::AdminService,
+    body::Body,
     config::{AdminConfig, ServerConfig},
-    listen::{Gateway, start, start_admin},
+    listen::{Server, start, start_admin},
     log::Log,
+    routing::ResponseFuture,
+    service::Service,
     telemetry::{Scrape, observers},
 };

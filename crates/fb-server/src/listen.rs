@@ -1,77 +1,85 @@
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+//! Listeners: sockets, connection limits, timeouts and draining.
 
-use fb::{Client, Config};
-use hyper::{server::conn::http1, service::service_fn};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use fb::{Client, Config, InvalidConfig};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 
-use crate::{
-    AdminConfig, ServerConfig, admin::Admin, auth::Tenants, request_body::Bodies, service::Service,
-    state::State, telemetry::Scrape, write_timeout::WriteTimeout,
-};
+use crate::{AdminConfig, AdminService, Body, Scrape, ServerConfig, Service, write_timeout::WriteTimeout};
 
-/// Operators are few, and their requests are small.
+/// Limits of the admin listener, which has few clients with small requests.
 const ADMIN_CONNECTIONS: usize = 64;
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after a failed `accept`: without file descriptors left, an immediate retry would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A gateway that listens.
+/// A bound listener and the service that it serves.
 #[derive(Debug)]
-pub struct Gateway {
+pub struct Server<S = Service> {
     listener: TcpListener,
     addr: SocketAddr,
-    service: Service,
+    service: S,
     connections: Arc<Semaphore>,
     head_timeout: Duration,
     write_timeout: Duration,
     drain: Duration,
 }
 
-/// Binds the listener; connections are taken once [`Gateway::run_until`] runs.
+/// Binds the gateway's listener. No connection is accepted before [`Server::run_until`].
 ///
 /// # Errors
-/// When the address cannot be bound, or the key of a tenant cannot be read.
+///
+/// Returns an error if the address cannot be bound or the API key of a tenant cannot be read.
 ///
 /// # Cancel safety
-/// Dropping the future binds nothing.
-pub async fn start(config: &ServerConfig, fb: &Config, client: Client) -> io::Result<Gateway> {
-    let listener = TcpListener::bind(config.listen).await?;
+///
+/// Dropping the future closes the socket.
+pub async fn start(server: &ServerConfig, config: &Config, client: Client) -> io::Result<Server> {
+    let listener = TcpListener::bind(server.listen).await?;
     let addr = listener.local_addr()?;
-    let tenants = Tenants::of(fb).map_err(|error| io::Error::other(error.to_string()))?;
-    let service = Service::new(State { client, tenants, bodies: Bodies::new(config) });
-    Ok(Gateway {
+    let service = Service::new(client, server, config).map_err(|error| config_error(&error))?;
+    Ok(Server {
         listener,
         addr,
         service,
-        connections: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
-        head_timeout: config.head_timeout,
-        write_timeout: config.write_timeout,
-        drain: config.drain,
+        connections: Arc::new(Semaphore::new(server.max_connections.min(Semaphore::MAX_PERMITS))),
+        head_timeout: server.head_timeout,
+        write_timeout: server.write_timeout,
+        drain: server.drain,
     })
 }
 
-/// Binds the operators' listener.
+/// Binds the admin listener. No connection is accepted before [`Server::run_until`].
 ///
 /// # Errors
-/// When the address cannot be bound, or the token cannot be read.
+///
+/// Returns an error if the address cannot be bound or the admin token cannot be read.
 ///
 /// # Cancel safety
-/// Dropping the future binds nothing.
-pub async fn start_admin(config: &AdminConfig, client: Client, scrape: Scrape) -> io::Result<Gateway> {
-    let token = config.token.as_ref().map(|token| token.resolve("admin.token")).transpose();
-    let token = token.map_err(|error| io::Error::other(error.to_string()))?;
-    let listener = TcpListener::bind(config.listen).await?;
+///
+/// Dropping the future closes the socket.
+pub async fn start_admin(
+    admin: &AdminConfig,
+    client: Client,
+    scrape: Scrape,
+) -> io::Result<Server<AdminService>> {
+    let service = AdminService::new(client, scrape, admin).map_err(|error| config_error(&error))?;
+    let listener = TcpListener::bind(admin.listen).await?;
     let addr = listener.local_addr()?;
-    Ok(Gateway {
+    Ok(Server {
         listener,
         addr,
-        service: Service::admin(Admin { client, scrape, token }),
+        service,
         connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
         head_timeout: ADMIN_TIMEOUT,
         write_timeout: ADMIN_TIMEOUT,
@@ -79,16 +87,30 @@ pub async fn start_admin(config: &AdminConfig, client: Client, scrape: Scrape) -
     })
 }
 
-impl Gateway {
-    /// Where it listens; with port 0 in the config, the port the system chose.
+fn config_error(error: &InvalidConfig) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+impl<S> Server<S> {
+    /// The local address. If the configured port is 0, this is the port chosen by the system.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
+}
 
-    /// Serves until `stop` completes, then takes no more connections and gives those in flight the time the config
-    /// allows.
+impl<S> Server<S>
+where
+    S: tower_service::Service<Request<Incoming>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    /// Serves connections until `stop` completes, then accepts no more and drains: requests in flight may finish within
+    /// the configured time.
     ///
     /// # Cancel safety
+    ///
     /// Dropping the future closes every connection at once.
     pub async fn run_until(self, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
@@ -105,39 +127,39 @@ impl Gateway {
             };
             let Some((socket, slot)) = accepted else { continue };
             let service = self.service.clone();
-            let service = service_fn(move |request| service.clone().answer(request));
+            // Both services are always ready.
+            let service = service_fn(move |request| service.clone().call(request));
             let socket = TokioIo::new(WriteTimeout::new(socket, self.write_timeout));
             let connection = graceful.watch(http.serve_connection(socket, service));
             tasks.spawn(async move {
-                // A connection that breaks is its client's affair; the request's own trace tells the rest.
+                // A broken connection is the client's concern; the trace of its request contains the rest.
                 drop(connection.await);
                 drop(slot);
             });
         }
         drop(self.listener);
         if tokio::time::timeout(self.drain, graceful.shutdown()).await.is_err() {
-            tracing::warn!(open = tasks.len(), "drain time is over, closing what is still open");
+            tracing::warn!(open = tasks.len(), "drain timeout elapsed, closing open connections");
         }
         tasks.shutdown().await;
     }
 }
 
-/// The next connection, once there is room for it.
+/// Accepts the next connection once one of the connection slots is free.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let slot = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((socket, _)) => {
-            // Small chunks of a stream must not wait for each other; a socket without the option still works.
-            let _kept_as_is = socket.set_nodelay(true);
+            // Small chunks of a stream must not wait for each other. A socket without the option still works.
+            let _unsupported = socket.set_nodelay(true);
             Some((socket, slot))
         }
         Err(error) => {
-            // Out of file descriptors: trying again at once would only spin.
             tracing::warn!(%error, "cannot accept");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
     }

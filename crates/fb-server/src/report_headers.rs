@@ -1,13 +1,15 @@
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use fb::{Note, Report, RequestId};
+//! Response headers that report how a request was served.
 
-/// Letters of the reason for a degraded answer.
+use fb::{Note, Report, RequestId};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Maximum length of `x-fb-reason`, in characters.
 const MAX_REASON: usize = 300;
 
-/// Adds what fb has to say about a request.
+/// Adds `x-request-id` and the `x-fb-*` headers of a request.
 pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
     headers.reserve(8);
-    headers.insert("x-request-id", header(report.id));
+    headers.insert("x-request-id", id_header(report.id));
     headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
     headers.insert("x-fb-level", HeaderValue::from_static(report.level.name()));
     let mut set = |name: &'static str, value: String| {
@@ -22,8 +24,8 @@ pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, not
         set("x-fb-cache", cache.to_string());
     }
     if let Some(reason) = &report.degraded {
-        let plain = |letter: char| if letter.is_ascii() && !letter.is_ascii_control() { letter } else { '?' };
-        set("x-fb-reason", reason.chars().take(MAX_REASON).map(plain).collect());
+        let ascii = |char: char| if char.is_ascii() && !char.is_ascii_control() { char } else { '?' };
+        set("x-fb-reason", reason.chars().take(MAX_REASON).map(ascii).collect());
     }
     set("x-fb-trace", report.trace.one_line());
     if !notes.is_empty() {
@@ -32,11 +34,11 @@ pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, not
     }
 }
 
-fn header(id: RequestId) -> HeaderValue {
+fn id_header(id: RequestId) -> HeaderValue {
     HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("req_"))
 }
 
-/// A random id for a request that reached no route.
-pub(crate) fn request_id() -> HeaderValue {
-    header(RequestId::new(fastrand::u128(..)))
+/// Returns a random id for a request that reached no route.
+pub(crate) fn random_request_id() -> HeaderValue {
+    id_header(RequestId::new(fastrand::u128(..)))
 }

@@ -1,102 +1,114 @@
-//! The bodies of requests: how large one may be, how long it may take, and how much of all is held at one time.
+//! Request bodies: limits their size, the time to receive one, and the memory of all buffered ones together.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use axum::{body::HttpBody, response::Response};
 use bytes::{Bytes, BytesMut};
+use fb::ErrorCode;
+use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{ServerConfig, error};
+use crate::{ServerConfig, error::Rejection};
 
-/// A body up to this size is not counted: the limit on connections bounds them all.
+/// Bodies up to this size are not counted: the limit on connections bounds their total.
 const SMALL: usize = 16 << 10;
-/// What is counted in.
+/// Bytes for each permit of the semaphore.
 const UNIT: usize = 1 << 10;
 
-/// Reads bodies within the limits of the config.
+/// Reads request bodies within the limits of the configuration. Clones share the total limit.
 #[derive(Debug, Clone)]
-pub(crate) struct Bodies {
-    most: usize,
+pub(crate) struct BodyReader {
+    max_body: usize,
     timeout: Duration,
-    /// Units that may still be held.
-    room: Arc<Semaphore>,
+    /// Free space for buffered bodies, in units.
+    space: Arc<Semaphore>,
 }
 
-/// A body, and the room that it takes as long as somebody holds a part of it.
-struct Held {
+/// A buffered body with its share of the total, which is released when the last slice of the body is dropped.
+struct Buffered {
     body: Bytes,
-    _room: OwnedSemaphorePermit,
+    _space: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for Buffered {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
 }
 
-impl Bodies {
+impl BodyReader {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         let units = config.max_bodies.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
-        Self { most: config.max_body, timeout: config.body_timeout, room: Arc::new(Semaphore::new(units)) }
-    }
-
-    /// Reads a body into one buffer, allocated once when the client says how long it is.
-    pub(crate) async fn read<B: HttpBody<Data = Bytes> + Unpin>(
-        &self,
-        body: B,
-    ) -> Result<Bytes, Box<Response>> {
-        let read = tokio::time::timeout(self.timeout, self.whole(body)).await;
-        read.unwrap_or_else(|_elapsed| Err(Box::new(error::slow_body(self.timeout))))
-    }
-
-    async fn whole<B: HttpBody<Data = Bytes> + Unpin>(&self, mut body: B) -> Result<Bytes, Box<Response>> {
-        let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if told > self.most {
-            return Err(Box::new(error::too_large(self.most)));
+        Self {
+            max_body: config.max_body,
+            timeout: config.body_timeout,
+            space: Arc::new(Semaphore::new(units)),
         }
-        // Room is taken as bytes come: what a client only announces keeps nobody else out.
-        let mut room = None;
-        let mut buffer = BytesMut::with_capacity(told);
-        while let Some(frame) = body.frame().await {
-            let broken = |_why| Box::new(error::bad_body("the request's body broke off"));
-            let frame = frame.map_err(broken)?;
-            if let Ok(data) = frame.into_data() {
-                self.make_room(&mut room, buffer.len() + data.len())?;
+    }
+
+    /// Reads a body into one buffer, which is allocated once if the client declares the length.
+    pub(crate) async fn read<B: Body<Data = Bytes>>(&self, body: B) -> Result<Bytes, Rejection> {
+        let read = tokio::time::timeout(self.timeout, self.read_all(body)).await;
+        read.unwrap_or_else(|_elapsed| {
+            let message = format!("the body was not received within {:?}", self.timeout);
+            Err(Rejection::new(ErrorCode::RequestTimeout, message))
+        })
+    }
+
+    async fn read_all<B: Body<Data = Bytes>>(&self, body: B) -> Result<Bytes, Rejection> {
+        let mut body = pin!(body);
+        let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if declared > self.max_body {
+            return Err(too_large(self.max_body));
+        }
+        // Space is taken as bytes arrive, so that a declared length alone does not block other requests.
+        let mut space = None;
+        let mut buffer = BytesMut::with_capacity(declared);
+        while let Some(frame) = body.as_mut().frame().await {
+            let broken = |_error| Rejection::new(ErrorCode::InvalidRequest, "the request's body broke off");
+            if let Ok(data) = frame.map_err(broken)?.into_data() {
+                self.reserve(&mut space, buffer.len() + data.len())?;
                 buffer.extend_from_slice(&data);
             }
         }
         let body = buffer.freeze();
-        Ok(match room {
-            Some(room) => Bytes::from_owner(Held { body, _room: room }),
+        Ok(match space {
+            Some(space) => Bytes::from_owner(Buffered { body, _space: space }),
             None => body,
         })
     }
 
-    /// Takes what a body of this size needs beyond what it has.
-    fn make_room(&self, room: &mut Option<OwnedSemaphorePermit>, size: usize) -> Result<(), Box<Response>> {
-        if size > self.most {
-            return Err(Box::new(error::too_large(self.most)));
+    /// Extends the reserved space to a body of `size` bytes.
+    fn reserve(&self, space: &mut Option<OwnedSemaphorePermit>, size: usize) -> Result<(), Rejection> {
+        if size > self.max_body {
+            return Err(too_large(self.max_body));
         }
         if size <= SMALL {
             return Ok(());
         }
-        let has = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = size.div_ceil(UNIT).saturating_sub(has);
-        if more == 0 {
+        let reserved = space.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = size.div_ceil(UNIT).saturating_sub(reserved);
+        if missing == 0 {
             return Ok(());
         }
-        let taken = u32::try_from(more).ok().and_then(|more| {
-            let room = Arc::clone(&self.room);
-            room.try_acquire_many_owned(more).ok()
+        let taken = u32::try_from(missing).ok().and_then(|missing| {
+            let space = Arc::clone(&self.space);
+            space.try_acquire_many_owned(missing).ok()
         });
-        let Some(taken) = taken else { return Err(Box::new(error::no_room())) };
-        match room {
-            Some(room) => room.merge(taken),
-            None => *room = Some(taken),
+        let Some(taken) = taken else {
+            let message = "the server has no space for the body at the moment: too many others are buffered";
+            return Err(Rejection::new(ErrorCode::Overloaded, message));
+        };
+        match space {
+            Some(space) => space.merge(taken),
+            None => *space = Some(taken),
         }
         Ok(())
     }
+}
+
+pub(crate) fn too_large(max: usize) -> Rejection {
+    Rejection::new(ErrorCode::RequestTooLarge, format!("the body is larger than {max} bytes"))
 }
 
 #[cfg(test)]
@@ -113,34 +125,35 @@ mod tests {
 
     use super::*;
 
-    fn bodies(max_body: usize, max_bodies: usize) -> Bodies {
-        Bodies::new(&ServerConfig { max_body, max_bodies, ..ServerConfig::default() })
+    fn reader(max_body: usize, max_bodies: usize) -> BodyReader {
+        BodyReader::new(&ServerConfig { max_body, max_bodies, ..ServerConfig::default() })
     }
 
-    /// Its status, or how many bytes there are.
-    async fn read(bodies: &Bodies, size: usize) -> Result<Bytes, u16> {
-        bodies.read(Full::from(vec![b'x'; size])).await.map_err(|response| response.status().as_u16())
+    /// Returns the body, or the status of the rejection.
+    async fn read(reader: &BodyReader, size: usize) -> Result<Bytes, u16> {
+        let read = reader.read(Full::from(vec![b'x'; size])).await;
+        read.map_err(|rejection| rejection.into_response().status().as_u16())
     }
 
     #[tokio::test]
-    async fn what_is_held_together_is_bounded_and_given_back_with_the_last_piece() {
-        let bodies = bodies(64 << 10, 100 << 10);
-        let first = read(&bodies, 60 << 10).await.unwrap();
-        assert_eq!(read(&bodies, 60 << 10).await, Err(503));
-        assert_eq!(read(&bodies, 16 << 10).await.map(|body| body.len()), Ok(16 << 10), "small ones pass");
-        let piece = first.slice(7..8);
+    async fn total_is_limited_and_released_with_the_last_slice() {
+        let reader = reader(64 << 10, 100 << 10);
+        let first = read(&reader, 60 << 10).await.unwrap();
+        assert_eq!(read(&reader, 60 << 10).await, Err(503));
+        assert_eq!(read(&reader, 16 << 10).await.map(|body| body.len()), Ok(16 << 10), "small ones pass");
+        let slice = first.slice(7..8);
         drop(first);
-        assert_eq!(read(&bodies, 41 << 10).await, Err(503));
-        drop(piece);
-        let both = (read(&bodies, 60 << 10).await, read(&bodies, 40 << 10).await);
+        assert_eq!(read(&reader, 41 << 10).await, Err(503));
+        drop(slice);
+        let both = (read(&reader, 60 << 10).await, read(&reader, 40 << 10).await);
         assert!(both.0.is_ok() && both.1.is_ok());
-        assert_eq!(read(&bodies, (64 << 10) + 1).await, Err(413));
+        assert_eq!(read(&reader, (64 << 10) + 1).await, Err(413));
     }
 
     #[tokio::test]
-    async fn what_is_only_announced_takes_no_room() {
-        struct Announced;
-        impl HttpBody for Announced {
+    async fn declared_length_alone_reserves_no_space() {
+        struct Declared;
+        impl Body for Declared {
             type Data = Bytes;
             type Error = Infallible;
 
@@ -155,38 +168,38 @@ mod tests {
                 SizeHint::with_exact(60 << 10)
             }
         }
-        let bodies = bodies(64 << 10, 64 << 10);
-        let waits = bodies.read(Announced);
-        let read = read(&bodies, 60 << 10);
+        let reader = reader(64 << 10, 64 << 10);
+        let pending = reader.read(Declared);
+        let read = read(&reader, 60 << 10);
         tokio::select! {
             biased;
-            _ = waits => panic!("nothing came"),
+            _ = pending => panic!("no byte was sent"),
             read = read => assert!(read.is_ok(), "{read:?}"),
         }
     }
 
     #[tokio::test]
-    async fn the_largest_body_fits_whatever_its_size() {
-        let bodies = bodies(20_000, 20_000);
-        assert_eq!(read(&bodies, 20_000).await.map(|body| body.len()), Ok(20_000));
+    async fn largest_body_fits_even_if_no_multiple_of_a_unit() {
+        let reader = reader(20_000, 20_000);
+        assert_eq!(read(&reader, 20_000).await.map(|body| body.len()), Ok(20_000));
     }
 
     #[tokio::test]
-    async fn a_body_of_unknown_length_takes_room_as_it_comes() {
-        let bodies = bodies(1 << 20, 100 << 10);
+    async fn body_of_unknown_length_reserves_space_as_it_arrives() {
+        let reader = reader(1 << 20, 100 << 10);
         let body = |frames: usize| {
             let frame = |_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 10 << 10])));
             StreamBody::new(stream::iter((0..frames).map(frame)))
         };
-        let held = bodies.read(body(9)).await.unwrap();
-        assert_eq!((held.len(), bodies.room.available_permits()), (90 << 10, 10));
-        let refused = bodies.read(body(9)).await.unwrap_err();
+        let buffered = reader.read(body(9)).await.unwrap();
+        assert_eq!((buffered.len(), reader.space.available_permits()), (90 << 10, 10));
+        let refused = reader.read(body(9)).await.unwrap_err().into_response();
         assert_eq!(
             (refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()),
             (503, &b"1"[..])
         );
         assert!(!refused.headers().contains_key("x-should-retry"));
-        drop(held);
-        assert_eq!(bodies.room.available_permits(), 100);
+        drop(buffered);
+        assert_eq!(reader.space.available_permits(), 100);
     }
 }

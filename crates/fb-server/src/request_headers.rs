@@ -1,29 +1,31 @@
-//! What the headers of a request ask of fb.
+//! Request headers that set options of one request.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::http::{
+use fb::{CacheControl, InvalidRequest, Money, Options};
+use http::{
     HeaderMap, HeaderValue,
     header::{CACHE_CONTROL, HeaderName},
 };
-use fb::{CacheControl, InvalidRequest, Money, Options};
 
-use crate::auth::Tenants;
+use crate::auth::ApiKeys;
 
-/// Most tags of a request, and most letters of a tag's name or value.
+/// Maximum number of tags of a request.
 const MAX_TAGS: usize = 16;
-const MAX_WORD: usize = 128;
-/// The dearest call a header may allow: a million dollars, in nano-dollars.
+/// Maximum length of a tag's name or value, in bytes.
+const MAX_TAG_LENGTH: usize = 128;
+/// Largest accepted `x-fb-max-cost`: a million dollars, in nano-dollars.
 const MAX_COST: f64 = 1e15;
 
-/// What the headers ask of fb; `None` when that is nothing.
+/// Returns the options that the headers set, with the tenant of the API key; `None` if there are none.
 ///
 /// # Errors
-/// Names the header, what it holds and what was expected.
-pub(crate) fn options(headers: &HeaderMap, tenants: &Tenants) -> Result<Option<Options>, InvalidRequest> {
-    let ours = |name: &HeaderName| name == CACHE_CONTROL || name.as_str().starts_with("x-fb-");
-    let caller = tenants.find(headers);
-    if caller.is_none() && !headers.keys().any(ours) {
+///
+/// Returns an error that names the header, its value and the expected format.
+pub(crate) fn options(headers: &HeaderMap, keys: &ApiKeys) -> Result<Option<Options>, InvalidRequest> {
+    let is_option = |name: &HeaderName| name == CACHE_CONTROL || name.as_str().starts_with("x-fb-");
+    let caller = keys.authenticate(headers);
+    if caller.is_none() && !headers.keys().any(is_option) {
         return Ok(None);
     }
     let (tenant, key) =
@@ -34,7 +36,7 @@ pub(crate) fn options(headers: &HeaderMap, tenants: &Tenants) -> Result<Option<O
         let text = text(name, value)?;
         match name {
             "x-fb-prefer" => options.prefer = Some(text.to_owned()),
-            "x-fb-timeout" => options.timeout = Some(time(name, text)?),
+            "x-fb-timeout" => options.timeout = Some(duration(name, text)?),
             "x-fb-category" => options.category = Some(text.to_owned()),
             "x-fb-allow-degraded" => options.refuse_degraded = !flag(name, text)?,
             "x-fb-session" => options.session = Some(text.to_owned()),
@@ -43,22 +45,22 @@ pub(crate) fn options(headers: &HeaderMap, tenants: &Tenants) -> Result<Option<O
             "x-fb-data-class" => options.rules.data_class = Some(text.to_owned()),
             "x-fb-allowed" => options.rules.allowed = Some(list(text)),
             "x-fb-max-cost" => options.rules.ceiling = Some(money(name, text)?),
-            // Those of a later fb, and ours that came back on a request.
+            // Headers of later versions, and response headers that a client sent back.
             _ => {}
         }
     }
     Ok(Some(options))
 }
 
-fn wrong(name: &str, value: &str, expected: &str) -> InvalidRequest {
-    let shown: String = value.chars().take(64).collect();
-    InvalidRequest::field(name, format!("{name}: {shown:?}; expected {expected}"))
+fn invalid(name: &str, value: &str, expected: &str) -> InvalidRequest {
+    let quoted: String = value.chars().take(64).collect();
+    InvalidRequest::field(name, format!("{name}: {quoted:?}; expected {expected}"))
 }
 
 fn text<'a>(name: &str, value: &'a HeaderValue) -> Result<&'a str, InvalidRequest> {
     let text = value.to_str().map(str::trim).unwrap_or_default();
     if text.is_empty() {
-        return Err(wrong(name, &String::from_utf8_lossy(value.as_bytes()), "printable ASCII"));
+        return Err(invalid(name, &String::from_utf8_lossy(value.as_bytes()), "printable ASCII"));
     }
     Ok(text)
 }
@@ -74,19 +76,20 @@ fn cache(headers: &HeaderMap) -> CacheControl {
     }
 }
 
-fn time(name: &str, text: &str) -> Result<Duration, InvalidRequest> {
+fn duration(name: &str, text: &str) -> Result<Duration, InvalidRequest> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let time = seconds.or_else(|| humantime::parse_duration(text).ok());
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| wrong(name, text, "a time above 0 such as 1500ms, or seconds such as 1.5"))
+    let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
+    duration
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| invalid(name, text, "a time above 0 such as 1500ms, or seconds such as 1.5"))
 }
 
 fn flag(name: &str, text: &str) -> Result<bool, InvalidRequest> {
-    text.to_ascii_lowercase().parse().map_err(|_unread| wrong(name, text, "true or false"))
+    text.to_ascii_lowercase().parse().map_err(|_error| invalid(name, text, "true or false"))
 }
 
 fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 fn tags(name: &str, text: &str) -> Result<BTreeMap<String, String>, InvalidRequest> {
@@ -96,11 +99,11 @@ fn tags(name: &str, text: &str) -> Result<BTreeMap<String, String>, InvalidReque
         .map(|pair| {
             let (name, value) = pair.split_once('=')?;
             let (name, value) = (name.trim(), value.trim());
-            let fits = !name.is_empty() && name.len() <= MAX_WORD && value.len() <= MAX_WORD;
+            let fits = !name.is_empty() && name.len() <= MAX_TAG_LENGTH && value.len() <= MAX_TAG_LENGTH;
             fits.then(|| (name.to_owned(), value.to_owned()))
         })
         .collect();
-    pairs.filter(|tags| tags.len() <= MAX_TAGS).ok_or_else(|| wrong(name, text, expected))
+    pairs.filter(|tags| tags.len() <= MAX_TAGS).ok_or_else(|| invalid(name, text, expected))
 }
 
 fn money(name: &str, text: &str) -> Result<Money, InvalidRequest> {
@@ -108,7 +111,7 @@ fn money(name: &str, text: &str) -> Result<Money, InvalidRequest> {
         text.parse::<f64>().ok().map(|usd| usd * 1e9).filter(|nanos| (0.0..=MAX_COST).contains(nanos));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10^15")]
     let nanos = nanos.map(|nanos| Money::from_nanos(nanos.round() as u64));
-    nanos.ok_or_else(|| wrong(name, text, "US dollars, 0 to 1000000, such as 0.05"))
+    nanos.ok_or_else(|| invalid(name, text, "US dollars, 0 to 1000000, such as 0.05"))
 }
 
 #[cfg(test)]
@@ -119,13 +122,13 @@ mod tests {
 
     fn read(headers: &[(&'static str, &'static str)]) -> Result<Option<Options>, InvalidRequest> {
         let pair = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-        options(&headers.iter().map(pair).collect(), &Tenants::default())
+        options(&headers.iter().map(pair).collect(), &ApiKeys::default())
     }
 
     #[test]
-    fn every_header_sets_its_option_and_others_none() {
+    fn each_header_sets_its_option() {
         assert_eq!(read(&[("accept", "*/*"), ("x-other", "1")]), Ok(None));
-        let asked = [
+        let all = [
             ("cache-control", "max-age=0, no-cache"),
             ("x-fb-prefer", "openai/gpt-6.1-sol"),
             ("x-fb-timeout", "1500ms"),
@@ -140,7 +143,7 @@ mod tests {
             ("x-fb-of-tomorrow", "?"),
         ];
         let Options { timeout, tenant, key, cache, prefer, category, refuse_degraded, session, tags, rules } =
-            read(&asked).unwrap().unwrap();
+            read(&all).unwrap().unwrap();
         assert_eq!(
             (timeout, tenant, key, cache),
             (Some(Duration::from_millis(1_500)), None, None, CacheControl::NoCache)
@@ -161,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
-        let wrong = [
+    fn invalid_values_are_reported() {
+        let cases = [
             ("x-fb-timeout", "soon"),
             ("x-fb-timeout", "0"),
             ("x-fb-allow-degraded", "no"),
@@ -170,13 +173,14 @@ mod tests {
             ("x-fb-max-cost", "-1"),
             ("x-fb-prefer", ""),
         ];
-        let told: Vec<String> = wrong.iter().map(|header| read(&[*header]).unwrap_err().message).collect();
+        let messages: Vec<String> =
+            cases.iter().map(|header| read(&[*header]).unwrap_err().message).collect();
         expect![[r#"
             x-fb-timeout: "soon"; expected a time above 0 such as 1500ms, or seconds such as 1.5
             x-fb-timeout: "0"; expected a time above 0 such as 1500ms, or seconds such as 1.5
             x-fb-allow-degraded: "no"; expected true or false
             x-fb-tags: "search"; expected at most 16 of name=value, separated by commas, each of at most 128 letters
             x-fb-max-cost: "-1"; expected US dollars, 0 to 1000000, such as 0.05
-            x-fb-prefer: ""; expected printable ASCII"#]].assert_eq(&told.join("\n"));
+            x-fb-prefer: ""; expected printable ASCII"#]].assert_eq(&messages.join("\n"));
     }
 }

@@ -1,11 +1,11 @@
 use fb::Client;
 
-use crate::{auth::Tenants, request_body::Bodies};
+use crate::{auth::ApiKeys, request_body::BodyReader};
 
-/// What every handler sees.
-#[derive(Debug, Clone)]
+/// The state shared by all requests of a service.
+#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) client: Client,
-    pub(crate) tenants: Tenants,
-    pub(crate) bodies: Bodies,
+    pub(crate) keys: ApiKeys,
+    pub(crate) bodies: BodyReader,
 }

@@ -1,7 +1,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -12,8 +12,8 @@ use http_body::{Body, Frame};
 
 /// A streamed answer as a response body in OpenAI's dialect.
 ///
-/// Frames of that dialect go out as they came, others are printed. After a break one error event goes out, then the
-/// connection is cut: a client must never take a broken stream for a complete one.
+/// Frames that arrive in that dialect are forwarded unchanged, others are printed. If the stream fails, one error event
+/// is sent and the connection is closed, so that a client cannot take a partial answer for a complete one.
 pub(crate) struct StreamBody {
     stream: ChatStream,
     printer: ChunkPrinter,
@@ -23,9 +23,9 @@ pub(crate) struct StreamBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Streaming,
-    /// The error event was handed out; the connection must send it before it is cut.
+    /// The error event was returned; the connection has to send it before it is closed.
     Flushing,
-    Cut,
+    Failed,
     Ended,
 }
 
@@ -34,15 +34,15 @@ impl StreamBody {
         Self { stream, printer: ChunkPrinter::new(created, model, usage), state: State::Streaming }
     }
 
-    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            let Some(frame) = std::task::ready!(Pin::new(&mut self.stream).poll_next(cx)) else {
+            let Some(frame) = ready!(Pin::new(&mut self.stream).poll_next(cx)) else {
                 self.state = State::Ended;
                 return Poll::Ready(None);
             };
             let frame = match frame {
                 Ok(frame) => frame,
-                // Its frames said it already.
+                // The frames before this one already contain the block.
                 Err(Error::Blocked(_)) => {
                     self.state = State::Ended;
                     return Poll::Ready(None);
@@ -59,10 +59,10 @@ impl StreamBody {
                     return Poll::Ready(Some(bytes));
                 }
                 _ => {
-                    let mut out = BytesMut::new();
-                    self.printer.print(&frame.events, &mut out);
-                    if !out.is_empty() {
-                        return Poll::Ready(Some(out.freeze()));
+                    let mut chunk = BytesMut::new();
+                    self.printer.print(&frame.events, &mut chunk);
+                    if !chunk.is_empty() {
+                        return Poll::Ready(Some(chunk.freeze()));
                     }
                 }
             }
@@ -80,13 +80,13 @@ impl Body for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         match this.state {
-            State::Streaming => this.next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            State::Streaming => this.poll_chunk(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
             State::Flushing => {
-                this.state = State::Cut;
+                this.state = State::Failed;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            State::Cut => {
+            State::Failed => {
                 this.state = State::Ended;
                 Poll::Ready(Some(Err(io::Error::other("the upstream stream broke off"))))
             }

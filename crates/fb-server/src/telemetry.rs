@@ -1,4 +1,4 @@
-//! Who hears of what the gateway does, and what is fetched of it.
+//! The observers of the gateway, and the metrics that Prometheus scrapes.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -9,18 +9,18 @@ use fb_telemetry::{
 
 use crate::log::Log;
 
-/// What Prometheus fetches: what was counted, and what stands in accounts, scores and files.
+/// The metrics that Prometheus scrapes: counters, and gauges read from tenants, quality scores and the recorder.
 #[derive(Debug, Clone)]
 pub struct Scrape {
     metrics: Arc<Metrics>,
-    /// Most US dollars per day and per month, by tenant.
+    /// Limits in US dollars per day and per month, by tenant.
     limits: BTreeMap<String, [Option<f64>; 2]>,
     has_ledger: bool,
     recorder: Option<Arc<Recorder>>,
 }
 
 impl Scrape {
-    /// Of these metrics, and of a client that is built from this config.
+    /// Creates the scrape of `metrics` for a client built from `config`.
     pub fn new(metrics: Arc<Metrics>, config: &Config) -> Self {
         let limits = config
             .tenants
@@ -29,9 +29,9 @@ impl Scrape {
         Self { metrics, limits: limits.collect(), has_ledger: config.ledger.is_some(), recorder: None }
     }
 
-    /// What stands now, as text.
+    /// Renders the current values in Prometheus' text format.
     pub(crate) fn render(&self, client: &Client) -> String {
-        // What is used with a key of a tenant is in the tenant's account.
+        // The usage of a tenant's key is included in the tenant's account.
         let tenants = client.tenants().into_iter().filter(|(name, ..)| !name.contains('/'));
         let tenants = tenants.map(|(name, statistics, _)| {
             let account = self.account(&name, &statistics);
@@ -53,10 +53,11 @@ impl Scrape {
     }
 }
 
-/// Log, metrics, the drift alarm and the recorder as one observer, and the metrics that Prometheus scrapes.
+/// Combines log, metrics, drift alarm and recorder into one observer, and returns the scrape of its metrics.
 ///
 /// # Errors
-/// A drift setting out of its range.
+///
+/// Returns an error if a drift setting is out of its range.
 pub fn observers(
     log: &Arc<Log>,
     config: &Config,
@@ -79,7 +80,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Every route and target, and every target as the route that it is by itself.
+/// Returns the label values of the metrics. A target is also a route, because requests can name it as their model.
 fn names(config: &Config) -> Names {
     let of_routes =
         config.routes.values().flat_map(|route| route.all_targets().map(|(_, target)| target.name()));

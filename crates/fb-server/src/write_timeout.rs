@@ -1,4 +1,4 @@
-//! A socket whose other side has to read.
+//! A limit on the time that a write to a socket may block.
 
 use std::{
     future::Future,
@@ -13,30 +13,32 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A socket on which a write that waits for longer than a limit is an error. Without it a client that stops reading would
-/// hold its stream, and the call behind it, for as long as it likes: nobody polls a stream that cannot be written.
+/// A socket that fails a write after it has been blocked for a limit.
+///
+/// Without the limit, a client that stops reading would keep its stream and the call behind it open forever: a stream is
+/// not polled while its connection cannot be written to.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<S> {
     socket: S,
     limit: Duration,
-    /// Since the first write that had to wait.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// Started by the first write that blocked.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> WriteTimeout<S> {
     pub(crate) const fn new(socket: S, limit: Duration) -> Self {
-        Self { socket, limit, waiting: None }
+        Self { socket, limit, timer: None }
     }
 
-    /// The same, unless it waits for too long.
-    fn within<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    /// Passes the result of a write on, or an error once writes have been blocked for too long.
+    fn limit<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.waiting = None;
+            self.timer = None;
             return written;
         }
         let limit = self.limit;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
-        waiting.as_mut().poll(cx).map(|()| {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| {
             let message = format!("the client read nothing for {limit:?}");
             Err(io::Error::new(io::ErrorKind::TimedOut, message))
         })
@@ -53,7 +55,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
-        this.within(written, cx)
+        this.limit(written, cx)
     }
 
     fn poll_write_vectored(
@@ -63,7 +65,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.socket).poll_write_vectored(cx, bytes);
-        this.within(written, cx)
+        this.limit(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -73,7 +75,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.socket).poll_flush(cx);
-        this.within(flushed, cx)
+        this.limit(flushed, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -88,10 +90,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_that_nobody_reads_ends_and_one_that_is_read_slowly_does_not() {
+    async fn blocked_write_times_out_and_slow_one_does_not() {
         let (near, mut far) = duplex(4);
         let mut socket = WriteTimeout::new(near, Duration::from_secs(10));
-        let reading = async {
+        let slow_reader = async {
             let mut read = [0; 4];
             for _ in 0..10 {
                 sleep(Duration::from_secs(9)).await;
@@ -99,11 +101,11 @@ mod tests {
             }
         };
         let text = [1; 40];
-        let (written, ()) = tokio::join!(socket.write_all(&text), reading);
+        let (written, ()) = tokio::join!(socket.write_all(&text), slow_reader);
         written.unwrap();
-        let began = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         let error = socket.write_all(&text).await.unwrap_err();
-        assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, 10));
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 10));
         assert_eq!(error.to_string(), "the client read nothing for 10s");
     }
 }

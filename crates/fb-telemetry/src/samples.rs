@@ -96,8 +96,10 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
 /// cancels a third one that lost a race.
 pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
     let [refused, repaired, raced] = targets;
-    let unpaid =
-        AttemptEnd::Skipped { why: Skip::Budget { limit: "usd_per_day", of_key: false }, reopens: None };
+    let unpaid = AttemptEnd::Skipped {
+        why: Skip::Budget { limit: "usd_per_day", money: true, of_key: false },
+        reopens: None,
+    };
     let defect = Failure::new(FailureKind::Quality, "schema: \"my prompt\"").with_gate("schema");
     let ok = AttemptEnd::Ok { usage: None, cost: None };
     [

@@ -46,8 +46,10 @@ fn report() -> Report {
         Attempt { target: target(name), number: 1, at, took, first: None, end, next }
     };
     let skipped = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
-    let unpaid =
-        AttemptEnd::Skipped { why: Skip::Budget { limit: "usd_per_day", of_key: false }, reopens: None };
+    let unpaid = AttemptEnd::Skipped {
+        why: Skip::Budget { limit: "usd_per_day", money: true, of_key: false },
+        reopens: None,
+    };
     let bad = AttemptEnd::Failed(Failure::new(FailureKind::Quality, "").with_gate("schema"));
     let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));
     let ok = AttemptEnd::Ok { usage: None, cost: None };

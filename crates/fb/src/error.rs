@@ -1,51 +1,66 @@
+mod http;
+
 use std::{error, fmt, time::Duration};
 
-use fb_core::{AttemptEnd, Block, Failure, InvalidConfig, InvalidRequest, Report, Skip};
+use fb_core::{Block, Failure, InvalidConfig, InvalidRequest, Report};
 use thiserror::Error as ThisError;
 
-/// Why a request has no answer.
+pub use self::http::{ErrorCode, ErrorType, HttpError};
+
+/// The error of a request, or of building a client.
 ///
-/// Every error that saw a target carries the [`Report`]; [`Error::report`] finds it.
+/// Every error of a request that reached its targets carries a [`Report`] with each attempt.
+///
+/// # Examples
+///
+/// ```
+/// use fb::{Error, ErrorCode};
+/// use fb_core::InvalidRequest;
+///
+/// let error = Error::InvalidRequest(InvalidRequest::field("n", "n: 2; expected 1"));
+/// assert_eq!((error.status(), error.code()), (400, "invalid_request"));
+/// assert!(!error.http().retryable);
+/// ```
 #[derive(Debug, Clone, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// A provider refused the content. Not retried, not sent elsewhere: another provider must not be asked.
+    /// A provider refused the content. The request is neither retried nor sent to another provider.
     #[error("blocked: {}", .0.cause.detail)]
     Blocked(Box<Ended<Block>>),
-    /// A failure that no other target may hide, such as a mistake of the caller.
-    #[error("{}", worded(&.0.cause))]
+    /// A failure that must not be hidden by another target, such as a mistake in the request.
+    #[error("{}", with_detail(&.0.cause))]
     Surfaced(Box<Ended<Failure>>),
-    /// Every target was tried or skipped; the cause is the most telling failure, if any call was made.
-    #[error("no target could answer{}", told(.0.cause.as_ref()))]
+    /// Every target failed or was skipped. The cause is the most significant failure; `None` if no target was called.
+    #[error("no target could answer{}", suffix(.0.cause.as_ref()))]
     Exhausted(Box<Ended<Option<Failure>>>),
-    /// A stream broke after its first output had been delivered.
-    #[error("the stream broke off: {}", worded(&.0.cause))]
+    /// A stream failed after its first output had been returned.
+    #[error("the stream broke off: {}", with_detail(&.0.cause))]
     Interrupted(Box<Ended<Failure>>),
-    /// The request itself is wrong.
+    /// The request is malformed or a value in it is invalid.
     #[error("invalid request: {0}")]
     InvalidRequest(InvalidRequest),
     /// `model` names no route and no target.
-    #[error("no route or target is named {asked:?}; routes: {}", .routes.join(", "))]
+    #[error("no route or target is named {model:?}; routes: {}", .routes.join(", "))]
     UnknownModel {
-        /// The name asked for, cut to 256 characters.
-        asked: String,
+        /// The requested name, cut to 256 characters.
+        model: String,
         /// The names of the routes.
         routes: Vec<String>,
     },
-    /// A provider's configuration is wrong.
+    /// A provider's configuration is invalid.
     #[error(transparent)]
     Config(#[from] InvalidConfig),
-    /// The client cannot be built.
+    /// The client's configuration is invalid.
     #[error(transparent)]
     Build(#[from] BuildError),
 }
 
-fn told(cause: Option<&Failure>) -> String {
-    cause.map(|failure| format!(": {}", worded(failure))).unwrap_or_default()
+fn suffix(cause: Option<&Failure>) -> String {
+    cause.map(|failure| format!(": {}", with_detail(failure))).unwrap_or_default()
 }
 
-/// A failure with the provider's words, which its one-line form leaves out when it has a status or code.
-fn worded(failure: &Failure) -> String {
+/// Formats a failure with the provider's message, which its `Display` omits if it has a status or a code.
+fn with_detail(failure: &Failure) -> String {
     if failure.status().is_some() || failure.code().is_some() {
         format!("{failure}: {}", failure.detail())
     } else {
@@ -53,26 +68,19 @@ fn worded(failure: &Failure) -> String {
     }
 }
 
-/// How a request ended without an answer.
+/// The end of a request without an answer.
 #[derive(Debug, Clone)]
 pub struct Ended<T> {
-    /// Why.
+    /// The cause.
     pub cause: T,
-    /// Who was tried, and what became of it.
+    /// Every attempt with its outcome.
     pub report: Report,
-    /// The soonest time at which a target of the route reopens, if time alone helps.
+    /// Time until the first target of the route may be called again; `None` if waiting does not help.
     pub reopens: Option<Duration>,
 }
 
-/// What one HTTP response can say about an [`Error`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) status: u16,
-    pub(crate) code: &'static str,
-}
-
 impl Error {
-    /// Everything that happened, if a target was reached or skipped.
+    /// Returns the report of a request that reached its targets.
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Blocked(ended) => Some(&ended.report),
@@ -91,18 +99,18 @@ impl Error {
         }
     }
 
-    /// The HTTP status that says it to a client: 400 a mistake of the caller, 404 model, 413 size, 429 all
-    /// rate-limited, 502 upstream faults, 503 all open or overloaded, 504 deadline.
+    /// Returns the HTTP status of [`Error::http`]: 4xx for mistakes in the request and limits, 502 for failures of
+    /// targets, 503 if none is available and 504 for timeouts.
     pub fn status(&self) -> u16 {
-        self.told().status
+        self.http().status
     }
 
-    /// The machine-readable code that goes with [`Error::status`].
+    /// Returns the machine-readable code of [`Error::http`].
     pub fn code(&self) -> &'static str {
-        self.told().code
+        self.http().code
     }
 
-    /// The soonest time at which the same request may succeed; `None` when waiting does not help.
+    /// Returns the time until the same request may succeed; `None` if it is unknown or waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Exhausted(ended) => ended.reopens,
@@ -114,65 +122,12 @@ impl Error {
             | Self::Build(_) => None,
         }
     }
-
-    fn told(&self) -> Told {
-        match self {
-            Self::Blocked(_) => Told { status: 400, code: "content_filter" },
-            Self::Surfaced(ended) | Self::Interrupted(ended) => told_of(&ended.cause),
-            Self::Exhausted(ended) => match &ended.cause {
-                Some(failure) => told_of(failure),
-                None => told_of_skips(&ended.report),
-            },
-            Self::InvalidRequest(_) => Told { status: 400, code: "invalid_request" },
-            Self::UnknownModel { .. } => Told { status: 404, code: "model_not_found" },
-            Self::Config(_) | Self::Build(_) => Told { status: 500, code: "invalid_config" },
-        }
-    }
 }
 
-fn told_of(failure: &Failure) -> Told {
-    let then = failure.kind().consequences();
-    let status = if then.status == 0 { failure.status().unwrap_or(400) } else { then.status };
-    Told { status, code: then.code }
-}
-
-/// Nobody was called: the reasons for that are the answer.
-fn told_of_skips(report: &Report) -> Told {
-    let all = |test: fn(&Skip) -> bool| {
-        report.trace.rows().iter().all(|row| match &row.end {
-            AttemptEnd::Skipped { why, .. } => test(why),
-            AttemptEnd::Running
-            | AttemptEnd::Ok { .. }
-            | AttemptEnd::Failed(_)
-            | AttemptEnd::Blocked { .. }
-            | AttemptEnd::Cancelled => false,
-        })
-    };
-    let limit = report.trace.rows().iter().find_map(|row| match &row.end {
-        AttemptEnd::Skipped { why: Skip::Budget { limit, .. }, .. } => Some(*limit),
-        _ => None,
-    });
-    if let Some(limit) = limit {
-        // Nothing but money, or time, lets a tenant go on.
-        let status = if limit.starts_with("usd") { 402 } else { 429 };
-        Told { status, code: "budget_exceeded" }
-    } else if report.trace.rows().is_empty() {
-        Told { status: 503, code: "no_target" }
-    } else if all(|why| matches!(why, Skip::Inadmissible(_))) {
-        Told { status: 400, code: "unsupported_parameter" }
-    } else if all(|why| matches!(why, Skip::KeyRejected)) {
-        Told { status: 502, code: "upstream_credentials" }
-    } else if all(|why| matches!(why, Skip::NoTime)) {
-        Told { status: 504, code: "deadline_exceeded" }
-    } else {
-        Told { status: 503, code: "all_targets_unavailable" }
-    }
-}
-
-/// Why a client cannot be built: the place in the configuration, the value there, and what was expected.
+/// The error of building a client from an invalid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
-    /// Every problem found.
+    /// Every problem found, each with its field, its value and the expected one.
     pub problems: Vec<InvalidConfig>,
 }
 
@@ -189,7 +144,7 @@ impl fmt::Display for BuildError {
 }
 
 impl BuildError {
-    /// One problem that a mechanism's own check found.
+    /// Creates the error of a single problem.
     pub(crate) fn new(problem: InvalidConfig) -> Self {
         Self { problems: vec![problem] }
     }

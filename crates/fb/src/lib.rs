@@ -53,7 +53,7 @@ pub use crate::{
     client::Client,
     config::{Config, Tenant, TenantKey},
     destination::Destination,
-    error::{BuildError, Ended, Error},
+    error::{BuildError, Ended, Error, ErrorCode, ErrorType, HttpError},
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{Route, RouteCache, UnavailablePolicy},

@@ -1,67 +1,72 @@
-//! At which level of its ladder a route begins.
+//! The level of its degradation ladder at which a route starts.
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
-use fb::{Client, Level, RouteLevel};
+use bytes::Bytes;
+use fb::{Client, ErrorCode, Level, RouteLevel};
+use http::HeaderMap;
+use http_body::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Admin, answer, may_change, millis, read};
-use crate::error;
+use super::{
+    json::{millis, read},
+    state::AdminState,
+};
+use crate::{
+    body::{self, Response},
+    error::Rejection,
+    routing::BoxError,
+};
 
-/// What an operator decides.
+/// A level set by an operator.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Decision {
-    /// A level, or `auto` to leave it to the route again.
+    /// A level, or `auto` to end an earlier decision.
     level: String,
-    /// Which route; all of them without it.
+    /// Without a route the decision applies to all.
     #[serde(default)]
     route: Option<String>,
-    /// How long it lasts; without it until it is decided anew.
+    /// Without a duration the decision lasts until the next one.
     #[serde(default, rename = "for", with = "humantime_serde")]
-    lasts: Option<Duration>,
+    duration: Option<Duration>,
 }
 
-/// Every route and its level.
-pub(super) async fn levels(State(admin): State<Admin>) -> Response {
-    answer(&shown(&admin.client))
+/// Lists every route with its level.
+pub(super) fn list(state: &AdminState) -> Response {
+    body::json(&levels(&state.client))
 }
 
-/// Decides over a route's head, or leaves it to the route again; answers with every route as it is then.
-pub(super) async fn decide(State(admin): State<Admin>, request: Request) -> Response {
-    if let Err(refused) = may_change(&admin, request.headers()) {
-        return *refused;
-    }
+/// Sets the level of one or all routes and returns every route with its new level.
+pub(super) async fn set<B>(state: &AdminState, headers: &HeaderMap, body: B) -> Result<Response, Rejection>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    state.authorize(headers)?;
     let expected = r#"{"level": "reduced", "route": "default", "for": "10m"}, route and for optional"#;
-    let Decision { level, route, lasts } = match read(request.into_body(), expected).await {
-        Ok(decision) => decision,
-        Err(refused) => return *refused,
-    };
+    let Decision { level, route, duration } = read(body, expected).await?;
     let decision = match level.as_str() {
         "auto" => None,
-        word => match word.parse::<Level>() {
-            Ok(level) => Some((level, lasts)),
-            Err(unknown) => {
+        name => {
+            let level = name.parse::<Level>().map_err(|unknown| {
                 let message = format!("level: {unknown}, or \"auto\"");
-                return error::admin(400, &message, Some("level"), "unknown_level");
-            }
-        },
+                Rejection::new(ErrorCode::UnknownLevel, message).with_param("level")
+            })?;
+            Some((level, duration))
+        }
     };
-    if !admin.client.set_level(route.as_deref(), decision) {
-        let routes: Vec<String> = admin.client.levels().into_iter().map(|one| one.route).collect();
+    if !state.client.set_level(route.as_deref(), decision) {
+        let routes: Vec<String> = state.client.levels().into_iter().map(|one| one.route).collect();
         let message = format!("no route is named {route:?}; routes: {}", routes.join(", "));
-        return error::admin(404, &message, Some("route"), "route_not_found");
+        return Err(Rejection::new(ErrorCode::RouteNotFound, message).with_param("route"));
     }
-    tracing::info!(level, route, ?lasts, "level decided by an operator");
-    answer(&shown(&admin.client))
+    tracing::info!(level, route, lasts = ?duration, "level set by an operator");
+    Ok(body::json(&levels(&state.client)))
 }
 
-fn shown(client: &Client) -> Value {
+fn levels(client: &Client) -> Value {
     let routes = client.levels().into_iter().map(|RouteLevel { route, level, forced, remaining }| {
         json!({ "route": route, "level": level.name(), "forced": forced, "left_ms": remaining.map(millis) })
     });

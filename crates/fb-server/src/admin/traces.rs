@@ -1,55 +1,56 @@
-//! What was decided for the latest requests.
+//! The traces of the latest requests.
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, RawQuery, State},
-    http::{HeaderMap, header::ACCEPT},
-    response::{IntoResponse, Response},
-};
-use fb::{AttemptEnd, Plan, Record, RequestId};
+use fb::{AttemptEnd, ErrorCode, Plan, Record, RequestId};
+use http::{HeaderMap, header::ACCEPT};
 use serde_json::{Value, json};
 
-use super::{Admin, answer, millis, now};
-use crate::error;
+use super::{
+    json::{millis, now},
+    state::AdminState,
+};
+use crate::{
+    body::{self, Response},
+    error::Rejection,
+};
 
-/// Most records of one answer.
-const MOST: usize = 1_000;
+/// Maximum number of traces in one answer.
+const MAX_LIMIT: usize = 1_000;
+/// Number of traces in an answer without `limit`.
+const DEFAULT_LIMIT: usize = 100;
 
-/// Records of an answer unless `limit` says otherwise.
-const USUAL: usize = 100;
-
-/// The latest requests, the newest first.
-pub(super) async fn latest(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
-    let limit = match query.as_deref().and_then(|query| query.strip_prefix("limit=")) {
-        None => USUAL,
-        Some(limit) => match limit.parse() {
-            Ok(limit) if (1..=MOST).contains(&limit) => limit,
-            _ => {
-                let message = format!("limit: {limit:?}; expected 1 to {MOST}");
-                return error::admin(400, &message, Some("limit"), "invalid_request");
-            }
-        },
+/// Lists the latest requests, the newest first.
+pub(super) fn list(state: &AdminState, query: Option<&str>) -> Result<Response, Rejection> {
+    let limit = match query.and_then(|query| query.strip_prefix("limit=")) {
+        None => DEFAULT_LIMIT,
+        Some(limit) => {
+            let parsed = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+            parsed.ok_or_else(|| {
+                let message = format!("limit: {limit:?}; expected 1 to {MAX_LIMIT}");
+                Rejection::new(ErrorCode::InvalidRequest, message).with_param("limit")
+            })?
+        }
     };
-    let records = admin.client.traces(limit);
-    answer(&json!({ "traces": records.iter().map(summary).collect::<Vec<_>>() }))
+    let records = state.client.traces(limit);
+    Ok(body::json(&json!({ "traces": records.iter().map(summary).collect::<Vec<_>>() })))
 }
 
-/// One request, whole; as text for a caller that accepts no JSON.
-pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let id: RequestId = match id.parse() {
-        Ok(id) => id,
-        Err(wrong) => return error::admin(400, &format!("id: {wrong}"), Some("id"), "invalid_request"),
-    };
-    let Some(record) = admin.client.trace(id) else {
-        let message = format!("no request {id} is remembered: it runs still, or others came after it");
-        return error::admin(404, &message, Some("id"), "trace_not_found");
-    };
+/// Shows one request in full, as plain text if the client accepts that first.
+pub(super) fn find(state: &AdminState, id: &str, headers: &HeaderMap) -> Result<Response, Rejection> {
+    let id: RequestId = id.parse().map_err(|invalid| {
+        Rejection::new(ErrorCode::InvalidRequest, format!("id: {invalid}")).with_param("id")
+    })?;
+    let record = state.client.trace(id).ok_or_else(|| {
+        let message =
+            format!("no request {id} is remembered: it is still running, or newer requests replaced it");
+        Rejection::new(ErrorCode::TraceNotFound, message).with_param("id")
+    })?;
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.starts_with("text/plain") {
-        return format!("{record}\n").into_response();
+        return Ok(body::text(format!("{record}\n")));
     }
-    answer(&whole(&record))
+    Ok(body::json(&full(&record)))
 }
 
 fn summary(record: &Arc<Record>) -> Value {
@@ -70,11 +71,11 @@ fn summary(record: &Arc<Record>) -> Value {
     })
 }
 
-fn whole(record: &Arc<Record>) -> Value {
-    let mut all = summary(record);
-    all["asked"] = json!(record.asked);
-    all["reason"] = json!(record.report.degraded);
-    all["plan"] = json!(record.plan.as_ref().map(plan));
+fn full(record: &Arc<Record>) -> Value {
+    let mut full = summary(record);
+    full["asked"] = json!(record.asked);
+    full["reason"] = json!(record.report.degraded);
+    full["plan"] = json!(record.plan.as_ref().map(plan));
     let rows = record.report.trace.rows().iter().map(|row| {
         let kind = match &row.end {
             AttemptEnd::Failed(failure) => Some(failure.kind().name()),
@@ -90,21 +91,21 @@ fn whole(record: &Arc<Record>) -> Value {
             "next": row.next.to_string(),
         })
     });
-    all["attempts"] = rows.collect();
-    all
+    full["attempts"] = rows.collect();
+    full
 }
 
 fn plan(plan: &Plan) -> Value {
-    let ranked = plan.order.iter().map(|one| {
-        let barred = one.skip.as_ref().map(ToString::to_string);
-        json!({ "target": one.target.to_string(), "why": one.reason.to_string(), "not_now": barred })
+    let order = plan.order.iter().map(|ranked| {
+        let skip = ranked.skip.as_ref().map(ToString::to_string);
+        json!({ "target": ranked.target.to_string(), "why": ranked.reason.to_string(), "not_now": skip })
     });
     let refused = plan
         .inadmissible
         .iter()
         .map(|one| json!({ "target": one.target.to_string(), "why": one.refusal.to_string() }));
     json!({
-        "order": ranked.collect::<Vec<_>>(),
+        "order": order.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "start": plan.start.to_string(),
     })

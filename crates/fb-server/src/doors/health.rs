@@ -1,19 +1,18 @@
-use axum::{
-    extract,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::state::State;
+use crate::{
+    body::{self, Response},
+    state::State,
+};
 
-/// The process runs.
-pub(crate) async fn livez() -> &'static str {
-    "ok"
+/// `GET /livez`: the process is running.
+pub(crate) fn livez() -> Response {
+    body::text("ok")
 }
 
-/// At least one target may be called now; else 503 with the reason for each.
-pub(crate) async fn readyz(extract::State(state): extract::State<State>) -> Response {
+/// `GET /readyz`: 200 if at least one target is usable now, else 503, with the reasons for each target.
+pub(crate) fn readyz(state: &State) -> Response {
     let targets = state.client.targets();
     let ready = targets.iter().any(|(_, eligibility)| eligibility.is_usable());
     let rows: serde_json::Map<_, _> = targets
@@ -23,7 +22,9 @@ pub(crate) async fn readyz(extract::State(state): extract::State<State>) -> Resp
             (id.to_string(), if reasons.is_empty() { json!("ok") } else { json!(reasons.join(", ")) })
         })
         .collect();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "ready": ready, "targets": rows }).to_string();
-    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+    let mut response = body::json(&json!({ "ready": ready, "targets": rows }));
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }

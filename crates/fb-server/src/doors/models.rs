@@ -1,26 +1,26 @@
-use axum::{
-    extract::{self, Path},
-    http::header::CONTENT_TYPE,
-    response::{IntoResponse, Response},
-};
+use fb::ErrorCode;
 use serde_json::{Value, json};
 
-use crate::{error, state::State};
+use crate::{
+    body::{self, Response},
+    error::Rejection,
+    state::State,
+};
 
-/// Every name `model` may have, in OpenAI's form.
-pub(crate) async fn models(extract::State(state): extract::State<State>) -> Response {
+/// `GET /v1/models`: every accepted value of `model`, in OpenAI's format.
+pub(crate) fn models(state: &State) -> Response {
     let data: Vec<Value> = state.client.models().iter().map(|id| entry(id)).collect();
-    let body = json!({ "object": "list", "data": data }).to_string();
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+    body::json(&json!({ "object": "list", "data": data }))
 }
 
-/// One of them.
-pub(crate) async fn model(extract::State(state): extract::State<State>, Path(id): Path<String>) -> Response {
-    if state.client.models().contains(&id) {
-        ([(CONTENT_TYPE, "application/json")], entry(&id).to_string()).into_response()
-    } else {
-        error::unknown_model(&id, &state.client.models())
+/// `GET /v1/models/ID`.
+pub(crate) fn model(state: &State, id: &String) -> Response {
+    let models = state.client.models();
+    if models.contains(id) {
+        return body::json(&entry(id));
     }
+    let message = format!("no model is named {id:?}; models: {}", models.join(", "));
+    Rejection::new(ErrorCode::ModelNotFound, message).with_param("model").into_response()
 }
 
 fn entry(id: &str) -> Value {

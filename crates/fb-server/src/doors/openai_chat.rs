@@ -1,40 +1,37 @@
 use std::time::SystemTime;
 
-use axum::{
-    body::{Body, HttpBody},
-    http::{HeaderValue, Request, StatusCode, header::CONTENT_TYPE},
-    response::Response,
-};
 use bytes::{Bytes, BytesMut};
 use fb::{
     Answer, Block, BlockCategory, BlockForm, ChatRequest, Dialect, Error, FinishReason, Head, Raw, Report,
     StreamEvent,
 };
 use fb_wire::openai::{self, ChunkPrinter};
+use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
 
 use crate::{
-    error, report_headers::write_report_headers, request_headers::options, state::State,
+    body::{Body, EVENT_STREAM, JSON, Response, response},
+    error,
+    report_headers::write_report_headers,
+    request_headers::options,
+    state::State,
     stream_body::StreamBody,
 };
 
-pub(super) const JSON: &str = "application/json";
-const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
-
 /// `POST /v1/chat/completions`, plain and streamed.
-pub(crate) async fn chat<B: HttpBody<Data = Bytes> + Unpin>(state: &State, request: Request<B>) -> Response {
+pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(state: &State, request: Request<B>) -> Response {
     let (parts, body) = request.into_parts();
     let body = match state.bodies.read(body).await {
         Ok(body) => body,
-        Err(response) => return *response,
+        Err(rejection) => return rejection.into_response(),
     };
-    let asked = openai::request(body).and_then(|request| {
-        let options = options(&parts.headers, &state.tenants)?;
+    let parsed = openai::request(body).and_then(|request| {
+        let options = options(&parts.headers, &state.keys)?;
         Ok(match options {
             Some(options) => request.with_options(options),
             None => request,
         })
     });
-    let request = match asked {
+    let request = match parsed {
         Ok(request) => request,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
@@ -54,10 +51,8 @@ async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
         Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, created(), &model),
         _ => openai::print_reply(&reply, created(), &model),
     };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-    write_report_headers(headers, &report, &reply.meta.notes);
+    let mut response = response(JSON, body);
+    write_report_headers(response.headers_mut(), &report, &reply.meta.notes);
     Ok(response)
 }
 
@@ -65,17 +60,16 @@ async fn streamed(state: &State, request: ChatRequest) -> Result<Response, Error
     let (model, usage) = (request.head().model.clone(), request.head().include_usage);
     let stream = state.client.stream(request).await?;
     let (report, notes) = (stream.report(), stream.meta().notes.clone());
-    let body = StreamBody::new(stream, created(), &model, usage);
-    let mut response = Response::new(Body::new(body));
+    let body = Body::stream(StreamBody::new(stream, created(), &model, usage));
+    let mut response = response(EVENT_STREAM, body);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
-    headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     write_report_headers(headers, &report, &notes);
     Ok(response)
 }
 
-/// Says a block again in the form its provider gave it; in OpenAI's when it came in another dialect, and as a stream
-/// to a client that reads one.
+/// Returns a content-policy refusal in the form that its provider gave it. A refusal in another dialect is printed in
+/// OpenAI's, and as a stream if the client requested one.
 fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
     let (status, body) = match &block.form {
         BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
@@ -84,17 +78,16 @@ fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
         _ => openai::print_block(block, created(), &head.model),
     };
     let as_stream = head.stream && status == 200;
-    let body = if as_stream { block_stream(block, head) } else { body };
-    let mut response = Response::new(Body::from(body));
+    let mut response =
+        if as_stream { response(EVENT_STREAM, block_stream(block, head)) } else { response(JSON, body) };
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(if as_stream { EVENT_STREAM } else { JSON }));
     headers.insert("x-should-retry", HeaderValue::from_static("false"));
     write_report_headers(headers, report, &[]);
     response
 }
 
-/// A block that came as a whole body, as the stream it would have been.
+/// Prints a block that arrived as a complete body as the equivalent stream.
 fn block_stream(block: &Block, head: &Head) -> Bytes {
     let finish = match block.category {
         BlockCategory::Input | BlockCategory::Output => FinishReason::ContentFilter,
@@ -108,12 +101,12 @@ fn block_stream(block: &Block, head: &Head) -> Bytes {
     events.push(StreamEvent::Finish(finish));
     events.extend(block.usage.map(StreamEvent::Usage));
     events.push(StreamEvent::Done);
-    let mut out = BytesMut::new();
-    ChunkPrinter::new(created(), &head.model, head.include_usage).print(&events, &mut out);
-    out.freeze()
+    let mut printed = BytesMut::new();
+    ChunkPrinter::new(created(), &head.model, head.include_usage).print(&events, &mut printed);
+    printed.freeze()
 }
 
-/// Seconds since 1970: what OpenAI's `created` means.
+/// Returns the current time in seconds since 1970, as OpenAI's `created`.
 #[expect(clippy::disallowed_methods, reason = "a wall-clock field of the answer, no decision depends on it")]
 fn created() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())

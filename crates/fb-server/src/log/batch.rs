@@ -9,16 +9,15 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long a line may wait to be written with others: too short to be noticed, long enough to save a system call
-/// per line under load.
-const WAIT: Duration = Duration::from_millis(50);
-/// Most bytes that wait; lines beyond them are dropped and counted, because a reader that stands still must not stop
-/// the gateway.
-const MOST: usize = 1 << 20;
+/// Pause between two writes: too short to be noticed, long enough to save a system call per line under load.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of buffered bytes. Further lines are dropped and counted, because a blocked reader must not block the
+/// gateway.
+const MAX_BUFFERED: usize = 1 << 20;
 
-/// A buffer of log lines, written by a thread of its own. Clones share it.
+/// A buffer of log lines that a background thread writes. Clones share the buffer.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub(super) struct Batch {
     shared: Arc<Shared>,
 }
 
@@ -34,24 +33,25 @@ struct Buffer {
     dropped: u64,
 }
 
-impl Lines {
-    pub(super) fn to(out: impl Write + Send + 'static) -> Self {
+impl Batch {
+    /// Starts the background thread, which ends when the last clone is dropped.
+    pub(super) fn new(out: impl Write + Send + 'static) -> Self {
         let shared = Arc::new(Shared {
             buffer: Mutex::default(),
             filled: Condvar::new(),
             out: Mutex::new(Box::new(out)),
         });
         let weak = Arc::downgrade(&shared);
-        // Without the thread the lines are still written, when the gateway stops.
-        drop(thread::Builder::new().name("fb-log".to_owned()).spawn(move || write_on(&weak)));
+        // If the thread cannot be started, the lines are written when the gateway stops.
+        drop(thread::Builder::new().name("fb-log".to_owned()).spawn(move || write_batches(&weak)));
         Self { shared }
     }
 
-    /// Appends what is printed.
-    pub(super) fn put(&self, print: impl FnOnce(&mut String) -> fmt::Result) {
+    /// Appends a line.
+    pub(super) fn append(&self, print: impl FnOnce(&mut String) -> fmt::Result) {
         let mut buffer = self.shared.buffer.lock();
         let before = buffer.bytes.len();
-        if before >= MOST || print(&mut buffer.bytes).is_err() {
+        if before >= MAX_BUFFERED || print(&mut buffer.bytes).is_err() {
             buffer.bytes.truncate(before);
             buffer.dropped += 1;
             return;
@@ -62,14 +62,14 @@ impl Lines {
         }
     }
 
-    /// Writes what waits.
-    pub(super) fn write_out(&self) {
+    /// Writes all buffered lines.
+    pub(super) fn flush_all(&self) {
         self.shared.flush();
     }
 }
 
-/// Writes what has come together, until nobody can add to it.
-fn write_on(shared: &Weak<Shared>) {
+/// Writes buffered lines until the last [`Batch`] is dropped.
+fn write_batches(shared: &Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
         {
             let mut buffer = shared.buffer.lock();
@@ -79,8 +79,8 @@ fn write_on(shared: &Weak<Shared>) {
         }
         shared.flush();
         drop(shared);
-        #[expect(clippy::disallowed_methods, reason = "a thread of its own, with no runtime to block")]
-        thread::sleep(WAIT);
+        #[expect(clippy::disallowed_methods, reason = "a dedicated thread without a runtime")]
+        thread::sleep(INTERVAL);
     }
 }
 
@@ -88,19 +88,19 @@ impl Shared {
     fn flush(&self) {
         let Buffer { bytes, dropped } = mem::take(&mut *self.buffer.lock());
         let mut out = self.out.lock();
-        // Nobody can be told that the log cannot be written.
+        // There is no other place to report that the log cannot be written.
         drop(out.write_all(bytes.as_bytes()));
         if dropped > 0 {
-            drop(writeln!(out, "{dropped} log lines were dropped: whoever reads them is too slow"));
+            drop(writeln!(out, "{dropped} log lines were dropped: their reader is too slow"));
         }
         drop(out.flush());
     }
 }
 
-/// For the lines that come by way of `tracing`.
-impl Write for Lines {
+/// The writer of `tracing` events.
+impl Write for Batch {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.put(|buffer| fmt::Write::write_str(buffer, &String::from_utf8_lossy(bytes)));
+        self.append(|buffer| fmt::Write::write_str(buffer, &String::from_utf8_lossy(bytes)));
         Ok(bytes.len())
     }
 
@@ -109,9 +109,9 @@ impl Write for Lines {
     }
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").finish_non_exhaustive()
+        f.debug_struct("Batch").finish_non_exhaustive()
     }
 }
 
@@ -119,11 +119,11 @@ impl fmt::Debug for Lines {
 mod tests {
     use super::*;
 
-    /// A writer that keeps what it got.
+    /// A writer into memory.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Memory(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -135,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_written_in_order_before_the_end() {
-        let kept = Kept::default();
-        let lines = Lines::to(kept.clone());
+    fn lines_are_written_in_order() {
+        let memory = Memory::default();
+        let batch = Batch::new(memory.clone());
         for number in 0..1_000 {
-            lines.put(|out| fmt::Write::write_fmt(out, format_args!("{number}\n")));
+            batch.append(|buffer| fmt::Write::write_fmt(buffer, format_args!("{number}\n")));
         }
-        lines.write_out();
-        let text = String::from_utf8(kept.0.lock().clone()).unwrap();
+        batch.flush_all();
+        let text = String::from_utf8(memory.0.lock().clone()).unwrap();
         let numbers: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
         assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
     }

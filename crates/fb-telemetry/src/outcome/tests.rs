@@ -86,7 +86,7 @@ fn unanswered_requests_are_classified() {
     let waited = vec![("a", skipped(Skip::Cooling), WaitFor(SECOND)), ("a", failed(), Nothing)];
     check("", waited, (Outcome::Exhausted, Some(true)));
     check("", vec![], (Outcome::Exhausted, None));
-    let unpaid = || skipped(Skip::Budget { limit: "usd_per_day", of_key: false });
+    let unpaid = || skipped(Skip::Budget { limit: "usd_per_day", money: true, of_key: false });
     let refused = vec![("a", inadmissible(), Hop), ("b", unpaid(), Nothing)];
     check("", refused, (Outcome::OverBudget, None));
     check("", vec![("a", unpaid(), Hop), ("b", failed(), Nothing)], (Outcome::Exhausted, Some(true)));

@@ -135,7 +135,11 @@ pub(super) fn admit(
         Ok(spend) => spend,
         Err(refused) => {
             permit.neutral(at);
-            let why = Skip::Budget { limit: refused.limit.as_str(), of_key: refused.is_key_limit() };
+            let why = Skip::Budget {
+                limit: refused.limit.as_str(),
+                money: refused.limit.is_money(),
+                of_key: refused.is_key_limit(),
+            };
             return Err((why, refused.resets_in));
         }
     };

@@ -150,7 +150,7 @@ impl Directory {
         let bare = || self.single.get(self.bare.get(model)?);
         let found = self.routes.get(route).or_else(|| self.single.get(model)).or_else(bare);
         found.ok_or_else(|| Error::UnknownModel {
-            asked: model.chars().take(256).collect(),
+            model: model.chars().take(256).collect(),
             routes: self.routes.keys().cloned().collect(),
         })
     }

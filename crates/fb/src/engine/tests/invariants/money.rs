@@ -227,7 +227,9 @@ fn too_early(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Vec
         let Some(report) = told.report() else { continue };
         let accounts = world.accounts_of(caller);
         for row in report.trace.rows() {
-            let AttemptEnd::Skipped { why: Skip::Budget { limit, of_key }, .. } = row.end else { continue };
+            let AttemptEnd::Skipped { why: Skip::Budget { limit, of_key, .. }, .. } = row.end else {
+                continue;
+            };
             let account = accounts.iter().find(|name| name.contains('/') == of_key);
             let Some((account, limits)) = account.and_then(|name| Some((name, world.limits_of(name)?)))
             else {

@@ -1,0 +1,136 @@
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fb::{Breaker, ErrorCode, Mode, Override, State, TargetId, TargetStats};
+use http::HeaderMap;
+use http_body::Body;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    json::{millis, now, read},
+    state::AdminState,
+};
+use crate::{
+    body::{self, Response},
+    error::Rejection,
+    routing::BoxError,
+};
+
+/// Maximum length of the reason for a change, in bytes.
+const MAX_REASON: usize = 500;
+
+/// Lists every circuit breaker.
+pub(super) fn list(state: &AdminState) -> Response {
+    let at = now();
+    let stats = state.client.stats();
+    let rows = state.client.breakers().into_iter().map(|(id, breaker)| {
+        let counted = stats.targets.get(&id).cloned().unwrap_or_default();
+        circuit(&id, &breaker, &counted, at)
+    });
+    body::json(&json!({ "circuits": rows.collect::<Vec<_>>() }))
+}
+
+fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant) -> Value {
+    let (state, reopens_in) = match breaker.state(at) {
+        State::Closed => ("closed", None),
+        State::Open { reopens_in } => ("open", Some(millis(reopens_in))),
+        _ => ("half_open", None),
+    };
+    let forced = breaker.forced(at).map(|decision| {
+        let left = decision.until.map(|until| millis(until.saturating_duration_since(at)));
+        json!({ "mode": decision.mode, "reason": &*decision.reason, "left_ms": left })
+    });
+    json!({
+        "target": id.to_string(),
+        "state": state,
+        "allows_request": breaker.peek(at).is_ok(),
+        "reopens_in_ms": reopens_in,
+        "share": breaker.share(at),
+        "override": forced,
+        "in_flight": breaker.outstanding(),
+        "consecutive_failures": breaker.consecutive_failures(),
+        "calls": counted.calls,
+        "successes": counted.successes,
+        "failures": counted.failures,
+        "skipped": counted.skipped,
+        "last_failure": last_failure(counted, at),
+    })
+}
+
+pub(super) fn last_failure(counted: &TargetStats, at: Instant) -> Option<Value> {
+    let (kind, when) = counted.last_failure?;
+    Some(json!({ "kind": kind, "ago_ms": millis(at.saturating_duration_since(when)) }))
+}
+
+/// A change of a circuit breaker by an operator.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    action: Action,
+    /// Shown with the circuit.
+    #[serde(default)]
+    reason: String,
+    /// Without a duration the override lasts until it is lifted.
+    #[serde(default, rename = "for", with = "humantime_serde")]
+    duration: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    ForceOpen,
+    ForceClosed,
+    MetricsOnly,
+    /// Ends an override.
+    Lift,
+    /// Ends an override, closes the breaker and clears its statistics.
+    Reset,
+}
+
+/// Changes a circuit breaker and returns its new state.
+pub(super) async fn change<B>(
+    state: &AdminState,
+    target: &str,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<Response, Rejection>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    state.authorize(headers)?;
+    let expected = r#"{"action": "force_open" | "force_closed" | "metrics_only" | "lift" | "reset", "reason": "…", "for": "10m"}"#;
+    let change: Change = read(body, expected).await?;
+    if change.reason.len() > MAX_REASON {
+        let message = format!("the reason has {} bytes; expected at most {MAX_REASON}", change.reason.len());
+        return Err(Rejection::new(ErrorCode::InvalidRequest, message).with_param("reason"));
+    }
+    let breakers = state.client.breakers();
+    let Some((id, breaker)) = breakers.iter().find(|(id, _)| id.to_string() == target) else {
+        let names: Vec<String> = breakers.iter().map(|(id, _)| id.to_string()).collect();
+        let message = format!("no target is named {target:?}; targets: {}", names.join(", "));
+        return Err(Rejection::new(ErrorCode::TargetNotFound, message).with_param("target"));
+    };
+    let at = now();
+    let force = |mode| {
+        let decision = Override::new(mode, change.reason.as_str());
+        breaker.force(match change.duration.and_then(|duration| at.checked_add(duration)) {
+            Some(until) => decision.until(until),
+            None => decision,
+        });
+    };
+    match change.action {
+        Action::ForceOpen => force(Mode::ForcedOpen),
+        Action::ForceClosed => force(Mode::ForcedClosed),
+        Action::MetricsOnly => force(Mode::MetricsOnly),
+        Action::Lift => breaker.lift(),
+        Action::Reset => {
+            breaker.lift();
+            breaker.reset(at);
+        }
+    }
+    tracing::info!(target = %id, action = ?change.action, reason = change.reason, "circuit changed by an operator");
+    let counted = state.client.stats().targets.get(id).cloned().unwrap_or_default();
+    Ok(body::json(&circuit(id, breaker, &counted, at)))
+}
