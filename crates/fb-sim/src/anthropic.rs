@@ -113,7 +113,7 @@ fn messages(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) ->
     parsed.max_tokens.ok_or_else(|| missing("max_tokens", request.number))?;
     let turn_request = parsed.turn_request(request.number)?;
     if block == Some(BlockForm::Http400) {
-        return Ok(failures::blocked(request.number));
+        return Ok(failures::blocked(request.number).after(reply.latency));
     }
     let turn = Turn::new(&turn_request, reply, block, GREETING);
     let encoder = AnswerEncoder {

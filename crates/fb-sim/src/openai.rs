@@ -99,7 +99,8 @@ fn chat(request: Inbound<'_>, reply: &SimReply, block: Option<BlockForm>) -> Res
     let model = chat.model.as_deref().or(deployment).ok_or_else(|| failures::missing("model"))?;
     let turn_request = chat.turn_request().ok_or_else(|| failures::missing("messages"))?;
     if block == Some(BlockForm::Http400) {
-        return Ok(if azure { Answer::json(400, failures::AZURE_BLOCK) } else { failures::blocked() });
+        let block = if azure { Answer::json(400, failures::AZURE_BLOCK) } else { failures::blocked() };
+        return Ok(block.after(reply.latency));
     }
     let turn = Turn::new(&turn_request, reply, block, GREETING);
     let encoder = AnswerEncoder {

@@ -1,85 +1,101 @@
-//! What is given when no target answers.
+//! Answers without an available target: the cache and the ladder.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use anyhow::ensure;
 use fb_sim::Fault;
 
-use super::{REQUESTS, Row, asked};
-use crate::stage::{Setup, Stage};
+use super::summary::{REQUESTS, Summary, format_calls};
+use crate::testbed::{PRIMARY, Setup, Testbed, Wait};
 
-/// With every target down, answers given before are given again with their age, plain and streamed; other questions get
-/// an error that says when to come back; a rejected key is not hidden.
-pub(super) async fn kept(fb: PathBuf) -> anyhow::Result<Row> {
-    let keep = r#"
+/// With every target down, cached answers are served with their age, plain and streamed. Other questions get an error
+/// with the time of the next attempt, and a rejected key is not hidden by a cached answer.
+pub(super) async fn kept(fb: PathBuf) -> anyhow::Result<Summary> {
+    let more = r#"
         [routes.default.cache]
-        fresh = "2s"
+        fresh = "5s"
         stale_if_error = true
         [health.probe]
         enabled = false
+        [breaker]
+        open = { base = "5s", factor = 1.0, max = "5s" }
     "#;
-    let stage = Stage::open_with(&fb, "5s", keep).await?;
+    let testbed = Testbed::start(&fb, Setup { more, ..Setup::default() }).await?;
     let (known, streamed, unknown) = ("What is a fallback?", "What is a retry?", "What is a bulkhead?");
-    let first = stage.ask_about(known, false).await?;
+    let first = testbed.chat_about(known, false).await?;
     ensure!((first.status, first.cache.as_str()) == (200, "miss"), "{first:?}");
-    let stream = stage.ask_about(streamed, true).await?;
+    let stream = testbed.chat_about(streamed, true).await?;
     ensure!(stream.has_done() && stream.cache == "miss", "{stream:?}");
-    let before = stage.calls();
-    let again = stage.ask_about(known, false).await?;
+    let before = testbed.calls();
+    let again = testbed.chat_about(known, false).await?;
     ensure!(again.cache.starts_with("hit; age=") && again.body == first.body, "{again:?}");
     ensure!(
-        stage.ask_about(streamed, true).await?.body == stream.body,
-        "the stream is played again as it came"
+        testbed.chat_about(streamed, true).await?.body == stream.body,
+        "the stream is not replayed unchanged"
     );
-    ensure!(stage.calls() == before, "a hit asked a provider, calls {:?}", stage.calls());
+    ensure!(testbed.calls() == before, "a cache hit caused a call, calls {:?}", testbed.calls());
 
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    for sim in stage.sims() {
+    for sim in testbed.sims() {
         sim.fault(Fault::status(503));
+    }
+    // The stream is the younger entry: once it is stale, both are.
+    let wait = Wait::for_condition("the cached answers to become stale");
+    while testbed.chat_about(streamed, true).await?.cache.starts_with("hit; ") {
+        wait.pause().await?;
     }
     let (mut stale, mut refused) = (0, 0);
     for _ in 0..REQUESTS / 3 {
-        let old = stage.ask_about(known, false).await?;
+        let old = testbed.chat_about(known, false).await?;
         ensure!(old.status == 200 && old.body == first.body, "{old:?}");
         let age = old.cache.strip_prefix("stale; age=").and_then(|rest| rest.split(';').next());
         ensure!(
-            age.is_some_and(|age| age.parse().is_ok_and(|age: u64| age >= 2)),
+            age.is_some_and(|age| age.parse().is_ok_and(|age: u64| age >= 5)),
             "x-fb-cache {:?}",
             old.cache
         );
         ensure!((old.level.as_str(), old.served_by.as_str()) == ("cached", "cache"), "{old:?}");
-        let old = stage.ask_about(streamed, true).await?;
+        let old = testbed.chat_about(streamed, true).await?;
         ensure!(old.body == stream.body && old.cache.starts_with("stale; "), "{old:?}");
         stale += 2;
-        let new = stage.ask_about(unknown, false).await?;
+        let new = testbed.chat_about(unknown, false).await?;
         ensure!(matches!(new.status, 502 | 503) && new.code()?.starts_with("upstream_"), "{new:?}");
         refused += 1;
     }
-    let last = stage.ask_about(unknown, false).await?;
-    ensure!(last.status == 503 && !last.retry_after.is_empty(), "no 503 with Retry-After: {last:?}");
-    let down = stage.calls();
+    let down = testbed.calls();
     ensure!(down.iter().sum::<u64>() < 3 * REQUESTS, "expected open breakers, calls {down:?}");
+    // A breaker may be half-open, so that a call fails with 502. Its failure opens the breaker again.
+    let wait = Wait::for_condition("a 503 with Retry-After");
+    loop {
+        let last = testbed.chat_about(unknown, false).await?;
+        ensure!(matches!(last.status, 502 | 503), "{last:?}");
+        if last.status == 503 && !last.retry_after.is_empty() {
+            break;
+        }
+        wait.pause().await?;
+    }
 
-    stage.primary.fault(Fault::status(401));
-    // The longest that its breaker stays open.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let locked = stage.ask_about(known, false).await?;
-    ensure!(locked.status != 200, "a rejected key is hidden by an old answer: {locked:?}");
-    Ok(Row {
+    testbed.primary.fault(Fault::status(401));
+    let wait = Wait::for_condition("the rejected key to be reported instead of a cached answer");
+    while testbed.chat_about(known, false).await?.status == 200 {
+        wait.pause().await?;
+    }
+    Ok(Summary {
         clients: format!("{stale} stale, {refused} typed errors"),
-        providers: format!("{}; {}", asked(before), asked(down)),
+        providers: format!("{}; {}", format_calls(before), format_calls(down)),
     })
 }
 
-/// The targets of the full level fail: one request goes down alone, the route follows after three and begins below, and
-/// it climbs when they are back. With all down there is a fixed answer, for those who want one.
-pub(super) async fn ladder(fb: PathBuf) -> anyhow::Result<Row> {
-    let ladder = r#"
+/// With the targets of the full level down, each request descends on its own, and after three of them the route starts
+/// one level lower. The route climbs after the targets recover. With every target down there is a static answer, unless
+/// the request rules it out.
+pub(super) async fn ladder(fb: PathBuf) -> anyhow::Result<Summary> {
+    // The climb interval leaves time for all requests, so that no climb in between causes further calls.
+    let more = r#"
         [routes.default.ladder]
-        climb = "1s"
+        climb = "10s"
         [routes.default.ladder.reduced]
         max_tokens = 50
-        targets = [{ provider = "third", model = "llama3.2", timeout = "5s" }]
+        targets = [{ provider = "third", model = "llama3.2", timeout = "10s" }]
         [routes.default.ladder.offline]
         [health.probe]
         enabled = false
@@ -87,39 +103,44 @@ pub(super) async fn ladder(fb: PathBuf) -> anyhow::Result<Row> {
         open = { base = "500ms", factor = 1.0, max = "500ms" }
     "#;
     let targets = ["", "", "enabled = false"];
-    let stage = Stage::of(&fb, Setup { targets, more: ladder, ..Setup::default() }).await?;
-    for sim in [&stage.primary, &stage.backup] {
+    let testbed = Testbed::start(&fb, Setup { targets, more, ..Setup::default() }).await?;
+    for sim in [&testbed.primary, &testbed.backup] {
         sim.fault(Fault::status(503));
     }
     for number in 0..REQUESTS {
-        let heard = stage.ask(false).await?;
+        let response = testbed.chat(false).await?;
         ensure!(
-            (heard.status, heard.served_by.as_str(), heard.level.as_str())
+            (response.status, response.served_by.as_str(), response.level.as_str())
                 == (200, "third/llama3.2", "reduced"),
-            "request {number}: {heard:?}"
+            "request {number}: {response:?}"
         );
     }
-    let down = stage.calls();
+    let down = testbed.calls();
     ensure!(
         down[0] <= 6 && down[1] <= 6 && down[2] == REQUESTS,
-        "three requests lower the route, calls {down:?}"
+        "expected the route to descend after three requests, calls {down:?}"
     );
 
-    stage.third.fault(Fault::status(503));
-    let fixed = stage.ask_with(&[("x-fb-category", "support")], "Where is my order?", false).await?;
+    testbed.third.fault(Fault::status(503));
+    let fixed = testbed.chat_with(&[("x-fb-category", "support")], "Where is my order?", false).await?;
     ensure!((fixed.served_by.as_str(), fixed.level.as_str()) == ("static", "offline"), "{fixed:?}");
     ensure!(fixed.text()?.contains("ask our people"), "{fixed:?}");
-    let whole = stage.ask_with(&[("x-fb-allow-degraded", "false")], "Where is my order?", false).await?;
-    ensure!(matches!(whole.status, 502 | 503), "{whole:?}");
+    let strict = testbed.chat_with(&[("x-fb-allow-degraded", "false")], "Where is my order?", false).await?;
+    ensure!(matches!(strict.status, 502 | 503), "{strict:?}");
 
-    for sim in stage.sims() {
+    for sim in testbed.sims() {
         sim.heal();
     }
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    let up = stage.ask(false).await?;
-    ensure!((up.served_by.as_str(), up.level.as_str()) == ("primary/gpt-6.1-sol", "full"), "{up:?}");
-    Ok(Row {
+    let wait = Wait::for_condition("the route to climb to the full level");
+    loop {
+        let response = testbed.chat(false).await?;
+        if (response.served_by.as_str(), response.level.as_str()) == (PRIMARY, "full") {
+            break;
+        }
+        wait.pause().await?;
+    }
+    Ok(Summary {
         clients: format!("{REQUESTS} reduced, 1 fixed, 1 error, 1 full"),
-        providers: format!("{}; {}", asked(down), asked(stage.calls())),
+        providers: format!("{}; {}", format_calls(down), format_calls(testbed.calls())),
     })
 }

@@ -1,124 +1,151 @@
-//! Who is asked first, how many at once, and who never.
+//! Routing strategies: order, concurrency and admission of targets.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::ensure;
-use fb_sim::{Fault, SimReply};
+use fb_sim::{BlockForm, Fault, SimReply};
 use tokio::task::JoinSet;
 
-use super::{REQUESTS, Row, asked};
-use crate::stage::{Setup, Stage};
+use super::summary::{REQUESTS, Summary, format_calls};
+use crate::testbed::{BACKUP, Setup, Testbed, Wait, wait_until_idle};
 
-/// Shares are exact, also when several ask at once.
-pub(super) async fn weighted(fb: PathBuf) -> anyhow::Result<Row> {
+/// A reply that is too late for every race.
+fn late() -> SimReply {
+    SimReply { latency: Duration::from_secs(20), ..SimReply::default() }
+}
+
+/// A reply that leaves time for the calls to the other targets of a race to arrive.
+fn delayed() -> SimReply {
+    SimReply { latency: Duration::from_millis(500), ..SimReply::default() }
+}
+
+/// The shares of weighted targets are exact, even with concurrent clients.
+pub(super) async fn weighted(fb: PathBuf) -> anyhow::Result<Summary> {
     let targets = ["weight = 70", "weight = 30", "enabled = false"];
-    let stage =
-        Stage::of(&fb, Setup { route: "strategy = \"weighted\"", targets, ..Setup::default() }).await?;
-    let stage = Arc::new(stage);
+    let testbed =
+        Testbed::start(&fb, Setup { route: "strategy = \"weighted\"", targets, ..Setup::default() }).await?;
+    let testbed = Arc::new(testbed);
     let mut clients = JoinSet::new();
     for _ in 0..4 {
-        let stage = Arc::clone(&stage);
+        let testbed = Arc::clone(&testbed);
         clients.spawn(async move {
             for _ in 0..50 {
-                let heard = stage.ask(false).await?;
-                ensure!(heard.status == 200, "{heard:?}");
+                let response = testbed.chat(false).await?;
+                ensure!(response.status == 200, "{response:?}");
             }
             Ok(())
         });
     }
     clients.join_all().await.into_iter().collect::<anyhow::Result<()>>()?;
-    let calls = stage.calls();
+    let calls = testbed.calls();
     ensure!(calls == [140, 60, 0], "calls {calls:?}");
-    Ok(Row { clients: "200/200 ok".to_owned(), providers: asked(calls) })
+    Ok(Summary { clients: "200/200 ok".to_owned(), providers: format_calls(calls) })
 }
 
-/// Two are asked at once, the faster answers, plain and streamed, and the call to the other is given up.
-pub(super) async fn race(fb: PathBuf) -> anyhow::Result<Row> {
+/// Two targets are called at once and the faster one answers, plain and streamed. The call to the other is cancelled.
+pub(super) async fn race(fb: PathBuf) -> anyhow::Result<Summary> {
     let race = "strategy = \"race\"\nrace = { width = 2 }";
-    let stage = Stage::of(&fb, Setup { route: race, ..Setup::default() }).await?;
-    stage.primary.reply(SimReply { latency: Duration::from_secs(3), ..SimReply::default() });
+    let timeouts = ["30s"; 3];
+    let testbed = Testbed::start(&fb, Setup { timeouts, route: race, ..Setup::default() }).await?;
+    testbed.primary.reply(late());
+    testbed.backup.reply(delayed());
     for number in 0..10 {
-        let heard = stage.ask(number % 2 == 1).await?;
-        ensure!(heard.served_by == "backup/claude-sonnet-4-6", "request {number}: {heard:?}");
-        ensure!(!heard.body.contains("openai"), "bytes of two providers in one answer: {heard:?}");
+        let response = testbed.chat(number % 2 == 1).await?;
+        ensure!(response.served_by == BACKUP, "request {number}: {response:?}");
+        ensure!(!response.body.contains("openai"), "bytes of two providers in one answer: {response:?}");
     }
-    let all_left = stage.primary.wait_until(|counters| counters.open == 0);
-    let counters = tokio::time::timeout(Duration::from_secs(2), all_left).await?;
+    let counters = wait_until_idle(&testbed.primary).await?;
     ensure!((counters.calls, counters.client_left) == (10, 10), "{counters:?}");
-    let calls = stage.calls();
+    let calls = testbed.calls();
     ensure!(calls == [10, 10, 0], "calls {calls:?}");
-    Ok(Row { clients: "10/10 ok, 10 losers given up".to_owned(), providers: asked(calls) })
+    Ok(Summary { clients: "10/10 ok, 10 losers given up".to_owned(), providers: format_calls(calls) })
 }
 
-/// A refusal ends the race, though others are still under way.
-pub(super) async fn race_blocked(fb: PathBuf) -> anyhow::Result<Row> {
-    let stage = Stage::of(&fb, Setup { route: "strategy = \"race\"", ..Setup::default() }).await?;
-    stage.primary.fault(Fault::Block(fb_sim::BlockForm::Http400));
-    for sim in [&stage.backup, &stage.third] {
-        sim.reply(SimReply { latency: Duration::from_secs(3), ..SimReply::default() });
+/// A block ends the race while the other calls are in flight.
+pub(super) async fn race_blocked(fb: PathBuf) -> anyhow::Result<Summary> {
+    let timeouts = ["30s"; 3];
+    let route = "strategy = \"race\"";
+    let testbed = Testbed::start(&fb, Setup { timeouts, route, ..Setup::default() }).await?;
+    testbed.primary.fault(Fault::Block(BlockForm::Http400));
+    testbed.primary.reply(delayed());
+    for sim in [&testbed.backup, &testbed.third] {
+        sim.reply(late());
     }
-    let heard = stage.ask(false).await?;
-    ensure!((heard.status, heard.code()?.as_str()) == (400, "content_policy_violation"), "{heard:?}");
-    let calls = stage.calls();
+    let response = testbed.chat(false).await?;
+    ensure!(
+        (response.status, response.code()?.as_str()) == (400, "content_policy_violation"),
+        "{response:?}"
+    );
+    let wait = Wait::for_condition("one call to each target");
+    while testbed.calls().contains(&0) {
+        wait.pause().await?;
+    }
+    let calls = testbed.calls();
     ensure!(calls == [1, 1, 1], "calls {calls:?}");
-    Ok(Row { clients: "1 block".to_owned(), providers: asked(calls) })
+    Ok(Summary { clients: "1 block".to_owned(), providers: format_calls(calls) })
 }
 
-/// A second target is asked when the first is late, for one request in ten.
-pub(super) async fn hedge(fb: PathBuf) -> anyhow::Result<Row> {
-    let hedged = "strategy = \"hedged\"\nhedge = { after = \"50ms\", budget = 0.1 }";
-    let stage = Stage::of(&fb, Setup { route: hedged, ..Setup::default() }).await?;
-    stage.primary.reply(SimReply { latency: Duration::from_millis(150), ..SimReply::default() });
+/// A second target is called when the first is late, for one request in ten.
+pub(super) async fn hedge(fb: PathBuf) -> anyhow::Result<Summary> {
+    let route = "strategy = \"hedged\"\nhedge = { after = \"50ms\", budget = 0.1 }";
+    let testbed = Testbed::start(&fb, Setup { route, ..Setup::default() }).await?;
+    testbed.primary.reply(delayed());
     let mut by_backup = 0;
     for number in 0..REQUESTS {
-        let heard = stage.ask(number % 2 == 1).await?;
-        ensure!(heard.status == 200, "request {number}: {heard:?}");
-        by_backup += u64::from(heard.served_by.starts_with("backup/"));
+        let response = testbed.chat(number % 2 == 1).await?;
+        ensure!(response.status == 200, "request {number}: {response:?}");
+        by_backup += u64::from(response.served_by.starts_with("backup/"));
     }
-    let calls = stage.calls();
+    let calls = testbed.calls();
     ensure!(calls == [REQUESTS, REQUESTS / 10, 0] && by_backup == REQUESTS / 10, "calls {calls:?}");
-    Ok(Row { clients: format!("{REQUESTS}/{REQUESTS} ok, {by_backup} sooner"), providers: asked(calls) })
+    Ok(Summary {
+        clients: format!("{REQUESTS}/{REQUESTS} ok, {by_backup} sooner"),
+        providers: format_calls(calls),
+    })
 }
 
-/// Sessions stay where they are; when a target goes, only its own move.
-pub(super) async fn sticky(fb: PathBuf) -> anyhow::Result<Row> {
+/// Sessions stay at their target. When a target fails, only its own sessions move.
+pub(super) async fn sticky(fb: PathBuf) -> anyhow::Result<Summary> {
     let route = "strategy = \"sticky\"\nsticky = { by = \"session\" }";
-    let stage = Stage::of(&fb, Setup { route, ..Setup::default() }).await?;
-    let ask_all = async || {
+    let testbed = Testbed::start(&fb, Setup { route, ..Setup::default() }).await?;
+    let run_sessions = async || {
         let mut by = BTreeMap::new();
         for session in 0..REQUESTS {
             let name = session.to_string();
-            let heard = stage.ask_with(&[("x-fb-session", &name)], "hi", false).await?;
-            ensure!(heard.status == 200, "{heard:?}");
-            by.insert(session, heard.served_by);
+            let response = testbed.chat_with(&[("x-fb-session", &name)], "hi", false).await?;
+            ensure!(response.status == 200, "{response:?}");
+            by.insert(session, response.served_by);
         }
         anyhow::Ok(by)
     };
-    let first = ask_all().await?;
-    ensure!(ask_all().await? == first, "a session moved without need");
+    let first = run_sessions().await?;
+    ensure!(run_sessions().await? == first, "a session moved without need");
     let at_primary = first.values().filter(|by| by.starts_with("primary/")).count();
     ensure!((3..=20).contains(&at_primary), "{at_primary} of {REQUESTS} sessions at one of three targets");
-    stage.primary.fault(Fault::Refuse);
-    for (session, by) in ask_all().await? {
+    testbed.primary.fault(Fault::Refuse);
+    for (session, by) in run_sessions().await? {
         let before = &first[&session];
         ensure!((&by == before) != before.starts_with("primary/"), "session {session} from {before} to {by}");
     }
-    Ok(Row { clients: format!("{at_primary} of {REQUESTS} sessions moved"), providers: asked(stage.calls()) })
+    Ok(Summary {
+        clients: format!("{at_primary} of {REQUESTS} sessions moved"),
+        providers: format_calls(testbed.calls()),
+    })
 }
 
-/// A request that may not leave its region is not sent elsewhere, not even when nobody is left there.
-pub(super) async fn regions(fb: PathBuf) -> anyhow::Result<Row> {
+/// A request bound to a region is never sent to another one, even if no target is available there.
+pub(super) async fn regions(fb: PathBuf) -> anyhow::Result<Summary> {
     let targets = ["region = \"us\"", "region = \"eu\"", ""];
-    let stage = Stage::of(&fb, Setup { targets, ..Setup::default() }).await?;
+    let testbed = Testbed::start(&fb, Setup { targets, ..Setup::default() }).await?;
     let in_eu = [("x-fb-regions", "eu")];
-    let heard = stage.ask_with(&in_eu, "hi", true).await?;
-    ensure!(heard.served_by == "backup/claude-sonnet-4-6", "{heard:?}");
-    stage.backup.fault(Fault::status(503));
+    let response = testbed.chat_with(&in_eu, "hi", true).await?;
+    ensure!(response.served_by == BACKUP, "{response:?}");
+    testbed.backup.fault(Fault::status(503));
     for _ in 0..10 {
-        let heard = stage.ask_with(&in_eu, "hi", false).await?;
-        ensure!(matches!(heard.status, 502 | 503), "{heard:?}");
+        let response = testbed.chat_with(&in_eu, "hi", false).await?;
+        ensure!(matches!(response.status, 502 | 503), "{response:?}");
     }
-    let calls = stage.calls();
-    ensure!(calls[0] == 0 && calls[2] == 0, "it left its region, calls {calls:?}");
-    Ok(Row { clients: "1 ok, 10 typed errors".to_owned(), providers: asked(calls) })
+    let calls = testbed.calls();
+    ensure!(calls[0] == 0 && calls[2] == 0, "a request left its region, calls {calls:?}");
+    Ok(Summary { clients: "1 ok, 10 typed errors".to_owned(), providers: format_calls(calls) })
 }

@@ -1,112 +1,111 @@
-//! Streams that break, stall, or lose their reader.
+//! Streams that break, stall, or lose their client.
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::ensure;
 use fb_sim::{Fault, SimReply};
 
-use super::{Row, asked};
-use crate::stage::{Setup, Stage};
+use super::summary::{Summary, format_calls};
+use crate::testbed::{PRIMARY, Setup, Testbed, wait_until_idle};
 
-/// Before its first output a cut stream is survived and nobody notices; after it, it ends honestly.
-pub(super) async fn cut(fb: PathBuf) -> anyhow::Result<Row> {
-    let stage = Stage::open(&fb, "5s").await?;
-    stage.primary.fault(Fault::CutAfterEvents { events: 1, reset: false });
-    let heard = stage.ask(true).await?;
+/// A stream that is cut before its first output fails over without notice. A stream that is cut after it ends with an
+/// error.
+pub(super) async fn cut(fb: PathBuf) -> anyhow::Result<Summary> {
+    let testbed = Testbed::start(&fb, Setup::default()).await?;
+    testbed.primary.fault(Fault::CutAfterEvents { events: 1, reset: false });
+    let response = testbed.chat(true).await?;
     ensure!(
-        heard.status == 200 && heard.clean_end && heard.has_done(),
-        "cut before the first token: {heard:?}"
+        response.status == 200 && response.clean_end && response.has_done(),
+        "cut before the first token: {response:?}"
     );
-    ensure!(heard.streamed_text() == "Hello from anthropic.", "{heard:?}");
-    ensure!(!heard.body.contains("openai"), "bytes of two providers in one stream: {heard:?}");
-    let before = stage.calls();
+    ensure!(response.streamed_text() == "Hello from anthropic.", "{response:?}");
+    ensure!(!response.body.contains("openai"), "bytes of two providers in one stream: {response:?}");
+    let before = testbed.calls();
     ensure!(before == [2, 1, 0], "calls {before:?}");
 
-    stage.sims().iter().for_each(fb_sim::Handle::reset_counters);
-    stage.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
-    let heard = stage.ask(true).await?;
+    testbed.reset_calls();
+    testbed.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
+    let response = testbed.chat(true).await?;
     ensure!(
-        heard.status == 200 && !heard.has_done() && !heard.clean_end,
-        "cut after the first token: {heard:?}"
+        response.status == 200 && !response.has_done() && !response.clean_end,
+        "cut after the first token: {response:?}"
     );
-    ensure!(heard.body.contains("data: {\"error\":"), "no error event: {heard:?}");
-    ensure!(
-        "Hello from openai.".starts_with(&heard.streamed_text()) && !heard.streamed_text().is_empty(),
-        "{heard:?}"
-    );
-    let after = stage.calls();
+    ensure!(response.body.contains("data: {\"error\":"), "no error event: {response:?}");
+    let text = response.streamed_text();
+    ensure!("Hello from openai.".starts_with(&text) && !text.is_empty(), "{response:?}");
+    let after = testbed.calls();
     ensure!(after == [1, 0, 0], "calls {after:?}");
-    Ok(Row {
+    Ok(Summary {
         clients: "1 whole, 1 honest error, 0 silent".to_owned(),
-        providers: format!("{}; {}", asked(before), asked(after)),
+        providers: format!("{}; {}", format_calls(before), format_calls(after)),
     })
 }
 
-/// A stream that stalls before its first output is survived; one that stalls after it ends in an error in time, and the
-/// upstream call is given up.
-pub(super) async fn stall(fb: PathBuf) -> anyhow::Result<Row> {
-    let stage =
-        Stage::of(&fb, Setup { timeout: "300ms", route: "idle_timeout = \"300ms\"", ..Setup::default() })
-            .await?;
-    // The first event of a stream is the role: it commits nothing.
-    stage.primary.fault(Fault::StallMid { after_events: 1 });
-    let heard = stage.ask(true).await?;
-    ensure!(heard.has_done() && heard.streamed_text() == "Hello from anthropic.", "{heard:?}");
-    ensure!(heard.trace.contains("timeout"), "trace {:?}", heard.trace);
-    let before = stage.calls();
+/// A stream that stalls before its first output fails over. A stream that stalls after it ends with an error in time, and
+/// the upstream call is cancelled.
+pub(super) async fn stall(fb: PathBuf) -> anyhow::Result<Summary> {
+    let timeouts = ["2s", "10s", "10s"];
+    let route = "idle_timeout = \"2s\"";
+    let testbed = Testbed::start(&fb, Setup { timeouts, route, ..Setup::default() }).await?;
+    // The first event of a stream contains only the role, which does not commit the stream.
+    testbed.primary.fault(Fault::StallMid { after_events: 1 });
+    let response = testbed.chat(true).await?;
+    ensure!(response.has_done() && response.streamed_text() == "Hello from anthropic.", "{response:?}");
+    ensure!(response.trace.contains("timeout"), "trace {:?}", response.trace);
+    let before = testbed.calls();
     ensure!(before == [1, 1, 0], "calls {before:?}");
+    wait_until_idle(&testbed.primary).await?;
 
-    stage.sims().iter().for_each(fb_sim::Handle::reset_counters);
-    stage.primary.fault(Fault::StallMid { after_events: 3 });
-    let heard = stage.ask(true).await?;
-    ensure!(heard.status == 200 && !heard.has_done() && !heard.clean_end, "{heard:?}");
-    ensure!(heard.body.contains("data: {\"error\":"), "no error event: {heard:?}");
-    let said = heard.streamed_text();
-    ensure!(!said.is_empty() && "Hello from openai.".starts_with(&said), "{said:?}");
-    let left = stage.primary.wait_until(|counters| counters.open == 0);
-    let counters = tokio::time::timeout(Duration::from_secs(5), left).await?;
+    testbed.reset_calls();
+    testbed.primary.fault(Fault::StallMid { after_events: 3 });
+    let response = testbed.chat(true).await?;
+    ensure!(response.status == 200 && !response.has_done() && !response.clean_end, "{response:?}");
+    ensure!(response.body.contains("data: {\"error\":"), "no error event: {response:?}");
+    let text = response.streamed_text();
+    ensure!(!text.is_empty() && "Hello from openai.".starts_with(&text), "{text:?}");
+    let counters = wait_until_idle(&testbed.primary).await?;
     ensure!((counters.calls, counters.client_left) == (1, 1), "{counters:?}");
-    Ok(Row {
+    Ok(Summary {
         clients: "1 whole, 1 honest error in time".to_owned(),
-        providers: format!("{}; {}", asked(before), asked(stage.calls())),
+        providers: format!("{}; {}", format_calls(before), format_calls(testbed.calls())),
     })
 }
 
-/// A caller that leaves in mid-stream takes the upstream call with it, and harms no breaker.
-pub(super) async fn left(fb: PathBuf) -> anyhow::Result<Row> {
-    let stage = Stage::open(&fb, "5s").await?;
-    let slowly =
-        SimReply { chunks: 50, gap: Duration::from_millis(100), ..SimReply::text("word ".repeat(50)) };
-    stage.primary.reply(slowly);
-    let callers = 10;
-    for _ in 0..callers {
-        let heard = stage.ask_and_leave().await?;
-        ensure!(heard.starts_with("data: "), "{heard:?}");
+/// A client that disconnects during a stream cancels the upstream call, and affects no breaker.
+pub(super) async fn cancelled(fb: PathBuf) -> anyhow::Result<Summary> {
+    let testbed = Testbed::start(&fb, Setup::default()).await?;
+    // Long enough that no stream completes before its client's disconnection is noticed.
+    let slow =
+        SimReply { chunks: 300, gap: Duration::from_millis(100), ..SimReply::text("word ".repeat(300)) };
+    testbed.primary.reply(slow);
+    let clients = 10;
+    for _ in 0..clients {
+        let read = testbed.start_and_cancel_stream().await?;
+        ensure!(read.starts_with("data: "), "{read:?}");
     }
-    let all_left = stage.primary.wait_until(|counters| counters.open == 0);
-    let counters = tokio::time::timeout(Duration::from_secs(5), all_left).await?;
-    ensure!((counters.calls, counters.client_left) == (callers, callers), "{counters:?}");
-    stage.primary.reply(SimReply::default());
-    let heard = stage.ask(false).await?;
-    ensure!(heard.served_by == "primary/gpt-6.1-sol", "ten callers left and opened a breaker: {heard:?}");
-    Ok(Row { clients: format!("{callers} left, 1 ok"), providers: asked(stage.calls()) })
+    let counters = wait_until_idle(&testbed.primary).await?;
+    ensure!((counters.calls, counters.client_left) == (clients, clients), "{counters:?}");
+    testbed.primary.reply(SimReply::default());
+    let response = testbed.chat(false).await?;
+    ensure!(response.served_by == PRIMARY, "ten cancelled requests opened a breaker: {response:?}");
+    Ok(Summary { clients: format!("{clients} left, 1 ok"), providers: format_calls(testbed.calls()) })
 }
 
-/// On a route that allows it a cut stream goes on at another target, with nothing lost, and says so.
-pub(super) async fn resumed(fb: PathBuf) -> anyhow::Result<Row> {
-    let stage = Stage::of(&fb, Setup { route: "resume = true", ..Setup::default() }).await?;
-    stage.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
-    let heard = stage.ask(true).await?;
-    ensure!(heard.status == 200 && heard.clean_end && heard.has_done(), "{heard:?}");
+/// On a route that allows it, a cut stream is resumed at another target without a gap, and the switch is disclosed.
+pub(super) async fn resumed(fb: PathBuf) -> anyhow::Result<Summary> {
+    let testbed = Testbed::start(&fb, Setup { route: "resume = true", ..Setup::default() }).await?;
+    testbed.primary.fault(Fault::CutAfterEvents { events: 2, reset: false });
+    let response = testbed.chat(true).await?;
+    ensure!(response.status == 200 && response.clean_end && response.has_done(), "{response:?}");
     let marker = r#""fb":{"resumed_by":"backup/claude-sonnet-4-6"}"#;
-    ensure!(heard.body.matches(marker).count() == 1, "it is not said once: {heard:?}");
-    let text = heard.streamed_text();
+    ensure!(response.body.matches(marker).count() == 1, "expected the marker once: {response:?}");
+    let text = response.streamed_text();
     let Some(prefix) = text.strip_suffix("Hello from anthropic.") else { anyhow::bail!("{text:?}") };
     ensure!(!prefix.is_empty() && "Hello from openai.".starts_with(prefix), "{text:?}");
-    let [recorded] = &stage.backup.requests()[..] else { anyhow::bail!("{:?}", stage.calls()) };
-    let question = String::from_utf8_lossy(&recorded.body).into_owned();
-    ensure!(question.contains(prefix.trim()), "the rest was asked for without {prefix:?}: {question}");
-    let calls = stage.calls();
+    let [recorded] = &testbed.backup.requests()[..] else { anyhow::bail!("{:?}", testbed.calls()) };
+    let request = String::from_utf8_lossy(&recorded.body).into_owned();
+    ensure!(request.contains(prefix.trim()), "the continuation was requested without {prefix:?}: {request}");
+    let calls = testbed.calls();
     ensure!(calls == [1, 1, 0], "calls {calls:?}");
-    Ok(Row { clients: "1 whole of two, disclosed".to_owned(), providers: asked(calls) })
+    Ok(Summary { clients: "1 whole of two, disclosed".to_owned(), providers: format_calls(calls) })
 }
