@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Listener {
     addr: SocketAddr,
-    /// The runtime whose reactor registers the socket, because a handle may be used from a thread without a runtime.
+    /// The runtime that registers the socket, because a handle may be used from a thread without a runtime.
     runtime: runtime::Handle,
     state: Mutex<State>,
 }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::{
     Drift, DriftConfig, Drifted, InvalidConfig, Names, fell_back,
-    names::{Closed, DEFAULT_TENANT, Label},
+    names::{DEFAULT_TENANT, Label, LabelMap},
 };
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ pub struct Alarm<'a> {
 /// An alarm is a `tracing` warning and a call of the given function. Routes and tenants that are not configured are
 /// watched together as `other`, which bounds the memory: at most 256 bytes per pair, plus its names.
 pub struct DriftWatch {
-    pairs: Closed<Label, Closed<Label, Pair>>,
+    pairs: LabelMap<Label, LabelMap<Label, Pair>>,
     now: fn() -> Instant,
     on_alarm: Box<dyn Fn(&Alarm<'_>) + Send + Sync>,
 }

@@ -28,7 +28,7 @@ use self::{
 use crate::{
     Alarm, Names, Outcome, fell_back,
     label_values::{StaticLabel, attempt_outcome, cache_result, skip_reason},
-    names::{Closed, DEFAULT_TENANT, Label},
+    names::{DEFAULT_TENANT, Label, LabelMap},
 };
 
 #[cfg(test)]
@@ -56,9 +56,9 @@ mod tests;
 pub struct Metrics {
     registry: Registry,
     families: Families,
-    routes: Closed<Label, Route>,
-    targets: Closed<TargetId, Target>,
-    tenants: Closed<Label, Label>,
+    routes: LabelMap<Label, Route>,
+    targets: LabelMap<TargetId, Target>,
+    tenants: LabelMap<Label, Label>,
 }
 
 /// The series of one route that have only the route label.
@@ -145,7 +145,7 @@ impl Metrics {
         target.record_call(&attempt.end, attempt.took);
     }
 
-    fn finished(&self, name: &str, tenant: Option<&str>, shared: bool, report: &Report) {
+    fn finished(&self, name: &str, tenant: Option<&str>, coalesced: bool, report: &Report) {
         let route = self.routes.get(name);
         let tenant = self.tenants.get(tenant.unwrap_or(DEFAULT_TENANT));
         let outcome = Outcome::from_report(report);
@@ -170,8 +170,8 @@ impl Metrics {
         if outcome != Outcome::Cancelled {
             route.duration.observe(report.took.as_secs_f64());
         }
-        // The calls of a shared request were counted with the request that made them.
-        if !shared {
+        // The calls of a coalesced request were counted with the request that made them.
+        if !coalesced {
             self.hops(&route.label, report);
             self.repairs(&route.label, report);
             self.refusals(tenant, report);

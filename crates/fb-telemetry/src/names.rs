@@ -24,30 +24,30 @@ pub(crate) type Label = Arc<str>;
 
 impl Names {
     /// Builds a value for each route.
-    pub(crate) fn per_route<V>(&self, make: impl FnMut(Label) -> V) -> Closed<Label, V> {
-        Closed::new(self.routes.iter().map(|name| (name.as_str().into(), name.as_str().into())), make)
+    pub(crate) fn per_route<V>(&self, make: impl FnMut(Label) -> V) -> LabelMap<Label, V> {
+        LabelMap::new(self.routes.iter().map(|name| (name.as_str().into(), name.as_str().into())), make)
     }
 
     /// Builds a value for each target.
-    pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> Closed<TargetId, V> {
-        Closed::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
+    pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> LabelMap<TargetId, V> {
+        LabelMap::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
     }
 
     /// Builds a value for each tenant.
-    pub(crate) fn per_tenant<V>(&self, make: impl FnMut(Label) -> V) -> Closed<Label, V> {
+    pub(crate) fn per_tenant<V>(&self, make: impl FnMut(Label) -> V) -> LabelMap<Label, V> {
         let names = self.tenants.iter().map(String::as_str).chain([DEFAULT_TENANT]);
-        Closed::new(names.map(|name| (name.into(), name.into())), make)
+        LabelMap::new(names.map(|name| (name.into(), name.into())), make)
     }
 }
 
 /// A map with one value for each known key, and one value shared by all other keys.
 #[derive(Debug)]
-pub(crate) struct Closed<K, V> {
+pub(crate) struct LabelMap<K, V> {
     known: HashMap<K, V>,
     other: V,
 }
 
-impl<K: Hash + Eq, V> Closed<K, V> {
+impl<K: Hash + Eq, V> LabelMap<K, V> {
     fn new(keys: impl Iterator<Item = (K, Label)>, mut make: impl FnMut(Label) -> V) -> Self {
         Self { known: keys.map(|(key, label)| (key, make(label))).collect(), other: make(OTHER.into()) }
     }

@@ -59,7 +59,7 @@ pub(crate) fn finished(
     observer: &dyn Observer,
     route: &str,
     tenant: Option<&str>,
-    shared: bool,
+    coalesced: bool,
     rows: &[Attempt],
 ) {
     let report = Report {
@@ -71,13 +71,13 @@ pub(crate) fn finished(
         degraded: None,
         trace: Trace::new(rows.to_vec()),
     };
-    let asked = &RequestSummary::default();
+    let request = &RequestSummary::default();
     observer.on_event(&Event::Finished {
         route,
         tenant,
-        request: asked,
+        request,
         cancelled: false,
-        coalesced: shared,
+        coalesced,
         report: &report,
     });
 }

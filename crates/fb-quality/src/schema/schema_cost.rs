@@ -16,7 +16,7 @@ const MAX_PATHS: u64 = 10_000;
 pub(crate) struct SchemaCost {
     /// Number of patterns for strings and for property names.
     pub(crate) patterns: usize,
-    /// Maximum depth of a value whose violations are enumerated.
+    /// Maximum depth of values with enumerated violations.
     max_enumerated_depth: usize,
 }
 

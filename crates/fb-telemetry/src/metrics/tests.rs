@@ -244,7 +244,7 @@ fn readings_are_rendered_and_not_kept() {
 }
 
 #[test]
-fn shared_calls_are_counted_once() {
+fn coalesced_calls_are_counted_once() {
     let metrics = Metrics::new(&names());
     let rows: Vec<Attempt> = rows(["a", "a", "b"]).into_iter().chain(poor(["a", "b", "a"])).collect();
     request(&metrics, "default", None, &rows);

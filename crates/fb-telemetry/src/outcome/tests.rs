@@ -95,6 +95,6 @@ fn unanswered_requests_are_classified() {
     check("", vec![("a", AttemptEnd::Cancelled, Nothing)], (Outcome::Cancelled, None));
     check("a", vec![("a", AttemptEnd::Cancelled, Nothing)], (Outcome::Cancelled, None));
     check("", vec![("a", failed(), RetryIn(SECOND))], (Outcome::Cancelled, None));
-    let left = vec![("a", skipped(Skip::Cooling), WaitFor(SECOND)), ("b", failed(), Nothing)];
-    check("", left, (Outcome::Cancelled, None));
+    let waited = vec![("a", skipped(Skip::Cooling), WaitFor(SECOND)), ("b", failed(), Nothing)];
+    check("", waited, (Outcome::Cancelled, None));
 }

@@ -183,14 +183,14 @@ pub struct RecordedSkip {
 }
 
 impl RecordEntry {
-    /// Creates the entry of a request that finishes at `now`. The calls of a `shared` request are left out, because the
-    /// entry of the request that made them contains them.
+    /// Creates the entry of a request that finishes at `now`. The calls of a `coalesced` request are left out,
+    /// because the entry of the request that made them contains them.
     pub fn new(
         route: &str,
         tenant: Option<&str>,
-        asked: &RequestSummary,
+        request: &RequestSummary,
         outcome: RecordedOutcome,
-        shared: bool,
+        coalesced: bool,
         report: &Report,
         now: SystemTime,
     ) -> Self {
@@ -200,22 +200,25 @@ impl RecordEntry {
             CacheUse::Hit { .. } => CacheResult::Hit,
             CacheUse::Stale { .. } => CacheResult::Stale,
         });
-        let rows = if shared { &[] } else { report.trace.rows() };
-        let cost = report.cost().filter(|_| !shared);
-        let needs =
-            [(asked.tools, Need::Tools), (asked.json_schema, Need::Schema), (asked.vision, Need::Vision)];
+        let rows = if coalesced { &[] } else { report.trace.rows() };
+        let cost = report.cost().filter(|_| !coalesced);
+        let needs = [
+            (request.tools, Need::Tools),
+            (request.json_schema, Need::Schema),
+            (request.vision, Need::Vision),
+        ];
         Self {
             version: VERSION,
             began: whole_millis(now.checked_sub(report.took).unwrap_or(now)),
             id: report.id,
             route: route.to_owned(),
-            model: short(&asked.model),
+            model: short(&request.model),
             tenant: tenant.map(short),
-            stream: asked.stream,
+            stream: request.stream,
             needs: needs.into_iter().filter_map(|(needed, need)| needed.then_some(need)).collect(),
-            input_tokens: asked.input_tokens,
-            max_output: asked.max_output,
-            timeout_ms: asked.timeout.map(millis),
+            input_tokens: request.input_tokens,
+            max_output: request.max_output,
+            timeout_ms: request.timeout.map(millis),
             outcome,
             by: report.served_by.as_ref().map(ToString::to_string),
             level: report.level,
@@ -234,14 +237,14 @@ impl RecordEntry {
 }
 
 impl RecordedOutcome {
-    /// Derives the outcome from the report of a finished request; `left` is `true` if the caller cancelled it.
-    pub fn from_report(report: &Report, left: bool) -> Self {
+    /// Derives the outcome from the report of a finished request; `cancelled` is `true` if the caller cancelled it.
+    pub fn from_report(report: &Report, cancelled: bool) -> Self {
         let rows = report.trace.rows();
         if rows.iter().any(|row| matches!(row.end, AttemptEnd::Blocked { .. })) {
             return Self::Blocked;
         }
         match &report.served_by {
-            _ if left => Self::Cancelled,
+            _ if cancelled => Self::Cancelled,
             None => Self::Failed,
             Some(ServedBy::Cache | ServedBy::Static) => Self::Ok,
             // Only the call of the target that answered counts; calls that lost a race against it were cancelled.

@@ -31,7 +31,7 @@ fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {
 }
 
 fn entry(report: &Report) -> RecordEntry {
-    let asked = RequestSummary {
+    let request = RequestSummary {
         model: "gpt-4o".to_owned(),
         stream: true,
         tools: true,
@@ -44,7 +44,7 @@ fn entry(report: &Report) -> RecordEntry {
     RecordEntry::new(
         "default",
         Some("acme"),
-        &asked,
+        &request,
         RecordedOutcome::from_report(report, false),
         false,
         report,
@@ -92,7 +92,7 @@ fn line_contains_names_and_numbers_and_round_trips() {
 }
 
 #[test]
-fn shared_calls_are_recorded_once() {
+fn coalesced_calls_are_recorded_once() {
     let old = fb_core::CacheUse::Stale { age: Duration::from_secs(11), by: "a/m".parse().unwrap() };
     let open = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
     let rows = vec![
@@ -100,9 +100,9 @@ fn shared_calls_are_recorded_once() {
         row("b/m", 100, 0, open, Next::Nothing),
     ];
     let report = Report { cache: Some(old), ..report(None, rows) };
-    let line = |shared| {
-        let (asked, now) = (RequestSummary::default(), SystemTime::UNIX_EPOCH);
-        let entry = RecordEntry::new("default", None, &asked, RecordedOutcome::Ok, shared, &report, now);
+    let line = |coalesced| {
+        let (request, now) = (RequestSummary::default(), SystemTime::UNIX_EPOCH);
+        let entry = RecordEntry::new("default", None, &request, RecordedOutcome::Ok, coalesced, &report, now);
         (entry.cache, entry.attempts.len(), entry.skips.len())
     };
     assert_eq!(line(false), (Some(CacheResult::Stale), 1, 1));
@@ -148,10 +148,10 @@ fn an_outcome_is_told_from_who_answered_and_the_rows() {
         (RecordedOutcome::Cancelled, true, Some("a/m"), vec![("a/m", cancelled(), Next::Nothing)]),
         (RecordedOutcome::Cancelled, true, None, vec![("a/m", error(), hop)]),
     ];
-    for (expected, left, by, rows) in table {
+    for (expected, cancelled_by_caller, by, rows) in table {
         let rows = rows.into_iter().map(|(target, end, next)| row(target, 0, 1, end, next)).collect();
         let report = report(by, rows);
-        assert_eq!(RecordedOutcome::from_report(&report, left), expected, "{report:?}");
+        assert_eq!(RecordedOutcome::from_report(&report, cancelled_by_caller), expected, "{report:?}");
     }
 }
 
@@ -195,16 +195,9 @@ impl Drop for Folder {
 fn record(recorder: &Recorder, numbers: std::ops::Range<u64>) {
     let report = report(None, Vec::new());
     for input_tokens in numbers {
-        let asked = &RequestSummary { input_tokens, ..RequestSummary::default() };
-        let (route, tenant, left, shared) = ("default", None, false, false);
-        recorder.on_event(&Event::Finished {
-            route,
-            tenant,
-            request: asked,
-            cancelled: left,
-            coalesced: shared,
-            report: &report,
-        });
+        let request = &RequestSummary { input_tokens, ..RequestSummary::default() };
+        let (route, tenant, cancelled, coalesced) = ("default", None, false, false);
+        recorder.on_event(&Event::Finished { route, tenant, request, cancelled, coalesced, report: &report });
     }
 }
 
@@ -232,10 +225,10 @@ fn full_file_is_rotated_and_the_oldest_is_deleted() {
     for numbers in [0..60, 60..120] {
         let mut files = Files::open(&config, Arc::default()).unwrap();
         for input_tokens in numbers {
-            let asked = RequestSummary { input_tokens, ..RequestSummary::default() };
+            let request = RequestSummary { input_tokens, ..RequestSummary::default() };
             let report = report(None, Vec::new());
             let (outcome, at) = (RecordedOutcome::Failed, SystemTime::UNIX_EPOCH);
-            files.put(&RecordEntry::new("default", None, &asked, outcome, false, &report, at));
+            files.put(&RecordEntry::new("default", None, &request, outcome, false, &report, at));
             if input_tokens < 60 {
                 files.flush();
             }
