@@ -15,8 +15,8 @@ use crate::{AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation, St
 
 /// The account of a tenant, or of one of its keys; a clone is a handle to the same account.
 ///
-/// A call made with a key is reserved and billed in two accounts, that of the key and that of its tenant, and refused if
-/// either lacks room.
+/// A call made with a key is reserved and billed in two accounts, that of the key and that of its tenant, and refused
+/// if either lacks room.
 ///
 /// Reserved and spent amounts are counted under one lock and checked before they are taken. At any time the sum of what
 /// was spent in a day or month and what calls in flight have reserved is at most the limit, as long as no call costs
@@ -46,9 +46,9 @@ impl Account {
 
     /// Reserves for the first call of a request, and counts the request.
     ///
-    /// A call without cost is never refused for money, and a call without tokens never for tokens. Without a ledger this
-    /// takes one lock per account. With a ledger it also blocks for a commit, a few milliseconds, if the reservation
-    /// exceeds what the ledger has written ahead.
+    /// A call without cost is never refused for money, and a call without tokens never for tokens. Without a ledger
+    /// this takes one lock per account. With a ledger it also blocks for a commit, a few milliseconds, if the
+    /// reservation exceeds what the ledger has written ahead.
     ///
     /// # Errors
     /// Returns the limit that the call would exceed. Nothing is reserved then; but if the tenant's requests per minute

@@ -17,9 +17,9 @@ const DEFAULT: &str = "default";
 
 /// The accounts of all tenants and their keys.
 ///
-/// The tenants are those of the configuration plus `default`, which stands for all other names; this bounds the memory for
-/// arbitrary names. Without a section of its own, `default` has no limits. Accounts of different tenants are independent;
-/// the usage of a key also counts against its tenant. The account of a key is named `TENANT/KEY`.
+/// The tenants are those of the configuration plus `default`, which stands for all other names; this bounds the memory
+/// for arbitrary names. Without a section of its own, `default` has no limits. Accounts of different tenants are
+/// independent; the usage of a key also counts against its tenant. The account of a key is named `TENANT/KEY`.
 ///
 /// # Examples
 ///
@@ -88,12 +88,12 @@ impl Book {
 
     /// Opens a book that continues from the ledger file and keeps its spend there; see [`LedgerConfig`].
     ///
-    /// Starts one thread, which ends with the book. Reservations that outlive the book are not written any more; the amounts
-    /// that they hold when the book is closed count as spent at the next start.
+    /// Starts one thread, which ends with the book. Reservations that outlive the book are not written any more; the
+    /// amounts that they hold when the book is closed count as spent at the next start.
     ///
     /// # Errors
-    /// Returns an invalid setting, or the reason why the file cannot be used: it is locked, damaged, from a newer version,
-    /// or not readable or writable.
+    /// Returns an invalid setting, or the reason why the file cannot be used: it is locked, damaged, from a newer
+    /// version, or not readable or writable.
     #[cfg(feature = "ledger")]
     pub fn open(
         tenants: &BTreeMap<String, Limits>,

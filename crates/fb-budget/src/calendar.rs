@@ -8,8 +8,8 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// Nano-dollars spent in the day and month of the latest wall clock reading.
 ///
-/// If the wall clock steps back by one day or month, the later one stays current, so that spend around midnight is counted
-/// exactly once. If it steps back further, the calendar follows it and keeps the spent amounts.
+/// If the wall clock steps back by one day or month, the later one stays current, so that spend around midnight is
+/// counted exactly once. If it steps back further, the calendar follows it and keeps the spent amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Calendar {
     /// Days since 1970.

@@ -36,7 +36,8 @@ pub struct Limits {
     pub keys: BTreeMap<String, KeyLimits>,
 }
 
-/// The limits of one key of a tenant, within those of the tenant. A limit that is not set does not apply to the key itself.
+/// The limits of one key of a tenant, within those of the tenant. A limit that is not set does not apply to the key
+/// itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyLimits {

@@ -52,7 +52,7 @@ impl fmt::Display for Limit {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("tenant {tenant}: `{limit}` is reached")]
 pub struct LimitExceeded {
-    /// The account whose limit is reached: `TENANT`, or `TENANT/KEY`.
+    /// The account of the limit: `TENANT`, or `TENANT/KEY`.
     pub tenant: Arc<str>,
     /// The limit; of several, the first in the order month, day, tokens, requests.
     pub limit: Limit,

@@ -39,7 +39,7 @@ impl TokenPrices {
         Self::flat(Rates { input, cached_input: input, cache_write: input, output })
     }
 
-    /// Adds other rates for all tokens of a call whose prompt has more than `above` tokens.
+    /// Adds other rates for all tokens of a call with a prompt of more than `above` tokens.
     #[must_use]
     pub fn with_step(mut self, above: u64, rates: Rates) -> Self {
         let index = self.steps.partition_point(|(other, _)| *other <= above);
@@ -47,14 +47,14 @@ impl TokenPrices {
         self
     }
 
-    /// Returns the rates of a call whose prompt has `input` tokens.
+    /// Returns the rates of a call with a prompt of `input` tokens.
     pub fn rates(&self, input: u64) -> Rates {
         let above = self.steps.iter().rev().find(|(above, _)| input > *above);
         above.map_or(self.base, |(_, rates)| *rates)
     }
 
-    /// Returns the cost of a call, exact to the nano-dollar: the sum over all tokens is rounded once, half up, and saturates
-    /// at the largest [`Money`].
+    /// Returns the cost of a call, exact to the nano-dollar: the sum over all tokens is rounded once, half up, and
+    /// saturates at the largest [`Money`].
     ///
     /// Cached and written tokens are part of `input`; any beyond it are not counted.
     pub fn cost(&self, usage: Usage) -> Money {

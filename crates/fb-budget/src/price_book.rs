@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for PriceConfigs {
     }
 }
 
-/// A visitor instead of an untagged enum, whose errors would not name the invalid field.
+/// A visitor, because the errors of an untagged enum do not name the invalid field.
 struct OneOrMany;
 
 impl<'de> de::Visitor<'de> for OneOrMany {
@@ -101,10 +101,10 @@ impl PriceBook {
 
     /// Returns the prices of `target` at `at`, or `None` if neither the configuration nor the built-in list has any.
     ///
-    /// `kind` is the name of the provider in the built-in list, such as `openai`, `anthropic`, `azure`, `google`, `aws`.
-    /// Models that the list does not price by tokens, or lists as free, have no built-in price. The first lookup in the
-    /// list parses it, in about 30 ms; later ones take about 10 µs, or 0.1 ms for a model with steps. Look prices up once
-    /// per configured target, not per request, and again after midnight UTC, when prices may change.
+    /// `kind` is the name of the provider in the built-in list, such as `openai`, `anthropic`, `azure`, `google`,
+    /// `aws`. Models that the list does not price by tokens, or lists as free, have no built-in price. The first lookup
+    /// in the list parses it, in about 30 ms; later ones take about 10 µs, or 0.1 ms for a model with steps. Look
+    /// prices up once per configured target, not per request, and again after midnight UTC, when prices may change.
     pub fn prices(&self, target: &TargetId, kind: &str, at: SystemTime) -> Option<TokenPrices> {
         let day = Timestamp::try_from(at).ok()?.to_zoned(TimeZone::UTC).date();
         let is_valid = |entry: &&DatedPrices| {

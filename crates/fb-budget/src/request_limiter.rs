@@ -14,7 +14,7 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-/// A rate limiter whose callers supply the time.
+/// A rate limiter that takes the time as an argument.
 #[derive(Debug)]
 pub(crate) struct RequestLimiter {
     origin: Instant,

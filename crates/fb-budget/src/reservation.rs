@@ -8,9 +8,9 @@ use crate::{Amount, account::state::AccountState, minute::Counted};
 
 /// The part of its tenant's limits that one call has reserved.
 ///
-/// [`settle`](Self::settle) ends the reservation with a bill. Dropping it unsettled releases everything except the usage
-/// recorded by [`record_usage`](Self::record_usage). Neither needs a clock: spend counts in the day and month of the latest
-/// moment that was passed to the tenant's account.
+/// [`settle`](Self::settle) ends the reservation with a bill. Dropping it unsettled releases everything except the
+/// usage recorded by [`record_usage`](Self::record_usage). Neither needs a clock: spend counts in the day and month of
+/// the latest moment that was passed to the tenant's account.
 #[derive(Debug)]
 #[must_use = "dropping it releases the reserved amount"]
 pub struct Reservation {
@@ -74,8 +74,9 @@ impl Reservation {
 
     /// Records the amount that the call has used so far, replacing any earlier record.
     ///
-    /// If the reservation is dropped later, the last recorded amount is billed: for a stream that is cut, or a call that
-    /// lost a race after it was sent. With a ledger, a bill beyond the reserved amount is then on disk within 100 ms.
+    /// If the reservation is dropped later, the last recorded amount is billed: for a stream that is cut, or a call
+    /// that lost a race after it was sent. With a ledger, a bill beyond the reserved amount is then on disk within 100
+    /// ms.
     pub fn record_usage(&mut self, used: Amount) {
         self.used = Some(used);
         if let Some(of_tenant) = &mut self.of_tenant {

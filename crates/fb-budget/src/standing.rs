@@ -25,8 +25,8 @@ pub enum Standing {
     },
 }
 
-/// A warning that an account reached `warn_at` of a limit, or that the limit refused a call; each is issued once per day of
-/// UTC.
+/// A warning that an account reached `warn_at` of a limit, or that the limit refused a call; each is issued once per
+/// day of UTC.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// The account: `TENANT`, or `TENANT/KEY`.
@@ -35,7 +35,7 @@ pub struct Warning {
     pub limit: Limit,
     /// The used share of the limit, 0 to 1.
     pub share: f64,
-    /// Whether the limit refused a call; otherwise the account reached `warn_at`.
+    /// Set if the limit refused a call; otherwise the account reached `warn_at`.
     pub refused: bool,
 }
 

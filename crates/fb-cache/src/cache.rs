@@ -20,8 +20,8 @@ use crate::{
 
 /// A cache of values by [`Key`]. Each value is fresh for a while, and stale but usable for a while after that.
 ///
-/// The cache is bounded in bytes, in total and per tenant. A clone is a handle to the same entries. The time is an argument;
-/// all calls must use the same clock.
+/// The cache is bounded in bytes, in total and per tenant. A clone is a handle to the same entries. The time is an
+/// argument; all calls must use the same clock.
 ///
 /// # Examples
 ///
@@ -118,7 +118,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// Stores an item, replacing any entry of the key. The windows of the item begin at `now`.
     ///
-    /// A full cache evicts rarely used entries, which may include the new one. A tenant at its quota loses its oldest entries.
+    /// A full cache evicts rarely used entries, which may include the new one. A tenant at its quota loses its oldest
+    /// entries.
     ///
     /// # Errors
     ///
@@ -235,7 +236,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let matching = self.shared.entries.iter().filter(|(_, entry)| matches(entry));
         let removed =
             matching.filter(|(key, entry)| self.remove_entry(**key, entry.charge.sequence)).count() as u64;
-        // Frees entries whose eviction moka has deferred.
+        // Runs the evictions that moka has deferred.
         self.shared.entries.run_pending_tasks();
         removed
     }

@@ -17,7 +17,7 @@ const OVERHEAD: u64 = 256;
 /// The tenant and the origin of an entry, by which entries can be [purged](crate::Purge).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tags {
-    /// The tenant whose quota the entry counts against.
+    /// The tenant; the entry counts against its quota.
     pub tenant: Arc<str>,
     /// The route of the request.
     pub route: Arc<str>,

@@ -144,18 +144,18 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 
     /// Joins the call of this key that is in flight, or starts one.
     ///
-    /// `fill` runs in a task of its own, at most one per key at a time, and all waiting callers receive a clone of its value.
-    /// If too many calls are in flight, `fill` runs in the caller, and its panics propagate to the caller.
+    /// `fill` runs in a task of its own, at most one per key at a time, and all waiting callers receive a clone of its
+    /// value. If too many calls are in flight, `fill` runs in the caller, and its panics propagate to the caller.
     ///
     /// # Errors
     ///
-    /// Returns [`FlightError::Deadline`] if the caller's deadline passes first, and [`FlightError::Panicked`] to all waiting
-    /// callers if the call panics. The next caller starts a new call.
+    /// Returns [`FlightError::Deadline`] if the caller's deadline passes first, and [`FlightError::Panicked`] to all
+    /// waiting callers if the call panics. The next caller starts a new call.
     ///
     /// # Cancel safety
     ///
-    /// Dropping a caller, even the leader, does not affect the others. Once all callers are dropped, the call is dropped too
-    /// or continues, depending on [`WhenAbandoned`].
+    /// Dropping a caller, even the leader, does not affect the others. Once all callers are dropped, the call is
+    /// dropped too or continues, depending on [`WhenAbandoned`].
     ///
     /// # Panics
     ///

@@ -19,8 +19,8 @@ const JSON: u8 = 2;
 
 /// The key of an entry: a BLAKE3 hash of everything that the value depends on.
 ///
-/// Two keys are equal only if their [`KeyBuilder`]s received the same fields with the same values in the same order. The
-/// tenant must be one of the fields: nothing else separates the entries of different tenants.
+/// Two keys are equal only if their [`KeyBuilder`]s received the same fields with the same values in the same order.
+/// The tenant must be one of the fields: nothing else separates the entries of different tenants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key([u8; 32]);
 
@@ -101,12 +101,13 @@ impl KeyBuilder {
     /// Adds a field with a JSON document, by its meaning instead of its notation.
     ///
     /// White space, the order of object members, string escapes and the notation of numbers (`1`, `1.0`, `1e0`) do not
-    /// matter; the order of arrays does. Numbers are compared with all their digits, and unpaired surrogates as they are.
+    /// matter; the order of arrays does. Numbers are compared with all their digits, and unpaired surrogates as they
+    /// are.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidJson`] if the value is not JSON, is nested more than 128 levels deep, has duplicate object members
-    /// (parsers disagree on which one counts), or has an exponent beyond 64 bits.
+    /// Returns [`InvalidJson`] if the value is not JSON, is nested more than 128 levels deep, has duplicate object
+    /// members (parsers disagree on which one counts), or has an exponent beyond 64 bits.
     pub fn json(mut self, name: &str, value: &[u8]) -> Result<Self, InvalidJson> {
         self.field(JSON, name);
         json::push(&mut self.encoded, value)?;
@@ -133,7 +134,7 @@ impl fmt::Debug for KeyBuilder {
 
 /// Uses the head of a key as its hash, because it is random already.
 ///
-/// An attacker who wants many keys in one bucket must search for them, and pay for an answer to each before it is stored.
+/// Forcing many keys into one bucket takes a search for such keys, and a paid answer for each before it is stored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct KeyHasher(u64);
 

@@ -66,8 +66,8 @@ impl TenantUsage {
         self.next_sequence.fetch_add(1, Relaxed)
     }
 
-    /// Charges an entry to its tenant. `replaced` bytes belong to the entry that it replaces, which is released afterwards,
-    /// and do not count against the quota.
+    /// Charges an entry to its tenant. `replaced` bytes belong to the entry that it replaces, which is released
+    /// afterwards, and do not count against the quota.
     ///
     /// # Errors
     /// Returns the bytes that the tenant would use if they exceed the quota.

@@ -31,7 +31,7 @@ pub struct HealthConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProbeConfig {
-    /// Whether endpoints are probed in the background; true.
+    /// Enables background probes; true.
     pub enabled: bool,
     /// The time between two probes of a healthy endpoint; 30 s. At least 100 ms.
     #[serde(with = "humantime_serde")]
@@ -56,7 +56,7 @@ pub struct ProbeConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutlierConfig {
-    /// Whether outliers are ejected; true.
+    /// Enables the ejection of outliers; true.
     pub enabled: bool,
     /// The number of targets in the group, including the judged one, that need [`min_calls`](Self::min_calls) calls; 3.
     pub min_peers: u32,
@@ -78,8 +78,8 @@ pub struct OutlierConfig {
     pub max_ejected: f64,
 }
 
-/// The settings for ejecting targets without enough peers. The error count rises by one with each error and falls by one
-/// with each success.
+/// The settings for ejecting targets without enough peers. The error count rises by one with each error and falls by
+/// one with each success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorsConfig {

@@ -27,8 +27,8 @@ pub enum Condition {
     Unhealthy,
 }
 
-/// One endpoint. `rise` consecutive passed checks make it healthy, `fall` failed ones unhealthy; inconclusive checks change
-/// nothing.
+/// One endpoint. `rise` consecutive passed checks make it healthy, `fall` failed ones unhealthy; inconclusive checks
+/// change nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     condition: Condition,
@@ -41,8 +41,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Creates an endpoint whose first check is due at a random moment of the first interval, so that many processes do not
-    /// probe at once.
+    /// Creates an endpoint. Its first check is due at a random moment of the first interval, so that many processes do
+    /// not probe at once.
     pub(crate) fn new(config: &ProbeConfig, now: Instant, random: f64) -> Self {
         let due = now + config.interval.mul_f64(random);
         Self { condition: Condition::Unknown, passed: 0, failed: 0, last: None, due }
@@ -87,7 +87,8 @@ impl Endpoint {
         self.due = now + self.interval(config).mul_f64(1.0 + config.jitter * (2.0 * random - 1.0));
     }
 
-    /// Returns the time to the next check, before jitter. The shorter interval also applies after a single failed check.
+    /// Returns the time to the next check, before jitter. The shorter interval also applies after a single failed
+    /// check.
     pub(crate) fn interval(&self, config: &ProbeConfig) -> Duration {
         let is_well = self.condition != Condition::Unhealthy && self.failed == 0;
         if is_well { config.interval } else { config.unhealthy_interval }

@@ -21,7 +21,8 @@ use crate::{
 
 /// The targets of a program, with their endpoints and the groups of peers in which they are compared.
 ///
-/// A clone is a handle to the same fleet. No operation blocks for long: each takes a few short locks, one after another.
+/// A clone is a handle to the same fleet. No operation blocks for long: each takes a few short locks, one after
+/// another.
 ///
 /// # Examples
 ///
@@ -187,8 +188,8 @@ impl Fleet {
 
     /// Returns whether the local network seems to be down.
     ///
-    /// That is the case if the last call of every target in the window failed to connect, at two endpoints or more. No target
-    /// is ejected then.
+    /// That is the case if the last call of every target in the window failed to connect, at two endpoints or more. No
+    /// target is ejected then.
     pub fn is_local_outage(&self, now: Instant) -> bool {
         let mut endpoints = Vec::new();
         for member in self.members() {
@@ -226,7 +227,8 @@ impl Fleet {
         self.shared.roster.lock().endpoints.values().cloned().collect()
     }
 
-    /// Returns the time at which the endpoint is due for a check. A successful call within the interval replaces the check.
+    /// Returns the time at which the endpoint is due for a check. A successful call within the interval replaces the
+    /// check.
     pub(crate) fn due(&self, endpoint: &SharedEndpoint, now: Instant) -> Instant {
         let config = &endpoint.config;
         let (last_success, random) = (*endpoint.last_success.lock(), self.random());
@@ -266,8 +268,8 @@ impl Member {
         *self.target.endpoint.last_success.lock() = Some(now);
     }
 
-    /// Records the time that an answer of `tokens` tokens took. Answers of fewer than 8 tokens are ignored, because their time
-    /// says little about the throughput.
+    /// Records the time that an answer of `tokens` tokens took. Answers of fewer than 8 tokens are ignored, because
+    /// their time is dominated by overhead.
     pub fn record_throughput(&self, tokens: u64, took: Duration, now: Instant) {
         if tokens >= 8 {
             #[expect(clippy::cast_precision_loss, reason = "no answer has 2^52 tokens")]

@@ -51,7 +51,8 @@ impl Recent {
         self.next = (self.next + 1) % CAPACITY;
     }
 
-    /// Returns the number of samples, their mean, and a percentile (nearest rank) for each share; `None` without samples.
+    /// Returns the number of samples, their mean, and a percentile (nearest rank) for each share; `None` without
+    /// samples.
     pub(crate) fn summary<const N: usize>(
         &self,
         shares: [f64; N],

@@ -6,10 +6,10 @@ use crate::{config::OutlierConfig, window::Counts};
 
 /// Returns whether the target with these counts is an outlier among its peers, of which `ejected` are ejected already.
 ///
-/// A target is an outlier if its failure share reaches `failure_share`, or if its success share is below the mean of the
-/// other peers by `deviations` standard deviations and by `margin`. The mean excludes the target itself: a value among n is
-/// never more than √(n-1) standard deviations from the mean of all, so 1.9 of them could never be reached with three or
-/// four targets.
+/// A target is an outlier if its failure share reaches `failure_share`, or if its success share is below the mean of
+/// the other peers by `deviations` standard deviations and by `margin`. The mean excludes the target itself: a value
+/// among n is never more than √(n-1) standard deviations from the mean of all, so 1.9 of them could never be reached
+/// with three or four targets.
 pub(crate) fn is_outlier(config: &OutlierConfig, target: Counts, others: &[Counts], ejected: usize) -> bool {
     let has_enough_calls = |counts: &Counts| counts.calls >= u64::from(config.min_calls);
     if !config.enabled || !has_enough_calls(&target) || !may_eject(config, others.len() + 1, ejected) {
@@ -42,8 +42,8 @@ fn mean_and_deviation(shares: &[f64]) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// Returns the duration of the `nth` consecutive ejection. `random` in `[0, 1)` spreads it by a tenth in both directions, so
-/// that many processes do not return at once.
+/// Returns the duration of the `nth` consecutive ejection. `random` in `[0, 1)` spreads it by a tenth in both
+/// directions, so that many processes do not return at once.
 pub(crate) fn ejection_time(config: &OutlierConfig, nth: u32, random: f64) -> Duration {
     config.base.saturating_mul(nth).min(config.max).mul_f64(0.9 + 0.2 * random)
 }

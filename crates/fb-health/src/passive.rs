@@ -104,8 +104,8 @@ impl PassiveHealth {
         self.window.counts(now)
     }
 
-    /// Ejects the target for longer with each consecutive ejection. Each `base` of time since the end of the last ejection
-    /// reduces the number of consecutive ejections by one.
+    /// Ejects the target for longer with each consecutive ejection. Each `base` of time since the end of the last
+    /// ejection reduces the number of consecutive ejections by one.
     pub(crate) fn eject(&mut self, config: &HealthConfig, now: Instant, random: f64) {
         let nth = self.ejection.map_or(0, |last| {
             let since = now.saturating_duration_since(last.until).as_nanos();

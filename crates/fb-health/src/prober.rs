@@ -22,8 +22,8 @@ use crate::{
 type PendingCheck = Pin<Box<dyn Future<Output = Check> + Send>>;
 type CheckFn = Box<dyn Fn(&str) -> PendingCheck + Send + Sync>;
 
-/// Checks the endpoints of a fleet in the background, each at its own interval and never twice at once, until it is shut
-/// down or dropped.
+/// Checks the endpoints of a fleet in the background, each at its own interval and never twice at once, until it is
+/// shut down or dropped.
 ///
 /// # Examples
 ///
@@ -52,8 +52,8 @@ pub struct Prober {
 impl Prober {
     /// Starts the background task. `check` receives the name of an endpoint and returns the future of its check.
     ///
-    /// A check should cost nothing at the provider. It is dropped and counts as failed when it exceeds its timeout, and a
-    /// check that panics counts as failed too.
+    /// A check should cost nothing at the provider. It is dropped and counts as failed when it exceeds its timeout, and
+    /// a check that panics counts as failed too.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime with an enabled timer.
@@ -75,8 +75,8 @@ impl Prober {
         Self { requests, task }
     }
 
-    /// Checks every endpoint now and returns when all checks have ended. An endpoint whose check is in flight is not checked
-    /// again.
+    /// Checks every endpoint now and returns when all checks have ended. A check that is already in flight is not
+    /// repeated.
     ///
     /// # Cancel safety
     /// Dropping the future stops the wait but not the checks.
@@ -107,7 +107,7 @@ struct ProbeLoop {
     in_flight: BTreeMap<Id, Arc<SharedEndpoint>>,
     /// Endpoints to check whether they are due or not.
     requested: BTreeSet<Arc<str>>,
-    /// Callers of `check_now`, each with the endpoints whose checks it still waits for.
+    /// Callers of `check_now`, each with the endpoints that it still waits for.
     waiters: Vec<(BTreeSet<Arc<str>>, oneshot::Sender<()>)>,
 }
 

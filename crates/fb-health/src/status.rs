@@ -6,8 +6,8 @@ use fb_core::Eligibility;
 
 use crate::endpoint::{Check, Condition};
 
-/// The status of one target, for display. Use [`Member::eligibility`](crate::Member::eligibility) to decide whether to call
-/// it.
+/// The status of one target, for display. Use [`Member::eligibility`](crate::Member::eligibility) to decide whether to
+/// call it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// The name of the target.
@@ -16,9 +16,9 @@ pub struct Status {
     pub endpoint: Arc<str>,
     /// The condition of the endpoint by its health checks.
     pub condition: Condition,
-    /// Whether the target can be called.
+    /// The current eligibility of the target.
     pub eligibility: Eligibility,
-    /// Whether the target can be called only because its group is in panic mode.
+    /// Set if the target can be called only because its group is in panic mode.
     pub panic: bool,
     /// The number of calls that ended in the window.
     pub calls: u64,

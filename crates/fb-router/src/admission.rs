@@ -6,9 +6,10 @@ use crate::{Candidate, Facts};
 
 /// Checks that the request may be sent to the target.
 ///
-/// This one predicate covers every way in which a request reaches a target: the first call, a fallback, a hedge, a cached
-/// answer, a probe. It does not consider whether the target can be called *now*, which is the candidate's eligibility.
-/// An unknown property of the target (region, price) fails a rule about it. Without rules the check costs nothing.
+/// This one predicate covers every way in which a request reaches a target: the first call, a fallback, a hedge, a
+/// cached answer, a probe. It does not consider whether the target can be called *now*, which is the candidate's
+/// eligibility. An unknown property of the target (region, price) fails a rule about it. Without rules the check costs
+/// nothing.
 ///
 /// # Errors
 /// Returns the first rule that forbids the target.

@@ -33,7 +33,7 @@ pub struct Candidate<'a> {
     pub price: Option<Price>,
     /// The capabilities of the target's model.
     pub capabilities: Capabilities,
-    /// Whether the model can call several functions at once.
+    /// Set if the model can call several functions at once.
     pub parallel_tools: bool,
     /// The maximum number of tokens of one answer, if known.
     pub max_output: Option<u64>,
@@ -43,9 +43,9 @@ pub struct Candidate<'a> {
     pub data_classes: &'a [String],
     /// The eligibility now, and the share of its usual traffic that the target receives.
     pub eligibility: Eligibility,
-    /// Whether the target is known to be healthy; false also while its health is unknown.
+    /// Set if the target is known to be healthy; unset also while its health is unknown.
     pub healthy: bool,
-    /// Whether the target's circuit breaker admits only probes.
+    /// Set while the target's circuit breaker admits only probes.
     pub half_open: bool,
     /// The peak-sensitive moving average of the latency, in seconds; `None` until measured.
     pub latency: Option<f64>,

@@ -120,8 +120,8 @@ impl RouterConfig {
         self.hedge.validate()
     }
 
-    /// Checks that the targets of a route have the properties that its strategy needs: a price for `cheapest`, and valid
-    /// prices and weights in any case.
+    /// Checks that the targets of a route have the properties that its strategy needs: a price for `cheapest`, and
+    /// valid prices and weights in any case.
     ///
     /// # Errors
     /// Returns the first invalid property of the first invalid target.

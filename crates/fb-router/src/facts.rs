@@ -31,8 +31,8 @@ pub struct Facts<'a> {
     pub input_tokens: u64,
     /// The maximum number of tokens to generate; `None` if the caller set no limit.
     pub max_output: Option<u64>,
-    /// Whether the request may declare tools that the provider runs; such a request must not be sent twice, because
-    /// the tools would run twice.
+    /// Set if the request may declare tools that the provider runs. Such a request must not be sent twice, because the
+    /// tools would run twice.
     pub server_tools: bool,
     /// The regions in which the request may be computed; `None` allows any region.
     pub regions: Option<&'a [String]>,
@@ -141,7 +141,8 @@ impl Facts<'_> {
         self.max_output.unwrap_or(DEFAULT_OUTPUT)
     }
 
-    /// Returns the expected cost at a candidate, for the estimated input and the expected output; `None` without a price.
+    /// Returns the expected cost at a candidate, for the estimated input and the expected output; `None` without a
+    /// price.
     pub fn cost_at(&self, candidate: &Candidate<'_>) -> Option<Money> {
         let usage = Usage { input: self.input_tokens, output: self.expected_output(), ..Usage::default() };
         candidate.price.map(|price| price.cost(usage))

@@ -109,8 +109,9 @@ impl HedgeConfig {
 
 /// A token bucket that limits hedges to a share of the requests.
 ///
-/// Every request deposits its share of a hedge, and every hedge withdraws a whole one. The bucket starts empty and holds
-/// at most ten hedges, so at any time the number of hedges is at most the configured share of the requests so far.
+/// Every request deposits its share of a hedge, and every hedge withdraws a whole one. The bucket starts empty and
+/// holds at most ten hedges, so at any time the number of hedges is at most the configured share of the requests so
+/// far.
 ///
 /// # Examples
 ///

@@ -84,7 +84,8 @@ pub(crate) fn lower_of_two(
 
 /// Returns the expected duration of one more call, in seconds.
 ///
-/// An unmeasured candidate scores 0 while idle, so that one call measures it, and infinity while that call is in flight.
+/// An unmeasured candidate scores 0 while idle, so that one call measures it, and infinity while that call is in
+/// flight.
 fn score(candidate: &Candidate<'_>) -> f64 {
     match candidate.latency {
         Some(latency) => latency * (f64::from(candidate.in_flight) + 1.0) / candidate.traffic_share(),

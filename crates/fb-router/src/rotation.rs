@@ -3,9 +3,10 @@
 /// Weighted round robin: after `n` turns under constant weights each index was chosen `n · weight / sum` times, off by
 /// less than one.
 ///
-/// Every turn adds each index's weight to its lag and subtracts a whole turn from the lag of the chosen index. The choice
-/// is the index with a positive lag that would reach a whole turn first. Choosing the largest lag instead, as smooth
-/// weighted round robin does, can leave an index a turn or more behind when there are many very different weights.
+/// Every turn adds each index's weight to its lag and subtracts a whole turn from the lag of the chosen index. The
+/// choice is the index with a positive lag that would reach a whole turn first. Choosing the largest lag instead, as
+/// smooth weighted round robin does, can leave an index a turn or more behind when there are many very different
+/// weights.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rotation {
     /// Turns owed to each index, times `sum`. They add up to 0, except for rounding when `sum` changes.

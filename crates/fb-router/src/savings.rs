@@ -15,7 +15,8 @@ pub struct ServedRequest<'a> {
 }
 
 impl<'a> ServedRequest<'a> {
-    /// Creates a request from a prompt text, with [`estimate_tokens`] of the text as input and `output` tokens as answer.
+    /// Creates a request from a prompt text, with [`estimate_tokens`] of the text as input and `output` tokens as
+    /// answer.
     pub fn from_text(target: &'a TargetId, text: &str, output: u64) -> Self {
         let input = estimate_tokens(size(text.len()));
         Self { target, usage: Usage { input, output, ..Usage::default() } }

@@ -2,8 +2,8 @@
 
 /// Returns the rendezvous score of a target for a key; the target with the highest score owns the key.
 ///
-/// A score depends only on key, target and weight. When a target is removed, only its own keys move; when a weight grows,
-/// keys move only to that target. Over many keys, each target owns a share proportional to its weight.
+/// A score depends only on key, target and weight. When a target is removed, only its own keys move; when a weight
+/// grows, keys move only to that target. Over many keys, each target owns a share proportional to its weight.
 pub(crate) fn rendezvous_score(key: &str, target: &str, weight: f64) -> f64 {
     // The upper 53 bits plus half a step: strictly between 0 and 1, so that the logarithm is finite and not 0.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]

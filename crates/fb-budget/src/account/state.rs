@@ -141,7 +141,7 @@ impl AccountState {
         }
     }
 
-    /// Queues warnings for the limits on money whose spend, without reservations, has reached `warn_at`.
+    /// Queues warnings for the limits on money that spend, without reservations, has brought to `warn_at`.
     fn warn_of_spend(&self, balances: &mut Balances) {
         let Calendar { day_spent, month_spent, .. } = balances.calendar;
         for (limit, used, most) in

@@ -19,12 +19,12 @@ pub(super) struct WriteAhead {
 /// The part of an account's spend that the disk covers.
 #[derive(Debug)]
 pub(super) struct Coverage {
-    /// The total, in nano-dollars, that a restart after a kill would read from disk. The largest value without a ledger,
-    /// or while the ledger fails, so that calls continue then.
+    /// The total, in nano-dollars, that a restart after a kill would read from disk. The largest value without a
+    /// ledger, or while the ledger fails, so that calls continue then.
     pub(super) ceiling: u128,
-    /// Whether an amount was spent or released since the last snapshot.
+    /// Set if an amount was spent or released since the last snapshot.
     pub(super) changed: bool,
-    /// Whether a commit was requested since the last snapshot because little is left below the ceiling.
+    /// Set if a commit was requested since the last snapshot because little is left below the ceiling.
     pub(super) low: bool,
 }
 

@@ -218,7 +218,7 @@ fn run(book: &Book, calls: &mut Vec<Call>, models: &mut [Model; 3], action: &Act
 
 proptest! {
     #[test]
-    fn whatever_happens_nothing_is_lost_doubled_mixed_or_beyond_the_limit(
+    fn random_actions_keep_bills_and_limits_exact(
         actions in prop::collection::vec(action(), 1..120)
     ) {
         let book = book("[a]\nusd_per_day = 0.001\nkeys.k = { usd_per_day = 0.0004 }\n[b]\nusd_per_month = 0.001");

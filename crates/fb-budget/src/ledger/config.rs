@@ -12,18 +12,19 @@ const AHEAD_USD: f64 = 0.1;
 
 /// The settings of a ledger, which keeps spend across restarts.
 ///
-/// The ledger is one file for one process at a time. For each account it records the spent amount, and how much may have
-/// been spent beyond it: the amounts reserved by calls in flight, plus `ahead_usd`. It is written with fsync, at most
-/// 100 ms after a call settled or released its reservation, and at once when reservations exceed the recorded amount.
-/// After a kill or a power cut, everything settled and reserved counts as spent, and beyond that at most `ahead_usd` and
-/// the amounts released since the last commit. After a clean shutdown, exactly the settled amount counts.
+/// The ledger is one file for one process at a time. For each account it records the spent amount, and how much may
+/// have been spent beyond it: the amounts reserved by calls in flight, plus `ahead_usd`. It is written with fsync, at
+/// most 100 ms after a call settled or released its reservation, and at once when reservations exceed the recorded
+/// amount. After a kill or a power cut, everything settled and reserved counts as spent, and beyond that at most
+/// `ahead_usd` and the amounts released since the last commit. After a clean shutdown, exactly the settled amount
+/// counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerConfig {
     /// The path of the file, created if missing; its folder must exist.
     pub path: PathBuf,
-    /// US dollars written ahead per account, 0 to 10⁹; 0.10. A smaller amount makes calls wait for a commit more often; a
-    /// larger amount counts more unspent money as spent after a kill.
+    /// US dollars written ahead per account, 0 to 10⁹; 0.10. A smaller amount makes calls wait for a commit more often;
+    /// a larger amount counts more unspent money as spent after a kill.
     #[serde(default = "ahead_usd")]
     pub ahead_usd: f64,
 }

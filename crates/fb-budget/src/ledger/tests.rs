@@ -153,11 +153,11 @@ fn invalid_quantum_is_rejected() {
     assert_eq!(toml::from_str::<LedgerConfig>("path = \"a\"").unwrap(), LedgerConfig::new("a"));
 }
 
-/// What the child is told its file by; without it, the test is the parent.
+/// The variable that passes the file to the child process; without it, the test runs as the parent.
 const CHILD: &str = "FB_BUDGET_TEST_LEDGER";
 const THREADS: u64 = 3;
-/// In millionths of a dollar: the reservation of a call, the cost of most calls, and the cost of some calls, which exceeds
-/// the quantum.
+/// In millionths of a dollar: the reservation of a call, the cost of most calls, and the cost of some calls, which
+/// exceeds the quantum.
 const RESERVED: u64 = 150;
 const USED: u64 = 70;
 const EXPENSIVE: u64 = 5_000;
@@ -231,7 +231,7 @@ fn settled_spend_survives_a_kill() {
         let [day, month, total] = spent(&book, "other");
         assert_eq!([day, month], [total; 2]);
         let counted = total - before;
-        // Per thread: one settled call whose line was not printed, and two reservations at the last commit.
+        // Per thread: one settled call that was not printed yet, and two reservations at the last commit.
         let unprinted = THREADS * (EXPENSIVE + 2 * RESERVED) * 1_000;
         assert!(counted >= settled + reserved, "{settled} settled, {reserved} reserved, {counted} counted");
         assert!(counted <= settled + unprinted + QUANTUM, "{settled} settled, {counted} counted");

@@ -1,4 +1,5 @@
-//! The list of genai-prices. It computes the cost of a usage but does not expose rates, so rates are derived from costs.
+//! The list of genai-prices. It computes the cost of a usage but does not expose rates, so rates are derived from
+//! costs.
 
 use std::time::SystemTime;
 

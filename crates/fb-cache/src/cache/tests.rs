@@ -219,8 +219,8 @@ fn hit_outlives_a_purged_entry() {
     assert_eq!((value(hit), value(cache.get(&key, now))), (Some(1), None));
 }
 
-/// Checks the entries that a purge leaves of eight: fields 0 to 7, whose bits select tenant, route and provider, each stored
-/// at its number in seconds.
+/// Checks the entries that a purge leaves of eight: fields 0 to 7, with bits for tenant, route and provider, each
+/// stored at its number in seconds.
 #[track_caller]
 fn check_purge(purge: &Purge, left: &[u64]) {
     let (cache, now) = (cache(10_000, 1.0), start());

@@ -30,7 +30,7 @@ fn conditions(fleet: &Fleet) -> Vec<Condition> {
     fleet.status(now()).into_iter().map(|status| status.condition).collect()
 }
 
-/// Starts a prober whose checks return the result of `answer`, and records all checks.
+/// Starts a prober with `answer` as its check, and records all checks.
 fn start(fleet: &Fleet, answer: impl Fn(&str) -> Check + Send + Sync + 'static) -> (Prober, Checked) {
     let (checked, started) = (Checked::default(), time::Instant::now());
     let seen = Arc::clone(&checked);

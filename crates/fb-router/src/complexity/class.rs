@@ -39,8 +39,8 @@ impl fmt::Display for Complexity {
 /// - block or wait, for a lock held long, a file, or a network call: it runs on an async worker thread, and its time is
 ///   added to the latency of every request;
 /// - panic: the request would be lost, because routing has no fallback for a failed classification;
-/// - depend on more than the signals, if plans must be reproducible: a dry run classifies the request again and would show
-///   another route.
+/// - depend on more than the signals, if plans must be reproducible: a dry run classifies the request again and would
+///   show another route.
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ pub trait Classifier: Send + Sync {
     fn classify(&self, signals: &Signals<'_>) -> Complexity;
 }
 
-/// The routes of the complexity classes. A request whose class has no route stays on its route.
+/// The routes of the complexity classes. A request stays on its route if its class has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassRoutes {

@@ -32,7 +32,8 @@ pub struct Rules {
     pub simple: SimpleRules,
 }
 
-/// The minimum counts and the keywords that make a request complex; one match is enough. A count of 0 disables its rule.
+/// The minimum counts and the keywords that make a request complex; one match is enough. A count of 0 disables its
+/// rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComplexRules {

@@ -17,7 +17,7 @@ pub struct Signals<'a> {
     pub turns: u64,
     /// The number of declared tools.
     pub tools: u64,
-    /// Whether the answer must follow a JSON schema.
+    /// Set if the answer must follow a JSON schema.
     pub schema: bool,
     /// The number of images in the whole conversation.
     pub images: u64,
