@@ -36,7 +36,7 @@ impl Anthropic {
         let base = Base::parse("base_url", address)?;
         let mut headers = HeaderMap::new();
         http::insert_header(&mut headers, "anthropic-version", "api_version", &config.api_version)?;
-        if let Some(preset) = preset::named("anthropic")
+        if let Some(preset) = preset::find("anthropic")
             && let Some(key) = preset::key(preset, config.api_key.as_ref(), address != ADDRESS)?
         {
             KeyHeader::from(config.auth).insert(&mut headers, &key)?;

@@ -34,7 +34,7 @@ impl Azure {
     /// # Errors
     /// Names the invalid field and what was expected.
     pub fn new(config: &AzureConfig) -> Result<Self, InvalidConfig> {
-        let preset = preset::named("azure").ok_or_else(|| InvalidConfig::new("kind", "azure", "unknown"))?;
+        let preset = preset::find("azure").ok_or_else(|| InvalidConfig::new("kind", "azure", "unknown"))?;
         let address = match &config.base_url {
             Some(address) => address.clone(),
             None => env::var(ENDPOINT).map_err(|_unset| {

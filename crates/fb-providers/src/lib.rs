@@ -7,8 +7,8 @@ mod discover;
 mod edits;
 mod exchange;
 mod http;
-mod invalid;
 mod models;
+mod nearest;
 mod nested;
 mod ollama;
 mod openai;
@@ -27,7 +27,7 @@ pub use crate::{
     config::ProviderConfig,
     discover::{DiscoveredProvider, discover, environment_variables},
     http::plain_http_client,
-    invalid::nearest,
+    nearest::nearest,
     ollama::{Ollama, OllamaConfig},
     openai::{OpenAi, OpenAiConfig},
     preset::Auth,

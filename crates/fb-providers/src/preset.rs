@@ -16,10 +16,10 @@ pub(crate) use self::{
 };
 use fb_core::InvalidConfig;
 
-use crate::{invalid::nearest, secret::Secret};
+use crate::{nearest::nearest, secret::Secret};
 
 /// Returns the preset with this name.
-pub(crate) fn named(name: &str) -> Option<&'static Preset> {
+pub(crate) fn find(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 

@@ -19,7 +19,7 @@ use crate::ProviderConfig;
 /// An upper limit that no test reaches.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+async fn with_timeout<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(TEST_TIMEOUT, future).await.unwrap()
 }
 
@@ -41,11 +41,11 @@ fn call(request: &ChatRequest) -> Call<'_> {
 }
 
 async fn chat(provider: &dyn Provider, request: &ChatRequest) -> Result<Reply, CallError> {
-    soon(provider.chat(call(request))).await
+    with_timeout(provider.chat(call(request))).await
 }
 
 async fn stream(provider: &dyn Provider, request: &ChatRequest) -> Result<Streaming, CallError> {
-    soon(provider.stream(call(request))).await
+    with_timeout(provider.stream(call(request))).await
 }
 
 fn show_failure(failure: &Failure) -> String {
@@ -83,7 +83,7 @@ async fn show_stream(result: Result<Streaming, CallError>) -> String {
         Err(error) => return format!("at once: {}", show_error(&error)),
     };
     let (mut text, mut rest) = (String::new(), Vec::new());
-    while let Some(item) = soon(frames.next()).await {
+    while let Some(item) = with_timeout(frames.next()).await {
         match item {
             Ok(frame) => {
                 for event in frame.events {

@@ -132,8 +132,11 @@ fn cuts(fields: &[Field], edits: &[Edit<'_>]) -> Vec<Cut> {
                     let (from, to) = if let Some(next) = fields.get(index + 1) {
                         (field.key.start, next.key.start)
                     } else {
-                        let kept = fields[..index].iter().rev().find(|field| !is_removed(field, edits));
-                        (kept.map_or(fields[0].key.start, |kept| kept.value.end), field.value.end)
+                        let last_kept = fields[..index].iter().rev().find(|field| !is_removed(field, edits));
+                        (
+                            last_kept.map_or(fields[0].key.start, |last_kept| last_kept.value.end),
+                            field.value.end,
+                        )
                     };
                     cuts.push(Cut { from, to, with: String::new() });
                 }
@@ -146,13 +149,13 @@ fn cuts(fields: &[Field], edits: &[Edit<'_>]) -> Vec<Cut> {
 
 /// Appends the fields that are set but do not exist, after the last remaining field.
 fn append(raw: &RawBody, edits: &[Edit<'_>]) -> Option<Cut> {
-    let kept = raw.fields.iter().rev().find(|field| !is_removed(field, edits));
+    let last_kept = raw.fields.iter().rev().find(|field| !is_removed(field, edits));
     let mut with = String::new();
     for edit in edits {
         if let Edit::Set(name, json) = edit
             && !raw.fields.iter().any(|field| *name == &*field.name)
         {
-            if kept.is_some() || !with.is_empty() {
+            if last_kept.is_some() || !with.is_empty() {
                 with.push(',');
             }
             with.push_str(&quoted(name));
@@ -163,8 +166,8 @@ fn append(raw: &RawBody, edits: &[Edit<'_>]) -> Option<Cut> {
     if with.is_empty() {
         return None;
     }
-    let at = match kept {
-        Some(kept) => kept.value.end,
+    let at = match last_kept {
+        Some(last_kept) => last_kept.value.end,
         None => raw.bytes.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1),
     };
     Some(Cut { from: at, to: at, with })

@@ -133,7 +133,7 @@ impl SseDecoder {
         let mut event = String::new();
         let mut data = Bytes::new();
         let mut joined: Option<BytesMut> = None;
-        let mut seen = false;
+        let mut has_data = false;
         for (from, to) in lines(&raw, start) {
             let line = &raw[from..to];
             let colon = memchr::memchr(b':', line);
@@ -145,8 +145,8 @@ impl SseDecoder {
                 value += 1;
             }
             match name {
-                b"data" if !seen => {
-                    seen = true;
+                b"data" if !has_data => {
+                    has_data = true;
                     data = raw.slice(value..to);
                 }
                 b"data" => {

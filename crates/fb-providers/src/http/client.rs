@@ -81,7 +81,7 @@ impl fmt::Debug for Clients {
 impl Clients {
     pub(crate) fn new(base: &Base, settings: &Settings) -> Result<Self, InvalidConfig> {
         let template = ClientTemplate { tls: tls_config(base)?, settings: settings.clone() };
-        let first = Arc::new(Client::new(template.build().map_err(|error| unusable(base, &error))?));
+        let first = Arc::new(Client::new(template.build().map_err(|error| client_error(base, &error))?));
         Ok(Self { template, can_grow: base.is_https(), first, more: Mutex::default() })
     }
 
@@ -116,8 +116,8 @@ enum Pick {
 /// Picks the least busy client, the first among equals, or requests another one if that is full.
 fn pick(in_flight: impl IntoIterator<Item = usize>) -> Pick {
     let mut count = 0;
-    let least = in_flight.into_iter().enumerate().inspect(|_| count += 1).min_by_key(|(_, busy)| *busy);
-    match least {
+    let least_busy = in_flight.into_iter().enumerate().inspect(|_| count += 1).min_by_key(|(_, busy)| *busy);
+    match least_busy {
         Some((index, busy)) if busy < STREAMS_PER_CLIENT || count >= MAX_CLIENTS => Pick::Use(index),
         Some((fallback, _)) => Pick::Grow { fallback },
         None => Pick::Grow { fallback: 0 },
@@ -215,7 +215,7 @@ pub fn plain_http_client() -> Result<reqwest::Client, InvalidConfig> {
 /// whole process, and reqwest panics without either (reqwest #2924).
 fn tls_config(base: &Base) -> Result<ClientConfig, InvalidConfig> {
     if !base.is_https() {
-        return tls_without_roots().map_err(|error| unusable(base, &error));
+        return tls_without_roots().map_err(|error| client_error(base, &error));
     }
     let ring = Arc::new(ring::default_provider());
     let verifier = Verifier::new(Arc::clone(&ring)).map_err(|error| {
@@ -225,7 +225,7 @@ fn tls_config(base: &Base) -> Result<ClientConfig, InvalidConfig> {
     })?;
     let builder = ClientConfig::builder_with_provider(ring)
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(base, &error))?;
+        .map_err(|error| client_error(base, &error))?;
     let mut tls =
         builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -241,7 +241,7 @@ fn tls_without_roots() -> Result<ClientConfig, String> {
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
-fn unusable(base: &Base, error: &dyn fmt::Display) -> InvalidConfig {
+fn client_error(base: &Base, error: &dyn fmt::Display) -> InvalidConfig {
     InvalidConfig::new("base_url", format!("{base:?}"), format!("cannot create an HTTP client: {error}"))
 }
 

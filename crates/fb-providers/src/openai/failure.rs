@@ -7,7 +7,7 @@ use crate::{
 
 /// Classifies an error by the provider's own codes and messages, then OpenAI's, then the status.
 pub(super) fn classify(error: &ErrorResponse<'_>, flavour: Flavour) -> ErrorClass {
-    let own = match flavour {
+    let specific = match flavour {
         Flavour::OpenAi => None,
         Flavour::Azure => azure(error),
         Flavour::Groq => groq(error),
@@ -21,10 +21,12 @@ pub(super) fn classify(error: &ErrorResponse<'_>, flavour: Flavour) -> ErrorClas
         Flavour::LlamaCpp => llama_cpp(error),
         Flavour::LmStudio => lm_studio(error),
     };
-    own.or_else(|| by_code(error)).or_else(|| by_message(error)).unwrap_or_else(|| match error.status() {
-        Some(status) => by_status(status).into(),
-        None if error.has_code(&["invalid_request_error"]) => FailureKind::InvalidRequest.into(),
-        None => FailureKind::ServerError.into(),
+    specific.or_else(|| by_code(error)).or_else(|| by_message(error)).unwrap_or_else(|| {
+        match error.status() {
+            Some(status) => by_status(status).into(),
+            None if error.has_code(&["invalid_request_error"]) => FailureKind::InvalidRequest.into(),
+            None => FailureKind::ServerError.into(),
+        }
     })
 }
 

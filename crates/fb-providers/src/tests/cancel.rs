@@ -2,7 +2,7 @@ use fb_core::ChatRequest;
 use fb_sim::{Dialect, Fault};
 use futures_util::StreamExt;
 
-use super::{call, provider_of, sim, soon, stream};
+use super::{call, provider_of, sim, stream, with_timeout};
 
 #[tokio::test]
 async fn dropping_a_call_or_stream_ends_the_upstream_request() {
@@ -15,16 +15,16 @@ async fn dropping_a_call_or_stream_ends_the_upstream_request() {
         tokio::select! {
             biased;
             _ = provider.chat(call(&request)) => panic!("an answer"),
-            _ = soon(sim.wait_until(|counters| counters.open == 1)) => {}
+            _ = with_timeout(sim.wait_until(|counters| counters.open == 1)) => {}
         }
-        soon(sim.wait_until(|counters| counters.open == 0)).await;
+        with_timeout(sim.wait_until(|counters| counters.open == 0)).await;
 
         sim.fault(Fault::StallMid { after_events: 2 });
         let mut streaming = stream(&*provider, &request).await.unwrap();
-        soon(streaming.frames.next()).await.unwrap().unwrap();
+        with_timeout(streaming.frames.next()).await.unwrap().unwrap();
         assert_eq!(sim.open(), 1, "{dialect}");
         drop(streaming);
-        soon(sim.wait_until(|counters| counters.open == 0)).await;
+        with_timeout(sim.wait_until(|counters| counters.open == 0)).await;
         assert_eq!(sim.counters().client_left, 2, "{dialect}");
     }
 }
@@ -36,7 +36,7 @@ async fn completed_stream_returns_its_connection() {
     let request = ChatRequest::user("hi");
     for _ in 0..2 {
         let mut frames = stream(&*provider, &request).await.unwrap().frames;
-        while let Some(frame) = soon(frames.next()).await {
+        while let Some(frame) = with_timeout(frames.next()).await {
             frame.unwrap();
         }
     }

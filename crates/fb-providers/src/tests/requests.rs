@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use fb_core::{BlockForm, Call, CallError, ChatRequest, Json, Overrides, Probe};
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 
-use super::{chat, provider, provider_of, show_reply, show_stream, sim, soon, stream};
+use super::{chat, provider, provider_of, show_reply, show_stream, sim, stream, with_timeout};
 use crate::{Azure, AzureConfig, Secret};
 
 fn raw(body: &'static str) -> ChatRequest {
@@ -51,7 +51,7 @@ async fn overrides_replace_the_callers_fields() {
         ("max_completion_tokens".to_owned(), json("9")),
         ("model".to_owned(), json("\"other\"")),
     ]);
-    soon(provider.chat(Call { request: &request, model: "m", overrides: &overrides })).await.unwrap();
+    with_timeout(provider.chat(Call { request: &request, model: "m", overrides: &overrides })).await.unwrap();
     expect![[r#"
         POST /v1/chat/completions
         {"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.5,"max_completion_tokens":9}"#]].assert_eq(&sent(&sim));
@@ -71,7 +71,7 @@ async fn unrequested_token_counts_are_read_but_not_forwarded() {
         use futures_util::StreamExt;
         let mut frames = stream(&*provider, &raw(body)).await.unwrap().frames;
         let (mut usage, mut bytes) = (0, Vec::new());
-        while let Some(frame) = soon(frames.next()).await {
+        while let Some(frame) = with_timeout(frames.next()).await {
             let frame = frame.unwrap();
             usage +=
                 frame.events.iter().filter(|event| matches!(event, fb_core::StreamEvent::Usage(_))).count();
@@ -133,18 +133,18 @@ async fn probes_are_free_and_detect_a_wrong_key() {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
         let sim = sim(dialect).await;
         let provider = provider_of(&sim);
-        assert_eq!(soon(provider.probe()).await, Ok(Probe::Reachable), "{dialect}");
+        assert_eq!(with_timeout(provider.probe()).await, Ok(Probe::Reachable), "{dialect}");
         assert_eq!(sim.calls(), 0, "{dialect}");
         sim.fault(Fault::status(401));
         assert_eq!(
-            soon(provider.probe()).await.unwrap_err().to_string().split(' ').next(),
+            with_timeout(provider.probe()).await.unwrap_err().to_string().split(' ').next(),
             Some("auth"),
             "{dialect}"
         );
         sim.fault(Fault::status(404));
-        assert_eq!(soon(provider.probe()).await, Ok(Probe::Unknown), "{dialect}");
+        assert_eq!(with_timeout(provider.probe()).await, Ok(Probe::Unknown), "{dialect}");
         sim.fault(Fault::Refuse);
-        let refused = soon(provider_of(&sim).probe()).await.unwrap_err().to_string();
+        let refused = with_timeout(provider_of(&sim).probe()).await.unwrap_err().to_string();
         assert!(refused.starts_with("connect"), "{dialect}: {refused}");
     }
 }
@@ -163,7 +163,7 @@ async fn azure_uses_its_v1_or_the_deployments_path() {
         let request = ChatRequest::user("hi");
         let overrides = Overrides::default();
         let call = Call { request: &request, model: "my deployment", overrides: &overrides };
-        drop(soon(fb_core::Provider::chat(&azure, call)).await);
+        drop(with_timeout(fb_core::Provider::chat(&azure, call)).await);
     }
     let paths: Vec<String> = sim.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(
@@ -185,7 +185,7 @@ fn check(kind: &str, body: &'static str, expected: &Expect) {
 /// Checks the body sent to a provider with quirks.
 #[track_caller]
 fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
-    let preset = crate::preset::named(kind).unwrap();
+    let preset = crate::preset::find(kind).unwrap();
     let request = raw(body);
     let overrides = Overrides::default();
     let call = Call { request: &request, model, overrides: &overrides };

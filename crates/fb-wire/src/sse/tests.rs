@@ -9,8 +9,8 @@ fn decode(input: &[u8], cuts: &[usize]) -> Vec<SseEvent> {
     let mut out = Vec::new();
     let mut rest = Bytes::copy_from_slice(input);
     for cut in cuts {
-        let piece = rest.split_to((*cut).min(rest.len()));
-        decoder.push(&piece, &mut out).unwrap();
+        let chunk = rest.split_to((*cut).min(rest.len()));
+        decoder.push(&chunk, &mut out).unwrap();
     }
     decoder.push(&rest, &mut out).unwrap();
     decoder.finish(&mut out);
@@ -44,8 +44,8 @@ fn streams_of_providers_are_decoded() {
 fn event_above_the_limit_is_an_error() {
     let mut decoder = SseDecoder::new(100);
     let mut out = Vec::new();
-    let piece = Bytes::from_static(b"data: 0123456789");
-    let error = (0..20).find_map(|_| decoder.push(&piece, &mut out).err());
+    let chunk = Bytes::from_static(b"data: 0123456789");
+    let error = (0..20).find_map(|_| decoder.push(&chunk, &mut out).err());
     assert_eq!(error, Some(TooLarge { limit: 100 }));
     let mut decoder = SseDecoder::new(10);
     let whole = Bytes::from_static(b"data: 0123456789\n\n");
@@ -75,10 +75,10 @@ fn only_events_that_span_chunks_are_copied() {
     let mut decoder = SseDecoder::new(MAX_EVENT);
     let mut out = Vec::new();
     decoder.push(&Bytes::from_static(b"data: a"), &mut out).unwrap();
-    let piece = Bytes::from(b"b\n\ndata: c\n\ndata: d\n\n".to_vec());
-    decoder.push(&piece, &mut out).unwrap();
+    let chunk = Bytes::from(b"b\n\ndata: c\n\ndata: d\n\n".to_vec());
+    decoder.push(&chunk, &mut out).unwrap();
     let inside: Vec<bool> =
-        out.iter().map(|event| piece.as_ptr_range().contains(&event.raw.as_ptr())).collect();
+        out.iter().map(|event| chunk.as_ptr_range().contains(&event.raw.as_ptr())).collect();
     assert_eq!(inside, [false, true, true]);
 }
 
@@ -86,14 +86,14 @@ fn only_events_that_span_chunks_are_copied() {
 fn long_event_in_small_chunks_is_copied_once() {
     let mut decoder = SseDecoder::new(MAX_EVENT);
     decoder.pending.reserve(1 << 16);
-    let place = decoder.pending.as_ptr();
+    let address = decoder.pending.as_ptr();
     let mut out = Vec::new();
     for _ in 0..1_000 {
         decoder.push(&Bytes::from_static(b"data: 0123456789"), &mut out).unwrap();
     }
-    assert_eq!(decoder.pending.as_ptr(), place);
+    assert_eq!(decoder.pending.as_ptr(), address);
     decoder.push(&Bytes::from_static(b"\n\n"), &mut out).unwrap();
-    assert_eq!(out[0].raw.as_ptr(), place);
+    assert_eq!(out[0].raw.as_ptr(), address);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn event_of_exactly_the_limit_is_accepted() {
 }
 
 fn input() -> impl Strategy<Value = Vec<u8>> {
-    let pieces = prop::sample::select(vec![
+    let lines = prop::sample::select(vec![
         "data: {\"a\":1}",
         "data:",
         "event: x",
@@ -127,7 +127,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
         "id: 1",
     ]);
     prop_oneof![
-        prop::collection::vec(pieces, 0..30).prop_map(|pieces| pieces.concat().into_bytes()),
+        prop::collection::vec(lines, 0..30).prop_map(|lines| lines.concat().into_bytes()),
         prop::collection::vec(any::<u8>(), 0..200),
     ]
 }

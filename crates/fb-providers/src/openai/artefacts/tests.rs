@@ -267,12 +267,12 @@ fn empty_artefacts_are_removed_without_a_note() {
 #[test]
 fn repeated_artefacts_are_noted_once_at_the_first_position() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"q","cache_control":{"a":1}},{"type":"text","text":"q","cache_control":{"a":1}}]},{"role":"assistant","content":"a","reasoning_details":[1]},{"role":"assistant","content":"b","reasoning_details":[1]}]}"#;
-    let left = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"q"},{"type":"text","text":"q"}]},{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}"#;
+    let expected = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"q"},{"type":"text","text":"q"}]},{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}"#;
     let notes = [
         format!("messages[0].content[0].cache_control: {MARK}"),
         format!("messages[1].reasoning_details: {BOUND}"),
     ];
-    assert_eq!(sent_to("openai", "m", body), (left.to_owned(), notes.to_vec()));
+    assert_eq!(sent_to("openai", "m", body), (expected.to_owned(), notes.to_vec()));
 }
 
 #[test]
@@ -281,21 +281,21 @@ fn message_with_only_thinking_becomes_empty() {
     let note = vec![format!("messages[1].content[0].thinking: {BOUND}")];
     assert_eq!(sent_to("openai", "m", &turn(thinking)), (turn(r#""content":"""#), note.clone()));
     let call = r#","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]"#;
-    let left = turn(&format!(r#""content":null{call}"#));
-    assert_eq!(sent_to("openai", "m", &turn(&format!("{thinking}{call}"))), (left, note));
+    let expected = turn(&format!(r#""content":null{call}"#));
+    assert_eq!(sent_to("openai", "m", &turn(&format!("{thinking}{call}"))), (expected, note));
 }
 
 #[test]
 fn all_changes_of_a_message_are_combined() {
     let body = r#"{"model":"m","messages":[{"role":"developer","content":"rules","cache_control":{"type":"ephemeral"}},{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"call_abc","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]},{"role":"tool","tool_call_id":"call_abc","content":"ok"}]}"#;
-    let left = r#"{"model":"m","messages":[{"role":"system","content":"rules"},{"role":"assistant","content":null,"tool_calls":[{"id":"WFH8yRA8u","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"WFH8yRA8u","content":"ok"}]}"#;
+    let expected = r#"{"model":"m","messages":[{"role":"system","content":"rules"},{"role":"assistant","content":null,"tool_calls":[{"id":"WFH8yRA8u","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"WFH8yRA8u","content":"ok"}]}"#;
     let notes = [
         "messages: role developer sent as system".to_owned(),
         format!("messages[0].cache_control: {MARK}"),
         "messages[1].reasoning_content: left out: the provider rejects it".to_owned(),
         format!("messages[1].tool_calls[0].extra_content: {BOUND}"),
     ];
-    assert_eq!(sent_to("mistral", "m", body), (left.to_owned(), notes.to_vec()));
+    assert_eq!(sent_to("mistral", "m", body), (expected.to_owned(), notes.to_vec()));
 }
 
 #[test]
