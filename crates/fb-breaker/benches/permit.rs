@@ -1,5 +1,5 @@
-//! What a permit costs, beside other crates in the same run: one that is granted and settled as a success, on one
-//! thread and on two that share a breaker, and one that an open breaker refuses. All with their default configuration.
+//! The cost of a permit, compared with other crates in the same run: admitted and settled as a success, on one thread and
+//! on two threads that share a breaker, and rejected by an open breaker. All crates use their default configuration.
 
 use std::{
     convert::Infallible,
@@ -32,7 +32,7 @@ const NAMES: [&str; 7] = [
 ];
 const GROUPS: [&str; 3] = ["one_thread", "two_threads", "rejected"];
 
-/// One call through each breaker, as a function that makes the call for each thread.
+/// Runs one call through a breaker; `make` creates the call for each thread.
 trait Bench {
     fn run<C: FnMut()>(&mut self, name: &str, make: impl Fn() -> C + Sync);
 }
@@ -47,7 +47,7 @@ impl Bench for OneThread<'_> {
 }
 
 impl Bench for TwoThreads<'_> {
-    /// The time of the slower thread, so it is what a call costs each of them.
+    /// Measures the slower thread, which is the cost of a call to each of them.
     fn run<C: FnMut()>(&mut self, name: &str, make: impl Fn() -> C + Sync) {
         let work = |iterations: u64, start: &Barrier| {
             let mut call = make();
@@ -76,7 +76,7 @@ fn permitted(bench: &mut impl Bench) {
     let now = clock();
     bench.run(NAMES[0], || {
         || {
-            if let Ok(permit) = breaker.try_enter(black_box(now)) {
+            if let Ok(permit) = breaker.try_acquire_borrowed(black_box(now)) {
                 permit.success(black_box(now));
             }
         }
@@ -90,19 +90,19 @@ fn permitted(bench: &mut impl Bench) {
     });
     bench.run(NAMES[2], || {
         || {
-            if let Ok(permit) = breaker.try_enter(clock()) {
+            if let Ok(permit) = breaker.try_acquire_borrowed(clock()) {
                 permit.success(clock());
             }
         }
     });
-    // Its two-step interface is for success and failure alike; `call` makes the same two steps.
+    // `call` makes the same two steps as its separate functions.
     let breaker = failsafe::Config::new().build();
     bench.run(NAMES[3], || {
         || {
             let _result = black_box(breaker.call(|| black_box(Ok::<(), ()>(()))));
         }
     });
-    // It has closures only.
+    // It only accepts closures.
     let breaker = Recloser::default();
     bench.run(NAMES[4], || {
         || {
@@ -117,7 +117,7 @@ fn permitted(bench: &mut impl Bench) {
             let _result = black_box(drive(&mut service, Ok(())));
         }
     });
-    // It has closures only.
+    // It only accepts closures.
     let breaker = circuitbreaker_rs::CircuitBreaker::<DefaultPolicy, Infallible>::builder().build();
     bench.run(NAMES[6], || {
         || {
@@ -132,17 +132,17 @@ fn rejected(bench: &mut impl Bench) {
     while let Ok(permit) = breaker.try_acquire(now) {
         permit.failure(Weight::FULL, now);
     }
-    bench.run(NAMES[0], || || drop(black_box(breaker.try_enter(black_box(now)))));
+    bench.run(NAMES[0], || || drop(black_box(breaker.try_acquire_borrowed(black_box(now)))));
     bench.run(NAMES[1], || || drop(black_box(breaker.try_acquire(black_box(now)))));
-    // So that it stays open for the whole measurement.
-    let hint = Weight::FULL.with_hint(Duration::from_secs(600));
+    // Keeps the breaker open for the whole measurement.
+    let outage = Weight::FULL.with_retry_after(Duration::from_secs(600));
     let Ok(breaker) = Breaker::new(BreakerConfig::default(), clock) else { return };
     while let Ok(permit) = breaker.try_acquire(clock()) {
-        permit.failure(hint, clock());
+        permit.failure(outage, clock());
     }
-    bench.run(NAMES[2], || || drop(black_box(breaker.try_enter(clock()))));
+    bench.run(NAMES[2], || || drop(black_box(breaker.try_acquire_borrowed(clock()))));
 
-    // Ten minutes as well, by the same rule as its default.
+    // Ten minutes as well, with the failure policy of its default.
     let backoff = failsafe::backoff::constant(Duration::from_secs(600));
     let policy = failsafe::failure_policy::consecutive_failures(5, backoff);
     let breaker = failsafe::Config::new().failure_policy(policy).build();
@@ -184,7 +184,7 @@ fn rejected(bench: &mut impl Bench) {
     });
 }
 
-/// A service that answers what it is asked.
+/// A service that returns its request as the result.
 #[derive(Clone)]
 struct Answers;
 
@@ -202,7 +202,7 @@ impl Service<Result<(), ()>> for Answers {
     }
 }
 
-/// It is a service only, behind an asynchronous lock. To poll until it answers is cheaper than any runtime.
+/// Drives a service that is only available behind an asynchronous lock. Polling is cheaper than any runtime.
 fn drive(service: &mut CircuitBreaker<Answers, DefaultClassifier>, answer: Result<(), ()>) -> bool {
     let mut context = Context::from_waker(Waker::noop());
     let ready = spin(|| Service::<Result<(), ()>>::poll_ready(service, &mut context));
@@ -219,7 +219,7 @@ fn spin<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is measured is the time")]
+#[expect(clippy::disallowed_methods, reason = "the benchmark measures time")]
 fn clock() -> Instant {
     Instant::now()
 }
@@ -236,7 +236,7 @@ fn permits(criterion: &mut Criterion) {
     rejected(&mut OneThread(group(criterion, GROUPS[2])));
 }
 
-/// The medians of the run, in nanoseconds a call and thread, and how many times ours each is.
+/// Prints the medians in nanoseconds per call and thread, with the ratio to this crate.
 #[expect(clippy::print_stdout, reason = "the table is the result")]
 fn table() -> Option<()> {
     let program = std::env::current_exe().ok()?;
@@ -263,6 +263,6 @@ criterion_group!(benches, permits);
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    // Without figures, as when cargo only tests that it runs, there is no table.
+    // There is no table without measurements, as in a test run of the benchmark.
     let _printed = table();
 }

@@ -1,7 +1,7 @@
-//! A call that fails until its breaker opens, then something else to give instead.
+//! Calls that fail until the breaker opens, then a fallback.
 //!
 //! `cargo run -p fb-breaker --example call`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::time::Instant;
 
@@ -18,15 +18,15 @@ async fn main() -> Result<(), fb_breaker::InvalidConfig> {
         match breaker.call(fetch).await {
             Ok(page) => println!("{call}: {page}"),
             Err(CallError::Failed(error)) => println!("{call}: failed, {error}; {}", breaker.state(clock())),
-            Err(CallError::Rejected(rejected)) => println!("{call}: not made, {rejected}"),
+            Err(CallError::Rejected(rejected)) => println!("{call}: rejected, {rejected}"),
         }
     }
-    let page = breaker.call_or(fetch, |_error| "the page of yesterday").await;
-    println!("instead: {page}");
+    let page = breaker.call_or(fetch, |_error| "a cached page").await;
+    println!("fallback: {page}");
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a program has to read the time somewhere")]
+#[expect(clippy::disallowed_methods, reason = "a program needs one clock")]
 fn clock() -> Instant {
     Instant::now()
 }

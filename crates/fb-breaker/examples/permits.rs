@@ -1,7 +1,7 @@
-//! Permits by hand: a verdict, a future that is cancelled, and a stream that fails after it began.
+//! Permits: a verdict, a cancelled future, and a stream that fails after its first output.
 //!
 //! `cargo run -p fb-breaker --example permits`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::{
     error::Error,
@@ -16,26 +16,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = BreakerConfig { consecutive: Some(3), ..BreakerConfig::default() };
     let breaker = Breaker::new(config, clock)?;
 
-    // A call that fails: how much of a failure it is, its caller decides.
+    // A failed call; the caller decides on its weight.
     let permit = breaker.try_acquire(clock())?;
     permit.failure(Weight::FULL, clock());
-    println!("failed:    {} in a row", breaker.consecutive_failures());
+    println!("failed:    {} consecutive failures", breaker.consecutive_failures());
 
-    // A call that nobody waits for any more says nothing, and gives its permit back.
+    // A cancelled call records no verdict and frees its permit.
     let never = breaker.call(pending::<Result<(), std::io::Error>>);
-    let gave_up = tokio::time::timeout(Duration::from_millis(10), never).await.is_err();
-    println!("cancelled: {gave_up}, {} permits outstanding", breaker.outstanding());
+    let cancelled = tokio::time::timeout(Duration::from_millis(10), never).await.is_err();
+    println!("cancelled: {cancelled}, {} permits outstanding", breaker.outstanding());
 
     // A stream is a success from its first output on, and may still fail.
-    let tail = breaker.try_acquire(clock())?.provisional(clock());
-    println!("streaming: {} in a row", breaker.consecutive_failures());
-    tail.failure(Weight::FULL, clock());
-    println!("cut off:   {} in a row", breaker.consecutive_failures());
+    let stream = breaker.try_acquire(clock())?.provisional(clock());
+    println!("streaming: {} consecutive failures", breaker.consecutive_failures());
+    stream.failure(Weight::FULL, clock());
+    println!("cut off:   {} consecutive failures", breaker.consecutive_failures());
 
-    // A failure of which the target says how long it will last.
-    let hint = Weight::FULL.with_hint(Duration::from_secs(60));
+    // A failure with a `Retry-After` of the target.
+    let outage = Weight::FULL.with_retry_after(Duration::from_secs(60));
     for _ in 0..2 {
-        breaker.try_acquire(clock())?.failure(hint, clock());
+        breaker.try_acquire(clock())?.failure(outage, clock());
     }
     println!("{}", breaker.state(clock()));
     if let Err(rejected) = breaker.try_acquire(clock()) {
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a program has to read the time somewhere")]
+#[expect(clippy::disallowed_methods, reason = "a program needs one clock")]
 fn clock() -> Instant {
     Instant::now()
 }

@@ -1,4 +1,4 @@
-//! The shell around the machine: one lock, the random numbers, and who is told.
+//! The shell around the state machine: the lock, the random numbers and the listener.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,15 +12,36 @@ use crate::config::{BreakerConfig, InvalidConfig};
 use crate::control::{Mode, Override};
 use crate::gate::Gate;
 use crate::machine::{Machine, Pass, Step, Verdict};
-use crate::permit::Permit;
-use crate::snapshot::{Forced, Snapshot};
-use crate::state::{Listener, RejectReason, Rejected, State, Transition};
+use crate::snapshot::{OverrideSnapshot, Snapshot};
+use crate::state::{RejectReason, Rejected, State, Transition, TransitionListener};
 use crate::weight::Weight;
 
-/// Stops calls to a target that fails, and lets a few through to see whether it is back.
+/// A circuit breaker: rejects calls to a failing target and admits a few probes to detect its recovery.
 ///
-/// A clone is the same breaker. Every operation takes at most one lock, does a bounded amount of work and waits for
-/// nothing else, so all of it may be used from async code, from `Drop` and from a [`Listener`].
+/// Cloning is cheap, and all clones share one state. Every operation takes at most one lock, does a bounded amount of work
+/// and never waits otherwise, so all of them may be called from async code, from `Drop` and from a
+/// [`TransitionListener`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use fb_breaker::{Breaker, BreakerConfig, RejectReason, State, Weight};
+///
+/// let config = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
+/// let breaker = Breaker::new(config, Instant::now)?;
+///
+/// for _ in 0..2 {
+///     let permit = breaker.try_acquire(Instant::now())?;
+///     permit.failure(Weight::FULL, Instant::now());
+/// }
+///
+/// let rejected = breaker.try_acquire(Instant::now()).unwrap_err();
+/// assert_eq!(rejected.reason, RejectReason::Open);
+/// assert!(matches!(breaker.state(Instant::now()), State::Open { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Breaker {
     shared: Arc<Shared>,
@@ -30,12 +51,12 @@ struct Shared {
     config: BreakerConfig,
     now: fn() -> Instant,
     gate: Gate,
-    /// While the gate is open, the machine lacks what the gate counted. What steps the machine, asks it for a count or
-    /// changes what is forced takes [`Locked`] instead.
+    /// While the gate is open, the machine lacks the gate's counts. Code that steps the machine, reads a count or changes
+    /// the override must use [`Locked`].
     core: Mutex<Core>,
 }
 
-/// The lock and a shut gate: the machine has counted everything. The gate opens when it is dropped, if it may.
+/// The lock together with a closed gate: the machine has all counts. Dropping it opens the gate if the state allows.
 struct Locked<'a> {
     gate: &'a Gate,
     core: MutexGuard<'a, Core>,
@@ -44,157 +65,120 @@ struct Locked<'a> {
 struct Core {
     machine: Machine,
     rng: fastrand::Rng,
-    /// The jitter of the next opening. Drawn ahead so that `peek` sees the same as what follows it.
-    unit: f64,
-    listener: Option<Listener>,
+    /// The jitter of the next opening, drawn in advance so that `peek` predicts the next step exactly.
+    jitter: f64,
+    listener: Option<TransitionListener>,
     forced: Option<Override>,
 }
 
-/// For whom a permit is.
+/// The kind of an admission.
 #[derive(Clone, Copy)]
-enum Entry {
+pub(crate) enum Admission {
     Owned,
     Borrowed,
     Bypass,
 }
 
-/// What an operator makes a breaker do, and for how long.
-type Forcing = Option<(Mode, Option<Duration>)>;
+/// The active override, with its remaining time.
+type ActiveOverride = Option<(Mode, Option<Duration>)>;
 
 impl Breaker {
-    /// Makes a closed breaker.
+    /// Creates a closed breaker.
     ///
-    /// All methods take the time as an argument; `now` is only for permits that are dropped, and has to read
-    /// the same clock. Under a runtime whose clock can be paused that is the runtime's, not the system's.
+    /// All methods take the current time as an argument. `now` is only used for permits that are dropped, and must read the
+    /// same clock. Under a runtime with a pausable clock, pass the runtime's clock.
     ///
     /// # Errors
     ///
-    /// Names the first field of `config` with which no breaker could work.
+    /// [`InvalidConfig`], naming the first invalid field of `config`.
     pub fn new(config: BreakerConfig, now: fn() -> Instant) -> Result<Self, InvalidConfig> {
         config.validate()?;
-        let beginning = now();
-        let machine = Machine::new(&config, beginning);
+        let origin = now();
+        let machine = Machine::new(&config, origin);
         let mut rng = fastrand::Rng::new();
-        let core = Core { machine, unit: rng.f64(), rng, listener: None, forced: None };
-        let shared = Shared { config, now, gate: Gate::new(beginning), core: Mutex::new(core) };
+        let core = Core { machine, jitter: rng.f64(), rng, listener: None, forced: None };
+        let shared = Shared { config, now, gate: Gate::new(origin), core: Mutex::new(core) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Makes the jitter of this breaker and its clones repeatable.
+    /// Makes the jitter of this breaker and its clones reproducible.
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         {
             let mut core = self.shared.core.lock();
             core.rng = fastrand::Rng::with_seed(seed);
-            core.unit = core.rng.f64();
+            core.jitter = core.rng.f64();
         }
         self
     }
 
-    /// Sets who hears of the transitions of this breaker and its clones, in place of the one before.
+    /// Sets the transition listener of this breaker and its clones, replacing any previous one.
     #[must_use]
-    pub fn with_listener(self, listener: Listener) -> Self {
+    pub fn with_listener(self, listener: TransitionListener) -> Self {
         self.shared.core.lock().listener = Some(listener);
         self
     }
 
-    /// Asks to make a call. The first after the open time makes the breaker half-open and is its first probe.
+    /// Returns the result that [`try_acquire`](Self::try_acquire) would have, without changing anything.
     ///
     /// # Errors
     ///
-    /// While the breaker is open, or half-open with all its probes in flight.
-    #[inline]
-    pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.admit(now, Entry::Owned).map(|pass| Permit::new(self.clone(), pass))
-    }
-
-    /// As [`try_acquire`](Self::try_acquire), for a call that does not outlive the breaker: the permit borrows it, which
-    /// spares counting one more owner. Unless it is a probe it is not among those [`outstanding`](Self::outstanding).
-    ///
-    /// # Errors
-    ///
-    /// As `try_acquire`.
-    #[inline]
-    pub fn try_enter(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
-        // Not by `admit`: what it returns would be copied into the permit, which costs a third of the call.
-        match self.shared.gate.look() {
-            Some(generation) => Ok(Permit::new(self, Pass::unseen(generation, now))),
-            None => match self.admit_locked(now, Entry::Borrowed) {
-                Ok(pass) => Ok(Permit::new(self, pass)),
-                Err(rejected) => Err(rejected),
-            },
-        }
-    }
-
-    /// Asks to make a call even though the breaker is open or full of probes: the last resort of a caller
-    /// with nowhere else to go. Where [`try_acquire`](Self::try_acquire) would admit, this is the same.
-    ///
-    /// Its success counts like a probe's: it makes an open breaker half-open before its time, with one
-    /// success to its credit. Its failure counts like a probe's in a half-open breaker, and changes nothing
-    /// in an open one: callers with nowhere to go are no reason to stay open longer.
-    ///
-    /// # Errors
-    ///
-    /// While another bypass is in flight and its lease, that of a probe, has not run out.
-    pub fn try_bypass(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.admit(now, Entry::Bypass).map(|pass| Permit::new(self.clone(), pass))
-    }
-
-    /// What [`try_acquire`](Self::try_acquire) would answer, without taking or changing anything.
-    ///
-    /// # Errors
-    ///
-    /// As `try_acquire`.
+    /// As for `try_acquire`.
     pub fn peek(&self, now: Instant) -> Result<(), Rejected> {
-        let (mut copy, unit) = {
+        let (mut copy, jitter) = {
             let core = self.shared.core.lock();
             match core.forced(now) {
-                Some((Mode::ForcedOpen, left)) => return Err(self.forced_open(left)),
+                Some((Mode::ForcedOpen, remaining)) => return Err(self.forced_open(remaining)),
                 Some((Mode::ForcedClosed | Mode::MetricsOnly, _)) => return Ok(()),
-                // A closed breaker admits everybody; the common case need not copy the window.
+                // A closed breaker admits every call, so the common case does not copy the window.
                 None if core.machine.is_closed() => return Ok(()),
                 None => {}
             }
-            (core.machine.clone(), core.unit)
+            (core.machine.clone(), core.jitter)
         };
-        copy.step(&self.shared.config, unit, now).acquire().map(|_| ())
+        copy.step(&self.shared.config, jitter, now).acquire().map(|_| ())
     }
 
-    /// Permits that are neither settled nor dropped: all that own the breaker, and all probes. What a test for leaks
-    /// holds against zero.
+    /// Returns the number of permits that are neither settled nor dropped: all owned permits and all probes.
+    ///
+    /// A test for leaked permits compares it with zero.
     pub fn outstanding(&self) -> u32 {
         self.shared.lock().machine.outstanding()
     }
 
-    /// Verdicts that came after the generation they belonged to, and so changed nothing.
+    /// Returns the number of verdicts that arrived after the end of their generation and changed nothing.
     pub fn late_verdicts(&self) -> u64 {
         self.shared.core.lock().machine.late_verdicts()
     }
 
-    /// What the breaker is doing. A pure read: an open time that has run out stays an open breaker until a
-    /// call comes.
+    /// Returns the state, ignoring any override.
+    ///
+    /// A pure read: a breaker whose open time has elapsed stays open until the next call.
     pub fn state(&self, now: Instant) -> State {
         self.shared.core.lock().machine.state(now)
     }
 
-    /// The share of its usual traffic that the target should get, 0 to 1: less than all while it is just back, nothing
-    /// while it is open or probed. The breaker admits whatever is asked; whoever has another target to send the rest to
-    /// goes by this.
+    /// Returns the share of its usual traffic that the target should get, 0 to 1.
+    ///
+    /// The share is 0 while the breaker is not closed and grows to 1 after a recovery, as set by
+    /// [`RampConfig`](crate::RampConfig). It is advice for callers with another target: the breaker itself admits every
+    /// call while it is closed.
     pub fn share(&self, now: Instant) -> f64 {
         self.shared.core.lock().machine.share(&self.shared.config, now)
     }
 
-    /// Failures in a row since it closed; 0 while it is not closed.
+    /// Returns the number of consecutive failures since the breaker closed; 0 while it is not closed.
     pub fn consecutive_failures(&self) -> u32 {
         self.shared.core.lock().machine.streak()
     }
 
-    /// Whether its own state, whatever an operator decided, is to admit everybody.
+    /// Returns `true` if the breaker is closed, ignoring any override.
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.core.lock().machine.is_closed()
     }
 
-    /// Whether nothing would be lost with it: closed, no permit out, nothing forced and no opening remembered.
+    /// Returns `true` if the breaker can be discarded without losing state: closed, without outstanding permits, override
+    /// or escalation.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let core = self.shared.lock();
         core.machine.is_closed()
@@ -203,34 +187,54 @@ impl Breaker {
             && core.machine.escalation() == 0
     }
 
-    /// Whether the other is a clone of this one.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Returns `true` if the other is a clone of this breaker.
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Closes the breaker and forgets all it counted. Calls in flight keep their permits, and what they say
-    /// is late. Resetting a closed breaker forgets too, but is no transition and is not told to the listener.
+    /// Closes the breaker and clears its counts.
+    ///
+    /// Calls in flight keep their permits; their verdicts are late. Resetting a closed breaker clears its counts without a
+    /// transition and without calling the listener.
     pub fn reset(&self, now: Instant) {
         self.step(now, |mut step, _| step.reset());
     }
 
-    /// Decides over the breaker's head, in place of what was decided before. Its own state goes on beside it.
+    /// Sets an override, replacing any previous one.
+    ///
+    /// The breaker keeps counting and changing its own state while the override is active.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use fb_breaker::{Breaker, BreakerConfig, Mode, Override, RejectReason};
+    ///
+    /// let breaker = Breaker::new(BreakerConfig::default(), Instant::now)?;
+    /// let now = Instant::now();
+    /// breaker.force(Override::new(Mode::ForcedOpen, "maintenance").until(now + Duration::from_secs(600)));
+    /// assert_eq!(breaker.peek(now).unwrap_err().reason, RejectReason::Forced);
+    /// breaker.lift();
+    /// assert_eq!(breaker.peek(now), Ok(()));
+    /// # Ok::<(), fb_breaker::InvalidConfig>(())
+    /// ```
     pub fn force(&self, decision: Override) {
         self.shared.lock().forced = Some(decision);
     }
 
-    /// Gives the breaker its own way again.
+    /// Removes the override.
     pub fn lift(&self) {
         self.shared.lock().forced = None;
     }
 
-    /// What an operator decided, while it lasts.
+    /// Returns the active override.
     pub fn forced(&self, now: Instant) -> Option<Override> {
         let core = self.shared.core.lock();
-        core.forced.clone().filter(|decision| decision.lasts(now))
+        core.forced.clone().filter(|decision| decision.is_active(now))
     }
 
-    /// What is worth keeping over a restart.
+    /// Returns the state to be kept across a restart.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let core = self.shared.core.lock();
         let open_for = match core.machine.state(now) {
@@ -238,69 +242,79 @@ impl Breaker {
             State::Open { reopens_in } => Some(reopens_in),
             State::HalfOpen => Some(Duration::ZERO),
         };
-        let forced = core.forced.as_ref().filter(|decision| decision.lasts(now)).map(|decision| Forced {
+        let active = core.forced.as_ref().filter(|decision| decision.is_active(now));
+        let forced = active.map(|decision| OverrideSnapshot {
             mode: decision.mode,
             reason: decision.reason.to_string(),
-            left: decision.left(now),
+            left: decision.remaining(now),
         });
         Snapshot { open_for, escalation: core.machine.escalation(), forced }
     }
 
-    /// Takes over what another breaker was. Calls in flight keep their permits, and what they say is late. The
-    /// listener is not told: it is no transition of this breaker.
+    /// Restores the state of another breaker.
+    ///
+    /// Calls in flight keep their permits; their verdicts are late. The listener is not called, because restoring is not a
+    /// transition of this breaker.
     pub fn restore(&self, snapshot: &Snapshot, now: Instant) {
         self.step(now, |mut step, _| step.restore(snapshot.open_for, snapshot.escalation));
         self.shared.lock().forced = snapshot.forced.as_ref().map(|forced| Override {
             mode: forced.mode,
             reason: forced.reason.as_str().into(),
-            until: forced.left.and_then(|left| now.checked_add(left)),
+            until: forced.left.and_then(|remaining| now.checked_add(remaining)),
         });
     }
 
+    /// Returns the current generation if a call may be admitted without the lock and without being counted.
     #[inline]
-    fn admit(&self, now: Instant, entry: Entry) -> Result<Pass, Rejected> {
-        match self.shared.gate.enter() {
+    pub(crate) fn admit_uncounted(&self) -> Option<u64> {
+        self.shared.gate.generation()
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self, now: Instant, admission: Admission) -> Result<Pass, Rejected> {
+        match self.shared.gate.admit() {
             Some(generation) => Ok(Pass::new(generation, now)),
-            None => self.admit_locked(now, entry),
+            None => self.admit_locked(now, admission),
         }
     }
 
     #[cold]
-    fn admit_locked(&self, now: Instant, entry: Entry) -> Result<Pass, Rejected> {
+    pub(crate) fn admit_locked(&self, now: Instant, admission: Admission) -> Result<Pass, Rejected> {
         self.step(now, |mut step, forced| {
-            let pass = match (forced, entry) {
-                (Some((Mode::ForcedOpen, left)), _) => Err(self.forced_open(left)),
-                (Some((Mode::ForcedClosed | Mode::MetricsOnly, _)), _) => Ok(step.acquire_anyway()),
-                (None, Entry::Bypass) => step.bypass(),
-                (None, Entry::Owned | Entry::Borrowed) => step.acquire(),
+            let pass = match (forced, admission) {
+                (Some((Mode::ForcedOpen, remaining)), _) => Err(self.forced_open(remaining)),
+                (Some((Mode::ForcedClosed | Mode::MetricsOnly, _)), _) => Ok(step.acquire_forced()),
+                (None, Admission::Bypass) => step.bypass(),
+                (None, Admission::Owned | Admission::Borrowed) => step.acquire(),
             };
-            match entry {
-                Entry::Borrowed => pass.map(|pass| step.overlook(pass)),
-                Entry::Owned | Entry::Bypass => pass,
+            match admission {
+                Admission::Borrowed => pass.map(|pass| step.uncount(pass)),
+                Admission::Owned | Admission::Bypass => pass,
             }
         })
     }
 
-    /// Nobody knows when an operator comes back: then ask as often as an open breaker would let at most.
-    fn forced_open(&self, left: Option<Duration>) -> Rejected {
-        let retry_after = left.unwrap_or(self.shared.config.open.max);
+    /// Rejects a call while the breaker is forced open. Without an end of the override, callers should retry as rarely as
+    /// with the longest open time.
+    fn forced_open(&self, remaining: Option<Duration>) -> Rejected {
+        let retry_after = remaining.unwrap_or(self.shared.config.open.max);
         Rejected { retry_after, reason: RejectReason::Forced }
     }
 
     #[inline]
-    pub(crate) fn succeed(&self, pass: &Pass, now: Instant) {
+    pub(crate) fn record_success(&self, pass: &Pass, now: Instant) {
         let Shared { config, gate, .. } = &*self.shared;
         let slow = pass.is_slow(Verdict::Success, &config.slow, now);
-        if slow || !gate.succeed(pass.generation(), pass.is_counted(), now) {
+        if slow || !gate.record_success(pass.generation(), pass.is_counted(), now) {
             self.settle_locked(pass, Verdict::Success, now);
         }
     }
 
     pub(crate) fn settle(&self, pass: &Pass, verdict: Verdict, now: Instant) {
         let Shared { config, gate, .. } = &*self.shared;
-        let says_nothing = matches!(verdict, Verdict::Neutral | Verdict::Abandoned)
+        let no_effect = matches!(verdict, Verdict::Neutral | Verdict::Abandoned)
             && !pass.is_slow(verdict, &config.slow, now);
-        if !says_nothing || (pass.is_counted() && !gate.leave(pass.generation())) {
+        if !no_effect || (pass.is_counted() && !gate.release(pass.generation())) {
             self.settle_locked(pass, verdict, now);
         }
     }
@@ -312,9 +326,9 @@ impl Breaker {
         });
     }
 
-    /// Settles a success so far, and returns what a late failure has to show.
-    pub(crate) fn begin(&self, pass: Pass, now: Instant) -> Pass {
-        self.step(now, |mut step, _| step.settle(pass, Verdict::Begun))
+    /// Settles a provisional success and returns the pass required by [`late_failure`](Self::late_failure).
+    pub(crate) fn settle_provisional(&self, pass: Pass, now: Instant) -> Pass {
+        self.step(now, |mut step, _| step.settle(pass, Verdict::Provisional))
     }
 
     pub(crate) fn late_failure(&self, pass: Pass, weight: Weight, now: Instant) {
@@ -325,24 +339,24 @@ impl Breaker {
         (self.shared.now)()
     }
 
-    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>, Forcing) -> T) -> T {
+    fn step<T>(&self, now: Instant, act: impl FnOnce(Step<'_>, ActiveOverride) -> T) -> T {
         let mut guard = self.shared.lock();
         let core = &mut *guard;
         let forced = core.forced(now);
-        let answer = act(core.machine.step(&self.shared.config, core.unit, now), forced);
+        let result = act(core.machine.step(&self.shared.config, core.jitter, now), forced);
         if core.machine.has_event() {
-            Self::tell(guard, forced);
+            Self::notify(guard, forced);
         }
-        answer
+        result
     }
 
     #[cold]
-    fn tell(mut core: Locked<'_>, forced: Forcing) {
-        let told = core.transition(forced);
+    fn notify(mut core: Locked<'_>, forced: ActiveOverride) {
+        let notification = core.take_notification(forced);
         drop(core);
-        if let Some((event, listener)) = told {
-            // Whoever watches must not harm the call, least of all in `Drop`. The panic hook has reported it.
-            drop(catch_unwind(AssertUnwindSafe(|| listener(&event))));
+        if let Some((transition, listener)) = notification {
+            // A panic in the listener must not affect the call, least of all in `Drop`. The panic hook has reported it.
+            drop(catch_unwind(AssertUnwindSafe(|| listener(&transition))));
         }
     }
 }
@@ -350,8 +364,8 @@ impl Breaker {
 impl Shared {
     fn lock(&self) -> Locked<'_> {
         let mut core = self.core.lock();
-        if let Some(counted) = self.gate.shut() {
-            core.machine.take_over(counted);
+        if let Some(counted) = self.gate.close() {
+            core.machine.add_counted(counted);
         }
         Locked { gate: &self.gate, core }
     }
@@ -383,18 +397,17 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Core {
-    /// Takes the transition of the last step, and who is to hear of it.
-    fn transition(&mut self, forced: Forcing) -> Option<(Transition, Listener)> {
-        let event = self.machine.take_event()?;
-        self.unit = self.rng.f64();
+    /// Takes the transition of the last step and the listener to call with it.
+    fn take_notification(&mut self, forced: ActiveOverride) -> Option<(Transition, TransitionListener)> {
+        let transition = self.machine.take_event()?;
+        self.jitter = self.rng.f64();
         let listener = self.listener.clone()?;
-        (!matches!(forced, Some((Mode::ForcedClosed, _)))).then_some((event, listener))
+        (!matches!(forced, Some((Mode::ForcedClosed, _)))).then_some((transition, listener))
     }
 
-    /// What an operator makes the breaker do now, and for how long.
-    fn forced(&self, now: Instant) -> Forcing {
-        let decision = self.forced.as_ref().filter(|decision| decision.lasts(now))?;
-        Some((decision.mode, decision.left(now)))
+    fn forced(&self, now: Instant) -> ActiveOverride {
+        let decision = self.forced.as_ref().filter(|decision| decision.is_active(now))?;
+        Some((decision.mode, decision.remaining(now)))
     }
 }
 

@@ -1,13 +1,13 @@
-//! Whole calls: a permit around an operation.
+//! Whole calls: an operation guarded by a permit.
 
 use std::future::Future;
 
 use crate::{breaker::Breaker, state::Rejected, weight::Weight};
 
-/// Why [`Breaker::call`] has no result.
+/// The error of [`Breaker::call`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError<E> {
-    /// The operation was not begun.
+    /// The breaker rejected the call; the operation did not start.
     #[error(transparent)]
     Rejected(Rejected),
     /// The operation failed.
@@ -16,41 +16,45 @@ pub enum CallError<E> {
 }
 
 impl Breaker {
-    /// Runs the operation if the breaker admits it. Every error is a whole failure of the target.
+    /// Runs the operation if the breaker admits it. Every error counts as [`Weight::FULL`].
     ///
     /// # Errors
     ///
-    /// That the breaker did not admit it, or the operation's own error.
+    /// [`CallError::Rejected`] if the breaker rejects the call, otherwise the error of the operation.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the operation; the breaker hears nothing and a probe's slot is free again.
+    /// Dropping the future drops the operation and frees the slot of a probe; no verdict is recorded.
     pub async fn call<T, E, Fut>(&self, op: impl FnOnce() -> Fut) -> Result<T, CallError<E>>
     where
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call_weighed(|_| Some(Weight::FULL), op).await
+        self.call_classified(|_| Some(Weight::FULL), op).await
     }
 
-    /// As [`call`](Self::call), with what each error says of the target: `None` is nothing, as for a caller's own
-    /// mistake.
+    /// Runs the operation if the breaker admits it, and weighs an error by `classify`: `None` is no evidence about the
+    /// target, as with an invalid request.
     ///
     /// # Errors
     ///
-    /// As `call`.
-    pub async fn call_weighed<T, E, Fut>(
+    /// As for [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`call`](Self::call).
+    pub async fn call_classified<T, E, Fut>(
         &self,
-        weigh: impl FnOnce(&E) -> Option<Weight>,
+        classify: impl FnOnce(&E) -> Option<Weight>,
         op: impl FnOnce() -> Fut,
     ) -> Result<T, CallError<E>>
     where
         Fut: Future<Output = Result<T, E>>,
     {
-        let permit = self.try_enter(self.now()).map_err(CallError::Rejected)?;
+        let permit = self.try_acquire_borrowed(self.now()).map_err(CallError::Rejected)?;
         let result = op().await;
         match &result {
             Ok(_) => permit.success(self.now()),
-            Err(error) => match weigh(error) {
+            Err(error) => match classify(error) {
                 Some(weight) => permit.failure(weight, self.now()),
                 None => permit.neutral(self.now()),
             },
@@ -58,7 +62,11 @@ impl Breaker {
         result.map_err(CallError::Failed)
     }
 
-    /// As [`call`](Self::call), with something else to give where there is no result.
+    /// Runs the operation if the breaker admits it, and computes a fallback value from any error.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`call`](Self::call).
     pub async fn call_or<T, E, Fut>(
         &self,
         op: impl FnOnce() -> Fut,

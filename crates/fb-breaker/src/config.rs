@@ -1,48 +1,50 @@
-//! When a breaker opens, for how long, and what closes it again.
+//! The configuration of a breaker, with the reasons for its defaults.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Consecutive failures that open: the same as finagle's failure accrual and Envoy's `consecutive_5xx`.
+/// As in finagle's failure accrual and Envoy's `consecutive_5xx`.
 const CONSECUTIVE: u32 = 5;
 /// Long enough for [`MIN_CALLS`] at one call every six seconds, short enough to forget a bad minute.
 const WINDOW_SPAN: Duration = Duration::from_secs(60);
-/// Five seconds each: what is forgotten at once is a twelfth of the window.
+/// Five seconds each: a twelfth of the window expires at once.
 const WINDOW_BUCKETS: u32 = 12;
 /// As in resilience4j and Hystrix.
 const FAILURE_RATE: f64 = 0.5;
-/// Half of Hystrix' 20: the calls this is made for are slow and few.
+/// Half of Hystrix's 20, because LLM calls are slow and few.
 const MIN_CALLS: u32 = 10;
-/// A model that has said nothing for so long is given up on by most callers.
+/// Most callers give up on a model without any output for this long.
 const SLOW_FIRST: Duration = Duration::from_secs(20);
 const SLOW_TOTAL: Duration = Duration::from_secs(120);
-/// Only when nearly all calls are slow is another target sure to be better.
+/// Another target is only certain to be better if nearly all calls are slow.
 const SLOW_RATE: f64 = 0.8;
-/// With [`RAMP_FROM`]: a target that is just back has cold caches and few instances.
+/// With [`RAMP_FROM`]: a target that has just recovered has cold caches and few instances.
 const RAMP_SPAN: Duration = Duration::from_secs(30);
-/// As the least share of Envoy's slow start.
+/// As the minimum weight of Envoy's slow start.
 const RAMP_FROM: f64 = 0.1;
-/// One hung probe must not hold up recovery, and more than two would burden a target that is just back.
+/// One hung probe must not delay the recovery, and more than two would burden a recovering target.
 const PROBE_PERMITS: u32 = 2;
-/// One lucky answer is not a recovery.
+/// A single success may be luck.
 const PROBE_SUCCESSES: u32 = 2;
 const PROBE_FAILURES: u32 = 1;
-/// Beyond any sensible timeout of one call.
+/// Longer than any sensible timeout of one call.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
-/// With [`OPEN_MAX`] the span of finagle's `equalJittered(5.seconds, 300.seconds)`.
+/// With [`OPEN_MAX`], the range of finagle's `equalJittered(5.seconds, 300.seconds)`.
 const OPEN_BASE: Duration = Duration::from_secs(5);
 const OPEN_FACTOR: f64 = 2.0;
 const OPEN_MAX: Duration = Duration::from_secs(300);
-/// Bounds the memory of a breaker: 16 bytes a bucket.
-const MOST_BUCKETS: u32 = 1_000;
-/// Half of a shorter one could round to no time at all.
-const LEAST_OPEN: Duration = Duration::from_millis(1);
+/// Bounds the memory of a breaker: 24 bytes per bucket.
+const MAX_BUCKETS: u32 = 1_000;
+/// Half of a shorter time could round to zero.
+const MIN_OPEN: Duration = Duration::from_millis(1);
 
-/// When a breaker opens, for how long, and what closes it again.
+/// The thresholds and times of a breaker.
 ///
-/// Checked by [`Breaker::new`](crate::Breaker::new).
+/// Validated by [`Breaker::new`](crate::Breaker::new).
+///
+/// # Examples
 ///
 /// ```
 /// # use fb_breaker::{BreakerConfig, HalfOpenConfig};
@@ -56,111 +58,110 @@ const LEAST_OPEN: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Failures in a row that open the breaker, however few calls there were; 5. `None`, for which a config file has no
-    /// word, turns it off.
+    /// Consecutive failures that open the breaker, regardless of the number of calls; 5. `None`, which a config file cannot
+    /// express, disables it.
     pub consecutive: Option<u32>,
-    /// Over which calls the failure rate is taken.
+    /// The window of the failure rate.
     pub window: WindowConfig,
-    /// Share of the calls in the window, above 0 and at most 1, that opens the breaker when it is reached
-    /// or passed; 0.5. Exact to one millionth.
+    /// Share of failed calls in the window, above 0 and at most 1, that opens the breaker; 0.5. Exact to one millionth.
     pub failure_rate: f64,
-    /// Calls that must be in the window before the rate means anything; 10.
+    /// Minimum number of calls in the window for the rates to apply; 10.
     pub min_calls: u32,
-    /// Which calls are slow, and how many of them open the breaker.
+    /// The limits for slow calls.
     pub slow: SlowConfig,
-    /// How recovery is tried.
+    /// The probes of a half-open breaker.
     pub half_open: HalfOpenConfig,
-    /// How traffic returns after it.
+    /// The return of traffic after a recovery.
     pub ramp: RampConfig,
-    /// How long the breaker stays open.
+    /// The open time.
     pub open: OpenConfig,
 }
 
-/// Over which calls the failure rate is taken.
+/// The window of the failure rate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WindowConfig {
-    /// A call is forgotten when it is this old, or up to one bucket earlier; 60 s.
+    /// Age at which a call leaves the window, up to one bucket earlier; 60 s.
     #[serde(with = "humantime_serde")]
     pub span: Duration,
-    /// Into how many pieces the span is cut; 12. At most 1000.
+    /// Number of buckets of the span; 12. At most 1000.
     pub buckets: u32,
-    /// The last so many calls instead, however old; at most 1000. Default: off. More than this many
-    /// [`min_calls`](BreakerConfig::min_calls) are not asked for then.
+    /// Number of calls in the window, instead of a span of time; at most 1000. Default: off. A larger
+    /// [`min_calls`](BreakerConfig::min_calls) is reduced to this number.
     pub calls: Option<u32>,
 }
 
-/// Which calls are slow, and how many of them open the breaker.
+/// The limits for slow calls.
 ///
-/// A call that is [provisionally](crate::Permit::provisional) a success is judged by its first output, others by their
-/// whole time. One that is dropped after the time for whole calls counts as slow too: callers that give up must not
-/// hide that there was something to give up on.
+/// A call that is settled [provisionally](crate::Permit::provisional) is measured to its first output, others to their end.
+/// A call that is dropped after the limit for whole calls counts as slow too, so that callers that give up do not hide a
+/// slow target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlowConfig {
-    /// First output later than this is slow; 20 s.
+    /// Time to the first output from which a call is slow; 20 s.
     #[serde(with = "humantime_serde")]
     pub first: Duration,
-    /// A whole call longer than this is slow; 120 s.
+    /// Duration from which a whole call is slow; 120 s.
     #[serde(with = "humantime_serde")]
     pub total: Duration,
-    /// Share of the calls in the window, above 0 and at most 1, that opens the breaker when it is reached; 0.8.
+    /// Share of slow calls in the window, above 0 and at most 1, that opens the breaker; 0.8.
     pub rate: f64,
 }
 
-/// How traffic returns after a recovery: the [share](crate::Breaker::share) of calls to send grows from `from` to 1.
+/// The return of traffic after a recovery: the [share](crate::Breaker::share) of traffic grows from `from` to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RampConfig {
-    /// How long it takes; 30 s. Zero is at once.
+    /// Duration of the growth; 30 s. Zero returns all traffic at once.
     #[serde(with = "humantime_serde")]
     pub span: Duration,
-    /// The share it begins with, 0 to 1; 0.1.
+    /// Initial share, 0 to 1; 0.1.
     pub from: f64,
 }
 
-/// How recovery is tried.
+/// The probes of a half-open breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HalfOpenConfig {
-    /// Probes in flight at one time; 2.
+    /// Maximum number of probes in flight; 2.
     pub permits: u32,
-    /// Probes that must succeed to close; 2. May exceed the permits.
+    /// Successful probes that close the breaker; 2. May exceed the permits.
     pub successes: u32,
-    /// Probes that must fail to open again; 1.
+    /// Failed probes that reopen the breaker; 1.
     pub failures: u32,
-    /// After this long a probe's slot may be taken by another; 60 s. Make it the timeout of one call.
+    /// Time after which another call may take the slot of a probe; 60 s. Set it to the timeout of one call.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
 }
 
-/// How long the breaker stays open: `base · factor^k`, at most `max`, of which the second half is random so
-/// that many processes do not probe in step.
+/// The open time: `base · factor^k`, at most `max`. The second half of it is random, so that many processes do not probe at
+/// the same time.
 ///
-/// `k` grows with every opening and is forgotten one step for every [`WindowConfig::span`] spent closed, so
-/// that a target which keeps failing right after it recovered is not probed at the base for ever.
+/// `k` increases with every opening and decreases by one for every [`WindowConfig::span`] spent closed, so that a target
+/// that keeps failing right after its recovery is probed less and less often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpenConfig {
-    /// The first time, before jitter; 5 s. At least a millisecond.
+    /// First open time, before jitter; 5 s. At least a millisecond.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
     /// Growth from one opening to the next; 2.
     pub factor: f64,
-    /// The longest time, before jitter; 300 s. Only a [hint](crate::Weight::hint) goes beyond it.
+    /// Maximum open time, before jitter; 300 s. Only [`Weight::retry_after`](crate::Weight::retry_after) exceeds it.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
 }
 
-/// A configuration value that no breaker could work with.
+/// An invalid setting of a breaker or a registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid breaker config: `{field}` is {value}, expected {expected}")]
 pub struct InvalidConfig {
     /// The path of the field, such as `half_open.permits`.
     pub field: &'static str,
-    /// What it was.
+    /// The rejected value.
     pub value: String,
-    /// What it may be.
+    /// The accepted values, such as `1 to 1000`.
     pub expected: &'static str,
 }
 
@@ -215,8 +216,10 @@ impl Default for OpenConfig {
 }
 
 impl BreakerConfig {
-    /// The breaker of the usual tutorials: 5 failures in a row open it for a minute, 3 probes at a time, 2 of which
-    /// must succeed. It looks neither at rates nor at times, its open time does not grow, and traffic returns at once.
+    /// Returns the configuration of a textbook breaker: 5 consecutive failures open it for a minute, and 2 of at most 3
+    /// concurrent probes must succeed.
+    ///
+    /// It ignores failure rates and slow calls, its open time does not grow, and all traffic returns at once.
     pub fn classic() -> Self {
         let minute = Duration::from_secs(60);
         Self {
@@ -234,7 +237,7 @@ impl BreakerConfig {
         let Self { consecutive, window, failure_rate, min_calls, slow, half_open, ramp, open } = self;
         at_least_one("consecutive", consecutive.unwrap_or(1))?;
         check(!window.span.is_zero(), "window.span", &window.span, "more than no time")?;
-        check((1..=MOST_BUCKETS).contains(&window.buckets), "window.buckets", &window.buckets, "1 to 1000")?;
+        check((1..=MAX_BUCKETS).contains(&window.buckets), "window.buckets", &window.buckets, "1 to 1000")?;
         check(
             *failure_rate > 0.0 && *failure_rate <= 1.0,
             "failure_rate",
@@ -242,7 +245,7 @@ impl BreakerConfig {
             "above 0 and at most 1",
         )?;
         let calls = window.calls.unwrap_or(1);
-        check((1..=MOST_BUCKETS).contains(&calls), "window.calls", &calls, "1 to 1000")?;
+        check((1..=MAX_BUCKETS).contains(&calls), "window.calls", &calls, "1 to 1000")?;
         at_least_one("min_calls", *min_calls)?;
         check(slow.rate > 0.0 && slow.rate <= 1.0, "slow.rate", &slow.rate, "above 0 and at most 1")?;
         check((0.0..=1.0).contains(&ramp.from), "ramp.from", &ramp.from, "0 to 1")?;
@@ -250,7 +253,7 @@ impl BreakerConfig {
         at_least_one("half_open.successes", half_open.successes)?;
         at_least_one("half_open.failures", half_open.failures)?;
         check(!half_open.lease.is_zero(), "half_open.lease", &half_open.lease, "more than no time")?;
-        check(open.base >= LEAST_OPEN, "open.base", &open.base, "at least 1ms")?;
+        check(open.base >= MIN_OPEN, "open.base", &open.base, "at least 1ms")?;
         check(
             open.factor >= 1.0 && open.factor.is_finite(),
             "open.factor",
@@ -260,13 +263,13 @@ impl BreakerConfig {
         check(open.max >= open.base, "open.max", &open.max, "at least open.base")
     }
 
-    /// Calls before a rate means anything.
-    pub(crate) fn least_calls(&self) -> u64 {
+    /// Returns the minimum number of calls for the rates to apply, limited to the calls that the window can hold.
+    pub(crate) fn effective_min_calls(&self) -> u64 {
         u64::from(self.window.calls.unwrap_or(u32::MAX).min(self.min_calls))
     }
 }
 
-/// A rate in millionths, so that it is compared without rounding.
+/// Converts a rate to millionths, so that rates are compared without rounding.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -277,16 +280,16 @@ pub(crate) fn millionths(rate: f64) -> u128 {
 }
 
 impl OpenConfig {
-    /// The time of the `step`-th opening before jitter.
+    /// Returns the open time of the `step`-th opening, before jitter.
     pub(crate) fn backoff(&self, step: u32) -> Duration {
         let grown = self.base.as_secs_f64() * self.factor.powi(i32::try_from(step).unwrap_or(i32::MAX));
         Duration::try_from_secs_f64(grown).map_or(self.max, |grown| grown.min(self.max))
     }
 
-    /// The same with equal jitter: half of it is certain, the other half is scaled by `unit`, 0 to 1.
-    pub(crate) fn jittered(&self, step: u32, unit: f64) -> Duration {
+    /// Returns the open time with equal jitter: half of it is fixed, the other half is scaled by `jitter`, 0 to 1.
+    pub(crate) fn jittered(&self, step: u32, jitter: f64) -> Duration {
         let half = self.backoff(step) / 2;
-        half + half.mul_f64(unit)
+        half + half.mul_f64(jitter)
     }
 }
 
@@ -295,12 +298,12 @@ fn at_least_one(field: &'static str, value: u32) -> Result<(), InvalidConfig> {
 }
 
 fn check(
-    holds: bool,
+    valid: bool,
     field: &'static str,
     value: &impl fmt::Debug,
     expected: &'static str,
 ) -> Result<(), InvalidConfig> {
-    if holds { Ok(()) } else { Err(InvalidConfig { field, value: format!("{value:?}"), expected }) }
+    if valid { Ok(()) } else { Err(InvalidConfig { field, value: format!("{value:?}"), expected }) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What an operator decides over the breaker's head.
+//! Overrides by an operator.
 
 use std::{
     sync::Arc,
@@ -7,48 +7,50 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// What an operator makes a breaker do.
+/// The effect of an [`Override`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Nothing is admitted, bypasses neither.
+    /// Rejects every call, including bypasses.
     ForcedOpen,
-    /// Everything is admitted. The breaker counts on and changes state by what it hears, and tells nobody.
+    /// Admits every call. The breaker keeps counting and changing its own state, without calling the listener.
     ForcedClosed,
-    /// Everything is admitted. The breaker counts on and tells what it would have done.
+    /// Admits every call. The breaker keeps counting and changing its own state, and calls the listener.
     MetricsOnly,
 }
 
-/// An operator's decision, kept beside the breaker's own state: lifted, the breaker is where its evidence led it.
+/// A decision by an operator that takes precedence over the breaker's own state.
+///
+/// The breaker's own state continues to change while the override is active and applies again after it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// What it makes the breaker do.
+    /// The effect.
     pub mode: Mode,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: Arc<str>,
-    /// When it ends by itself; `None` is never.
+    /// The end of the override; `None` for an override that lasts until it is lifted.
     pub until: Option<Instant>,
 }
 
 impl Override {
-    /// One that lasts until it is lifted.
+    /// Creates an override that lasts until it is lifted.
     pub fn new(mode: Mode, reason: impl Into<Arc<str>>) -> Self {
         Self { mode, reason: reason.into(), until: None }
     }
 
-    /// Ends it by itself.
+    /// Sets the end of the override.
     #[must_use]
     pub fn until(self, until: Instant) -> Self {
         Self { until: Some(until), ..self }
     }
 
-    /// Whether it has not ended by itself.
-    pub(crate) fn lasts(&self, now: Instant) -> bool {
+    /// Returns `true` unless the override has ended.
+    pub(crate) fn is_active(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until > now)
     }
 
-    /// What is left of one that ends by itself.
-    pub(crate) fn left(&self, now: Instant) -> Option<Duration> {
+    /// Returns the time until the end; `None` for an override without an end.
+    pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now))
     }
 }

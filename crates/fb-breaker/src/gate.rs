@@ -1,24 +1,26 @@
-//! What a call that is admitted and succeeds may do without the lock.
+//! The lock-free fast path for admissions and successes.
 //!
-//! In a closed breaker without a streak, a success that is not slow does one thing: it is one more call in the newest
-//! bucket of the window. And an admission is one more permit outstanding. So while the breaker is like that, the gate
-//! is open: one atomic word counts both, beside the machine. Whoever takes the lock to step the machine shuts the gate
-//! first and hands what it counted to the machine; whoever gives the lock back opens it again, if the machine is like
-//! that still. The machine is then as if every call had gone through the lock, so nobody can tell the difference.
+//! In a closed breaker without a streak, a success that is not slow has one effect: it adds one call to the newest bucket
+//! of the window. An admission adds one outstanding permit. While the breaker is in that state the gate is open, and one
+//! atomic word next to the machine counts both. A thread that takes the lock to step the machine first closes the gate and
+//! adds its counts to the machine; before it releases the lock it opens the gate again if the machine is still in that
+//! state. The machine is then in the same state as if every call had taken the lock.
 //!
 //! ```text
-//! bit  63   62 … 40       39 … 20                              19 … 0
-//!      open generation    successes the machine does not know  counted permits
+//! bit  63   62 … 40       39 … 20                               19 … 0
+//!      open generation    successes not yet in the machine      counted permits
 //! ```
 //!
-//! Shut, the word is zero, and only the holder of the lock changes it. Open, it is changed in one piece or not at all,
-//! so a change is made in the generation, and on the counts, that it was decided on. No field can run into the next:
-//! one that is full, a generation that does not fit and a permit of an earlier generation take the lock.
+//! The word of a closed gate is zero, and only the lock holder changes it. The word of an open gate is changed as a whole
+//! by compare-and-swap, so every change applies to the generation and the counts that it was based on. No field can
+//! overflow into the next: a full field, a generation that does not fit and a permit of an earlier generation take the
+//! lock.
 //!
-//! The end of the newest bucket is a word of its own. It changes only while the gate is shut, and within a generation it
-//! only grows. A success that saw an old one is before the new one as well, and belongs into the newest bucket, as that
-//! of a clock that stepped back. One that saw a new one, with a word from before, does not find that word again: the end
-//! is written after the gate was shut and read after the word, so that to have seen the end is to see the gate shut.
+//! The end of the newest bucket is a second word. It changes only while the gate is closed, and within a generation it only
+//! increases. A success that reads an outdated end is also before the current one and belongs to the newest bucket, as
+//! with a clock that stepped back. A success that reads a newer end together with an outdated first word fails its
+//! compare-and-swap: the end is written after the gate was closed and read after the first word, so a thread that sees the
+//! new end also sees the closed gate.
 
 use std::{
     sync::atomic::{
@@ -28,95 +30,97 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SHUT: u64 = 0;
+const CLOSED: u64 = 0;
 const OUTSTANDING: u64 = 1;
 const SUCCESS: u64 = 1 << 20;
-/// Of permits and of successes.
-const MOST: u64 = SUCCESS - 1;
+/// Maximum number of permits and of successes.
+const MAX_COUNT: u64 = SUCCESS - 1;
 const GENERATION: u32 = 40;
 const OPEN: u64 = 1 << 23;
 
 pub(crate) struct Gate {
     word: AtomicU64,
-    /// Ticks from the beginning.
+    /// The end of the newest bucket, in ticks since `origin`.
     ends: AtomicU64,
-    beginning: Instant,
+    origin: Instant,
 }
 
-/// What a gate counted while it was open.
+/// The counts of an open gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// All there are.
+    /// All outstanding permits.
     pub(crate) outstanding: u32,
-    /// Since it was opened, all of them in the newest bucket.
+    /// Successes since the gate was opened, all of them in the newest bucket.
     pub(crate) successes: u32,
 }
 
 impl Gate {
-    /// A shut gate of a machine made at this moment.
-    pub(crate) const fn new(beginning: Instant) -> Self {
-        Self { word: AtomicU64::new(SHUT), ends: AtomicU64::new(0), beginning }
+    /// Creates a closed gate.
+    pub(crate) const fn new(origin: Instant) -> Self {
+        Self { word: AtomicU64::new(CLOSED), ends: AtomicU64::new(0), origin }
     }
 
-    /// The generation of a permit that is not counted, or `None` where that takes the lock.
+    /// Returns the generation for a permit that is not counted, or `None` if the call has to take the lock.
     #[inline]
-    pub(crate) fn look(&self) -> Option<u64> {
+    pub(crate) fn generation(&self) -> Option<u64> {
         let word = self.word.load(Acquire);
         is_open(word).then(|| (word >> GENERATION) - OPEN)
     }
 
-    /// Counts a permit and returns its generation, or `None` where that takes the lock.
+    /// Counts a permit and returns its generation, or `None` if the call has to take the lock.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<u64> {
-        let enter = |word| (is_open(word) && outstanding(word) < MOST).then(|| word + OUTSTANDING);
-        self.word.fetch_update(AcqRel, Acquire, enter).ok().map(|word| (word >> GENERATION) - OPEN)
+    pub(crate) fn admit(&self) -> Option<u64> {
+        let admit = |word| (is_open(word) && outstanding(word) < MAX_COUNT).then(|| word + OUTSTANDING);
+        self.word.fetch_update(AcqRel, Acquire, admit).ok().map(|word| (word >> GENERATION) - OPEN)
     }
 
-    /// Settles a permit, one that was counted or not, as a success that is not slow. Returns whether it did; if not,
-    /// that takes the lock.
+    /// Settles a counted or uncounted permit as a success that is not slow. Returns `false` if the call has to take the
+    /// lock.
     #[inline]
-    pub(crate) fn succeed(&self, generation: u64, counted: bool, now: Instant) -> bool {
-        // Before the beginning is as good as at it: no bucket ends there.
-        let Some(now) = ticks(now.saturating_duration_since(self.beginning)) else { return false };
+    pub(crate) fn record_success(&self, generation: u64, counted: bool, now: Instant) -> bool {
+        // A time before the origin can be treated as the origin: no bucket ends there.
+        let Some(now) = ticks(now.saturating_duration_since(self.origin)) else { return false };
         let permits = if counted { OUTSTANDING } else { 0 };
-        let succeed = |word| {
-            let counts = is_of(word, generation) && successes(word) < MOST && now < self.ends.load(Acquire);
+        let record = |word| {
+            let counts =
+                is_open_in(word, generation) && successes(word) < MAX_COUNT && now < self.ends.load(Acquire);
             counts.then(|| word + SUCCESS - permits)
         };
-        self.word.fetch_update(AcqRel, Acquire, succeed).is_ok()
+        self.word.fetch_update(AcqRel, Acquire, record).is_ok()
     }
 
-    /// Settles a counted permit that says nothing. Returns whether it did; if not, that takes the lock.
+    /// Settles a counted permit without a verdict. Returns `false` if the call has to take the lock.
     #[inline]
-    pub(crate) fn leave(&self, generation: u64) -> bool {
-        let leave = |word| is_of(word, generation).then(|| word - OUTSTANDING);
-        self.word.fetch_update(AcqRel, Acquire, leave).is_ok()
+    pub(crate) fn release(&self, generation: u64) -> bool {
+        let release = |word| is_open_in(word, generation).then(|| word - OUTSTANDING);
+        self.word.fetch_update(AcqRel, Acquire, release).is_ok()
     }
 
-    /// Shuts it, and returns what it counted if it was open. For the holder of the lock.
-    pub(crate) fn shut(&self) -> Option<Counted> {
-        // Nobody else opens it, so that a gate seen shut is.
-        if self.word.load(Relaxed) == SHUT {
+    /// Closes the gate and returns its counts if it was open. The caller must hold the lock.
+    pub(crate) fn close(&self) -> Option<Counted> {
+        // Only the lock holder opens the gate, so a closed gate stays closed here.
+        if self.word.load(Relaxed) == CLOSED {
             return None;
         }
-        let word = self.word.swap(SHUT, AcqRel);
+        let word = self.word.swap(CLOSED, AcqRel);
         let narrow = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Some(Counted { outstanding: narrow(outstanding(word)), successes: narrow(successes(word)) })
     }
 
-    /// Opens it, if all this fits, for successes in this generation until this moment. For the holder of the lock,
-    /// who has shut it.
+    /// Opens the gate for successes of this generation before `ends`, if the values fit. The caller must hold the lock and
+    /// have closed the gate.
     pub(crate) fn open(&self, generation: u64, outstanding: u32, ends: Instant) {
         let outstanding = u64::from(outstanding);
-        let Some(ends) = ends.checked_duration_since(self.beginning).and_then(ticks) else { return };
-        if generation < OPEN && outstanding <= MOST {
+        let Some(ends) = ends.checked_duration_since(self.origin).and_then(ticks) else { return };
+        if generation < OPEN && outstanding <= MAX_COUNT {
             self.ends.store(ends, Release);
             self.word.store(((OPEN + generation) << GENERATION) + outstanding, Release);
         }
     }
 }
 
-/// In the order of time, and quicker made than nanoseconds: seconds above, nanoseconds below.
+/// Encodes a duration in order of time: seconds in the high bits, nanoseconds in the low ones. This is faster than
+/// converting to nanoseconds.
 #[inline]
 const fn ticks(time: Duration) -> Option<u64> {
     const NANOS: u32 = 30;
@@ -129,19 +133,19 @@ const fn ticks(time: Duration) -> Option<u64> {
 }
 
 const fn is_open(word: u64) -> bool {
-    word != SHUT
+    word != CLOSED
 }
 
-const fn is_of(word: u64, generation: u64) -> bool {
+const fn is_open_in(word: u64, generation: u64) -> bool {
     word >> GENERATION == OPEN + generation
 }
 
 const fn outstanding(word: u64) -> u64 {
-    word & MOST
+    word & MAX_COUNT
 }
 
 const fn successes(word: u64) -> u64 {
-    (word / SUCCESS) & MOST
+    (word / SUCCESS) & MAX_COUNT
 }
 
 #[cfg(test)]

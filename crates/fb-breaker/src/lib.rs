@@ -30,10 +30,10 @@ pub use self::config::{
     BreakerConfig, HalfOpenConfig, InvalidConfig, OpenConfig, RampConfig, SlowConfig, WindowConfig,
 };
 pub use self::control::{Mode, Override};
-pub use self::permit::{Permit, Tail};
-pub use self::registry::{Circuit, Heard, Registry, RegistryConfig};
-pub use self::snapshot::{Forced, Snapshot};
-pub use self::state::{Listener, RejectReason, Rejected, State, Transition, TransitionReason};
+pub use self::permit::{Permit, ProvisionalPermit};
+pub use self::registry::{Circuit, CircuitListener, Registry, RegistryConfig};
+pub use self::snapshot::{OverrideSnapshot, Snapshot};
+pub use self::state::{RejectReason, Rejected, State, Transition, TransitionListener, TransitionReason};
 #[cfg(feature = "tower")]
 pub use self::tower::{BreakerBody, BreakerFuture, BreakerLayer, BreakerService, by_status};
 pub use self::weight::Weight;

@@ -1,4 +1,4 @@
-//! Many breakers: one for every model of every provider, and what several of one provider say together.
+//! Breakers by provider and model, and the state of a provider derived from its models.
 
 use std::{
     collections::HashMap,
@@ -18,19 +18,19 @@ use crate::{
     config::{BreakerConfig, InvalidConfig},
     permit::Permit,
     snapshot::Snapshot,
-    state::{Listener, RejectReason, Rejected, State, Transition},
+    state::{RejectReason, Rejected, State, Transition, TransitionListener},
 };
 
-/// How many circuits a registry keeps, and when a provider is open as a whole.
+/// The capacity of a registry, and the threshold for opening a whole provider.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistryConfig {
-    /// Circuits kept, 1 to 1,000,000; 10,000. Beyond it the one that was asked for longest ago is forgotten, but never
-    /// one that is not closed or has a permit out.
+    /// Maximum number of circuits, 1 to 1,000,000; 10,000. Beyond it the least recently used circuit is evicted, but never
+    /// one that is not closed or has outstanding permits.
     pub capacity: usize,
-    /// Models of a provider that must be known before they speak for all; 3.
+    /// Minimum number of known models before the provider can open as a whole; 3.
     pub least_models: usize,
-    /// Share of them, above 0 and at most 1, whose breakers are open, that opens the provider; 0.6.
+    /// Share of open models, above 0 and at most 1, at which the provider opens as a whole; 0.6.
     pub open_share: f64,
 }
 
@@ -40,11 +40,31 @@ impl Default for RegistryConfig {
     }
 }
 
-/// Circuits by provider and model. A provider is one account: a base URL and a key. What is wrong with its key is told
-/// to the [provider](Circuit::shut), everything else to the model's own breaker; when most models of a provider are open,
-/// the others are not called either until the first of them reopens.
+/// Circuits by provider and model.
 ///
-/// A clone is the same registry.
+/// A provider is one account: a base URL and a key. Report problems of the key with [`Circuit::suspend`] and all other
+/// failures to the breaker of the model. While most models of a provider are open, calls to its other models are rejected
+/// too, until the first of the open ones may be probed.
+///
+/// Cloning is cheap, and all clones share one state.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use fb_breaker::{BreakerConfig, RejectReason, Registry, RegistryConfig};
+///
+/// let registry = Registry::new(RegistryConfig::default(), Instant::now)?;
+/// let small = registry.circuit("openai", "small", &BreakerConfig::default())?;
+/// let large = registry.circuit("openai", "large", &BreakerConfig::default())?;
+///
+/// small.try_acquire(Instant::now())?.success(Instant::now());
+/// small.suspend(Some(Duration::from_secs(60)), Instant::now()); // the key is rate limited
+/// let rejected = large.try_acquire(Instant::now()).unwrap_err();
+/// assert_eq!(rejected.reason, RejectReason::ProviderSuspended);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Registry {
     shared: Arc<Shared>,
@@ -54,75 +74,78 @@ struct Shared {
     config: RegistryConfig,
     now: fn() -> Instant,
     table: Mutex<Table>,
-    /// Counts the askings, to know who was asked for longest ago.
-    asked: AtomicU64,
+    /// Counts the lookups; the least recently used circuit has the lowest number.
+    lookups: AtomicU64,
 }
 
 #[derive(Default)]
 struct Table {
     circuits: HashMap<(Arc<str>, Arc<str>), Circuit>,
     providers: HashMap<Arc<str>, Arc<Provider>>,
-    listener: Option<Heard>,
+    listener: Option<CircuitListener>,
 }
 
-/// Hears of the transitions of every circuit of a registry: the provider, the model and the transition. As a
-/// [`Listener`] otherwise.
-pub type Heard = Arc<dyn Fn(&str, &str, &Transition) + Send + Sync>;
+/// A callback for the transitions of all circuits of a registry, called with provider, model and transition.
+///
+/// The rules of [`TransitionListener`] apply.
+pub type CircuitListener = Arc<dyn Fn(&str, &str, &Transition) + Send + Sync>;
 
-/// What the models of one provider share.
+/// The shared state of the models of one provider.
 struct Provider {
     models: Mutex<Vec<Breaker>>,
-    /// Perhaps most models are open; not set, they are certainly not.
-    suspect: AtomicBool,
-    shut: Mutex<Option<Shut>>,
+    /// Set if most models may be open; clear if they certainly are not.
+    maybe_open: AtomicBool,
+    suspension: Mutex<Option<Suspension>>,
 }
 
 #[derive(Clone, Copy)]
-enum Shut {
+enum Suspension {
     Until(Instant),
-    ForGood,
+    Indefinite,
 }
 
-/// The breaker of one model of one provider, within what is known of the provider. A clone is the same circuit.
+/// The breaker of one model, combined with the state of its provider.
+///
+/// Cloning is cheap, and all clones share one state.
 #[derive(Clone)]
 pub struct Circuit {
     breaker: Breaker,
     provider: Arc<Provider>,
     config: RegistryConfig,
-    asked: Arc<AtomicU64>,
+    last_used: Arc<AtomicU64>,
 }
 
 impl Registry {
-    /// An empty registry. As for [`Breaker::new`], `now` is only for permits that are dropped.
+    /// Creates an empty registry. As for [`Breaker::new`], `now` is only used for permits that are dropped.
     ///
     /// # Errors
-    /// Names the first field of `config` with which nothing could work.
+    /// [`InvalidConfig`], naming the first invalid field of `config`.
     pub fn new(config: RegistryConfig, now: fn() -> Instant) -> Result<Self, InvalidConfig> {
-        let check = |holds: bool, field, value: String, expected| {
-            if holds { Ok(()) } else { Err(InvalidConfig { field, value, expected }) }
+        let check = |valid: bool, field, value: String, expected| {
+            if valid { Ok(()) } else { Err(InvalidConfig { field, value, expected }) }
         };
         let RegistryConfig { capacity, least_models, open_share } = &config;
         check((1..=1_000_000).contains(capacity), "capacity", capacity.to_string(), "1 to 1000000")?;
         check(*least_models >= 1, "least_models", least_models.to_string(), "at least 1")?;
         let share = *open_share > 0.0 && *open_share <= 1.0;
         check(share, "open_share", open_share.to_string(), "above 0 and at most 1")?;
-        let shared = Shared { config, now, table: Mutex::default(), asked: AtomicU64::new(0) };
+        let shared = Shared { config, now, table: Mutex::default(), lookups: AtomicU64::new(0) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Sets who hears of the transitions of circuits made from now on.
+    /// Sets the listener for transitions of circuits created from now on, replacing any previous one.
     #[must_use]
-    pub fn with_listener(self, listener: Heard) -> Self {
+    pub fn with_listener(self, listener: CircuitListener) -> Self {
         self.shared.table.lock().listener = Some(listener);
         self
     }
 
-    /// The circuit of a model; made with `config` when there is none.
+    /// Returns the circuit of a model, creating it with `config` if there is none.
     ///
-    /// A registry that is full of circuits that are all open or in use gives one that it does not keep.
+    /// If the registry is full and all its circuits are open or in use, the returned circuit is not stored.
     ///
     /// # Errors
-    /// Names the first field of `config` with which no breaker could work.
+    /// [`InvalidConfig`], naming the first invalid field of `config`.
     pub fn circuit(
         &self,
         provider: &str,
@@ -130,34 +153,35 @@ impl Registry {
         config: &BreakerConfig,
     ) -> Result<Circuit, InvalidConfig> {
         let shared = &self.shared;
-        let turn = shared.asked.fetch_add(1, Ordering::Relaxed);
+        let lookup = shared.lookups.fetch_add(1, Ordering::Relaxed);
         let mut table = shared.table.lock();
         let name = (Arc::<str>::from(provider), Arc::<str>::from(model));
         if let Some(known) = table.circuits.get(&name) {
-            known.asked.store(turn, Ordering::Relaxed);
+            known.last_used.store(lookup, Ordering::Relaxed);
             return Ok(known.clone());
         }
         let breaker = Breaker::new(config.clone(), shared.now)?;
-        let shared_by = Arc::clone(table.providers.entry(Arc::clone(&name.0)).or_default());
-        let listener = listener(&shared_by, &shared.config, table.listener.clone(), &name);
+        let provider = Arc::clone(table.providers.entry(Arc::clone(&name.0)).or_default());
+        let listener = listener(&provider, &shared.config, table.listener.clone(), &name);
         let breaker = breaker.with_listener(listener);
         let circuit = Circuit {
             breaker: breaker.clone(),
-            provider: Arc::clone(&shared_by),
+            provider: Arc::clone(&provider),
             config: shared.config.clone(),
-            asked: Arc::new(AtomicU64::new(turn)),
+            last_used: Arc::new(AtomicU64::new(lookup)),
         };
-        if table.circuits.len() >= shared.config.capacity && !table.forget_one((shared.now)()) {
+        if table.circuits.len() >= shared.config.capacity && !table.evict_one((shared.now)()) {
             return Ok(circuit);
         }
-        // Forgetting may have taken the last other model of the provider, and the provider with it.
-        table.providers.entry(Arc::clone(&name.0)).or_insert_with(|| Arc::clone(&shared_by));
-        shared_by.models.lock().push(breaker);
+        // The eviction may have removed the last other model of the provider, and the provider with it.
+        table.providers.entry(Arc::clone(&name.0)).or_insert_with(|| Arc::clone(&provider));
+        provider.models.lock().push(breaker);
         table.circuits.insert(name, circuit.clone());
         Ok(circuit)
     }
 
-    /// Which of these could be called now, in the order given; takes no probe. One that is not known could.
+    /// Returns those of the given models that may be called now, in the given order, without using a probe. An unknown model
+    /// may be called.
     pub fn available<'a>(
         &self,
         names: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -165,65 +189,65 @@ impl Registry {
     ) -> Vec<(&'a str, &'a str)> {
         let table = self.shared.table.lock();
         let known = |name: &(&str, &str)| table.circuits.get(&(name.0.into(), name.1.into()));
-        names.into_iter().filter(|name| known(name).is_none_or(|one| one.peek(now).is_ok())).collect()
+        names.into_iter().filter(|name| known(name).is_none_or(|circuit| circuit.peek(now).is_ok())).collect()
     }
 
-    /// What is worth keeping over a restart, of every circuit that is not as new, by provider and model.
+    /// Returns the snapshots of all circuits that differ from a new one, sorted by provider and model.
     pub fn snapshot(&self, now: Instant) -> Vec<(String, String, Snapshot)> {
         let circuits = self.shared.table.lock().circuits.clone();
-        let kept = circuits.into_iter().filter_map(|((provider, model), circuit)| {
+        let snapshots = circuits.into_iter().filter_map(|((provider, model), circuit)| {
             let snapshot = circuit.breaker.snapshot(now);
-            let new = snapshot.open_for.is_none() && snapshot.escalation == 0 && snapshot.forced.is_none();
-            (!new).then(|| (provider.to_string(), model.to_string(), snapshot))
+            let is_new = snapshot.open_for.is_none() && snapshot.escalation == 0 && snapshot.forced.is_none();
+            (!is_new).then(|| (provider.to_string(), model.to_string(), snapshot))
         });
-        let mut kept: Vec<_> = kept.collect();
-        kept.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
-        kept
+        let mut snapshots: Vec<_> = snapshots.collect();
+        snapshots.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        snapshots
     }
 
-    /// Circuits kept.
+    /// Returns the number of stored circuits.
     pub fn len(&self) -> usize {
         self.shared.table.lock().circuits.len()
     }
 
-    /// Whether none is kept.
+    /// Returns `true` if no circuit is stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Marks the provider as suspect when most of its models are not closed, and passes the transition on.
+/// Creates a listener that updates the provider and forwards the transition.
 fn listener(
     provider: &Arc<Provider>,
     config: &RegistryConfig,
-    heard: Option<Heard>,
+    forward: Option<CircuitListener>,
     name: &(Arc<str>, Arc<str>),
-) -> Listener {
-    // Weak, or a breaker would keep its provider, which keeps the breaker.
+) -> TransitionListener {
+    // Weak, because a breaker and its provider would otherwise keep each other alive.
     let (provider, config, name) = (Arc::downgrade(provider), config.clone(), name.clone());
     Arc::new(move |transition| {
         if let Some(provider) = provider.upgrade() {
             let models = provider.models.lock().clone();
-            let troubled = models.iter().filter(|model| !model.is_closed()).count();
-            provider.suspect.store(config.speaks_for_all(troubled, models.len()), Ordering::Relaxed);
+            let not_closed = models.iter().filter(|model| !model.is_closed()).count();
+            provider.maybe_open.store(config.is_provider_open(not_closed, models.len()), Ordering::Relaxed);
         }
-        if let Some(heard) = &heard {
-            heard(&name.0, &name.1, transition);
+        if let Some(forward) = &forward {
+            forward(&name.0, &name.1, transition);
         }
     })
 }
 
 impl Table {
-    /// Forgets the circuit that was asked for longest ago among those that are as good as new.
-    fn forget_one(&mut self, now: Instant) -> bool {
+    /// Evicts the least recently used circuit among the idle ones. Returns `false` if there is none.
+    fn evict_one(&mut self, now: Instant) -> bool {
         let idle = |circuit: &Circuit| circuit.breaker.is_idle(now);
-        let eldest = self.circuits.iter().filter(|(_, circuit)| idle(circuit));
-        let eldest = eldest.min_by_key(|(_, circuit)| circuit.asked.load(Ordering::Relaxed));
-        let Some(name) = eldest.map(|(name, _)| name.clone()) else { return false };
-        if let Some(gone) = self.circuits.remove(&name) {
-            let mut models = gone.provider.models.lock();
-            models.retain(|model| !model.is(&gone.breaker));
-            if models.is_empty() && gone.provider.shut.lock().is_none() {
+        let candidates = self.circuits.iter().filter(|(_, circuit)| idle(circuit));
+        let oldest = candidates.min_by_key(|(_, circuit)| circuit.last_used.load(Ordering::Relaxed));
+        let Some(name) = oldest.map(|(name, _)| name.clone()) else { return false };
+        if let Some(evicted) = self.circuits.remove(&name) {
+            let mut models = evicted.provider.models.lock();
+            models.retain(|model| !model.ptr_eq(&evicted.breaker));
+            if models.is_empty() && evicted.provider.suspension.lock().is_none() {
                 self.providers.remove(&name.0);
             }
         }
@@ -233,88 +257,91 @@ impl Table {
 
 impl RegistryConfig {
     #[expect(clippy::cast_precision_loss, reason = "a provider has few models")]
-    fn speaks_for_all(&self, open: usize, models: usize) -> bool {
+    fn is_provider_open(&self, open: usize, models: usize) -> bool {
         models >= self.least_models && open as f64 >= self.open_share * models as f64
     }
 }
 
 impl Default for Provider {
     fn default() -> Self {
-        Self { models: Mutex::default(), suspect: AtomicBool::new(false), shut: Mutex::default() }
+        Self { models: Mutex::default(), maybe_open: AtomicBool::new(false), suspension: Mutex::default() }
     }
 }
 
 impl Provider {
-    /// Why no model of the provider is called now, whatever its own breaker says.
-    fn refuses(&self, config: &RegistryConfig, now: Instant) -> Option<Rejected> {
-        let refuse = |reason, retry_after| Some(Rejected { retry_after, reason });
-        match *self.shut.lock() {
-            Some(Shut::ForGood) => return refuse(RejectReason::ProviderShut, Duration::MAX),
-            Some(Shut::Until(until)) if until > now => {
-                return refuse(RejectReason::ProviderShut, until.saturating_duration_since(now));
+    /// Returns the rejection that applies to all models of the provider, if there is one.
+    fn rejection(&self, config: &RegistryConfig, now: Instant) -> Option<Rejected> {
+        let reject = |reason, retry_after| Some(Rejected { retry_after, reason });
+        match *self.suspension.lock() {
+            Some(Suspension::Indefinite) => return reject(RejectReason::ProviderSuspended, Duration::MAX),
+            Some(Suspension::Until(until)) if until > now => {
+                return reject(RejectReason::ProviderSuspended, until.saturating_duration_since(now));
             }
-            Some(Shut::Until(_)) | None => {}
+            Some(Suspension::Until(_)) | None => {}
         }
-        // The common case takes one look, at a flag.
-        if !self.suspect.load(Ordering::Relaxed) {
+        // The common case only reads a flag.
+        if !self.maybe_open.load(Ordering::Relaxed) {
             return None;
         }
         let models = self.models.lock();
-        let left = models.iter().filter_map(|model| match model.state(now) {
+        let remaining = models.iter().filter_map(|model| match model.state(now) {
             State::Open { reopens_in } if !reopens_in.is_zero() => Some(reopens_in),
             _ => None,
         });
-        let left: Vec<Duration> = left.collect();
-        let open = config.speaks_for_all(left.len(), models.len());
-        open.then(|| left.into_iter().min())?.and_then(|soonest| refuse(RejectReason::ProviderOpen, soonest))
+        let remaining: Vec<Duration> = remaining.collect();
+        let open = config.is_provider_open(remaining.len(), models.len());
+        open.then(|| remaining.into_iter().min())?
+            .and_then(|soonest| reject(RejectReason::ProviderOpen, soonest))
     }
 }
 
 impl Circuit {
-    /// The model's own breaker.
+    /// Returns the breaker of the model.
     pub const fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    /// Asks to make a call, as [`Breaker::try_acquire`] within what is known of the provider.
+    /// Admits or rejects a call, as [`Breaker::try_acquire`], considering the provider as well.
     ///
     /// # Errors
-    /// While the provider is shut, or most of its models are open and this is not one whose time has come, or its own
-    /// breaker rejects.
+    /// [`Rejected`] while the provider is suspended, while most of its models are open and this one is closed, or if the
+    /// breaker of the model rejects the call.
     pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
-        self.passes(now)?;
+        self.check_provider(now)?;
         self.breaker.try_acquire(now)
     }
 
-    /// What [`try_acquire`](Self::try_acquire) would answer, without taking or changing anything.
+    /// Returns the result that [`try_acquire`](Self::try_acquire) would have, without changing anything.
     ///
     /// # Errors
-    /// As `try_acquire`.
+    /// As for `try_acquire`.
     pub fn peek(&self, now: Instant) -> Result<(), Rejected> {
-        self.passes(now)?;
+        self.check_provider(now)?;
         self.breaker.peek(now)
     }
 
-    /// No model of the provider is called for so long, or for good with `None`: its key was rejected, its credit is
-    /// used up. A longer time is not shortened.
-    pub fn shut(&self, time: Option<Duration>, now: Instant) {
-        let mut shut = self.provider.shut.lock();
-        *shut = match (*shut, time.and_then(|time| now.checked_add(time))) {
-            (Some(Shut::ForGood), _) | (_, None) => Some(Shut::ForGood),
-            (Some(Shut::Until(one)), Some(other)) => Some(Shut::Until(one.max(other))),
-            (None, Some(until)) => Some(Shut::Until(until)),
+    /// Suspends all models of the provider for the given time, or until [`resume`](Self::resume) if `None`.
+    ///
+    /// Use it for problems of the account, such as a rejected key or used-up credit. A longer suspension is not shortened.
+    pub fn suspend(&self, time: Option<Duration>, now: Instant) {
+        let mut suspension = self.provider.suspension.lock();
+        *suspension = match (*suspension, time.and_then(|time| now.checked_add(time))) {
+            (Some(Suspension::Indefinite), _) | (_, None) => Some(Suspension::Indefinite),
+            (Some(Suspension::Until(a)), Some(b)) => Some(Suspension::Until(a.max(b))),
+            (None, Some(until)) => Some(Suspension::Until(until)),
         };
     }
 
-    /// The provider is called again: its key was changed.
-    pub fn unshut(&self) {
-        *self.provider.shut.lock() = None;
+    /// Ends the suspension of the provider.
+    pub fn resume(&self) {
+        *self.provider.suspension.lock() = None;
     }
 
-    /// A model that is being probed, or may be, finds out for all.
-    fn passes(&self, now: Instant) -> Result<(), Rejected> {
-        match self.provider.refuses(&self.config, now) {
-            Some(rejected) if rejected.reason == RejectReason::ProviderShut => Err(rejected),
+    /// Checks the state of the provider. A model that is not closed passes while its provider is open, so that its probes
+    /// can detect the recovery.
+    fn check_provider(&self, now: Instant) -> Result<(), Rejected> {
+        match self.provider.rejection(&self.config, now) {
+            Some(rejected) if rejected.reason == RejectReason::ProviderSuspended => Err(rejected),
             Some(rejected) if self.breaker.is_closed() => Err(rejected),
             Some(_) | None => Ok(()),
         }

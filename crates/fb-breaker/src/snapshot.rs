@@ -1,4 +1,4 @@
-//! A breaker's state for another process or another day.
+//! The persistent state of a breaker.
 
 use std::time::Duration;
 
@@ -6,41 +6,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::Mode;
 
-/// What is worth keeping of a breaker over a restart. It holds durations, no points in time: what an open breaker had
-/// left it has left again. Calls counted while closed are forgotten, and probes in flight are of another process.
+/// The state of a breaker to be kept across a restart.
+///
+/// It contains durations and no points in time: an open breaker stays open for the time that was left. The counts of a
+/// closed breaker and the probes in flight are not kept.
+///
+/// # Examples
 ///
 /// ```
 /// # use fb_breaker::{Breaker, BreakerConfig, Weight};
 /// # use std::time::Instant;
 /// let breaker = Breaker::new(BreakerConfig::default(), Instant::now)?;
 /// let snapshot = breaker.snapshot(Instant::now());
-/// let again = Breaker::new(BreakerConfig::default(), Instant::now)?;
-/// again.restore(&snapshot, Instant::now());
+/// let restored = Breaker::new(BreakerConfig::default(), Instant::now)?;
+/// restored.restore(&snapshot, Instant::now());
 /// # Ok::<(), fb_breaker::InvalidConfig>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Snapshot {
-    /// How long the breaker stays open; zero when it was half-open, so that the next call probes; `None` when it was
-    /// closed.
+    /// The remaining open time; zero for a half-open breaker, so that the next call is a probe; `None` for a closed one.
     #[serde(with = "humantime_serde")]
     pub open_for: Option<Duration>,
-    /// How many times the open time has grown.
+    /// The number of times that the open time has grown.
     pub escalation: u32,
-    /// What an operator had decided.
+    /// The active override.
     #[serde(rename = "override")]
-    pub forced: Option<Forced>,
+    pub forced: Option<OverrideSnapshot>,
 }
 
-/// An operator's decision in a [`Snapshot`].
+/// The override in a [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Forced {
-    /// What it makes the breaker do.
+pub struct OverrideSnapshot {
+    /// The effect.
     pub mode: Mode,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: String,
-    /// How long it lasts; `None` is until it is lifted.
+    /// The remaining time; `None` for an override that lasts until it is lifted.
     #[serde(default, with = "humantime_serde")]
     pub left: Option<Duration>,
 }

@@ -1,10 +1,10 @@
-//! What a breaker says about itself.
+//! The public view of a breaker: state, rejections and transitions.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a breaker is doing, for display. To decide whether to call, ask
+/// The state of a breaker, for display. To test whether a call would be admitted, use
 /// [`Breaker::peek`](crate::Breaker::peek).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,81 +13,84 @@ pub enum State {
     Closed,
     /// No call is admitted.
     Open {
-        /// When the next call is taken as a probe. Zero if it would be now: without a call nothing happens.
+        /// The time until the next call is admitted as a probe. Zero if the open time has elapsed and no call has followed
+        /// yet.
         reopens_in: Duration,
     },
-    /// A few calls are admitted as probes.
+    /// A limited number of calls is admitted as probes.
     HalfOpen,
 }
 
-/// A call that the breaker did not admit.
+/// The error for a call that the breaker did not admit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("breaker is {reason}, retry after {retry_after:?}")]
 pub struct Rejected {
-    /// When asking again may help, never zero. Others may be quicker, and a probe that settles early frees
-    /// its slot before this.
+    /// The time after which a call may be admitted, never zero.
+    ///
+    /// Another caller may take the slot first, and a probe that settles early frees its slot before this time.
     pub retry_after: Duration,
-    /// What stood in the way.
+    /// The reason for the rejection.
     pub reason: RejectReason,
 }
 
-/// Why a call was not admitted.
+/// The reason for a rejected call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectReason {
     /// The breaker is open.
     Open,
-    /// The breaker is half-open and all its probes are in flight.
+    /// The breaker is half-open with all its probes in flight.
     HalfOpenFull,
-    /// The one bypass of a breaker that admits nothing else is in flight.
+    /// The bypass is in flight already; there is one at a time.
     BypassInFlight,
-    /// An operator forced it open.
+    /// The breaker is forced open.
     Forced,
     /// Most models of its provider are open.
     ProviderOpen,
-    /// Its provider's account must be repaired first.
-    ProviderShut,
+    /// Its provider is suspended.
+    ProviderSuspended,
 }
 
-/// A breaker went from one state to another.
+/// A transition of a breaker from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
-    /// What it was doing.
+    /// The previous state.
     pub from: State,
-    /// What it does now.
+    /// The new state.
     pub to: State,
-    /// What caused it.
+    /// The cause.
     pub reason: TransitionReason,
-    /// The generation that began. Grows with every transition, so it orders those of one breaker.
+    /// The generation that starts with this transition. It increases with every transition of a breaker and thus orders
+    /// them.
     pub generation: u64,
 }
 
-/// What caused a transition.
+/// The cause of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransitionReason {
-    /// Too many failures in a row. Given also when the rate was reached by the same call.
+    /// Too many consecutive failures. Takes precedence if the same call also reached the failure rate.
     ConsecutiveFailures,
-    /// Too large a share of the calls in the window failed.
+    /// The share of failed calls in the window reached its limit.
     FailureRate,
-    /// Too large a share of the calls in the window was slow.
+    /// The share of slow calls in the window reached its limit.
     SlowCalls,
-    /// The open time ran out and a call came.
+    /// The open time had elapsed when a call arrived.
     OpenElapsed,
-    /// A call let past the open breaker succeeded.
+    /// A bypass of the open breaker succeeded.
     BypassSucceeded,
     /// Enough probes succeeded.
     ProbesSucceeded,
     /// Enough probes failed.
     ProbesFailed,
-    /// Too many probes in a row ended without a verdict.
+    /// Too many probes in a row were abandoned.
     ProbesAbandoned,
-    /// Someone asked for it.
+    /// The breaker was reset.
     Reset,
 }
 
 impl TransitionReason {
-    /// The word used in metrics.
+    /// Returns the name used in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ConsecutiveFailures => "consecutive_failures",
@@ -103,12 +106,17 @@ impl TransitionReason {
     }
 }
 
-/// Hears of every transition, after the breaker's lock is released.
+/// A callback for the transitions of a breaker.
 ///
-/// It runs in the call that caused the transition, which may be the drop of a permit, so it has to be quick.
-/// It may use the breaker. A panic in it ends there. Two transitions of one breaker on two threads may be
-/// heard in either order; [`Transition::generation`] tells.
-pub type Listener = Arc<dyn Fn(&Transition) + Send + Sync>;
+/// It runs after the breaker's lock is released, within the operation that caused the transition, which may be the drop of
+/// a permit. A listener
+///
+/// - may call the breaker;
+/// - must return quickly and must not block, because the call waits for it;
+/// - may panic: the panic is caught and has no effect on the call;
+/// - must tolerate reordering: two transitions made on two threads may arrive in either order. Compare
+///   [`Transition::generation`].
+pub type TransitionListener = Arc<dyn Fn(&Transition) + Send + Sync>;
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +137,7 @@ impl fmt::Display for RejectReason {
             Self::BypassInFlight => "bypassed already",
             Self::Forced => "forced open",
             Self::ProviderOpen => "open for the whole provider",
-            Self::ProviderShut => "shut for the whole provider",
+            Self::ProviderSuspended => "suspended for the whole provider",
         })
     }
 }

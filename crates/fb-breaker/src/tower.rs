@@ -1,4 +1,4 @@
-//! The breaker as a layer around an HTTP service.
+//! The breaker as a tower layer around an HTTP service.
 
 use std::task::{Context, Poll};
 
@@ -14,23 +14,38 @@ pub use self::future::BreakerFuture;
 mod body;
 mod future;
 
-/// Puts a [`Breaker`] around services. All of them share it. Feature `tower`.
+/// A layer that guards HTTP services with a [`Breaker`], shared by all services of the layer. Feature `tower`.
 ///
-/// What a response says of the target is asked of `classify` when its head is there: `Some` is a failure of this
-/// weight. With `None` the body decides: its end is a success, an error in it a failure. The slot is free again from
-/// its first data on.
+/// `classify` is called with the head of every response: `Some` settles the call as a failure of this weight. With `None`
+/// the body decides: its end is a success, an error a failure. The first data of the body settles the call provisionally
+/// and frees its slot.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use fb_breaker::{Breaker, BreakerConfig, BreakerLayer, by_status};
+/// use tower_layer::Layer;
+///
+/// # #[derive(Clone)] struct Client;
+/// let breaker = Breaker::new(BreakerConfig::default(), Instant::now)?;
+/// let layer = BreakerLayer::new(breaker, by_status);
+/// let guarded = layer.layer(Client);
+/// # Ok::<(), fb_breaker::InvalidConfig>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BreakerLayer<C> {
     breaker: Breaker,
     classify: C,
 }
 
-/// A service that makes only the calls a [`Breaker`] admits. Made by [`BreakerLayer`].
+/// A service that makes only the calls that a [`Breaker`] admits. Created by [`BreakerLayer`].
 ///
-/// To be ready is up to the service inside and takes no permit: a service that was readied and dropped holds none.
-/// The permit is taken by `call`; without one the service inside is not called.
+/// `poll_ready` forwards to the inner service and takes no permit, so that a service dropped after `poll_ready` leaks none.
+/// `call` takes the permit; if it is rejected, the inner service is not called.
 ///
-/// Its error is [`CallError`]: rejected, or that of the service inside, which is a whole failure of the target.
+/// The error is [`CallError`]: a rejection, or an error of the inner service, which counts as [`Weight::FULL`].
 #[derive(Clone, Debug)]
 pub struct BreakerService<S, C> {
     inner: S,
@@ -38,8 +53,8 @@ pub struct BreakerService<S, C> {
     classify: C,
 }
 
-/// What a status says: 5xx is a whole failure; 429 is a quarter of one in the rate, none in the streak, and fails a
-/// probe; all others are good.
+/// Classifies a response by its status: 5xx is a whole failure; 429 is a quarter of a failure in the rate window, does not
+/// count towards the streak and fails a probe; all others are successes.
 pub fn by_status(status: StatusCode, _headers: &HeaderMap) -> Option<Weight> {
     match status {
         StatusCode::TOO_MANY_REQUESTS => Some(Weight { window: 25, streak: false, ..Weight::FULL }),
@@ -49,7 +64,7 @@ pub fn by_status(status: StatusCode, _headers: &HeaderMap) -> Option<Weight> {
 }
 
 impl<C> BreakerLayer<C> {
-    /// A layer of this breaker. [`by_status`] is a `classify` to begin with.
+    /// Creates a layer. [`by_status`] is a simple `classify`.
     pub fn new(breaker: Breaker, classify: C) -> Self {
         Self { breaker, classify }
     }

@@ -1,4 +1,4 @@
-//! Time for tests: nothing sleeps, each test's own thread holds the hands.
+//! Virtual time for tests: nothing sleeps, and every test thread sets its own clock.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -8,24 +8,24 @@ thread_local! {
     static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// The moment so many milliseconds after the beginning.
+/// Returns the time `millis` milliseconds after the origin.
 pub(crate) fn at(millis: u64) -> Instant {
-    beginning() + Duration::from_millis(millis)
+    origin() + Duration::from_millis(millis)
 }
 
-/// What a breaker under test is given to read the time in `Drop`.
+/// Returns the virtual time of this thread, as the clock of a breaker under test.
 pub(crate) fn now() -> Instant {
-    beginning() + ELAPSED.get()
+    origin() + ELAPSED.get()
 }
 
-/// Sets what [`now`] reads on this thread.
+/// Sets the virtual time of this thread.
 pub(crate) fn set(millis: u64) -> Instant {
     ELAPSED.set(Duration::from_millis(millis));
     now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "an `Instant` can be made in no other way")]
-fn beginning() -> Instant {
-    static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
-    *BEGINNING
+fn origin() -> Instant {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *ORIGIN
 }

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-/// What one failure does to a breaker.
+/// The effects of one failure on a breaker.
 ///
-/// The three effects are separate because they answer different questions. A target that is up but refuses
-/// because it is asked too often should lower the failure rate a little, must not count as an outage, and
-/// must not pass as a good probe:
+/// The effects are independent of each other. A target that is up but throttles its callers should raise the failure rate
+/// a little, must not count as an outage, and must not pass as a good probe:
 ///
 /// ```
 /// # use fb_breaker::Weight;
@@ -13,26 +12,27 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weight {
-    /// How much of a failure the call is in the rate window, in hundredths. Above 100 one call counts as
-    /// more than one failure; at 0 it counts as a call only.
+    /// The share of a failure in the rate window, in hundredths. Above 100 the call counts as more than one failure; at
+    /// 0 it counts as a call only.
     pub window: u8,
-    /// Whether it adds to the consecutive failures. If not it does not end a streak either.
+    /// `true` if it counts towards the consecutive failures. Otherwise it neither extends nor ends a streak.
     pub streak: bool,
-    /// Whether it fails a half-open probe. If not the probe gives no verdict and its slot is free again.
+    /// `true` if it fails a half-open probe. Otherwise the probe ends without a verdict and frees its slot.
     pub probe: bool,
-    /// How long the target asked to be left alone. If this failure opens the breaker, it stays open for at
-    /// least this long, even beyond [`OpenConfig::max`](crate::OpenConfig::max): whoever reads hints from
-    /// the outside has to bound them.
-    pub hint: Option<Duration>,
+    /// The time to wait that the target sent, such as `Retry-After`.
+    ///
+    /// If this failure opens the breaker, the breaker stays open for at least this long, even beyond
+    /// [`OpenConfig::max`](crate::OpenConfig::max). Callers that take the value from a remote peer must bound it.
+    pub retry_after: Option<Duration>,
 }
 
 impl Weight {
-    /// A whole failure in every respect, without a hint.
-    pub const FULL: Self = Self { window: 100, streak: true, probe: true, hint: None };
+    /// A whole failure in every respect, without a `retry_after`.
+    pub const FULL: Self = Self { window: 100, streak: true, probe: true, retry_after: None };
 
-    /// Adds the time for which the target asked to be left alone.
+    /// Sets the time to wait that the target sent.
     #[must_use]
-    pub const fn with_hint(self, hint: Duration) -> Self {
-        Self { hint: Some(hint), ..self }
+    pub const fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 }

@@ -1,4 +1,4 @@
-//! What costs no memory.
+//! Operations that must not allocate.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ fn now() -> Instant {
 }
 
 #[test]
-fn a_permit_and_its_success_allocate_nothing() {
+fn permit_and_success_allocate_nothing() {
     let (start, breaker) = (now(), Breaker::new(BreakerConfig::default(), now).unwrap());
     let counted = measure(|| {
-        // Ten calls a second for a minute and a half: the window rolls, and forgets.
+        // Ten calls per second for a minute and a half, so that buckets expire.
         for tick in 0..900 {
             let at = start + Duration::from_millis(100 * tick);
             breaker.try_acquire(at).unwrap().success(at);
@@ -24,7 +24,7 @@ fn a_permit_and_its_success_allocate_nothing() {
 }
 
 #[test]
-fn a_rejection_allocates_nothing() {
+fn rejection_allocates_nothing() {
     let (at, breaker) = (now(), Breaker::new(BreakerConfig::default(), now).unwrap());
     for _ in 0..5 {
         breaker.try_acquire(at).unwrap().failure(Weight::FULL, at);

@@ -1,8 +1,8 @@
-//! The same scripts for ours and for circuitbreaker-rs 0.1.1, failsafe 1.3.0, recloser 1.4.0 and
-//! tower-resilience-circuitbreaker 0.14.0. What is asserted of them is what they do; who shows no fault is named too.
+//! The same scenarios for this crate and for circuitbreaker-rs 0.1.1, failsafe 1.3.0, recloser 1.4.0 and
+//! tower-resilience-circuitbreaker 0.14.0. The assertions on the other crates state their actual behaviour, faulty or not.
 //!
-//! Behaviours 2: half-open admits as many as it was told; 17: late verdicts change nothing; 22 and 55: a probe that is
-//! dropped frees its slot.
+//! Behaviours 2: half-open admits the configured number of probes; 17: late verdicts change nothing; 22 and 55: a dropped
+//! probe frees its slot.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -22,16 +22,16 @@ use recloser::{AsyncRecloser, Recloser};
 use tower_resilience_circuitbreaker::{CircuitBreakerLayer, CircuitState};
 use tower_service::Service;
 
-/// Nothing at all, where a peer's clock must only have moved on.
+/// The shortest time, for scenarios in which the clock of another crate only has to advance.
 const AT_ONCE: Duration = Duration::from_nanos(1);
-/// Long enough to be seen open.
+/// Long enough to observe the open state.
 const OPEN: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("it failed")]
 struct Failed;
 
-/// How a call in flight will end, once that is known.
+/// The result of a call in flight, once it is set.
 type End = Arc<OnceLock<Result<(), Failed>>>;
 
 fn end(result: Result<(), Failed>) -> End {
@@ -51,23 +51,23 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Polls one that does not wait.
+/// Polls a future that must be ready.
 fn now_or_never<F: Future>(future: F) -> F::Output {
     match poll(pin!(future)) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the future is pending"),
     }
 }
 
-/// What ours reads as the time.
+/// The clock of this crate.
 fn now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "an `Instant` can be made in no other way")]
     static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
     *BEGINNING + ELAPSED.get()
 }
 
-/// What the peers read.
-#[expect(clippy::disallowed_methods, reason = "there is no other for them")]
+/// The clock of the other crates.
+#[expect(clippy::disallowed_methods, reason = "the other crates accept no other clock")]
 fn peers_now() -> Instant {
     Instant::now()
 }
@@ -80,12 +80,12 @@ fn advance(time: Duration) {
     ELAPSED.set(ELAPSED.get() + time);
 }
 
-/// Ours, closed, with two probes.
+/// Returns a closed breaker of this crate with two probes.
 fn ours() -> Breaker {
     Breaker::new(BreakerConfig::default(), now).unwrap()
 }
 
-/// Opens it and lets its open time pass.
+/// Opens a breaker and lets its open time elapse.
 fn elapse(breaker: &Breaker) {
     while let Ok(permit) = breaker.try_acquire(now()) {
         permit.failure(Weight::FULL, now());
@@ -93,7 +93,7 @@ fn elapse(breaker: &Breaker) {
     advance(Duration::from_secs(5));
 }
 
-/// A `circuitbreaker-rs` that opens at the first failure, with two probes.
+/// Returns a `circuitbreaker-rs` breaker that opens at the first failure, with two probes.
 fn circuitbreaker_rs() -> CircuitBreaker<DefaultPolicy, Failed> {
     CircuitBreaker::<DefaultPolicy, Failed>::builder()
         .consecutive_failures(1)
@@ -102,7 +102,7 @@ fn circuitbreaker_rs() -> CircuitBreaker<DefaultPolicy, Failed> {
         .build()
 }
 
-/// A service that ends as its request says.
+/// A service that returns the result in its request.
 #[derive(Clone)]
 struct Inner;
 
@@ -125,7 +125,7 @@ type TowerResilience = tower_resilience_circuitbreaker::CircuitBreaker<
     tower_resilience_circuitbreaker::DefaultClassifier,
 >;
 
-/// A `tower-resilience` over the last ten calls, with so many probes.
+/// Returns a `tower-resilience` breaker over the last ten calls.
 fn tower_resilience(probes: usize) -> TowerResilience {
     let layer = CircuitBreakerLayer::builder()
         .sliding_window_size(10)
@@ -136,7 +136,7 @@ fn tower_resilience(probes: usize) -> TowerResilience {
 }
 
 #[test]
-fn probes_that_are_cancelled_give_their_slots_back() {
+fn cancelled_probes_free_their_slots() {
     let breaker = ours();
     elapse(&breaker);
     let probe = || {
@@ -150,7 +150,7 @@ fn probes_that_are_cancelled_give_their_slots_back() {
     (0..2).for_each(|_| breaker.try_acquire(now()).unwrap().success(now()));
     assert_eq!(breaker.state(now()), State::Closed);
 
-    // circuitbreaker-rs 0.1.1 is stuck: the slots are gone, and half-open has no end.
+    // circuitbreaker-rs 0.1.1 stays half-open forever: the slots are lost.
     let peer = circuitbreaker_rs();
     peer.call(|| Err::<(), _>(Failed)).unwrap_err();
     for _ in 0..3 {
@@ -162,7 +162,7 @@ fn probes_that_are_cancelled_give_their_slots_back() {
     }
     assert_eq!(peer.current_state(), circuitbreaker_rs::State::HalfOpen);
 
-    // tower-resilience 0.14.0 gives them back; failsafe 1.3.0 and recloser 1.4.0 count none.
+    // tower-resilience 0.14.0 frees them; failsafe 1.3.0 and recloser 1.4.0 do not count them.
     let mut peer = tower_resilience(2);
     (0..10).for_each(|_| drop(now_or_never(peer.call(end(Err(Failed))))));
     for _ in 0..4 {
@@ -173,7 +173,7 @@ fn probes_that_are_cancelled_give_their_slots_back() {
 }
 
 #[test]
-fn the_last_calls_are_judged_whatever_came_before() {
+fn call_window_ignores_older_calls() {
     let config = BreakerConfig {
         consecutive: None,
         window: WindowConfig { calls: Some(10), ..WindowConfig::default() },
@@ -184,7 +184,7 @@ fn the_last_calls_are_judged_whatever_came_before() {
     (0..5).for_each(|_| breaker.try_acquire(now()).unwrap().failure(Weight::FULL, now()));
     assert_eq!(breaker.peek(now()).unwrap_err().reason, RejectReason::Open);
 
-    // tower-resilience 0.14.0 was told to look at ten calls too. It looks at all since it closed.
+    // tower-resilience 0.14.0 is configured with ten calls too, but counts all calls since it closed.
     let mut peer = tower_resilience(2);
     (0..100).for_each(|_| now_or_never(peer.call(end(Ok(())))).unwrap());
     (0..99).for_each(|_| drop(now_or_never(peer.call(end(Err(Failed))))));
@@ -197,7 +197,7 @@ fn the_last_calls_are_judged_whatever_came_before() {
     breaker.try_acquire(now()).unwrap().failure(Weight::FULL, now());
     assert_eq!(breaker.state(now()), State::Closed);
 
-    // circuitbreaker-rs 0.1.1 has no window by calls or time: it finds half of all calls ever.
+    // circuitbreaker-rs 0.1.1 has no window: it sees half of all calls fail.
     let peer = CircuitBreaker::<DefaultPolicy, Failed>::builder()
         .consecutive_failures(u64::MAX)
         .failure_threshold(0.5)
@@ -211,7 +211,7 @@ fn the_last_calls_are_judged_whatever_came_before() {
     peer.call(|| Err::<(), _>(Failed)).unwrap_err();
     assert_eq!(peer.current_state(), circuitbreaker_rs::State::Open);
 
-    // recloser 1.4.0 has a ring of calls that slides.
+    // recloser 1.4.0 has a sliding window of calls.
     let peer = Recloser::custom().closed_len(10).open_wait(OPEN).build();
     (0..100).for_each(|_| peer.call(|| Ok::<_, Failed>(())).unwrap());
     for _ in 0..5 {
@@ -221,7 +221,7 @@ fn the_last_calls_are_judged_whatever_came_before() {
 }
 
 #[test]
-fn half_open_admits_the_probes_it_was_told_and_no_more() {
+fn half_open_admits_exactly_the_configured_probes() {
     const CALLERS: usize = 20;
 
     let breaker = ours();
@@ -236,7 +236,7 @@ fn half_open_admits_the_probes_it_was_told_and_no_more() {
         (0..CALLERS).map(|_| Box::pin(peer.call_async(|| until(&in_flight())))).collect();
     assert_eq!(admitted(&mut probes), 3);
 
-    // recloser 1.4.0: everybody, though it was told two.
+    // recloser 1.4.0: all of them, although configured with two.
     let peer =
         AsyncRecloser::from(Recloser::custom().closed_len(1).half_open_len(2).open_wait(AT_ONCE).build());
     for _ in 0..2 {
@@ -246,7 +246,7 @@ fn half_open_admits_the_probes_it_was_told_and_no_more() {
     let mut probes: Vec<_> = (0..CALLERS).map(|_| Box::pin(peer.call(until(&in_flight())))).collect();
     assert_eq!(admitted(&mut probes), CALLERS);
 
-    // failsafe 1.3.0: everybody. It cannot be told otherwise.
+    // failsafe 1.3.0: all of them; the number cannot be configured.
     let policy = failsafe::failure_policy::consecutive_failures(1, failsafe::backoff::constant(AT_ONCE));
     let peer = failsafe::Config::new().failure_policy(policy).build();
     now_or_never(peer.call(until(&end(Err(Failed))))).unwrap_err();
@@ -261,12 +261,12 @@ fn half_open_admits_the_probes_it_was_told_and_no_more() {
     assert_eq!(admitted(&mut probes), 2);
 }
 
-/// Of calls that never end, those that were begun.
+/// Returns the number of started calls among calls that never end.
 fn admitted<F: Future + ?Sized>(calls: &mut [Pin<Box<F>>]) -> usize {
     calls.iter_mut().filter_map(|call| poll(call.as_mut()).is_pending().then_some(())).count()
 }
 
-/// One that is pending is as good as done.
+/// Polls a future once and treats pending as success.
 fn now_or_none<E>(future: impl Future<Output = Result<(), E>>) -> Result<(), E> {
     match poll(pin!(future)) {
         Poll::Ready(result) => result,
@@ -275,7 +275,7 @@ fn now_or_none<E>(future: impl Future<Output = Result<(), E>>) -> Result<(), E> 
 }
 
 #[test]
-fn calls_from_before_an_outage_do_not_end_it_or_begin_it_anew() {
+fn calls_from_before_an_outage_change_nothing() {
     let breaker = ours();
     let early = [breaker.try_acquire(now()).unwrap(), breaker.try_acquire(now()).unwrap()];
     elapse(&breaker);

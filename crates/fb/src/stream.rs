@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use fb_breaker::Tail;
+use fb_breaker::ProvisionalPermit;
 use fb_budget::TokenPrices;
 use fb_core::{
     AttemptEnd, Block, BlockCategory, ChatRequest, Failure, FailureKind, FinishReason, Frame, FrameStream,
@@ -92,7 +92,7 @@ struct Books {
     row: AttemptRecord,
     /// When the first output was there.
     opened: Instant,
-    tail: Tail,
+    tail: ProvisionalPermit,
     prices: Option<TokenPrices>,
     spend: Option<Box<Spend>>,
     state: Arc<TargetState>,

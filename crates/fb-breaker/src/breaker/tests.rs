@@ -1,8 +1,8 @@
-//! What the guards and the lock add to the machine.
+//! The guards, the lock and the listener around the machine.
 //!
-//! Behaviours 12, 18, 22 and 55: who cancels counts nowhere, who panics counts as a failure, and neither keeps a slot;
-//! 28: a rejection stays small; 29, 33: a listener may use the breaker, or panic; 60: threads do not exceed the permits;
-//! 7, 8, 9 and 41: an operator's decisions, their end, and who is told; 38: a snapshot keeps the time left.
+//! Behaviours 12, 18, 22 and 55: a cancelled call is not counted, a panicking one is a failure, and both free their slot;
+//! 28: a rejection stays small; 29, 33: a listener may call the breaker, or panic; 60: threads do not exceed the permits;
+//! 7, 8, 9 and 41: overrides, their end, and the listener; 38: a snapshot keeps the remaining time.
 
 use std::fmt::Write;
 use std::panic::resume_unwind;
@@ -15,18 +15,18 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::config::HalfOpenConfig;
-use crate::permit::{Permit, Tail};
+use crate::permit::{Permit, ProvisionalPermit};
 use crate::virtual_time::{self, at};
 
 use crate::state::{RejectReason, Transition};
 
-use crate::{Forced, Mode, Override, Snapshot};
+use crate::{Mode, Override, OverrideSnapshot, Snapshot};
 
 use super::*;
 
 mod unlocked;
 
-const _: () = assert!(size_of::<Rejected>() <= 24, "refusing has to cost nothing");
+const _: () = assert!(size_of::<Rejected>() <= 24, "a rejection must be cheap");
 const _: fn(Permit, Breaker) = |permit, breaker| {
     fn shared(_: impl Send + Sync + 'static) {}
     shared(permit);
@@ -37,20 +37,20 @@ fn breaker() -> Breaker {
     Breaker::new(BreakerConfig::default(), virtual_time::now).unwrap().with_seed(7)
 }
 
-/// A breaker that opens at the first failure, first for exactly 5 s, and what its listener hears.
+/// Returns a breaker that opens at the first failure, for exactly 5 s, and a log of its transitions.
 fn watched() -> (Breaker, Arc<Mutex<String>>) {
     let config = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
-    let heard = Arc::new(Mutex::new(String::new()));
-    let log = Arc::clone(&heard);
+    let log = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&log);
     let listener = move |event: &Transition| {
-        writeln!(log.lock(), "{} {event}", event.generation).unwrap();
+        writeln!(sink.lock(), "{} {event}", event.generation).unwrap();
     };
     let breaker = Breaker::new(config, virtual_time::now).unwrap();
-    breaker.shared.core.lock().unit = 1.0;
-    (breaker.with_listener(Arc::new(listener)), heard)
+    breaker.shared.core.lock().jitter = 1.0;
+    (breaker.with_listener(Arc::new(listener)), log)
 }
 
-/// Brings the breaker to where its next call is a probe.
+/// Opens the breaker and lets its open time elapse.
 fn elapse(breaker: &Breaker) -> Instant {
     while let Ok(permit) = breaker.try_acquire(virtual_time::now()) {
         permit.failure(Weight::FULL, virtual_time::now());
@@ -60,13 +60,13 @@ fn elapse(breaker: &Breaker) -> Instant {
 
 #[expect(clippy::needless_pass_by_value, reason = "`expect!` reads best as the last argument itself")]
 #[track_caller]
-fn check(heard: &Mutex<String>, expected: Expect) {
-    expected.assert_eq(&heard.lock());
+fn check(log: &Mutex<String>, expected: Expect) {
+    expected.assert_eq(&log.lock());
 }
 
 #[test]
-fn a_dropped_permit_says_nothing_and_gives_its_slot_back() {
-    let (breaker, heard) = watched();
+fn dropped_permit_frees_its_slot_without_a_verdict() {
+    let (breaker, log) = watched();
     drop(breaker.try_acquire(at(0)).unwrap());
     let now = elapse(&breaker);
     let probes = [breaker.try_acquire(now).unwrap(), breaker.try_acquire(now).unwrap()];
@@ -76,7 +76,7 @@ fn a_dropped_permit_says_nothing_and_gives_its_slot_back() {
     assert_eq!(breaker.outstanding(), 0);
     assert_eq!(breaker.peek(now), Ok(()));
     check(
-        &heard,
+        &log,
         expect![[r#"
         1 closed -> open for 5s (consecutive failures)
         2 open, next call probes -> half-open (open time elapsed)
@@ -85,8 +85,8 @@ fn a_dropped_permit_says_nothing_and_gives_its_slot_back() {
 }
 
 #[test]
-fn a_permit_dropped_by_a_panic_is_a_failure() {
-    let (breaker, heard) = watched();
+fn permit_dropped_by_a_panic_is_a_failure() {
+    let (breaker, log) = watched();
     let permit = breaker.try_acquire(at(0)).unwrap();
     let panic = catch_unwind(AssertUnwindSafe(|| {
         let _held = permit;
@@ -95,7 +95,7 @@ fn a_permit_dropped_by_a_panic_is_a_failure() {
     assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"the call panicked"));
     assert_eq!(breaker.outstanding(), 0);
     check(
-        &heard,
+        &log,
         expect![[r#"
         1 closed -> open for 5s (consecutive failures)
     "#]],
@@ -103,7 +103,7 @@ fn a_permit_dropped_by_a_panic_is_a_failure() {
 }
 
 #[test]
-fn a_listener_may_use_the_breaker() {
+fn listener_may_call_the_breaker() {
     let states = Arc::new(Mutex::new(Vec::new()));
     let (breaker, _) = watched();
     let (same, seen) = (breaker.clone(), Arc::clone(&states));
@@ -116,7 +116,7 @@ fn a_listener_may_use_the_breaker() {
 }
 
 #[test]
-fn a_listener_that_panics_harms_no_call_not_even_one_that_panics() {
+fn panicking_listener_does_not_affect_calls() {
     let (breaker, _) = watched();
     let breaker = breaker.with_listener(Arc::new(|_| resume_unwind(Box::new("the listener panicked"))));
     let permit = breaker.try_acquire(at(0)).unwrap();
@@ -130,16 +130,16 @@ fn a_listener_that_panics_harms_no_call_not_even_one_that_panics() {
 }
 
 #[test]
-fn a_tail_holds_no_slot_and_says_nothing_when_dropped() {
+fn provisional_permit_holds_no_slot_and_may_be_dropped() {
     let breaker = breaker();
-    let tail = breaker.try_acquire(at(0)).unwrap().provisional(at(0));
+    let provisional = breaker.try_acquire(at(0)).unwrap().provisional(at(0));
     assert_eq!(breaker.outstanding(), 0);
-    drop(tail);
+    drop(provisional);
     assert_eq!((breaker.state(at(0)), breaker.late_verdicts()), (State::Closed, 0));
 }
 
 #[test]
-fn equal_seeds_jitter_alike_and_within_the_second_half() {
+fn equal_seeds_give_equal_jitter_in_the_second_half() {
     let open_times = |seed| {
         let breaker = breaker().with_seed(seed);
         let mut now = at(0);
@@ -190,7 +190,7 @@ fn admission_never_exceeds_the_permits_under_contention() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_future_leaves_no_trace_and_reads_the_paused_clock() {
+async fn cancelled_future_changes_nothing_under_a_paused_clock() {
     let now = || tokio::time::Instant::now().into_std();
     let breaker = Breaker::new(BreakerConfig::default(), now).unwrap();
     let call = async {
@@ -241,19 +241,19 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_permit_is_outstanding_until_it_ends_and_peek_foretells_every_answer(
+    fn permits_are_outstanding_until_settled_and_peek_matches_acquire(
         ops in vec(op(), 1..150),
     ) {
         let breaker = breaker();
-        let (mut held, mut tails): (Vec<Permit>, Vec<Tail>) = (Vec::new(), Vec::new());
+        let (mut held, mut provisional): (Vec<Permit>, Vec<ProvisionalPermit>) = (Vec::new(), Vec::new());
         let mut elapsed = 0;
         for op in ops {
             let now = virtual_time::set(elapsed);
             match op {
                 Op::Acquire => {
-                    let foretold = breaker.peek(now);
+                    let peeked = breaker.peek(now);
                     let answer = breaker.try_acquire(now);
-                    prop_assert_eq!(foretold, answer.as_ref().map(|_| ()).map_err(|rejected| *rejected));
+                    prop_assert_eq!(peeked, answer.as_ref().map(|_| ()).map_err(|rejected| *rejected));
                     held.extend(answer);
                 }
                 Op::Bypass => held.extend(breaker.try_bypass(now)),
@@ -265,12 +265,12 @@ proptest! {
                         End::Failure => permit.failure(Weight::FULL, now),
                         End::Neutral => permit.neutral(now),
                         End::Drop => drop(permit),
-                        End::Provisional => tails.push(permit.provisional(now)),
+                        End::Provisional => provisional.push(permit.provisional(now)),
                     }
                 }
                 Op::FailLate => {
-                    if let Some(tail) = tails.pop() {
-                        tail.failure(Weight::FULL, now);
+                    if let Some(provisional) = provisional.pop() {
+                        provisional.failure(Weight::FULL, now);
                     }
                 }
                 Op::Advance(millis) => elapsed += millis,
@@ -282,27 +282,27 @@ proptest! {
     }
 }
 
-/// A breaker that two failures open, and what its listener heard.
-fn heard() -> (Breaker, Arc<Mutex<Vec<String>>>) {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let ear = Arc::clone(&told);
+/// Returns a breaker that opens at two failures, and the reasons passed to its listener.
+fn logged() -> (Breaker, Arc<Mutex<Vec<String>>>) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&log);
     let config = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
     let breaker = Breaker::new(config, virtual_time::now).unwrap().with_seed(7);
-    (breaker.with_listener(Arc::new(move |event| ear.lock().push(event.reason.to_string()))), told)
+    (breaker.with_listener(Arc::new(move |event| sink.lock().push(event.reason.to_string()))), log)
 }
 
 #[test]
-fn an_operator_decides_over_the_breakers_head_until_it_ends() {
+fn override_takes_precedence_until_it_ends() {
     let now = at(0);
     let later = |secs| now + Duration::from_secs(secs);
-    let (breaker, _) = heard();
+    let (breaker, _) = logged();
     breaker.force(Override::new(Mode::ForcedOpen, "maintenance").until(later(10)));
-    for ask in [breaker.try_acquire(now).unwrap_err(), breaker.try_bypass(now).unwrap_err()] {
-        assert_eq!(ask, Rejected { retry_after: Duration::from_secs(10), reason: RejectReason::Forced });
+    for rejected in [breaker.try_acquire(now).unwrap_err(), breaker.try_bypass(now).unwrap_err()] {
+        assert_eq!(rejected, Rejected { retry_after: Duration::from_secs(10), reason: RejectReason::Forced });
     }
     assert_eq!(breaker.peek(later(4)).unwrap_err().retry_after, Duration::from_secs(6));
     assert_eq!(breaker.forced(now).unwrap().reason.as_ref(), "maintenance");
-    assert_eq!(breaker.state(now), State::Closed, "its own state goes on beside it");
+    assert_eq!(breaker.state(now), State::Closed, "its own state is unaffected");
     assert_eq!((breaker.peek(later(10)), breaker.forced(later(10))), (Ok(()), None));
 
     breaker.force(Override::new(Mode::ForcedOpen, "for good"));
@@ -314,17 +314,17 @@ fn an_operator_decides_over_the_breakers_head_until_it_ends() {
 }
 
 #[test]
-fn what_is_forced_closed_admits_all_counts_on_and_tells_only_in_metrics_mode() {
+fn forced_closed_keeps_counting_and_only_metrics_mode_calls_the_listener() {
     for (mode, expected) in [(Mode::ForcedClosed, vec![]), (Mode::MetricsOnly, vec!["consecutive failures"])]
     {
         let now = at(0);
-        let (breaker, told) = heard();
+        let (breaker, log) = logged();
         breaker.force(Override::new(mode, "trial"));
         for _ in 0..9 {
             breaker.try_acquire(now).unwrap().failure(Weight::FULL, now);
             assert_eq!(breaker.peek(now), Ok(()));
         }
-        assert_eq!(*told.lock(), expected);
+        assert_eq!(*log.lock(), expected);
         assert!(matches!(breaker.state(now), State::Open { .. }), "it would have opened");
         breaker.lift();
         assert_eq!(breaker.try_acquire(now).unwrap_err().reason, RejectReason::Open);
@@ -333,16 +333,16 @@ fn what_is_forced_closed_admits_all_counts_on_and_tells_only_in_metrics_mode() {
 }
 
 #[test]
-fn every_mode_is_reached_from_every_state_and_from_itself_without_a_transition() {
+fn override_modes_cause_no_transition_in_any_state() {
     let fail = |breaker: &Breaker| breaker.try_acquire(at(0)).unwrap().failure(Weight::FULL, at(0));
     let probe = |breaker: &Breaker| drop(breaker.try_acquire(at(10_000)).unwrap());
     for failures in [0, 2] {
         for probes in [0, 1] {
-            let (breaker, told) = heard();
+            let (breaker, log) = logged();
             (0..failures).for_each(|_| fail(&breaker));
             virtual_time::set(10_000);
             (0..probes).for_each(|_| probe(&breaker));
-            let (state, before) = (breaker.state(at(10_000)), told.lock().clone());
+            let (state, before) = (breaker.state(at(10_000)), log.lock().clone());
             for mode in [Mode::ForcedOpen, Mode::ForcedClosed, Mode::MetricsOnly] {
                 let decision = Override::new(mode, "trial");
                 (0..2).for_each(|_| breaker.force(decision.clone()));
@@ -350,46 +350,52 @@ fn every_mode_is_reached_from_every_state_and_from_itself_without_a_transition()
                 assert_eq!(breaker.peek(at(10_000)).is_ok(), mode != Mode::ForcedOpen);
             }
             breaker.lift();
-            assert_eq!((breaker.state(at(10_000)), &*told.lock()), (state, &before));
+            assert_eq!((breaker.state(at(10_000)), &*log.lock()), (state, &before));
         }
     }
 }
 
 #[test]
-fn what_was_half_open_probes_at_once_when_it_is_restored() {
-    let (breaker, _) = heard();
+fn restored_half_open_breaker_probes_at_once() {
+    let (breaker, _) = logged();
     for _ in 0..2 {
         breaker.try_acquire(at(0)).unwrap().failure(Weight::FULL, at(0));
     }
     let _probe = breaker.try_acquire(virtual_time::set(10_000)).unwrap();
     let kept = breaker.snapshot(at(10_000));
     assert_eq!(kept, Snapshot { open_for: Some(Duration::ZERO), escalation: 1, forced: None });
-    let (again, told) = heard();
+    let (again, log) = logged();
     again.restore(&kept, at(0));
     again.try_acquire(at(0)).unwrap().success(at(0));
-    assert_eq!((again.state(at(0)), &*told.lock()), (State::HalfOpen, &vec!["open time elapsed".to_owned()]));
+    assert_eq!((again.state(at(0)), &*log.lock()), (State::HalfOpen, &vec!["open time elapsed".to_owned()]));
 }
 
 #[test]
-fn a_snapshot_keeps_what_is_left_and_not_when() {
+fn snapshot_keeps_durations() {
     let now = at(0);
-    let (breaker, _) = heard();
+    let (breaker, _) = logged();
     assert_eq!(breaker.snapshot(now), Snapshot::default());
     for _ in 0..2 {
-        breaker.try_acquire(now).unwrap().failure(Weight::FULL.with_hint(Duration::from_secs(40)), now);
+        breaker
+            .try_acquire(now)
+            .unwrap()
+            .failure(Weight::FULL.with_retry_after(Duration::from_secs(40)), now);
     }
     breaker.force(Override::new(Mode::MetricsOnly, "trial").until(now + Duration::from_secs(20)));
     let kept = breaker.snapshot(now + Duration::from_secs(15));
-    let forced =
-        Forced { mode: Mode::MetricsOnly, reason: "trial".to_owned(), left: Some(Duration::from_secs(5)) };
+    let forced = OverrideSnapshot {
+        mode: Mode::MetricsOnly,
+        reason: "trial".to_owned(),
+        left: Some(Duration::from_secs(5)),
+    };
     assert_eq!(
         kept,
         Snapshot { open_for: Some(Duration::from_secs(25)), escalation: 1, forced: Some(forced) }
     );
 
-    // Another process, whose clock says something else.
+    // Another process with another clock.
     let now = now + Duration::from_secs(5_000);
-    let (again, told) = heard();
+    let (again, log) = logged();
     let before = again.try_acquire(now).unwrap();
     again.restore(&kept, now);
     before.failure(Weight::FULL, now);
@@ -399,12 +405,12 @@ fn a_snapshot_keeps_what_is_left_and_not_when() {
     let rejected = again.try_acquire(now + Duration::from_secs(6)).unwrap_err();
     assert_eq!(rejected.retry_after, Duration::from_secs(19));
     again.try_acquire(now + Duration::from_secs(25)).unwrap().failure(Weight::FULL, now);
-    assert_eq!(again.snapshot(now).escalation, 2, "it goes on from where it was");
-    assert_eq!(*told.lock(), ["open time elapsed", "probes failed"]);
+    assert_eq!(again.snapshot(now).escalation, 2, "the escalation continues");
+    assert_eq!(*log.lock(), ["open time elapsed", "probes failed"]);
 }
 
 #[test]
-fn the_classic_preset_opens_for_a_minute_after_five_failures_and_closes_after_two_successes() {
+fn classic_preset_opens_for_a_minute_and_closes_after_two_probes() {
     let now = at(0);
     let breaker = Breaker::new(BreakerConfig::classic(), virtual_time::now).unwrap();
     for _ in 0..5 {

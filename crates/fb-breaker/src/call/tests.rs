@@ -1,6 +1,6 @@
 //! Whole calls.
 //!
-//! Behaviours 12 and 13: a caller that gives up counts nowhere, others once; 19: which errors count.
+//! Behaviours 12 and 13: a cancelled call is not counted, others once; 19: classification of errors.
 
 use std::{cell::Cell, time::Duration};
 
@@ -15,7 +15,7 @@ fn breaker() -> Breaker {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_made_until_the_breaker_opens() {
+async fn calls_are_rejected_once_open() {
     let (breaker, made) = (breaker(), Cell::new(0));
     let down = async || {
         made.set(made.get() + 1);
@@ -31,17 +31,17 @@ async fn calls_are_made_until_the_breaker_opens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_says_nothing_of_the_target_does_not_open() {
+async fn neutral_errors_do_not_open() {
     let breaker = breaker();
     for _ in 0..20 {
-        let mistake = breaker.call_weighed(|_| None, async || Err::<(), _>("a bad request")).await;
+        let mistake = breaker.call_classified(|_| None, async || Err::<(), _>("a bad request")).await;
         assert_eq!(mistake, Err(CallError::Failed("a bad request")));
     }
     assert_eq!(breaker.state(Instant::now().into_std()), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_is_given_for_failures_and_rejections() {
+async fn fallback_applies_to_failures_and_rejections() {
     let breaker = breaker();
     let mut given = Vec::new();
     for _ in 0..3 {
@@ -53,7 +53,7 @@ async fn a_fallback_is_given_for_failures_and_rejections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_takes_nothing_along() {
+async fn dropped_call_leaks_no_permit() {
     let breaker = breaker();
     let hung = breaker.call(async || {
         sleep(Duration::from_secs(3_600)).await;

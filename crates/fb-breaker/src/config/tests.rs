@@ -1,4 +1,4 @@
-//! Behaviours 14 and 15: what no breaker could work with is refused; 26 and 53: open times stay within their maximum.
+//! Behaviours 14 and 15: invalid settings are rejected; 26 and 53: open times stay within their maximum.
 
 use serde::Deserialize;
 use serde::de::value::{Error, MapDeserializer};
@@ -12,7 +12,7 @@ fn with(change: impl FnOnce(&mut BreakerConfig)) -> BreakerConfig {
 }
 
 #[test]
-fn a_value_no_breaker_could_work_with_is_named() {
+fn invalid_settings_are_rejected_by_name() {
     #[track_caller]
     fn check(change: impl FnOnce(&mut BreakerConfig), expected: &str) {
         let refused = with(change).validate().unwrap_err().to_string();
@@ -45,7 +45,7 @@ fn a_value_no_breaker_could_work_with_is_named() {
 }
 
 #[test]
-fn extremes_are_accepted() {
+fn extreme_settings_are_accepted() {
     let extreme = with(|c| {
         c.consecutive = None;
         c.window = WindowConfig { span: Duration::MAX, buckets: 1, calls: None };
@@ -60,7 +60,7 @@ fn extremes_are_accepted() {
 }
 
 #[test]
-fn open_time_doubles_up_to_its_maximum_and_never_overflows() {
+fn open_time_doubles_up_to_its_maximum() {
     let open = OpenConfig::default();
     let seconds: Vec<u64> =
         [0, 1, 2, 3, 4, 5, 6, 7, u32::MAX].map(|step| open.backoff(step).as_secs()).into();
@@ -79,7 +79,7 @@ fn jitter_spreads_the_second_half_of_the_open_time() {
 }
 
 #[test]
-fn a_field_left_out_has_its_default_and_an_unknown_one_is_refused() {
+fn missing_fields_default_and_unknown_ones_are_rejected() {
     let read = |fields: &[(&'static str, &'static str)]| {
         OpenConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
             .map_err(|error| error.to_string())

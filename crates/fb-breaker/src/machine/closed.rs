@@ -5,13 +5,15 @@ use crate::state::TransitionReason;
 use crate::weight::Weight;
 use crate::window::Window;
 
-/// What a closed breaker counts. Made anew at every closing, so nothing from before the outage counts again.
+/// The counts of a closed breaker.
+///
+/// Every closing creates a new value, so that no count from before the outage remains.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Closed {
     pub(super) since: Instant,
     pub(super) streak: u32,
     pub(super) window: Window,
-    /// Whether an outage came before.
+    /// `true` if the breaker was open before.
     pub(super) recovered: bool,
 }
 
@@ -20,29 +22,22 @@ impl Closed {
         Self { since: now, streak: 0, window: Window::new(&config.window, now), recovered: false }
     }
 
-    /// Returns where the window keeps it.
-    pub(super) fn succeed(&mut self, slow: bool, now: Instant) -> u64 {
+    /// Records a success and returns its bucket in the window.
+    pub(super) fn record_success(&mut self, slow: bool, now: Instant) -> u64 {
         self.streak = 0;
         self.window.record(0, slow, now)
     }
 
-    /// A call that gave no verdict but was slow. Its streak goes on.
-    pub(super) fn give_up(&mut self, now: Instant) {
+    /// Records a slow call without a verdict. It does not end a streak.
+    pub(super) fn record_slow(&mut self, now: Instant) {
         self.window.record(0, true, now);
     }
 
-    /// The share of the traffic that a target just back should get.
-    pub(super) fn share(&self, ramp: &RampConfig, now: Instant) -> f64 {
-        let closed_for = now.saturating_duration_since(self.since);
-        if !self.recovered || closed_for >= ramp.span {
-            return 1.0;
-        }
-        closed_for.div_duration_f64(ramp.span).max(ramp.from)
-    }
-
-    /// Returns why the breaker has to open, if it has to. For its failures only a failure opens it: a success that
-    /// brings the window to its least number of calls is no moment to give up on a target.
-    pub(super) fn fail(
+    /// Records a failure and returns the reason if the breaker has to open.
+    ///
+    /// Only a failure opens the breaker for its failure rate: a success that completes the minimum number of calls does
+    /// not.
+    pub(super) fn record_failure(
         &mut self,
         weight: Weight,
         config: &BreakerConfig,
@@ -59,7 +54,16 @@ impl Closed {
         }
     }
 
-    /// How many whole windows were spent closed, with or without calls.
+    /// Returns the share of the traffic that a recovered target should get.
+    pub(super) fn share(&self, ramp: &RampConfig, now: Instant) -> f64 {
+        let closed_for = now.saturating_duration_since(self.since);
+        if !self.recovered || closed_for >= ramp.span {
+            return 1.0;
+        }
+        closed_for.div_duration_f64(ramp.span).max(ramp.from)
+    }
+
+    /// Returns the number of whole windows spent closed, with or without calls.
     pub(super) fn healthy_windows(&self, config: &BreakerConfig, now: Instant) -> u32 {
         let closed_for = now.saturating_duration_since(self.since).as_nanos();
         u32::try_from(closed_for / config.window.span.as_nanos()).unwrap_or(u32::MAX)

@@ -4,25 +4,35 @@ use crate::config::BreakerConfig;
 use crate::state::{RejectReason, Rejected, Transition, TransitionReason};
 use crate::weight::Weight;
 
-use super::{Closed, FOREVER, HalfOpen, Lease, Machine, Mark, Pass, Phase, Verdict};
+use super::{
+    closed::Closed,
+    half_open::HalfOpen,
+    lease::{FOREVER, Lease},
+    pass::{Mark, Pass, Verdict},
+    state::{Machine, Phase},
+};
 
-/// Beyond this many steps any factor has long reached its maximum, and each takes a healthy window to forget.
-const MOST_ESCALATION: u32 = 64;
+/// Upper limit of the escalation. Any factor has reached the maximum open time by then, and every further step would take
+/// another healthy window to forget.
+const MAX_ESCALATION: u32 = 64;
 
-/// A machine about to take one input.
+/// A machine about to process one input.
 #[derive(Debug)]
 pub(crate) struct Step<'a> {
     machine: &'a mut Machine,
     config: &'a BreakerConfig,
-    unit: f64,
+    jitter: f64,
     now: Instant,
 }
 
-impl<'a> Step<'a> {
-    pub(super) fn new(machine: &'a mut Machine, config: &'a BreakerConfig, unit: f64, now: Instant) -> Self {
-        Self { machine, config, unit, now }
+impl Machine {
+    /// Prepares one input. `jitter`, 0 to 1, applies if the input opens the breaker.
+    pub(crate) fn step<'a>(&'a mut self, config: &'a BreakerConfig, jitter: f64, now: Instant) -> Step<'a> {
+        Step { machine: self, config, jitter, now }
     }
+}
 
+impl Step<'_> {
     pub(crate) fn acquire(&mut self) -> Result<Pass, Rejected> {
         self.reclaim();
         if let Phase::Open { until } = self.machine.phase {
@@ -39,94 +49,94 @@ impl<'a> Step<'a> {
     }
 
     pub(crate) fn bypass(&mut self) -> Result<Pass, Rejected> {
-        let refused = match self.acquire() {
+        let rejected = match self.acquire() {
             Ok(pass) => return Ok(pass),
-            Err(refused) => refused,
+            Err(rejected) => rejected,
         };
-        if let Some(left) = self.machine.bypass.and_then(|held| held.left(self.now)) {
-            let retry_after = left.min(refused.retry_after);
+        if let Some(remaining) = self.machine.bypass.and_then(|lease| lease.remaining(self.now)) {
+            let retry_after = remaining.min(rejected.retry_after);
             return Err(Rejected { retry_after, reason: RejectReason::BypassInFlight });
         }
         self.machine.bypass = Some(Lease::new(self.machine.issued, &self.config.half_open, self.now));
         Ok(self.issue_leased())
     }
 
-    /// Admits whatever the state says; where it would not, the call holds no slot.
-    pub(crate) fn acquire_anyway(&mut self) -> Pass {
+    /// Admits a call in any state; where the state would reject it, the call holds no slot.
+    pub(crate) fn acquire_forced(&mut self) -> Pass {
         self.acquire().unwrap_or_else(|_| self.issue())
     }
 
-    /// Takes a pass that holds no lease out of the count again.
-    pub(crate) fn overlook(&mut self, pass: Pass) -> Pass {
-        if pass.mark != Mark::Nothing {
+    /// Removes a pass without a lease from the outstanding permits.
+    pub(crate) fn uncount(&mut self, pass: Pass) -> Pass {
+        if pass.mark != Mark::Outstanding {
             return pass;
         }
         self.machine.outstanding = self.machine.outstanding.saturating_sub(1);
-        Pass::unseen(pass.generation, pass.began)
+        Pass::uncounted(pass.generation, pass.started)
     }
 
-    /// Returns the pass as it stands after the verdict, which is what a late failure has to show.
+    /// Settles a call and returns its updated pass, as required by [`late_failure`](Self::late_failure).
     pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
         let counted = u32::from(pass.is_counted());
         self.machine.outstanding = self.machine.outstanding.saturating_sub(counted);
-        if self.machine.bypass.is_some_and(|held| pass.mark == Mark::Leased(held.id)) {
+        if self.machine.bypass.is_some_and(|lease| pass.mark == Mark::Leased(lease.id)) {
             self.machine.bypass = None;
         }
         if pass.generation != self.machine.generation {
-            self.machine.late_verdicts += u64::from(verdict.is_heard());
+            self.machine.late_verdicts += u64::from(verdict.is_evidence());
             return pass;
         }
-        let mut mark = Mark::Nothing;
+        let mut mark = Mark::Outstanding;
         let slow = pass.is_slow(verdict, &self.config.slow, self.now);
         match &mut self.machine.phase {
             Phase::Closed(closed) => match verdict {
-                Verdict::Success | Verdict::Begun => {
-                    mark = Mark::Counted(closed.succeed(slow, self.now));
+                Verdict::Success | Verdict::Provisional => {
+                    mark = Mark::WindowSuccess(closed.record_success(slow, self.now));
                     if slow && closed.window.is_slow(self.config) {
                         self.open(TransitionReason::SlowCalls, None);
                     }
                 }
                 Verdict::Abandoned if slow => {
-                    closed.give_up(self.now);
+                    closed.record_slow(self.now);
                     if closed.window.is_slow(self.config) {
                         self.open(TransitionReason::SlowCalls, None);
                     }
                 }
                 Verdict::Failure(weight) => {
-                    if let Some(reason) = closed.fail(weight, self.config, self.now) {
-                        self.open(reason, weight.hint);
+                    if let Some(reason) = closed.record_failure(weight, self.config, self.now) {
+                        self.open(reason, weight.retry_after);
                     }
                 }
                 Verdict::Neutral | Verdict::Abandoned => {}
             },
-            // Only a bypass begins in an open breaker, or a call admitted over its head.
+            // A call of this generation in an open breaker is a bypass or was admitted by an override.
             Phase::Open { .. } => match verdict {
-                Verdict::Success | Verdict::Begun => {
-                    mark = Mark::Credited;
-                    self.enter_by_bypass();
+                Verdict::Success | Verdict::Provisional => {
+                    mark = Mark::ProbeSuccess;
+                    self.count_bypass_success();
                 }
                 Verdict::Failure(_) | Verdict::Neutral | Verdict::Abandoned => {}
             },
             Phase::HalfOpen(half_open) => {
-                // A bypass holds no slot, and one that was reclaimed was counted then.
-                let held = matches!(pass.mark, Mark::Leased(id) if half_open.release(id));
+                // A bypass has no slot, and a reclaimed slot was counted as abandoned when it was reclaimed.
+                let had_slot = matches!(pass.mark, Mark::Leased(id) if half_open.release(id));
                 match verdict {
-                    // That it answered at last is no sign of health.
-                    Verdict::Success | Verdict::Begun if slow => {}
-                    Verdict::Success | Verdict::Begun => {
-                        mark = Mark::Credited;
-                        if half_open.succeed(&self.config.half_open) {
+                    // A slow answer is no sign of health.
+                    Verdict::Success | Verdict::Provisional if slow => {}
+                    Verdict::Success | Verdict::Provisional => {
+                        mark = Mark::ProbeSuccess;
+                        if half_open.record_success(&self.config.half_open) {
                             self.close(TransitionReason::ProbesSucceeded);
                         }
                     }
                     Verdict::Failure(weight) => {
-                        if half_open.fail(weight, &self.config.half_open) {
-                            self.open(TransitionReason::ProbesFailed, weight.hint);
+                        if half_open.record_failure(weight, &self.config.half_open) {
+                            self.open(TransitionReason::ProbesFailed, weight.retry_after);
                         }
                     }
                     Verdict::Neutral => {}
                     Verdict::Abandoned => {
-                        if half_open.abandon(u32::from(held), &self.config.half_open) {
+                        if half_open.record_abandoned(u32::from(had_slot), &self.config.half_open) {
                             self.open(TransitionReason::ProbesAbandoned, None);
                         }
                     }
@@ -136,7 +146,7 @@ impl<'a> Step<'a> {
         Pass { generation: self.machine.generation, mark, ..pass }
     }
 
-    /// Replaces the success which `pass` was settled with by a failure.
+    /// Replaces the success that `pass` was settled with by a failure.
     pub(crate) fn late_failure(&mut self, pass: Pass, weight: Weight) {
         if pass.generation != self.machine.generation {
             self.machine.late_verdicts += 1;
@@ -144,21 +154,21 @@ impl<'a> Step<'a> {
         }
         match &mut self.machine.phase {
             Phase::Closed(closed) => {
-                if let Mark::Counted(tick) = pass.mark {
-                    closed.window.take_back(tick, self.now);
+                if let Mark::WindowSuccess(tick) = pass.mark {
+                    closed.window.revoke_success(tick, self.now);
                 }
-                if let Some(reason) = closed.fail(weight, self.config, self.now) {
-                    self.open(reason, weight.hint);
+                if let Some(reason) = closed.record_failure(weight, self.config, self.now) {
+                    self.open(reason, weight.retry_after);
                 }
             }
             // No success leads to an open breaker.
             Phase::Open { .. } => {}
             Phase::HalfOpen(half_open) => {
-                if pass.mark == Mark::Credited {
-                    half_open.take_back(weight);
+                if pass.mark == Mark::ProbeSuccess {
+                    half_open.revoke_success(weight);
                 }
-                if half_open.fail(weight, &self.config.half_open) {
-                    self.open(TransitionReason::ProbesFailed, weight.hint);
+                if half_open.record_failure(weight, &self.config.half_open) {
+                    self.open(TransitionReason::ProbesFailed, weight.retry_after);
                 }
             }
         }
@@ -175,22 +185,24 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Begins again as another machine was: open for this long, or closed.
+    /// Restores the state of another machine: open for the given time, or closed.
     pub(crate) fn restore(&mut self, open_for: Option<Duration>, escalation: u32) {
         self.machine.phase = match open_for {
-            Some(left) => Phase::Open { until: self.now + left.min(FOREVER) },
+            Some(remaining) => Phase::Open { until: self.now + remaining.min(FOREVER) },
             None => Phase::Closed(Closed::new(self.config, self.now)),
         };
         self.machine.generation += 1;
-        self.machine.escalation = escalation.min(MOST_ESCALATION);
+        self.machine.escalation = escalation.min(MAX_ESCALATION);
     }
 
-    /// Frees the slots of probes that were never heard of. Only an admission does: a verdict that comes after
-    /// its lease, but before anyone missed the slot, still counts.
+    /// Frees the slots of probes with an expired lease.
+    ///
+    /// Only an admission does this: a verdict that arrives after its lease has expired still counts if no other call
+    /// needed the slot meanwhile.
     fn reclaim(&mut self) {
         if let Phase::HalfOpen(half_open) = &mut self.machine.phase {
             let expired = half_open.reclaim(self.now);
-            if half_open.abandon(expired, &self.config.half_open) {
+            if half_open.record_abandoned(expired, &self.config.half_open) {
                 self.open(TransitionReason::ProbesAbandoned, None);
             }
         }
@@ -207,9 +219,10 @@ impl<'a> Step<'a> {
         Pass { mark, ..self.issue() }
     }
 
-    fn enter_by_bypass(&mut self) {
+    /// Counts the success of a bypass as the first good probe of a half-open breaker.
+    fn count_bypass_success(&mut self) {
         let mut half_open = HalfOpen::default();
-        if half_open.succeed(&self.config.half_open) {
+        if half_open.record_success(&self.config.half_open) {
             self.close(TransitionReason::BypassSucceeded);
         } else {
             self.enter(Phase::HalfOpen(half_open), TransitionReason::BypassSucceeded);
@@ -221,16 +234,16 @@ impl<'a> Step<'a> {
         self.enter(Phase::Closed(closed), reason);
     }
 
-    fn open(&mut self, reason: TransitionReason, hint: Option<Duration>) {
+    fn open(&mut self, reason: TransitionReason, retry_after: Option<Duration>) {
         let healthy = match &self.machine.phase {
             Phase::Closed(closed) => closed.healthy_windows(self.config, self.now),
             Phase::Open { .. } | Phase::HalfOpen(_) => 0,
         };
         let open = &self.config.open;
         let step = self.machine.escalation.saturating_sub(healthy);
-        // Steps beyond the maximum would lengthen nothing but the time to forget them.
+        // Escalating beyond the maximum would not lengthen the open time, only the time to forget it.
         self.machine.escalation = if open.backoff(step) < open.max { step.saturating_add(1) } else { step };
-        let open_for = open.jittered(step, self.unit).max(hint.unwrap_or(Duration::ZERO));
+        let open_for = open.jittered(step, self.jitter).max(retry_after.unwrap_or(Duration::ZERO));
         self.enter(Phase::Open { until: self.now + open_for.min(FOREVER) }, reason);
     }
 

@@ -1,4 +1,4 @@
-//! Scripts in virtual time: one line of input, and all that the machine says to it.
+//! Scripts in virtual time: one line of input, compared with all outputs of the machine.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write};
@@ -7,8 +7,11 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 
 use crate::config::{BreakerConfig, HalfOpenConfig, OpenConfig};
-use crate::state::Rejected;
+use crate::state::{Rejected, State};
 use crate::virtual_time::at;
+use crate::weight::Weight;
+
+use super::state::Phase;
 
 use super::*;
 
@@ -22,14 +25,14 @@ mod slow;
 mod table;
 mod trip;
 
-/// Asked too often: lowers the rate, keeps the streak, fails a probe.
+/// Throttled: raises the failure rate, keeps the streak, fails a probe.
 const THROTTLED: Weight = Weight { window: 25, streak: false, ..Weight::FULL };
-/// Says something of the call only.
-const HARMLESS: Weight = Weight { window: 0, streak: false, probe: false, hint: None };
+/// A failure that is no evidence about the target.
+const HARMLESS: Weight = Weight { window: 0, streak: false, probe: false, retry_after: None };
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Runs a script and compares what it prints: one line for every admission, refusal and transition.
+/// Runs a script and compares its output: one line for every admission, rejection and transition.
 ///
 /// `@5s` sets the time; `+a` acquires and names the pass; `!a` bypasses; `a:ok`, `a:fail`, `a:throttled`,
 /// `a:harmless`, `a:neutral`, `a:drop`, `a:commit` settle it; `a:cut` fails it late; `ok`, `fail` and so on
@@ -70,11 +73,11 @@ impl<'a> Run<'a> {
             let seconds: f64 = time.strip_suffix('s').unwrap().parse().unwrap();
             self.now = u64::try_from(Duration::from_secs_f64(seconds).as_millis()).unwrap();
         } else if let Some(name) = word.strip_prefix('+') {
-            let answer = self.step().acquire();
-            self.admission(word, name, answer);
+            let result = self.step().acquire();
+            self.admission(word, name, result);
         } else if let Some(name) = word.strip_prefix('!') {
-            let answer = self.step().bypass();
-            self.admission(word, name, answer);
+            let result = self.step().bypass();
+            self.admission(word, name, result);
         } else if word == "reset" {
             self.step().reset();
         } else if let Some((name, "cut")) = word.split_once(':') {
@@ -85,7 +88,7 @@ impl<'a> Run<'a> {
             let settled = self.step().settle(pass, verdict(end));
             self.passes.insert(name, settled);
         } else {
-            let pass = self.step().acquire().expect("whole calls are made where they are admitted");
+            let pass = self.step().acquire().expect("whole calls are admitted");
             self.step().settle(pass, verdict(word));
         }
         if let Some(event) = self.machine.take_event() {
@@ -96,8 +99,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn admission(&mut self, word: &str, name: &'a str, answer: Result<Pass, Rejected>) {
-        match answer {
+    fn admission(&mut self, word: &str, name: &'a str, result: Result<Pass, Rejected>) {
+        match result {
             Ok(pass) => {
                 self.passes.insert(name, pass);
                 self.line(word, "admitted");
@@ -106,8 +109,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn line(&mut self, word: &str, what: impl Display) {
-        writeln!(self.log, "{}s {word}: {what}", Duration::from_millis(self.now).as_secs_f64()).unwrap();
+    fn line(&mut self, word: &str, output: impl Display) {
+        writeln!(self.log, "{}s {word}: {output}", Duration::from_millis(self.now).as_secs_f64()).unwrap();
     }
 
     fn step(&mut self) -> Step<'_> {
@@ -118,15 +121,15 @@ impl<'a> Run<'a> {
 fn verdict(word: &str) -> Verdict {
     match word {
         "ok" => Verdict::Success,
-        "commit" => Verdict::Begun,
+        "commit" => Verdict::Provisional,
         "fail" => Verdict::Failure(Weight::FULL),
-        "hinted" => Verdict::Failure(Weight::FULL.with_hint(Duration::from_secs(400))),
-        "endless" => Verdict::Failure(Weight::FULL.with_hint(Duration::MAX)),
+        "hinted" => Verdict::Failure(Weight::FULL.with_retry_after(Duration::from_secs(400))),
+        "endless" => Verdict::Failure(Weight::FULL.with_retry_after(Duration::MAX)),
         "throttled" => Verdict::Failure(THROTTLED),
         "harmless" => Verdict::Failure(HARMLESS),
         "neutral" => Verdict::Neutral,
         "drop" => Verdict::Abandoned,
-        other => panic!("no verdict is called {other}"),
+        other => panic!("unknown verdict {other}"),
     }
 }
 

@@ -26,28 +26,27 @@ fn reason(circuit: &Circuit, now: Instant) -> Option<RejectReason> {
 }
 
 #[test]
-fn a_name_has_one_circuit() {
+fn same_name_returns_the_same_circuit() {
     let registry = registry(RegistryConfig::default());
     let (one, again) = (circuit(&registry, "p", "a"), circuit(&registry, "p", "a"));
     fail(&one, 5, at(0));
     assert_eq!(reason(&again, at(0)), Some(RejectReason::Open));
     assert_eq!(reason(&circuit(&registry, "q", "a"), at(0)), None);
     assert_eq!(registry.len(), 2);
-    let names = [("p", "a"), ("q", "a"), ("nobody", "a")];
-    assert_eq!(registry.available(names, at(0)), [("q", "a"), ("nobody", "a")]);
+    let names = [("p", "a"), ("q", "a"), ("unknown", "a")];
+    assert_eq!(registry.available(names, at(0)), [("q", "a"), ("unknown", "a")]);
     let kept = registry.snapshot(at(0));
     assert_eq!(kept.iter().map(|(p, m, _)| (p.as_str(), m.as_str())).collect::<Vec<_>>(), [("p", "a")]);
 }
 
-/// Most models of a provider open: the rest are not called, until the first of the open ones may be probed.
 #[test]
-fn three_of_five_open_models_open_their_provider() {
+fn most_models_open_opens_the_provider() {
     let registry = registry(RegistryConfig::default());
     let models = ["a", "b", "c", "d", "e"].map(|model| circuit(&registry, "p", model));
     let other = circuit(&registry, "q", "a");
     fail(&models[0], 5, at(0));
     fail(&models[1], 5, at(0));
-    assert_eq!(reason(&models[4], at(1)), None, "two of five are not most");
+    assert_eq!(reason(&models[4], at(1)), None, "two of five are below the threshold");
     fail(&models[2], 5, at(1));
     let rejected = models[4].try_acquire(at(1)).unwrap_err();
     assert_eq!(rejected.reason, RejectReason::ProviderOpen);
@@ -59,7 +58,7 @@ fn three_of_five_open_models_open_their_provider() {
     assert_eq!(reason(&models[0], at(1)), Some(RejectReason::Open));
     assert_eq!(reason(&other, at(1)), None);
 
-    // Its time has come: it is probed although its provider was open, and then two of five are left.
+    // Its open time has elapsed: it is probed although its provider is open, which leaves two of five open.
     let later = at(1) + rejected.retry_after;
     let first = models[..3].iter().find(|model| model.breaker().peek(later).is_ok()).unwrap();
     let probes = [first.try_acquire(later).unwrap(), first.try_acquire(later).unwrap()];
@@ -70,7 +69,7 @@ fn three_of_five_open_models_open_their_provider() {
 }
 
 #[test]
-fn two_models_do_not_speak_for_a_provider_and_open_ones_without_traffic_do_not_for_ever() {
+fn provider_needs_enough_models_and_reopens_without_traffic() {
     let registry = registry(RegistryConfig::default());
     let [a, b] = ["a", "b"].map(|model| circuit(&registry, "p", model));
     fail(&a, 5, at(0));
@@ -79,32 +78,32 @@ fn two_models_do_not_speak_for_a_provider_and_open_ones_without_traffic_do_not_f
     fail(&b, 5, at(0));
     fail(&c, 5, at(0));
     assert_eq!(reason(&d, at(0)), Some(RejectReason::ProviderOpen));
-    assert_eq!(reason(&d, at(5_001)), None, "nobody called them, but they could be");
+    assert_eq!(reason(&d, at(5_001)), None, "they may be probed");
 }
 
 #[test]
-fn a_shut_provider_calls_nobody() {
+fn suspended_provider_rejects_all_models() {
     let registry = registry(RegistryConfig::default());
     let [a, b] = ["a", "b"].map(|model| circuit(&registry, "p", model));
     let minute = Duration::from_secs(60);
-    a.shut(Some(minute), at(0));
-    a.shut(Some(Duration::from_secs(1)), at(0));
+    a.suspend(Some(minute), at(0));
+    a.suspend(Some(Duration::from_secs(1)), at(0));
     let rejected = b.try_acquire(at(1_000)).unwrap_err();
     assert_eq!(
         rejected,
-        Rejected { retry_after: Duration::from_secs(59), reason: RejectReason::ProviderShut }
+        Rejected { retry_after: Duration::from_secs(59), reason: RejectReason::ProviderSuspended }
     );
     assert_eq!(reason(&b, at(60_000)), None);
-    b.shut(None, at(60_000));
-    a.shut(Some(minute), at(60_000));
-    assert_eq!(reason(&a, at(1_000_000_000)), Some(RejectReason::ProviderShut));
-    a.unshut();
+    b.suspend(None, at(60_000));
+    a.suspend(Some(minute), at(60_000));
+    assert_eq!(reason(&a, at(1_000_000_000)), Some(RejectReason::ProviderSuspended));
+    a.resume();
     assert_eq!(reason(&b, at(60_000)), None);
 }
 
-/// Many tenants cannot grow it without bound, and what is open is not forgotten.
+/// Many tenants cannot grow the registry without bound, and open circuits are not evicted.
 #[test]
-fn a_full_registry_forgets_whom_it_was_asked_for_longest_ago_but_nobody_in_trouble() {
+fn full_registry_evicts_the_least_recently_used_idle_circuit() {
     let registry = registry(RegistryConfig { capacity: 3, ..RegistryConfig::default() });
     let open = circuit(&registry, "open", "m");
     fail(&open, 5, at(0));
@@ -128,23 +127,23 @@ fn a_full_registry_forgets_whom_it_was_asked_for_longest_ago_but_nobody_in_troub
 }
 
 #[test]
-fn listeners_hear_which_circuit_it_was_and_nothing_keeps_itself_alive() {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&told);
+fn listener_receives_names_and_no_cycle_leaks() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&log);
     let registry =
         registry(RegistryConfig::default()).with_listener(Arc::new(move |provider, model, transition| {
-            heard.lock().push(format!("{provider}/{model}: {}", transition.reason));
+            sink.lock().push(format!("{provider}/{model}: {}", transition.reason));
         }));
     let one = circuit(&registry, "p", "a");
     fail(&one, 5, at(0));
-    assert_eq!(*told.lock(), ["p/a: consecutive failures"]);
+    assert_eq!(*log.lock(), ["p/a: consecutive failures"]);
     let provider = Arc::downgrade(&one.provider);
     drop((registry, one));
     assert_eq!(provider.strong_count(), 0);
 }
 
 #[test]
-fn bad_settings_are_named() {
+fn invalid_settings_are_rejected_by_name() {
     let named = |config| Registry::new(config, now).unwrap_err().to_string();
     assert_eq!(
         named(RegistryConfig { open_share: 1.5, ..RegistryConfig::default() }),

@@ -7,76 +7,76 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::{
-    permit::{Permit, Tail},
+    permit::{Permit, ProvisionalPermit},
     weight::Weight,
 };
 
 pin_project! {
-    /// The body of a response whose end the breaker hears of.
+    /// A response body that settles the call at its end.
     ///
-    /// Its first data makes the call a success so far, which an error after it takes back. An error before it is a
-    /// whole failure as well, and an end without any data a success.
+    /// The first data settles the call provisionally as a success; a later error revokes it. An error before any data is a
+    /// whole failure, and an end without data is a success.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its first data, the breaker hears nothing and a probe's slot is free again; dropped after it, the
-    /// call stays a success.
+    /// If the body is dropped before its first data, no verdict is recorded and the slot of a probe is freed. If it is
+    /// dropped later, the call stays a success.
     #[derive(Debug)]
     pub struct BreakerBody<B> {
         #[pin]
         inner: B,
-        heard: Heard,
+        progress: Progress,
     }
 }
 
-/// What the breaker has heard of the call.
+/// The progress of settling the call.
 #[derive(Debug)]
-enum Heard {
-    Nothing(Permit),
-    Begun(Tail),
-    All,
+enum Progress {
+    Pending(Permit),
+    Provisional(ProvisionalPermit),
+    Settled,
 }
 
 impl<B: Body> BreakerBody<B> {
-    /// Without a permit it is only passed on.
+    /// Wraps a body. Without a permit it is only forwarded.
     pub(super) fn new(inner: B, permit: Option<Permit>, weight: Option<Weight>) -> Self {
-        let heard = match (permit.map_or(Heard::All, Heard::Nothing), weight) {
-            (heard, Some(weight)) => heard.fail(weight),
-            (heard, None) if inner.is_end_stream() => heard.end(),
-            (heard, None) => heard,
+        let progress = match (permit.map_or(Progress::Settled, Progress::Pending), weight) {
+            (progress, Some(weight)) => progress.fail(weight),
+            (progress, None) if inner.is_end_stream() => progress.complete(),
+            (progress, None) => progress,
         };
-        Self { inner, heard }
+        Self { inner, progress }
     }
 }
 
-impl Heard {
-    fn begin(self) -> Self {
-        let Self::Nothing(permit) = self else { return self };
+impl Progress {
+    fn first_data(self) -> Self {
+        let Self::Pending(permit) = self else { return self };
         let now = permit.now();
-        Self::Begun(permit.provisional(now))
+        Self::Provisional(permit.provisional(now))
     }
 
-    fn end(self) -> Self {
-        if let Self::Nothing(permit) = self {
+    fn complete(self) -> Self {
+        if let Self::Pending(permit) = self {
             let now = permit.now();
             permit.success(now);
         }
-        Self::All
+        Self::Settled
     }
 
     fn fail(self, weight: Weight) -> Self {
         match self {
-            Self::Nothing(permit) => {
+            Self::Pending(permit) => {
                 let now = permit.now();
                 permit.failure(weight, now);
             }
-            Self::Begun(tail) => {
-                let now = tail.now();
-                tail.failure(weight, now);
+            Self::Provisional(permit) => {
+                let now = permit.now();
+                permit.failure(weight, now);
             }
-            Self::All => {}
+            Self::Settled => {}
         }
-        Self::All
+        Self::Settled
     }
 }
 
@@ -90,13 +90,13 @@ impl<B: Body> Body for BreakerBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut body = self.project();
         let polled = ready!(body.inner.as_mut().poll_frame(context));
-        let heard = std::mem::replace(body.heard, Heard::All);
-        *body.heard = match &polled {
-            Some(Err(_)) => heard.fail(Weight::FULL),
-            Some(Ok(frame)) if frame.is_data() => heard.begin(),
-            // Who asks whether it has ended need not ask for another frame.
-            Some(Ok(_)) if !body.inner.is_end_stream() => heard,
-            Some(Ok(_)) | None => heard.end(),
+        let progress = std::mem::replace(body.progress, Progress::Settled);
+        *body.progress = match &polled {
+            Some(Err(_)) => progress.fail(Weight::FULL),
+            Some(Ok(frame)) if frame.is_data() => progress.first_data(),
+            // A caller that checks `is_end_stream` may not poll for another frame.
+            Some(Ok(_)) if !body.inner.is_end_stream() => progress,
+            Some(Ok(_)) | None => progress.complete(),
         };
         Poll::Ready(polled)
     }

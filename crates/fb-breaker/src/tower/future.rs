@@ -8,14 +8,14 @@ use pin_project_lite::pin_project;
 
 use crate::{call::CallError, permit::Permit, state::Rejected, weight::Weight};
 
-use super::BreakerBody;
+use super::body::BreakerBody;
 
 pin_project! {
-    /// A call of a [`BreakerService`](super::BreakerService) until the head of its response is there.
+    /// The response future of a [`BreakerService`](crate::BreakerService).
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the permit: the breaker hears nothing and a probe's slot is free again.
+    /// Dropping the future drops the permit: no verdict is recorded, and the slot of a probe is freed.
     #[derive(Debug)]
     pub struct BreakerFuture<F, C> {
         #[pin]

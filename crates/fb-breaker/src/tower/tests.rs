@@ -1,5 +1,5 @@
-//! Behaviours 54: a rejection does not reach the service inside; 55: a call that is dropped frees its slot; 42 and 43: 429
-//! lowers the rate and fails a probe, but adds to no streak.
+//! Behaviours 54: a rejection does not reach the inner service; 55: a dropped call frees its slot; 42 and 43: 429 raises
+//! the failure rate and fails a probe, but does not count towards the streak.
 
 use std::{
     future::{Future, pending, ready},
@@ -28,7 +28,7 @@ struct Failed;
 type Head = Response<UnsyncBoxBody<Bytes, Failed>>;
 type Answer = Result<Head, Failed>;
 
-/// Answers every request as the request says, or not at all. Ready when willing.
+/// Answers every request with its own body, or never. Ready if `willing`.
 #[derive(Debug, Default)]
 struct Inner {
     ready: bool,
@@ -36,7 +36,7 @@ struct Inner {
     calls: Arc<Mutex<u32>>,
 }
 
-/// As of many services: only the instance that was asked is ready.
+/// As with many services, readiness is not cloned.
 impl Clone for Inner {
     fn clone(&self) -> Self {
         Self { ready: false, willing: self.willing, calls: Arc::clone(&self.calls) }
@@ -65,7 +65,7 @@ impl Service<Request<Option<Answer>>> for Inner {
 
 type Layered = BreakerService<Inner, fn(StatusCode, &HeaderMap) -> Option<Weight>>;
 
-/// A half-open breaker that one success closes and one failure opens, then and later, with one probe.
+/// Returns a half-open breaker with one probe, which one success closes and one failure opens.
 fn half_open() -> (Breaker, Layered) {
     let half_open = HalfOpenConfig { permits: 1, successes: 1, ..HalfOpenConfig::default() };
     let config = BreakerConfig { consecutive: Some(1), half_open, ..BreakerConfig::default() };
@@ -93,7 +93,7 @@ fn answered(
 ) -> Result<Response<impl Body<Error = Failed> + Unpin + use<>>, CallError<Failed>> {
     match poll(pin!(readied(service).call(Request::new(Some(answer))))) {
         Poll::Ready(result) => result,
-        Poll::Pending => panic!("it has an answer"),
+        Poll::Pending => panic!("expected an answer"),
     }
 }
 
@@ -102,7 +102,7 @@ fn plain(status: u16, text: &'static str) -> Head {
     Response::builder().status(status).body(body.boxed_unsync()).unwrap()
 }
 
-/// A body of data, trailers, or the error that ends it.
+/// Returns a response with a body of data, trailers and errors.
 fn streamed(frames: &'static [&'static str]) -> Head {
     let frames = frames.iter().map(|frame| match *frame {
         "data" => Ok(Frame::data(Bytes::from_static(b"text"))),
@@ -112,11 +112,11 @@ fn streamed(frames: &'static [&'static str]) -> Head {
     Response::new(StreamBody::new(iter(frames)).boxed_unsync())
 }
 
-/// Polls for one frame and tells whether it is there, good.
+/// Polls for one frame.
 fn next(body: &mut (impl Body<Error = Failed> + Unpin)) -> Option<Result<(), Failed>> {
     match poll(pin!(body.frame())) {
         Poll::Ready(frame) => frame.map(|frame| frame.map(drop)),
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => panic!("expected a frame"),
     }
 }
 
@@ -125,7 +125,7 @@ fn is_open(breaker: &Breaker) -> bool {
 }
 
 #[test]
-fn readiness_is_that_of_the_service_inside_and_takes_no_permit() {
+fn poll_ready_forwards_and_takes_no_permit() {
     let (breaker, service) = half_open();
     let mut many = [service.clone(), service.clone(), service];
     many[0].inner.willing = false;
@@ -135,7 +135,7 @@ fn readiness_is_that_of_the_service_inside_and_takes_no_permit() {
 }
 
 #[test]
-fn a_call_takes_a_permit_and_what_is_rejected_does_not_reach_the_service_inside() {
+fn rejected_call_does_not_reach_the_inner_service() {
     let (breaker, mut service) = half_open();
     let first = readied(&mut service).call(Request::new(None));
     assert_eq!(breaker.outstanding(), 1);
@@ -147,7 +147,7 @@ fn a_call_takes_a_permit_and_what_is_rejected_does_not_reach_the_service_inside(
 }
 
 #[test]
-fn a_call_dropped_before_its_head_says_nothing_and_gives_its_slot_back() {
+fn call_dropped_before_its_head_frees_its_slot() {
     let (breaker, mut service) = half_open();
     let mut call = Box::pin(readied(&mut service).call(Request::new(None)));
     assert!(poll(call.as_mut()).is_pending());
@@ -156,7 +156,7 @@ fn a_call_dropped_before_its_head_says_nothing_and_gives_its_slot_back() {
 }
 
 #[test]
-fn a_head_that_fails_is_a_failure_whatever_its_body_and_so_is_an_error() {
+fn failed_head_and_service_error_are_failures() {
     for answer in [Ok(plain(500, "sorry")), Ok(plain(529, "")), Ok(plain(429, "slowly")), Err(Failed)] {
         let (breaker, mut service) = half_open();
         let _response = answered(&mut service, answer);
@@ -165,14 +165,14 @@ fn a_head_that_fails_is_a_failure_whatever_its_body_and_so_is_an_error() {
 }
 
 #[test]
-fn a_good_head_without_a_body_is_a_success() {
+fn good_head_without_a_body_is_a_success() {
     let (breaker, mut service) = half_open();
     let response = answered(&mut service, Ok(plain(404, ""))).unwrap();
     assert_eq!((breaker.state(at(5_000)), response.status()), (State::Closed, StatusCode::NOT_FOUND));
 }
 
 #[test]
-fn a_head_whose_body_follows_says_nothing_yet_and_its_first_data_frees_the_slot() {
+fn first_data_settles_provisionally() {
     let (breaker, mut service) = half_open();
     let mut body = answered(&mut service, Ok(streamed(&["data", "data"]))).unwrap().into_body();
     assert_eq!((breaker.state(at(5_000)), breaker.outstanding()), (State::HalfOpen, 1));
@@ -184,7 +184,7 @@ fn a_head_whose_body_follows_says_nothing_yet_and_its_first_data_frees_the_slot(
 }
 
 #[test]
-fn a_body_that_ends_without_data_is_a_success() {
+fn body_without_data_is_a_success() {
     let (breaker, mut service) = half_open();
     let mut body = answered(&mut service, Ok(streamed(&["trailers"]))).unwrap().into_body();
     assert_eq!(next(&mut body), Some(Ok(())));
@@ -193,7 +193,7 @@ fn a_body_that_ends_without_data_is_a_success() {
     assert_eq!(breaker.state(at(5_000)), State::Closed);
 }
 
-/// Trailers alone; knows when they were given.
+/// A body of trailers only that reports its end.
 #[derive(Default)]
 struct Trailers {
     given: bool,
@@ -217,7 +217,7 @@ impl Body for Trailers {
 }
 
 #[test]
-fn a_body_that_says_it_has_ended_is_not_asked_again() {
+fn body_with_end_stream_settles_without_another_poll() {
     let (breaker, mut service) = half_open();
     let answer = Response::new(Trailers::default().boxed_unsync());
     let mut body = answered(&mut service, Ok(answer)).unwrap().into_body();
@@ -227,7 +227,7 @@ fn a_body_that_says_it_has_ended_is_not_asked_again() {
 }
 
 #[test]
-fn an_error_in_the_body_is_a_failure_before_its_first_data_and_after() {
+fn body_error_is_a_failure_before_and_after_first_data() {
     let (breaker, mut service) = half_open();
     let mut body = answered(&mut service, Ok(streamed(&["error"]))).unwrap().into_body();
     assert_eq!(next(&mut body), Some(Err(Failed)));
@@ -242,7 +242,7 @@ fn an_error_in_the_body_is_a_failure_before_its_first_data_and_after() {
 }
 
 #[test]
-fn a_body_dropped_before_its_first_data_says_nothing_and_one_dropped_after_it_is_a_success() {
+fn dropped_body_is_a_success_only_after_first_data() {
     let (breaker, mut service) = half_open();
     drop(answered(&mut service, Ok(streamed(&["data"]))).unwrap());
     assert_eq!((breaker.state(at(5_000)), breaker.outstanding()), (State::HalfOpen, 0));
@@ -254,15 +254,15 @@ fn a_body_dropped_before_its_first_data_says_nothing_and_one_dropped_after_it_is
 }
 
 #[test]
-fn a_body_keeps_its_size() {
+fn body_keeps_its_size_hint() {
     let (_, mut service) = half_open();
     let body = answered(&mut service, Ok(plain(200, "four"))).unwrap().into_body();
     assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(4), false));
 }
 
 #[test]
-fn a_status_is_weighed() {
-    let throttled = Weight { window: 25, streak: false, probe: true, hint: None };
+fn status_is_classified() {
+    let throttled = Weight { window: 25, streak: false, probe: true, retry_after: None };
     let expected = [
         (200, None),
         (302, None),

@@ -1,5 +1,5 @@
-//! Behaviours 20 and 47: the window is as long as configured, whatever its buckets; 24 and 45: few calls have no rate, nor
-//! have those after a gap; 46: a gap of any length; 57: rates at the threshold; 58: its memory stays the same.
+//! Behaviours 20 and 47: the window has the configured length for any number of buckets; 24 and 45: rates need a minimum
+//! number of calls, also after a gap; 46: a gap of any length; 57: rates at the threshold; 58: constant memory.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn window(span_ms: u64, buckets: u32) -> Window {
     Window::new(&WindowConfig { span: Duration::from_millis(span_ms), buckets, calls: None }, at(0))
 }
 
-/// Records calls at these milliseconds and returns how many the window holds at the last of them.
+/// Records calls at these milliseconds and returns the number of calls in the window at the last of them.
 fn held(span_ms: u64, buckets: u32, calls_at: &[u64]) -> u64 {
     let mut window = window(span_ms, buckets);
     for ms in calls_at {
@@ -25,7 +25,7 @@ fn held(span_ms: u64, buckets: u32, calls_at: &[u64]) -> u64 {
 }
 
 #[test]
-fn a_call_is_held_for_the_span_less_at_most_one_bucket() {
+fn call_stays_for_the_span_less_at_most_one_bucket() {
     assert_eq!(held(60_000, 12, &[0, 59_999]), 2);
     assert_eq!(held(60_000, 12, &[0, 60_000]), 1);
     assert_eq!(held(60_000, 12, &[4_999, 59_999]), 2);
@@ -35,27 +35,27 @@ fn a_call_is_held_for_the_span_less_at_most_one_bucket() {
 }
 
 #[test]
-fn a_span_that_does_not_divide_evenly_is_realised_all_the_same() {
+fn uneven_span_is_exact() {
     assert_eq!(held(100, 60, &[0, 99]), 2);
     assert_eq!(held(100, 60, &[0, 100]), 1);
     assert_eq!(held(1, 7, &[0, 1]), 1);
 }
 
 #[test]
-fn an_idle_gap_of_any_length_clears_everything_at_once() {
+fn idle_gap_clears_the_window() {
     for gap in [60_000, 61_234, u64::from(u32::MAX) * 5_000, u64::MAX / 1_000] {
         assert_eq!(held(60_000, 12, &[0, 7_000, 59_000, 59_000 + gap]), 1, "{gap}");
     }
 }
 
 #[test]
-fn a_clock_that_steps_back_counts_into_the_newest_bucket() {
+fn clock_stepping_back_uses_the_newest_bucket() {
     assert_eq!(held(60_000, 12, &[30_000, 0, 89_999]), 3);
     assert_eq!(held(60_000, 12, &[30_000, 0, 90_000]), 1);
 }
 
 #[test]
-fn rates_at_just_below_and_just_above_the_threshold() {
+fn rates_around_the_threshold() {
     #[track_caller]
     fn check(failure_rate: f64, calls: u32, failed: u32, failing: bool) {
         let config = BreakerConfig { failure_rate, ..BreakerConfig::default() };
@@ -78,7 +78,7 @@ fn rates_at_just_below_and_just_above_the_threshold() {
 }
 
 #[test]
-fn fractions_of_failures_add_up_exactly() {
+fn fractional_failures_sum_exactly() {
     let config = BreakerConfig::default();
     let mut window = window(60_000, 12);
     for _ in 0..5 {
@@ -87,25 +87,25 @@ fn fractions_of_failures_add_up_exactly() {
     }
     assert!(!window.is_failing(&config), "495 hundredths of 10 calls");
     let success = window.record(0, false, at(0));
-    window.take_back(success, at(0));
+    window.revoke_success(success, at(0));
     window.record(60, false, at(0));
     assert!(window.is_failing(&config), "555 hundredths of 11 calls");
 }
 
 #[test]
-fn a_success_is_taken_back_only_while_it_is_held() {
+fn success_is_revoked_only_while_in_the_window() {
     let mut window = window(60_000, 12);
     let early = window.record(0, false, at(0));
     let later = window.record(0, false, at(30_000));
-    window.take_back(early, at(59_999));
+    window.revoke_success(early, at(59_999));
     assert_eq!(window.total.calls, 1);
-    window.take_back(early, at(60_000));
+    window.revoke_success(early, at(60_000));
     assert_eq!(window.total.calls, 1);
-    window.take_back(later, at(60_000));
+    window.revoke_success(later, at(60_000));
     assert_eq!(window.total.calls, 0);
 }
 
-/// The last three calls.
+/// Returns a window of the last three calls.
 fn three() -> (Window, BreakerConfig) {
     let window = WindowConfig { calls: Some(3), ..WindowConfig::default() };
     let config = BreakerConfig { window, failure_rate: 0.6, ..BreakerConfig::default() };
@@ -113,10 +113,10 @@ fn three() -> (Window, BreakerConfig) {
 }
 
 #[test]
-fn a_window_of_calls_holds_the_last_ones_however_old() {
+fn call_window_holds_the_last_calls_of_any_age() {
     let (mut window, config) = three();
     let mut failing = Vec::new();
-    // Ten calls are asked for, and three are all there can be.
+    // `min_calls` is ten, but the window holds at most three calls.
     for (day, failed) in [100, 0, 100, 0, 0, 100, 100].into_iter().enumerate() {
         window.record(failed, false, at(day as u64 * 86_400_000));
         failing.push((window.counts(), window.is_failing(&config)));
@@ -128,20 +128,20 @@ fn a_window_of_calls_holds_the_last_ones_however_old() {
 }
 
 #[test]
-fn a_window_of_calls_takes_back_the_call_meant_while_it_is_held() {
+fn call_window_revokes_the_given_call_only() {
     let (mut window, _) = three();
     let first = window.record(0, false, at(0));
     window.record(100, false, at(0));
-    window.take_back(first, at(0));
+    window.revoke_success(first, at(0));
     assert_eq!(window.counts(), (1, 100));
     window.record(100, false, at(0));
     window.record(100, false, at(0));
-    window.take_back(first, at(0));
-    assert_eq!(window.counts(), (3, 300), "long forgotten");
+    window.revoke_success(first, at(0));
+    assert_eq!(window.counts(), (3, 300), "no longer in the window");
 }
 
 proptest! {
-    /// Against the definition: keep every call, count those whose bucket is one of the newest.
+    /// Compares with the definition: keep every call and count those in one of the newest buckets.
     #[test]
     fn totals_equal_a_full_count(
         span in 1_u64..500,

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use fb_breaker::{Permit, Tail};
+use fb_breaker::{Permit, ProvisionalPermit};
 use fb_core::{FailureKind, Refusal, Reply, Skip, Usage, Verdict};
 use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
 
@@ -72,7 +72,7 @@ impl Admitted {
     }
 
     /// At a stream's commit: success for now, and the means to report a late failure.
-    pub(super) fn commit(self) -> (Tail, AttemptRecord, Slot, Option<Box<Spend>>) {
+    pub(super) fn commit(self) -> (ProvisionalPermit, AttemptRecord, Slot, Option<Box<Spend>>) {
         (self.permit.provisional(now()), self.row, self.slot, self.spend)
     }
 }

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use fb_breaker::Tail;
+use fb_breaker::ProvisionalPermit;
 use fb_budget::TokenPrices;
 use fb_core::{
     AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Note, Reply, TargetId,
@@ -54,7 +54,7 @@ impl TargetOutcome {
 /// A stream whose first output is there, with what must be told when it ends.
 pub(crate) struct Committed {
     pub(crate) held: OpenedStream,
-    pub(crate) tail: Tail,
+    pub(crate) tail: ProvisionalPermit,
     pub(crate) row: AttemptRecord,
     pub(crate) slot: Slot,
     pub(crate) spend: Option<Box<Spend>>,

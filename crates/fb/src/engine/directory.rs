@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_breaker::{Heard, Registry, RegistryConfig, State};
+use fb_breaker::{CircuitListener, Registry, RegistryConfig, State};
 use fb_budget::{PriceBook, TokenPrices};
 use fb_core::{BreakerState, Event, InvalidConfig, Level, Observer, Provider, ProviderId, TargetId};
 use fb_health::{Fleet, PanicMode};
@@ -182,7 +182,7 @@ impl Directory {
 }
 
 /// Tells an observer of what the breakers do.
-fn listener(observer: Arc<dyn Observer>) -> Heard {
+fn listener(observer: Arc<dyn Observer>) -> CircuitListener {
     let circuit = |state: State| match state {
         State::Closed => BreakerState::Closed,
         State::Open { .. } => BreakerState::Open,

@@ -319,6 +319,8 @@ impl RouteTarget {
 pub(crate) fn weight(verdict: Verdict, hint: Option<Duration>) -> Option<Weight> {
     match verdict {
         Verdict::Success | Verdict::Neutral => None,
-        Verdict::Failure { window, streak } => Some(Weight { window, streak, probe: true, hint }),
+        Verdict::Failure { window, streak } => {
+            Some(Weight { window, streak, probe: true, retry_after: hint })
+        }
     }
 }

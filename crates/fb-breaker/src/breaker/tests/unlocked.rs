@@ -1,4 +1,4 @@
-//! Calls that take no lock: nobody can tell them from those that do.
+//! Calls that take no lock are equivalent to calls that do.
 
 use std::sync::Barrier;
 
@@ -64,28 +64,28 @@ prop_compose! {
     }
 }
 
-/// A breaker and what its listener heard.
+/// A breaker and the transitions passed to its listener.
 struct Watched {
     breaker: Breaker,
-    heard: Arc<Mutex<Vec<Transition>>>,
+    log: Arc<Mutex<Vec<Transition>>>,
 }
 
 impl Watched {
     fn new(config: &BreakerConfig) -> Self {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ear = Arc::clone(&heard);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&log);
         let breaker = Breaker::new(config.clone(), virtual_time::now).unwrap().with_seed(7);
-        Self { breaker: breaker.with_listener(Arc::new(move |event| ear.lock().push(*event))), heard }
+        Self { breaker: breaker.with_listener(Arc::new(move |event| sink.lock().push(*event))), log }
     }
 
-    /// One whose calls all take the lock: its gate begins after all that happens, and so never opens.
+    /// Returns a breaker whose calls all take the lock: the origin of its gate is later than any call, so it never opens.
     fn locked(config: &BreakerConfig) -> Self {
         let mut watched = Self::new(config);
         Arc::get_mut(&mut watched.breaker.shared).unwrap().gate = Gate::new(at(u64::from(u32::MAX)));
         watched
     }
 
-    /// What is seen without the gate being shut for it.
+    /// Returns the state visible without closing the gate.
     fn glance(&self, now: Instant) -> impl PartialEq + fmt::Debug + use<> {
         let breaker = &self.breaker;
         let verdicts = (breaker.late_verdicts(), breaker.consecutive_failures());
@@ -96,11 +96,11 @@ impl Watched {
             breaker.peek(now),
             breaker.snapshot(now),
             breaker.forced(now),
-            self.heard.lock().clone(),
+            self.log.lock().clone(),
         )
     }
 
-    /// All that is seen: the machine with its windows as well.
+    /// Returns the full state, including the machine and its window.
     fn look(&self, now: Instant) -> impl PartialEq + fmt::Debug + use<> {
         (
             self.breaker.outstanding(),
@@ -117,7 +117,7 @@ enum Held<'a> {
 }
 
 impl Held<'_> {
-    fn end(self, end: &End, now: Instant) -> Option<Tail> {
+    fn end(self, end: &End, now: Instant) -> Option<ProvisionalPermit> {
         match (self, end) {
             (Self::Owned(permit), End::Success) => permit.success(now),
             (Self::Owned(permit), End::Failure) => permit.failure(Weight::FULL, now),
@@ -136,20 +136,20 @@ impl Held<'_> {
 struct Caller<'a> {
     breaker: &'a Breaker,
     held: Vec<Held<'a>>,
-    tails: Vec<Tail>,
+    provisional: Vec<ProvisionalPermit>,
 }
 
 impl<'a> Caller<'a> {
     fn new(breaker: &'a Breaker) -> Self {
-        Self { breaker, held: Vec::new(), tails: Vec::new() }
+        Self { breaker, held: Vec::new(), provisional: Vec::new() }
     }
 
-    /// Returns how the breaker answered.
+    /// Returns the rejection, if there was one.
     fn run(&mut self, op: &Op, now: Instant) -> Option<Rejected> {
         let breaker = self.breaker;
         let answer = match op {
             Op::Acquire => breaker.try_acquire(now).map(Held::Owned),
-            Op::Enter => breaker.try_enter(now).map(Held::Borrowed),
+            Op::Enter => breaker.try_acquire_borrowed(now).map(Held::Borrowed),
             Op::Bypass => breaker.try_bypass(now).map(Held::Owned),
             _ => {
                 self.act(op, now);
@@ -165,11 +165,11 @@ impl<'a> Caller<'a> {
         match op {
             Op::End(which, end) if !self.held.is_empty() => {
                 let held = self.held.swap_remove(which % self.held.len());
-                self.tails.extend(held.end(end, now));
+                self.provisional.extend(held.end(end, now));
             }
             Op::FailLate => {
-                if let Some(tail) = self.tails.pop() {
-                    tail.failure(Weight::FULL, now);
+                if let Some(provisional) = self.provisional.pop() {
+                    provisional.failure(Weight::FULL, now);
                 }
             }
             Op::Reset => self.breaker.reset(now),
@@ -187,9 +187,9 @@ impl<'a> Caller<'a> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The whole look hands over what the gate counted, so it is not taken at every step.
+    /// The full state moves the counts of the gate to the machine, so it is not compared at every step.
     #[test]
-    fn a_breaker_whose_calls_take_no_lock_is_seen_as_one_whose_calls_do(
+    fn lock_free_calls_are_equivalent_to_locked_calls(
         config in config(),
         ops in vec(op(), 1..120),
     ) {
@@ -210,21 +210,21 @@ proptest! {
                 prop_assert_eq!(one.look(now), other.look(now));
             }
         }
-        prop_assert_eq!(other.breaker.shared.gate.enter(), None, "it took the lock");
+        prop_assert_eq!(other.breaker.shared.gate.admit(), None, "it takes the lock");
     }
 }
 
 #[test]
-fn only_a_call_that_can_open_nothing_and_end_nothing_takes_no_lock() {
+fn lock_free_path_requires_a_call_without_side_effects() {
     #[track_caller]
     fn check(breaker: &Breaker, now: Instant, expected: Option<Counted>) {
-        breaker.try_enter(now).unwrap().success(now);
+        breaker.try_acquire_borrowed(now).unwrap().success(now);
         breaker.try_acquire(now).unwrap().success(now);
-        drop(breaker.try_enter(now).unwrap());
-        let counted = breaker.shared.gate.shut();
+        drop(breaker.try_acquire_borrowed(now).unwrap());
+        let counted = breaker.shared.gate.close();
         assert_eq!(counted, expected);
         if let Some(counted) = counted {
-            breaker.shared.core.lock().machine.take_over(counted);
+            breaker.shared.core.lock().machine.add_counted(counted);
         }
         drop(breaker.shared.lock());
     }
@@ -234,8 +234,8 @@ fn only_a_call_that_can_open_nothing_and_end_nothing_takes_no_lock() {
     breaker.force(Override::new(Mode::MetricsOnly, "trial"));
     check(&breaker, at(5_000), None);
     breaker.lift();
-    breaker.try_enter(at(0)).unwrap().failure(Weight::FULL, at(0));
-    assert_eq!(breaker.shared.gate.shut(), None, "a success would end the streak");
+    breaker.try_acquire_borrowed(at(0)).unwrap().failure(Weight::FULL, at(0));
+    assert_eq!(breaker.shared.gate.close(), None, "a success would end the streak");
     let window = WindowConfig { calls: Some(100), ..WindowConfig::default() };
     let config = BreakerConfig { window, ..BreakerConfig::default() };
     check(&Breaker::new(config, virtual_time::now).unwrap(), at(0), None);
@@ -248,16 +248,16 @@ fn spacious() -> Breaker {
 }
 
 #[test]
-fn calls_on_many_threads_are_all_counted_whoever_looks_or_decides_meanwhile() {
+fn concurrent_calls_are_all_counted() {
     const THREADS: u64 = 4;
     const CALLS: u64 = 20_000;
     let breaker = spacious();
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                // A bucket a second, so each is the newest for a thousand calls of a thread.
+                // One bucket per second, so each is the newest for a thousand calls of a thread.
                 for call in 0..CALLS {
-                    let permit = breaker.try_enter(at(call)).unwrap();
+                    let permit = breaker.try_acquire_borrowed(at(call)).unwrap();
                     match call % 100 {
                         0 => permit.failure(Weight::FULL, at(call)),
                         1 => permit.neutral(at(call)),
@@ -279,7 +279,7 @@ fn calls_on_many_threads_are_all_counted_whoever_looks_or_decides_meanwhile() {
 }
 
 #[test]
-fn a_trip_while_calls_are_in_flight_loses_no_permit_and_counts_none_of_them() {
+fn trip_keeps_permits_and_ignores_their_verdicts() {
     const THREADS: u32 = 4;
     let breaker = breaker();
     let (entered, tripped) = (Barrier::new(THREADS as usize + 1), Barrier::new(THREADS as usize + 1));
@@ -295,10 +295,10 @@ fn a_trip_while_calls_are_in_flight_loses_no_permit_and_counts_none_of_them() {
         entered.wait();
         assert_eq!(breaker.outstanding(), THREADS);
         for _ in 0..5 {
-            breaker.try_enter(at(0)).unwrap().failure(Weight::FULL, at(0));
+            breaker.try_acquire_borrowed(at(0)).unwrap().failure(Weight::FULL, at(0));
         }
         breaker.reset(at(0));
-        drop(breaker.try_enter(at(0)).unwrap());
+        drop(breaker.try_acquire_borrowed(at(0)).unwrap());
         assert_eq!(breaker.outstanding(), THREADS);
         tripped.wait();
     });
@@ -307,13 +307,13 @@ fn a_trip_while_calls_are_in_flight_loses_no_permit_and_counts_none_of_them() {
 }
 
 #[test]
-fn generations_that_pass_while_threads_call_keep_no_permit() {
+fn concurrent_resets_leak_no_permit() {
     let breaker = breaker();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    breaker.try_enter(at(0)).unwrap().success(at(0));
+                    breaker.try_acquire_borrowed(at(0)).unwrap().success(at(0));
                 }
             });
         }

@@ -1,8 +1,7 @@
-//! What other breakers promise, where no other test here holds it.
+//! Guarantees of other breakers that no other test here covers.
 //!
-//! Behaviours 6, 16, 39, 42, 45 and 59: time alone changes nothing; the least number of calls is for a closed breaker
-//! only; a rate of throttled calls is reported as the rate; an idle window begins anew with a success too; the whole
-//! way round.
+//! Behaviours 6, 16, 39, 42, 45 and 59: time alone changes nothing; the minimum number of calls applies to a closed breaker
+//! only; throttled calls are reported as the failure rate; a success after an idle window starts a new one; a full cycle.
 
 use super::*;
 
@@ -19,7 +18,7 @@ fn time_alone_changes_nothing() {
 }
 
 #[test]
-fn one_failed_probe_opens_although_fewer_calls_have_no_rate() {
+fn one_failed_probe_opens_regardless_of_min_calls() {
     check(
         &BreakerConfig { consecutive: None, ..default() },
         "fail*10 @5s fail",
@@ -31,7 +30,7 @@ fn one_failed_probe_opens_although_fewer_calls_have_no_rate() {
 }
 
 #[test]
-fn throttling_alone_opens_where_the_rate_is_set_for_it_and_is_reported_as_the_rate() {
+fn throttling_opens_through_the_failure_rate() {
     check(
         &BreakerConfig { failure_rate: 0.25, ..default() },
         "throttled*10",
@@ -43,7 +42,7 @@ fn throttling_alone_opens_where_the_rate_is_set_for_it_and_is_reported_as_the_ra
 }
 
 #[test]
-fn after_an_idle_window_a_success_begins_it_anew_as_well() {
+fn success_after_an_idle_window_starts_a_new_one() {
     let config = BreakerConfig { consecutive: None, ..default() };
     check(
         &config,
@@ -55,7 +54,7 @@ fn after_an_idle_window_a_success_begins_it_anew_as_well() {
 }
 
 #[test]
-fn the_whole_way_round() {
+fn full_cycle() {
     check(
         &default(),
         "fail*5 @5s fail @14.999s +a @15s ok ok @16s fail*5 reset fail*5",

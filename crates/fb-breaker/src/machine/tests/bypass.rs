@@ -1,9 +1,9 @@
-//! Calls let past a breaker that admits none.
+//! Bypasses of a breaker that admits no ordinary call.
 
 use super::*;
 
 #[test]
-fn one_bypass_at_a_time_is_let_past_an_open_breaker() {
+fn open_breaker_admits_one_bypass_at_a_time() {
     check(
         &default(),
         "fail*5 !a !b @1s a:fail !b b:throttled !c c:drop !d d:neutral +e",
@@ -33,7 +33,7 @@ fn one_bypass_at_a_time_is_let_past_an_open_breaker() {
 }
 
 #[test]
-fn a_bypass_that_succeeds_is_the_first_good_probe() {
+fn successful_bypass_counts_as_first_probe() {
     check(
         &default(),
         "fail*5 !a a:ok +p p:ok",
@@ -68,7 +68,7 @@ fn a_bypass_that_succeeds_is_the_first_good_probe() {
 }
 
 #[test]
-fn a_bypass_of_a_full_half_open_breaker_counts_as_a_probe() {
+fn bypass_of_a_full_half_open_breaker_counts_as_a_probe() {
     check(
         &default(),
         "fail*5 @5s +p +q !a a:ok !b b:ok",
@@ -113,7 +113,7 @@ fn a_bypass_of_a_full_half_open_breaker_counts_as_a_probe() {
 }
 
 #[test]
-fn a_bypass_is_an_ordinary_call_where_one_is_admitted() {
+fn bypass_is_an_ordinary_call_where_one_is_admitted() {
     check(
         &default(),
         "!a !b a:ok b:ok fail*5 @5s !a !b !c !d a:ok b:ok",
@@ -132,7 +132,7 @@ fn a_bypass_is_an_ordinary_call_where_one_is_admitted() {
 }
 
 #[test]
-fn a_bypass_that_began_in_an_earlier_generation_changes_nothing() {
+fn bypass_of_an_earlier_generation_changes_nothing() {
     check(
         &default(),
         "fail*5 !a @5s +p a:ok p:fail",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_call_that_fails_late_is_counted_once_and_as_failed() {
+fn late_failure_is_counted_once() {
     let config = BreakerConfig { consecutive: None, ..default() };
     check(
         &config,
@@ -36,7 +36,7 @@ fn a_call_that_fails_late_is_counted_once_and_as_failed() {
 }
 
 #[test]
-fn a_probe_that_fails_late_opens_the_breaker_it_helped_to_close() {
+fn late_probe_failure_reopens_the_breaker() {
     check(
         &half_open(|h| h.successes = 1),
         "fail*5 @5s +a a:commit fail*4 a:cut",
@@ -82,7 +82,7 @@ fn a_probe_that_fails_late_opens_the_breaker_it_helped_to_close() {
 }
 
 #[test]
-fn a_late_failure_of_an_earlier_generation_changes_nothing() {
+fn late_failure_of_an_earlier_generation_changes_nothing() {
     check(
         &default(),
         "+a a:commit fail*5 a:cut @5s +b b:commit ok b:cut ok fail*4",

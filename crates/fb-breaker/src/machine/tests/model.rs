@@ -1,4 +1,4 @@
-//! Random interleavings against what must hold after every one of them.
+//! Random interleavings, with invariants checked after every operation.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,11 +18,11 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let verdict = prop_oneof![
         2 => Just(Verdict::Success),
-        1 => Just(Verdict::Begun),
+        1 => Just(Verdict::Provisional),
         4 => Just(Verdict::Failure(Weight::FULL)),
         1 => Just(Verdict::Failure(THROTTLED)),
         1 => Just(Verdict::Failure(HARMLESS)),
-        1 => (0_u64..20_000).prop_map(|ms| Verdict::Failure(Weight::FULL.with_hint(Duration::from_millis(ms)))),
+        1 => (0_u64..20_000).prop_map(|ms| Verdict::Failure(Weight::FULL.with_retry_after(Duration::from_millis(ms)))),
         1 => Just(Verdict::Neutral),
         3 => Just(Verdict::Abandoned),
     ];
@@ -47,7 +47,7 @@ prop_compose! {
     }
 }
 
-/// A call in flight, as its caller knows it.
+/// A call in flight.
 struct Call {
     pass: Pass,
     leased_until: u64,
@@ -59,41 +59,41 @@ struct Model {
     config: BreakerConfig,
     now: u64,
     calls: Vec<Call>,
-    tails: Vec<Pass>,
+    provisional: Vec<Pass>,
 }
 
 impl Model {
-    fn run(&mut self, op: &Op, unit: f64) {
+    fn run(&mut self, op: &Op, jitter: f64) {
         let before = self.machine.clone();
         let now = at(self.now);
-        let mut step = self.machine.step(&self.config, unit, now);
+        let mut step = self.machine.step(&self.config, jitter, now);
         match op {
             Op::Acquire => {
-                let answer = step.acquire();
-                self.admitted(answer, false);
+                let result = step.acquire();
+                self.admitted(result, false);
             }
             Op::Bypass => {
-                let ordinary = before.clone().step(&self.config, unit, now).acquire();
-                let answer = step.bypass();
+                let ordinary = before.clone().step(&self.config, jitter, now).acquire();
+                let result = step.bypass();
                 if ordinary.is_ok() {
-                    assert_eq!(answer, ordinary);
+                    assert_eq!(result, ordinary);
                 }
-                self.admitted(answer, ordinary.is_err());
+                self.admitted(result, ordinary.is_err());
             }
             Op::Settle(_, _) if self.calls.is_empty() => {}
             Op::Settle(which, verdict) => {
                 let call = self.calls.swap_remove(which % self.calls.len());
                 let after = step.settle(call.pass, *verdict);
-                if matches!(verdict, Verdict::Success | Verdict::Begun) {
-                    self.tails.push(after);
+                if matches!(verdict, Verdict::Success | Verdict::Provisional) {
+                    self.provisional.push(after);
                 }
-                self.stale_changes_nothing(before.clone(), call.pass);
+                self.check_late(before.clone(), call.pass);
             }
-            Op::FailLate(_) if self.tails.is_empty() => {}
+            Op::FailLate(_) if self.provisional.is_empty() => {}
             Op::FailLate(which) => {
-                let pass = self.tails.swap_remove(which % self.tails.len());
+                let pass = self.provisional.swap_remove(which % self.provisional.len());
                 step.late_failure(pass, Weight::FULL);
-                self.stale_changes_nothing(before.clone(), pass);
+                self.check_late(before.clone(), pass);
             }
             Op::Advance(millis) => self.now += millis,
             Op::Reset => step.reset(),
@@ -101,26 +101,26 @@ impl Model {
         let event = self.machine.take_event();
         let quiet_reset = matches!((op, &before.phase), (Op::Reset, Phase::Closed(_)));
         assert_eq!(event.is_some(), self.machine.generation > before.generation && !quiet_reset);
-        self.holds();
+        self.check_invariants();
     }
 
-    fn admitted(&mut self, answer: Result<Pass, Rejected>, bypass: bool) {
-        match answer {
+    fn admitted(&mut self, result: Result<Pass, Rejected>, bypass: bool) {
+        match result {
             Ok(pass) => {
                 assert_eq!(pass.generation, self.machine.generation);
                 self.calls.push(Call { pass, leased_until: self.now + 60_000, bypass });
             }
             Err(rejected) => {
                 assert!(!rejected.retry_after.is_zero());
-                let then = at(self.now) + rejected.retry_after;
-                let again = self.machine.clone().step(&self.config, 0.0, then).bypass();
-                // A lease that runs out may also be the one that opens a half-open breaker.
+                let later = at(self.now) + rejected.retry_after;
+                let again = self.machine.clone().step(&self.config, 0.0, later).bypass();
+                // The expiry of a lease may also reopen a half-open breaker.
                 assert!(again.is_ok() || matches!(self.machine.phase, Phase::HalfOpen(_)), "{rejected}");
             }
         }
     }
 
-    fn stale_changes_nothing(&self, mut before: Machine, pass: Pass) {
+    fn check_late(&self, mut before: Machine, pass: Pass) {
         if pass.generation != before.generation {
             before.outstanding = self.machine.outstanding;
             before.late_verdicts = self.machine.late_verdicts;
@@ -129,7 +129,7 @@ impl Model {
         }
     }
 
-    fn holds(&self) {
+    fn check_invariants(&self) {
         let machine = &self.machine;
         assert_eq!(machine.outstanding as usize, self.calls.len());
         let leased = |call: &&Call| call.leased_until > self.now;
@@ -145,8 +145,8 @@ impl Model {
         }
     }
 
-    /// However it was left, calls that succeed close it again.
-    fn recovers(&mut self) {
+    /// Checks that successful calls close the breaker from any state.
+    fn check_recovery(&mut self) {
         while !self.calls.is_empty() {
             self.run(&Op::Settle(0, Verdict::Abandoned), 1.0);
         }
@@ -165,15 +165,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_interleaving_breaks_an_invariant_or_keeps_the_breaker_from_closing(
+    fn invariants_hold_for_every_interleaving(
         config in config(),
         ops in vec((op(), 0.0..=1.0), 1..120),
     ) {
         let machine = Machine::new(&config, at(0));
-        let mut model = Model { machine, config, now: 0, calls: Vec::new(), tails: Vec::new() };
-        for (op, unit) in &ops {
-            model.run(op, *unit);
+        let mut model = Model { machine, config, now: 0, calls: Vec::new(), provisional: Vec::new() };
+        for (op, jitter) in &ops {
+            model.run(op, *jitter);
         }
-        model.recovers();
+        model.check_recovery();
     }
 }

@@ -1,12 +1,12 @@
-//! How long a breaker stays open.
+//! The open time.
 //!
-//! Behaviours 25 and 27: each failed probe waits its whole time, and longer; 26 and 53: up to a maximum; 32: what is left
-//! is told; 37: one recovery does not forget; 52: of two times the longer one counts.
+//! Behaviours 25 and 27: every failed probe lengthens the open time; 26 and 53: up to a maximum; 32: rejections report the
+//! remaining time; 37: one recovery does not reset the escalation; 52: the longer of two times applies.
 
 use super::*;
 
 #[test]
-fn each_failed_probe_waits_longer_up_to_the_maximum() {
+fn failed_probes_lengthen_the_open_time_up_to_the_maximum() {
     check(
         &opened(|open| open.max = Duration::from_secs(20)),
         "fail*5 @5s fail @15s fail @35s fail @55s fail",
@@ -21,7 +21,7 @@ fn each_failed_probe_waits_longer_up_to_the_maximum() {
 }
 
 #[test]
-fn escalation_is_forgotten_one_step_for_each_healthy_window_and_not_at_close() {
+fn escalation_decreases_per_healthy_window() {
     check(
         &default(),
         "fail*5 @5s fail @15s ok ok fail*5",
@@ -69,7 +69,7 @@ fn escalation_is_forgotten_one_step_for_each_healthy_window_and_not_at_close() {
 }
 
 #[test]
-fn a_hint_lengthens_the_open_time_and_never_shortens_it() {
+fn retry_after_lengthens_but_never_shortens_the_open_time() {
     check(
         &default(),
         "fail*4 hinted +a @400s hinted",
@@ -96,7 +96,7 @@ fn a_hint_lengthens_the_open_time_and_never_shortens_it() {
 }
 
 #[test]
-fn an_open_time_beyond_all_bounds_lasts_a_century() {
+fn unbounded_open_time_lasts_a_century() {
     check(
         &opened(|open| open.max = Duration::MAX),
         "fail*4 endless +a",
@@ -108,7 +108,7 @@ fn an_open_time_beyond_all_bounds_lasts_a_century() {
 }
 
 #[test]
-fn a_clock_that_steps_back_lengthens_what_is_left_and_breaks_nothing() {
+fn clock_stepping_back_lengthens_the_open_time() {
     check(
         &default(),
         "@100s fail*5 @90s +a @105s +b @50s +c +d b:ok c:ok @0s fail*5",

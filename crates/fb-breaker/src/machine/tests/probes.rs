@@ -1,12 +1,12 @@
-//! What a half-open breaker admits and what decides it.
+//! Admission and thresholds of a half-open breaker.
 //!
-//! Behaviours 1, 3, 12, 22, 50 and 55: a probe without a verdict gives its slot back; 2: no more than the permits; 17: late
-//! verdicts; 23 and 48: stragglers and slow leases; 10, 31 and 51: which thresholds decide; 43: throttled probes.
+//! Behaviours 1, 3, 12, 22, 50 and 55: a probe without a verdict frees its slot; 2: no more than the permits; 17: late
+//! verdicts; 23 and 48: stragglers and expired leases; 10, 31 and 51: thresholds; 43: throttled probes.
 
 use super::*;
 
 #[test]
-fn a_throttled_probe_opens_again() {
+fn throttled_probe_reopens() {
     check(
         &default(),
         "fail*5 @5s throttled",
@@ -18,7 +18,7 @@ fn a_throttled_probe_opens_again() {
 }
 
 #[test]
-fn half_open_admits_its_permits_and_names_the_first_lease_to_run_out() {
+fn half_open_rejection_reports_the_first_lease_to_expire() {
     check(
         &default(),
         "fail*5 @5s +a @6s +b @7s +c a:neutral +d +e",
@@ -35,7 +35,7 @@ fn half_open_admits_its_permits_and_names_the_first_lease_to_run_out() {
 }
 
 #[test]
-fn a_slot_comes_back_however_its_probe_ends_without_a_verdict() {
+fn probe_without_a_verdict_frees_its_slot() {
     check(
         &default(),
         "fail*5 @5s +a +b a:neutral +c +d b:drop +e +f c:harmless +g +h",
@@ -55,7 +55,7 @@ fn a_slot_comes_back_however_its_probe_ends_without_a_verdict() {
 }
 
 #[test]
-fn neutral_probes_never_decide_anything() {
+fn neutral_probes_decide_nothing() {
     check(
         &default(),
         "fail*5 @5s neutral*100 ok ok",
@@ -68,7 +68,7 @@ fn neutral_probes_never_decide_anything() {
 }
 
 #[test]
-fn a_lease_that_runs_out_frees_the_slot_and_its_call_still_counts() {
+fn expired_lease_frees_the_slot_and_its_verdict_still_counts() {
     check(
         &default(),
         "fail*5 @5s +a +b @65s +c +d +e a:ok b:ok c:ok d:fail",
@@ -88,7 +88,7 @@ fn a_lease_that_runs_out_frees_the_slot_and_its_call_still_counts() {
 }
 
 #[test]
-fn probes_abandoned_three_times_the_permits_open_again() {
+fn abandoned_probes_reopen_at_three_times_the_permits() {
     check(
         &default(),
         "fail*5 @5s drop*6 @15s drop*5 ok drop*5 ok",
@@ -120,7 +120,7 @@ fn probes_abandoned_three_times_the_permits_open_again() {
 }
 
 #[test]
-fn a_probe_missed_by_its_lease_is_not_abandoned_twice() {
+fn expired_probe_is_not_abandoned_twice() {
     check(
         &default(),
         "fail*5 @5s drop*4 +a @65s +b a:drop b:ok ok",
@@ -135,7 +135,7 @@ fn a_probe_missed_by_its_lease_is_not_abandoned_twice() {
 }
 
 #[test]
-fn a_verdict_of_an_earlier_generation_changes_nothing() {
+fn verdict_of_an_earlier_generation_changes_nothing() {
     check(
         &default(),
         "+a +b +c +d fail*5 a:ok b:fail @5s +p +q +r c:drop +s d:ok p:ok q:ok",
@@ -159,7 +159,7 @@ fn a_verdict_of_an_earlier_generation_changes_nothing() {
 }
 
 #[test]
-fn a_straggling_probe_cannot_open_what_the_others_closed() {
+fn straggling_probe_cannot_reopen() {
     check(
         &half_open(|h| h.permits = 3),
         "fail*5 @5s +a +b +c a:ok b:ok c:fail",
@@ -176,7 +176,7 @@ fn a_straggling_probe_cannot_open_what_the_others_closed() {
 }
 
 #[test]
-fn every_combination_of_probe_thresholds_decides_at_its_own() {
+fn probe_thresholds_decide_exactly() {
     for permits in 1..4 {
         for successes in 1..4 {
             for failures in 1..4 {

@@ -1,4 +1,4 @@
-//! Slow calls, and the way back.
+//! Slow calls, and the ramp after a recovery.
 //!
 //! Behaviours 4: slow calls alone open; 5: slow probes do not close.
 
@@ -6,14 +6,14 @@ use crate::config::{RampConfig, SlowConfig};
 
 use super::*;
 
-/// First output within 2 s, whole calls within 10 s; half of at least 4 calls.
+/// Limits of 2 s to the first output and 10 s for whole calls, at half of at least 4 calls.
 fn impatient() -> BreakerConfig {
     let slow = SlowConfig { first: Duration::from_secs(2), total: Duration::from_secs(10), rate: 0.5 };
     BreakerConfig { slow, min_calls: 4, ..default() }
 }
 
 #[test]
-fn too_many_slow_calls_open_although_each_succeeds() {
+fn slow_successes_open() {
     check(
         &impatient(),
         "ok ok +a +b @9.999s a:ok @10s b:ok @20s +c +d @30s c:ok d:ok",
@@ -28,7 +28,7 @@ fn too_many_slow_calls_open_although_each_succeeds() {
 }
 
 #[test]
-fn a_stream_is_judged_by_its_first_output() {
+fn stream_is_measured_to_its_first_output() {
     check(
         &impatient(),
         "+a +b +c +d @1.9s a:commit b:commit c:commit d:commit",
@@ -53,7 +53,7 @@ fn a_stream_is_judged_by_its_first_output() {
 }
 
 #[test]
-fn a_call_given_up_after_a_long_time_counts_as_slow_and_one_given_up_early_does_not() {
+fn abandoned_call_counts_as_slow_only_after_the_limit() {
     check(
         &impatient(),
         "+a +b +c +d @9.9s a:drop b:drop c:drop d:drop",
@@ -78,7 +78,7 @@ fn a_call_given_up_after_a_long_time_counts_as_slow_and_one_given_up_early_does_
 }
 
 #[test]
-fn a_slow_probe_closes_nothing() {
+fn slow_probe_does_not_close() {
     check(
         &impatient(),
         "fail*4 @5s +a +b @15s a:ok b:ok +c +d @16s c:ok d:ok",
@@ -95,7 +95,7 @@ fn a_slow_probe_closes_nothing() {
 }
 
 #[test]
-fn a_slow_probe_that_fails_late_takes_no_success_back() {
+fn slow_probe_failing_late_revokes_no_success() {
     let lenient = BreakerConfig {
         half_open: HalfOpenConfig { failures: 2, ..HalfOpenConfig::default() },
         ..impatient()
@@ -115,19 +115,19 @@ fn a_slow_probe_that_fails_late_takes_no_success_back() {
 }
 
 #[test]
-fn traffic_returns_in_shares_after_an_outage_only() {
+fn share_ramps_up_after_an_outage_only() {
     let config = BreakerConfig { ramp: RampConfig { span: Duration::from_secs(30), from: 0.1 }, ..default() };
     let mut run = Run::new(&config);
     let share = |run: &Run<'_>, secs: u64| run.machine.share(&config, at(secs * 1_000));
-    assert_eq!(share(&run, 0).to_string(), "1", "it begins closed");
+    assert_eq!(share(&run, 0).to_string(), "1", "a new breaker is closed");
     run.script("fail*5");
     assert_eq!(share(&run, 1).to_string(), "0");
     run.script("@5s +a +b a:ok");
-    assert_eq!(share(&run, 5).to_string(), "0", "probes are no traffic");
+    assert_eq!(share(&run, 5).to_string(), "0", "probes are not traffic");
     run.script("@10s b:ok");
     let shares: Vec<String> =
         [10, 11, 13, 25, 39, 40, 99].iter().map(|at| share(&run, *at).to_string()).collect();
     assert_eq!(shares, ["0.1", "0.1", "0.1", "0.5", "0.9666666666666667", "1", "1"]);
     run.script("fail*5 reset");
-    assert_eq!(share(&run, 10).to_string(), "1", "an operator knows");
+    assert_eq!(share(&run, 10).to_string(), "1", "a reset skips the ramp");
 }

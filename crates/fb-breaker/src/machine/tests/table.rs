@@ -1,4 +1,4 @@
-//! Every input in every state, written to the table in the module's documentation.
+//! Generates and checks the state table in the module documentation: every input in every state.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use super::*;
 type Arrange = fn(&mut World);
 type Input = fn(&mut Step<'_>, &Calls) -> Option<Result<Pass, Rejected>>;
 
-/// The calls an input may be about.
+/// The calls that an input may refer to.
 struct Calls {
-    /// Of the present generation.
+    /// A call of the current generation.
     own: Pass,
-    /// Of the present generation, and settled as a success.
-    tail: Pass,
-    /// Of an earlier generation.
+    /// A call of the current generation that was settled as a success.
+    provisional: Pass,
+    /// A call of an earlier generation.
     earlier: Pass,
 }
 
@@ -28,7 +28,7 @@ const INPUTS: [(&str, Input); 15] = [
     ("own: harmless failure", |step, calls| settle(step, calls.own, Verdict::Failure(HARMLESS))),
     ("own: neutral", |step, calls| settle(step, calls.own, Verdict::Neutral)),
     ("own: dropped", |step, calls| settle(step, calls.own, Verdict::Abandoned)),
-    ("own: late failure", |step, calls| fail_late(step, calls.tail)),
+    ("own: late failure", |step, calls| fail_late(step, calls.provisional)),
     ("earlier: success", |step, calls| settle(step, calls.earlier, Verdict::Success)),
     ("earlier: failure", |step, calls| settle(step, calls.earlier, Verdict::Failure(Weight::FULL))),
     ("earlier: neutral", |step, calls| settle(step, calls.earlier, Verdict::Neutral)),
@@ -81,7 +81,7 @@ struct World {
     config: BreakerConfig,
     now: u64,
     own: Option<Pass>,
-    tail: Option<Pass>,
+    provisional: Option<Pass>,
 }
 
 impl World {
@@ -101,18 +101,18 @@ impl World {
     fn open(&mut self) {
         (0..2).for_each(|_| self.settle(Verdict::Failure(Weight::FULL)));
         self.own = self.step().bypass().ok();
-        self.tail = self.own;
+        self.provisional = self.own;
     }
 
     fn half_open(&mut self) {
         (0..2).for_each(|_| self.settle(Verdict::Failure(Weight::FULL)));
         self.now += 5_000;
         let probe = self.acquire();
-        self.tail = Some(self.step().settle(probe, Verdict::Success));
+        self.provisional = Some(self.step().settle(probe, Verdict::Success));
         self.own = Some(self.acquire());
     }
 
-    /// All that a verdict could change, by name.
+    /// Returns all counts that a verdict can change, by name.
     fn counts(&self) -> BTreeMap<&'static str, u64> {
         let of_phase = match &self.machine.phase {
             Phase::Closed(closed) => {
@@ -136,7 +136,7 @@ impl World {
     }
 }
 
-/// Brings a breaker into a state, gives it an input, and says what that did.
+/// Brings a breaker into a state, applies an input and describes the effect.
 fn cell(arrange: Arrange, input: Input) -> String {
     let config = BreakerConfig {
         consecutive: Some(2),
@@ -146,28 +146,28 @@ fn cell(arrange: Arrange, input: Input) -> String {
         ..BreakerConfig::default()
     };
     let machine = Machine::new(&config, at(0));
-    let mut world = World { machine, config, now: 0, own: None, tail: None };
+    let mut world = World { machine, config, now: 0, own: None, provisional: None };
     let earlier = world.acquire();
     world.step().reset();
     let first = world.acquire();
-    world.tail = Some(world.step().settle(first, Verdict::Success));
+    world.provisional = Some(world.step().settle(first, Verdict::Success));
     world.own = Some(world.acquire());
     arrange(&mut world);
     world.machine.take_event();
 
-    let calls = Calls { own: world.own.unwrap(), tail: world.tail.unwrap(), earlier };
+    let calls = Calls { own: world.own.unwrap(), provisional: world.provisional.unwrap(), earlier };
     let (before, outstanding) = (world.counts(), world.machine.outstanding);
-    let answer = input(&mut world.step(), &calls);
+    let result = input(&mut world.step(), &calls);
     let after = world.counts();
 
-    let mut said = Vec::new();
-    match answer {
+    let mut effects = Vec::new();
+    match result {
         Some(Ok(pass)) => {
-            said.push("admitted".to_owned());
+            effects.push("admitted".to_owned());
             assert_eq!((pass.generation, world.machine.outstanding), (after["generation"], outstanding + 1));
         }
         Some(Err(rejected)) => {
-            said.push(format!("refused: {}", rejected.reason));
+            effects.push(format!("refused: {}", rejected.reason));
             assert!(!rejected.retry_after.is_zero());
         }
         None => {}
@@ -175,20 +175,20 @@ fn cell(arrange: Arrange, input: Input) -> String {
     let event = world.machine.take_event();
     if let Some(event) = event {
         assert_eq!(event.generation, before["generation"] + 1);
-        said.push(format!("**{}** ({})", event.to, event.reason));
+        effects.push(format!("**{}** ({})", event.to, event.reason));
     }
     for (name, now) in &after {
-        // A transition changes everything; that it frees the bypass is not part of it.
-        let told = event.is_none() || answer.is_none() && *name == "bypasses";
-        if let Some(was) = before.get(name).filter(|was| told && *was != now) {
-            said.push(format!("{name} {was} → {now}"));
+        // A transition replaces all counts; only the bypass is independent of it.
+        let shown = event.is_none() || result.is_none() && *name == "bypasses";
+        if let Some(was) = before.get(name).filter(|was| shown && *was != now) {
+            effects.push(format!("{name} {was} → {now}"));
         }
     }
-    if said.is_empty() { "·".to_owned() } else { said.join(", ") }
+    if effects.is_empty() { "·".to_owned() } else { effects.join(", ") }
 }
 
 #[test]
-fn every_input_in_every_state() {
+fn state_table_is_complete_and_current() {
     let row = |name: &str, cells: Vec<String>| format!("| {name} | {} |\n", cells.join(" | "));
     let mut table = row("", STATES.map(|(state, _)| state.to_owned()).into());
     table.push_str(&row("---", vec!["---".to_owned(); STATES.len()]));

@@ -1,12 +1,12 @@
-//! What opens a closed breaker.
+//! The conditions that open a closed breaker.
 //!
-//! Behaviours 11: a reset that changes nothing is no transition; 20: a streak outlives the window; 24 and 45: few calls
-//! have no rate, nor have those after a gap; 42: throttling is no streak; 44: of two reasons the streak is told.
+//! Behaviours 11: a reset without effect is no transition; 20: a streak outlives the window; 24 and 45: rates need a
+//! minimum number of calls, also after a gap; 42: throttling is no streak; 44: the streak takes precedence over the rate.
 
 use super::*;
 
 #[test]
-fn failures_in_a_row_open_and_two_good_probes_close() {
+fn consecutive_failures_open() {
     check(
         &default(),
         "fail*5 +a @4.999s +a @5s +b ok",
@@ -21,7 +21,7 @@ fn failures_in_a_row_open_and_two_good_probes_close() {
 }
 
 #[test]
-fn a_success_ends_the_streak() {
+fn success_ends_the_streak() {
     check(&default(), "fail*4 ok*9 fail*4", expect![""]);
     check(
         &default(),
@@ -33,12 +33,12 @@ fn a_success_ends_the_streak() {
 }
 
 #[test]
-fn too_few_calls_have_no_rate() {
+fn failure_rate_requires_min_calls() {
     check(&default(), "ok fail*4 ok fail*3", expect![""]);
 }
 
 #[test]
-fn the_streak_outlives_the_window() {
+fn streak_outlives_the_window() {
     check(
         &default(),
         "fail*4 @1000s fail",
@@ -49,7 +49,7 @@ fn the_streak_outlives_the_window() {
 }
 
 #[test]
-fn throttling_lowers_the_rate_but_is_no_streak_and_does_not_end_one() {
+fn throttling_neither_extends_nor_ends_a_streak() {
     check(&default(), "throttled*100", expect![""]);
     check(
         &default(),
@@ -68,7 +68,7 @@ fn throttling_lowers_the_rate_but_is_no_streak_and_does_not_end_one() {
 }
 
 #[test]
-fn streak_and_rate_at_once_are_reported_as_the_streak() {
+fn streak_takes_precedence_over_rate() {
     check(
         &default(),
         "ok*5 fail*5",
@@ -79,7 +79,7 @@ fn streak_and_rate_at_once_are_reported_as_the_streak() {
 }
 
 #[test]
-fn a_success_never_opens() {
+fn success_never_opens() {
     check(
         &default(),
         "fail*4 ok fail*4 ok ok fail",
@@ -90,7 +90,7 @@ fn a_success_never_opens() {
 }
 
 #[test]
-fn after_an_idle_window_it_takes_the_least_number_of_calls_again() {
+fn idle_window_requires_min_calls_again() {
     let config = BreakerConfig { consecutive: None, ..default() };
     check(
         &config,
@@ -102,7 +102,7 @@ fn after_an_idle_window_it_takes_the_least_number_of_calls_again() {
 }
 
 #[test]
-fn what_was_counted_before_an_outage_is_forgotten_after_it() {
+fn counts_from_before_an_outage_are_cleared() {
     check(
         &default(),
         "ok*5 fail*5 @5s ok ok fail*4 ok fail*4",
@@ -115,7 +115,7 @@ fn what_was_counted_before_an_outage_is_forgotten_after_it() {
 }
 
 #[test]
-fn reset_closes_and_forgets_and_is_a_transition_only_if_it_changed_something() {
+fn reset_clears_counts_and_is_a_transition_only_if_not_closed() {
     check(
         &default(),
         "fail*4 reset fail*4 +a fail reset a:fail fail*5 reset",
