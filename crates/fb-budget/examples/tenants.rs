@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     call.settle(Amount { cost: prices.cost(usage), tokens: usage.total() });
                 }
                 Err(refused) => {
-                    println!("{refused}: HTTP {}", refused.status());
+                    let kind = if refused.limit.is_money() { "money" } else { "rate" };
+                    println!("{refused} ({kind})");
                     break;
                 }
             }

@@ -66,12 +66,4 @@ impl LimitExceeded {
     pub fn is_key_limit(&self) -> bool {
         self.tenant.contains('/')
     }
-
-    /// Returns the HTTP status for the refusal: 402 for money, 429 for a rate.
-    pub const fn status(&self) -> u16 {
-        match self.limit {
-            Limit::UsdPerDay | Limit::UsdPerMonth => 402,
-            Limit::RequestsPerMinute | Limit::TokensPerMinute => 429,
-        }
-    }
 }

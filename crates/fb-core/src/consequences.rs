@@ -2,7 +2,7 @@
 
 use crate::{FailureKind, Phase};
 
-/// The consequences of a failure: retries, failover, breaker verdict, cooldown and the answer to the caller.
+/// The consequences of a failure: retries, failover, breaker verdict, cooldown and alert.
 ///
 /// The table in [`FailureKind::consequences`] is the only place where these decisions are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,6 @@ pub struct Consequences {
     pub cooldown: Cooldown,
     /// `true` if an operator has to fix something: a key, a permission, a model name.
     pub alert: bool,
-    /// The HTTP status of the answer to the caller when no target is left; 0 stands for the provider's own status.
-    pub status: u16,
-    /// The machine-readable code of that answer.
-    pub code: &'static str,
 }
 
 /// Retries of the same target.
@@ -109,16 +105,8 @@ pub enum Cooldown {
 const ANY: u32 = u32::MAX;
 
 /// Builds a row of the table, in the order of its columns.
-const fn row(
-    retry: Retry,
-    hop: Hop,
-    verdict: Verdict,
-    cooldown: Cooldown,
-    alert: bool,
-    status: u16,
-    code: &'static str,
-) -> Consequences {
-    Consequences { retry, hop, verdict, cooldown, alert, status, code }
+const fn row(retry: Retry, hop: Hop, verdict: Verdict, cooldown: Cooldown, alert: bool) -> Consequences {
+    Consequences { retry, hop, verdict, cooldown, alert }
 }
 
 impl FailureKind {
@@ -144,38 +132,30 @@ impl FailureKind {
         const NEUTRAL: Verdict = Verdict::Neutral;
         const RATE: Verdict = Verdict::Failure { window: 25, streak: false };
         match self {
-            Self::Connect => row(Immediate { max: 1 }, Yes, FULL, NO, false, 502, "upstream_unreachable"),
-            Self::Timeout(Phase::Connect) => {
-                row(Immediate { max: 1 }, Yes, FULL, NO, false, 504, "upstream_timeout")
-            }
+            Self::Connect => row(Immediate { max: 1 }, Yes, FULL, NO, false),
+            Self::Timeout(Phase::Connect) => row(Immediate { max: 1 }, Yes, FULL, NO, false),
             // The request was sent: a retry could be billed twice and time out again.
             Self::Timeout(Phase::FirstByte | Phase::FirstToken | Phase::Idle | Phase::Total) => {
-                row(Never, Yes, FULL, NO, false, 504, "upstream_timeout")
+                row(Never, Yes, FULL, NO, false)
             }
-            Self::Network => row(Backoff { max: ANY }, Yes, FULL, NO, false, 502, "upstream_network"),
-            Self::StaleConnection => row(Free, Yes, NEUTRAL, NO, false, 502, "upstream_network"),
-            Self::Interrupted => row(Backoff { max: ANY }, Yes, FULL, NO, false, 502, "upstream_interrupted"),
-            Self::Overloaded => row(Throttled { max: ANY }, Yes, FULL, NO, false, 503, "upstream_overloaded"),
-            Self::ServerError => row(Backoff { max: ANY }, Yes, FULL, NO, false, 502, "upstream_error"),
-            Self::RateLimited => {
-                row(ProviderDelay, Yes, RATE, Cooldown::RetryAfter, false, 429, "rate_limit_exceeded")
-            }
-            Self::QuotaExhausted => row(Never, Yes, NEUTRAL, Cooldown::Key, true, 429, "insufficient_quota"),
-            Self::Auth => row(Never, Yes, NEUTRAL, Cooldown::KeyRejected, true, 502, "upstream_credentials"),
-            Self::Permission => row(Never, Yes, NEUTRAL, Cooldown::Target, true, 502, "upstream_permission"),
-            Self::Region => row(Never, Yes, NEUTRAL, Cooldown::Target, true, 502, "upstream_region"),
-            Self::ModelNotFound => row(Never, Yes, NEUTRAL, Cooldown::Target, true, 404, "model_not_found"),
-            Self::ContextLength => {
-                row(Never, LargerWindow, NEUTRAL, NO, false, 400, "context_length_exceeded")
-            }
-            Self::InvalidRequest => row(Never, OptIn, NEUTRAL, NO, false, 400, "invalid_request"),
-            Self::TooLarge => row(Never, LargerLimit, NEUTRAL, NO, false, 413, "request_too_large"),
-            Self::Malformed => row(Backoff { max: 1 }, Yes, FULL, NO, false, 502, "upstream_malformed"),
-            Self::Quality => row(Repair, Yes, NEUTRAL, NO, false, 502, "quality_gate"),
-            Self::Unknown { server: true } => {
-                row(Backoff { max: 1 }, Yes, FULL, NO, true, 502, "upstream_error")
-            }
-            Self::Unknown { server: false } => row(Never, OptIn, NEUTRAL, NO, true, 0, "invalid_request"),
+            Self::Network => row(Backoff { max: ANY }, Yes, FULL, NO, false),
+            Self::StaleConnection => row(Free, Yes, NEUTRAL, NO, false),
+            Self::Interrupted => row(Backoff { max: ANY }, Yes, FULL, NO, false),
+            Self::Overloaded => row(Throttled { max: ANY }, Yes, FULL, NO, false),
+            Self::ServerError => row(Backoff { max: ANY }, Yes, FULL, NO, false),
+            Self::RateLimited => row(ProviderDelay, Yes, RATE, Cooldown::RetryAfter, false),
+            Self::QuotaExhausted => row(Never, Yes, NEUTRAL, Cooldown::Key, true),
+            Self::Auth => row(Never, Yes, NEUTRAL, Cooldown::KeyRejected, true),
+            Self::Permission => row(Never, Yes, NEUTRAL, Cooldown::Target, true),
+            Self::Region => row(Never, Yes, NEUTRAL, Cooldown::Target, true),
+            Self::ModelNotFound => row(Never, Yes, NEUTRAL, Cooldown::Target, true),
+            Self::ContextLength => row(Never, LargerWindow, NEUTRAL, NO, false),
+            Self::InvalidRequest => row(Never, OptIn, NEUTRAL, NO, false),
+            Self::TooLarge => row(Never, LargerLimit, NEUTRAL, NO, false),
+            Self::Malformed => row(Backoff { max: 1 }, Yes, FULL, NO, false),
+            Self::Quality => row(Repair, Yes, NEUTRAL, NO, false),
+            Self::Unknown { server: true } => row(Backoff { max: 1 }, Yes, FULL, NO, true),
+            Self::Unknown { server: false } => row(Never, OptIn, NEUTRAL, NO, true),
         }
     }
 }
@@ -211,28 +191,29 @@ mod tests {
             let retry = format!("{:?}", c.retry).replace(" { max: 4294967295 }", "");
             let (hop, cooldown) = (format!("{:?}", c.hop), format!("{:?}", c.cooldown));
             let cells = format!("{kind:<16} {retry:<20} {hop:<13}{verdict:<11} {cooldown:<12}");
-            writeln!(table, "{cells}{} {}{}", c.status, c.code, if c.alert { " !" } else { "" }).unwrap();
+            writeln!(table, "{}", format!("{cells}{}", if c.alert { "alert" } else { "" }).trim_end())
+                .unwrap();
         }
         expect![[r#"
-            connect          Immediate { max: 1 } Yes          100+streak  None        502 upstream_unreachable
-            timeout          Never                Yes          100+streak  None        504 upstream_timeout
-            network          Backoff              Yes          100+streak  None        502 upstream_network
-            stale_connection Free                 Yes          -           None        502 upstream_network
-            interrupted      Backoff              Yes          100+streak  None        502 upstream_interrupted
-            overloaded       Throttled            Yes          100+streak  None        503 upstream_overloaded
-            server_error     Backoff              Yes          100+streak  None        502 upstream_error
-            rate_limited     ProviderDelay        Yes          25          RetryAfter  429 rate_limit_exceeded
-            quota_exhausted  Never                Yes          -           Key         429 insufficient_quota !
-            auth             Never                Yes          -           KeyRejected 502 upstream_credentials !
-            permission       Never                Yes          -           Target      502 upstream_permission !
-            region           Never                Yes          -           Target      502 upstream_region !
-            model_not_found  Never                Yes          -           Target      404 model_not_found !
-            context_length   Never                LargerWindow -           None        400 context_length_exceeded
-            invalid_request  Never                OptIn        -           None        400 invalid_request
-            too_large        Never                LargerLimit  -           None        413 request_too_large
-            malformed        Backoff { max: 1 }   Yes          100+streak  None        502 upstream_malformed
-            quality          Repair               Yes          -           None        502 quality_gate
-            unknown          Backoff { max: 1 }   Yes          100+streak  None        502 upstream_error !
+            connect          Immediate { max: 1 } Yes          100+streak  None
+            timeout          Never                Yes          100+streak  None
+            network          Backoff              Yes          100+streak  None
+            stale_connection Free                 Yes          -           None
+            interrupted      Backoff              Yes          100+streak  None
+            overloaded       Throttled            Yes          100+streak  None
+            server_error     Backoff              Yes          100+streak  None
+            rate_limited     ProviderDelay        Yes          25          RetryAfter
+            quota_exhausted  Never                Yes          -           Key         alert
+            auth             Never                Yes          -           KeyRejected alert
+            permission       Never                Yes          -           Target      alert
+            region           Never                Yes          -           Target      alert
+            model_not_found  Never                Yes          -           Target      alert
+            context_length   Never                LargerWindow -           None
+            invalid_request  Never                OptIn        -           None
+            too_large        Never                LargerLimit  -           None
+            malformed        Backoff { max: 1 }   Yes          100+streak  None
+            quality          Repair               Yes          -           None
+            unknown          Backoff { max: 1 }   Yes          100+streak  None        alert
         "#]]
         .assert_eq(&table);
     }

@@ -17,10 +17,10 @@ fn acme(text: &str) -> Account {
 }
 
 impl Account {
-    fn call(&self, estimate: Amount, at: Moment) -> Result<Reservation, (Limit, Option<Duration>, u16)> {
+    fn call(&self, estimate: Amount, at: Moment) -> Result<Reservation, (Limit, Option<Duration>, bool)> {
         self.reserve(&target(), estimate, at).map_err(|refused| {
             assert_eq!(&*refused.tenant, "acme");
-            (refused.limit, refused.resets_in, refused.status())
+            (refused.limit, refused.resets_in, refused.limit.is_money())
         })
     }
 
@@ -34,13 +34,13 @@ fn day_limit_is_exact_to_the_nano_dollar() {
     let account = acme("usd_per_day = 0.0001"); // 100 millionths
     account.spend(60, at(0));
     let held = account.call(amount(40, 0), at(0)).unwrap();
-    assert_eq!(account.call(amount(1, 0), at(0)).unwrap_err(), (Limit::UsdPerDay, Some(hours(12)), 402));
+    assert_eq!(account.call(amount(1, 0), at(0)).unwrap_err(), (Limit::UsdPerDay, Some(hours(12)), true));
     account.call(amount(0, 1_000), at(0)).unwrap().settle(amount(0, 900));
     drop(held);
     account.spend(40, at(12 * HOUR - 1));
     assert_eq!(
         account.call(amount(1, 0), at(12 * HOUR - 1)).unwrap_err(),
-        (Limit::UsdPerDay, Some(Duration::from_secs(1)), 402)
+        (Limit::UsdPerDay, Some(Duration::from_secs(1)), true)
     );
     account.spend(100, at(12 * HOUR));
 }
@@ -52,7 +52,7 @@ fn month_limit_spans_days_and_is_reported_first() {
     account.spend(50, at(12 * HOUR));
     assert_eq!(
         account.call(amount(60, 0), at(12 * HOUR)).unwrap_err(),
-        (Limit::UsdPerMonth, Some(hours(24)), 402)
+        (Limit::UsdPerMonth, Some(hours(24)), true)
     );
     account.spend(60, at(36 * HOUR));
 }
@@ -60,15 +60,15 @@ fn month_limit_spans_days_and_is_reported_first() {
 #[test]
 fn call_above_the_whole_limit_has_no_reset_time() {
     let account = acme("usd_per_day = 0.0001\ntokens_per_minute = 50");
-    assert_eq!(account.call(amount(101, 0), at(0)).unwrap_err(), (Limit::UsdPerDay, None, 402));
-    assert_eq!(account.call(amount(1, 51), at(0)).unwrap_err(), (Limit::TokensPerMinute, None, 429));
+    assert_eq!(account.call(amount(101, 0), at(0)).unwrap_err(), (Limit::UsdPerDay, None, true));
+    assert_eq!(account.call(amount(1, 51), at(0)).unwrap_err(), (Limit::TokensPerMinute, None, false));
 }
 
 #[test]
 fn tokens_count_when_reserved_and_are_corrected_when_settled() {
     let account = acme("tokens_per_minute = 100");
     let call = account.call(amount(0, 80), at(0)).unwrap();
-    let refused = (Limit::TokensPerMinute, Some(Duration::from_secs(65)), 429);
+    let refused = (Limit::TokensPerMinute, Some(Duration::from_secs(65)), false);
     assert_eq!(account.call(amount(0, 21), at(0)).unwrap_err(), refused);
     call.settle(amount(0, 30));
     let call = account.call(amount(0, 70), at(0)).unwrap();
@@ -84,7 +84,7 @@ fn request_is_counted_once_and_not_if_money_refuses_it() {
     let first = account.call(amount(1, 0), at(0)).unwrap();
     let retry = account.reserve_additional(&target(), amount(1, 0), at(0)).unwrap();
     let second = account.call(amount(1, 0), at(0)).unwrap();
-    let refused = (Limit::RequestsPerMinute, Some(Duration::from_secs(30)), 429);
+    let refused = (Limit::RequestsPerMinute, Some(Duration::from_secs(30)), false);
     assert_eq!(account.call(amount(1, 0), at(0)).unwrap_err(), refused);
     assert_eq!(account.stats(at(0)).requests, 2);
     assert_eq!(account.stats(at(0)).refused, 2);
