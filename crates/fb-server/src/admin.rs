@@ -22,10 +22,11 @@ use http::{HeaderValue, Method, Request};
 
 use self::state::AdminState;
 use crate::{
-    AdminConfig, Scrape,
     body::{self, Body, Response},
+    config::AdminConfig,
     error::Rejection,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter, without_body},
+    telemetry::Scrape,
 };
 
 /// The admin API as a tower service, which needs no socket.

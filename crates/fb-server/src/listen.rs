@@ -15,7 +15,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{AdminConfig, AdminService, Body, Scrape, ServerConfig, Service, write_timeout::WriteTimeout};
+use crate::{
+    admin::AdminService,
+    body::Body,
+    config::{AdminConfig, ServerConfig},
+    service::Service,
+    telemetry::Scrape,
+    write_timeout::WriteTimeout,
+};
 
 /// Limits of the admin listener, which has few clients with small requests.
 const ADMIN_CONNECTIONS: usize = 64;

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{ServerConfig, error::Rejection};
+use crate::{config::ServerConfig, error::Rejection};
 
 /// Bodies up to this size are not counted: the limit on connections bounds their total.
 const SMALL: usize = 16 << 10;

@@ -9,9 +9,9 @@ use fb::{Client, Config, InvalidConfig};
 use http::{Method, Request};
 
 use crate::{
-    ServerConfig,
     auth::ApiKeys,
     body::{Body, Response},
+    config::ServerConfig,
     doors,
     request_body::BodyReader,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter, without_body},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use fb::{AccountStats, Client, Config, Money, Observer, TargetId};
+use fb::{AccountStats, Client, Config, InvalidConfig, Money, Observer, TargetId};
 use fb_telemetry::{
     Account, DriftConfig, DriftWatch, FanOut, Metrics, Names, Readings, TracingEvents, record::Recorder,
 };
@@ -63,12 +63,11 @@ pub fn observers(
     config: &Config,
     drift: &DriftConfig,
     recorder: Option<&Arc<Recorder>>,
-) -> Result<(FanOut, Scrape), String> {
+) -> Result<(FanOut, Scrape), InvalidConfig> {
     let names = names(config);
     let metrics = Arc::new(Metrics::new(&names));
     let counts = Arc::clone(&metrics);
-    let watch = DriftWatch::new(&names, drift.clone(), now, move |alarm| counts.count_alarm(alarm))
-        .map_err(|error| error.to_string())?;
+    let watch = DriftWatch::new(&names, drift.clone(), now, move |alarm| counts.count_alarm(alarm))?;
     let all: [Arc<dyn Observer>; 4] =
         [Arc::clone(log) as _, Arc::clone(&metrics) as _, Arc::new(watch), Arc::new(TracingEvents)];
     let scrape = Scrape { recorder: recorder.cloned(), ..Scrape::new(metrics, config) };

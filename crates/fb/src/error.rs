@@ -99,6 +99,29 @@ impl Error {
         }
     }
 
+    /// Returns the code of the error, from which everything in an HTTP response follows.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Blocked(_) => ErrorCode::ContentFilter,
+            Self::Surfaced(ended) | Self::Interrupted(ended) => ErrorCode::for_failure(&ended.cause),
+            Self::Exhausted(ended) => match &ended.cause {
+                Some(failure) => ErrorCode::for_failure(failure),
+                None => ErrorCode::for_skips(&ended.report),
+            },
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::UnknownModel { .. } => ErrorCode::ModelNotFound,
+            Self::Config(_) | Self::Build(_) => ErrorCode::InvalidConfig,
+        }
+    }
+
+    /// Returns the error as an HTTP response reports it.
+    pub fn http(&self) -> HttpError {
+        let http = self.error_code().http();
+        // After any other status a client does not wait.
+        let is_temporary = matches!(http.status, 402 | 429 | 502..=504);
+        HttpError { retry_after: self.retry_after().filter(|_| is_temporary), ..http }
+    }
+
     /// Returns the HTTP status of [`Error::http`]: 4xx for mistakes in the request and limits, 502 for failures of
     /// targets, 503 if none is available and 504 for timeouts.
     pub fn status(&self) -> u16 {

@@ -24,7 +24,8 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             loaded.server.listen = listen;
         }
         let recorder = loaded.record.as_ref().map(record).transpose()?.map(Arc::new);
-        let (observer, scrape) = fb_server::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())?;
+        let (observer, scrape) = fb_server::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())
+            .map_err(|error| error.to_string())?;
         let client = Client::builder()
             .config(&loaded.fb)
             .and_then(|builder| builder.observer(Arc::new(observer)).build())

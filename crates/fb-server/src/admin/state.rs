@@ -2,7 +2,7 @@ use fb::{Client, ErrorCode};
 use http::{HeaderMap, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{Scrape, auth::constant_time_eq, error::Rejection};
+use crate::{auth::constant_time_eq, error::Rejection, telemetry::Scrape};
 
 /// The state shared by all requests of the admin API.
 #[derive(Debug)]

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use fb_core::{AttemptEnd, Failure, FailureKind, Report, Skip};
 
-use super::Error;
-
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +42,7 @@ pub enum ErrorType {
     Api,
 }
 
-/// Every code of an error response: those of [`Error`], then those of a server in front of a client.
+/// Every code of an error response: those of [`Error`](crate::Error), then those of a server in front of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -200,7 +198,7 @@ impl ErrorCode {
     }
 
     /// Returns the code of a request for which no target was called, from the reasons of the skipped targets.
-    fn for_skips(report: &Report) -> Self {
+    pub(super) fn for_skips(report: &Report) -> Self {
         let attempts = report.trace.rows();
         let reasons = || attempts.iter().map(|attempt| skip_reason(&attempt.end));
         let all = |test: fn(&Skip) -> bool| reasons().all(|reason| reason.is_some_and(test));
@@ -242,30 +240,5 @@ const fn skip_reason(end: &AttemptEnd) -> Option<&Skip> {
         | AttemptEnd::Failed(_)
         | AttemptEnd::Blocked { .. }
         | AttemptEnd::Cancelled => None,
-    }
-}
-
-impl Error {
-    /// Returns the code of the error, from which everything in an HTTP response follows.
-    pub fn error_code(&self) -> ErrorCode {
-        match self {
-            Self::Blocked(_) => ErrorCode::ContentFilter,
-            Self::Surfaced(ended) | Self::Interrupted(ended) => ErrorCode::for_failure(&ended.cause),
-            Self::Exhausted(ended) => match &ended.cause {
-                Some(failure) => ErrorCode::for_failure(failure),
-                None => ErrorCode::for_skips(&ended.report),
-            },
-            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
-            Self::UnknownModel { .. } => ErrorCode::ModelNotFound,
-            Self::Config(_) | Self::Build(_) => ErrorCode::InvalidConfig,
-        }
-    }
-
-    /// Returns the error as an HTTP response reports it.
-    pub fn http(&self) -> HttpError {
-        let http = self.error_code().http();
-        // After any other status a client does not wait.
-        let is_temporary = matches!(http.status, 402 | 429 | 502..=504);
-        HttpError { retry_after: self.retry_after().filter(|_| is_temporary), ..http }
     }
 }

@@ -4,7 +4,7 @@ use expect_test::expect;
 use fb_core::{Attempt, Block, BlockCategory, InvalidRequest, Level, Next, Phase, Refusal, RequestId, Trace};
 
 use super::*;
-use crate::{BuildError, Ended};
+use crate::{BuildError, Ended, Error};
 
 const WAIT: Duration = Duration::from_secs(5);
 
