@@ -132,23 +132,22 @@ impl FailureKind {
         const NEUTRAL: Verdict = Verdict::Neutral;
         const RATE: Verdict = Verdict::Failure { window: 25, streak: false };
         match self {
-            Self::Connect => row(Immediate { max: 1 }, Yes, FULL, NO, false),
-            Self::Timeout(Phase::Connect) => row(Immediate { max: 1 }, Yes, FULL, NO, false),
+            Self::Connect | Self::Timeout(Phase::Connect) => row(Immediate { max: 1 }, Yes, FULL, NO, false),
             // The request was sent: a retry could be billed twice and time out again.
             Self::Timeout(Phase::FirstByte | Phase::FirstToken | Phase::Idle | Phase::Total) => {
                 row(Never, Yes, FULL, NO, false)
             }
-            Self::Network => row(Backoff { max: ANY }, Yes, FULL, NO, false),
+            Self::Network | Self::Interrupted | Self::ServerError => {
+                row(Backoff { max: ANY }, Yes, FULL, NO, false)
+            }
             Self::StaleConnection => row(Free, Yes, NEUTRAL, NO, false),
-            Self::Interrupted => row(Backoff { max: ANY }, Yes, FULL, NO, false),
             Self::Overloaded => row(Throttled { max: ANY }, Yes, FULL, NO, false),
-            Self::ServerError => row(Backoff { max: ANY }, Yes, FULL, NO, false),
             Self::RateLimited => row(ProviderDelay, Yes, RATE, Cooldown::RetryAfter, false),
             Self::QuotaExhausted => row(Never, Yes, NEUTRAL, Cooldown::Key, true),
             Self::Auth => row(Never, Yes, NEUTRAL, Cooldown::KeyRejected, true),
-            Self::Permission => row(Never, Yes, NEUTRAL, Cooldown::Target, true),
-            Self::Region => row(Never, Yes, NEUTRAL, Cooldown::Target, true),
-            Self::ModelNotFound => row(Never, Yes, NEUTRAL, Cooldown::Target, true),
+            Self::Permission | Self::Region | Self::ModelNotFound => {
+                row(Never, Yes, NEUTRAL, Cooldown::Target, true)
+            }
             Self::ContextLength => row(Never, LargerWindow, NEUTRAL, NO, false),
             Self::InvalidRequest => row(Never, OptIn, NEUTRAL, NO, false),
             Self::TooLarge => row(Never, LargerLimit, NEUTRAL, NO, false),
