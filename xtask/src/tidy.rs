@@ -1,5 +1,6 @@
-//! What the compiler does not check: layers, fences, names and words of the repository.
+//! Rules that the compiler does not check: layers, fences, file circles, names and words of the repository.
 
+mod circles;
 mod crates;
 mod files;
 #[cfg(test)]
@@ -24,18 +25,31 @@ pub(crate) fn run() -> Result<ExitCode> {
 
     let mut violations = crates::check(&workspace, &tables);
     violations.extend(files::check(&files));
+    let circles = circles::find(&files)?;
+    for circle in &circles {
+        println!("tidy: files in a circle: {}", circle.join(", "));
+    }
+    if circles.len() > circles::ALLOWED {
+        let (count, allowed) = (circles.len(), circles::ALLOWED);
+        violations.push(format!("{count} circles of files within a crate; at most {allowed} are allowed"));
+    }
     for violation in &violations {
         eprintln!("tidy: {violation}");
     }
     if violations.is_empty() {
-        println!("tidy: {} crates and {} files are in order", workspace.crates.len(), files.len());
+        println!(
+            "tidy: {} crates and {} files are in order, {} circles of files",
+            workspace.crates.len(),
+            files.len(),
+            circles.len()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("tidy: {} violations", violations.len());
     Ok(ExitCode::FAILURE)
 }
 
-/// All files but those of git and of the build; the text of Markdown only.
+/// All files but those of git and of the build, with the text of Markdown and Rust.
 fn list(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
     let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -49,7 +63,7 @@ fn list(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
         if kind.is_dir() {
             list(root, &full, files)?;
         } else {
-            let is_read = kind.is_file() && files::is_prose(&full);
+            let is_read = kind.is_file() && (files::is_prose(&full) || files::is_rust(&full));
             let bytes = if is_read { fs::read(&full)? } else { Vec::new() };
             files.push(File { path, text: String::from_utf8_lossy(&bytes).into_owned() });
         }

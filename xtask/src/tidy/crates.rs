@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Crates that work without a runtime and without a network, and what they may therefore not name.
+/// Crates that work without a runtime and without a network, and the dependencies that they may therefore not have.
 const PURE: [&str; 3] = ["fb-core", "fb-breaker", "fb-wire"];
 const IMPURE: [&str; 2] = ["tokio", "reqwest"];
 
@@ -37,7 +37,7 @@ pub(crate) struct Dependency {
 pub(crate) struct Tables {
     /// Each layer and its crates.
     pub(crate) layers: BTreeMap<u32, Vec<String>>,
-    /// Each fenced external crate and who may name it.
+    /// Each fenced external crate and the crates that may depend on it.
     pub(crate) fences: BTreeMap<String, Vec<String>>,
 }
 
@@ -159,7 +159,7 @@ fn directions(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     violations
 }
 
-/// xtask builds in seconds because it needs nothing of ours.
+/// xtask builds in seconds because it depends on no crate of the workspace.
 fn xtask(workspace: &Workspace) -> Vec<String> {
     let xtask = workspace.crates.iter().filter(|it| it.name == "xtask");
     let ours = xtask.flat_map(|it| it.dependencies.iter().filter(|dependency| dependency.is_ours));
@@ -188,7 +188,7 @@ fn fences(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     violations
 }
 
-/// The pure crates know no runtime and no network; fb-retry knows tokio only when asked to.
+/// The pure crates depend on no runtime and no network; tokio is optional in fb-retry.
 fn purity(workspace: &Workspace) -> Vec<String> {
     let mut violations = Vec::new();
     for it in &workspace.crates {

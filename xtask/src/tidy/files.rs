@@ -15,21 +15,26 @@ const TOP_LEVEL: [&str; 11] = [
     "tests",
     "docs",
 ];
-/// Names that say nothing about what is inside.
+/// File names that do not describe the content.
 const EMPTY_NAMES: [&str; 5] = ["utils.rs", "helpers.rs", "common.rs", "misc.rs", "types.rs"];
-/// Praise that says nothing; looked for in Markdown.
+/// Praise without content, searched for in Markdown.
 const WORDS: [&str; 5] = ["blazing", "robust", "comprehensive", "seamless", "cutting-edge"];
 
-/// A file by its path from the root of the repository, with its text if it is Markdown.
+/// A file by its path from the root of the repository, with its text if it is Markdown or Rust.
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) path: String,
     pub(crate) text: String,
 }
 
-/// Whether the words of this file are looked at.
+/// Whether the words of this file are checked.
 pub(crate) fn is_prose(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md")
+}
+
+/// Whether this is a Rust source file.
+pub(crate) fn is_rust(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs")
 }
 
 /// Every violation.
@@ -69,7 +74,7 @@ fn words(file: &File) -> Vec<String> {
         for word in WORDS {
             if line.contains(word) {
                 violations.push(format!(
-                    "{}:{}: the word `{word}` praises and says nothing",
+                    "{}:{}: the word `{word}` is praise without content",
                     file.path,
                     index + 1
                 ));

@@ -219,7 +219,7 @@ fn stray_entry_at_the_top_level_is_named_once() {
 }
 
 #[test]
-fn file_names_that_say_nothing_are_named() {
+fn file_names_without_meaning_are_named() {
     let files = [
         file("crates/fb/src/a/mod.rs", ""),
         file("crates/fb/src/utils.rs", ""),
@@ -237,8 +237,8 @@ fn file_names_that_say_nothing_are_named() {
 fn praise_is_named_with_its_line_in_markdown_only() {
     let text = "# fb\n\nA Robust layer, blazing fast.\n";
     let expected = [
-        "README.md:3: the word `blazing` praises and says nothing",
-        "README.md:3: the word `robust` praises and says nothing",
+        "README.md:3: the word `blazing` is praise without content",
+        "README.md:3: the word `robust` is praise without content",
     ];
     assert_eq!(files::check(&[file("README.md", text), file("docs/table.txt", text)]), expected);
 }
