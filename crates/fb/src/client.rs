@@ -9,7 +9,7 @@ use fb_health::{Prober, Status as HealthStatus};
 use crate::{
     Answer, ChatStream, Destination, Error, Plan, Record, RouteLevel, Stats,
     clock::now,
-    engine::{Engine, Mode, Opened},
+    engine::{Engine, Mode, Response},
 };
 
 /// A handle to the whole stack: routes, targets and all their mechanisms.
@@ -67,8 +67,8 @@ impl Client {
     /// outcome.
     pub async fn chat(&self, request: ChatRequest) -> Result<Answer, Error> {
         match self.engine.serve(&request, Mode::Plain).await? {
-            Opened::Plain(answer) => Ok(*answer),
-            Opened::Stream(stream) => stream.collect().await,
+            Response::Plain(answer) => Ok(*answer),
+            Response::Stream(stream) => stream.collect().await,
         }
     }
 
@@ -84,8 +84,8 @@ impl Client {
     /// Dropping the future or the stream cancels the call to the provider and releases its breaker permit.
     pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream, Error> {
         match self.engine.serve(&request, Mode::Stream).await? {
-            Opened::Plain(answer) => Ok(ChatStream::of(*answer)),
-            Opened::Stream(stream) => Ok(*stream),
+            Response::Plain(answer) => Ok(ChatStream::from_answer(*answer)),
+            Response::Stream(stream) => Ok(*stream),
         }
     }
 
@@ -220,7 +220,7 @@ impl Client {
 
     /// Returns the number of breaker permits in use; 0 when no request is in flight.
     pub fn outstanding_permits(&self) -> u32 {
-        self.engine.outstanding()
+        self.engine.outstanding_permits()
     }
 }
 

@@ -1,239 +1,210 @@
-//! One request, from the route it names to the answer: plan, race over the targets, last resort, report.
+//! The engine: one request, from the route that it names to the response.
 //!
-//! `serve` reads top to bottom. Below it, in the order a request meets them: [`choose`] ranks the targets, [`race`] goes
-//! through them, [`visit`] is one target, [`admit`] what one call needs, [`attempt`] the call, [`decide`] what follows.
+//! [`Engine::serve`] reads top to bottom. Below it, in the order in which a request meets them: [`routing`] finds the route,
+//! [`selection`] orders its targets, [`race`] goes through them, [`attempts`] calls one target, [`admission`] takes what a
+//! call needs, [`attempt`] makes it, [`inspect`] checks the answer, [`decide`] decides what follows a failure. If no target
+//! answers, [`degrade`] goes down the ladder, [`last_resort`] waits, and [`conclude`] turns the outcome into the response.
 
 mod admission;
+mod admitted;
 mod attempt;
 mod attempts;
 mod cache;
 mod cause;
+mod conclude;
+mod context;
 mod decide;
 mod degrade;
 mod directory;
 mod inspect;
 mod last_resort;
+mod open_call;
 mod operate;
+mod outcome;
+mod position;
 mod race;
 mod record;
 mod request_summary;
-mod resume;
+mod response;
+mod route_state;
+mod route_target;
+mod routing;
 mod selection;
 mod spend;
+mod state;
+mod sticky_key;
+pub(crate) mod stream;
 mod target_state;
 
 use std::{sync::Arc, time::Instant};
 
-use fb_budget::{Account, Book, OpenError};
-use fb_cache::{Cache, Flights, FlightsConfig, Hit, Role};
+use fb_cache::Role;
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Frame, InvalidConfig, InvalidRequest,
-    Level, Observer, Options, Refusal, Reply, Report, RequestId, ServedBy, TargetId,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Options, Report,
+    RequestId, ServedBy,
 };
-use fb_health::PanicConfig;
-use fb_quality::{Gates, UnusableSchema};
-use fb_router::Classifier;
-use parking_lot::Mutex;
+use fb_quality::UnusableSchema;
 
-use crate::{
-    Answer, Builder, ChatStream, Ended, Error, Route,
-    clock::now,
-    engine::{
-        attempts::TargetOutcome,
-        cache::{DEFAULT_TENANT, Kept, Lookup, Said, used},
-        directory::{Directory, Plan},
-        race::race,
-        spend::{CostEstimate, may_see},
-        target_state::RouteTarget,
-    },
-    error::BuildError,
-    stream::Inspection,
-    traces::{Record, Traces},
+use self::{
+    cache::Lookup, degrade::count_callable_below, last_resort::last_resort, outcome::TargetOutcome,
+    race::race, record::RequestRecord, request_summary::summarize, route_state::RouteState,
 };
-
-pub(crate) use self::{
-    attempts::Committed,
-    cache::Recorder,
-    inspect::defective,
-    record::{AttemptRecord, RequestRecord},
-    resume::{Resume, Resumed},
-    spend::{Spend, said},
-    target_state::{Slot, TargetState, weight},
-};
-
-/// What the caller waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// A whole reply.
-    Plain,
-    /// A stream.
-    Stream,
-}
-
-/// What a request came to.
-pub(crate) enum Opened {
-    Plain(Box<Answer>),
-    Stream(Box<ChatStream>),
-}
-
-/// Everything the requests of one client share.
-pub(crate) struct Engine {
-    directory: Directory,
-    health: PanicConfig,
-    observer: Option<Arc<dyn Observer>>,
-    random: Mutex<fastrand::Rng>,
-    totals: Mutex<crate::stats::RequestCounters>,
-    classifier: Option<Arc<dyn Classifier>>,
-    traces: Arc<Traces>,
-    /// What tenants spent; none unless they have limits or a ledger.
-    book: Option<Book>,
-    cache: Cache<Kept>,
-    /// Requests for the same answer at the same time.
-    flights: Flights<Result<Box<Answer>, Error>>,
-}
-
-/// What stays the same while one request visits its targets.
-#[derive(Clone, Copy)]
-struct RequestContext<'a> {
-    engine: &'a Engine,
-    request: &'a ChatRequest,
-    mode: Mode,
-    route: &'a Route,
-    record: &'a Arc<RequestRecord>,
-    /// What its answers must hold.
-    gates: &'a Arc<Gates>,
-    /// Who pays, where tenants have budgets.
-    estimate: Option<CostEstimate<'a>>,
-    /// What its calls may use.
-    envelope: Envelope,
-    /// Whether the caller shortened the deadline: then running out of it is no target's fault.
-    deadline_shortened: bool,
-    /// Whether too few of the route's targets are healthy for health to be heeded.
-    panic: bool,
-    /// Targets of lower levels that could be called: what must be left for them.
-    reserve: u32,
-}
-
-impl RequestContext<'_> {
-    /// Whether the tenant's rules let its requests reach a target.
-    fn may_see(&self, target: &RouteTarget) -> Result<(), Refusal> {
-        self.estimate.map_or(Ok(()), |estimate| may_see(estimate.account.limits(), target))
-    }
-}
+pub(crate) use self::{context::Mode, response::Response, state::Engine};
+use crate::{Ended, Error, clock::now, traces::Record};
 
 impl Engine {
-    pub(crate) fn new(builder: Builder) -> Result<Self, BuildError> {
-        let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let health = builder.mechanisms.health.panic;
-        let (observer, classifier) = (builder.observer.clone(), builder.classifier.clone());
-        let book = open(&builder)?;
-        let traces = Arc::new(Traces::new(&builder.traces));
-        let cache = Cache::new(builder.cache.clone()).map_err(|error| {
-            let error = InvalidConfig::expecting(error.field, error.value, error.expected);
-            BuildError::new(error.within("cache"))
-        })?;
-        let directory = Directory::new(builder)?;
-        Ok(Self {
-            directory,
-            health,
-            observer,
-            random: Mutex::new(random),
-            totals: Mutex::default(),
-            classifier,
-            traces,
-            book,
-            cache,
-            flights: Flights::new(FlightsConfig::default()),
-        })
-    }
-
-    /// Answers one request: from the cache, from the same request that is on its way, or by asking.
-    pub(crate) async fn serve(self: &Arc<Self>, request: &ChatRequest, mode: Mode) -> Result<Opened, Error> {
-        let plan = self.find(request)?;
-        let lookup = Lookup::of(request, &plan.route, mode);
-        if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
-            let hit = self.cache.get(&lookup.key, now());
-            if let Some(hit) = hit.filter(|hit| self.may_be_given(request, plan, hit)) {
-                let record = self.begin(request, mode, plan);
-                self.totals.lock().record_cached(plan.primary());
-                return Ok(replay(&record, &hit, request));
-            }
-            if mode == Mode::Plain && may_share(request) {
-                return self.share(request, plan, lookup.clone()).await;
-            }
-        }
-        self.ask(request, mode, plan, lookup).await
-    }
-
-    /// Asks once for all who want the same now. The asking is a task of its own: whoever leaves takes nothing from the
-    /// others, and with the last one it ends.
-    async fn share(
+    /// Serves one request: from the cache, by joining an identical request in flight, or by calling targets.
+    pub(crate) async fn serve(
         self: &Arc<Self>,
         request: &ChatRequest,
-        plan: &Plan,
-        lookup: Lookup,
-    ) -> Result<Opened, Error> {
-        let (engine, key, began) = (Arc::clone(self), lookup.flight, now());
-        let (asked, planned) = (request.clone(), plan.clone());
-        let fill = move || async move {
-            match engine.ask(&asked, Mode::Plain, &planned, Some(lookup)).await? {
-                Opened::Plain(answer) => Ok(answer),
-                Opened::Stream(stream) => stream.collect().await.map(Box::new),
+        mode: Mode,
+    ) -> Result<Response, Error> {
+        let route = self.find_route(request)?;
+        let lookup = Lookup::for_request(request, &route.config, mode);
+        if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
+            let hit = self.cache.get(&lookup.key, now());
+            if let Some(hit) = hit.filter(|hit| self.may_reuse(request, route, hit)) {
+                let record = self.begin(request, mode, route);
+                self.counters.lock().record_cached(route.primary());
+                return Ok(Response::from_cache(&record, &hit, request));
             }
-        };
-        match self.flights.run(key, None, fill).await {
-            Ok((answer, role)) => {
-                let mut answer = match answer {
-                    Ok(answer) => answer,
-                    Err(mut error) => {
-                        if let (Role::Follower, Some(report)) = (role, error.report_mut()) {
-                            report.id = RequestId::new(fastrand::u128(..));
-                            report.cache = Some(CacheUse::Coalesced);
-                            self.tell_of(request, plan, began, report);
-                        }
-                        return Err(error);
-                    }
-                };
-                if role == Role::Follower {
-                    // A request of its own, with the story of the one that was asked.
-                    answer.report.id = RequestId::new(fastrand::u128(..));
-                    // How old an old answer is must be known to all who get it.
-                    if answer.report.served_by != Some(ServedBy::Cache) {
-                        answer.report.cache = Some(CacheUse::Coalesced);
-                    }
-                    self.tell_of(request, plan, began, &mut answer.report);
-                }
-                Ok(Opened::Plain(answer))
-            }
-            Err(error) => {
-                let cause = Failure::new(FailureKind::Unknown { server: true }, error.to_string());
-                let report = self.begin(request, Mode::Plain, plan).finish(None);
-                Err(Error::Surfaced(Box::new(Ended { cause, report, reopens: None })))
+            if mode == Mode::Plain && may_coalesce(request) {
+                return self.coalesce(request, route, lookup.clone()).await;
             }
         }
+        self.call_targets(request, mode, route, lookup).await
     }
 
-    /// Tells and remembers what came of a request that another was made for; how long it took is its own.
-    fn tell_of(&self, request: &ChatRequest, plan: &Plan, began: Instant, report: &mut Report) {
+    /// Serves a request by calling targets: the full level, then the lower ones, then the last resort.
+    async fn call_targets(
+        self: &Arc<Self>,
+        request: &ChatRequest,
+        mode: Mode,
+        route: &Arc<RouteState>,
+        lookup: Option<Lookup>,
+    ) -> Result<Response, Error> {
+        prepare_gates(request, route)?;
+        let record = self.begin(request, mode, route);
+        if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
+            record.set_cache_use(CacheUse::Miss);
+        }
+        let ctx = self.context(request, mode, route, &record, record.envelope);
+        let selection = self.select(ctx);
+        let whole_only = request.options().refuse_degraded;
+        // A caller that refuses degraded answers starts at the full level, unless an operator chose a level without models.
+        let starting_level = self.starting_level(route);
+        let level = if whole_only && starting_level < Level::Cached { Level::Full } else { starting_level };
+
+        let mut outcome = TargetOutcome::MoveOn;
+        if level == Level::Full {
+            let reserve = if whole_only { 0 } else { count_callable_below(ctx, &route.lower_levels) };
+            let ctx = context::RequestContext { reserve, ..ctx };
+            outcome = race(ctx, &selection.targets, selection.start).await;
+            if let TargetOutcome::MoveOn = outcome {
+                self.record_unanswered(ctx, Level::Full);
+            }
+        }
+        if let TargetOutcome::MoveOn = outcome
+            && !whole_only
+        {
+            outcome = self.descend(ctx, level).await;
+            if let TargetOutcome::MoveOn = outcome
+                && let Some(fallback) = self.without_models(ctx, lookup.as_ref(), level)
+            {
+                return Ok(fallback);
+            }
+        }
+        // Only when there is nothing else to give, since it may take long.
+        if let TargetOutcome::MoveOn = outcome
+            && level < Level::Cached
+        {
+            record.set_level(Level::Full);
+            outcome = last_resort(ctx, &selection.targets).await;
+        }
+        // The answer to a reduced request does not answer the whole one, and is not cached.
+        let lookup = lookup.filter(|_| record.level() == Level::Full);
+        self.conclude(ctx, outcome, lookup)
+    }
+
+    /// Opens the record of a request.
+    fn begin(&self, request: &ChatRequest, mode: Mode, route: &RouteState) -> Arc<RequestRecord> {
+        let deadline = route.config.effective_deadline();
+        let timeout = request.options().timeout.unwrap_or(deadline).min(deadline);
+        let below = route.lower_levels.iter().map(|lower| lower.targets.len()).sum::<usize>();
+        let targets = route.targets.len() + below;
+        let envelope = Envelope::new(now(), timeout, route.config.max_attempts, targets);
+        let (stream, observer) = (mode == Mode::Stream, self.observer.clone());
+        RequestRecord::new(&route.config, request, stream, envelope, observer, &self.traces)
+    }
+
+    /// Calls targets once for all identical requests in flight. The calls run in a task of their own, which ends when the
+    /// last caller leaves.
+    async fn coalesce(
+        self: &Arc<Self>,
+        request: &ChatRequest,
+        route: &Arc<RouteState>,
+        lookup: Lookup,
+    ) -> Result<Response, Error> {
+        let (key, began) = (lookup.flight, now());
+        let (engine, leader, leader_route) = (Arc::clone(self), request.clone(), Arc::clone(route));
+        let fill = move || async move {
+            match engine.call_targets(&leader, Mode::Plain, &leader_route, Some(lookup)).await? {
+                Response::Plain(answer) => Ok(answer),
+                Response::Stream(stream) => stream.collect().await.map(Box::new),
+            }
+        };
+        let (mut result, role) = match self.flights.run(key, None, fill).await {
+            Ok(result) => result,
+            Err(error) => {
+                let cause = Failure::new(FailureKind::Unknown { server: true }, error.to_string());
+                let report = self.begin(request, Mode::Plain, route).finish(None);
+                return Err(Error::Surfaced(Box::new(Ended { cause, report, reopens: None })));
+            }
+        };
+        if role == Role::Follower {
+            let report = match &mut result {
+                Ok(answer) => Some(&mut answer.report),
+                Err(error) => error.report_mut(),
+            };
+            if let Some(report) = report {
+                self.record_follower(request, route, began, report);
+            }
+        }
+        result.map(Response::Plain)
+    }
+
+    /// Gives a coalesced request its own id, cache use and duration, then publishes and remembers its report.
+    fn record_follower(
+        &self,
+        request: &ChatRequest,
+        route: &RouteState,
+        began: Instant,
+        report: &mut Report,
+    ) {
+        report.id = RequestId::new(fastrand::u128(..));
+        // The age of a stale answer matters to every caller that receives it.
+        if report.served_by != Some(ServedBy::Cache) {
+            report.cache = Some(CacheUse::Coalesced);
+        }
         report.took = now().saturating_duration_since(began);
         let report = &*report;
-        let (route, tenant) = (&plan.route.name, request.options().tenant.as_ref());
+        let (name, tenant) = (route.name(), request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
-            let asked = &request_summary::of(request, Mode::Plain);
+            let summary = &summarize(request, false);
             observer.on_event(&Event::Finished {
-                route,
+                route: name,
                 tenant: tenant.map(AsRef::as_ref),
-                request: asked,
+                request: summary,
                 cancelled: false,
                 coalesced: true,
                 report,
             });
         }
         if self.traces.is_on() {
-            let asked = request.head().model.as_str();
+            let requested = request.head().model.as_str();
             self.traces.remember(Record {
-                route: route.clone(),
-                asked: (asked != route).then(|| asked.to_owned()),
+                route: name.to_owned(),
+                asked: (requested != name).then(|| requested.to_owned()),
                 tenant: tenant.cloned(),
                 began,
                 plan: None,
@@ -241,202 +212,24 @@ impl Engine {
             });
         }
     }
-
-    fn begin(&self, request: &ChatRequest, mode: Mode, plan: &Plan) -> Arc<RequestRecord> {
-        let deadline = plan.route.effective_deadline();
-        let within = request.options().timeout.unwrap_or(deadline).min(deadline);
-        let below = plan.rungs.iter().map(|step| step.targets.len()).sum::<usize>();
-        let envelope = Envelope::new(now(), within, plan.route.max_attempts, plan.targets.len() + below);
-        RequestRecord::new(&plan.route, request, mode, envelope, self.observer.clone(), &self.traces)
-    }
-
-    /// Asks the targets.
-    async fn ask(
-        self: &Arc<Self>,
-        request: &ChatRequest,
-        mode: Mode,
-        plan: &Plan,
-        lookup: Option<Lookup>,
-    ) -> Result<Opened, Error> {
-        // A schema that no answer can be held against is its caller's mistake.
-        if !plan.gates.is_empty()
-            && let Ok(chat) = request.chat()
-        {
-            let unusable = |error: UnusableSchema| InvalidRequest::field(error.field, error.why);
-            plan.gates.prepare(chat).map_err(|error| Error::InvalidRequest(unusable(error)))?;
-        }
-        let record = self.begin(request, mode, plan);
-        if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
-            record.cache(CacheUse::Miss);
-        }
-        let deadline = plan.route.effective_deadline();
-        let ctx = RequestContext {
-            engine: self,
-            request,
-            mode,
-            route: &plan.route,
-            record: &record,
-            gates: &plan.gates,
-            estimate: self.account(request).map(|account| CostEstimate::of(account, request)),
-            envelope: record.envelope,
-            deadline_shortened: request.options().timeout.is_some_and(|asked| asked < deadline),
-            panic: self.panics(plan),
-            reserve: 0,
-        };
-
-        let chosen = self.choose(ctx, plan);
-        let whole_only = request.options().refuse_degraded;
-        // Who refuses less than a whole answer gets none where an operator decided that no model is called.
-        let decided = self.level(plan);
-        let level = if whole_only && decided < Level::Cached { Level::Full } else { decided };
-        let mut outcome = TargetOutcome::MoveOn;
-        if level == Level::Full {
-            let reserve = if whole_only { 0 } else { degrade::reserve(ctx, &plan.rungs) };
-            outcome = race(RequestContext { reserve, ..ctx }, &chosen.targets, chosen.start).await;
-            if let TargetOutcome::MoveOn = outcome {
-                self.exhausted(ctx, plan, Level::Full);
-            }
-        }
-        if let TargetOutcome::MoveOn = outcome
-            && !whole_only
-        {
-            outcome = self.descend(ctx, plan, level).await;
-            if let TargetOutcome::MoveOn = outcome
-                && let Some(fallback) = self.without_models(ctx, plan, lookup.as_ref(), level)
-            {
-                return Ok(fallback);
-            }
-        }
-        // For those who have nothing: it may take its time.
-        if let TargetOutcome::MoveOn = outcome
-            && level < Level::Cached
-        {
-            record.level(Level::Full);
-            outcome = last_resort::last_resort(ctx, &chosen.targets).await;
-        }
-        // What was asked with less is no answer to the whole question.
-        let lookup = lookup.filter(|_| record.reached() == Level::Full);
-        self.conclude(ctx, plan, outcome, lookup)
-    }
-
-    /// Turns how the visits ended into what the caller gets, and closes the books.
-    fn conclude(
-        self: &Arc<Self>,
-        ctx: RequestContext<'_>,
-        plan: &Plan,
-        outcome: TargetOutcome,
-        lookup: Option<Lookup>,
-    ) -> Result<Opened, Error> {
-        let record = ctx.record;
-        record.read(ctx.request);
-        let by = |id: &TargetId| ServedBy::Target(id.clone());
-        let primary = plan.primary();
-        match outcome {
-            TargetOutcome::Reply(id, reply) => {
-                if let Some(lookup) = lookup {
-                    lookup.keep(&self.cache, &id, &reply, now());
-                }
-                let report = record.finish(Some(by(&id)));
-                self.totals.lock().record_answered(primary, &id);
-                Ok(Opened::Plain(Box::new(Answer { reply: *reply, report })))
-            }
-            TargetOutcome::Stream(id, opened) => {
-                record.serving(by(&id));
-                self.totals.lock().record_answered(primary, &id);
-                let meta = opened.held.meta.clone();
-                let recorder = lookup.map(|lookup| Recorder::new(lookup, self.cache.clone(), id, meta));
-                let resume = Resume::of(self, plan, ctx.request, record.reached());
-                let inspection = (!ctx.gates.is_empty()).then(|| Inspection {
-                    gates: Arc::clone(ctx.gates),
-                    request: ctx.request.clone(),
-                    reply: Reply::default(),
-                });
-                let stream =
-                    ChatStream::new(*opened, Arc::clone(record), ctx.route, recorder, resume, inspection);
-                Ok(Opened::Stream(Box::new(stream)))
-            }
-            TargetOutcome::Blocked(id, block) => {
-                let report = record.finish(Some(by(&id)));
-                self.totals.lock().record_answered(primary, &id);
-                Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
-            }
-            TargetOutcome::Surfaced(failure) => {
-                let report = record.finish(None);
-                self.totals.lock().record_unanswered(primary);
-                let reopens = failure.retry_after();
-                Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
-            }
-            TargetOutcome::MoveOn => {
-                let cause = cause::cause(ctx, plan);
-                let report = record.finish(None);
-                self.totals.lock().record_unanswered(primary);
-                let reopens = plan.reopens(ctx, now());
-                Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
-            }
-        }
-    }
-
-    fn panics(&self, plan: &Plan) -> bool {
-        let at = now();
-        let healthy =
-            plan.targets.iter().filter(|target| target.state.health.own_eligibility(at).is_usable()).count();
-        plan.panic.update(&self.health, healthy, plan.targets.len())
-    }
-
-    /// Who pays for a request, where tenants have budgets.
-    fn account(&self, request: &ChatRequest) -> Option<&Account> {
-        let tenant = request.options().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-        let book = self.book.as_ref()?;
-        Some(match request.options().key.as_deref() {
-            Some(key) => book.key_account(tenant, key),
-            None => book.account(tenant),
-        })
-    }
-
-    /// A random number in `[0, 1)`.
-    fn unit(&self) -> f64 {
-        self.random.lock().f64()
-    }
 }
 
-/// The book of what tenants spend, if there is anything to keep.
-fn open(builder: &Builder) -> Result<Option<Book>, BuildError> {
-    let (tenants, at) = (&builder.tenants, spend::moment(now()));
-    match &builder.ledger {
-        None if tenants.is_empty() => Ok(None),
-        None => Book::new(tenants, at.now).map(Some).map_err(BuildError::new),
-        Some(ledger) => Book::open(tenants, ledger, at).map(Some).map_err(|error| match error {
-            OpenError::Config(error) => BuildError::new(error),
-            OpenError::Ledger(error) => {
-                let path = ledger.path.display().to_string();
-                BuildError::new(InvalidConfig::new("ledger.path", path, error.to_string()))
-            }
-        }),
+/// Compiles the schema that the gates check answers against. An unusable schema is the caller's mistake.
+fn prepare_gates(request: &ChatRequest, route: &RouteState) -> Result<(), Error> {
+    if route.gates.is_empty() {
+        return Ok(());
     }
+    // An unreadable request is left to the adapter, which names the field that is wrong.
+    let Ok(chat) = request.chat() else { return Ok(()) };
+    let unusable = |error: UnusableSchema| InvalidRequest::field(error.field, error.why);
+    route.gates.prepare(chat).map_err(|error| Error::InvalidRequest(unusable(error)))
 }
 
-/// Whether the request may be asked together with others. A deadline or rules of its own are its own, and a stream
-/// belongs to its caller anyway.
-fn may_share(request: &ChatRequest) -> bool {
+/// Returns true if the request may share its calls with identical ones. A request with a deadline, a preference or rules of
+/// its own may not.
+fn may_coalesce(request: &ChatRequest) -> bool {
     let Options { timeout, prefer, category, refuse_degraded, rules, .. } = request.options();
     timeout.is_none() && prefer.is_none() && category.is_none() && !refuse_degraded && rules.is_empty()
-}
-
-/// Closes the books of a request that is answered with what was found.
-fn replay(record: &RequestRecord, hit: &Hit<Kept>, request: &ChatRequest) -> Opened {
-    record.cache(used(hit));
-    let report = record.finish(Some(ServedBy::Cache));
-    match &hit.value().said {
-        Said::Reply(reply) => Opened::Plain(Box::new(Answer { reply: (**reply).clone(), report })),
-        Said::Stream { meta, frames, usage } => {
-            let as_it_came = *usage == request.head().include_usage;
-            let frames = frames.iter().map(|frame| Frame {
-                raw: frame.raw.clone().filter(|_| as_it_came),
-                events: frame.events.clone(),
-            });
-            Opened::Stream(Box::new(ChatStream::replay(meta.clone(), frames, report)))
-        }
-    }
 }
 
 #[cfg(test)]

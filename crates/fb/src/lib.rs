@@ -13,7 +13,6 @@ mod ladder;
 mod mechanisms;
 mod route;
 mod stats;
-mod stream;
 mod target;
 mod traces;
 
@@ -53,12 +52,12 @@ pub use crate::{
     client::Client,
     config::{Config, Tenant, TenantKey},
     destination::Destination,
+    engine::stream::ChatStream,
     error::{BuildError, Ended, Error, ErrorCode, ErrorType, HttpError},
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{Route, RouteCache, UnavailablePolicy},
     stats::{Stats, TargetStats},
-    stream::ChatStream,
     target::{Target, TargetCapabilities},
     traces::{Record, TracesConfig},
 };

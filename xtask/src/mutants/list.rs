@@ -36,8 +36,8 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     Mutation {
         breaks: "a target takes one call more than it may",
         file: "crates/fb/src/engine/target_state.rs",
-        from: "before < most",
-        to: "before <= most",
+        from: "before < max",
+        to: "before <= max",
     },
     Mutation {
         breaks: "a block moves on to the next target",
@@ -65,7 +65,7 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     },
     Mutation {
         breaks: "a stream that was cut ends like a whole one",
-        file: "crates/fb/src/stream.rs",
+        file: "crates/fb/src/engine/stream.rs",
         from: "Poll::Ready(Some(Err(Failure::new(FailureKind::Interrupted, detail))))",
         to: "Poll::Ready(detail.is_empty().then(|| unreachable!()))",
     },

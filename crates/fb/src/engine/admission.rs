@@ -1,167 +1,243 @@
+//! Admission: may a target be called for a request, and may it be called now?
+//!
+//! Every way to a target passes through this file:
+//!
+//! - selection, the lower levels and the cache apply the rules of tenant and request: [`check_tenant`],
+//!   [`with_request_rules`], [`may_reuse`];
+//! - a race counts the targets that are left, starts a hedge, and the last resort finds what to wait for by [`check`],
+//!   which takes nothing;
+//! - an attempt starts with [`acquire`], which takes everything that the call needs.
+
 use std::time::{Duration, Instant};
 
-use fb_breaker::{Permit, ProvisionalPermit};
-use fb_core::{FailureKind, Refusal, Reply, Skip, Usage, Verdict};
-use fb_quality::{Losses, MaxLoss, TooMuchLost, rank_penalty};
+use fb_breaker::Permit;
+use fb_budget::Limits;
+use fb_core::{ChatRequest, Refusal, Skip};
+use fb_quality::{Losses, MaxLoss, TooMuchLost};
+use fb_router::{Candidate, Facts, admissible};
 
 use super::{
-    RequestContext,
-    attempts::Entry,
-    record::AttemptRecord,
-    spend::Spend,
-    target_state::{RouteTarget, Slot, weight},
+    admitted::Admitted, context::RequestContext, position::Position, route_target::RouteTarget, spend::Spend,
 };
 use crate::clock::now;
 
-/// All guards of one attempt. Dropping it undoes everything: the row says cancelled, the breaker hears nothing.
-pub(super) struct Admitted {
-    permit: Permit,
-    row: AttemptRecord,
-    slot: Slot,
-    spend: Option<Box<Spend>>,
+/// The reason why a target is not called.
+pub(super) struct Denied {
+    pub(super) skip: Skip,
+    /// The time until the target may be called; `None` if time alone does not help.
+    pub(super) reopens: Option<Duration>,
 }
 
-/// What a call is charged for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Charge {
-    /// Nothing: its provider refused it or was not reached.
-    Nothing,
-    /// What its provider counted; without counts its prompt, and so many bytes of an answer.
-    Used(Option<Usage>, usize),
-}
-
-impl Charge {
-    /// Of a whole reply.
-    pub(super) fn of_reply(reply: &Reply) -> Self {
-        let calls = reply.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
-        Self::Used(reply.usage, reply.text.len() + reply.thinking.len() + calls)
-    }
-
-    /// Of a call that failed: what was sent and not answered may have been worked on.
-    pub(super) const fn of(kind: FailureKind) -> Self {
-        match kind {
-            FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed => {
-                Self::Used(None, 0)
-            }
-            _ => Self::Nothing,
-        }
+impl From<Skip> for Denied {
+    fn from(skip: Skip) -> Self {
+        Self { skip, reopens: None }
     }
 }
 
-impl Admitted {
-    /// Tells the breaker and hands back the row, so that it can be closed with what was decided.
-    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> AttemptRecord {
-        let at = now();
-        match (self.spend, charge) {
-            (Some(mut spend), Charge::Used(usage, said)) => {
-                spend.record_output(said);
-                spend.settle(usage);
-            }
-            (Some(spend), Charge::Nothing) => spend.release(),
-            (None, _) => {}
-        }
-        match verdict {
-            Verdict::Success => self.permit.success(at),
-            Verdict::Neutral => self.permit.neutral(at),
-            Verdict::Failure { .. } => match weight(verdict, hint) {
-                Some(weight) => self.permit.failure(weight, at),
-                None => self.permit.neutral(at),
-            },
-        }
-        self.row
-    }
-
-    /// At a stream's commit: success for now, and the means to report a late failure.
-    pub(super) fn commit(self) -> (ProvisionalPermit, AttemptRecord, Slot, Option<Box<Spend>>) {
-        (self.permit.provisional(now()), self.row, self.slot, self.spend)
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Skip::Inadmissible(refusal).into()
     }
 }
 
-/// Takes everything one attempt needs, or says why not. Nothing awaits here, so no racer can come between the
-/// checks and the taking.
-pub(super) fn admit(
-    ctx: RequestContext<'_>,
-    target: &RouteTarget,
-    later: u32,
-    number: u32,
-    entry: Entry,
-) -> Result<(Admitted, Instant), (Skip, Option<Duration>)> {
-    let at = now();
-    let record = ctx.record;
-    if record.calls() >= ctx.envelope.attempts {
-        return Err((Skip::Attempts, None));
+/// Checks a target against the rules of a tenant: regions, data class and allowed targets.
+pub(super) fn check_tenant(limits: &Limits, target: &RouteTarget) -> Result<(), Refusal> {
+    check_rules(
+        &Facts {
+            regions: limits.regions.as_deref(),
+            data_class: limits.data_class.as_deref(),
+            allowed: limits.allowed.as_deref(),
+            ..Facts::default()
+        },
+        target,
+    )
+}
+
+/// Adds the rules of the request itself to its facts. Streaming is not required: a target that does not stream answers
+/// whole.
+pub(super) fn with_request_rules<'a>(mut facts: Facts<'a>, request: &'a ChatRequest) -> Facts<'a> {
+    let rules = &request.options().rules;
+    facts.needs.streaming = false;
+    Facts {
+        regions: rules.regions.as_deref(),
+        data_class: rules.data_class.as_deref(),
+        allowed: rules.allowed.as_deref(),
+        ceiling: rules.ceiling,
+        ..facts
     }
-    let Some(slice) = ctx.envelope.slice(at, later) else {
-        return Err((Skip::NoTime, None));
+}
+
+/// Returns true if an earlier answer of the target may be given to the request: tenant and request allow the target. The
+/// request's price ceiling does not count, as a cached answer costs nothing.
+pub(super) fn may_reuse(request: &ChatRequest, limits: Option<&Limits>, target: &RouteTarget) -> bool {
+    let rules = Facts { ceiling: None, ..with_request_rules(Facts::default(), request) };
+    check_rules(&rules, target).is_ok() && limits.is_none_or(|limits| check_tenant(limits, target).is_ok())
+}
+
+/// Returns true if neither tenant nor request restrict the targets.
+pub(super) fn is_unrestricted(request: &ChatRequest, limits: Option<&Limits>) -> bool {
+    let unlimited =
+        |limits: &Limits| limits.regions.is_none() && limits.data_class.is_none() && limits.allowed.is_none();
+    request.options().rules.is_empty() && limits.is_none_or(unlimited)
+}
+
+/// Checks the rules of region, data class and name, whatever the state of the target.
+fn check_rules(rules: &Facts<'_>, target: &RouteTarget) -> Result<(), Refusal> {
+    let config = &*target.config;
+    let candidate = Candidate {
+        region: config.region.as_deref(),
+        data_classes: &config.data_classes,
+        ..Candidate::new(target.id())
     };
-    let state = &target.state;
-    if state.is_key_rejected() {
-        return Err((Skip::KeyRejected, None));
-    }
-    // Checked once per visit: what a target can carry does not change between its retries.
-    if number == 1 {
-        record.admits(target.capabilities()).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        target
-            .provider()
-            .admit(target.call(ctx.request))
-            .map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        keeps_enough(ctx, target).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-        ctx.may_see(target).map_err(|refusal| (Skip::Inadmissible(refusal), None))?;
-    }
-    if entry == Entry::Usual {
-        if let Some(wait) = state.cooling(at) {
-            return Err((Skip::Cooling, Some(wait)));
-        }
-        let health = target.health(ctx.panic, at);
-        if let Some(reason) = health.reasons.into_iter().next() {
-            return Err((reason, health.not_before));
-        }
-        let share = state.breaker().share(at) * health.weight * rank_penalty(state.quality(at));
-        if number == 1 && later > 0 && is_turned_down(ctx, share) {
-            return Err((Skip::Ramping, None));
-        }
-    }
-    let slot = state.slot().ok_or((Skip::AtCapacity, None))?;
-    let permit =
-        state.acquire(entry, at).map_err(|rejected| (Skip::BreakerOpen, Some(rejected.retry_after)))?;
-    // Last, since it counts the request.
-    let first = record.calls() == 0;
-    let reserved = ctx.estimate.map(|estimate| estimate.reserve(target, first, at)).transpose();
-    ctx.estimate
-        .iter()
-        .flat_map(|estimate| estimate.account.warnings())
-        .for_each(|warning| record.warned(&warning));
-    let spend = match reserved {
-        Ok(spend) => spend,
-        Err(refused) => {
-            permit.neutral(at);
-            let why = Skip::Budget {
-                limit: refused.limit.as_str(),
-                money: refused.limit.is_money(),
-                of_key: refused.is_key_limit(),
-            };
-            return Err((why, refused.resets_in));
-        }
-    };
-    let row = record.begin(target.id(), number, at);
-    Ok((Admitted { permit, row, slot, spend }, at + slice.min(target.config.timeout)))
+    admissible(rules, &candidate)
 }
 
-/// Whether no more of the request is lost on the way to the target than the route allows.
-fn keeps_enough(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refusal> {
-    let most = ctx.gates.config().max_loss;
-    if most == MaxLoss::Any {
+/// Checks a target against the rules of the tenant that makes the request.
+fn check_own_tenant(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refusal> {
+    ctx.estimate.map_or(Ok(()), |estimate| check_tenant(estimate.account.limits(), target))
+}
+
+/// Checks if a call to the target now would be admitted, without taking anything: by the rules of the tenant, the limits
+/// that earlier failures of the request exceeded, and the state of the target.
+pub(super) fn check(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) -> Result<(), Denied> {
+    check_own_tenant(ctx, target)?;
+    ctx.record.check_limits(target.capabilities())?;
+    let eligibility = target.eligibility(ctx.panic, at);
+    if eligibility.is_usable() {
         return Ok(());
     }
-    // A request that cannot be read is for the adapter to complain of.
+    let skip = eligibility.reasons.into_iter().next().unwrap_or(Skip::Ramping);
+    Err(Denied { skip, reopens: eligibility.not_before })
+}
+
+/// Returns true if a hedge to the target would be admitted. A target that is only probed takes no hedges.
+pub(super) fn may_hedge(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) -> bool {
+    !target.state.is_probing(at) && check(ctx, target, at).is_ok()
+}
+
+/// Counts the targets that would be admitted now.
+#[expect(single_use_lifetimes, reason = "an elided lifetime is not allowed in `impl Iterator`")]
+pub(super) fn count_callable<'t>(
+    ctx: RequestContext<'_>,
+    targets: impl Iterator<Item = &'t RouteTarget>,
+) -> u32 {
+    let at = now();
+    let callable = targets.filter(|target| check(ctx, target, at).is_ok()).count();
+    u32::try_from(callable).unwrap_or(u32::MAX)
+}
+
+/// Returns the time after which the same request may be answered: when the tenant's budget has room again, or else when
+/// the first target of the route reopens.
+pub(super) fn retry_after(ctx: RequestContext<'_>, at: Instant) -> Option<Duration> {
+    let visible = ctx.route.targets.iter().filter(|target| check_own_tenant(ctx, target).is_ok());
+    let reopens = visible.filter_map(|target| target.eligibility(ctx.panic, at).not_before).min();
+    ctx.record.budget_resets_in().or(reopens)
+}
+
+/// Takes everything that one call needs: a slot, a breaker permit, a reservation and a row of the trace. `number` counts
+/// the calls of the request to this target, from 1.
+///
+/// Nothing awaits here, so no concurrent attempt comes between the checks and the taking.
+pub(super) fn acquire(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    position: Position,
+    number: u32,
+) -> Result<Admitted, Denied> {
+    let at = now();
+    let (record, state) = (ctx.record, &target.state);
+    if record.calls() >= ctx.envelope.attempts {
+        return Err(Skip::Attempts.into());
+    }
+    let slice = ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
+    if state.is_key_rejected() {
+        return Err(Skip::KeyRejected.into());
+    }
+    // Not checked again on a retry: the capabilities of a target do not change between its calls.
+    if number == 1 {
+        check_carries(ctx, target)?;
+    }
+    if !position.bypass {
+        check_state(ctx, target, number == 1 && position.later > 0, at)?;
+    }
+    let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
+    let permit = if position.bypass { state.try_bypass(at) } else { state.try_acquire(at) };
+    let permit =
+        permit.map_err(|rejected| Denied { skip: Skip::BreakerOpen, reopens: Some(rejected.retry_after) })?;
+    // Last, since the first reservation counts the request.
+    let (permit, spend) = reserve(ctx, target, permit, at)?;
+    let attempt = record.begin(target.id(), number, at);
+    let until = at + slice.min(target.config.timeout);
+    Ok(Admitted { permit, attempt, slot, spend, until })
+}
+
+/// Checks if the target can carry the request at all.
+fn check_carries(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refusal> {
+    ctx.record.check_limits(target.capabilities())?;
+    target.provider().admit(target.call(ctx.request))?;
+    check_loss(ctx, target)?;
+    check_own_tenant(ctx, target)
+}
+
+/// Checks that no more of the request is lost on the way to the target than the route allows.
+fn check_loss(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refusal> {
+    let max_loss = ctx.route.gates.config().max_loss;
+    if max_loss == MaxLoss::Any {
+        return Ok(());
+    }
+    // An unreadable request is left to the adapter, which names the field that is wrong.
     let Ok(chat) = ctx.request.chat() else { return Ok(()) };
     let losses =
         Losses::new(chat, &target.provider().losses(target.call(ctx.request)), target.capabilities());
-    losses.check(most).map_err(|TooMuchLost(note)| Refusal::new(note.field, note.what))
+    losses.check(max_loss).map_err(|TooMuchLost(note)| Refusal::new(note.field, note.what))
 }
 
-/// Whether a target that is just back leaves this request to others. Nothing is drawn for one that takes all or that
-/// is probed.
-fn is_turned_down(ctx: RequestContext<'_>, share: f64) -> bool {
-    share > 0.0 && share < 1.0 && ctx.engine.unit() >= share
+/// Checks cool-down and health. If others could answer, a recovering target turns away the requests beyond its share.
+fn check_state(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    may_turn_away: bool,
+    at: Instant,
+) -> Result<(), Denied> {
+    if let Some(left) = target.state.cooling(at) {
+        return Err(Denied { skip: Skip::Cooling, reopens: Some(left) });
+    }
+    let health = target.health(ctx.panic, at);
+    if let Some(skip) = health.reasons.into_iter().next() {
+        return Err(Denied { skip, reopens: health.not_before });
+    }
+    let share = target.state.share(health.weight, at);
+    // No random number is drawn for a target that takes all requests, or that is only probed.
+    let is_recovering = share > 0.0 && share < 1.0;
+    if may_turn_away && is_recovering && ctx.random() >= share {
+        return Err(Skip::Ramping.into());
+    }
+    Ok(())
+}
+
+/// Reserves the estimated cost of the call, where tenants have budgets. A refusal returns the permit unused.
+fn reserve(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    permit: Permit,
+    at: Instant,
+) -> Result<(Permit, Option<Box<Spend>>), Denied> {
+    let Some(estimate) = ctx.estimate else { return Ok((permit, None)) };
+    let is_first_call = ctx.record.calls() == 0;
+    let reserved = estimate.reserve(target.id(), target.prices.as_ref(), is_first_call, at);
+    for warning in estimate.account.warnings() {
+        ctx.record.publish_budget(&warning);
+    }
+    match reserved {
+        Ok(spend) => Ok((permit, Some(spend))),
+        Err(exceeded) => {
+            permit.neutral(at);
+            let skip = Skip::Budget {
+                limit: exceeded.limit.as_str(),
+                money: exceeded.limit.is_money(),
+                of_key: exceeded.is_key_limit(),
+            };
+            Err(Denied { skip, reopens: exceeded.resets_in })
+        }
+    }
 }

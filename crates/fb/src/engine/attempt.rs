@@ -1,31 +1,30 @@
+//! One call to one target, up to its whole reply or the commit of its stream.
+
 use std::{collections::VecDeque, time::Instant};
 
-use fb_core::{CallError, Failure, FailureKind, Frame, FrameStream, Meta, Phase, Reply, Streaming};
+use fb_core::{CallError, Failure, FailureKind, Phase, Reply, Streaming};
 use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
-use super::{Mode, RequestContext, target_state::RouteTarget};
+use super::{
+    context::{Mode, RequestContext},
+    outcome::OpenedStream,
+    route_target::RouteTarget,
+};
 use crate::clock::now;
 
-/// Most frames and bytes held back before a stream commits: endless pings must not fill memory.
-const MAX_HELD_FRAMES: usize = 4_096;
-const MAX_HELD_BYTES: usize = 4 << 20;
+/// Limits on the frames buffered before a stream commits, so that endless pings do not fill memory.
+const MAX_BUFFERED_FRAMES: usize = 4_096;
+const MAX_BUFFERED_BYTES: usize = 4 << 20;
 
-/// What one call gave.
+/// The answer to one call.
 pub(super) enum Received {
-    Plain(Box<Reply>),
+    Reply(Box<Reply>),
     Stream(Box<OpenedStream>),
 }
 
-/// A stream up to its first output: nothing of it has been shown to anybody yet.
-pub(crate) struct OpenedStream {
-    pub(crate) meta: Meta,
-    pub(crate) frames: VecDeque<Frame>,
-    pub(crate) rest: FrameStream,
-}
-
-/// Makes one call, until its reply is whole or its stream commits. Any failure of a stream before that is a failure
-/// of the call, which is what lets it be retried or moved.
+/// Makes one call and waits until its reply is whole or its stream commits. A stream that fails before is a failed call,
+/// so that it can be retried or moved to another target.
 pub(super) async fn attempt(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
@@ -33,31 +32,33 @@ pub(super) async fn attempt(
 ) -> Result<Received, CallError> {
     let began = now();
     let call = target.call(ctx.request);
-    let late = |phase| {
+    let timed_out = |phase| {
         let secs = until.saturating_duration_since(began).as_secs_f64();
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);
         CallError::Failed(Failure::new(FailureKind::Timeout(phase), detail))
     };
-    // What is checked before anybody sees it is asked for in one piece.
-    let streams = ctx.mode == Mode::Stream && target.capabilities().streaming && !holds_back(ctx);
+    let streams = ctx.mode == Mode::Stream && target.capabilities().streaming && !is_buffered(ctx);
     if streams {
-        let held = async { hold(target.provider().stream(call).await?).await };
-        let held = timeout_at(until.into(), held).await.map_err(|_elapsed| late(Phase::FirstToken))??;
-        Ok(Received::Stream(Box::new(held)))
+        let opened = async { open(target.provider().stream(call).await?).await };
+        let opened =
+            timeout_at(until.into(), opened).await.map_err(|_elapsed| timed_out(Phase::FirstToken))??;
+        Ok(Received::Stream(Box::new(opened)))
     } else {
         let reply = target.provider().chat(call);
-        let reply = timeout_at(until.into(), reply).await.map_err(|_elapsed| late(Phase::Total))??;
-        Ok(Received::Plain(Box::new(reply)))
+        let reply = timeout_at(until.into(), reply).await.map_err(|_elapsed| timed_out(Phase::Total))??;
+        Ok(Received::Reply(Box::new(reply)))
     }
 }
 
-/// Whether the answer is looked at before its caller sees any of it.
-fn holds_back(ctx: RequestContext<'_>) -> bool {
-    ctx.gates.config().buffer && !ctx.gates.is_empty()
+/// Returns true if the quality gates check the answer before its caller sees any of it. Such an answer is requested in one
+/// piece.
+fn is_buffered(ctx: RequestContext<'_>) -> bool {
+    let gates = &ctx.route.gates;
+    gates.config().buffer && !gates.is_empty()
 }
 
 /// Reads a stream up to its first semantic event or its end signal.
-async fn hold(streaming: Streaming) -> Result<OpenedStream, CallError> {
+async fn open(streaming: Streaming) -> Result<OpenedStream, CallError> {
     let Streaming { meta, frames: mut rest } = streaming;
     let mut frames = VecDeque::new();
     let mut bytes = 0;
@@ -77,7 +78,7 @@ async fn hold(streaming: Streaming) -> Result<OpenedStream, CallError> {
         if commits {
             return Ok(OpenedStream { meta, frames, rest });
         }
-        if frames.len() >= MAX_HELD_FRAMES || bytes >= MAX_HELD_BYTES {
+        if frames.len() >= MAX_BUFFERED_FRAMES || bytes >= MAX_BUFFERED_BYTES {
             let failure = Failure::new(FailureKind::Malformed, "signs of life without any output");
             return Err(failure.into());
         }

@@ -1,241 +1,238 @@
-use std::{sync::Arc, time::Duration};
+//! The attempts at one target: the first call, and its retries.
 
-use fb_breaker::ProvisionalPermit;
-use fb_budget::TokenPrices;
-use fb_core::{
-    AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Note, Reply, TargetId,
-    Verdict,
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
 };
+
+use fb_core::{AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Verdict};
 use tokio::time::sleep;
 
 use super::{
-    RequestContext,
-    admission::{Admitted, Charge, admit},
-    attempt::{OpenedStream, Received, attempt},
-    decide::{Situation, Step, decide, onward},
-    inspect::{Inspected, Position, inspect},
-    record::AttemptRecord,
-    spend::{CostEstimate, Spend, said},
-    target_state::{RouteTarget, Slot, TargetState},
+    admission::{Denied, acquire},
+    admitted::{Admitted, Charge},
+    attempt::{Received, attempt},
+    context::RequestContext,
+    decide::{Requirement, Situation, Step, decide, without_retry},
+    inspect::{Inspected, inspect},
+    outcome::{CommittedStream, TargetOutcome},
+    position::Position,
+    route_target::RouteTarget,
+    spend::output_bytes,
 };
 use crate::clock::now;
 
-/// How a target is entered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// If it is neither cooling nor open, with the retries its policy allows.
-    Usual,
-    /// Past cooling and an open breaker, one call and no retry.
-    Bypass,
+/// The calls that one request has made to one target.
+#[derive(Default)]
+struct Retries {
+    /// Calls, of which the latest may be in flight.
+    calls: u32,
+    /// Retries, not counting repairs and those after a stale connection.
+    counted: u32,
+    /// Stale connections met.
+    stale: u32,
+    /// The wait before the latest call.
+    wait: Duration,
+    /// The latest failure, if it has to be surfaced in case its retry is not admitted.
+    to_surface: Option<Failure>,
+    /// The request with the defect of its first answer named. It is repaired once.
+    repaired: Option<ChatRequest>,
 }
 
-/// How a visit at one target ended.
-pub(super) enum TargetOutcome {
-    Reply(TargetId, Box<Reply>),
-    Stream(TargetId, Box<Committed>),
-    Blocked(TargetId, Box<Block>),
-    Surfaced(Failure),
-    /// The next target's turn.
-    MoveOn,
-}
-
-impl TargetOutcome {
-    /// The same, with what was changed in the request on its answer.
-    pub(super) fn with_notes(mut self, notes: Vec<Note>) -> Self {
-        match &mut self {
-            Self::Reply(_, reply) => reply.meta.notes.extend(notes),
-            Self::Stream(_, committed) => committed.held.meta.notes.extend(notes),
-            Self::Blocked(..) | Self::Surfaced(_) | Self::MoveOn => {}
-        }
-        self
-    }
-}
-
-/// A stream whose first output is there, with what must be told when it ends.
-pub(crate) struct Committed {
-    pub(crate) held: OpenedStream,
-    pub(crate) tail: ProvisionalPermit,
-    pub(crate) row: AttemptRecord,
-    pub(crate) slot: Slot,
-    pub(crate) spend: Option<Box<Spend>>,
-    pub(crate) prices: Option<TokenPrices>,
-    pub(crate) state: Arc<TargetState>,
-}
-
-/// The first attempt at one target and its retries. `later` untried targets keep their share of attempts and time;
-/// `more` says whether there are any at all.
+/// Calls one target, and retries as the failures, the policy of the target and the envelope of the request allow.
 pub(super) async fn try_target(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
-    later: u32,
-    more: bool,
-    entry: Entry,
+    position: Position,
 ) -> TargetOutcome {
-    let hop = if more { Next::Hop } else { Next::Nothing };
-    let mut repaired: Option<ChatRequest> = None;
-    let mut retries = 0;
-    let mut stale = 0;
-    let mut last = Duration::ZERO;
-    // A failure that is retried and that no other target may hide.
-    let mut own: Option<Failure> = None;
-    for number in 1.. {
-        let asked = repaired.clone();
-        let ctx = with_request(ctx, asked.as_ref());
-        let (admitted, until) = match admit(ctx, target, later, number, entry) {
+    let mut retries = Retries::default();
+    loop {
+        let repaired = retries.repaired.clone();
+        let ctx = repaired.as_ref().map_or(ctx, |request| ctx.with_request(request));
+        retries.calls += 1;
+        let admitted = match acquire(ctx, target, position, retries.calls) {
             Ok(admitted) => admitted,
-            Err((why, reopens)) => {
-                target.state.count(|counts| counts.skipped += 1);
-                let next = if own.is_some() { Next::Surface } else { hop };
-                ctx.record.skip(target.id(), why, reopens, next);
-                return own.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced);
-            }
+            Err(denied) => return skip(ctx, target, position, retries, denied),
         };
         let began = now();
-        if number == 1 {
-            target.state.retries().deposit(began);
-            if ctx.record.has_failed_elsewhere(target.id()) {
-                target.state.count(|counts| counts.fallback_to += 1);
-            }
+        if retries.calls == 1 {
+            count_first_call(ctx, target, began);
         }
-        let failure = match attempt(ctx, target, until).await {
+        let failure = match attempt(ctx, target, admitted.until).await {
             Ok(received) => {
                 let took = now().saturating_duration_since(began);
-                // What was repaired is not repaired again.
-                let may_repair = entry == Entry::Usual && asked.is_none();
-                match inspect(ctx, target, admitted, received, Position { later, more, may_repair }) {
-                    Inspected::Good(admitted, received) => return opened(target, admitted, received, took),
-                    Inspected::Repair(request) => {
-                        repaired = Some(*request);
-                        continue;
+                let may_repair = !position.bypass && retries.repaired.is_none();
+                match inspect(ctx, target, position, may_repair, admitted, received) {
+                    Inspected::Accepted(admitted, received) => {
+                        return answer(target, admitted, received, took);
                     }
-                    Inspected::Ended(outcome) => return outcome,
+                    Inspected::Rejected(outcome) => return outcome,
+                    Inspected::Repair(request) => retries.repaired = Some(*request),
                 }
+                continue;
             }
             Err(CallError::Blocked(block)) => return blocked(target, admitted, block),
             Err(CallError::Failed(failure)) => failure,
         };
-
-        let kind = failure.kind();
-        let then = kind.consequences();
-        if kind == FailureKind::StaleConnection {
-            stale += 1;
+        match retries.settle_failure(ctx, target, position, admitted, began, failure) {
+            ControlFlow::Continue(wait) => pause(wait).await,
+            ControlFlow::Break(outcome) => return outcome,
         }
-        // The caller's own short deadline says nothing about the target; a second stale connection does.
-        let verdict = match kind {
-            FailureKind::Timeout(_) if ctx.deadline_shortened && until - began < target.config.timeout => {
-                Verdict::Neutral
-            }
-            FailureKind::StaleConnection if stale > 1 => Verdict::FULL,
-            _ => then.verdict,
-        };
-        let at = now();
-        target.state.count(|counts| counts.record_failure(kind, at));
-        target.state.record_failure(&failure, verdict, at);
-        target.state.cool_down(then.cooldown, failure.retry_after(), at);
-        let row = admitted.settle(verdict, failure.retry_after(), Charge::of(kind));
+    }
+}
+
+impl Retries {
+    /// Settles a failed call and returns the wait before its retry, or the outcome if there is none.
+    fn settle_failure(
+        &mut self,
+        ctx: RequestContext<'_>,
+        target: &RouteTarget,
+        position: Position,
+        admitted: Admitted,
+        began: Instant,
+        failure: Failure,
+    ) -> ControlFlow<TargetOutcome, Duration> {
+        let (kind, state, at) = (failure.kind(), &target.state, now());
+        let is_stale = kind == FailureKind::StaleConnection;
+        self.stale += u32::from(is_stale);
+        let verdict = self.verdict(ctx, target, kind, admitted.until - began);
+        state.count(|counters| counters.record_failure(kind, at));
+        state.record_failure(&failure, verdict, at);
+        state.cool_down(kind.consequences().cooldown, failure.retry_after(), at);
+        let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
         let situation = Situation {
             failure: &failure,
             triggers: target.triggers.as_deref(),
-            max_retries: if entry == Entry::Bypass { 0 } else { target.config.max_retries },
-            retries,
-            last,
-            stale,
-            open: target.state.is_key_rejected() || target.state.breaker().peek(at).is_err(),
+            max_retries: if position.bypass { 0 } else { target.config.max_retries },
+            retries: self.counted,
+            last: self.wait,
+            stale: self.stale,
+            open: state.is_key_rejected() || state.breaker().peek(at).is_err(),
             envelope: &ctx.envelope,
             used: ctx.record.calls(),
-            later,
+            later: position.later,
             now: at,
-            unit: ctx.engine.unit(),
+            random: ctx.random(),
         };
         let mut step = decide(&situation, &target.retry);
-        // A stale connection brought nobody a call; its repetition is no retry.
-        let counted = kind != FailureKind::StaleConnection;
-        if counted && matches!(step, Step::RetrySame(_)) && !target.state.retries().try_withdraw(at) {
+        // A retry after a stale connection is free: the call before it never arrived.
+        if !is_stale && matches!(step, Step::RetrySame(_)) && !state.retry_budget().try_withdraw(at) {
             step = decide(&Situation { max_retries: 0, ..situation }, &target.retry);
         }
         match step {
             Step::RetrySame(wait) => {
-                own = (onward(&situation) == Step::Surface).then(|| failure.clone());
-                row.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
-                retries += u32::from(counted);
-                last = wait;
-                pause(wait).await;
+                let surfaces = without_retry(&situation) == Step::Surface;
+                self.to_surface = surfaces.then(|| failure.clone());
+                self.counted += u32::from(!is_stale);
+                self.wait = wait;
+                attempt.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
+                ControlFlow::Continue(wait)
             }
-            Step::Next(floor) => {
-                floor.apply(ctx.record, target.capabilities());
-                target.state.count(|counts| counts.fallback_from += u64::from(more));
-                row.close(AttemptEnd::Failed(failure), hop);
-                return TargetOutcome::MoveOn;
+            Step::Next(requirement) => {
+                require(ctx, target, requirement);
+                state.count(|counters| counters.fallback_from += u64::from(position.is_followed));
+                attempt.close(AttemptEnd::Failed(failure), position.next());
+                ControlFlow::Break(TargetOutcome::MoveOn)
             }
             Step::Surface => {
-                row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
-                return TargetOutcome::Surfaced(failure);
+                attempt.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
+                ControlFlow::Break(TargetOutcome::Surfaced(failure))
             }
         }
     }
-    TargetOutcome::MoveOn
+
+    /// Returns the verdict on a failure. A timeout under a deadline that the caller shortened does not count against the
+    /// target; a second stale connection does.
+    fn verdict(
+        &self,
+        ctx: RequestContext<'_>,
+        target: &RouteTarget,
+        kind: FailureKind,
+        timeout: Duration,
+    ) -> Verdict {
+        match kind {
+            FailureKind::Timeout(_) if ctx.deadline_shortened && timeout < target.config.timeout => {
+                Verdict::Neutral
+            }
+            FailureKind::StaleConnection if self.stale > 1 => Verdict::FULL,
+            _ => kind.consequences().verdict,
+        }
+    }
 }
 
-/// The trip with a repaired request, which is longer.
-fn with_request<'a>(ctx: RequestContext<'a>, repaired: Option<&'a ChatRequest>) -> RequestContext<'a> {
-    let Some(request) = repaired else { return ctx };
-    let estimate = ctx.estimate.map(|estimate| CostEstimate::of(estimate.account, request));
-    RequestContext { request, estimate, ..ctx }
+/// Counts the first call of a request to a target: it funds the retry budget, and it is a fallback after a failure
+/// elsewhere.
+fn count_first_call(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) {
+    target.state.retry_budget().deposit(at);
+    if ctx.record.has_failed_elsewhere(target.id()) {
+        target.state.count(|counters| counters.fallback_to += 1);
+    }
 }
 
-/// Sleeps, but makes no timer for nothing.
+/// Records that the target is not called, and surfaces the failure before if no other target may hide it.
+fn skip(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    position: Position,
+    retries: Retries,
+    denied: Denied,
+) -> TargetOutcome {
+    target.state.count(|counters| counters.skipped += 1);
+    let next = if retries.to_surface.is_some() { Next::Surface } else { position.next() };
+    ctx.record.skip(target.id(), denied.skip, denied.reopens, next);
+    retries.to_surface.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced)
+}
+
+/// Restricts the targets that the request may still try.
+fn require(ctx: RequestContext<'_>, failed: &RouteTarget, requirement: Requirement) {
+    match requirement {
+        Requirement::None => {}
+        Requirement::LargerWindow => ctx.record.require_larger_window(failed.capabilities()),
+        Requirement::LargerBody => ctx.record.require_larger_body(failed.capabilities()),
+    }
+}
+
+/// Sleeps, without a timer for a wait of zero.
 pub(super) async fn pause(wait: Duration) {
     if !wait.is_zero() {
         sleep(wait).await;
     }
 }
 
-fn opened(target: &RouteTarget, admitted: Admitted, received: Received, took: Duration) -> TargetOutcome {
-    let id = target.id().clone();
-    target.state.count(|counts| counts.record_latency(took));
-    let at = now();
-    target.state.health.record_success(took, at);
+/// Settles a call that was answered. A stream stays open, and is settled when it ends.
+fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Duration) -> TargetOutcome {
+    let (state, at) = (&target.state, now());
+    state.count(|counters| counters.record_latency(took));
+    state.health.record_success(took, at);
     match received {
-        Received::Plain(reply) => {
+        Received::Reply(reply) => {
             let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
-            target.state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
-            target.state.count(|counts| counts.successes += 1);
-            admitted.settle(Verdict::Success, None, Charge::of_reply(&reply)).close(end, Next::Nothing);
-            TargetOutcome::Reply(id, reply)
+            state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
+            state.count(|counters| counters.successes += 1);
+            admitted.settle(Verdict::Success, None, Charge::for_reply(&reply)).close(end, Next::Nothing);
+            TargetOutcome::Reply(target.id().clone(), reply)
         }
-        Received::Stream(held) => {
-            let (tail, row, slot, mut spend) = admitted.commit();
-            // Said, though nobody has read it yet.
-            if let Some(spend) = &mut spend {
-                spend.record_output(held.frames.iter().map(said).sum());
-            }
-            row.first_output(took);
-            TargetOutcome::Stream(
-                id,
-                Box::new(Committed {
-                    held: *held,
-                    tail,
-                    row,
-                    slot,
-                    spend,
-                    prices: target.prices.clone(),
-                    state: Arc::clone(&target.state),
-                }),
-            )
+        Received::Stream(stream) => {
+            let mut call = admitted.commit(target);
+            // Charged from now on, though the caller has not read it yet.
+            call.record_output(stream.frames.iter().map(output_bytes).sum());
+            call.record_first_output(took);
+            TargetOutcome::Stream(Box::new(CommittedStream { stream: *stream, call }))
         }
     }
 }
 
-/// A block ends the request at the attempt that met it: no code path leads from here to another call.
+/// Settles a call that was blocked. A block ends the request: no code path leads from here to another call.
 fn blocked(target: &RouteTarget, admitted: Admitted, block: Box<Block>) -> TargetOutcome {
-    target.state.count(|counts| counts.blocked += 1);
-    // With status 200 the target did its work; a 4xx says nothing about it.
+    target.state.count(|counters| counters.blocked += 1);
+    // With status 200 the target did its work; a status of 400 or more is no sign of its health.
     let verdict = match &block.form {
         BlockForm::Body { status, .. } if *status >= 400 => Verdict::Neutral,
         BlockForm::Body { .. } | BlockForm::InStream => Verdict::Success,
     };
     let end = AttemptEnd::Blocked { category: block.category, usage: block.usage };
-    admitted.settle(verdict, None, Charge::Used(block.usage, block.partial.len())).close(end, Next::Surface);
+    let charge = Charge::Used(block.usage, block.partial.len());
+    admitted.settle(verdict, None, charge).close(end, Next::Surface);
     TargetOutcome::Blocked(target.id().clone(), block)
 }

@@ -1,4 +1,4 @@
-//! Answers given before: what they are found by, which are kept, and when an old one is better than none.
+//! The cache of answers: the key of a request, the answers that are kept, and the use of stale ones.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,54 +8,54 @@ use fb_core::{
     Skip, StreamEvent, TargetId, Trace,
 };
 
-use super::Mode;
+use super::context::Mode;
 use crate::{Route, RouteCache};
 
-/// Whose answers those are that nobody else claims.
+/// The tenant of requests that name none.
 pub(super) const DEFAULT_TENANT: &str = "default";
 /// Fields of a body that no answer depends on. `model` names the route, which is in the key by its own name.
 const IRRELEVANT: [&str; 7] =
     ["model", "stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key"];
-/// Fields whose effect is in the bytes of an answer only, so that a plain one cannot be played as a stream.
+/// Fields whose effect is in the bytes of an answer only, so that a plain answer cannot be replayed as a stream.
 const UNTRANSLATED: [&str; 5] = ["n", "logprobs", "top_logprobs", "modalities", "audio"];
-/// What a frame takes beside its bytes and texts.
-const FRAME: u64 = 128;
+/// The size of a frame beside its bytes and texts.
+const FRAME_OVERHEAD: u64 = 128;
 
-/// An answer that is kept.
+/// A cached answer.
 pub(crate) struct Kept {
     pub(crate) by: TargetId,
-    pub(crate) said: Said,
+    pub(crate) answer: CachedAnswer,
 }
 
-/// An answer in the form it came in.
-pub(crate) enum Said {
+/// A cached answer in the form in which it was received.
+pub(crate) enum CachedAnswer {
     Reply(Box<Reply>),
     Stream {
         meta: Meta,
         frames: Vec<Frame>,
-        /// Whether its caller wanted token counts at its end; its bytes have them or not.
+        /// True if the bytes contain token counts at their end, which the caller requested.
         usage: bool,
     },
 }
 
-/// What the cache may do for one request.
+/// The use that one request makes of the cache.
 #[derive(Clone)]
 pub(crate) struct Lookup {
     pub(super) key: Key,
-    /// By what those are found who may be asked together: of two keys of a tenant one may have nothing left.
+    /// The key of requests that may be coalesced. It includes the API key: of two keys of a tenant one may have no budget left.
     pub(super) flight: Key,
     tenant: Arc<str>,
     route: Arc<str>,
     windows: Windows,
     tool_calls: bool,
-    /// Whether a fresh answer may be given.
+    /// True if a fresh answer may be given.
     pub(super) fresh: bool,
     usage: bool,
 }
 
 impl Lookup {
-    /// `None` when nothing of the request may be kept, or nothing says by what it would be found again.
-    pub(super) fn of(request: &ChatRequest, route: &Route, mode: Mode) -> Option<Self> {
+    /// Returns the lookup of a request; `None` if its answer may not be kept, or its body has no unambiguous key.
+    pub(super) fn for_request(request: &ChatRequest, route: &Route, mode: Mode) -> Option<Self> {
         let RouteCache { fresh, stale_if_error, any_temperature, tool_calls } = route.cache;
         let options = request.options();
         if (fresh.is_none() && stale_if_error.is_none()) || options.cache == CacheControl::NoStore {
@@ -67,9 +67,10 @@ impl Lookup {
         let tenant = options.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.into());
         let key = key(request, &tenant, &route.name, mode)?;
         let flight = match &options.key {
-            Some(of) => {
-                KeyBuilder::new("fb flight 1").part("request", key.as_bytes()).part("key", &**of).finish()
-            }
+            Some(api_key) => KeyBuilder::new("fb flight 1")
+                .part("request", key.as_bytes())
+                .part("key", &**api_key)
+                .finish(),
             None => key,
         };
         Some(Self {
@@ -84,26 +85,26 @@ impl Lookup {
         })
     }
 
-    /// Whether an old answer may be given when there is none.
-    pub(super) fn is_stale_good(&self) -> bool {
+    /// Returns true if a stale answer may be given when no target is available.
+    pub(super) fn allows_stale(&self) -> bool {
         !self.windows.stale_if_error.is_zero()
     }
 
-    /// Keeps a reply, if it is one to keep.
-    pub(super) fn keep(&self, cache: &Cache<Kept>, by: &TargetId, reply: &Reply, now: Instant) {
+    /// Stores a complete reply. An empty or truncated one is not kept.
+    pub(super) fn store_reply(&self, cache: &Cache<Kept>, by: &TargetId, reply: &Reply, now: Instant) {
         let calls = !reply.tool_calls.is_empty();
         let empty = reply.text.is_empty() && !calls;
-        if empty || !self.is_kept(&reply.finish, calls) {
+        if empty || !self.keeps(&reply.finish, calls) {
             return;
         }
         let arguments =
             reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
         let raw = reply.raw.as_ref().map_or(0, |raw| raw.bytes.len());
         let bytes = (reply.text.len() + reply.thinking.len() + arguments + raw) as u64;
-        self.store(cache, by, Said::Reply(Box::new(reply.clone())), bytes, now);
+        self.store(cache, by, CachedAnswer::Reply(Box::new(reply.clone())), bytes, now);
     }
 
-    fn is_kept(&self, finish: &FinishReason, calls: bool) -> bool {
+    fn keeps(&self, finish: &FinishReason, calls: bool) -> bool {
         match finish {
             FinishReason::Stop => !calls || self.tool_calls,
             FinishReason::ToolCalls => self.tool_calls,
@@ -114,19 +115,19 @@ impl Lookup {
         }
     }
 
-    fn store(&self, cache: &Cache<Kept>, by: &TargetId, said: Said, bytes: u64, now: Instant) {
+    fn store(&self, cache: &Cache<Kept>, by: &TargetId, answer: CachedAnswer, bytes: u64, now: Instant) {
         let tags = Tags {
             tenant: Arc::clone(&self.tenant),
             route: Arc::clone(&self.route),
             provider: by.provider().as_str().into(),
         };
-        let value = Kept { by: by.clone(), said };
-        // That it is too large, or its tenant has too many, is counted by the cache, and the answer goes out anyway.
+        let value = Kept { by: by.clone(), answer };
+        // A refusal is counted by the cache and does not concern the caller.
         let _counted = cache.insert(self.key, Item { value, bytes, tags, windows: self.windows }, now);
     }
 }
 
-/// Whether the same request would be given the same answer, as far as its caller can say so.
+/// Returns true if the request fixes its answer as far as it can: a temperature of 0, or a seed.
 fn is_deterministic(request: &ChatRequest) -> bool {
     let Some(raw) = request.raw() else {
         return request.chat().is_ok_and(|chat| {
@@ -134,28 +135,29 @@ fn is_deterministic(request: &ChatRequest) -> bool {
                 || chat.sampling.seed.is_some()
         });
     };
-    let is = |name: &str, holds: fn(&str) -> bool| {
+    let any = |name: &str, holds: fn(&str) -> bool| {
         let values = raw.fields.iter().filter(|field| &*field.name == name);
         values.filter_map(|field| text(raw, field)).any(holds)
     };
-    is("temperature", |value| value.parse::<f64>().is_ok_and(|value| value == 0.0))
-        || is("seed", |value| value != "null")
+    any("temperature", |value| value.parse::<f64>().is_ok_and(|value| value == 0.0))
+        || any("seed", |value| value != "null")
 }
 
 fn text<'a>(raw: &'a RawBody, field: &fb_core::Field) -> Option<&'a str> {
     std::str::from_utf8(raw.bytes.get(field.value.clone())?).ok()
 }
 
-/// Everything an answer depends on. A field that a body does not have is no field of the key: absent is not default.
+/// Returns the key of a request: everything that its answer depends on. A field absent from the body is absent from the
+/// key, which distinguishes it from the default. `None` if the body has a field twice.
 fn key(request: &ChatRequest, tenant: &str, route: &str, mode: Mode) -> Option<Key> {
     let mut key = KeyBuilder::new("fb chat 1").part("tenant", tenant).part("route", route);
     let Some(raw) = request.raw() else {
-        // Typed requests are not serialised anywhere; what `Debug` prints of one has all its fields.
+        // Typed requests are not serialized anywhere; their `Debug` form has all fields.
         return Some(key.part("chat", format!("{:?}", request.chat().ok()?)).finish());
     };
     let mut fields: Vec<_> = raw.fields.iter().filter(|field| !IRRELEVANT.contains(&&*field.name)).collect();
     fields.sort_by(|one, other| one.name.cmp(&other.name));
-    // Readers disagree on which of two fields of one name counts.
+    // Parsers disagree on which of two fields of one name counts.
     if fields.windows(2).any(|pair| pair[0].name == pair[1].name) {
         return None;
     }
@@ -169,8 +171,8 @@ fn key(request: &ChatRequest, tenant: &str, route: &str, mode: Mode) -> Option<K
     Some(key.finish())
 }
 
-/// Whether an old answer may stand in for a request that ended like this: only when targets were not available.
-/// A rejected key, a policy or a mistake of the caller must not be hidden by it.
+/// Returns true if a stale answer may replace the error of a request with this trace: only if its targets were unavailable.
+/// A stale answer must not hide a rejected key, a policy or a mistake of the caller.
 pub(super) fn is_unavailable(trace: &Trace) -> bool {
     let mut unavailable = false;
     for row in trace.rows() {
@@ -219,13 +221,13 @@ const fn is_availability(kind: FailureKind) -> bool {
     }
 }
 
-/// What the report says of an answer from the cache.
-pub(super) fn used(hit: &Hit<Kept>) -> CacheUse {
+/// Returns the cache use to report for a hit.
+pub(super) fn cache_use(hit: &Hit<Kept>) -> CacheUse {
     let (age, by) = (hit.age(), hit.value().by.clone());
     if hit.is_stale() { CacheUse::Stale { age, by } } else { CacheUse::Hit { age, by } }
 }
 
-/// A stream on its way to the cache; told nothing more, it is forgotten.
+/// Records a stream for the cache. Dropped before [`Recorder::store`], it stores nothing.
 pub(crate) struct Recorder {
     lookup: Lookup,
     cache: Cache<Kept>,
@@ -243,8 +245,8 @@ impl Recorder {
         Self { lookup, cache, by, meta, recording, finish: None, text: false, calls: false }
     }
 
-    pub(crate) fn note(&mut self, frame: &Frame) {
-        let mut bytes = FRAME + frame.raw.as_ref().map_or(0, |raw| raw.bytes.len() as u64);
+    pub(crate) fn record_frame(&mut self, frame: &Frame) {
+        let mut bytes = FRAME_OVERHEAD + frame.raw.as_ref().map_or(0, |raw| raw.bytes.len() as u64);
         for event in &frame.events {
             match event {
                 StreamEvent::Text(text) => {
@@ -268,16 +270,16 @@ impl Recorder {
         self.recording.push(frame, bytes);
     }
 
-    /// The stream came to its provider's own end, and nothing was blocked.
-    pub(crate) fn keep(self, now: Instant) {
+    /// Stores a stream that its provider completed without a block.
+    pub(crate) fn store(self, now: Instant) {
         let Self { lookup, cache, by, meta, recording, finish, text, calls } = self;
         let finish = finish.unwrap_or_default();
-        if !(text || calls) || !lookup.is_kept(&finish, calls) {
+        if !(text || calls) || !lookup.keeps(&finish, calls) {
             return;
         }
         if let Some((frames, bytes)) = recording.finish() {
-            let said = Said::Stream { meta, frames, usage: lookup.usage };
-            lookup.store(&cache, &by, said, bytes, now);
+            let answer = CachedAnswer::Stream { meta, frames, usage: lookup.usage };
+            lookup.store(&cache, &by, answer, bytes, now);
         }
     }
 }

@@ -1,33 +1,36 @@
-//! Which of the failures of a request its caller is told of, and whose they are.
+//! The cause of an unanswered request: of all its failures, the one that helps the caller most.
 
 use fb_core::{AttemptEnd, ChatRequest, Failure, FailureKind, TargetId, Trace};
 
-use super::{RequestContext, directory::Plan};
+use super::context::RequestContext;
 
-/// The failure that tells the caller most, so far.
-pub(super) fn cause(ctx: RequestContext<'_>, plan: &Plan) -> Option<Failure> {
-    most_telling(&ctx.record.report().trace, plan.primary(), names_a_target(ctx.request))
+/// Returns the failure so far that helps the caller most: one that the caller can repair, or else that of the primary
+/// target, or else the first.
+pub(super) fn cause(ctx: RequestContext<'_>) -> Option<Failure> {
+    most_helpful(&ctx.record.report().trace, ctx.route.primary(), names_a_target(ctx.request))
 }
 
-/// A model that only the operator named is nothing the caller can repair.
+/// Returns true if the caller itself can repair the cause, such as an invalid request.
+pub(super) fn is_callers_fault(ctx: RequestContext<'_>, cause: Option<&Failure>) -> bool {
+    cause.is_some_and(|cause| is_repairable(cause.kind(), names_a_target(ctx.request)))
+}
+
+/// Returns true if the caller chose the model. One that only the operator named is nothing that the caller can repair.
 fn names_a_target(request: &ChatRequest) -> bool {
     request.head().model.contains('/')
 }
 
-/// Whether the request failed by its caller's own fault.
-pub(super) fn is_callers(ctx: RequestContext<'_>, cause: Option<&Failure>) -> bool {
-    let foreign = |kind| kind == FailureKind::ModelNotFound && !names_a_target(ctx.request);
-    cause.is_some_and(|cause| is_repairable(cause.kind()) && !foreign(cause.kind()))
-}
-
-/// Whether the caller can do something about it, and nobody else.
-const fn is_repairable(kind: FailureKind) -> bool {
+const fn is_repairable(kind: FailureKind, names_a_target: bool) -> bool {
     use FailureKind::{ContextLength, InvalidRequest, ModelNotFound, TooLarge, Unknown};
-    matches!(kind, ContextLength | InvalidRequest | ModelNotFound | TooLarge | Unknown { server: false })
+    match kind {
+        ContextLength | InvalidRequest | TooLarge | Unknown { server: false } => true,
+        ModelNotFound => names_a_target,
+        _ => false,
+    }
 }
 
-/// The failure that tells the caller most: one that the caller can repair, else the primary's, else the first.
-fn most_telling(trace: &Trace, primary: Option<&TargetId>, named: bool) -> Option<Failure> {
+fn most_helpful(trace: &Trace, primary: Option<&TargetId>, names_a_target: bool) -> Option<Failure> {
+    // The latest first.
     let failures = || {
         trace.rows().iter().rev().filter_map(|row| match &row.end {
             AttemptEnd::Failed(failure) => Some((&row.target, failure)),
@@ -38,12 +41,11 @@ fn most_telling(trace: &Trace, primary: Option<&TargetId>, named: bool) -> Optio
             | AttemptEnd::Skipped { .. } => None,
         })
     };
-    let foreign = |failure: &Failure| failure.kind() == FailureKind::ModelNotFound && !named;
-    let repairable = |failure: &Failure| is_repairable(failure.kind()) && !foreign(failure);
-    let told = failures()
-        .find(|(_, failure)| repairable(failure))
-        .or_else(|| failures().find(|(target, failure)| Some(*target) == primary && !foreign(failure)))
-        .or_else(|| failures().find(|(_, failure)| !foreign(failure)))
+    let is_operators = |failure: &Failure| failure.kind() == FailureKind::ModelNotFound && !names_a_target;
+    let most_helpful = failures()
+        .find(|(_, failure)| is_repairable(failure.kind(), names_a_target))
+        .or_else(|| failures().find(|(target, failure)| Some(*target) == primary && !is_operators(failure)))
+        .or_else(|| failures().find(|(_, failure)| !is_operators(failure)))
         .or_else(|| failures().next_back());
-    told.map(|(_, failure)| failure.clone())
+    most_helpful.map(|(_, failure)| failure.clone())
 }

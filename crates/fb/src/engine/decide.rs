@@ -1,92 +1,84 @@
+//! The decision after a failed attempt, as a pure function of the situation.
+
 use std::time::{Duration, Instant};
 
-use fb_core::{Capabilities, Envelope, Failure, Hop, Retry};
+use fb_core::{Envelope, Failure, Hop, Retry};
 use fb_retry::{Ask, Decision, Pace, RetryPolicy};
 
-use super::record::RequestRecord;
-
-/// Everything a decision depends on; no clock, no lock, no chance.
+/// Everything that a decision depends on: no clock, no lock, no randomness.
 pub(super) struct Situation<'a> {
     pub(super) failure: &'a Failure,
-    /// The target's own `trigger_on`.
+    /// Names of the failure kinds after which the request moves on, if the target restricts them.
     pub(super) triggers: Option<&'a [&'static str]>,
     pub(super) max_retries: u32,
-    /// Retries made at this target, stale connections not counted.
+    /// Retries made at this target, not counting stale connections.
     pub(super) retries: u32,
-    /// The wait before the last try here; zero when there was none.
+    /// The wait before the latest attempt at this target; zero if there was none.
     pub(super) last: Duration,
     /// Stale connections met at this target.
     pub(super) stale: u32,
-    /// Whether the target's breaker is open or its key dead now, after the verdict of the attempt decided on.
+    /// True if the breaker is open or the key is rejected, after the verdict on this failure.
     pub(super) open: bool,
     pub(super) envelope: &'a Envelope,
-    /// Calls made in this request.
+    /// Calls made by this request.
     pub(super) used: u32,
-    /// Untried targets that could be called.
+    /// Callable targets after this one.
     pub(super) later: u32,
     pub(super) now: Instant,
     /// A random number in `[0, 1)`.
-    pub(super) unit: f64,
+    pub(super) random: f64,
 }
 
-/// What follows a failure.
+/// The decision after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The same target after this wait.
+    /// Retries the same target after this wait.
     RetrySame(Duration),
-    /// The next target that passes the floor.
-    Next(Floor),
-    /// The caller hears of it at once.
+    /// Moves on to the next target that meets the requirement.
+    Next(Requirement),
+    /// Returns the failure to the caller.
     Surface,
 }
 
-/// What later targets must be known to exceed.
+/// A capability in which later targets must exceed the one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Floor {
-    Nothing,
-    Window,
-    Body,
+pub(super) enum Requirement {
+    None,
+    LargerWindow,
+    LargerBody,
 }
 
-impl Floor {
-    pub(super) fn apply(self, record: &RequestRecord, than: &Capabilities) {
-        match self {
-            Self::Nothing => {}
-            Self::Window => record.require_larger_window(than),
-            Self::Body => record.require_larger_body(than),
-        }
-    }
-}
-
-/// Decides what follows a failure: the table of consequences within the target's policy and the envelope.
+/// Decides what follows a failure: the consequences of its kind, within the policy of the target and the envelope of the
+/// request.
 pub(super) fn decide(situation: &Situation<'_>, policy: &RetryPolicy) -> Step {
-    if let Some(wait) = retry(situation, policy) {
-        return Step::RetrySame(wait);
+    match retry(situation, policy) {
+        Some(wait) => Step::RetrySame(wait),
+        None => without_retry(situation),
     }
-    onward(situation)
 }
 
-/// What follows when there is no retry.
-pub(super) fn onward(situation: &Situation<'_>) -> Step {
+/// Decides what follows a failure that is not retried.
+pub(super) fn without_retry(situation: &Situation<'_>) -> Step {
     let kind = situation.failure.kind();
-    let hop = kind.consequences().hop;
-    let named = situation.triggers.map(|kinds| kinds.contains(&kind.name()));
-    match (named, hop) {
+    let is_trigger = situation.triggers.map(|kinds| kinds.contains(&kind.name()));
+    match (is_trigger, kind.consequences().hop) {
         (Some(false), _) | (_, Hop::No) | (None, Hop::OptIn) => Step::Surface,
-        (_, Hop::LargerWindow) => Step::Next(Floor::Window),
-        (_, Hop::LargerLimit) => Step::Next(Floor::Body),
-        (_, Hop::Yes | Hop::OptIn) => Step::Next(Floor::Nothing),
+        (_, Hop::LargerWindow) => Step::Next(Requirement::LargerWindow),
+        (_, Hop::LargerLimit) => Step::Next(Requirement::LargerBody),
+        (_, Hop::Yes | Hop::OptIn) => Step::Next(Requirement::None),
     }
 }
 
+/// Returns the wait before a retry; `None` if there is no retry.
 fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
     if s.failure.should_retry() == Some(false) || s.open {
         return None;
     }
     let afford = |wait| s.envelope.affords_retry(s.now, wait, s.used, s.later).then_some(wait);
-    let then = s.failure.kind().consequences();
-    let (pace, most) = match then.retry {
-        Retry::Never if s.failure.should_retry() == Some(true) && then.hop == Hop::Yes => (Pace::Backoff, 1),
+    let consequences = s.failure.kind().consequences();
+    let is_encouraged = s.failure.should_retry() == Some(true) && consequences.hop == Hop::Yes;
+    let (pace, most) = match consequences.retry {
+        Retry::Never if is_encouraged => (Pace::Backoff, 1),
         Retry::Never | Retry::Repair => return None,
         Retry::Free if s.stale > 1 => return None,
         Retry::Free => return afford(Duration::ZERO),
@@ -101,7 +93,7 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         done: s.retries,
         last: s.last,
         hint: s.failure.retry_after(),
-        unit: s.unit,
+        unit: s.random,
     };
     match policy.decide(ask) {
         Decision::After(wait) => afford(wait),

@@ -1,17 +1,18 @@
-//! Below the full level: models that are asked for less, then answers without a model.
+//! Graceful degradation below the full level: models with a reduced request, then answers without a model.
 
 use fb_core::{Event, Level, ServedBy};
 
 use super::{
-    Engine, Mode, Opened, RequestContext,
-    attempts::TargetOutcome,
+    admission::{count_callable, retry_after},
     cache::{Lookup, is_unavailable},
-    cause::{cause, is_callers},
-    directory::{Plan, Step},
+    cause::{cause, is_callers_fault},
+    context::{Mode, RequestContext},
+    outcome::TargetOutcome,
     race::{Start, race},
-    replay,
-    selection::admitted,
-    spend::CostEstimate,
+    response::Response,
+    route_state::{LowerLevel, RouteState},
+    selection::admissible_targets,
+    state::Engine,
 };
 use crate::{
     Answer, Ended, Error, Feature,
@@ -20,101 +21,109 @@ use crate::{
 };
 
 impl Engine {
-    /// The level at which a request of the route begins.
-    pub(super) fn level(&self, plan: &Plan) -> Level {
-        let (level, before) = plan.level_tracker.level(&plan.route.ladder, now());
+    /// Returns the level at which a request of the route starts, and publishes a change of it.
+    pub(super) fn starting_level(&self, route: &RouteState) -> Level {
+        let (level, before) = route.level_tracker.level(&route.config.ladder, now());
         if let (Some(from), Some(observer)) = (before, &self.observer) {
-            observer.on_event(&Event::Ladder { route: &plan.route.name, from, to: level });
+            observer.on_event(&Event::Ladder { route: route.name(), from, to: level });
         }
         level
     }
 
-    /// Nobody answered at this level. The route hears of it only if that says something of its targets, not of the
-    /// request, its caller or its tenant.
-    pub(super) fn exhausted(&self, ctx: RequestContext<'_>, plan: &Plan, level: Level) {
-        if is_callers(ctx, cause(ctx, plan).as_ref()) || !ctx.record.speaks_of_targets(ctx.deadline_shortened)
-        {
+    /// Records with the route that a level gave no answer, if that is the fault of its targets and not of the request, its
+    /// caller or its tenant.
+    pub(super) fn record_unanswered(&self, ctx: RequestContext<'_>, level: Level) {
+        let is_callers_fault = is_callers_fault(ctx, cause(ctx).as_ref());
+        if is_callers_fault || !ctx.record.blames_a_target(ctx.deadline_shortened) {
             return;
         }
-        plan.level_tracker.record_unanswered(&plan.route.ladder, level, now());
-        self.level(plan);
+        ctx.route.level_tracker.record_unanswered(&ctx.route.config.ladder, level, now());
+        self.starting_level(ctx.route);
     }
 
     /// Tries the lower levels at which models are called, from `level` down.
-    pub(super) async fn descend(&self, ctx: RequestContext<'_>, plan: &Plan, level: Level) -> TargetOutcome {
-        for (index, step) in plan.rungs.iter().enumerate() {
-            if step.level < level {
-                continue;
-            }
-            // What the caller did wrong stays wrong, whoever found it.
-            if is_callers(ctx, cause(ctx, plan).as_ref()) {
+    pub(super) async fn descend(&self, ctx: RequestContext<'_>, level: Level) -> TargetOutcome {
+        let levels = &ctx.route.lower_levels;
+        for (index, lower) in levels.iter().enumerate().filter(|(_, lower)| lower.level >= level) {
+            // A mistake of the caller stays one at every level.
+            if is_callers_fault(ctx, cause(ctx).as_ref()) {
                 return TargetOutcome::MoveOn;
             }
-            let Some((asked, notes)) = reduce(ctx.request, &step.rung, step.level.name()) else { continue };
-            ctx.record.level(step.level);
-            let streams = step.rung.keeps(Feature::Streaming);
-            let mode = if streams { ctx.mode } else { Mode::Plain };
-            let reserve = reserve(ctx, &plan.rungs[index + 1..]);
-            let estimate = ctx.estimate.map(|estimate| CostEstimate::of(estimate.account, &asked));
-            let lower = RequestContext { request: &asked, mode, reserve, estimate, ..ctx };
-            match race(lower, &admitted(lower, &step.targets), Start::ONE_BY_ONE).await {
-                TargetOutcome::MoveOn => self.exhausted(ctx, plan, step.level),
+            let Some((request, notes)) = reduce(ctx.request, &lower.rung, lower.level.name()) else {
+                continue;
+            };
+            ctx.record.set_level(lower.level);
+            let mode = if lower.rung.keeps(Feature::Streaming) { ctx.mode } else { Mode::Plain };
+            let reserve = count_callable_below(ctx, &levels[index + 1..]);
+            let reduced = RequestContext { mode, reserve, ..ctx.with_request(&request) };
+            let targets = admissible_targets(reduced, &lower.targets);
+            match race(reduced, &targets, Start::SEQUENTIAL).await {
+                TargetOutcome::MoveOn => self.record_unanswered(ctx, lower.level),
                 ended => return ended.with_notes(notes),
             }
         }
         TargetOutcome::MoveOn
     }
 
-    /// What can be given without a model: an old answer, or a fixed one.
+    /// Returns an answer that needs no model: a stale one, or the route's fixed one.
     pub(super) fn without_models(
         &self,
         ctx: RequestContext<'_>,
-        plan: &Plan,
         lookup: Option<&Lookup>,
         level: Level,
-    ) -> Option<Opened> {
-        let (record, at) = (ctx.record, now());
-        let told = Error::Exhausted(Box::new(Ended {
-            cause: cause(ctx, plan),
-            report: record.report(),
-            reopens: plan.reopens(ctx, at),
-        }));
-        let Error::Exhausted(ended) = &told else { return None };
-        // That a tenant may not pay is not hidden.
-        if ctx.record.is_unpaid() {
+    ) -> Option<Response> {
+        let record = ctx.record;
+        // An exceeded budget is not hidden from its tenant.
+        if record.is_refused_by_budget() {
             return None;
         }
-        // An operator's word for a lower level is reason enough.
-        let good = level >= Level::Cached || is_unavailable(&ended.report.trace);
-        let lookup = lookup.filter(|lookup| good && level <= Level::Cached && lookup.is_stale_good());
-        let hit = lookup.and_then(|lookup| self.cache.get_stale(&lookup.key, at));
-        if let Some(hit) = hit.filter(|hit| self.may_be_given(ctx.request, plan, hit)) {
-            record.level(Level::Cached);
-            record.degraded(told.to_string());
-            self.totals.lock().record_cached(plan.primary());
-            return Some(replay(record, &hit, ctx.request));
+        let failure = cause(ctx);
+        let ended =
+            Ended { cause: failure.clone(), report: record.report(), reopens: retry_after(ctx, now()) };
+        let error = Error::Exhausted(Box::new(ended));
+        if let Some(response) = self.stale(ctx, &error, lookup, level) {
+            return Some(response);
         }
-        if is_callers(ctx, ended.cause.as_ref()) {
+        if is_callers_fault(ctx, failure.as_ref()) {
             return None;
         }
-        let offline = plan.route.ladder.offline.as_ref()?;
-        let cause = OfflineCause {
-            code: told.code(),
-            failure: ended.cause.as_ref(),
-            retry_after: told.retry_after(),
-        };
+        let offline = ctx.route.config.ladder.offline.as_ref()?;
+        let cause =
+            OfflineCause { code: error.code(), failure: failure.as_ref(), retry_after: error.retry_after() };
         let reply = offline.reply(ctx.request, &cause);
-        record.level(Level::Offline);
-        record.degraded(told.to_string());
-        self.totals.lock().record_unanswered(plan.primary());
+        record.set_level(Level::Offline);
+        record.set_degraded(error.to_string());
+        self.counters.lock().record_unanswered(ctx.route.primary());
         let report = record.finish(Some(ServedBy::Static));
-        Some(Opened::Plain(Box::new(Answer { reply, report })))
+        Some(Response::Plain(Box::new(Answer { reply, report })))
+    }
+
+    /// Returns a stale answer instead of the error, if targets were unavailable or an operator set a level without models.
+    fn stale(
+        &self,
+        ctx: RequestContext<'_>,
+        error: &Error,
+        lookup: Option<&Lookup>,
+        level: Level,
+    ) -> Option<Response> {
+        let is_justified =
+            level >= Level::Cached || error.report().is_some_and(|report| is_unavailable(&report.trace));
+        let lookup = lookup.filter(|lookup| lookup.allows_stale())?;
+        if !is_justified || level > Level::Cached {
+            return None;
+        }
+        let hit = self.cache.get_stale(&lookup.key, now())?;
+        if !self.may_reuse(ctx.request, ctx.route, &hit) {
+            return None;
+        }
+        ctx.record.set_level(Level::Cached);
+        ctx.record.set_degraded(error.to_string());
+        self.counters.lock().record_cached(ctx.route.primary());
+        Some(Response::from_cache(ctx.record, &hit, ctx.request))
     }
 }
 
-/// Targets of these levels that could be called now.
-pub(super) fn reserve(ctx: RequestContext<'_>, steps: &[Step]) -> u32 {
-    let at = now();
-    let targets = steps.iter().flat_map(|step| &step.targets);
-    u32::try_from(targets.filter(|target| target.may_be_called(ctx, at)).count()).unwrap_or(u32::MAX)
+/// Counts the targets of these levels that could be called now.
+pub(super) fn count_callable_below(ctx: RequestContext<'_>, levels: &[LowerLevel]) -> u32 {
+    count_callable(ctx, levels.iter().flat_map(|lower| &lower.targets))
 }

@@ -1,4 +1,4 @@
-//! Whether a whole answer is good enough, and what follows when it is not.
+//! Quality gates: checks a whole answer, and decides what follows a defect.
 
 use std::time::Duration;
 
@@ -6,76 +6,68 @@ use fb_core::{AttemptEnd, ChatRequest, Failure, FailureKind, Next, Verdict};
 use fb_quality::{Defect, repair};
 
 use super::{
-    RequestContext,
-    admission::{Admitted, Charge},
+    admitted::{Admitted, Charge},
     attempt::Received,
-    attempts::TargetOutcome,
-    target_state::RouteTarget,
+    context::RequestContext,
+    outcome::TargetOutcome,
+    position::Position,
+    route_target::RouteTarget,
 };
 use crate::clock::now;
 
-/// What an answer came to.
+/// The result of an inspection.
 pub(super) enum Inspected {
-    /// It can be given.
-    Good(Admitted, Received),
-    /// The same target is asked this.
+    /// The answer may be given.
+    Accepted(Admitted, Received),
+    /// The answer has a defect, and the same target is called again with this request.
     Repair(Box<ChatRequest>),
-    /// It cannot be given, and the visit is over.
-    Ended(TargetOutcome),
+    /// The answer has a defect, and the attempts at this target end.
+    Rejected(TargetOutcome),
 }
 
-/// Where in the request a visit is.
-#[derive(Clone, Copy)]
-pub(super) struct Position {
-    /// Untried targets that keep their share of attempts and time.
-    pub(super) later: u32,
-    /// Whether there are any at all.
-    pub(super) more: bool,
-    /// Whether the target may be asked once more.
-    pub(super) may_repair: bool,
-}
-
-/// Looks at a whole answer, if the route wants that; a stream is looked at when it ends.
+/// Checks a whole answer against the gates of the route. A stream is checked when it ends.
 pub(super) fn inspect(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
+    position: Position,
+    may_repair: bool,
     admitted: Admitted,
     received: Received,
-    position: Position,
 ) -> Inspected {
-    let Received::Plain(reply) = &received else { return Inspected::Good(admitted, received) };
-    // Messages are not parsed for gates that are not there.
-    if ctx.gates.is_empty() {
-        return Inspected::Good(admitted, received);
+    let gates = &ctx.route.gates;
+    let Received::Reply(reply) = &received else { return Inspected::Accepted(admitted, received) };
+    // Messages are not parsed without a gate that reads them.
+    if gates.is_empty() {
+        return Inspected::Accepted(admitted, received);
     }
-    let Ok(chat) = ctx.request.chat() else { return Inspected::Good(admitted, received) };
-    let (found, at) = (ctx.gates.check(chat, reply), now());
+    let Ok(chat) = ctx.request.chat() else { return Inspected::Accepted(admitted, received) };
+    let (found, at) = (gates.check(chat, reply), now());
     target.state.record_quality(found.is_ok(), at);
-    let Err(defect) = found else { return Inspected::Good(admitted, received) };
+    let Err(defect) = found else { return Inspected::Accepted(admitted, received) };
 
-    let failure = defective(&defect);
-    target.state.count(|counts| counts.record_failure(FailureKind::Quality, at));
-    // The target did its work; how good it was has a score of its own.
-    let row = admitted.settle(Verdict::Neutral, None, Charge::of_reply(reply));
+    let failure = quality_failure(&defect);
+    target.state.count(|counters| counters.record_failure(FailureKind::Quality, at));
+    // The breaker counts no failure: the target answered, and quality has its own score.
+    let attempt = admitted.settle(Verdict::Neutral, None, Charge::for_reply(reply));
     let affords = ctx.envelope.affords_retry(at, Duration::ZERO, ctx.record.calls(), position.later);
-    if position.may_repair
+    if may_repair
         && affords
-        && ctx.gates.config().repair
+        && gates.config().repair
         && let Some(request) = repair(ctx.request, reply, &defect)
     {
-        row.close(AttemptEnd::Failed(failure), Next::Repair);
+        attempt.close(AttemptEnd::Failed(failure), Next::Repair);
         return Inspected::Repair(Box::new(request));
     }
     if target.triggers.as_deref().is_some_and(|kinds| !kinds.contains(&FailureKind::Quality.name())) {
-        row.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
-        return Inspected::Ended(TargetOutcome::Surfaced(failure));
+        attempt.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
+        return Inspected::Rejected(TargetOutcome::Surfaced(failure));
     }
-    target.state.count(|counts| counts.fallback_from += u64::from(position.more));
-    row.close(AttemptEnd::Failed(failure), if position.more { Next::Hop } else { Next::Nothing });
-    Inspected::Ended(TargetOutcome::MoveOn)
+    target.state.count(|counters| counters.fallback_from += u64::from(position.is_followed));
+    attempt.close(AttemptEnd::Failed(failure), position.next());
+    Inspected::Rejected(TargetOutcome::MoveOn)
 }
 
-/// What a defect is to the attempt whose answer has it.
-pub(crate) fn defective(defect: &Defect) -> Failure {
+/// Returns the failure of an attempt whose answer has a defect.
+pub(crate) fn quality_failure(defect: &Defect) -> Failure {
     Failure::new(FailureKind::Quality, defect.to_string()).with_gate(defect.gate().name())
 }

@@ -1,61 +1,71 @@
+//! The last resort, when every target was tried or unavailable: waits for one to reopen, or lets one call through.
+
 use std::time::Duration;
 
 use fb_core::{Next, TargetId};
 
 use super::{
-    RequestContext,
-    attempts::{Entry, TargetOutcome, pause, try_target},
-    target_state::RouteTarget,
+    admission::check,
+    attempts::{pause, try_target},
+    context::RequestContext,
+    outcome::TargetOutcome,
+    position::Position,
+    route_target::RouteTarget,
 };
 use crate::{UnavailablePolicy, clock::now};
 
-/// When every target was tried or barred: waits for the one that reopens first, if that is soon enough, then for
-/// the next; each target at most once, also those that began to cool in this very request. If none reopens in
-/// time, lets one call through to a target that this request has not called.
+/// Waits for the target that reopens first, then for the next, as long as deadline and `last_resort_wait` allow. Each
+/// target is waited for once at most, including those that began to cool down in this request. If none reopens in time,
+/// lets one call through to a target that this request has not called.
 pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget]) -> TargetOutcome {
     let mut tried: Vec<&TargetId> = Vec::new();
-    while let Some((target, wait)) = soonest(ctx, targets, &tried) {
+    while let Some((target, wait)) = first_to_reopen(ctx, targets, &tried) {
         tried.push(target.id());
         ctx.record.amend(target.id(), Next::WaitFor(wait));
         pause(wait).await;
-        match try_target(ctx, target, 0, true, Entry::Usual).await {
+        match try_target(ctx, target, Position::AFTER_WAIT).await {
             TargetOutcome::MoveOn => {}
             ended => return ended,
         }
     }
-    if ctx.route.when_all_unavailable == UnavailablePolicy::Fail {
+    if ctx.route.config.when_all_unavailable == UnavailablePolicy::Fail {
         return TargetOutcome::MoveOn;
     }
     let uncalled = targets.iter().filter(|target| {
-        let barred = target.reopens(ctx, now()).is_some();
-        barred && !ctx.record.called(target.id()) && ctx.record.admits(target.capabilities()).is_ok()
+        let reopens = check(ctx, target, now()).is_err_and(|denied| denied.reopens.is_some());
+        reopens && !ctx.record.has_called(target.id())
     });
     for target in uncalled {
-        match try_target(ctx, target, 0, false, Entry::Bypass).await {
-            // It could not be called after all, and one call there may be.
-            TargetOutcome::MoveOn if !ctx.record.called(target.id()) => {}
+        match try_target(ctx, target, Position::BYPASS).await {
+            // The call was not admitted after all, so it is still to be made.
+            TargetOutcome::MoveOn if !ctx.record.has_called(target.id()) => {}
             ended => return ended,
         }
     }
     TargetOutcome::MoveOn
 }
 
-/// The untried target that reopens first, if waiting for it fits the deadline and the route's patience.
-fn soonest<'a>(
+/// Returns the untried target that reopens first and the wait until then, if request and route afford that wait.
+fn first_to_reopen<'a>(
     ctx: RequestContext<'_>,
     targets: &[&'a RouteTarget],
     tried: &[&TargetId],
 ) -> Option<(&'a RouteTarget, Duration)> {
     let at = now();
-    let envelope = &ctx.envelope;
-    let fits = |wait: Duration| {
-        wait <= ctx.route.last_resort_wait && envelope.affords_retry(at, wait, ctx.record.calls(), 0)
+    let affords = |wait: Duration| {
+        let calls = ctx.record.calls();
+        wait <= ctx.route.config.last_resort_wait && ctx.envelope.affords_retry(at, wait, calls, 0)
+    };
+    // No wait for a target that has reopened since this request was turned away.
+    let wait = |target: &RouteTarget| match check(ctx, target, at) {
+        Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
+        Err(denied) => denied.reopens,
     };
     targets
         .iter()
         .copied()
-        .filter(|target| !tried.contains(&target.id()) && ctx.record.admits(target.capabilities()).is_ok())
-        .filter_map(|target| Some((target, target.wait(ctx, at)?)))
-        .filter(|(_, wait)| fits(*wait))
+        .filter(|target| !tried.contains(&target.id()))
+        .filter_map(|target| Some((target, wait(target)?)))
+        .filter(|(_, wait)| affords(*wait))
         .min_by_key(|(_, wait)| *wait)
 }

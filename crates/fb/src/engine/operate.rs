@@ -1,4 +1,4 @@
-//! What operators see of the engine, and what they decide.
+//! The operator's view of the engine, and the controls: levels, weights and probes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,18 +10,15 @@ use fb_health::{Check, Prober, Status as HealthStatus};
 use fb_router::adjust_weights;
 
 use super::{
-    Engine,
-    cache::Kept,
-    directory::Plan,
-    spend::moment,
-    target_state::{RouteTarget, TargetState},
+    cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment, state::Engine,
+    target_state::TargetState,
 };
 use crate::{Error, Record, RouteLevel, Stats, TargetStats, clock::now};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
-        let counts = self.directory.targets().map(|state| (state.id().clone(), state.counts()));
-        self.totals.lock().stats(counts)
+        let counters = self.directory.targets().map(|state| (state.id().clone(), state.counters()));
+        self.counters.lock().stats(counters)
     }
 
     pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
@@ -44,73 +41,73 @@ impl Engine {
         self.directory.targets().map(|state| (state.id().clone(), state.quality(at))).collect()
     }
 
-    /// Starts to ask providers how they are, by what costs nothing.
+    /// Starts to probe the providers with requests that cost nothing.
     pub(crate) fn probe(&self) -> Prober {
         let providers = self.directory.providers();
         Prober::start(self.directory.fleet(), move |name| {
             let provider = providers.get(name).cloned();
             async move {
                 match provider {
-                    Some(provider) => found(provider.probe().await),
+                    Some(provider) => check(provider.probe().await),
                     None => Check::Unknown,
                 }
             }
         })
     }
 
-    /// How the targets of a request would be tried now, and why.
+    /// Returns the order in which the targets of a request would be tried now, with reasons.
     pub(crate) fn plan(&self, request: &ChatRequest) -> Result<fb_router::Plan, Error> {
-        Ok(self.explain(request, self.find(request)?))
+        Ok(self.explain(request, self.find_route(request)?))
     }
 
-    /// Lets the weights of a route's targets follow their successes; `None` if there is no such route.
+    /// Moves the weights of a route's targets towards their successes; `None` if there is no such route.
     pub(crate) fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
-        let plan = self.directory.routes().find(|plan| plan.route.name == route)?;
+        let route = self.directory.routes().find(|known| known.name() == route)?;
         let stats = self.stats().targets;
-        let told = |target: &RouteTarget| {
+        let observed = |target: &RouteTarget| {
             (target.weight(), stats.get(target.id()).map(TargetStats::router_stats).unwrap_or_default())
         };
-        let weights = adjust_weights(&plan.targets.iter().map(told).collect::<Vec<_>>());
+        let weights = adjust_weights(&route.targets.iter().map(observed).collect::<Vec<_>>());
         let set = |(target, weight): (&RouteTarget, f64)| {
             target.set_weight(weight);
             (target.id().clone(), weight)
         };
-        Some(plan.targets.iter().zip(weights).map(set).collect())
+        Some(route.targets.iter().zip(weights).map(set).collect())
     }
 
-    /// What each tenant used, and how near it is to its limits.
+    /// Returns the usage and the standing of every tenant, by name.
     pub(crate) fn tenants(&self) -> Vec<(String, AccountStats, Standing)> {
         let at = moment(now());
         let Some(book) = &self.book else { return Vec::new() };
-        let of = |account: &Account| (account.name().to_string(), account.stats(at), account.standing(at));
-        let mut tenants: Vec<_> = book.accounts().map(of).collect();
+        let usage = |account: &Account| (account.name().to_string(), account.stats(at), account.standing(at));
+        let mut tenants: Vec<_> = book.accounts().map(usage).collect();
         tenants.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         tenants
     }
 
-    /// Why the ledger cannot be written now.
+    /// Returns the reason why the ledger cannot be written now.
     pub(crate) fn ledger_failure(&self) -> Option<String> {
         self.book.as_ref()?.ledger_failure().map(|failure| failure.to_string())
     }
 
-    /// The record of a request, if it is still remembered.
+    /// Returns the trace of a request, if it is still kept.
     pub(crate) fn trace(&self, id: RequestId) -> Option<Arc<Record>> {
         self.traces.find(id)
     }
 
-    /// Records of the latest requests.
-    pub(crate) fn traces(&self, most: usize) -> Vec<Arc<Record>> {
-        self.traces.latest(most)
+    /// Returns the traces of the latest requests.
+    pub(crate) fn traces(&self, limit: usize) -> Vec<Arc<Record>> {
+        self.traces.latest(limit)
     }
 
-    /// Every route, its level, and what an operator decided about that.
+    /// Returns the level of every route, and the operator's choice if there is one.
     pub(crate) fn levels(&self) -> Vec<RouteLevel> {
         let at = now();
-        let level = |plan: &Plan| {
-            let forced = plan.level_tracker.forced(at);
+        let level = |route: &RouteState| {
+            let forced = route.level_tracker.forced(at);
             RouteLevel {
-                route: plan.route.name.clone(),
-                level: self.level(plan),
+                route: route.name().to_owned(),
+                level: self.starting_level(route),
                 forced: forced.is_some(),
                 remaining: forced.and_then(|(_, until)| Some(until?.saturating_duration_since(at))),
             }
@@ -118,15 +115,16 @@ impl Engine {
         self.directory.routes().map(level).collect()
     }
 
-    /// Decides the level of one route, or of all; `None` leaves it to the route again. Whether there is such a route.
+    /// Forces the level of one route, or of all; `None` returns the choice to the route. Returns false if there is no such
+    /// route.
     pub(crate) fn set_level(&self, route: Option<&str>, decision: Option<(Level, Option<Duration>)>) -> bool {
         let at = now();
         let decision = decision.map(|(level, time)| (level, time.and_then(|time| at.checked_add(time))));
-        let plans = self.directory.routes().filter(|plan| route.is_none_or(|route| plan.route.name == route));
+        let routes = self.directory.routes().filter(|known| route.is_none_or(|route| known.name() == route));
         let mut any = false;
-        for plan in plans {
-            plan.level_tracker.force(decision);
-            self.level(plan);
+        for route in routes {
+            route.level_tracker.force(decision);
+            self.starting_level(route);
             any = true;
         }
         any
@@ -140,14 +138,14 @@ impl Engine {
         self.directory.models()
     }
 
-    pub(crate) fn outstanding(&self) -> u32 {
-        self.directory.targets().map(TargetState::outstanding).sum()
+    pub(crate) fn outstanding_permits(&self) -> u32 {
+        self.directory.targets().map(TargetState::outstanding_permits).sum()
     }
 }
 
-/// What a probe's outcome says of the provider. That the question was refused or not understood says nothing: a key
-/// may be allowed to chat and not to list models.
-fn found(probed: Result<Probe, Failure>) -> Check {
+/// Returns the health check that follows from a probe. A probe that was refused or not understood is no sign of health: a
+/// key may be allowed to chat and not to list models.
+fn check(probed: Result<Probe, Failure>) -> Check {
     use FailureKind::{
         Auth, Connect, ContextLength, Interrupted, InvalidRequest, Malformed, ModelNotFound, Network,
         Overloaded, Permission, Quality, QuotaExhausted, RateLimited, Region, ServerError, StaleConnection,

@@ -1,4 +1,4 @@
-//! The one loop over targets: one after the other, several at once, or another when the first is late.
+//! The loop over targets: one after the other, several at once, or a second when the first is slow.
 
 use std::{
     pin::pin,
@@ -11,60 +11,64 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep_until;
 
 use super::{
-    RequestContext,
-    attempts::{Entry, TargetOutcome, try_target},
-    target_state::RouteTarget,
+    admission::{count_callable, may_hedge},
+    attempts::try_target,
+    context::RequestContext,
+    outcome::TargetOutcome,
+    position::Position,
+    route_target::RouteTarget,
 };
 use crate::clock::now;
 
-/// When targets are begun.
+/// The rule by which targets are started.
 #[derive(Clone, Copy)]
 pub(super) struct Start<'a> {
-    /// So many at the beginning, at least 1; each that moves on is followed by the next.
+    /// The number of targets started at once, at least 1. Each one that fails is replaced by the next.
     pub(super) at_once: usize,
-    /// One more when the first is late.
+    /// Starts one more target when the first is slow.
     pub(super) hedge: Option<Hedge<'a>>,
 }
 
-/// When one more target is begun.
+/// The rule by which a hedge is started.
 #[derive(Clone, Copy)]
 pub(super) struct Hedge<'a> {
-    /// When nothing came for so long.
+    /// The time without an answer after which the hedge starts.
     pub(super) after: Duration,
-    /// As long as this has one.
+    /// The budget that all hedges of the route share.
     pub(super) budget: &'a HedgeBudget,
 }
 
 impl Start<'_> {
-    /// One after the other.
-    pub(super) const ONE_BY_ONE: Self = Self { at_once: 1, hedge: None };
+    /// Starts one target after the other.
+    pub(super) const SEQUENTIAL: Self = Self { at_once: 1, hedge: None };
 }
 
-/// Visits the targets, in order of the list, until one ends the request; those still under way are dropped then, and
-/// their guards say so. Nobody new is begun after a failure that must not be hidden by another target; it is surfaced
-/// unless one that was under way answers.
+/// Tries the targets in order until one ends the request. Dropping those still running cancels their calls.
+///
+/// After a failure that no other target may hide, no new target is started. The failure is surfaced unless a target that
+/// was already running answers.
 pub(super) async fn race(
     ctx: RequestContext<'_>,
     targets: &[&RouteTarget],
     start: Start<'_>,
 ) -> TargetOutcome {
-    let mut flying = FuturesUnordered::new();
+    let mut running = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
     let mut begun = 0;
     let begin = |begun: &mut usize| {
         let target = *targets.get(*begun)?;
         *begun += 1;
-        let at = now();
-        let usable = targets[*begun..].iter().filter(|later| later.may_be_called(ctx, at)).count();
-        let later = u32::try_from(usable).unwrap_or(u32::MAX).saturating_add(ctx.reserve);
-        Some(try_target(ctx, target, later, *begun < targets.len(), Entry::Usual))
+        let rest = &targets[*begun..];
+        let later = count_callable(ctx, rest.iter().copied()).saturating_add(ctx.reserve);
+        let position = Position { later, is_followed: !rest.is_empty(), bypass: false };
+        Some(try_target(ctx, target, position))
     };
     for _ in 0..start.at_once.max(1) {
-        flying.extend(begin(&mut begun));
+        running.extend(begin(&mut begun));
     }
     let mut hedge = pin!(start.hedge.and_then(|hedge| now().checked_add(hedge.after)).map(at));
     loop {
-        let late = async {
+        let hedge_is_due = async {
             match hedge.as_mut().as_pin_mut() {
                 Some(time) => time.await,
                 None => std::future::pending().await,
@@ -72,19 +76,20 @@ pub(super) async fn race(
         };
         tokio::select! {
             biased;
-            ended = flying.next() => match ended {
+            ended = running.next() => match ended {
                 None => return surfaced.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced),
-                Some(TargetOutcome::MoveOn) if surfaced.is_none() => flying.extend(begin(&mut begun)),
+                Some(TargetOutcome::MoveOn) if surfaced.is_none() => running.extend(begin(&mut begun)),
                 Some(TargetOutcome::MoveOn) => {}
                 Some(TargetOutcome::Surfaced(failure)) => surfaced = surfaced.or(Some(failure)),
                 Some(ended) => return ended,
             },
-            () = late => {
+            () = hedge_is_due => {
                 hedge.set(None);
-                let good = |target: &&RouteTarget| target.may_be_hedge(ctx, now());
+                let is_admitted = |target: &&RouteTarget| may_hedge(ctx, target, now());
                 let affords = |hedge: Hedge<'_>| hedge.budget.try_withdraw();
-                if surfaced.is_none() && targets.get(begun).is_some_and(good) && start.hedge.is_some_and(affords) {
-                    flying.extend(begin(&mut begun));
+                let next = targets.get(begun);
+                if surfaced.is_none() && next.is_some_and(is_admitted) && start.hedge.is_some_and(affords) {
+                    running.extend(begin(&mut begun));
                 }
             }
         }

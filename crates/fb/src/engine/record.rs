@@ -1,3 +1,5 @@
+//! The record of one request: its attempts as they happen, published to observers, spans and traces.
+
 use std::{
     mem,
     sync::Arc,
@@ -13,14 +15,14 @@ use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
-use super::{Mode, request_summary};
+use super::request_summary::{add_messages, summarize};
 use crate::{
     Route,
     clock::now,
     traces::{Record, Traces},
 };
 
-/// One request: its limits and its trace. Whoever holds a [`Row`] holds the run.
+/// The record of one request. Every open [`AttemptRecord`] keeps it alive.
 pub(crate) struct RequestRecord {
     route: Arc<Route>,
     pub(super) envelope: Envelope,
@@ -41,8 +43,8 @@ struct State {
     level: Level,
     degraded: Option<String>,
     plan: Option<Plan>,
-    asked: RequestSummary,
-    /// Set by a failure that only a target with a larger window of tokens can survive.
+    summary: RequestSummary,
+    /// Set by a failure that only a target with a larger context window can survive.
     context_above: Option<u64>,
     /// Set by a failure that only a target with a larger limit on bodies can survive.
     body_above: Option<u64>,
@@ -52,7 +54,7 @@ impl RequestRecord {
     pub(super) fn new(
         route: &Arc<Route>,
         request: &ChatRequest,
-        mode: Mode,
+        stream: bool,
         envelope: Envelope,
         observer: Option<Arc<dyn Observer>>,
         traces: &Arc<Traces>,
@@ -60,13 +62,13 @@ impl RequestRecord {
         let tenant = request.options().tenant.clone();
         let span = RequestSpan::new(&route.name, tenant.as_deref());
         let (route, traces) = (Arc::clone(route), Arc::clone(traces));
-        // Not of the engine's own numbers: an id decides nothing, and a seeded run is the same with and without it.
+        // Not drawn from the engine's own generator, so that ids do not change a seeded run.
         let id = RequestId::new(fastrand::u128(..));
-        let state = Mutex::new(State { asked: request_summary::of(request, mode), ..State::default() });
+        let state = Mutex::new(State { summary: summarize(request, stream), ..State::default() });
         Arc::new(Self { route, envelope, observer, id, tenant, traces, span, state })
     }
 
-    /// Opens the row of a call; the row closes itself as cancelled when it is dropped.
+    /// Opens the record of a call.
     pub(super) fn begin(self: &Arc<Self>, target: &TargetId, number: u32, at: Instant) -> AttemptRecord {
         let row = Attempt {
             target: target.clone(),
@@ -85,11 +87,11 @@ impl RequestRecord {
             state.rows.push(row);
             (state.rows.len() - 1, span)
         };
-        self.tell(|route| Event::Started { route, target, number });
-        AttemptRecord { record: Arc::clone(self), index, started: at, closed: false, span }
+        self.publish(|route| Event::Started { route, target, number });
+        AttemptRecord { request: Arc::clone(self), index, started: at, closed: false, span }
     }
 
-    /// Writes down that a target was not called.
+    /// Records that a target was not called.
     pub(super) fn skip(&self, target: &TargetId, why: Skip, reopens: Option<Duration>, next: Next) {
         let row = Attempt {
             target: target.clone(),
@@ -102,10 +104,10 @@ impl RequestRecord {
         };
         self.span.skipped(&row);
         self.state.lock().rows.push(row.clone());
-        self.tell(|route| Event::Ended { route, attempt: &row });
+        self.publish(|route| Event::Ended { route, attempt: &row });
     }
 
-    /// Changes what was decided in the last row of a target: it is waited for after all.
+    /// Replaces the decision in the last row of a target, when the request waits for that target after all.
     pub(super) fn amend(&self, target: &TargetId, next: Next) {
         let mut state = self.state.lock();
         if let Some(row) = state.rows.iter_mut().rev().find(|row| row.target == *target) {
@@ -113,24 +115,24 @@ impl RequestRecord {
         }
     }
 
-    /// Calls made so far.
+    /// Returns the number of calls made so far.
     pub(super) fn calls(&self) -> u32 {
         let state = self.state.lock();
         u32::try_from(state.rows.iter().filter(|row| row.is_call()).count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether the target was called in this request.
-    pub(super) fn called(&self, target: &TargetId) -> bool {
+    /// Returns true if this request called the target.
+    pub(super) fn has_called(&self, target: &TargetId) -> bool {
         self.state.lock().rows.iter().any(|row| row.is_call() && row.target == *target)
     }
 
-    /// Whether another target failed in this request.
+    /// Returns true if a call of this request to another target failed.
     pub(super) fn has_failed_elsewhere(&self, target: &TargetId) -> bool {
         let failed = |row: &Attempt| matches!(row.end, AttemptEnd::Failed(_)) && row.target != *target;
         self.state.lock().rows.iter().any(failed)
     }
 
-    /// Whether the target's last word in this request was to come back later.
+    /// Returns true if the last row of the target is a reason that passes with time: a closed gate, or a rate limit.
     pub(super) fn was_turned_away(&self, target: &TargetId) -> bool {
         let state = self.state.lock();
         match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
@@ -147,18 +149,18 @@ impl RequestRecord {
         }
     }
 
-    /// From now on only targets that are known to take more than this one may be tried.
+    /// Restricts later attempts to targets with a known context window larger than this one.
     pub(super) fn require_larger_window(&self, than: &Capabilities) {
         self.state.lock().context_above = Some(than.context.unwrap_or(0));
     }
 
-    /// From now on only targets that are known to take larger bodies than this one may be tried.
+    /// Restricts later attempts to targets with a known body limit larger than this one.
     pub(super) fn require_larger_body(&self, than: &Capabilities) {
         self.state.lock().body_above = Some(than.max_body.unwrap_or(0));
     }
 
-    /// Whether an earlier failure of this request leaves the target a chance.
-    pub(super) fn admits(&self, capabilities: &Capabilities) -> Result<(), Refusal> {
+    /// Checks a target against the limits that earlier failures of this request exceeded.
+    pub(super) fn check_limits(&self, capabilities: &Capabilities) -> Result<(), Refusal> {
         let state = self.state.lock();
         let above = |floor: Option<u64>, have: Option<u64>| {
             floor.is_none_or(|floor| floor > 0 && have.is_some_and(|have| have > floor))
@@ -178,17 +180,17 @@ impl RequestRecord {
         Ok(())
     }
 
-    /// Notes what the messages tell of the request, if somebody had to parse them.
-    pub(super) fn read(&self, request: &ChatRequest) {
+    /// Completes the summary with the facts of the messages, if they were parsed anyway.
+    pub(super) fn complete_summary(&self, request: &ChatRequest) {
         if let Some(chat) = request.parsed().filter(|_| self.observer.is_some()) {
-            request_summary::add(&mut self.state.lock().asked, request, chat);
+            add_messages(&mut self.state.lock().summary, request, chat);
         }
     }
 
-    /// Whether some target failed, or could not be called, by its own fault; what a caller's own short deadline ended is
-    /// nobody's.
-    pub(super) fn speaks_of_targets(&self, deadline_shortened: bool) -> bool {
-        let speaks = |row: &Attempt| match &row.end {
+    /// Returns true if a target failed or was unavailable through its own fault. A timeout under a deadline that the
+    /// caller shortened is not the target's fault.
+    pub(super) fn blames_a_target(&self, deadline_shortened: bool) -> bool {
+        let blames = |row: &Attempt| match &row.end {
             AttemptEnd::Failed(failure) => {
                 !(deadline_shortened && matches!(failure.kind(), FailureKind::Timeout(_)))
             }
@@ -203,56 +205,54 @@ impl RequestRecord {
             ),
             _ => false,
         };
-        self.state.lock().rows.iter().any(speaks)
+        self.state.lock().rows.iter().any(blames)
     }
 
-    /// Whether nobody was called, and somebody only since the tenant may not pay.
-    pub(super) fn is_unpaid(&self) -> bool {
+    /// Returns true if no call was made and a limit of the tenant refused one.
+    pub(super) fn is_refused_by_budget(&self) -> bool {
         let state = self.state.lock();
-        let unpaid = |row: &Attempt| matches!(row.end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. });
-        state.rows.iter().any(unpaid) && !state.rows.iter().any(Attempt::is_call)
+        let refused = |row: &Attempt| matches!(row.end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. });
+        state.rows.iter().any(refused) && !state.rows.iter().any(Attempt::is_call)
     }
 
-    /// In how long the tenant may pay for one of the targets that it could not pay for.
-    pub(super) fn pays_again(&self) -> Option<Duration> {
-        let unpaid = |row: &Attempt| match &row.end {
+    /// Returns the shortest time after which a limit of the tenant that refused a call has room again.
+    pub(super) fn budget_resets_in(&self) -> Option<Duration> {
+        let resets_in = |row: &Attempt| match &row.end {
             AttemptEnd::Skipped { why: Skip::Budget { .. }, reopens } => *reopens,
             _ => None,
         };
-        self.state.lock().rows.iter().filter_map(unpaid).min()
+        self.state.lock().rows.iter().filter_map(resets_in).min()
     }
 
-    /// Notes what the cache had to do with it.
-    pub(super) fn cache(&self, used: CacheUse) {
-        self.state.lock().cache = Some(used);
+    pub(super) fn set_cache_use(&self, cache: CacheUse) {
+        self.state.lock().cache = Some(cache);
     }
 
-    /// Notes on which level it is tried.
-    pub(super) fn level(&self, level: Level) {
+    pub(super) fn set_level(&self, level: Level) {
         self.state.lock().level = level;
     }
 
-    /// The level at which it was tried last.
-    pub(super) fn reached(&self) -> Level {
+    /// Returns the level of the latest attempts.
+    pub(super) fn level(&self) -> Level {
         self.state.lock().level
     }
 
-    /// Notes the error in whose place something else is given.
-    pub(super) fn degraded(&self, instead_of: String) {
+    /// Records the error that a degraded answer replaces.
+    pub(super) fn set_degraded(&self, instead_of: String) {
         self.state.lock().degraded = Some(instead_of);
     }
 
-    /// Notes who answers, while the answer still streams.
-    pub(crate) fn serving(&self, by: ServedBy) {
+    /// Records the target whose stream is being delivered.
+    pub(crate) fn set_served_by(&self, by: ServedBy) {
         self.state.lock().served_by = Some(by);
     }
 
-    /// Closes the books, once, and says what happened.
+    /// Finishes the request and returns its report. Only the first call publishes the request.
     pub(crate) fn finish(&self, by: Option<ServedBy>) -> Report {
-        self.over(by, false)
+        self.finish_as(by, false)
     }
 
-    fn over(&self, by: Option<ServedBy>, left: bool) -> Report {
+    fn finish_as(&self, by: Option<ServedBy>, cancelled: bool) -> Report {
         let first = {
             let mut state = self.state.lock();
             let first = state.took.is_none();
@@ -265,21 +265,21 @@ impl RequestRecord {
         let report = self.report();
         if first {
             self.span.finished(&report);
-            let (tenant, asked) = (self.tenant.as_deref(), mem::take(&mut self.state.lock().asked));
-            self.tell(|route| Event::Finished {
+            let (tenant, summary) = (self.tenant.as_deref(), mem::take(&mut self.state.lock().summary));
+            self.publish(|route| Event::Finished {
                 route,
                 tenant,
-                request: &asked,
-                cancelled: left,
+                request: &summary,
+                cancelled,
                 coalesced: false,
                 report: &report,
             });
-            self.remember(asked, &report);
+            self.remember(summary, &report);
         }
         report
     }
 
-    /// What happened so far.
+    /// Returns the report of the request so far.
     pub(crate) fn report(&self) -> Report {
         let state = self.state.lock();
         let so_far = || now().saturating_duration_since(self.envelope.started);
@@ -294,12 +294,12 @@ impl RequestRecord {
         }
     }
 
-    /// Tells that much of a budget is used.
-    pub(super) fn warned(&self, warning: &Warning) {
+    /// Publishes that much of a limit is used, or that it refused a call.
+    pub(super) fn publish_budget(&self, warning: &Warning) {
         let Warning { account, limit, share, refused } = warning;
         let (tenant, key) =
             account.split_once('/').map_or((&**account, None), |(tenant, key)| (tenant, Some(key)));
-        self.tell(|_route| Event::Budget {
+        self.publish(|_route| Event::Budget {
             tenant,
             key,
             limit: limit.as_str(),
@@ -308,20 +308,20 @@ impl RequestRecord {
         });
     }
 
-    /// Notes how the targets were ranked.
-    pub(super) fn planned(&self, plan: Plan) {
+    /// Keeps the router's first plan for the trace.
+    pub(super) fn set_plan(&self, plan: Plan) {
         if self.traces.is_on() {
             self.state.lock().plan.get_or_insert(plan);
         }
     }
 
-    fn remember(&self, asked: RequestSummary, report: &Report) {
+    fn remember(&self, summary: RequestSummary, report: &Report) {
         if !self.traces.is_on() {
             return;
         }
         self.traces.remember(Record {
             route: self.route.name.clone(),
-            asked: (asked.model != self.route.name).then_some(asked.model),
+            asked: (summary.model != self.route.name).then_some(summary.model),
             tenant: self.tenant.clone(),
             began: self.envelope.started,
             plan: self.state.lock().plan.take(),
@@ -329,7 +329,7 @@ impl RequestRecord {
         });
     }
 
-    fn tell<'a>(&'a self, event: impl FnOnce(&'a str) -> Event<'a>) {
+    fn publish<'a>(&'a self, event: impl FnOnce(&'a str) -> Event<'a>) {
         if let Some(observer) = &self.observer {
             observer.on_event(&event(&self.route.name));
         }
@@ -337,17 +337,17 @@ impl RequestRecord {
 }
 
 impl Drop for RequestRecord {
-    /// A caller that left is a finished request too, or metrics would lose it.
+    /// Finishes a request whose caller left, so that metrics count it too.
     fn drop(&mut self) {
         if self.state.get_mut().took.is_none() {
-            self.over(None, true);
+            self.finish_as(None, true);
         }
     }
 }
 
-/// The row of a call in flight. Dropped unclosed, the call was cancelled.
+/// The record of one call in flight. Dropped unclosed, it closes as cancelled.
 pub(crate) struct AttemptRecord {
-    record: Arc<RequestRecord>,
+    request: Arc<RequestRecord>,
     index: usize,
     started: Instant,
     closed: bool,
@@ -355,21 +355,21 @@ pub(crate) struct AttemptRecord {
 }
 
 impl AttemptRecord {
-    /// Writes down how the call ended and what was decided.
+    /// Records the end of the call and the decision that follows.
     pub(crate) fn close(mut self, end: AttemptEnd, next: Next) {
         self.write(end, next);
     }
 
-    /// Notes that the first output of its stream came, and tells of it.
-    pub(super) fn first_output(&self, after: Duration) {
+    /// Records and publishes the time to the first output of a stream.
+    pub(super) fn record_first_output(&self, after: Duration) {
         let target = {
-            let mut state = self.record.state.lock();
+            let mut state = self.request.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };
             row.first = Some(after);
-            self.record.observer.is_some().then(|| row.target.clone())
+            self.request.observer.is_some().then(|| row.target.clone())
         };
         if let Some(target) = &target {
-            self.record.tell(|route| Event::FirstToken { route, target, after });
+            self.request.publish(|route| Event::FirstToken { route, target, after });
         }
     }
 
@@ -378,13 +378,13 @@ impl AttemptRecord {
         let took = now().saturating_duration_since(self.started);
         self.span.ended(&end, next);
         let row = {
-            let mut state = self.record.state.lock();
+            let mut state = self.request.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };
             (row.took, row.end, row.next) = (took, end, next);
-            self.record.observer.is_some().then(|| row.clone())
+            self.request.observer.is_some().then(|| row.clone())
         };
         if let Some(row) = row {
-            self.record.tell(|route| Event::Ended { route, attempt: &row });
+            self.request.publish(|route| Event::Ended { route, attempt: &row });
         }
     }
 }

@@ -1,29 +1,27 @@
-//! What observers hear of what was asked.
+//! The summary of a request that observers receive: its shape, never its content.
 
 use fb_core::{Chat, ChatRequest, RequestSummary};
 use fb_router::{Facts, Needs};
 
-use super::Mode;
-
-/// What a request tells without being parsed.
-pub(super) fn of(request: &ChatRequest, mode: Mode) -> RequestSummary {
-    let mut asked = RequestSummary {
+/// Summarizes a request without parsing its messages.
+pub(super) fn summarize(request: &ChatRequest, stream: bool) -> RequestSummary {
+    let mut summary = RequestSummary {
         model: request.head().model.clone(),
-        stream: mode == Mode::Stream,
+        stream,
         timeout: request.options().timeout,
         ..RequestSummary::default()
     };
-    fill(&mut asked, &Facts::from_request(request));
-    asked
+    fill(&mut summary, &Facts::from_request(request));
+    summary
 }
 
-/// Adds what the messages told whoever had to parse them.
-pub(super) fn add(asked: &mut RequestSummary, request: &ChatRequest, chat: &Chat) {
-    fill(asked, &Facts::from_request(request).with_messages(chat));
+/// Adds the facts of messages that were parsed for another reason.
+pub(super) fn add_messages(summary: &mut RequestSummary, request: &ChatRequest, chat: &Chat) {
+    fill(summary, &Facts::from_request(request).with_messages(chat));
 }
 
-fn fill(asked: &mut RequestSummary, facts: &Facts<'_>) {
+fn fill(summary: &mut RequestSummary, facts: &Facts<'_>) {
     let Needs { tools, json_schema, vision, .. } = facts.needs;
-    (asked.tools, asked.json_schema, asked.vision) = (tools, json_schema, vision);
-    (asked.input_tokens, asked.max_output) = (facts.input_tokens, facts.max_output);
+    (summary.tools, summary.json_schema, summary.vision) = (tools, json_schema, vision);
+    (summary.input_tokens, summary.max_output) = (facts.input_tokens, facts.max_output);
 }

@@ -1,131 +1,129 @@
-//! What the calls of a request may cost their tenant, and what they did cost.
+//! Budget of one call: the estimate reserved before it, and the spend charged for it.
 
 use std::time::{Instant, SystemTime};
 
-use fb_budget::{Account, Amount, LimitExceeded, Limits, Moment, Reservation, TokenPrices};
-use fb_core::{ChatRequest, Frame, Refusal, StreamEvent, Usage};
+use fb_budget::{Account, Amount, LimitExceeded, Moment, Reservation, TokenPrices};
+use fb_core::{ChatRequest, Frame, StreamEvent, TargetId, Usage};
 use fb_router::{Facts, estimate_tokens};
 
-use super::target_state::RouteTarget;
-
-/// When something is paid: days and months are the wall clock's.
+/// Pairs an instant with the wall clock: budgets of a day or month follow the calendar.
 pub(crate) fn moment(now: Instant) -> Moment {
     Moment { now, wall: wall() }
 }
 
 #[cfg(not(test))]
-#[expect(clippy::disallowed_methods, reason = "the day something is billed on is the wall clock's")]
+#[expect(clippy::disallowed_methods, reason = "the day on which a call is charged follows the wall clock")]
 fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// Noon of 30 January 2026: no test runs over midnight, and a day is over in the same time in all of them.
+/// Returns noon of 30 January 2026, so that no test runs over midnight and a day takes equally long in all of them.
 #[cfg(test)]
 fn wall() -> SystemTime {
     SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_769_774_400)
 }
 
-/// What the engine knows of a request's cost.
+/// The estimated tokens of a request, and the account that pays for them.
 #[derive(Clone, Copy)]
 pub(super) struct CostEstimate<'a> {
     pub(super) account: &'a Account,
     /// Estimated tokens of the prompt.
     input: u64,
-    /// Most tokens of the answer, or what is usual.
+    /// The request's limit on output tokens, or the usual length of an answer.
     output: u64,
 }
 
 impl<'a> CostEstimate<'a> {
-    pub(super) fn of(account: &'a Account, request: &ChatRequest) -> Self {
+    pub(super) fn new(account: &'a Account, request: &ChatRequest) -> Self {
         let facts = Facts::from_request(request);
         Self { account, input: facts.input_tokens, output: facts.expected_output() }
     }
 
-    /// Reserves what one call may cost; the first of a request counts the request.
+    /// Reserves the estimated cost of one call. The first call also counts the request against the rate limits.
     pub(super) fn reserve(
         self,
-        target: &RouteTarget,
-        first: bool,
+        target: &TargetId,
+        prices: Option<&TokenPrices>,
+        is_first_call: bool,
         at: Instant,
     ) -> Result<Box<Spend>, LimitExceeded> {
         let Self { account, input, output } = self;
-        let prices = target.prices.clone();
-        let estimate = amount(prices.as_ref(), Usage { input, output, ..Usage::default() });
-        let (id, at) = (target.id(), moment(at));
-        let reservation = if first {
-            account.reserve(id, estimate, at)?
+        let estimate = amount(prices, Usage { input, output, ..Usage::default() });
+        let at = moment(at);
+        let reservation = if is_first_call {
+            account.reserve(target, estimate, at)?
         } else {
-            account.reserve_additional(id, estimate, at)?
+            account.reserve_additional(target, estimate, at)?
         };
         let mut spend = Box::new(Spend {
             reservation,
-            prices,
+            prices: prices.cloned(),
             input,
-            said: Amount::default(),
-            counted: None,
-            all: false,
+            estimated: Amount::default(),
+            reported: None,
+            is_final: false,
         });
-        // A call that is given up was sent: its prompt was read.
+        // A call that is cancelled was sent: the provider charges for its prompt.
         spend.record_output(0);
         Ok(spend)
     }
 }
 
-/// What one call holds of its tenant's budget. Dropped, it pays for what was used so far.
+/// The reservation of one call. Dropped unsettled, it charges the spend recorded so far.
 pub(crate) struct Spend {
     reservation: Reservation,
     prices: Option<TokenPrices>,
     input: u64,
-    /// The prompt, and what was said, as we reckon it.
-    said: Amount,
-    /// What its provider counted.
-    counted: Option<Amount>,
-    /// Whether that is all.
-    all: bool,
+    /// The amount for the prompt and the output received, estimated from bytes.
+    estimated: Amount,
+    /// The amount for the usage that the provider reported.
+    reported: Option<Amount>,
+    /// True if the reported usage covers the whole answer.
+    is_final: bool,
 }
 
 impl Spend {
-    /// The call has said so many bytes.
-    pub(crate) fn record_output(&mut self, said: usize) {
-        let output = estimate_tokens(u64::try_from(said).unwrap_or(u64::MAX));
+    /// Records the number of output bytes received so far, replacing the previous number.
+    pub(crate) fn record_output(&mut self, bytes: usize) {
+        let output = estimate_tokens(u64::try_from(bytes).unwrap_or(u64::MAX));
         let usage = Usage { input: self.input, output, ..Usage::default() };
-        self.said = amount(self.prices.as_ref(), usage);
+        self.estimated = amount(self.prices.as_ref(), usage);
         self.reservation.record_usage(self.used());
     }
 
-    /// The provider has counted this: all of it when the answer is finished, else it may be the count of its beginning.
+    /// Records usage reported by the provider. Before the answer is finished it may cover only its beginning.
     pub(crate) fn record_usage(&mut self, usage: Usage, finished: bool) {
-        self.counted = Some(amount(self.prices.as_ref(), usage));
-        self.all = finished;
+        self.reported = Some(amount(self.prices.as_ref(), usage));
+        self.is_final = finished;
         self.reservation.record_usage(self.used());
     }
 
     fn used(&self) -> Amount {
-        match self.counted {
-            Some(counted) if self.all => counted,
-            Some(counted) => Amount {
-                cost: counted.cost.max(self.said.cost),
-                tokens: counted.tokens.max(self.said.tokens),
+        match self.reported {
+            Some(reported) if self.is_final => reported,
+            Some(reported) => Amount {
+                cost: reported.cost.max(self.estimated.cost),
+                tokens: reported.tokens.max(self.estimated.tokens),
             },
-            None => self.said,
+            None => self.estimated,
         }
     }
 
-    /// The call ended, and its provider counted this; without counts what was used so far is paid.
+    /// Charges the usage that the provider reported, or the spend recorded so far without one.
     pub(crate) fn settle(self, usage: Option<Usage>) {
         let used = usage.map_or_else(|| self.used(), |usage| amount(self.prices.as_ref(), usage));
         self.reservation.settle(used);
     }
 
-    /// The call came to nothing that a provider charges for.
+    /// Charges nothing: the call failed in a way that no provider charges for.
     pub(crate) fn release(self) {
         self.reservation.settle(Amount::default());
     }
 }
 
-/// Bytes of a frame that are output: what is charged for.
-pub(crate) fn said(frame: &Frame) -> usize {
-    let of = |event: &StreamEvent| match event {
+/// Returns the bytes of a frame that providers charge for as output.
+pub(crate) fn output_bytes(frame: &Frame) -> usize {
+    let bytes = |event: &StreamEvent| match event {
         StreamEvent::Text(text) | StreamEvent::Thinking(text) | StreamEvent::Refusal(text) => text.len(),
         StreamEvent::ToolCall(delta) => delta.name.as_ref().map_or(0, String::len) + delta.arguments.len(),
         StreamEvent::Started { .. }
@@ -135,20 +133,10 @@ pub(crate) fn said(frame: &Frame) -> usize {
         | StreamEvent::Resumed { .. }
         | StreamEvent::Done => 0,
     };
-    frame.events.iter().map(of).sum()
+    frame.events.iter().map(bytes).sum()
 }
 
 fn amount(prices: Option<&TokenPrices>, usage: Usage) -> Amount {
     let cost = prices.map(|prices| prices.cost(usage)).unwrap_or_default();
     Amount { cost, tokens: usage.total() }
-}
-
-/// Whether a tenant's requests may be sent to a target at all.
-pub(super) fn may_see(limits: &Limits, target: &RouteTarget) -> Result<(), Refusal> {
-    target.is_open_to(&Facts {
-        regions: limits.regions.as_deref(),
-        data_class: limits.data_class.as_deref(),
-        allowed: limits.allowed.as_deref(),
-        ..Facts::default()
-    })
 }

@@ -1,3 +1,5 @@
+//! The time limits of a committed stream.
+
 use std::{
     future::Future,
     pin::Pin,
@@ -10,44 +12,51 @@ use tokio::time::Sleep;
 
 use crate::{Route, clock::now};
 
-/// The time limits of a committed stream.
+/// The time limits of a committed stream: between frames, between frames with output, and in total.
 ///
-/// One timer a stream, armed when the stream first waits and re-armed only when it fires: a timer per frame costs
-/// more than the frame.
+/// A stream has one timer, armed at its first wait and armed again only when it fires: a timer per frame would cost more
+/// than the frame.
 pub(super) struct Guard {
     idle: Duration,
     gap: Duration,
     end: Instant,
-    heard: Instant,
-    meant: Instant,
+    last_frame: Instant,
+    last_output: Instant,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Guard {
     pub(super) fn new(route: &Route, at: Instant) -> Self {
         let end = at + route.stream_total;
-        Self { idle: route.idle_timeout, gap: route.semantic_gap, end, heard: at, meant: at, timer: None }
+        Self {
+            idle: route.idle_timeout,
+            gap: route.semantic_gap,
+            end,
+            last_frame: at,
+            last_output: at,
+            timer: None,
+        }
     }
 
-    /// When the stream has to be over.
+    /// Returns the time by which the stream must end.
     pub(super) const fn end(&self) -> Instant {
         self.end
     }
 
-    /// A frame came; pings and comments keep only the idle limit away.
-    pub(super) fn heard(&mut self, semantic: bool, at: Instant) {
-        self.heard = at;
+    /// Records a frame. Pings and comments extend only the idle limit.
+    pub(super) fn record_frame(&mut self, semantic: bool, at: Instant) {
+        self.last_frame = at;
         if semantic {
-            self.meant = at;
+            self.last_output = at;
         }
     }
 
-    /// Waits for the first limit to pass.
+    /// Completes with the failure of the first limit that passes.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         let (limit, failure) = self.limit();
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
         while timer.as_mut().poll(cx).is_ready() {
-            // It was armed before the last frames came.
+            // The timer may have been armed before the latest frames arrived.
             if limit <= now() {
                 return Poll::Ready(failure());
             }
@@ -57,10 +66,10 @@ impl Guard {
     }
 
     fn limit(&self) -> (Instant, fn() -> Failure) {
-        let idle: (Instant, fn() -> Failure) = (self.heard + self.idle, || {
+        let idle: (Instant, fn() -> Failure) = (self.last_frame + self.idle, || {
             Failure::new(FailureKind::Timeout(Phase::Idle), "the stream fell silent")
         });
-        let gap: (Instant, fn() -> Failure) = (self.meant + self.gap, || {
+        let gap: (Instant, fn() -> Failure) = (self.last_output + self.gap, || {
             Failure::new(FailureKind::Timeout(Phase::Idle), "signs of life without any output")
         });
         let total: (Instant, fn() -> Failure) = (self.end, || {

@@ -1,20 +1,8 @@
-use fb_core::{FinishReason, Reply, StreamEvent, ToolCall, ToolDelta};
-use futures_util::StreamExt;
+//! Conversion between whole replies and the events of a stream.
 
-use super::ChatStream;
-use crate::{Answer, Error};
+use fb_core::{Reply, StreamEvent, ToolCall, ToolDelta};
 
-/// Reads a stream to its end and folds it into an answer.
-pub(super) async fn collect(mut stream: ChatStream) -> Result<Answer, Error> {
-    let mut reply = Reply { meta: stream.meta.clone(), ..Reply::default() };
-    while let Some(frame) = stream.next().await {
-        for event in frame?.events {
-            fold(&mut reply, event);
-        }
-    }
-    Ok(Answer { reply, report: stream.report() })
-}
-
+/// Adds an event to a reply.
 pub(super) fn fold(reply: &mut Reply, event: StreamEvent) {
     match event {
         StreamEvent::Started { id, model } => {
@@ -35,7 +23,7 @@ pub(super) fn fold(reply: &mut Reply, event: StreamEvent) {
 
 fn fold_tool(calls: &mut Vec<ToolCall>, delta: ToolDelta) {
     let index = delta.index as usize;
-    // Indexes are given out in order, so a new call is the next one.
+    // Indexes are assigned in order, so an unknown index is the next call.
     if index >= calls.len() {
         calls.push(ToolCall { id: String::new(), name: String::new(), arguments: String::new() });
     }
@@ -50,8 +38,8 @@ fn fold_tool(calls: &mut Vec<ToolCall>, delta: ToolDelta) {
     call.arguments.push_str(&delta.arguments);
 }
 
-/// The events a stream of this reply would have had.
-pub(super) fn events_of(reply: &Reply) -> Vec<StreamEvent> {
+/// Returns the events of a stream that carries this reply.
+pub(super) fn to_events(reply: &Reply) -> Vec<StreamEvent> {
     let mut events = vec![StreamEvent::Started { id: reply.id.clone(), model: reply.model.clone() }];
     if !reply.thinking.is_empty() {
         events.push(StreamEvent::Thinking(reply.thinking.clone()));
@@ -67,8 +55,7 @@ pub(super) fn events_of(reply: &Reply) -> Vec<StreamEvent> {
             arguments: call.arguments.clone(),
         }));
     }
-    let finish: FinishReason = reply.finish.clone();
-    events.push(StreamEvent::Finish(finish));
+    events.push(StreamEvent::Finish(reply.finish.clone()));
     events.extend(reply.usage.map(StreamEvent::Usage));
     events.push(StreamEvent::Done);
     events

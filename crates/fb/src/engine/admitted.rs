@@ -1,0 +1,95 @@
+//! The guards of one attempt, and their settlement.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fb_breaker::Permit;
+use fb_core::{FailureKind, Reply, Usage, Verdict};
+
+use super::{
+    open_call::OpenCall,
+    record::AttemptRecord,
+    route_target::RouteTarget,
+    spend::Spend,
+    target_state::{Slot, breaker_weight},
+};
+use crate::clock::now;
+
+/// The guards of one attempt. Dropping it undoes everything: the attempt is recorded as cancelled, and the breaker counts
+/// nothing.
+pub(super) struct Admitted {
+    pub(super) permit: Permit,
+    pub(super) attempt: AttemptRecord,
+    pub(super) slot: Slot,
+    pub(super) spend: Option<Box<Spend>>,
+    /// The time at which the call times out.
+    pub(super) until: Instant,
+}
+
+/// The basis on which a call is charged.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Charge {
+    /// Nothing: the provider refused the call or was not reached.
+    Nothing,
+    /// The usage that the provider reported, or without it the prompt and this many bytes of output.
+    Used(Option<Usage>, usize),
+}
+
+impl Charge {
+    /// Returns the charge for a whole reply.
+    pub(super) fn for_reply(reply: &Reply) -> Self {
+        let calls = reply.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
+        Self::Used(reply.usage, reply.text.len() + reply.thinking.len() + calls)
+    }
+
+    /// Returns the charge for a failed call. One that was sent and not answered may have been worked on.
+    pub(super) const fn for_failure(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed => {
+                Self::Used(None, 0)
+            }
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Admitted {
+    /// Settles permit and spend, and returns the attempt to be closed with the decision that follows.
+    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> AttemptRecord {
+        let at = now();
+        match (self.spend, charge) {
+            (Some(mut spend), Charge::Used(usage, bytes)) => {
+                spend.record_output(bytes);
+                spend.settle(usage);
+            }
+            (Some(spend), Charge::Nothing) => spend.release(),
+            (None, _) => {}
+        }
+        match verdict {
+            Verdict::Success => self.permit.success(at),
+            Verdict::Neutral => self.permit.neutral(at),
+            Verdict::Failure { .. } => match breaker_weight(verdict, hint) {
+                Some(weight) => self.permit.failure(weight, at),
+                None => self.permit.neutral(at),
+            },
+        }
+        self.attempt
+    }
+
+    /// Records success with the breaker when a stream commits. The open call can still report a failure.
+    pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
+        let Self { permit, attempt, slot, spend, until: _ } = self;
+        let at = now();
+        OpenCall {
+            attempt,
+            committed_at: at,
+            permit: permit.provisional(at),
+            prices: target.prices.clone(),
+            spend,
+            target: Arc::clone(&target.state),
+            _slot: slot,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The conclusion of a request: turns its outcome into a response or an error, and finishes its record.
+
+use std::sync::Arc;
+
+use fb_core::ServedBy;
+
+use super::{
+    admission::retry_after,
+    cache::{Lookup, Recorder},
+    cause::cause,
+    context::RequestContext,
+    outcome::{CommittedStream, TargetOutcome},
+    response::Response,
+    state::Engine,
+    stream::{ChatStream, Inspection, resume::Resume},
+};
+use crate::{Answer, Ended, Error, clock::now};
+
+impl Engine {
+    /// Turns the outcome of a request into its response and finishes its record. A stream finishes when it ends.
+    pub(super) fn conclude(
+        self: &Arc<Self>,
+        ctx: RequestContext<'_>,
+        outcome: TargetOutcome,
+        lookup: Option<Lookup>,
+    ) -> Result<Response, Error> {
+        let (record, primary) = (ctx.record, ctx.route.primary());
+        record.complete_summary(ctx.request);
+        match outcome {
+            TargetOutcome::Reply(id, reply) => {
+                if let Some(lookup) = lookup {
+                    lookup.store_reply(&self.cache, &id, &reply, now());
+                }
+                let report = record.finish(Some(ServedBy::Target(id.clone())));
+                self.counters.lock().record_answered(primary, &id);
+                Ok(Response::Plain(Box::new(Answer { reply: *reply, report })))
+            }
+            TargetOutcome::Stream(committed) => {
+                let id = committed.target();
+                record.set_served_by(ServedBy::Target(id.clone()));
+                self.counters.lock().record_answered(primary, id);
+                Ok(Response::Stream(Box::new(self.stream(ctx, *committed, lookup))))
+            }
+            TargetOutcome::Blocked(id, block) => {
+                let report = record.finish(Some(ServedBy::Target(id.clone())));
+                self.counters.lock().record_answered(primary, &id);
+                Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
+            }
+            TargetOutcome::Surfaced(failure) => {
+                let report = record.finish(None);
+                self.counters.lock().record_unanswered(primary);
+                let reopens = failure.retry_after();
+                Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
+            }
+            TargetOutcome::MoveOn => {
+                let cause = cause(ctx);
+                let report = record.finish(None);
+                self.counters.lock().record_unanswered(primary);
+                let reopens = retry_after(ctx, now());
+                Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
+            }
+        }
+    }
+
+    /// Hands a committed stream to the caller, with the means to cache, resume and inspect it.
+    fn stream(
+        self: &Arc<Self>,
+        ctx: RequestContext<'_>,
+        committed: CommittedStream,
+        lookup: Option<Lookup>,
+    ) -> ChatStream {
+        let recorder = lookup.map(|lookup| {
+            let (by, meta) = (committed.target().clone(), committed.stream.meta.clone());
+            Recorder::new(lookup, self.cache.clone(), by, meta)
+        });
+        let resume = Resume::for_request(self, ctx.route, ctx.request, ctx.record.level());
+        let inspection = (!ctx.route.gates.is_empty()).then(|| Inspection::new(ctx.route, ctx.request));
+        ChatStream::new(committed, Arc::clone(ctx.record), &ctx.route.config, recorder, resume, inspection)
+    }
+}

@@ -1,0 +1,43 @@
+//! A route at run time: its targets, its router and the state its requests share.
+
+use std::sync::Arc;
+
+use fb_core::{Level, TargetId};
+use fb_health::PanicMode;
+use fb_quality::Gates;
+use fb_router::{HedgeBudget, Router};
+
+use super::route_target::RouteTarget;
+use crate::{Route, Rung, ladder::LevelTracker};
+
+/// A route at run time.
+pub(super) struct RouteState {
+    pub(super) config: Arc<Route>,
+    /// The targets of the full level, by priority.
+    pub(super) targets: Vec<RouteTarget>,
+    pub(super) router: Router,
+    pub(super) hedges: HedgeBudget,
+    pub(super) gates: Gates,
+    pub(super) panic: PanicMode,
+    /// The levels below the full one at which models are called, the best first.
+    pub(super) lower_levels: Vec<LowerLevel>,
+    pub(super) level_tracker: LevelTracker,
+}
+
+/// A level below the full one, and the targets called there.
+pub(super) struct LowerLevel {
+    pub(super) level: Level,
+    pub(super) rung: Rung,
+    pub(super) targets: Vec<RouteTarget>,
+}
+
+impl RouteState {
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Returns the target with the highest priority.
+    pub(super) fn primary(&self) -> Option<&TargetId> {
+        self.targets.first().map(RouteTarget::id)
+    }
+}

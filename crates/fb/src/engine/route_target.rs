@@ -1,0 +1,91 @@
+//! A target as one route uses it: shared state, and the settings of the route.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use fb_budget::TokenPrices;
+use fb_core::{Call, Capabilities, ChatRequest, Eligibility, FailureKind, Overrides, Provider, TargetId};
+use fb_retry::RetryPolicy;
+
+use super::target_state::TargetState;
+use crate::Target;
+
+/// A target as one route uses it. Clones share the state and the weight.
+#[derive(Clone)]
+pub(super) struct RouteTarget {
+    pub(super) state: Arc<TargetState>,
+    pub(super) config: Arc<Target>,
+    /// Targets with a lower number are tried first.
+    pub(super) priority: u32,
+    /// The bits of the weight as `f64`, which `adjust_weights` replaces at run time.
+    weight: Arc<AtomicU64>,
+    pub(super) retry: RetryPolicy,
+    /// Names of the failure kinds after which the request moves on, if the target restricts them.
+    pub(super) triggers: Option<Vec<&'static str>>,
+    overrides: Overrides,
+    pub(super) prices: Option<TokenPrices>,
+    capabilities: Capabilities,
+}
+
+impl RouteTarget {
+    pub(super) fn new(
+        state: Arc<TargetState>,
+        config: &Target,
+        priority: u32,
+        retry: RetryPolicy,
+        prices: Option<TokenPrices>,
+    ) -> Self {
+        let triggers = config
+            .trigger_on
+            .as_ref()
+            .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
+        let overrides =
+            Overrides(config.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+        let capabilities = config.capabilities.applied_to(state.provider().capabilities(state.id().model()));
+        let weight = Arc::new(AtomicU64::new(config.weight.to_bits()));
+        let config = Arc::new(config.clone());
+        Self { state, config, priority, weight, retry, triggers, overrides, prices, capabilities }
+    }
+
+    pub(super) fn id(&self) -> &TargetId {
+        self.state.id()
+    }
+
+    pub(super) fn provider(&self) -> &dyn Provider {
+        &**self.state.provider()
+    }
+
+    /// Returns the capabilities of the model, as the provider reports and the configuration corrects them.
+    pub(super) const fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Returns the weight relative to the other targets of the route.
+    pub(super) fn weight(&self) -> f64 {
+        f64::from_bits(self.weight.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_weight(&self, weight: f64) {
+        self.weight.store(weight.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Returns the call that carries a request to this target.
+    pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
+        Call { request, model: self.id().model(), overrides: &self.overrides }
+    }
+
+    /// Returns the eligibility of the target. In panic mode health is ignored.
+    pub(super) fn eligibility(&self, panic: bool, at: Instant) -> Eligibility {
+        self.state.eligibility(self.health(panic, at), at)
+    }
+
+    /// Returns the eligibility that follows from health alone. In panic mode health is ignored.
+    pub(super) fn health(&self, panic: bool, at: Instant) -> Eligibility {
+        if panic { Eligibility::usable() } else { self.state.health.own_eligibility(at) }
+    }
+}

@@ -1,0 +1,126 @@
+//! The engine: the state that all requests of one client share.
+
+use std::sync::Arc;
+
+use fb_budget::{Account, Book, OpenError};
+use fb_cache::{Cache, Flights, FlightsConfig};
+use fb_core::{ChatRequest, Envelope, InvalidConfig, Observer};
+use fb_health::PanicConfig;
+use fb_router::Classifier;
+use parking_lot::Mutex;
+
+use super::{
+    cache::{DEFAULT_TENANT, Kept},
+    context::{Mode, RequestContext},
+    directory::Directory,
+    record::RequestRecord,
+    route_state::RouteState,
+    spend::{CostEstimate, moment},
+};
+use crate::{Answer, Builder, Error, clock::now, error::BuildError, stats::RequestCounters, traces::Traces};
+
+/// The state that all requests of one client share.
+pub(crate) struct Engine {
+    pub(super) directory: Directory,
+    panic: PanicConfig,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    random: Mutex<fastrand::Rng>,
+    pub(super) counters: Mutex<RequestCounters>,
+    pub(super) classifier: Option<Arc<dyn Classifier>>,
+    pub(super) traces: Arc<Traces>,
+    /// The accounts of the tenants; `None` without limits and ledger.
+    pub(super) book: Option<Book>,
+    pub(super) cache: Cache<Kept>,
+    /// Identical requests in flight.
+    pub(super) flights: Flights<Result<Box<Answer>, Error>>,
+}
+
+impl Engine {
+    pub(crate) fn new(builder: Builder) -> Result<Self, BuildError> {
+        let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let panic = builder.mechanisms.health.panic;
+        let (observer, classifier) = (builder.observer.clone(), builder.classifier.clone());
+        let book = open_book(&builder)?;
+        let traces = Arc::new(Traces::new(&builder.traces));
+        let cache = Cache::new(builder.cache.clone()).map_err(|error| {
+            let error = InvalidConfig::expecting(error.field, error.value, error.expected);
+            BuildError::new(error.within("cache"))
+        })?;
+        let directory = Directory::new(builder)?;
+        Ok(Self {
+            directory,
+            panic,
+            observer,
+            random: Mutex::new(random),
+            counters: Mutex::default(),
+            classifier,
+            traces,
+            book,
+            cache,
+            flights: Flights::new(FlightsConfig::default()),
+        })
+    }
+
+    /// Creates the context in which the targets of a route are called for a request.
+    pub(super) fn context<'a>(
+        &'a self,
+        request: &'a ChatRequest,
+        mode: Mode,
+        route: &'a Arc<RouteState>,
+        record: &'a Arc<RequestRecord>,
+        envelope: Envelope,
+    ) -> RequestContext<'a> {
+        let deadline = route.config.effective_deadline();
+        RequestContext {
+            request,
+            mode,
+            route,
+            record,
+            estimate: self.account(request).map(|account| CostEstimate::new(account, request)),
+            envelope,
+            deadline_shortened: request.options().timeout.is_some_and(|timeout| timeout < deadline),
+            panic: self.update_panic(route),
+            reserve: 0,
+            random: &self.random,
+        }
+    }
+
+    /// Updates and returns the panic mode of a route: true if too few of its targets are healthy.
+    pub(super) fn update_panic(&self, route: &RouteState) -> bool {
+        let at = now();
+        let healthy =
+            route.targets.iter().filter(|target| target.state.health.own_eligibility(at).is_usable()).count();
+        route.panic.update(&self.panic, healthy, route.targets.len())
+    }
+
+    /// Returns the account charged for a request; `None` where tenants have no budgets.
+    pub(super) fn account(&self, request: &ChatRequest) -> Option<&Account> {
+        let tenant = request.options().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+        let book = self.book.as_ref()?;
+        Some(match request.options().key.as_deref() {
+            Some(key) => book.key_account(tenant, key),
+            None => book.account(tenant),
+        })
+    }
+
+    /// Returns a random number in `[0, 1)`.
+    pub(super) fn random(&self) -> f64 {
+        self.random.lock().f64()
+    }
+}
+
+/// Opens the book of the tenants' accounts, if there are limits or a ledger.
+fn open_book(builder: &Builder) -> Result<Option<Book>, BuildError> {
+    let (tenants, at) = (&builder.tenants, moment(now()));
+    match &builder.ledger {
+        None if tenants.is_empty() => Ok(None),
+        None => Book::new(tenants, at.now).map(Some).map_err(BuildError::new),
+        Some(ledger) => Book::open(tenants, ledger, at).map(Some).map_err(|error| match error {
+            OpenError::Config(error) => BuildError::new(error),
+            OpenError::Ledger(error) => {
+                let path = ledger.path.display().to_string();
+                BuildError::new(InvalidConfig::new("ledger.path", path, error.to_string()))
+            }
+        }),
+    }
+}
