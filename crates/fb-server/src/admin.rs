@@ -29,6 +29,9 @@ use crate::{
     telemetry::Scrape,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The admin API as a tower service, which needs no socket.
 ///
 /// The service accepts requests with any body, is always ready and never fails: errors are responses. Reading needs no

@@ -59,6 +59,7 @@ where
     };
     if !state.client.set_level(route.as_deref(), decision) {
         let routes: Vec<String> = state.client.levels().into_iter().map(|one| one.route).collect();
+        let route = route.unwrap_or_default();
         let message = format!("no route is named {route:?}; routes: {}", routes.join(", "));
         return Err(Rejection::new(ErrorCode::RouteNotFound, message).with_param("route"));
     }
