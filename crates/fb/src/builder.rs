@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use fb_breaker::BreakerConfig;
 use fb_budget::{LedgerConfig, Limits, PriceBook};
@@ -15,7 +15,8 @@ use crate::{
     engine::Engine,
     error::BuildError,
     evaluations::check_evaluations,
-    mechanisms::{Mechanisms, Overrides},
+    mechanisms::Overrides,
+    parts::Parts,
 };
 
 /// Builds a [`Client`] from providers, routes and the settings of their mechanisms.
@@ -38,34 +39,14 @@ use crate::{
 #[must_use]
 #[derive(Default)]
 pub struct Builder {
-    pub(crate) providers: BTreeMap<String, Arc<dyn Provider>>,
-    /// Models that a request may name without their provider, by provider.
-    pub(crate) models: BTreeMap<String, Vec<String>>,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) mechanisms: Mechanisms,
-    /// Mechanism settings of single providers.
-    pub(crate) overrides: BTreeMap<String, Overrides>,
-    pub(crate) retry_budget: BudgetConfig,
-    pub(crate) cache: CacheConfig,
-    pub(crate) traces: TracesConfig,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-    /// Quality gates of the program, by route.
-    pub(crate) gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
-    pub(crate) prices: PriceBook,
-    /// Kinds of the providers, by which the built-in price list finds their models.
-    pub(crate) kinds: BTreeMap<String, String>,
-    pub(crate) tenants: BTreeMap<String, Limits>,
-    pub(crate) ledger: Option<LedgerConfig>,
-    pub(crate) evaluations: Evaluations,
-    pub(crate) classifier: Option<Arc<dyn Classifier>>,
-    pub(crate) seed: Option<u64>,
+    parts: Parts,
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("providers", &self.providers.keys())
-            .field("routes", &self.routes)
+            .field("providers", &self.parts.providers.keys())
+            .field("routes", &self.parts.routes)
             .finish_non_exhaustive()
     }
 }
@@ -80,126 +61,128 @@ impl Client {
 impl Builder {
     /// Adds a provider under the name by which targets refer to it, replacing any previous one of that name.
     pub fn provider(mut self, name: impl Into<String>, provider: impl Provider) -> Self {
-        self.providers.insert(name.into(), Arc::new(provider));
+        self.parts.providers.insert(name.into(), Arc::new(provider));
         self
     }
 
     /// Adds models of a provider that a request may name without the provider.
     pub fn models(mut self, provider: impl Into<String>, models: impl IntoIterator<Item = String>) -> Self {
-        self.models.entry(provider.into()).or_default().extend(models);
+        self.parts.models.entry(provider.into()).or_default().extend(models);
         self
     }
 
     /// Adds a route.
     pub fn route(mut self, route: Route) -> Self {
-        self.routes.push(route);
+        self.parts.routes.push(route);
         self
     }
 
     /// Sets the circuit breaker configuration of all targets.
     pub fn breaker(mut self, config: BreakerConfig) -> Self {
-        self.mechanisms.breaker = config;
+        self.parts.mechanisms.breaker = config;
         self
     }
 
     /// Sets the backoff between attempts at one target.
     pub fn retry(mut self, config: RetryConfig) -> Self {
-        self.mechanisms.retry = config;
+        self.parts.mechanisms.retry = config;
         self
     }
 
     /// Sets the health configuration: probes and the comparison of each target with its peers.
     pub fn health(mut self, config: HealthConfig) -> Self {
-        self.mechanisms.health = config;
+        self.parts.mechanisms.health = config;
         self
     }
 
     /// Sets the circuit breaker configuration of one provider's targets, in place of the global one.
     pub fn provider_breaker(mut self, provider: impl Into<String>, config: &BreakerConfig) -> Self {
-        self.overrides.entry(provider.into()).or_default().breaker = Some(Overlay::from_settings(config));
+        self.parts.overrides.entry(provider.into()).or_default().breaker =
+            Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the retry configuration of one provider's targets, in place of the global one.
     pub fn provider_retry(mut self, provider: impl Into<String>, config: &RetryConfig) -> Self {
-        self.overrides.entry(provider.into()).or_default().retry = Some(Overlay::from_settings(config));
+        self.parts.overrides.entry(provider.into()).or_default().retry = Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the health configuration of one provider and its targets, in place of the global one.
     pub fn provider_health(mut self, provider: impl Into<String>, config: &HealthConfig) -> Self {
-        self.overrides.entry(provider.into()).or_default().health = Some(Overlay::from_settings(config));
+        self.parts.overrides.entry(provider.into()).or_default().health =
+            Some(Overlay::from_settings(config));
         self
     }
 
     /// Limits the retries of all calls to one provider together.
     pub const fn retry_budget(mut self, config: BudgetConfig) -> Self {
-        self.retry_budget = config;
+        self.parts.retry_budget = config;
         self
     }
 
     /// Sets the capacity of the answer cache. Each [`Route`] decides which answers are cached.
     pub const fn cache(mut self, config: CacheConfig) -> Self {
-        self.cache = config;
+        self.parts.cache = config;
         self
     }
 
     /// Adds a quality gate to a route. Gates run in the order in which they are added, after those of
     /// [`Route::quality`]. A closure `Fn(&Chat, &Reply) -> Result<(), Defect>` is a gate.
     pub fn gate(mut self, route: impl Into<String>, gate: impl Gate + 'static) -> Self {
-        self.gates.entry(route.into()).or_default().push(Box::new(gate));
+        self.parts.gates.entry(route.into()).or_default().push(Box::new(gate));
         self
     }
 
     /// Sets the limits and data rules of a tenant. Requests without a tenant, or of one that is not configured, belong
     /// to the tenant `default`.
     pub fn tenant(mut self, name: impl Into<String>, limits: Limits) -> Self {
-        self.tenants.insert(name.into(), limits);
+        self.parts.tenants.insert(name.into(), limits);
         self
     }
 
     /// Sets the prices of models. A target's own price takes precedence over them, and they take precedence over the
     /// built-in price list.
     pub fn prices(mut self, prices: PriceBook) -> Self {
-        self.prices = prices;
+        self.parts.prices = prices;
         self
     }
 
     /// Keeps the spending of tenants in a file, so that limits hold across restarts.
     pub fn ledger(mut self, ledger: LedgerConfig) -> Self {
-        self.ledger = Some(ledger);
+        self.parts.ledger = Some(ledger);
         self
     }
 
     /// Sets the targets that passed the golden cases of their routes, for routes with
     /// [`require_eval`](Route::require_eval).
     pub fn evaluations(mut self, evaluations: Evaluations) -> Self {
-        self.evaluations = evaluations;
+        self.parts.evaluations = evaluations;
         self
     }
 
     /// Sets the classifier of requests, in place of the complexity rules of each route. It runs for routes with
     /// [classes](Route::classes).
     pub fn classifier(mut self, classifier: Arc<dyn Classifier>) -> Self {
-        self.classifier = Some(classifier);
+        self.parts.classifier = Some(classifier);
         self
     }
 
     /// Sets the number of recent requests that are kept with their decisions, for inspection.
     pub const fn traces(mut self, config: TracesConfig) -> Self {
-        self.traces = config;
+        self.parts.traces = config;
         self
     }
 
     /// Sets the observer of all events, replacing any previous one.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
+        self.parts.observer = Some(observer);
         self
     }
 
     /// Sets the seed of all random choices, which makes a run reproducible.
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.parts.seed = Some(seed);
         self
     }
 
@@ -216,7 +199,7 @@ impl Builder {
             let provider = provider
                 .build()
                 .map_err(|error| BuildError::new(error.within(&format!("providers.{name}"))))?;
-            self.providers.insert(name.clone(), provider);
+            self.parts.providers.insert(name.clone(), provider);
         }
         Ok(self.config_without_providers(config))
     }
@@ -224,21 +207,22 @@ impl Builder {
     /// Adds everything in a configuration except the providers, which the caller adds under the same names.
     /// [`Builder::build`] reports the problems of the configuration.
     pub fn config_without_providers(mut self, config: &Config) -> Self {
+        let parts = &mut self.parts;
         for (name, provider) in &config.providers {
-            self.models.insert(name.clone(), provider.models.clone());
-            self.overrides.insert(name.clone(), Overrides::from(provider));
-            self.kinds.insert(name.clone(), provider.kind.clone());
+            parts.models.insert(name.clone(), provider.models.clone());
+            parts.overrides.insert(name.clone(), Overrides::from(provider));
+            parts.kinds.insert(name.clone(), provider.kind.clone());
         }
-        self.routes.extend(config.routes.values().cloned());
-        self.mechanisms = config.mechanisms();
-        self.retry_budget = config.retry_budget.clone();
-        self.cache = config.cache.clone();
-        self.traces = config.traces.clone();
-        self.ledger.clone_from(&config.ledger);
-        self.evaluations.clone_from(&config.evaluations);
-        self.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
+        parts.routes.extend(config.routes.values().cloned());
+        parts.mechanisms = config.mechanisms();
+        parts.retry_budget = config.retry_budget.clone();
+        parts.cache = config.cache.clone();
+        parts.traces = config.traces.clone();
+        parts.ledger.clone_from(&config.ledger);
+        parts.evaluations.clone_from(&config.evaluations);
+        parts.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
         // `Config::problems` reports invalid prices.
-        self.prices = PriceBook::new(&config.prices).unwrap_or_default();
+        parts.prices = PriceBook::new(&config.prices).unwrap_or_default();
         self
     }
 
@@ -247,15 +231,15 @@ impl Builder {
     /// # Errors
     /// Every problem found, each with the path of the setting, its value and the expected values.
     pub fn build(self) -> Result<Client, BuildError> {
-        let mut problems = Vec::new();
-        let providers: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        let (parts, mut problems) = (&self.parts, Vec::new());
+        let providers: Vec<&str> = parts.providers.keys().map(String::as_str).collect();
         for name in &providers {
             if let Err(error) = ProviderId::new(name) {
                 problems.push(InvalidConfig::new(format!("providers.{name}"), *name, error.to_string()));
             }
         }
         let mut names = Vec::new();
-        for route in &self.routes {
+        for route in &parts.routes {
             if names.contains(&&route.name) {
                 let field = format!("routes.{}", route.name);
                 problems.push(InvalidConfig::new(
@@ -266,19 +250,19 @@ impl Builder {
             }
             names.push(&route.name);
         }
-        for name in self.gates.keys().filter(|name| !names.contains(name)) {
+        for name in parts.gates.keys().filter(|name| !names.contains(name)) {
             let expected = "expected the name of a route; no route would run this gate";
             problems.push(InvalidConfig::new("gate", name, expected));
         }
-        let routes: Vec<&Route> = self.routes.iter().collect();
-        check_mechanisms(&self.mechanisms, &self.retry_budget, &self.overrides, &routes, &mut problems);
-        check_cache(&self.cache, &mut problems);
-        check_traces(&self.traces, &mut problems);
+        let routes: Vec<&Route> = parts.routes.iter().collect();
+        check_mechanisms(&parts.mechanisms, &parts.retry_budget, &parts.overrides, &routes, &mut problems);
+        check_cache(&parts.cache, &mut problems);
+        check_traces(&parts.traces, &mut problems);
         check_routes(&routes, &providers, &mut problems);
-        check_evaluations(&self.evaluations, &routes, &mut problems);
+        check_evaluations(&parts.evaluations, &routes, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
-        Engine::new(self).map(Client::new)
+        Engine::new(self.parts).map(Client::new)
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod evaluations;
 mod ladder;
 mod mechanisms;
+mod parts;
 mod route;
 mod stats;
 mod target;

@@ -20,11 +20,12 @@ use super::{
     target_state::{ProviderState, TargetState},
 };
 use crate::{
-    Builder, Error, Route, Target,
+    Error, Route, Target,
     clock::now,
     error::BuildError,
     ladder::LevelTracker,
     mechanisms::{Mechanisms, Overrides},
+    parts::Parts,
 };
 
 /// Every name that `model` may have, and the targets behind it.
@@ -40,30 +41,30 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(builder: Builder) -> Result<Self, BuildError> {
-        let fleet = Fleet::new(builder.mechanisms.health.clone())
+    pub(super) fn new(parts: Parts) -> Result<Self, BuildError> {
+        let fleet = Fleet::new(parts.mechanisms.health.clone())
             .map_err(|error| BuildError::new(error.within("health")))?;
-        let fleet = match builder.seed {
+        let fleet = match parts.seed {
             Some(seed) => fleet.with_seed(seed),
             None => fleet,
         };
         let registry = Registry::new(RegistryConfig::default(), now)
             .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
-        let registry = match builder.observer.clone() {
+        let registry = match parts.observer.clone() {
             Some(observer) => registry.with_listener(listener(observer)),
             None => registry,
         };
         let mut assembler = Assembler {
-            providers: builder.providers,
+            providers: parts.providers,
             registry,
             fleet: fleet.clone(),
-            mechanisms: builder.mechanisms,
-            overrides: builder.overrides,
-            retry_budget: builder.retry_budget,
-            gates: builder.gates,
-            prices: builder.prices,
-            kinds: builder.kinds,
-            seed: builder.seed,
+            mechanisms: parts.mechanisms,
+            overrides: parts.overrides,
+            retry_budget: parts.retry_budget,
+            gates: parts.gates,
+            prices: parts.prices,
+            kinds: parts.kinds,
+            seed: parts.seed,
             provider_states: BTreeMap::new(),
             targets: BTreeMap::new(),
         };
@@ -75,7 +76,7 @@ impl Directory {
             targets: BTreeMap::new(),
             fleet,
         };
-        for route in builder.routes {
+        for route in parts.routes {
             // The route before its single targets: a target joins the health group of the route that names it first.
             let state = assembler.route(route.clone())?;
             for target in &route.targets {
@@ -86,7 +87,7 @@ impl Directory {
             }
             directory.routes.insert(route.name, Arc::new(state));
         }
-        for (provider, models) in builder.models {
+        for (provider, models) in parts.models {
             for model in models {
                 let target = Target::new(&provider, &model);
                 directory.add_single(&target, &mut assembler)?;

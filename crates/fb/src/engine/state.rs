@@ -17,7 +17,9 @@ use super::{
     route_state::RouteState,
     spend::{CostEstimate, moment},
 };
-use crate::{Answer, Builder, Error, clock::now, error::BuildError, stats::RequestCounters, traces::Traces};
+use crate::{
+    Answer, Error, clock::now, error::BuildError, parts::Parts, stats::RequestCounters, traces::Traces,
+};
 
 /// The state that all requests of one client share.
 pub(crate) struct Engine {
@@ -36,17 +38,17 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(builder: Builder) -> Result<Self, BuildError> {
-        let random = builder.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let panic = builder.mechanisms.health.panic;
-        let (observer, classifier) = (builder.observer.clone(), builder.classifier.clone());
-        let book = open_book(&builder)?;
-        let traces = Arc::new(Traces::new(&builder.traces));
-        let cache = Cache::new(builder.cache.clone()).map_err(|error| {
+    pub(crate) fn new(parts: Parts) -> Result<Self, BuildError> {
+        let random = parts.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let panic = parts.mechanisms.health.panic;
+        let (observer, classifier) = (parts.observer.clone(), parts.classifier.clone());
+        let book = open_book(&parts)?;
+        let traces = Arc::new(Traces::new(&parts.traces));
+        let cache = Cache::new(parts.cache.clone()).map_err(|error| {
             let error = InvalidConfig::expecting(error.field, error.value, error.expected);
             BuildError::new(error.within("cache"))
         })?;
-        let directory = Directory::new(builder)?;
+        let directory = Directory::new(parts)?;
         Ok(Self {
             directory,
             panic,
@@ -110,9 +112,9 @@ impl Engine {
 }
 
 /// Opens the book of the tenants' accounts, if there are limits or a ledger.
-fn open_book(builder: &Builder) -> Result<Option<Book>, BuildError> {
-    let (tenants, at) = (&builder.tenants, moment(now()));
-    match &builder.ledger {
+fn open_book(parts: &Parts) -> Result<Option<Book>, BuildError> {
+    let (tenants, at) = (&parts.tenants, moment(now()));
+    match &parts.ledger {
         None if tenants.is_empty() => Ok(None),
         None => Book::new(tenants, at.now).map(Some).map_err(BuildError::new),
         Some(ledger) => Book::open(tenants, ledger, at).map(Some).map_err(|error| match error {
