@@ -1,4 +1,4 @@
-//! What it costs to wrap a call that succeeds at once, beside other crates in the same run.
+//! The cost of wrapping a call that succeeds at once, compared with other crates in the same run.
 
 use std::{hint::black_box, path::Path, time::Duration};
 
@@ -17,7 +17,7 @@ fn first_try(criterion: &mut Criterion) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
     let mut group = criterion.benchmark_group("first_try");
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    // Many calls in one block_on: entering the runtime costs more than any of them.
+    // Many calls per `block_on`, because entering the runtime costs more than a call.
     let policy = RetryPolicy::default();
     group.bench_function("bare", |bench| {
         bench.iter(|| {
@@ -60,7 +60,7 @@ fn first_try(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The medians of the run, in nanoseconds a call, and how many times tokio-retry's each is.
+/// Prints the medians in nanoseconds per call, with the ratio to tokio-retry.
 #[expect(clippy::print_stdout, reason = "the table is the result")]
 fn table() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/criterion/first_try");

@@ -1,6 +1,6 @@
-//! A service that is throttled, then times out, then answers: what each error means, what is waited, what is told.
+//! A service that throttles, then times out, then answers: classification, waits and events.
 
-#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::{cell::Cell, fmt, time::Duration};
 
@@ -9,13 +9,13 @@ use fb_retry::{
 };
 
 #[derive(Debug)]
-enum Problem {
+enum ServiceError {
     Throttled(Duration),
     TimedOut,
     Forbidden,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
@@ -24,28 +24,28 @@ impl fmt::Display for Problem {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), InvalidConfig> {
     let waits = RetryPolicy::new(RetryConfig { base: Duration::from_millis(20), ..RetryConfig::default() })?;
-    let throttled = waits.clone().when(|problem: &Problem| match problem {
-        Problem::Throttled(wait) => Class::after(*wait),
-        Problem::TimedOut | Problem::Forbidden => false.into(),
+    let throttled = waits.clone().when(|error: &ServiceError| match error {
+        ServiceError::Throttled(wait) => Class::after(*wait),
+        ServiceError::TimedOut | ServiceError::Forbidden => false.into(),
     });
-    let slow = waits.when(|problem: &Problem| matches!(problem, Problem::TimedOut));
+    let slow = waits.when(|error: &ServiceError| matches!(error, ServiceError::TimedOut));
     let policy = throttled.or(slow);
     let budget = RetryBudget::new(&BudgetConfig::default())?;
 
     for last in ["an answer", "a refusal"] {
-        let tries = Cell::new(0);
+        let attempts = Cell::new(0);
         let service = async || {
-            tries.set(tries.get() + 1);
-            match tries.get() {
-                1 => Err(Problem::Throttled(Duration::from_millis(50))),
-                2 => Err(Problem::TimedOut),
+            attempts.set(attempts.get() + 1);
+            match attempts.get() {
+                1 => Err(ServiceError::Throttled(Duration::from_millis(50))),
+                2 => Err(ServiceError::TimedOut),
                 _ if last == "an answer" => Ok("hello"),
-                _ => Err(Problem::Forbidden),
+                _ => Err(ServiceError::Forbidden),
             }
         };
-        let told = |event: Event<'_, Problem>| println!("  {event:?}");
+        let listener = |event: Event<'_, ServiceError>| println!("  {event:?}");
         let result =
-            retry(&policy, service).budget(&budget).within(Duration::from_secs(5)).on_event(told).await;
+            retry(&policy, service).budget(&budget).within(Duration::from_secs(5)).on_event(listener).await;
         println!("{result:?}");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! How many retries there may be among all calls.
+//! The retry budget: limits retries to a share of all calls.
 
 use std::time::{Duration, Instant};
 
@@ -7,36 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
 
-/// As finagle and tower.
+/// As in finagle and tower.
 const RATIO: f64 = 0.2;
-/// As finagle and tower.
+/// As in finagle and tower.
 const WINDOW: Duration = Duration::from_secs(10);
-/// One in five seconds; the 10 a second of finagle and tower would be no limit for calls as slow as these.
+/// One in five seconds. The 10 per second of finagle and tower would not limit calls as slow as LLM calls.
 const PER_SECOND: f64 = 0.2;
-/// One bad request with all its retries, and one more.
+/// One failing request with all its retries, and one more.
 const BURST: u32 = 3;
-/// Its slots must be longer than nothing.
-const LEAST_WINDOW: Duration = Duration::from_millis(1);
-const MOST_WINDOW: Duration = Duration::from_secs(3_600);
-/// A retry, in the unit of the bucket.
+/// A slot must not be empty.
+const MIN_WINDOW: Duration = Duration::from_millis(1);
+const MAX_WINDOW: Duration = Duration::from_secs(3_600);
+/// One retry, in the unit of the bucket.
 const RETRY: u64 = 1_000;
 const SLOTS: usize = 10;
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// How many retries a group of targets may make.
+/// The limits of a retry budget.
+///
+/// Validated by [`RetryBudget::new`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// Retries allowed per first attempt, 0 to 10; 0.2. Exact to a thousandth.
+    /// Retries allowed per first attempt, 0 to 10; 0.2. Exact to one thousandth.
     pub ratio: f64,
-    /// How long an unused allowance counts, 1 ms to an hour; 10 s.
+    /// Lifetime of an unused allowance, 1 ms to an hour; 10 s.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
-    /// Retries allowed per second whatever the traffic, so that a quiet caller may retry at all, 0 to 1000;
-    /// 0.2. Exact to a thousandth.
+    /// Retries allowed per second at any traffic, so that callers with few requests may retry at all, 0 to 1000; 0.2. Exact
+    /// to one thousandth.
     pub per_second: f64,
-    /// Most retries that the allowance per second saves up, and what there is at the start; 3. With 0 there is
-    /// no such allowance.
+    /// Maximum number of retries accumulated from the allowance per second, and the number at the start; 3. 0 disables that
+    /// allowance.
     pub burst: u32,
 }
 
@@ -46,10 +48,27 @@ impl Default for BudgetConfig {
     }
 }
 
-/// A bucket that every first attempt fills a little and every retry empties by one.
+/// A token bucket that limits retries to a share of all calls: every first attempt adds a fraction of a token, every retry
+/// takes one.
 ///
-/// Counts in thousandths of a retry under one lock, so it is exact to one call and never overshoots. Unused
-/// allowance of first attempts expires after the window, in tenths of it.
+/// Share one budget among all calls to the same server, so that an outage does not multiply its traffic. Tokens are counted
+/// in thousandths under one lock, so the limit is exact to one call. The unused allowance of first attempts expires after
+/// the window, in steps of a tenth of it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use fb_retry::{BudgetConfig, RetryBudget};
+///
+/// let budget = RetryBudget::new(&BudgetConfig { burst: 1, ..BudgetConfig::default() })?;
+/// let now = Instant::now();
+/// budget.deposit(now); // a first attempt
+/// assert!(budget.try_withdraw(now), "the burst allows one retry");
+/// assert!(!budget.try_withdraw(now));
+/// # Ok::<(), fb_retry::InvalidConfig>(())
+/// ```
 #[derive(Debug)]
 pub struct RetryBudget {
     ratio: u64,
@@ -61,27 +80,27 @@ pub struct RetryBudget {
 
 #[derive(Debug)]
 struct State {
-    /// Allowance by age, the youngest at `head`.
+    /// The allowance of first attempts by age, the newest at `head`.
     slots: [u64; SLOTS],
     head: usize,
-    head_began: Option<Instant>,
-    /// The allowance that time alone gives.
+    head_start: Option<Instant>,
+    /// The allowance per second.
     steady: u64,
-    /// What it has of the next unit, in billionths of one: nothing is lost however often it is asked.
-    steady_rest: u128,
-    /// Until when `steady` is counted.
-    steadied: Option<Instant>,
+    /// The fraction of the next unit of `steady`, in billionths, so that frequent calls lose nothing.
+    steady_fraction: u128,
+    /// The time up to which `steady` is counted.
+    steady_until: Option<Instant>,
 }
 
 impl RetryBudget {
-    /// A budget with its burst full.
+    /// Creates a budget with a full burst.
     ///
     /// # Errors
-    /// Names the setting no budget could work with.
+    /// [`InvalidConfig`], naming the first invalid setting.
     pub fn new(config: &BudgetConfig) -> Result<Self, InvalidConfig> {
         let ratio = thousandths("ratio", config.ratio, 10.0, "0 to 10")?;
         let per_second = thousandths("per_second", config.per_second, 1_000.0, "0 to 1000")?;
-        if !(LEAST_WINDOW..=MOST_WINDOW).contains(&config.window) {
+        if !(MIN_WINDOW..=MAX_WINDOW).contains(&config.window) {
             let value = format!("{:?}", config.window);
             return Err(InvalidConfig { field: "window", value, expected: "1 ms to an hour" });
         }
@@ -90,32 +109,32 @@ impl RetryBudget {
         let state = State {
             slots: [0; SLOTS],
             head: 0,
-            head_began: None,
+            head_start: None,
             steady: burst,
-            steady_rest: 0,
-            steadied: None,
+            steady_fraction: 0,
+            steady_until: None,
         };
         Ok(Self { ratio, slot: config.window / slots, per_second, burst, state: Mutex::new(state) })
     }
 
-    /// Notes a first attempt.
+    /// Records a first attempt.
     pub fn deposit(&self, now: Instant) {
         let mut state = self.state.lock();
-        self.pass(&mut state, now);
+        self.advance(&mut state, now);
         let head = state.head;
         state.slots[head] = state.slots[head].saturating_add(self.ratio);
     }
 
-    /// Takes one retry, if the budget has it.
+    /// Takes one retry from the budget. Returns `false` if there is none.
     pub fn try_withdraw(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
-        self.pass(&mut state, now);
+        self.advance(&mut state, now);
         let saved: u64 = state.slots.iter().fold(0, |sum, slot| sum.saturating_add(*slot));
         if saved.saturating_add(state.steady) < RETRY {
             return false;
         }
         let mut due = RETRY;
-        // The oldest allowance first: it expires first.
+        // Take the oldest allowance first, because it expires first.
         for age in (0..SLOTS).rev() {
             let index = (state.head + SLOTS - age) % SLOTS;
             let taken = state.slots[index].min(due);
@@ -126,10 +145,10 @@ impl RetryBudget {
         true
     }
 
-    /// Lets time pass: old allowance expires, the steady one grows. A clock that steps back changes nothing.
-    fn pass(&self, state: &mut State, now: Instant) {
-        let began = *state.head_began.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(began);
+    /// Advances the time: old allowance expires, and the allowance per second grows. A clock that steps back has no effect.
+    fn advance(&self, state: &mut State, now: Instant) {
+        let start = *state.head_start.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(start);
         let steps = elapsed.as_nanos() / self.slot.as_nanos().max(1);
         let turns = usize::try_from(steps).unwrap_or(SLOTS).min(SLOTS);
         for _ in 0..turns {
@@ -138,28 +157,28 @@ impl RetryBudget {
             state.slots[head] = 0;
         }
         if steps > 0 {
-            let whole = u32::try_from(steps).map_or(now, |steps| began + self.slot * steps);
-            state.head_began = Some(whole);
+            let whole = u32::try_from(steps).map_or(now, |steps| start + self.slot * steps);
+            state.head_start = Some(whole);
         }
 
-        let last = *state.steadied.get_or_insert(now);
+        let last = *state.steady_until.get_or_insert(now);
         let nanos = now.saturating_duration_since(last).as_nanos();
-        let grown = nanos.saturating_mul(u128::from(self.per_second)).saturating_add(state.steady_rest);
+        let grown = nanos.saturating_mul(u128::from(self.per_second)).saturating_add(state.steady_fraction);
         let whole = u64::try_from(grown / NANOS_PER_SECOND).unwrap_or(u64::MAX);
         state.steady = state.steady.saturating_add(whole).min(self.burst);
-        // A full bucket saves up no fraction either.
-        state.steady_rest = if state.steady == self.burst { 0 } else { grown % NANOS_PER_SECOND };
-        state.steadied = Some(now.max(last));
+        // A full bucket accumulates no fraction either.
+        state.steady_fraction = if state.steady == self.burst { 0 } else { grown % NANOS_PER_SECOND };
+        state.steady_until = Some(now.max(last));
     }
 }
 
 fn thousandths(
     field: &'static str,
     value: f64,
-    most: f64,
+    max: f64,
     expected: &'static str,
 ) -> Result<u64, InvalidConfig> {
-    if !(0.0..=most).contains(&value) {
+    if !(0.0..=max).contains(&value) {
         return Err(InvalidConfig { field, value: value.to_string(), expected });
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be 0 to 1000")]

@@ -1,40 +1,43 @@
-//! Policies that look at the error, and policies made of others.
+//! Policies that depend on the error, and combinations of policies.
 
 use std::time::Duration;
 
-use crate::{Ask, Decision, Pace, RetryPolicy, Why};
+use crate::{Decision, Pace, RetryContext, RetryPolicy, StopReason};
 
-/// What an error means for a retry.
+/// The classification of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Class {
-    /// How soon it may be retried.
+    /// The pace of retries.
     pub pace: Pace,
-    /// How long the other side asks to wait.
-    pub hint: Option<Duration>,
+    /// The time to wait that the server sent.
+    pub retry_after: Option<Duration>,
 }
 
 impl Class {
-    /// An error of this pace, without a hint.
-    pub const fn of(pace: Pace) -> Self {
-        Self { pace, hint: None }
+    /// Creates a class without a time to wait.
+    pub const fn new(pace: Pace) -> Self {
+        Self { pace, retry_after: None }
     }
 
-    /// An error that says when to come back, as `Retry-After` does.
-    pub const fn after(hint: Duration) -> Self {
-        Self { pace: Pace::Hinted, hint: Some(hint) }
+    /// Creates a class for an error with a time to wait, such as `Retry-After`.
+    pub const fn after(wait: Duration) -> Self {
+        Self { pace: Pace::RetryAfter, retry_after: Some(wait) }
     }
 }
 
 impl From<bool> for Class {
-    /// Whether to retry, with the usual backoff.
+    /// Converts `true` to [`Pace::Backoff`] and `false` to [`Pace::Never`].
     fn from(retry: bool) -> Self {
-        Self::of(if retry { Pace::Backoff } else { Pace::Never })
+        Self::new(if retry { Pace::Backoff } else { Pace::Never })
     }
 }
 
-/// Says what errors of type `E` mean. Closures that return a [`Class`], or a `bool`, do.
+/// A classifier of errors.
+///
+/// It is implemented for closures that return a [`Class`] or a `bool`. An implementation must be deterministic and fast: it
+/// may be called more than once for the same error when policies are combined.
 pub trait Classify<E: ?Sized> {
-    /// What this error means.
+    /// Classifies an error.
     fn classify(&self, error: &E) -> Class;
 }
 
@@ -44,23 +47,57 @@ impl<E: ?Sized, C: Into<Class>, F: Fn(&E) -> C> Classify<E> for F {
     }
 }
 
-/// What was tried of one operation, and the chance for the next wait.
+/// The progress of an operation, and the random number for the next wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tries {
-    /// Retries made.
-    pub done: u32,
-    /// The wait before the last try; zero when there was none.
-    pub last: Duration,
+pub struct Progress {
+    /// Number of retries made so far.
+    pub retries: u32,
+    /// The wait before the last attempt; zero if there was none.
+    pub last_wait: Duration,
     /// A random number in `[0, 1)`.
-    pub unit: f64,
+    pub random: f64,
 }
 
-/// Decides after a failed try whether and when there is another.
+/// A retry policy that depends on the error.
+///
+/// It is implemented by [`RetryPolicy`], which retries every error, by [`RetryPolicy::when`], and by [`Policy::or`].
+///
+/// # Implementing
+///
+/// A policy
+///
+/// - must not read a clock, sleep, or draw random numbers of its own, so that its decisions can be tested as values; use
+///   [`Progress::random`];
+/// - must return [`StopReason::Never`] for errors that it does not handle, because [`or`](Self::or) then consults the other
+///   policy's reason;
+/// - must bound the number of retries by [`Progress::retries`], because `retry` itself sets no limit;
+/// - should not keep per-operation state, because one policy may serve many operations.
+///
+/// # Examples
+///
+/// ```
+/// use std::{io, time::Duration};
+///
+/// use fb_retry::{Decision, Policy, Progress, StopReason};
+///
+/// /// Retries once, after a second, if the connection was reset.
+/// struct OnceOnReset;
+///
+/// impl Policy<io::Error> for OnceOnReset {
+///     fn on_error(&self, error: &io::Error, progress: Progress) -> Decision {
+///         match (error.kind(), progress.retries) {
+///             (io::ErrorKind::ConnectionReset, 0) => Decision::After(Duration::from_secs(1)),
+///             (io::ErrorKind::ConnectionReset, _) => Decision::Stop(StopReason::Exhausted),
+///             _ => Decision::Stop(StopReason::Never),
+///         }
+///     }
+/// }
+/// ```
 pub trait Policy<E: ?Sized> {
-    /// Decides; without a clock, and with no chance but that in `tries`.
-    fn on_error(&self, error: &E, tries: Tries) -> Decision;
+    /// Decides whether and when to retry after this error.
+    fn on_error(&self, error: &E, progress: Progress) -> Decision;
 
-    /// A policy that retries what either would, after the longer of the waits of those that would.
+    /// Combines two policies: the result retries if either does, after the longer wait of those that do.
     fn or<P: Policy<E>>(self, other: P) -> Or<Self, P>
     where
         Self: Sized,
@@ -70,37 +107,37 @@ pub trait Policy<E: ?Sized> {
 }
 
 impl<E: ?Sized> Policy<E> for RetryPolicy {
-    /// Every error is retried with the usual backoff.
-    fn on_error(&self, _error: &E, tries: Tries) -> Decision {
-        self.class(Class::of(Pace::Backoff), tries)
+    /// Retries every error with the usual backoff.
+    fn on_error(&self, _error: &E, progress: Progress) -> Decision {
+        self.class(Class::new(Pace::Backoff), progress)
     }
 }
 
 impl<E: ?Sized, P: Policy<E> + ?Sized> Policy<E> for &P {
-    fn on_error(&self, error: &E, tries: Tries) -> Decision {
-        (**self).on_error(error, tries)
+    fn on_error(&self, error: &E, progress: Progress) -> Decision {
+        (**self).on_error(error, progress)
     }
 }
 
 impl RetryPolicy {
-    /// This policy for what `classify` says of each error.
+    /// Applies this policy to errors as classified by `classify`.
     pub const fn when<C>(self, classify: C) -> When<C> {
         When { policy: self, classify }
     }
 
-    fn class(&self, class: Class, tries: Tries) -> Decision {
-        self.decide(Ask {
+    fn class(&self, class: Class, progress: Progress) -> Decision {
+        self.decide(RetryContext {
             pace: class.pace,
-            most: self.max_retries(),
-            done: tries.done,
-            last: tries.last,
-            hint: class.hint,
-            unit: tries.unit,
+            max_retries: self.max_retries(),
+            retries: progress.retries,
+            last_wait: progress.last_wait,
+            retry_after: class.retry_after,
+            random: progress.random,
         })
     }
 }
 
-/// A policy that looks at the error; see [`RetryPolicy::when`].
+/// A policy with a classifier, created by [`RetryPolicy::when`].
 #[derive(Debug, Clone)]
 pub struct When<C> {
     policy: RetryPolicy,
@@ -108,21 +145,21 @@ pub struct When<C> {
 }
 
 impl<E: ?Sized, C: Classify<E>> Policy<E> for When<C> {
-    fn on_error(&self, error: &E, tries: Tries) -> Decision {
-        self.policy.class(self.classify.classify(error), tries)
+    fn on_error(&self, error: &E, progress: Progress) -> Decision {
+        self.policy.class(self.classify.classify(error), progress)
     }
 }
 
-/// Either of two policies; see [`Policy::or`].
+/// A combination of two policies, created by [`Policy::or`].
 #[derive(Debug, Clone)]
 pub struct Or<A, B>(A, B);
 
 impl<E: ?Sized, A: Policy<E>, B: Policy<E>> Policy<E> for Or<A, B> {
-    fn on_error(&self, error: &E, tries: Tries) -> Decision {
-        match (self.0.on_error(error, tries), self.1.on_error(error, tries)) {
-            (Decision::After(one), Decision::After(other)) => Decision::After(one.max(other)),
-            // That a policy is not for this error says less than why another stops.
-            (told, Decision::Stop(Why::Never)) | (Decision::Stop(Why::Never), told) => told,
+    fn on_error(&self, error: &E, progress: Progress) -> Decision {
+        match (self.0.on_error(error, progress), self.1.on_error(error, progress)) {
+            (Decision::After(a), Decision::After(b)) => Decision::After(a.max(b)),
+            // The reason of a policy that handles the error takes precedence over `Never`.
+            (other, Decision::Stop(StopReason::Never)) | (Decision::Stop(StopReason::Never), other) => other,
             (retry @ Decision::After(_), Decision::Stop(_)) | (Decision::Stop(_), retry) => retry,
         }
     }

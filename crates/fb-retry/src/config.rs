@@ -1,48 +1,66 @@
-//! How long to wait between attempts.
+//! The configuration of a retry policy, with the reasons for its defaults.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Half of what a person notices as a pause.
+/// With full jitter, half of it on average, which a person does not notice as a pause.
 const BASE: Duration = Duration::from_millis(250);
-/// A provider short of capacity needs longer than one that hiccuped.
+/// A provider that is short of capacity needs longer to recover than one with a transient error.
 const THROTTLED_BASE: Duration = Duration::from_secs(1);
-/// The cap of the official OpenAI and Anthropic clients.
+/// As in the official OpenAI and Anthropic clients.
 const CAP: Duration = Duration::from_secs(8);
-/// Longer than this another target answers sooner.
+/// Another target answers sooner than this.
 const MAX_HINT_WAIT: Duration = Duration::from_secs(2);
-/// Each wait twice the one before.
+/// Every wait doubles.
 const FACTOR: f64 = 2.0;
-/// The retries of the official OpenAI and Anthropic clients.
+/// As in the official OpenAI and Anthropic clients.
 const MAX_RETRIES: u32 = 2;
-/// Longest time that any setting may name.
+/// The longest time that a setting accepts.
 const MAX_TIME: Duration = Duration::from_secs(3_600);
 
-/// How long to wait between attempts.
+/// The waits between attempts, and their number.
+///
+/// Validated by [`RetryPolicy::new`](crate::RetryPolicy::new).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fb_retry::{Jitter, RetryConfig};
+///
+/// let patient = RetryConfig {
+///     base: Duration::from_secs(1),
+///     jitter: Jitter::Equal,
+///     max_retries: 5,
+///     ..RetryConfig::default()
+/// };
+/// assert_eq!(patient.cap, Duration::from_secs(8));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// The first wait, before jitter; 250 ms.
+    /// First wait, before jitter; 250 ms.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
-    /// The first wait when the other side is short of capacity; 1 s.
+    /// First wait after a failure caused by a lack of capacity, before jitter; 1 s.
     #[serde(with = "humantime_serde")]
     pub throttled_base: Duration,
-    /// How waits grow; exponential.
+    /// Growth of the waits; exponential.
     pub curve: Curve,
-    /// Growth from one wait to the next on the exponential curve, 1 to 10; 2.
+    /// Growth factor of the exponential curve, 1 to 10; 2.
     pub factor: f64,
-    /// The longest wait, jitter included; 8 s.
+    /// Maximum wait, including jitter; 8 s.
     #[serde(with = "humantime_serde")]
     pub cap: Duration,
-    /// How chance spreads the waits; full.
+    /// Randomization of the waits; full.
     pub jitter: Jitter,
-    /// The longest wait that the other side may ask for before the retries stop; 2 s.
+    /// Maximum `Retry-After`; a longer one stops the retries; 2 s.
     #[serde(with = "humantime_serde")]
     pub max_hint_wait: Duration,
-    /// Retries of `retry` after the first try, 0 to 100; 2. Targets of a route have a count of their own.
+    /// Maximum number of retries made by `retry`, 0 to 100; 2. The targets of a route have their own `max_retries`.
     pub max_retries: u32,
 }
 
@@ -61,7 +79,7 @@ impl Default for RetryConfig {
     }
 }
 
-/// How waits grow from retry to retry, before jitter and cap; `n` counts from 0.
+/// Growth of the waits, before jitter and cap; `n` is the number of the retry, from 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Curve {
@@ -74,19 +92,20 @@ pub enum Curve {
     Exponential,
 }
 
-/// How chance spreads waits, so that clients that failed together do not come back together.
+/// Randomization of the waits, so that clients that failed at the same time do not retry at the same time.
 ///
-/// `e` is the wait of the curve, at most the cap; `U(a, b)` is evenly random between `a` and `b`. The cap holds after
-/// the jitter, too. Full, equal and decorrelated are those of Brooker's "Exponential Backoff And Jitter" (AWS, 2015).
+/// `e` is the wait of the curve, at most the cap; `U(a, b)` is uniformly distributed between `a` and `b`. The cap also
+/// applies after the jitter. Full, equal and decorrelated jitter are defined in Brooker's "Exponential Backoff And Jitter"
+/// (AWS, 2015).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Jitter {
-    /// `U(0, e)`: the least load for the same number of tries.
+    /// `U(0, e)`: the lowest load for the same number of attempts.
     #[default]
     Full,
-    /// `U(e/2, e)`: a pause for certain.
+    /// `U(e/2, e)`: always a pause.
     Equal,
-    /// `U(base, 3 · the last wait)`, whatever the curve.
+    /// `U(base, 3 · the last wait)`, for any curve.
     Decorrelated,
     /// `e + U(0, base)`
     Additive,
@@ -124,15 +143,15 @@ impl RetryConfig {
     }
 }
 
-/// A setting no policy could work with.
+/// An invalid setting of a policy or a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid retry config: `{field}` is {value}, expected {expected}")]
 pub struct InvalidConfig {
-    /// The field.
+    /// The name of the field.
     pub field: &'static str,
-    /// What it was.
+    /// The rejected value.
     pub value: String,
-    /// What it may be.
+    /// The accepted values, such as `1 to 10`.
     pub expected: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The async edge.
+//! The `retry` future.
 
 use std::{
     fmt,
@@ -12,12 +12,14 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{Decision, Policy, RetryBudget, Tries, Why};
+use crate::{Decision, Policy, Progress, RetryBudget, StopReason};
 
-/// Runs an operation until it succeeds or the policy stops, with the policy's waits in between.
+/// Runs an operation until it succeeds or the policy stops, waiting between the attempts.
 ///
-/// An error is dropped before the wait; the last one is returned. A first try that succeeds allocates nothing. The
-/// future is set up further with its methods:
+/// Every error is dropped before the wait that follows it; the last one is returned. A first attempt that succeeds does not
+/// allocate. Use the methods of the returned future to add a budget, a time limit or a listener.
+///
+/// # Examples
 ///
 /// ```
 /// # use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy, retry};
@@ -25,7 +27,7 @@ use crate::{Decision, Policy, RetryBudget, Tries, Why};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # async fn fetch() -> io::Result<u32> { Ok(7) }
-/// let budget = RetryBudget::new(&BudgetConfig::default())?; // one for all calls
+/// let budget = RetryBudget::new(&BudgetConfig::default())?; // shared by all calls
 /// let policy = RetryPolicy::default().when(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut);
 /// let page = retry(policy, fetch).budget(&budget).within(Duration::from_secs(20)).await?;
 /// # assert_eq!(page, 7);
@@ -34,10 +36,10 @@ use crate::{Decision, Policy, RetryBudget, Tries, Why};
 /// ```
 ///
 /// # Errors
-/// The operation's last error.
+/// The last error of the operation.
 ///
 /// # Cancel safety
-/// Dropping the future drops the operation in flight or the sleep; nothing runs on.
+/// Dropping the future drops the operation in flight or the wait; nothing keeps running.
 pub fn retry<T, E, F, Fut, P>(policy: P, op: F) -> Retry<'static, F, Fut, P, fn(Event<'_, E>)>
 where
     F: FnMut() -> Fut,
@@ -50,18 +52,36 @@ where
         listener: None,
         budget: None,
         deadline: None,
-        done: 0,
-        last: Duration::ZERO,
+        retries: 0,
+        last_wait: Duration::ZERO,
         state: State::Ready,
     }
 }
 
-/// [`retry`] as a method of the operation.
+/// An extension trait that provides [`retry`] as a method of the operation.
+///
+/// # Examples
+///
+/// ```
+/// # use std::io;
+/// use fb_retry::{RetryPolicy, Retryable};
+///
+/// async fn fetch() -> io::Result<u32> {
+///     Ok(7)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let page = fetch.retry(RetryPolicy::timeout()).await?;
+/// # assert_eq!(page, 7);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Retryable<T, E, Fut>: FnMut() -> Fut + Sized
 where
     Fut: Future<Output = Result<T, E>>,
 {
-    /// See [`retry`].
+    /// Runs the operation with retries; see [`retry`].
     fn retry<P: Policy<E>>(self, policy: P) -> Retry<'static, Self, Fut, P, fn(Event<'_, E>)> {
         retry(policy, self)
     }
@@ -69,32 +89,32 @@ where
 
 impl<T, E, Fut: Future<Output = Result<T, E>>, F: FnMut() -> Fut> Retryable<T, E, Fut> for F {}
 
-/// What happens to one operation.
+/// An event of one operation.
 #[derive(Debug)]
 pub enum Event<'a, E> {
-    /// A try begins; the first has number 1.
+    /// An attempt starts.
     Attempt {
-        /// Which it is.
+        /// The number of the attempt, from 1.
         number: u32,
     },
-    /// A try failed, and another follows.
+    /// An attempt failed, and a retry follows.
     Retry {
-        /// What it failed with.
+        /// The error of the attempt.
         error: &'a E,
-        /// The wait in between.
+        /// The wait before the retry.
         wait: Duration,
     },
-    /// A try failed, and its error is returned.
+    /// An attempt failed, and its error is returned.
     Stop {
-        /// What it failed with.
+        /// The error of the attempt.
         error: &'a E,
-        /// Why there is no other.
-        why: Why,
+        /// The reason for not retrying.
+        reason: StopReason,
     },
 }
 
 pin_project! {
-    /// The future of [`retry`].
+    /// The future returned by [`retry`].
     #[must_use = "futures do nothing unless awaited"]
     pub struct Retry<'b, F, Fut, P, L> {
         op: F,
@@ -102,8 +122,8 @@ pin_project! {
         listener: Option<L>,
         budget: Option<&'b RetryBudget>,
         deadline: Option<Instant>,
-        done: u32,
-        last: Duration,
+        retries: u32,
+        last_wait: Duration,
         #[pin]
         state: State<Fut>,
     }
@@ -120,7 +140,7 @@ pin_project! {
 }
 
 impl<'b, F, Fut, P, L> Retry<'b, F, Fut, P, L> {
-    /// Lets the operation retry only as far as all those that share the budget do.
+    /// Limits the retries by a budget shared with other operations.
     pub fn budget<'c>(self, budget: &'c RetryBudget) -> Retry<'c, F, Fut, P, L>
     where
         'b: 'c,
@@ -128,20 +148,24 @@ impl<'b, F, Fut, P, L> Retry<'b, F, Fut, P, L> {
         Retry { budget: Some(budget), ..self }
     }
 
-    /// Begins no wait that would end later than this after now. The try in flight is not cut: give it a timeout.
+    /// Starts no wait that would end later than `time` from now.
+    ///
+    /// An attempt in flight is not interrupted; give the operation its own timeout.
     pub fn within(self, time: Duration) -> Self {
         let deadline = Instant::now().checked_add(time);
         Self { deadline, ..self }
     }
 
-    /// Tells of every try. A listener that panics is not heard, and changes nothing.
+    /// Sets a listener for the events of this operation, replacing any previous one.
+    ///
+    /// A panic in the listener is caught and has no effect.
     pub fn on_event<T, E, M>(self, listener: M) -> Retry<'b, F, Fut, P, M>
     where
         Fut: Future<Output = Result<T, E>>,
         M: FnMut(Event<'_, E>),
     {
-        let Self { op, policy, listener: _, budget, deadline, done, last, state } = self;
-        Retry { op, policy, listener: Some(listener), budget, deadline, done, last, state }
+        let Self { op, policy, listener: _, budget, deadline, retries, last_wait, state } = self;
+        Retry { op, policy, listener: Some(listener), budget, deadline, retries, last_wait, state }
     }
 }
 
@@ -159,8 +183,8 @@ where
         loop {
             match this.state.as_mut().project() {
                 Stage::Ready => {
-                    tell(this.listener, Event::Attempt { number: this.done.saturating_add(1) });
-                    if let (0, Some(budget)) = (*this.done, &this.budget) {
+                    notify(this.listener, Event::Attempt { number: this.retries.saturating_add(1) });
+                    if let (0, Some(budget)) = (*this.retries, &this.budget) {
                         budget.deposit(Instant::now().into_std());
                     }
                     let attempt = (this.op)();
@@ -174,25 +198,29 @@ where
                         }
                         Err(error) => error,
                     };
-                    let tries = Tries { done: *this.done, last: *this.last, unit: fastrand::f64() };
-                    let decision = this.policy.on_error(&error, tries);
-                    let wait = match affordable(decision, *this.deadline, *this.budget) {
+                    let progress = Progress {
+                        retries: *this.retries,
+                        last_wait: *this.last_wait,
+                        random: fastrand::f64(),
+                    };
+                    let decision = this.policy.on_error(&error, progress);
+                    let wait = match limit(decision, *this.deadline, *this.budget) {
                         Decision::After(wait) => wait,
-                        Decision::Stop(why) => {
+                        Decision::Stop(reason) => {
                             this.state.set(State::Ended);
-                            tell(this.listener, Event::Stop { error: &error, why });
+                            notify(this.listener, Event::Stop { error: &error, reason });
                             return Poll::Ready(Err(error));
                         }
                     };
-                    tell(this.listener, Event::Retry { error: &error, wait });
-                    (*this.done, *this.last) = (*this.done + 1, wait);
-                    // No timer for nothing.
+                    notify(this.listener, Event::Retry { error: &error, wait });
+                    (*this.retries, *this.last_wait) = (*this.retries + 1, wait);
+                    // A zero wait needs no timer.
                     this.state.set(if wait.is_zero() {
                         State::Ready
                     } else {
                         State::Waiting { sleep: sleep(wait) }
                     });
-                    // The error is dropped here: it may hold a connection.
+                    // The error is dropped here, because it may hold a connection.
                 }
                 Stage::Waiting { sleep } => {
                     ready!(sleep.poll(cx));
@@ -204,21 +232,21 @@ where
     }
 }
 
-/// The decision, within the deadline and the budget. The budget is asked last: what is withdrawn is spent.
-fn affordable(decision: Decision, deadline: Option<Instant>, budget: Option<&RetryBudget>) -> Decision {
+/// Applies the deadline and the budget to a decision. The budget comes last, because a withdrawal cannot be undone.
+fn limit(decision: Decision, deadline: Option<Instant>, budget: Option<&RetryBudget>) -> Decision {
     let Decision::After(wait) = decision else { return decision };
     if deadline.is_some_and(|deadline| Instant::now() + wait >= deadline) {
-        return Decision::Stop(Why::Deadline);
+        return Decision::Stop(StopReason::Deadline);
     }
     if budget.is_some_and(|budget| !budget.try_withdraw(Instant::now().into_std())) {
-        return Decision::Stop(Why::Budget);
+        return Decision::Stop(StopReason::Budget);
     }
     decision
 }
 
-fn tell<E, L: FnMut(Event<'_, E>)>(listener: &mut Option<L>, event: Event<'_, E>) {
+fn notify<E, L: FnMut(Event<'_, E>)>(listener: &mut Option<L>, event: Event<'_, E>) {
     if let Some(listener) = listener {
-        // Whoever listens must not decide over the call.
+        // A panic in the listener must not affect the operation.
         drop(catch_unwind(AssertUnwindSafe(|| listener(event))));
     }
 }
@@ -227,7 +255,7 @@ impl<F, Fut, P: fmt::Debug, L> fmt::Debug for Retry<'_, F, Fut, P, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry")
             .field("policy", &self.policy)
-            .field("done", &self.done)
+            .field("retries", &self.retries)
             .finish_non_exhaustive()
     }
 }

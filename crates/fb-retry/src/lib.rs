@@ -13,8 +13,8 @@ mod budget;
 mod future;
 
 pub use self::budget::{BudgetConfig, RetryBudget};
-pub use self::compose::{Class, Classify, Or, Policy, Tries, When};
+pub use self::compose::{Class, Classify, Or, Policy, Progress, When};
 pub use self::config::{Curve, InvalidConfig, Jitter, RetryConfig};
 #[cfg(feature = "tokio")]
 pub use self::future::{Event, Retry, Retryable, retry};
-pub use self::policy::{Ask, Decision, Pace, RetryPolicy, Why};
+pub use self::policy::{Decision, Pace, RetryContext, RetryPolicy, StopReason};

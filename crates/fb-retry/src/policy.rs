@@ -1,78 +1,100 @@
-//! Whether and when to try again.
+//! The retry decision.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::{Curve, InvalidConfig, Jitter, RetryConfig};
 
-/// Decides whether and when to try again. The default has the default config.
+/// A retry policy: decides whether and when to retry. The default uses the default [`RetryConfig`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fb_retry::{Decision, Pace, RetryConfig, RetryContext, RetryPolicy, StopReason};
+///
+/// let policy = RetryPolicy::new(RetryConfig::default())?;
+/// let failed = RetryContext {
+///     pace: Pace::RetryAfter,
+///     max_retries: 2,
+///     retries: 0,
+///     last_wait: Duration::ZERO,
+///     retry_after: Some(Duration::from_secs(1)),
+///     random: 0.0,
+/// };
+/// assert_eq!(policy.decide(failed), Decision::After(Duration::from_secs(1)));
+/// let exhausted = RetryContext { retries: 2, ..failed };
+/// assert_eq!(policy.decide(exhausted), Decision::Stop(StopReason::Exhausted));
+/// # Ok::<(), fb_retry::InvalidConfig>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct RetryPolicy {
     config: RetryConfig,
 }
 
-/// What a decision depends on.
+/// The inputs of a retry decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ask {
-    /// How soon this kind of failure may be retried.
+pub struct RetryContext {
+    /// The pace of retries for this kind of failure.
     pub pace: Pace,
-    /// Most retries of this failure.
-    pub most: u32,
-    /// Retries made.
-    pub done: u32,
-    /// The wait before the last try, for the jitter that goes by it; zero when there was none.
-    pub last: Duration,
-    /// How long the other side asks to wait.
-    pub hint: Option<Duration>,
-    /// A random number in `[0, 1)`; what lies outside counts as the nearer end.
-    pub unit: f64,
+    /// Maximum number of retries after this kind of failure.
+    pub max_retries: u32,
+    /// Number of retries made so far.
+    pub retries: u32,
+    /// The wait before the last attempt, used by decorrelated jitter; zero if there was none.
+    pub last_wait: Duration,
+    /// The time to wait that the server sent, such as `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// A random number in `[0, 1)`; values outside are clamped.
+    pub random: f64,
 }
 
-/// How soon a failure may be retried.
+/// The pace of retries after a kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Not at all.
+    /// No retry.
     Never,
-    /// Without a wait.
-    AtOnce,
-    /// After the usual backoff.
+    /// A retry without a wait.
+    Immediate,
+    /// A retry after the usual backoff.
     Backoff,
-    /// After the longer backoff for a side that is short of capacity.
+    /// A retry after the longer backoff for a server that is short of capacity.
     Throttled,
-    /// When the other side said; without its word as throttled.
-    Hinted,
+    /// A retry after the time that the server sent; without one, as `Throttled`.
+    RetryAfter,
 }
 
-/// Whether and when to try again.
+/// The decision after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// After this wait.
+    /// Retry after this wait.
     After(Duration),
-    /// Not again.
-    Stop(Why),
+    /// Stop.
+    Stop(StopReason),
 }
 
-/// Why there is no retry.
+/// The reason for not retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum StopReason {
     /// This kind of failure is not retried.
     Never,
-    /// All retries are made.
+    /// The maximum number of retries is reached.
     Exhausted,
-    /// The other side asks for a longer wait than the policy has patience for.
-    HintTooLong,
+    /// The server sent a time to wait that is longer than [`RetryConfig::max_hint_wait`].
+    RetryAfterTooLong,
     /// The wait would end after the deadline.
     Deadline,
-    /// All calls together have made their share of retries.
+    /// The shared retry budget is empty.
     Budget,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Never => "not retryable",
             Self::Exhausted => "no retries left",
-            Self::HintTooLong => "asked to wait too long",
+            Self::RetryAfterTooLong => "the retry-after is too long",
             Self::Deadline => "the deadline is too near",
             Self::Budget => "the retry budget is empty",
         })
@@ -80,23 +102,23 @@ impl fmt::Display for Why {
 }
 
 impl RetryPolicy {
-    /// Checks the config.
+    /// Creates a policy.
     ///
     /// # Errors
-    /// Names the setting no policy could work with.
+    /// [`InvalidConfig`], naming the first invalid setting.
     pub fn new(config: RetryConfig) -> Result<Self, InvalidConfig> {
         config.validate()?;
         Ok(Self { config })
     }
 
-    /// For rate limits, where nothing else answers in the meantime: 5 tries, 5 s doubled up to 120 s, and as long as
-    /// the other side asks for up to that.
+    /// Returns a policy for rate limits without an alternative server: 5 attempts, waits from 5 s doubling up to 120 s, and
+    /// a `Retry-After` of up to 120 s.
     pub const fn rate_limit() -> Self {
         let (base, cap) = (Duration::from_secs(5), Duration::from_secs(120));
         Self::preset(4, 2.0, base, cap)
     }
 
-    /// For timeouts: 3 tries, 2 s times 1.5 up to 30 s.
+    /// Returns a policy for timeouts: 3 attempts, waits from 2 s growing by half up to 30 s.
     pub const fn timeout() -> Self {
         let (base, cap) = (Duration::from_secs(2), Duration::from_secs(30));
         Self::preset(2, 1.5, base, cap)
@@ -118,32 +140,36 @@ impl RetryPolicy {
         }
     }
 
-    /// The retries of `retry`.
+    /// Returns the maximum number of retries made by `retry`.
     pub const fn max_retries(&self) -> u32 {
         self.config.max_retries
     }
 
-    /// Decides; pure, no allocation.
-    pub fn decide(&self, ask: Ask) -> Decision {
-        if ask.pace == Pace::Never {
-            return Decision::Stop(Why::Never);
+    /// Decides whether and when to retry. A pure function that does not allocate.
+    pub fn decide(&self, context: RetryContext) -> Decision {
+        if context.pace == Pace::Never {
+            return Decision::Stop(StopReason::Never);
         }
-        if ask.done >= ask.most {
-            return Decision::Stop(Why::Exhausted);
+        if context.retries >= context.max_retries {
+            return Decision::Stop(StopReason::Exhausted);
         }
-        if ask.pace == Pace::AtOnce {
+        if context.pace == Pace::Immediate {
             return Decision::After(Duration::ZERO);
         }
-        if ask.hint.is_some_and(|hint| hint > self.config.max_hint_wait) {
-            return Decision::Stop(Why::HintTooLong);
+        if context.retry_after.is_some_and(|wait| wait > self.config.max_hint_wait) {
+            return Decision::Stop(StopReason::RetryAfterTooLong);
         }
-        let base = if ask.pace == Pace::Backoff { self.config.base } else { self.config.throttled_base };
-        let unit = if ask.unit.is_nan() { 0.0 } else { ask.unit.clamp(0.0, 1.0) };
-        match ask.hint {
-            // All clients that were told the same moment must not come back in it.
-            Some(hint) if ask.pace == Pace::Hinted => Decision::After(hint + hint.mul_f64(0.1 * unit)),
-            hint => Decision::After(
-                self.config.wait(base, ask.done, ask.last, unit).max(hint.unwrap_or_default()),
+        let base = if context.pace == Pace::Backoff { self.config.base } else { self.config.throttled_base };
+        let random = if context.random.is_nan() { 0.0 } else { context.random.clamp(0.0, 1.0) };
+        match context.retry_after {
+            // Spread the clients that received the same `Retry-After`.
+            Some(wait) if context.pace == Pace::RetryAfter => {
+                Decision::After(wait + wait.mul_f64(0.1 * random))
+            }
+            retry_after => Decision::After(
+                self.config
+                    .wait(base, context.retries, context.last_wait, random)
+                    .max(retry_after.unwrap_or_default()),
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! What costs no memory.
+//! Operations that must not allocate.
 
 use std::{
     pin::pin,
@@ -9,14 +9,14 @@ use allocation_counter::measure;
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy, retry};
 
 #[test]
-fn a_first_try_that_succeeds_allocates_nothing() {
+fn successful_first_attempt_allocates_nothing() {
     let policy = RetryPolicy::default().when(|(): &()| true);
     let budget = RetryBudget::new(&BudgetConfig { ratio: 0.0, burst: 0, ..BudgetConfig::default() }).unwrap();
     let counted = measure(|| {
         for _ in 0..100 {
             let call = pin!(retry(&policy, async || Ok::<_, ()>(7)));
             assert_eq!(call.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(7)));
-            // A failure that the budget lets nobody retry neither.
+            // Neither does a failure without a retry because of an empty budget.
             let call = pin!(retry(&policy, async || Err::<u32, _>(())).budget(&budget));
             assert_eq!(call.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(())));
         }

@@ -1,10 +1,10 @@
-//! Behaviours of other libraries held here, by number: 70, 72 (exact at 30 % and 60 %).
+//! Covered behaviours of other libraries, by number: 70, 72 (exact at 30 % and 60 %).
 
 use proptest::prelude::*;
 
 use super::*;
 
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin")]
+#[expect(clippy::disallowed_methods, reason = "the tests need some origin")]
 fn origin() -> Instant {
     Instant::now()
 }
@@ -28,7 +28,7 @@ fn shares_are_exact_to_one_call() {
 }
 
 #[test]
-fn a_quiet_caller_may_retry_now_and_then() {
+fn allowance_per_second_permits_retries_without_traffic() {
     let t = origin();
     let budget = budget(0.2, 0.2, 3);
     let spent = |at| (0..10).filter(|_| budget.try_withdraw(at)).count();
@@ -39,18 +39,20 @@ fn a_quiet_caller_may_retry_now_and_then() {
 }
 
 #[test]
-fn asking_often_loses_no_time() {
+fn frequent_calls_lose_no_allowance() {
     let t = origin();
     for (every_micros, per_second, expected) in
         [(1_000, 0.2, 20), (9_900, 0.2, 20), (1, 0.0, 0), (333, 1.5, 150), (700_001, 0.2, 20)]
     {
-        // One more than is ever saved up, so that the bucket is never full.
+        // A capacity that is never reached, so that the bucket is never full.
         let budget = budget(0.0, per_second, 2);
         assert!(budget.try_withdraw(t) && budget.try_withdraw(t), "the burst");
-        let asks = (1..).map(|n| Duration::from_micros(n * every_micros));
-        let most = if per_second == 0.0 { 1 } else { 100 };
-        let admitted = asks
-            .take_while(|elapsed| *elapsed < Duration::from_secs(most) + Duration::from_micros(every_micros))
+        let calls = (1..).map(|n| Duration::from_micros(n * every_micros));
+        let seconds = if per_second == 0.0 { 1 } else { 100 };
+        let admitted = calls
+            .take_while(|elapsed| {
+                *elapsed < Duration::from_secs(seconds) + Duration::from_micros(every_micros)
+            })
             .filter(|elapsed| budget.try_withdraw(t + *elapsed))
             .count();
         assert!(
@@ -70,11 +72,11 @@ fn unused_allowance_expires() {
     assert!(budget.try_withdraw(t + Duration::from_millis(9_900)));
     assert!(!budget.try_withdraw(t + Duration::from_millis(10_000)));
     budget.deposit(t + Duration::from_secs(u64::from(u32::MAX)));
-    assert!(budget.try_withdraw(t), "a clock that steps back changes nothing");
+    assert!(budget.try_withdraw(t), "a clock that steps back has no effect");
 }
 
 #[test]
-fn a_share_above_one_and_a_share_with_a_floor_add_up() {
+fn ratio_and_burst_add_up() {
     let t = origin();
     // ratio, burst, deposits, retries
     for (ratio, burst, deposits, expected) in
@@ -88,7 +90,7 @@ fn a_share_above_one_and_a_share_with_a_floor_add_up() {
 }
 
 #[test]
-fn many_threads_take_no_more_than_there_is() {
+fn concurrent_withdrawals_never_exceed_the_budget() {
     let t = origin();
     let budget = budget(0.5, 0.0, 0);
     let admitted: usize = std::thread::scope(|scope| {
@@ -103,7 +105,7 @@ fn many_threads_take_no_more_than_there_is() {
 }
 
 #[test]
-fn a_value_no_budget_could_work_with_is_named() {
+fn invalid_settings_are_rejected_by_name() {
     #[track_caller]
     fn check(change: impl FnOnce(&mut BudgetConfig), expected: &str) {
         let mut config = BudgetConfig::default();
@@ -124,7 +126,7 @@ fn a_value_no_budget_could_work_with_is_named() {
 
 proptest! {
     #[test]
-    fn a_share_is_exact_to_one_call_whatever_the_order(
+    fn share_is_exact_in_any_order(
         percent in prop::sample::select(vec![20u64, 30, 60]),
         steps in prop::collection::vec(any::<bool>(), 1..400),
     ) {
@@ -145,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn never_more_than_share_and_floor_and_burst(
+    fn retries_never_exceed_share_rate_and_burst(
         steps in prop::collection::vec((0u64..3_000, any::<bool>()), 1..200),
         ratio in 0u32..2_000,
         per_second in 0u32..2_000,
@@ -163,8 +165,8 @@ proptest! {
             } else if budget.try_withdraw(now) {
                 retries += 1.0;
             }
-            let most = ratio * deposits + per_second * (now - start).as_secs_f64() + f64::from(burst);
-            prop_assert!(retries <= most + 1e-6, "{retries} of {most}");
+            let limit = ratio * deposits + per_second * (now - start).as_secs_f64() + f64::from(burst);
+            prop_assert!(retries <= limit + 1e-6, "{retries} of {limit}");
         }
     }
 }

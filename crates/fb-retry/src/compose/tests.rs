@@ -20,46 +20,46 @@ fn policy(base: u64, max_retries: u32) -> RetryPolicy {
     .unwrap()
 }
 
-const fn tries(done: u32) -> Tries {
-    Tries { done, last: Duration::ZERO, unit: 0.0 }
+const fn progress(retries: u32) -> Progress {
+    Progress { retries, last_wait: Duration::ZERO, random: 0.0 }
 }
 
 #[test]
-fn a_policy_alone_retries_every_error() {
-    assert_eq!(policy(100, 1).on_error("any", tries(0)), Decision::After(MS(100)));
-    assert_eq!(policy(100, 1).on_error("any", tries(1)), Decision::Stop(Why::Exhausted));
+fn policy_without_classifier_retries_every_error() {
+    assert_eq!(policy(100, 1).on_error("any", progress(0)), Decision::After(MS(100)));
+    assert_eq!(policy(100, 1).on_error("any", progress(1)), Decision::Stop(StopReason::Exhausted));
 }
 
 #[test]
-fn errors_mean_what_their_class_says() {
+fn classifier_selects_the_pace() {
     let policy = policy(100, 2).when(|kind: &Kind| match kind {
         Kind::Throttled => Class::after(MS(1_500)),
-        Kind::Slow => Class::of(Pace::AtOnce),
-        Kind::Wrong => Class::of(Pace::Never),
+        Kind::Slow => Class::new(Pace::Immediate),
+        Kind::Wrong => Class::new(Pace::Never),
     });
-    assert_eq!(policy.on_error(&Kind::Throttled, tries(0)), Decision::After(MS(1_500)));
-    assert_eq!(policy.on_error(&Kind::Slow, tries(0)), Decision::After(MS(0)));
-    assert_eq!(policy.on_error(&Kind::Slow, tries(2)), Decision::Stop(Why::Exhausted));
-    assert_eq!(policy.on_error(&Kind::Wrong, tries(0)), Decision::Stop(Why::Never));
+    assert_eq!(policy.on_error(&Kind::Throttled, progress(0)), Decision::After(MS(1_500)));
+    assert_eq!(policy.on_error(&Kind::Slow, progress(0)), Decision::After(MS(0)));
+    assert_eq!(policy.on_error(&Kind::Slow, progress(2)), Decision::Stop(StopReason::Exhausted));
+    assert_eq!(policy.on_error(&Kind::Wrong, progress(0)), Decision::Stop(StopReason::Never));
 }
 
 #[test]
-fn composed_policies_retry_what_any_would_and_wait_the_longest() {
+fn combined_policies_retry_if_either_does_after_the_longer_wait() {
     let throttled = policy(1_000, 4).when(|kind: &Kind| matches!(kind, Kind::Throttled));
     let slow = policy(200, 1).when(|kind: &Kind| matches!(kind, Kind::Throttled | Kind::Slow));
     let both = [
-        throttled.clone().or(slow.clone()).on_error(&Kind::Throttled, tries(0)),
-        slow.clone().or(throttled.clone()).on_error(&Kind::Throttled, tries(0)),
+        throttled.clone().or(slow.clone()).on_error(&Kind::Throttled, progress(0)),
+        slow.clone().or(throttled.clone()).on_error(&Kind::Throttled, progress(0)),
     ];
-    assert_eq!(both, [Decision::After(MS(1_000)); 2], "both would");
+    assert_eq!(both, [Decision::After(MS(1_000)); 2], "both retry");
     let either = throttled.or(&slow);
-    for (kind, done, expected) in [
+    for (kind, retries, expected) in [
         (Kind::Throttled, 1, Decision::After(MS(2_000))),
         (Kind::Slow, 0, Decision::After(MS(200))),
-        (Kind::Slow, 1, Decision::Stop(Why::Exhausted)),
-        (Kind::Throttled, 4, Decision::Stop(Why::Exhausted)),
-        (Kind::Wrong, 0, Decision::Stop(Why::Never)),
+        (Kind::Slow, 1, Decision::Stop(StopReason::Exhausted)),
+        (Kind::Throttled, 4, Decision::Stop(StopReason::Exhausted)),
+        (Kind::Wrong, 0, Decision::Stop(StopReason::Never)),
     ] {
-        assert_eq!(either.on_error(&kind, tries(done)), expected);
+        assert_eq!(either.on_error(&kind, progress(retries)), expected);
     }
 }

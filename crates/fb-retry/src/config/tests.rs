@@ -4,7 +4,7 @@ use serde::de::value::{Error, MapDeserializer};
 use super::*;
 
 #[test]
-fn defaults_are_those_documented() {
+fn defaults_match_the_documentation() {
     let config = RetryConfig::default();
     let times = [config.base, config.throttled_base, config.cap, config.max_hint_wait];
     assert_eq!(times.map(|time| time.as_millis()), [250, 1_000, 8_000, 2_000]);
@@ -16,7 +16,7 @@ fn defaults_are_those_documented() {
 }
 
 #[test]
-fn a_value_no_policy_could_work_with_is_named() {
+fn invalid_settings_are_rejected_by_name() {
     #[track_caller]
     fn check(change: impl FnOnce(&mut RetryConfig), expected: &str) {
         let mut config = RetryConfig::default();
@@ -36,7 +36,7 @@ fn a_value_no_policy_could_work_with_is_named() {
 }
 
 #[test]
-fn a_field_left_out_has_its_default_and_an_unknown_one_is_refused() {
+fn missing_fields_default_and_unknown_ones_are_rejected() {
     let read = |fields: &[(&'static str, &'static str)]| {
         RetryConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
             .map_err(|error| error.to_string())
@@ -56,7 +56,7 @@ fn a_field_left_out_has_its_default_and_an_unknown_one_is_refused() {
 }
 
 #[test]
-fn jitter_is_written_in_snake_case() {
+fn jitter_names_are_snake_case() {
     for (word, jitter) in
         [("full", Jitter::Full), ("decorrelated", Jitter::Decorrelated), ("none", Jitter::None)]
     {

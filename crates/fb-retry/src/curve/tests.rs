@@ -1,4 +1,4 @@
-//! Behaviours of other libraries held here, by number: 65, 69, 76.
+//! Covered behaviours of other libraries, by number: 65, 69, 76.
 
 use proptest::prelude::*;
 
@@ -7,9 +7,9 @@ use super::*;
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 #[test]
-fn waits_grow_up_to_the_cap_and_never_overflow() {
+fn waits_grow_up_to_the_cap_without_overflow() {
     let cases = [
-        // base, factor, cap, waits before retries 0, 1, 2, 5, 6, 1_024 and the last there could be
+        // base, factor, cap, waits before retries 0, 1, 2, 5, 6, 1_024 and u32::MAX
         (250, 2.0, 8_000, [250, 500, 1_000, 8_000, 8_000, 8_000, 8_000]),
         (1_000, 1.5, 30_000, [1_000, 1_500, 2_250, 7_593, 11_390, 30_000, 30_000]),
         (300, 1.0, 8_000, [300; 7]),
@@ -26,8 +26,8 @@ fn waits_grow_up_to_the_cap_and_never_overflow() {
 }
 
 #[test]
-fn jitter_spreads_what_the_cap_left() {
-    for (jitter, unit, expected) in [
+fn jitter_applies_after_the_cap() {
+    for (jitter, random, expected) in [
         (Jitter::Full, 0.0, 0),
         (Jitter::Full, 0.25, 2_000),
         (Jitter::Full, 1.0, 8_000),
@@ -42,15 +42,15 @@ fn jitter_spreads_what_the_cap_left() {
     ] {
         let config = RetryConfig { jitter, ..RetryConfig::default() };
         assert_eq!(
-            config.wait(config.base, 1_000_000, Duration::ZERO, unit),
+            config.wait(config.base, 1_000_000, Duration::ZERO, random),
             MS(expected),
-            "{jitter:?} of {unit}"
+            "{jitter:?} of {random}"
         );
     }
 }
 
 #[test]
-fn curves_and_jitters_below_the_cap_follow_their_formulas() {
+fn curves_and_jitters_follow_their_formulas() {
     // base 200 ms: waits before retries 0, 1, 2; the last wait was 500 ms
     let cases = [
         (Curve::Constant, Jitter::None, 0.0, [200, 200, 200]),
@@ -65,13 +65,13 @@ fn curves_and_jitters_below_the_cap_follow_their_formulas() {
         (Curve::Linear, Jitter::Decorrelated, 0.5, [850; 3]),
         (Curve::Constant, Jitter::Decorrelated, 1.0, [1_500; 3]),
     ];
-    for (curve, jitter, unit, expected) in cases {
+    for (curve, jitter, random, expected) in cases {
         let config = RetryConfig { curve, jitter, ..RetryConfig::default() };
-        let waits = [0, 1, 2].map(|n| config.wait(MS(200), n, MS(500), unit).as_millis());
-        assert_eq!(waits, expected, "{curve:?}, {jitter:?} of {unit}");
+        let waits = [0, 1, 2].map(|n| config.wait(MS(200), n, MS(500), random).as_millis());
+        assert_eq!(waits, expected, "{curve:?}, {jitter:?} of {random}");
     }
     let first = RetryConfig { jitter: Jitter::Decorrelated, ..RetryConfig::default() };
-    assert_eq!(first.wait(MS(200), 0, Duration::ZERO, 1.0), MS(600), "there was no wait before");
+    assert_eq!(first.wait(MS(200), 0, Duration::ZERO, 1.0), MS(600), "there was no previous wait");
 }
 
 const ALL: [Jitter; 6] =
@@ -79,17 +79,17 @@ const ALL: [Jitter; 6] =
 
 proptest! {
     #[test]
-    fn no_wait_is_above_the_cap(
+    fn wait_never_exceeds_the_cap(
         base in 0u64..3_600_000,
         cap in 0u64..3_600_000,
         factor in 1.0..=10.0,
         n in prop_oneof![0u32..20, any::<u32>()],
-        unit in 0.0..1.0,
+        random in 0.0..1.0,
         last in 0u64..8_000_000,
         curve in prop::sample::select(vec![Curve::Constant, Curve::Linear, Curve::Exponential]),
         jitter in prop::sample::select(ALL.to_vec()),
     ) {
         let config = RetryConfig { curve, factor, cap: MS(cap), jitter, ..RetryConfig::default() };
-        prop_assert!(config.wait(MS(base), n, MS(last), unit) <= MS(cap));
+        prop_assert!(config.wait(MS(base), n, MS(last), random) <= MS(cap));
     }
 }

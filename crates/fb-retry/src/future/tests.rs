@@ -1,4 +1,4 @@
-//! Behaviours of other libraries held here, by number: 61, 62, 63, 67.
+//! Covered behaviours of other libraries, by number: 61, 62, 63, 67.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,27 +15,27 @@ fn policy(base: Duration, max_retries: u32) -> RetryPolicy {
         .unwrap()
 }
 
-/// One that is alive.
+/// An instance that counts itself while alive.
 #[derive(Debug)]
-struct Held<'a>(&'a Cell<u32>);
+struct Counted<'a>(&'a Cell<u32>);
 
-impl<'a> Held<'a> {
+impl<'a> Counted<'a> {
     fn new(alive: &'a Cell<u32>) -> Self {
         alive.set(alive.get() + 1);
         Self(alive)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_is_tried_until_it_succeeds_or_retries_are_made() {
-    // succeeds at try, most retries, result (of the error: which try it was of), time
-    for (good, most, expected, waited) in [
+async fn operation_is_retried_until_success_or_exhaustion() {
+    // successful attempt, maximum retries, result (an error carries the number of its attempt), elapsed time
+    for (good, max_retries, expected, waited) in [
         (1, 2, Ok(1), 0),
         (2, 2, Ok(2), 250),
         (3, 2, Ok(3), 750),
@@ -44,42 +44,46 @@ async fn an_operation_is_tried_until_it_succeeds_or_retries_are_made() {
         (2, 0, Err(1), 0),
         (9, 7, Err(8), 250 + 500 + 1_000 + 2_000 + 4_000 + 8_000 + 8_000),
     ] {
-        let (began, tries) = (Instant::now(), Cell::new(0));
+        let (start, attempts) = (Instant::now(), Cell::new(0));
         let op = async || {
-            tries.set(tries.get() + 1);
-            if tries.get() == good { Ok(tries.get()) } else { Err(tries.get()) }
+            attempts.set(attempts.get() + 1);
+            if attempts.get() == good { Ok(attempts.get()) } else { Err(attempts.get()) }
         };
-        assert_eq!(retry(policy(MS(250), most), op).await, expected, "good at {good}, most {most}");
-        assert_eq!(began.elapsed(), MS(waited), "good at {good}, most {most}");
+        assert_eq!(
+            retry(policy(MS(250), max_retries), op).await,
+            expected,
+            "good at {good}, at most {max_retries} retries"
+        );
+        assert_eq!(start.elapsed(), MS(waited), "good at {good}, at most {max_retries} retries");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_retry_tries_no_more() {
-    // Every try takes 100 ms and fails, the waits are 250 ms and 500 ms.
-    for (patience, expected) in [(50, 1), (200, 1), (400, 2), (600, 2), (1_000, 3), (5_000, 3)] {
-        let (tries, running) = (Cell::new(0), Cell::new(0));
+async fn dropped_future_stops_retrying() {
+    // Every attempt takes 100 ms and fails; the waits are 250 ms and 500 ms.
+    for (time_limit, expected) in [(50, 1), (200, 1), (400, 2), (600, 2), (1_000, 3), (5_000, 3)] {
+        let (attempts, running) = (Cell::new(0), Cell::new(0));
         let op = async || {
-            tries.set(tries.get() + 1);
-            let _running = Held::new(&running);
+            attempts.set(attempts.get() + 1);
+            let _running = Counted::new(&running);
             sleep(MS(100)).await;
             Err::<(), _>(())
         };
-        let left = timeout(MS(patience), retry(policy(MS(250), 2), op)).await;
-        assert_eq!(left.is_err(), patience < 5_000);
+        let result = timeout(MS(time_limit), retry(policy(MS(250), 2), op)).await;
+        assert_eq!(result.is_err(), time_limit < 5_000);
         assert_eq!(running.get(), 0, "the operation in flight is dropped too");
         sleep(MS(60_000)).await;
-        assert_eq!(tries.get(), expected, "after {patience} ms");
+        assert_eq!(attempts.get(), expected, "after {time_limit} ms");
     }
-    drop(retry(policy(MS(250), 2), async || -> Result<(), ()> { unreachable!("before the first try") }));
+    drop(retry(policy(MS(250), 2), async || -> Result<(), ()> { unreachable!("before the first attempt") }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_is_dropped_before_the_wait_and_the_last_one_is_returned() {
+async fn error_is_dropped_before_the_wait() {
     let held = Cell::new(0);
     let op = async || {
         assert_eq!(held.get(), 0);
-        Err::<(), _>(Held::new(&held))
+        Err::<(), _>(Counted::new(&held))
     };
     let mut retries = Box::pin(retry(policy(MS(250), 2), op));
     assert!(timeout(MS(100), &mut retries).await.is_err());
@@ -91,111 +95,111 @@ async fn an_error_is_dropped_before_the_wait_and_the_last_one_is_returned() {
 }
 
 #[test]
-fn no_wait_takes_no_timer() {
+fn zero_wait_needs_no_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let failed = runtime.block_on(retry(policy(Duration::ZERO, 2), async || Err::<(), _>("without a timer")));
     assert_eq!(failed, Err("without a timer"));
 }
 
 #[test]
-fn it_may_cross_threads_although_its_error_may_not() {
+fn future_is_send_even_if_the_error_is_not() {
     fn sendable(_: &impl Send) {}
     let op = || async { Err::<(), _>(std::ptr::null::<u8>()) };
     sendable(&retry(RetryPolicy::default(), op));
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_try_and_why_there_is_no_other_is_told() {
-    let mut told = Vec::new();
+async fn listener_receives_attempts_and_the_stop_reason() {
+    let mut log = Vec::new();
     let listener = |event: Event<'_, u32>| {
-        told.push(match event {
-            Event::Attempt { number } => format!("try {number}"),
-            Event::Retry { error, wait } => format!("{error}: again in {wait:?}"),
-            Event::Stop { error, why } => format!("{error}: {why}"),
+        log.push(match event {
+            Event::Attempt { number } => format!("attempt {number}"),
+            Event::Retry { error, wait } => format!("{error}: retry in {wait:?}"),
+            Event::Stop { error, reason } => format!("{error}: {reason}"),
         });
     };
-    let tries = Cell::new(0);
+    let attempts = Cell::new(0);
     let op = async || {
-        tries.set(tries.get() + 1);
-        Err::<(), u32>(500 + tries.get())
+        attempts.set(attempts.get() + 1);
+        Err::<(), u32>(500 + attempts.get())
     };
     let last = op.retry(policy(MS(250), 1)).on_event(listener).await;
     assert_eq!(last, Err(502));
-    assert_eq!(told, ["try 1", "501: again in 250ms", "try 2", "502: no retries left"]);
+    assert_eq!(log, ["attempt 1", "501: retry in 250ms", "attempt 2", "502: no retries left"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_panics_changes_nothing() {
-    let tries = Cell::new(0);
+async fn panicking_listener_has_no_effect() {
+    let attempts = Cell::new(0);
     let op = async || {
-        tries.set(tries.get() + 1);
-        if tries.get() == 2 { Ok(()) } else { Err(()) }
+        attempts.set(attempts.get() + 1);
+        if attempts.get() == 2 { Ok(()) } else { Err(()) }
     };
     let done =
-        retry(policy(MS(250), 1), op).on_event(|_: Event<'_, ()>| panic!("a listener's own fault")).await;
-    assert_eq!((done, tries.get()), (Ok(()), 2));
+        retry(policy(MS(250), 1), op).on_event(|_: Event<'_, ()>| panic!("a bug of the listener")).await;
+    assert_eq!((done, attempts.get()), (Ok(()), 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_wait_begins_that_would_end_after_the_deadline() {
-    // Waits are 250 ms, 500 ms and 1 s: the second retry begins at 750 ms, the third would at 1,750 ms.
+async fn no_wait_ends_after_the_deadline() {
+    // The waits are 250 ms, 500 ms and 1 s: the second retry starts at 750 ms, the third would start at 1,750 ms.
     for (time, expected) in [(250, 1), (251, 2), (1_750, 3), (1_751, 4)] {
-        let (began, tries) = (Instant::now(), Cell::new(0));
+        let (start, attempts) = (Instant::now(), Cell::new(0));
         let op = async || {
-            tries.set(tries.get() + 1);
+            attempts.set(attempts.get() + 1);
             Err::<(), _>(())
         };
-        let mut why = None;
-        let heard = |event: Event<'_, ()>| {
-            if let Event::Stop { why: told, .. } = event {
-                why = Some(told);
+        let mut stopped = None;
+        let listener = |event: Event<'_, ()>| {
+            if let Event::Stop { reason, .. } = event {
+                stopped = Some(reason);
             }
         };
-        assert_eq!(retry(policy(MS(250), 3), op).within(MS(time)).on_event(heard).await, Err(()));
-        assert_eq!(tries.get(), expected, "within {time} ms");
-        assert!(began.elapsed() < MS(time), "no sleep for nothing");
-        assert_eq!(why, Some(if expected == 4 { Why::Exhausted } else { Why::Deadline }));
+        assert_eq!(retry(policy(MS(250), 3), op).within(MS(time)).on_event(listener).await, Err(()));
+        assert_eq!(attempts.get(), expected, "within {time} ms");
+        assert!(start.elapsed() < MS(time), "no useless wait");
+        assert_eq!(stopped, Some(if expected == 4 { StopReason::Exhausted } else { StopReason::Deadline }));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_share_a_budget_share_its_retries_exactly() {
+async fn shared_budget_limits_all_calls() {
     let config = BudgetConfig { ratio: 0.2, per_second: 0.0, burst: 0, ..BudgetConfig::default() };
     let budget = RetryBudget::new(&config).unwrap();
-    let (tries, suppressed) = (Cell::new(0), Cell::new(0));
+    let (attempts, suppressed) = (Cell::new(0), Cell::new(0));
     for _ in 0..100 {
         let op = async || {
-            tries.set(tries.get() + 1);
+            attempts.set(attempts.get() + 1);
             Err::<(), _>("down")
         };
-        let heard = |event: Event<'_, &str>| {
-            if let Event::Stop { why: Why::Budget, .. } = event {
+        let listener = |event: Event<'_, &str>| {
+            if let Event::Stop { reason: StopReason::Budget, .. } = event {
                 suppressed.set(suppressed.get() + 1);
             }
         };
-        assert_eq!(retry(policy(MS(0), 3), op).budget(&budget).on_event(heard).await, Err("down"));
+        assert_eq!(retry(policy(MS(0), 3), op).budget(&budget).on_event(listener).await, Err("down"));
     }
-    assert_eq!(tries.get(), 120, "100 calls and one retry for every five");
+    assert_eq!(attempts.get(), 120, "100 calls and one retry for every five");
     assert_eq!(suppressed.get(), 100);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_is_waited_for_and_one_too_long_ends_the_retries() {
-    for (hint, tries_made, waited) in [(1_000, 3, 2_000..2_201), (2_001, 1, 0..1)] {
-        let (began, tries) = (Instant::now(), Cell::new(0));
+async fn retry_after_is_honoured_up_to_its_maximum() {
+    for (retry_after, expected, waited) in [(1_000, 3, 2_000..2_201), (2_001, 1, 0..1)] {
+        let (start, attempts) = (Instant::now(), Cell::new(0));
         let op = async || {
-            tries.set(tries.get() + 1);
-            Err::<(), _>(MS(hint))
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(MS(retry_after))
         };
-        let policy = policy(MS(250), 2).when(|hint: &Duration| Class::after(*hint));
-        assert_eq!(retry(policy, op).await, Err(MS(hint)));
-        assert_eq!(tries.get(), tries_made);
-        assert!(waited.contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        let policy = policy(MS(250), 2).when(|wait: &Duration| Class::after(*wait));
+        assert_eq!(retry(policy, op).await, Err(MS(retry_after)));
+        assert_eq!(attempts.get(), expected);
+        assert!(waited.contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     }
 }
 
 #[tokio::test]
-async fn a_future_that_is_done_stays_silent() {
+async fn completed_future_stays_pending() {
     let mut done = Box::pin(retry(RetryPolicy::default(), async || Ok::<_, ()>(7)));
     assert_eq!((&mut done).await, Ok(7));
     assert!(poll_once(done.as_mut()).is_pending());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fb_core::{Envelope, Failure, Hop, Retry};
-use fb_retry::{Ask, Decision, Pace, RetryPolicy};
+use fb_retry::{Decision, Pace, RetryContext, RetryPolicy};
 
 /// Everything that a decision depends on: no clock, no lock, no randomness.
 pub(super) struct Situation<'a> {
@@ -82,20 +82,22 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         Retry::Never | Retry::Repair => return None,
         Retry::Free if s.stale > 1 => return None,
         Retry::Free => return afford(Duration::ZERO),
-        Retry::Immediate { max } => (Pace::AtOnce, max),
+        Retry::Immediate { max } => (Pace::Immediate, max),
         Retry::Backoff { max } => (Pace::Backoff, max),
         Retry::Throttled { max } => (Pace::Throttled, max),
-        Retry::ProviderDelay => (Pace::Hinted, if s.failure.retry_after().is_some() { u32::MAX } else { 1 }),
+        Retry::ProviderDelay => {
+            (Pace::RetryAfter, if s.failure.retry_after().is_some() { u32::MAX } else { 1 })
+        }
     };
-    let ask = Ask {
+    let context = RetryContext {
         pace,
-        most: most.min(s.max_retries),
-        done: s.retries,
-        last: s.last,
-        hint: s.failure.retry_after(),
-        unit: s.random,
+        max_retries: most.min(s.max_retries),
+        retries: s.retries,
+        last_wait: s.last,
+        retry_after: s.failure.retry_after(),
+        random: s.random,
     };
-    match policy.decide(ask) {
+    match policy.decide(context) {
         Decision::After(wait) => afford(wait),
         Decision::Stop(_) => None,
     }
