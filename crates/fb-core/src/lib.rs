@@ -3,6 +3,7 @@
 mod block;
 mod chat;
 mod consequences;
+mod dialect;
 mod eligibility;
 mod envelope;
 mod failure;
@@ -20,6 +21,7 @@ mod request_id;
 mod request_summary;
 mod stream;
 mod trace;
+mod usage;
 
 pub use async_trait::async_trait;
 
@@ -30,6 +32,7 @@ pub use crate::{
         ToolCall, ToolChoice, ToolResult,
     },
     consequences::{Consequences, Cooldown, Hop, Retry, Verdict},
+    dialect::Dialect,
     eligibility::Eligibility,
     envelope::Envelope,
     failure::{Failure, FailureKind, Phase, UnknownFailureKind},
@@ -40,11 +43,12 @@ pub use crate::{
     observer::{BreakerState, Event, Observer},
     overlay::Overlay,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
-    reply::{FinishReason, Meta, Note, Raw, Reply, Usage},
+    reply::{FinishReason, Meta, Note, Raw, Reply},
     report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
-    request::{CacheControl, ChatRequest, Dialect, Field, Head, InvalidRequest, Options, RawBody, Rules},
+    request::{CacheControl, ChatRequest, Field, Head, InvalidRequest, Options, RawBody, Rules},
     request_id::{InvalidRequestId, RequestId},
     request_summary::RequestSummary,
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},
+    usage::Usage,
 };

@@ -9,28 +9,7 @@ use std::{
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chat, Message, Money, Role};
-
-/// The wire format of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// OpenAI Chat Completions.
-    OpenAi,
-    /// Anthropic Messages.
-    Anthropic,
-    /// Ollama's native chat API.
-    Ollama,
-}
-
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Ollama => "ollama",
-        })
-    }
-}
+use crate::{Chat, Dialect, Message, Money, Role};
 
 /// A chat request; cheap to clone and parsed lazily.
 ///
@@ -151,7 +130,7 @@ impl fmt::Debug for ChatRequest {
 pub struct Head {
     /// A route's name, one of its aliases, or `PROVIDER/MODEL`.
     pub model: String,
-    /// `true` if an HTTP caller asked for a stream; the library decides by the method called.
+    /// `true` if an HTTP caller requested a stream; the library decides by the method called.
     pub stream: bool,
     /// `true` if a stream should end with token counts.
     pub include_usage: bool,
