@@ -1,4 +1,4 @@
-//! What both services share: methods, path parameters and the future of a response.
+//! Parts shared by both services: methods, path parameters and the response future.
 
 use std::{
     convert::Infallible,
