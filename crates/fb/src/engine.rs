@@ -204,7 +204,7 @@ impl Engine {
             let requested = request.head().model.as_str();
             self.traces.remember(Record {
                 route: name.to_owned(),
-                asked: (requested != name).then(|| requested.to_owned()),
+                requested: (requested != name).then(|| requested.to_owned()),
                 tenant: tenant.cloned(),
                 began,
                 plan: None,

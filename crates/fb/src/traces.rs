@@ -1,4 +1,4 @@
-//! Records of the latest requests: what was decided, and why; nothing that anybody wrote.
+//! Traces of the latest requests: the decisions and their reasons, without prompts and answers.
 
 use std::{
     collections::VecDeque,
@@ -12,16 +12,16 @@ use fb_router::Plan;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-/// What is remembered of requests.
+/// The number of requests whose decisions are kept for `fb explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TracesConfig {
-    /// Requests whose decisions are remembered, at most 100,000; with 0 none are. A record takes about 1 KiB. Default 1,000.
+    /// The number of latest requests to keep, up to 100,000; 0 keeps none. A record takes about 1 KiB. Default 1,000.
     pub keep: usize,
 }
 
 impl TracesConfig {
-    pub(crate) const MOST: usize = 100_000;
+    pub(crate) const MAX: usize = 100_000;
 }
 
 impl Default for TracesConfig {
@@ -30,42 +30,42 @@ impl Default for TracesConfig {
     }
 }
 
-/// What was decided for one request. Holds names, numbers and the words of errors; no prompt and no answer.
+/// The decisions made for one request. Contains names, numbers and error messages, but no prompt and no answer.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// The route that served it.
+    /// The route that served the request.
     pub route: String,
-    /// What the caller put into `model`, where that is another name: an alias, or a route with classes.
-    pub asked: Option<String>,
-    /// For whom it was made; `None`: `default`.
+    /// The `model` of the request, if it differs from the route: an alias, or a route with classes.
+    pub requested: Option<String>,
+    /// The tenant that made the request; `None` is the tenant `default`.
     pub tenant: Option<Arc<str>>,
-    /// When it began.
+    /// The time at which the request began.
     pub began: Instant,
-    /// How its targets were ranked and who was refused; `None` when nobody had to be asked.
+    /// The order of its targets and the inadmissible ones; `None` if no target was needed.
     pub plan: Option<Plan>,
-    /// What happened.
+    /// The report of the request.
     pub report: Report,
 }
 
 impl Record {
-    /// Its id.
+    /// Returns the id of the request.
     pub const fn id(&self) -> RequestId {
         self.report.id
     }
 
-    /// How long ago it began.
+    /// Returns the time since the request began.
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began)
     }
 }
 
 impl fmt::Display for Record {
-    /// The whole story: a line on the request, its plan, its trace.
+    /// Formats the request in one line, then its plan and its trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { served_by, level, took, cache, degraded, trace, .. } = &self.report;
         write!(f, "{}  route {}", self.id(), self.route)?;
-        if let Some(asked) = &self.asked {
-            write!(f, " (asked for {asked})")?;
+        if let Some(requested) = &self.requested {
+            write!(f, " (asked for {requested})")?;
         }
         if let Some(tenant) = &self.tenant {
             write!(f, ", tenant {tenant}")?;
@@ -103,33 +103,33 @@ pub(crate) struct Traces {
 
 impl Traces {
     pub(crate) fn new(config: &TracesConfig) -> Self {
-        Self { keep: config.keep.min(TracesConfig::MOST), records: Mutex::default() }
+        Self { keep: config.keep.min(TracesConfig::MAX), records: Mutex::default() }
     }
 
-    /// Whether anything is remembered.
+    /// Returns true if traces are kept.
     pub(crate) const fn is_on(&self) -> bool {
         self.keep > 0
     }
 
     pub(crate) fn remember(&self, record: Record) {
         let record = Arc::new(record);
-        let forgotten = {
+        let oldest = {
             let mut records = self.records.lock();
             let full = records.len() >= self.keep;
-            let forgotten = if full { records.pop_front() } else { None };
+            let oldest = if full { records.pop_front() } else { None };
             records.push_back(record);
-            forgotten
+            oldest
         };
-        // What is freed is freed outside of the lock.
-        drop(forgotten);
+        // The oldest record is freed outside the lock.
+        drop(oldest);
     }
 
     pub(crate) fn find(&self, id: RequestId) -> Option<Arc<Record>> {
         self.records.lock().iter().rfind(|record| record.id() == id).cloned()
     }
 
-    /// The latest, the newest first.
-    pub(crate) fn latest(&self, most: usize) -> Vec<Arc<Record>> {
-        self.records.lock().iter().rev().take(most).cloned().collect()
+    /// Returns the latest records, the newest first.
+    pub(crate) fn latest(&self, limit: usize) -> Vec<Arc<Record>> {
+        self.records.lock().iter().rev().take(limit).cloned().collect()
     }
 }

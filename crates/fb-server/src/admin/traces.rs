@@ -73,7 +73,7 @@ fn summary(record: &Arc<Record>) -> Value {
 
 fn full(record: &Arc<Record>) -> Value {
     let mut full = summary(record);
-    full["asked"] = json!(record.asked);
+    full["asked"] = json!(record.requested);
     full["reason"] = json!(record.report.degraded);
     full["plan"] = json!(record.plan.as_ref().map(plan));
     let rows = record.report.trace.rows().iter().map(|row| {

@@ -60,8 +60,8 @@ pub(crate) fn check_cache(config: &CacheConfig, problems: &mut Vec<InvalidConfig
 
 /// Checks the number of kept traces.
 pub(crate) fn check_traces(config: &TracesConfig, problems: &mut Vec<InvalidConfig>) {
-    if config.keep > TracesConfig::MOST {
-        let expected = format!("expected at most {}", TracesConfig::MOST);
+    if config.keep > TracesConfig::MAX {
+        let expected = format!("expected at most {}", TracesConfig::MAX);
         problems.push(InvalidConfig::new("traces.keep", config.keep.to_string(), expected));
     }
 }

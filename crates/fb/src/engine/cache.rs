@@ -16,7 +16,7 @@ pub(super) const DEFAULT_TENANT: &str = "default";
 /// Fields of a body that no answer depends on. `model` names the route, which is in the key by its own name.
 const IRRELEVANT: [&str; 7] =
     ["model", "stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key"];
-/// Fields whose effect is in the bytes of an answer only, so that a plain answer cannot be replayed as a stream.
+/// Fields that change only the bytes of an answer, so that a plain answer cannot be replayed as a stream.
 const UNTRANSLATED: [&str; 5] = ["n", "logprobs", "top_logprobs", "modalities", "audio"];
 /// The size of a frame beside its bytes and texts.
 const FRAME_OVERHEAD: u64 = 128;

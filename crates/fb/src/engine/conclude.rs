@@ -12,7 +12,7 @@ use super::{
     outcome::{CommittedStream, TargetOutcome},
     response::Response,
     state::Engine,
-    stream::{ChatStream, Inspection, resume::Resume},
+    stream::ChatStream,
 };
 use crate::{Answer, Ended, Error, clock::now};
 
@@ -62,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// Hands a committed stream to the caller, with the means to cache, resume and inspect it.
+    /// Hands a committed stream to the caller, recorded for the cache if its answer may be kept.
     fn stream(
         self: &Arc<Self>,
         ctx: RequestContext<'_>,
@@ -73,8 +73,6 @@ impl Engine {
             let (by, meta) = (committed.target().clone(), committed.stream.meta.clone());
             Recorder::new(lookup, self.cache.clone(), by, meta)
         });
-        let resume = Resume::for_request(self, ctx.route, ctx.request, ctx.record.level());
-        let inspection = (!ctx.route.gates.is_empty()).then(|| Inspection::new(ctx.route, ctx.request));
-        ChatStream::new(committed, Arc::clone(ctx.record), &ctx.route.config, recorder, resume, inspection)
+        ChatStream::new(self, ctx, committed, recorder)
     }
 }

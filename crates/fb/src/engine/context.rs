@@ -37,7 +37,7 @@ pub(super) struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Returns the same context for a rewritten request, whose cost is estimated anew.
+    /// Returns the same context for a rewritten request, with its own cost estimate.
     pub(super) fn with_request(self, request: &'a ChatRequest) -> Self {
         let estimate = self.estimate.map(|estimate| CostEstimate::new(estimate.account, request));
         Self { request, estimate, ..self }

@@ -67,7 +67,7 @@ pub(super) fn inspect(
     Inspected::Rejected(TargetOutcome::MoveOn)
 }
 
-/// Returns the failure of an attempt whose answer has a defect.
+/// Converts a defect into the failure of the attempt.
 pub(crate) fn quality_failure(defect: &Defect) -> Failure {
     Failure::new(FailureKind::Quality, defect.to_string()).with_gate(defect.gate().name())
 }

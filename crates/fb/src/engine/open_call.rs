@@ -1,4 +1,4 @@
-//! A call whose stream has committed, and its settlement when the stream ends.
+//! A call with a committed stream, and its settlement when the stream ends.
 
 use std::{
     sync::Arc,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::clock::now;
 
-/// A call whose stream has committed. Dropped unsettled, the attempt is recorded as cancelled and charged for the spend so
+/// A call with a committed stream. Dropped unsettled, the attempt is recorded as cancelled and charged for the spend so
 /// far.
 pub(crate) struct OpenCall {
     pub(super) attempt: AttemptRecord,

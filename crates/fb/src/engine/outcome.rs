@@ -37,7 +37,7 @@ pub(crate) struct OpenedStream {
     pub(crate) rest: FrameStream,
 }
 
-/// A stream whose first output has arrived, with the call to be settled when it ends.
+/// A stream after its first output, with the call to settle when it ends.
 pub(crate) struct CommittedStream {
     pub(crate) stream: OpenedStream,
     pub(crate) call: OpenCall,

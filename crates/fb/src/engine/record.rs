@@ -242,7 +242,7 @@ impl RequestRecord {
         self.state.lock().degraded = Some(instead_of);
     }
 
-    /// Records the target whose stream is being delivered.
+    /// Records the target that streams the answer.
     pub(crate) fn set_served_by(&self, by: ServedBy) {
         self.state.lock().served_by = Some(by);
     }
@@ -321,7 +321,7 @@ impl RequestRecord {
         }
         self.traces.remember(Record {
             route: self.route.name.clone(),
-            asked: (summary.model != self.route.name).then_some(summary.model),
+            requested: (summary.model != self.route.name).then_some(summary.model),
             tenant: self.tenant.clone(),
             began: self.envelope.started,
             plan: self.state.lock().plan.take(),
@@ -337,7 +337,7 @@ impl RequestRecord {
 }
 
 impl Drop for RequestRecord {
-    /// Finishes a request whose caller left, so that metrics count it too.
+    /// Finishes a request that its caller left, so that metrics count it too.
     fn drop(&mut self) {
         if self.state.get_mut().took.is_none() {
             self.finish_as(None, true);

@@ -2,7 +2,7 @@
 
 mod collect;
 mod guard;
-pub(super) mod resume;
+mod resume;
 
 use std::{
     collections::VecDeque,
@@ -26,14 +26,16 @@ use self::{
 };
 use super::{
     cache::Recorder,
+    context::RequestContext,
     inspect::quality_failure,
     open_call::OpenCall,
     outcome::{CommittedStream, OpenedStream},
     record::RequestRecord,
     route_state::RouteState,
     spend::output_bytes,
+    state::Engine,
 };
-use crate::{Answer, Ended, Error, Route, clock::now};
+use crate::{Answer, Ended, Error, clock::now};
 
 /// A streamed answer: frames in order, each with its events and, if it was passed through, its bytes.
 ///
@@ -91,7 +93,7 @@ struct Live {
 }
 
 /// The check of a streamed answer against the quality gates when it is complete.
-pub(super) struct Inspection {
+struct Inspection {
     route: Arc<RouteState>,
     request: ChatRequest,
     /// The reply as far as it was received.
@@ -99,25 +101,25 @@ pub(super) struct Inspection {
 }
 
 impl Inspection {
-    pub(super) fn new(route: &Arc<RouteState>, request: &ChatRequest) -> Self {
-        Self { route: Arc::clone(route), request: request.clone(), reply: Reply::default() }
+    fn new(ctx: RequestContext<'_>) -> Self {
+        Self { route: Arc::clone(ctx.route), request: ctx.request.clone(), reply: Reply::default() }
     }
 }
 
 impl ChatStream {
     pub(super) fn new(
+        engine: &Arc<Engine>,
+        ctx: RequestContext<'_>,
         committed: CommittedStream,
-        record: Arc<RequestRecord>,
-        route: &Route,
         recorder: Option<Recorder>,
-        resume: Option<Resume>,
-        inspection: Option<Inspection>,
     ) -> Self {
+        let resume = Resume::for_request(engine, ctx);
+        let inspection = (!ctx.route.gates.is_empty()).then(|| Inspection::new(ctx));
         let CommittedStream { stream: OpenedStream { meta, frames, rest }, call } = committed;
         let live = Live {
-            record,
+            record: Arc::clone(ctx.record),
             rest: Some(rest),
-            guard: Guard::new(route, now()),
+            guard: Guard::new(&ctx.route.config, now()),
             call: Some(call),
             usage: None,
             text: String::new(),
@@ -283,7 +285,7 @@ impl Live {
         self.resume.is_some() && self.is_text && !self.text.is_empty() && is_open
     }
 
-    /// Leaves the target whose stream broke, and starts to request the rest from another.
+    /// Leaves the target that broke, and starts to request the rest from another.
     fn start_resuming(&mut self, failure: Failure) {
         let (Some(resume), Some(call)) = (self.resume.clone(), &self.call) else { return };
         let (broken, record) = (call.target().id().clone(), Arc::clone(&self.record));
@@ -380,7 +382,7 @@ impl Live {
         }
     }
 
-    /// Settles the call of a stream whose end signal arrived, and finishes the request.
+    /// Settles the call after the end signal, and finishes the request.
     fn complete(&mut self) {
         let Some(call) = self.call.take() else { return };
         if let Some(block) = &self.block {
@@ -394,7 +396,7 @@ impl Live {
         self.record.finish(None);
     }
 
-    /// Ends a stream whose end signal arrived: with the block, if there was one.
+    /// Ends the stream after its end signal: with the block, if there was one.
     fn end(&mut self) -> Option<Result<Frame, Error>> {
         self.rest = None;
         let mut block = self.block.take()?;

@@ -7,23 +7,21 @@ use std::{
 
 use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, TargetId};
 
-use crate::{
-    clock::now,
-    engine::{
-        context::{Mode, RequestContext},
-        outcome::{CommittedStream, TargetOutcome},
-        race::{Start, race},
-        record::RequestRecord,
-        route_state::RouteState,
-        state::Engine,
-    },
+use super::super::{
+    context::{Mode, RequestContext},
+    outcome::{CommittedStream, TargetOutcome},
+    race::{Start, race},
+    record::RequestRecord,
+    route_state::RouteState,
+    state::Engine,
 };
+use crate::clock::now;
 
 /// The instruction to a model that continues the answer of another.
 const CONTINUE: &str = "Your answer was cut off. Continue it exactly where it stopped. Do not repeat, correct or introduce anything.";
 
 /// The means to request the rest of an answer.
-pub(in crate::engine) struct Resume {
+pub(super) struct Resume {
     engine: Arc<Engine>,
     route: Arc<RouteState>,
     request: ChatRequest,
@@ -42,15 +40,11 @@ pub(super) enum Resumed {
 impl Resume {
     /// Returns the means to resume a stream, if the route enables that and the answer can be put together from two: not with
     /// a schema, a lower level or quality gates, which apply to a single answer.
-    pub(in crate::engine) fn for_request(
-        engine: &Arc<Engine>,
-        route: &Arc<RouteState>,
-        request: &ChatRequest,
-        level: Level,
-    ) -> Option<Self> {
-        let is_enabled = route.config.resume && level == Level::Full && route.gates.is_empty();
-        let is_text = is_enabled && request.chat().is_ok_and(|chat| matches!(chat.format, Format::Text));
-        is_text.then(|| Self {
+    pub(super) fn for_request(engine: &Arc<Engine>, ctx: RequestContext<'_>) -> Option<Self> {
+        let RequestContext { route, request, .. } = ctx;
+        let is_whole = ctx.record.level() == Level::Full && route.gates.is_empty();
+        let is_text = || request.chat().is_ok_and(|chat| matches!(chat.format, Format::Text));
+        (route.config.resume && is_whole && is_text()).then(|| Self {
             engine: Arc::clone(engine),
             route: Arc::clone(route),
             request: request.clone(),
