@@ -1,6 +1,6 @@
-//! Whole requests in virtual time: a script of what each provider does, and the printed outcome with its trace.
+//! Whole requests in virtual time: a script of each provider's behavior, and the printed outcome with its trace.
 //!
-//! Behaviours of other libraries held here, by number: 12, 61, 71, 78 (committed streams, pushback), 87.
+//! Behaviors of other libraries covered here, by number: 12, 61, 71, 78 (committed streams, pushback), 87.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ mod resume;
 mod routing;
 mod settings;
 
-/// A client over the script's providers: one route, a target each, the model named `m`.
+/// Builds a client over the script's providers, with one route and one target each, all with the model `m`.
 fn client(script: &Script, route: impl FnOnce(Route) -> Route) -> Client {
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m"));
     let route = route(Route::priority("default", targets));
@@ -46,7 +46,7 @@ fn outcome(result: &Result<crate::Answer, Error>) -> String {
     format!("{head}\n{}", report.map(|report| report.trace.to_string()).unwrap_or_default())
 }
 
-/// A request for a route or target by name.
+/// Creates a request for a route or target by name.
 fn named(model: &str) -> ChatRequest {
     ChatRequest::from_chat(model, ChatRequest::user("hi").chat().unwrap().clone())
 }
@@ -82,7 +82,7 @@ async fn streamed(client: &Client) -> String {
     format!("{text:?}\n{}", stream.report().trace)
 }
 
-/// Runs one request of each mode on fresh providers; afterwards nothing may be outstanding.
+/// Runs one request on fresh providers and checks that nothing is left outstanding.
 async fn run(text: &str, route: impl Fn(Route) -> Route, stream: bool) -> String {
     let script = script(text);
     let client = client(&script, route);
@@ -104,7 +104,7 @@ async fn check_stream(text: &str, expected: Expect) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_healthy_primary_answers_at_once() {
+async fn healthy_primary_answers_at_once() {
     check(
         "a: 200 in 300ms / b: 200",
         expect![[r#"
@@ -124,7 +124,7 @@ async fn a_healthy_primary_answers_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_primary_is_retried_then_left() {
+async fn failing_primary_is_retried_then_left() {
     check(
         "a: 503 / b: 200",
         expect![[r#"
@@ -169,7 +169,7 @@ async fn a_failing_primary_is_retried_then_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_is_waited_for_only_when_it_is_short() {
+async fn only_a_short_rate_limit_is_waited_for() {
     check(
         "a: 429(retry-after 1s), 200 / b: 200",
         expect![[r#"
@@ -201,7 +201,7 @@ async fn a_rate_limit_is_waited_for_only_when_it_is_short() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_is_not_retried_at_the_same_target() {
+async fn timeout_is_not_retried_at_the_same_target() {
     check(
         "a: hang / b: 200",
         expect![[r#"
@@ -223,7 +223,7 @@ async fn a_timeout_is_not_retried_at_the_same_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_connection_is_retried_once_for_free() {
+async fn stale_connection_is_retried_once_for_free() {
     check(
         "a: stale, 200 / b: 200",
         expect![[r#"
@@ -256,7 +256,7 @@ async fn a_stale_connection_is_retried_once_for_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mistake_of_the_caller_is_surfaced_at_once() {
+async fn caller_mistake_is_surfaced_at_once() {
     check(
         "a: 400 / b: 200",
         expect![[r#"
@@ -292,7 +292,7 @@ async fn broken_accounts_and_missing_models_hop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_block_is_never_followed_by_a_call() {
+async fn block_is_never_followed_by_a_call() {
     check(
         "a: block / b: 200",
         expect![[r#"
@@ -328,7 +328,7 @@ async fn a_block_is_never_followed_by_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_fails_over_before_its_first_output_and_never_after() {
+async fn stream_fails_over_only_before_its_first_output() {
     check_stream(
         "a: cut(0) / b: 200",
         expect![[r#"
@@ -381,7 +381,7 @@ async fn a_stream_fails_over_before_its_first_output_and_never_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn exhaustion_tells_the_primarys_cause_unless_the_caller_can_repair_another() {
+async fn exhaustion_reports_the_primary_cause_unless_another_is_repairable() {
     check(
         "a: 503 / b: 529",
         expect![[r#"
@@ -412,7 +412,7 @@ async fn exhaustion_tells_the_primarys_cause_unless_the_caller_can_repair_anothe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_prompt_moves_only_to_a_window_known_to_be_larger() {
+async fn long_prompt_moves_only_to_a_larger_known_window() {
     let script = script("a: context / b: 200 / c: 200");
     let sizes = [Some(8_000), None, Some(128_000)];
     for ((_, provider), context) in script.providers().iter().zip(sizes) {
@@ -427,7 +427,7 @@ async fn a_long_prompt_moves_only_to_a_window_known_to_be_larger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_carried_is_refused_before_the_call() {
+async fn unsupported_request_is_refused_before_the_call() {
     let script = script("a: 200 / b: 200");
     script.provider("a").refuse("logit_bias", "has no place in this dialect");
     expect![[r#"
@@ -446,7 +446,7 @@ async fn what_cannot_be_carried_is_refused_before_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn triggers_decide_what_hops() {
+async fn trigger_on_restricts_which_failures_hop() {
     let only_timeouts = |mut route: Route| {
         route.targets[0] = route.targets[0].clone().trigger_on([FailureKind::RateLimited]);
         route
@@ -470,7 +470,7 @@ async fn triggers_decide_what_hops() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_that_is_not_let_in_is_no_reason_to_hop() {
+async fn denied_retry_surfaces_instead_of_hopping() {
     let script = script("a: 503 / b: 200");
     let opens = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
     let client = client(&script, |mut route| {
@@ -478,7 +478,7 @@ async fn a_retry_that_is_not_let_in_is_no_reason_to_hop() {
         route.targets[0] = target.trigger_on([FailureKind::RateLimited]).breaker(&opens);
         route
     });
-    // The second opens the breaker while the first waits for its retry.
+    // The second request opens the breaker while the first waits for its retry.
     let (first, _second) = tokio::join!(plain(&client), plain(&client));
     expect![[r#"
         502 upstream_error (server_error (503): Service Unavailable)
@@ -489,7 +489,7 @@ async fn a_retry_that_is_not_let_in_is_no_reason_to_hop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn priorities_and_disabled_targets_are_obeyed() {
+async fn priority_and_enabled_are_respected() {
     let route = |mut route: Route| {
         route.targets[0] = route.targets[0].clone().priority(5);
         route.targets[1] = route.targets[1].clone().enabled(false);
@@ -505,7 +505,7 @@ async fn priorities_and_disabled_targets_are_obeyed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_stay_within_the_envelope_and_later_targets_are_not_starved() {
+async fn attempts_stay_within_the_envelope_and_reserve_later_targets() {
     let eager = |mut route: Route| {
         for target in &mut route.targets {
             *target = target.clone().max_retries(9);
@@ -534,7 +534,7 @@ async fn attempts_stay_within_the_envelope_and_later_targets_are_not_starved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_shared_by_all_targets() {
+async fn deadline_is_shared_by_all_targets() {
     let short = |route: Route| route.deadline(Duration::from_secs(9));
     expect![[r#"
         ok "hello from c" by c/m
@@ -553,10 +553,10 @@ async fn the_deadline_is_shared_by_all_targets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_retry_sleeps_past_the_deadline() {
+async fn no_retry_waits_past_the_deadline() {
     let script = script("a: 429(retry-after 2s) in 500ms, 200 / b: 200");
     let client = client(&script, |route| route.deadline(Duration::from_secs(4)));
-    // 3.5 s are left: the wait of 2 s and a slice of 2 s for each of two targets do not fit.
+    // 3.5 s are left: a wait of 2 s plus a slice of 2 s for each of two targets does not fit.
     expect![[r#"
         ok "hello from b" by b/m
         0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)    500 ms  hop
@@ -566,7 +566,7 @@ async fn no_retry_sleeps_past_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_impatient_caller_still_gets_attempts_and_harms_no_breaker() {
+async fn short_caller_deadline_leaves_attempts_and_trips_no_breaker() {
     let script = script("a: hang / b: 200");
     let client = client(&script, |route| route);
     let options = Options { timeout: Some(Duration::from_secs(3)), ..Options::default() };
@@ -579,7 +579,7 @@ async fn an_impatient_caller_still_gets_attempts_and_harms_no_breaker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_breaker_is_skipped_and_probed_again() {
+async fn open_breaker_is_skipped_and_probed_again() {
     let script = script("a: 503x5, 200 / b: 200");
     let client = client(&script, |route| route);
     for _ in 0..3 {
@@ -601,7 +601,7 @@ async fn an_open_breaker_is_skipped_and_probed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_resort_waits_for_the_first_target_to_reopen() {
+async fn last_resort_waits_for_the_first_target_to_reopen() {
     check(
         "a: 429(retry-after 4s), 200 / b: 429(retry-after 8s), 200",
         expect![[r#"
@@ -619,7 +619,7 @@ async fn the_last_resort_waits_for_the_first_target_to_reopen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_resort_returns_to_a_target_that_reopened_meanwhile() {
+async fn last_resort_returns_to_a_target_that_reopened() {
     let script = script("a: 503x5, 200 / b: 200x3, 529 in 3s");
     let client = client(&script, |route| route);
     for _ in 0..3 {
@@ -633,7 +633,7 @@ async fn the_last_resort_returns_to_a_target_that_reopened_meanwhile() {
         6.166s  a/m  1  ok  15 tokens                                 0 ms
     "#]]
     .assert_eq(&plain(&client).await);
-    // A target that failed without asking for time had its chance.
+    // A target that failed without a retry-after is not tried again.
     check(
         "a: 503 / b: 503",
         expect![[r#"
@@ -648,7 +648,7 @@ async fn the_last_resort_returns_to_a_target_that_reopened_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_resort_lets_one_call_through_when_nothing_reopens_soon() {
+async fn last_resort_lets_one_call_through_if_nothing_reopens_soon() {
     let script = script("a: 402, 200");
     let tried = client(&script, |route| route);
     plain(&tried).await;
@@ -673,7 +673,7 @@ async fn the_last_resort_lets_one_call_through_when_nothing_reopens_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_key_is_not_used_again_not_even_as_a_last_resort() {
+async fn rejected_key_is_never_used_again() {
     let script = script("a: 401, 200");
     let client = client(&script, |route| route);
     plain(&client).await;
@@ -686,7 +686,7 @@ async fn a_rejected_key_is_not_used_again_not_even_as_a_last_resort() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_takes_everything_along() {
+async fn cancelled_request_cancels_calls_and_frees_permits() {
     let script = script("a: hang / b: 200");
     let client = client(&script, |route| route);
     let left = tokio::time::timeout(Duration::from_secs(1), client.chat(ChatRequest::user("hi"))).await;
@@ -709,7 +709,7 @@ async fn a_caller_that_leaves_takes_everything_along() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn statistics_count_who_served_whom() {
+async fn statistics_count_fallbacks_per_target() {
     let script = script("a: 503, 503, 200, block / b: 200");
     let client = client(&script, |route| route);
     for _ in 0..3 {
@@ -734,7 +734,7 @@ async fn names_resolve_to_routes_aliases_targets_and_listed_models() {
         builder = builder.provider(name, provider);
     }
     let client = builder.models("b", ["bare".to_owned()]).build().unwrap();
-    let ask = async |model: &str| {
+    let send = async |model: &str| {
         let chat = fb_core::Chat::default();
         match client.chat(ChatRequest::from_chat(model, chat)).await {
             Ok(answer) => answer.served_by(),
@@ -743,7 +743,7 @@ async fn names_resolve_to_routes_aliases_targets_and_listed_models() {
     };
     let mut table = String::new();
     for model in ["default", "gpt-4", "a/m", "b/org/m2", "bare", "b/bare", "m", "a/other", "nobody"] {
-        writeln!(table, "{model}: {}", ask(model).await).unwrap();
+        writeln!(table, "{model}: {}", send(model).await).unwrap();
     }
     expect![[r#"
         default: a/m
@@ -760,7 +760,7 @@ async fn names_resolve_to_routes_aliases_targets_and_listed_models() {
 }
 
 #[test]
-fn a_wrong_setup_names_every_problem() {
+fn invalid_setup_reports_every_problem() {
     let script = script("a: 200");
     let mut target = Target::new("aa", "");
     target.trigger_on = Some(vec!["content_filter".to_owned(), "slow".to_owned()]);
@@ -781,10 +781,10 @@ fn a_wrong_setup_names_every_problem() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_step_is_told_to_the_observer() {
+async fn observer_receives_every_step() {
     #[derive(Default)]
-    struct Heard(parking_lot::Mutex<Vec<String>>);
-    impl fb_core::Observer for Heard {
+    struct Events(parking_lot::Mutex<Vec<String>>);
+    impl fb_core::Observer for Events {
         fn on_event(&self, event: &fb_core::Event<'_>) {
             self.0.lock().push(match event {
                 fb_core::Event::Started { target, number, .. } => format!("started {target} {number}"),
@@ -794,9 +794,9 @@ async fn every_step_is_told_to_the_observer() {
             });
         }
     }
-    let heard = Arc::new(Heard::default());
+    let events = Arc::new(Events::default());
     let script = script("a: 401 / b: 200");
-    let mut builder = Client::builder().observer(Arc::clone(&heard) as _).route(Route::priority(
+    let mut builder = Client::builder().observer(Arc::clone(&events) as _).route(Route::priority(
         "default",
         script.providers().into_iter().map(|(name, _)| Target::new(name, "m")),
     ));
@@ -817,11 +817,11 @@ async fn every_step_is_told_to_the_observer() {
 
         ended b/m cancelled
         finished 1 calls"#]]
-    .assert_eq(&heard.0.lock().join("\n"));
+    .assert_eq(&events.0.lock().join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_share_a_provider_share_its_retry_budget() {
+async fn targets_of_a_provider_share_its_retry_budget() {
     let script = script("a: 503 / b: 200");
     let targets = |names: [&str; 2]| names.map(|name| Target::new(name, "m"));
     let mut builder = Client::builder()
@@ -833,7 +833,7 @@ async fn calls_that_share_a_provider_share_its_retry_budget() {
     }
     let client = builder.build().unwrap();
     let mut calls = Vec::new();
-    // One saved up, then one in five seconds.
+    // One retry is saved up, then one accrues in five seconds.
     for pause in [0, 0, 4_000, 900, 200] {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let before = script.providers()[0].1.calls();
@@ -844,7 +844,7 @@ async fn calls_that_share_a_provider_share_its_retry_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn traffic_returns_to_a_target_in_growing_shares() {
+async fn traffic_returns_to_a_recovered_target_in_growing_shares() {
     let script = script("a: 503, 200 / b: 200");
     let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
     let breaker = BreakerConfig { consecutive: Some(1), half_open, ..BreakerConfig::default() };
@@ -856,27 +856,27 @@ async fn traffic_returns_to_a_target_in_growing_shares() {
         builder = builder.provider(name, provider);
     }
     let client = builder.build().unwrap();
-    let ask = async || client.chat(ChatRequest::user("hi")).await.unwrap();
-    assert_eq!(ask().await.served_by(), "b/m");
+    let send = async || client.chat(ChatRequest::user("hi")).await.unwrap();
+    assert_eq!(send().await.served_by(), "b/m");
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(ask().await.served_by(), "a/m", "the probe");
+    assert_eq!(send().await.served_by(), "a/m", "the probe");
     let mut shares = Vec::new();
     for wait in [0, 15, 15] {
         tokio::time::sleep(Duration::from_secs(wait)).await;
         let before = script.providers()[0].1.calls();
         for _ in 0..200 {
-            ask().await;
+            send().await;
         }
         shares.push(script.providers()[0].1.calls() - before);
     }
-    // A tenth, a half, all of 200; the seed is fixed.
+    // A tenth, a half, then all of 200; the seed is fixed.
     assert!((10..=30).contains(&shares[0]) && (80..=120).contains(&shares[1]), "{shares:?}");
     assert_eq!(shares[2], 200);
     assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_is_just_back_takes_what_nobody_else_can() {
+async fn recovering_target_takes_all_requests_if_it_is_the_last() {
     let script = script("a: 503, 200 / b: 200, 503");
     let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
     let ramp = RampConfig { from: 0.0, ..RampConfig::default() };
@@ -903,7 +903,7 @@ async fn a_target_that_is_just_back_takes_what_nobody_else_can() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_takes_as_many_calls_at_a_time_as_it_may_streams_included() {
+async fn max_in_flight_limits_concurrent_calls_including_streams() {
     let script = script("a: 200 in 2s gap 1s / b: 200");
     let targets = [Target::new("a", "m").max_in_flight(2), Target::new("b", "m")];
     let mut builder = Client::builder().seed(7).route(Route::priority("default", targets));
@@ -911,9 +911,9 @@ async fn a_target_takes_as_many_calls_at_a_time_as_it_may_streams_included() {
         builder = builder.provider(name, provider);
     }
     let client = builder.build().unwrap();
-    let ask = || async { client.chat(ChatRequest::user("hi")).await.unwrap().served_by() };
+    let send = || async { client.chat(ChatRequest::user("hi")).await.unwrap().served_by() };
     let (stream, one, two, three) =
-        tokio::join!(client.stream(ChatRequest::user("hi")), ask(), ask(), plain(&client));
+        tokio::join!(client.stream(ChatRequest::user("hi")), send(), send(), plain(&client));
     assert_eq!((one.as_str(), two.as_str()), ("a/m", "b/m"));
     expect![[r#"
         ok "hello from b" by b/m
@@ -921,10 +921,10 @@ async fn a_target_takes_as_many_calls_at_a_time_as_it_may_streams_included() {
         0.000s  b/m  1  ok  15 tokens             0 ms
     "#]]
     .assert_eq(&three);
-    let (one, two) = tokio::join!(ask(), ask());
-    assert_eq!((one.as_str(), two.as_str()), ("a/m", "b/m"), "the stream still has its place");
+    let (one, two) = tokio::join!(send(), send());
+    assert_eq!((one.as_str(), two.as_str()), ("a/m", "b/m"), "the stream still holds its slot");
     stream.unwrap().collect().await.unwrap();
-    let (one, two) = tokio::join!(ask(), ask());
+    let (one, two) = tokio::join!(send(), send());
     assert_eq!((one.as_str(), two.as_str()), ("a/m", "a/m"));
     assert_eq!(client.outstanding_permits(), 0);
 }

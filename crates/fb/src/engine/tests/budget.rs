@@ -1,4 +1,4 @@
-//! What tenants may spend, and who may answer them.
+//! Tenant budgets and target rules.
 
 use fb_budget::{Limits, Standing};
 use fb_core::Price;
@@ -6,15 +6,15 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// 1,000 dollars a million tokens, whichever: a tenth of a cent each.
+/// 1,000 dollars per million tokens: a tenth of a cent per token.
 const PRICE: Price = Price { input: 1_000.0, output: 1_000.0 };
 
-fn priced(script: &Script, tenants: &[(&str, Limits)], tune: impl Fn(Route) -> Route) -> Client {
+fn priced_client(script: &Script, tenants: &[(&str, Limits)], configure: impl Fn(Route) -> Route) -> Client {
     let targets = script
         .providers()
         .into_iter()
         .map(|(name, _)| Target { price: Some(PRICE), ..Target::new(name, "m").max_retries(0) });
-    let mut builder = Client::builder().seed(7).route(tune(Route::priority("default", targets)));
+    let mut builder = Client::builder().seed(7).route(configure(Route::priority("default", targets)));
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
@@ -24,13 +24,13 @@ fn priced(script: &Script, tenants: &[(&str, Limits)], tune: impl Fn(Route) -> R
     builder.build().unwrap()
 }
 
-fn of(tenant: &str) -> ChatRequest {
+fn request_of(tenant: &str) -> ChatRequest {
     let chat = fb_core::Chat { max_tokens: Some(5), ..ChatRequest::user("hi").chat().unwrap().clone() };
     let options = Options { tenant: Some(tenant.into()), ..Options::default() };
     ChatRequest::from_chat("default", chat).with_options(options)
 }
 
-/// What a tenant spent and holds, in tokens of a tenth of a cent.
+/// Returns the spend and the reservation of a tenant, in tokens of a tenth of a cent.
 fn spent(client: &Client, tenant: &str) -> (u64, u64) {
     let all = client.tenants();
     let (_, used, _) = all.iter().find(|(name, ..)| name == tenant).unwrap();
@@ -38,74 +38,74 @@ fn spent(client: &Client, tenant: &str) -> (u64, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_at_its_limit_gets_402_while_another_is_served() {
+async fn tenant_at_its_limit_gets_402_while_another_is_served() {
     let script = script("a: 200");
     let dollars = |usd| Limits { usd_per_day: Some(usd), ..Limits::default() };
-    // Each answer is 10 tokens in and 5 out: 1.5 cents.
-    let client = priced(&script, &[("acme", dollars(0.05)), ("beta", dollars(9.0))], |route| route);
+    // Each answer takes 10 tokens in and 5 out: 1.5 cents.
+    let client = priced_client(&script, &[("acme", dollars(0.05)), ("beta", dollars(9.0))], |route| route);
     for _ in 0..3 {
-        client.chat(of("acme")).await.unwrap();
+        client.chat(request_of("acme")).await.unwrap();
     }
     assert_eq!(spent(&client, "acme"), (45, 0));
-    let error = client.chat(of("acme")).await.unwrap_err();
+    let error = client.chat(request_of("acme")).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (402, "budget_exceeded"));
     assert!(error.retry_after().is_some(), "it says when the day is over");
     assert_eq!((script.provider("a").calls(), client.outstanding_permits()), (3, 0));
-    client.chat(of("beta")).await.unwrap();
-    client.chat(of("nobody known")).await.unwrap();
+    client.chat(request_of("beta")).await.unwrap();
+    client.chat(request_of("unknown")).await.unwrap();
     let standing =
         client.tenants().into_iter().find(|(name, ..)| name == "acme").map(|(.., standing)| standing);
     assert!(matches!(standing, Some(Standing::Soft { .. })), "{standing:?}");
     let slow = Limits { requests_per_minute: Some(1), ..Limits::default() };
-    let client = priced(&script, &[("acme", slow)], |route| route);
-    client.chat(of("acme")).await.unwrap();
-    assert_eq!(client.chat(of("acme")).await.unwrap_err().status(), 429);
+    let client = priced_client(&script, &[("acme", slow)], |route| route);
+    client.chat(request_of("acme")).await.unwrap();
+    assert_eq!(client.chat(request_of("acme")).await.unwrap_err().status(), 429);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_at_its_limit_gets_402_while_its_tenants_other_keys_are_served() {
+async fn key_at_its_limit_gets_402_while_other_keys_are_served() {
     let script = script("a: 200");
     let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
     let keys = [("ci".to_owned(), key(0.02)), ("web".to_owned(), key(9.0))].into();
     let limits = Limits { usd_per_day: Some(0.04), keys, ..Limits::default() };
-    // Each answer is 10 tokens in and 5 out: 1.5 cents.
-    let client = priced(&script, &[("acme", limits)], |route| route);
+    // Each answer takes 10 tokens in and 5 out: 1.5 cents.
+    let client = priced_client(&script, &[("acme", limits)], |route| route);
     let with = |key: &str| {
-        let options = Options { key: Some(key.into()), ..of("acme").options().clone() };
-        of("acme").with_options(options)
+        let options = Options { key: Some(key.into()), ..request_of("acme").options().clone() };
+        request_of("acme").with_options(options)
     };
     client.chat(with("ci")).await.unwrap();
     let error = client.chat(with("ci")).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (402, "budget_exceeded"));
     client.chat(with("web")).await.unwrap();
-    assert_eq!(client.chat(of("acme")).await.map_err(|error| error.status()).err(), None);
+    assert_eq!(client.chat(request_of("acme")).await.map_err(|error| error.status()).err(), None);
     assert_eq!(client.chat(with("web")).await.unwrap_err().status(), 402, "all of them are the tenant's");
     let spent = ["acme", "acme/ci", "acme/web"].map(|name| spent(&client, name));
     assert_eq!(spent, [(45, 0), (15, 0), (15, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_another_key_is_not_refused_with_one_that_has_nothing_left() {
+async fn requests_with_different_keys_are_not_coalesced() {
     let script = script("a: 200 in 1s");
     let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
     let keys = [("ci".to_owned(), key(0.001)), ("web".to_owned(), key(9.0))].into();
     let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
-    let client = priced(&script, &[("acme", Limits { keys, ..Limits::default() })], |route| {
+    let client = priced_client(&script, &[("acme", Limits { keys, ..Limits::default() })], |route| {
         route.cache(cache.clone())
     });
     let with = |key: &str| {
-        let options = Options { key: Some(key.into()), ..of("acme").options().clone() };
-        client.chat(of("acme").with_options(options))
+        let options = Options { key: Some(key.into()), ..request_of("acme").options().clone() };
+        client.chat(request_of("acme").with_options(options))
     };
     let (ci, web, too) = tokio::join!(with("ci"), with("web"), with("web"));
     assert_eq!(ci.unwrap_err().status(), 402);
     assert!(web.is_ok() && too.is_ok());
-    assert_eq!(script.provider("a").calls(), 1, "those of one key are asked together");
-    assert_eq!(with("ci").await.unwrap().served_by(), "cache", "what is kept costs nothing");
+    assert_eq!(script.provider("a").calls(), 1, "requests with one key are coalesced");
+    assert_eq!(with("ci").await.unwrap().served_by(), "cache", "cached answers cost nothing");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_dear_for_the_tenant_leaves_its_key_the_cheaper_target() {
+async fn target_too_expensive_for_the_tenant_charges_nothing_to_its_key() {
     let script = script("a: 200 / b: 200");
     let ci = fb_budget::KeyLimits { requests_per_minute: Some(1), ..fb_budget::KeyLimits::default() };
     let limits =
@@ -120,71 +120,71 @@ async fn what_is_too_dear_for_the_tenant_leaves_its_key_the_cheaper_target() {
         builder = builder.provider(name, provider);
     }
     let client = builder.build().unwrap();
-    let ask = || {
-        let options = Options { key: Some("ci".into()), ..of("acme").options().clone() };
-        client.chat(of("acme").with_options(options))
+    let send = || {
+        let options = Options { key: Some("ci".into()), ..request_of("acme").options().clone() };
+        client.chat(request_of("acme").with_options(options))
     };
-    let answer = ask().await.unwrap();
+    let answer = send().await.unwrap();
     let skipped = "a/m skipped: the tenant's usd_per_day is reached; b/m 1 ok";
     assert!(answer.trace().one_line().starts_with(skipped), "{}", answer.trace().one_line());
-    let error = ask().await.unwrap_err();
-    assert_eq!(error.status(), 402, "not for the rate alone: money is what it lacks for the other");
+    let error = send().await.unwrap_err();
+    assert_eq!(error.status(), 402, "the budget, not only the rate limit, refuses the request");
     let line = error.report().unwrap().trace.one_line();
     assert!(line.contains("b/m skipped: the key's requests_per_minute is reached"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_is_paid_and_what_was_refused_is_not() {
+async fn sent_calls_are_charged_and_refused_calls_are_not() {
     let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
-    // Failures cost nothing, the answer after a hop its own tokens.
+    // Failures cost nothing; the answer after a hop costs its own tokens.
     let script = script("a: 503 / b: 200");
-    let client = priced(&script, &[("acme", limits())], |route| route);
-    client.chat(of("acme")).await.unwrap();
+    let client = priced_client(&script, &[("acme", limits())], |route| route);
+    client.chat(request_of("acme")).await.unwrap();
     assert_eq!(spent(&client, "acme"), (15, 0));
-    // Who loses a race has read the prompt: its one estimated token.
+    // The loser of a race has read the prompt: one estimated token.
     let script = super::script("a: 200 in 3s / b: 200 in 1s");
-    let client = priced(&script, &[("acme", limits())], |route| Route {
+    let client = priced_client(&script, &[("acme", limits())], |route| Route {
         strategy: fb_router::Strategy::Race,
         ..route
     });
-    client.chat(of("acme")).await.unwrap();
+    client.chat(request_of("acme")).await.unwrap();
     assert_eq!(spent(&client, "acme"), (15 + 1, 0));
-    // A caller that leaves too.
+    // So has a call that its caller cancels.
     let script = super::script("a: 200 in 10s");
-    let client = priced(&script, &[("acme", limits())], |route| route);
-    timeout(Duration::from_secs(1), client.chat(of("acme"))).await.unwrap_err();
+    let client = priced_client(&script, &[("acme", limits())], |route| route);
+    timeout(Duration::from_secs(1), client.chat(request_of("acme"))).await.unwrap_err();
     assert_eq!((spent(&client, "acme"), client.outstanding_permits()), ((1, 0), 0));
-    // A stream that was cut has said something: "hello from ", eleven bytes, and read one token.
+    // A cut stream has produced "hello from ", eleven bytes, and read one token.
     let script = super::script("a: cut(2)");
-    let client = priced(&script, &[("acme", limits())], |route| route);
-    client.stream(of("acme")).await.unwrap().collect().await.unwrap_err();
+    let client = priced_client(&script, &[("acme", limits())], |route| route);
+    client.stream(request_of("acme")).await.unwrap().collect().await.unwrap_err();
     assert_eq!(spent(&client, "acme"), (1 + 3, 0));
     let script = super::script("a: 200");
-    let client = priced(&script, &[("acme", limits())], |route| route);
-    client.stream(of("acme")).await.unwrap().collect().await.unwrap();
+    let client = priced_client(&script, &[("acme", limits())], |route| route);
+    client.stream(request_of("acme")).await.unwrap().collect().await.unwrap();
     assert_eq!(spent(&client, "acme"), (15, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_a_stream_pays_what_was_counted_or_said_by_then() {
+async fn abandoned_stream_is_charged_for_reported_or_estimated_tokens() {
     let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
-    // Opened, and never read: the prompt's token, and "yes".
+    // Opened and never read: the prompt's token, and "yes".
     for (read, paid) in [(0, 1 + 1), (1, 1 + 1), (2, 1 + 1), (3, 15), (4, 15)] {
         let script = script(r#"a: 200("yes") gap 1s"#);
-        let client = priced(&script, &[("acme", limits())], |route| route);
-        let stream = client.stream(of("acme")).await.unwrap();
+        let client = priced_client(&script, &[("acme", limits())], |route| route);
+        let stream = client.stream(request_of("acme")).await.unwrap();
         let frames = stream.take(read).collect::<Vec<_>>().await;
         assert_eq!((frames.len(), spent(&client, "acme")), (read, (paid, 0)));
     }
-    // It broke off, but all was counted.
+    // The stream broke off after its usage was reported.
     let script = script("a: nodone");
-    let client = priced(&script, &[("acme", limits())], |route| route);
-    client.stream(of("acme")).await.unwrap().collect().await.unwrap_err();
+    let client = priced_client(&script, &[("acme", limits())], |route| route);
+    client.stream(request_of("acme")).await.unwrap().collect().await.unwrap_err();
     assert_eq!(spent(&client, "acme"), (15, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_near_its_limit_takes_the_cheaper_route_unless_it_is_premium() {
+async fn tenant_near_its_limit_is_downshifted_unless_premium() {
     let script = script("a: 200 / b: 200");
     let limits = |tier| Limits { usd_per_day: Some(0.08), warn_at: 0.5, tier, ..Limits::default() };
     let target = |name: &str| Target { price: Some(PRICE), ..Target::new(name, "m") };
@@ -201,38 +201,38 @@ async fn a_tenant_near_its_limit_takes_the_cheaper_route_unless_it_is_premium() 
         .unwrap();
     for (tenant, by) in [("acme", ["a/m", "a/m", "a/m", "b/m"]), ("gold", ["a/m", "a/m", "a/m", "a/m"])] {
         for by in by {
-            assert_eq!(client.chat(of(tenant)).await.unwrap().served_by(), by, "{tenant}");
+            assert_eq!(client.chat(request_of(tenant)).await.unwrap().served_by(), by, "{tenant}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_tenant_may_not_see_is_not_called_not_even_as_a_last_resort() {
+async fn forbidden_target_is_never_called() {
     let script = script("a: 200 / b: 503 / c: 200");
     let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
     let limits = Limits { allowed: Some(vec!["b".to_owned()]), ..Limits::default() };
-    let client = priced(&script, &[("acme", limits)], |route| route.cache(cache.clone()));
-    client.chat(of("other")).await.unwrap();
+    let client = priced_client(&script, &[("acme", limits)], |route| route.cache(cache.clone()));
+    client.chat(request_of("other")).await.unwrap();
     for _ in 0..10 {
-        assert!(client.chat(of("acme")).await.is_err());
+        assert!(client.chat(request_of("acme")).await.is_err());
     }
     assert_eq!((script.provider("a").calls(), script.provider("c").calls()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_counts_once_however_many_targets_are_passed_over() {
+async fn request_counts_once_against_the_rate_limit() {
     let script = script("a: 503 / b: 200");
     let limits = Limits { requests_per_minute: Some(10), ..Limits::default() };
-    let client = priced(&script, &[("acme", limits)], |route| route);
+    let client = priced_client(&script, &[("acme", limits)], |route| route);
     client.breakers()[0].1.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
     for _ in 0..10 {
-        assert_eq!(client.chat(of("acme")).await.unwrap().served_by(), "b/m");
+        assert_eq!(client.chat(request_of("acme")).await.unwrap().served_by(), "b/m");
     }
-    assert_eq!(client.chat(of("acme")).await.unwrap_err().status(), 429);
+    assert_eq!(client.chat(request_of("acme")).await.unwrap_err().status(), 429);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gate_of_no_route_is_a_mistake() {
+async fn gate_for_an_unknown_route_is_rejected() {
     let script = script("a: 200");
     let mut builder = Client::builder().route(Route::priority("default", [Target::new("a", "m")]));
     for (name, provider) in script.providers() {

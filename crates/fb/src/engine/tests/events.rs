@@ -1,4 +1,4 @@
-//! What an observer hears.
+//! The events that an observer receives.
 
 use fb_core::{Chat, Event, Level, Message, Observer, RequestSummary, Role};
 use fb_telemetry::Outcome;
@@ -8,9 +8,9 @@ use super::*;
 use crate::{LadderConfig, RouteCache, Rung};
 
 #[derive(Default)]
-struct Ear(Mutex<Vec<String>>);
+struct Events(Mutex<Vec<String>>);
 
-impl Observer for Ear {
+impl Observer for Events {
     fn on_event(&self, event: &Event<'_>) {
         let line = match event {
             Event::Started { target, number, .. } => format!("started {target} {number}"),
@@ -18,8 +18,8 @@ impl Observer for Ear {
             Event::Finished { route, tenant, coalesced, report, .. } => {
                 let outcome = Outcome::from_report(report).name();
                 let cache = report.cache.as_ref().map(|used| format!(", {used}")).unwrap_or_default();
-                let whose = if *coalesced { ", with another's calls" } else { "" };
-                format!("finished {route} for {tenant:?}: {outcome}{cache}{whose}")
+                let calls = if *coalesced { ", with another's calls" } else { "" };
+                format!("finished {route} for {tenant:?}: {outcome}{cache}{calls}")
             }
             Event::FirstToken { target, after, .. } => format!("first token of {target} after {after:?}"),
             Event::Breaker { target, from, to, reason } => {
@@ -36,26 +36,26 @@ impl Observer for Ear {
     }
 }
 
-fn heard(script: &Script, tune: impl Fn(Route) -> Route) -> (Arc<Ear>, Client) {
-    let ear = Arc::new(Ear::default());
+fn observed_client(script: &Script, configure: impl Fn(Route) -> Route) -> (Arc<Events>, Client) {
+    let events = Arc::new(Events::default());
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
-    let route = tune(Route::priority("default", targets));
+    let route = configure(Route::priority("default", targets));
     let once = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
-    let mut builder = Client::builder().seed(7).breaker(once).route(route).observer(ear.clone());
+    let mut builder = Client::builder().seed(7).breaker(once).route(route).observer(events.clone());
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
-    (ear, builder.build().unwrap())
+    (events, builder.build().unwrap())
 }
 
-fn drain(ear: &Ear) -> String {
-    std::mem::take(&mut *ear.0.lock()).join("\n")
+fn drain(events: &Events) -> String {
+    std::mem::take(&mut *events.0.lock()).join("\n")
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_step_is_heard_with_whom_it_was_for() {
+async fn events_carry_their_tenant() {
     let script = script("a: 503 / b: 200 in 300ms");
-    let (ear, client) = heard(&script, |route| route);
+    let (events, client) = observed_client(&script, |route| route);
     let options = Options { tenant: Some("acme".into()), ..Options::default() };
     let stream = client.stream(ChatRequest::user("hi").with_options(options)).await.unwrap();
     stream.collect().await.unwrap();
@@ -67,17 +67,17 @@ async fn every_step_is_heard_with_whom_it_was_for() {
         first token of b/m after 300ms
         ended b/m
         finished default for Some("acme"): answered"#]]
-    .assert_eq(&drain(&ear));
+    .assert_eq(&drain(&events));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_that_moves_on_its_ladder_says_so() {
+async fn level_change_is_published() {
     let script = script("a: 503 / b: 200");
     let ladder = LadderConfig {
         reduced: Some(Rung { targets: vec![Target::new("b", "m")], ..Rung::default() }),
         ..LadderConfig::default()
     };
-    let (ear, client) = heard(&script, |mut route| {
+    let (events, client) = observed_client(&script, |mut route| {
         route.targets.truncate(1);
         route.ladder(ladder.clone())
     });
@@ -88,7 +88,7 @@ async fn a_route_that_moves_on_its_ladder_says_so() {
     plain(&client).await;
     client.set_level(None, Some((Level::Reduced, None)));
     let moves: Vec<String> =
-        drain(&ear).lines().filter(|line| line.starts_with("ladder")).map(Into::into).collect();
+        drain(&events).lines().filter(|line| line.starts_with("ladder")).map(Into::into).collect();
     assert_eq!(
         moves,
         [
@@ -100,12 +100,12 @@ async fn a_route_that_moves_on_its_ladder_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_share_an_answer_are_heard_each() {
+async fn every_coalesced_request_is_published() {
     let script = script("a: 200 in 1s");
     let cache = RouteCache { any_temperature: true, ..RouteCache::enabled() };
-    let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
-    let asks = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
-    futures_util::future::join_all(asks).await;
+    let (events, client) = observed_client(&script, |route| route.cache(cache.clone()));
+    let requests = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
+    futures_util::future::join_all(requests).await;
     client.chat(ChatRequest::user("hi")).await.unwrap();
     expect![[r#"
         started a/m 1
@@ -114,11 +114,11 @@ async fn those_who_share_an_answer_are_heard_each() {
         finished default for None: answered, coalesced, with another's calls
         finished default for None: answered, coalesced, with another's calls
         finished default for None: answered, hit; age=0; by="a/m""#]]
-    .assert_eq(&drain(&ear));
+    .assert_eq(&drain(&events));
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_an_old_answer_that_is_shared_are_told_as_one_requests() {
+async fn calls_behind_a_shared_stale_answer_belong_to_one_request() {
     let script = script("a: 200, 503 in 1s / b: 503");
     let cache = RouteCache {
         fresh: Some(Duration::from_secs(10)),
@@ -126,12 +126,12 @@ async fn calls_of_an_old_answer_that_is_shared_are_told_as_one_requests() {
         any_temperature: true,
         ..RouteCache::default()
     };
-    let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
+    let (events, client) = observed_client(&script, |route| route.cache(cache.clone()));
     client.chat(ChatRequest::user("hi")).await.unwrap();
     tokio::time::advance(Duration::from_secs(10)).await;
-    drain(&ear);
-    let asks = (0..2).map(|_| client.chat(ChatRequest::user("hi")));
-    futures_util::future::join_all(asks).await;
+    drain(&events);
+    let requests = (0..2).map(|_| client.chat(ChatRequest::user("hi")));
+    futures_util::future::join_all(requests).await;
     expect![[r#"
         started a/m 1
         breaker a/m closed to open: consecutive_failures
@@ -141,13 +141,13 @@ async fn calls_of_an_old_answer_that_is_shared_are_told_as_one_requests() {
         ended b/m
         finished default for None: answered, stale; age=11; by="a/m"
         finished default for None: answered, stale; age=11; by="a/m", with another's calls"#]]
-    .assert_eq(&drain(&ear));
+    .assert_eq(&drain(&events));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_remembered_with_what_was_decided_and_found_by_its_id() {
+async fn trace_of_a_request_is_found_by_its_id() {
     let script = script("a: 503 / b: 200 in 300ms / c: 200");
-    let (_, client) = heard(&script, |mut route| {
+    let (_, client) = observed_client(&script, |mut route| {
         route.targets[2].region = Some("us".to_owned());
         route.targets[0].region = Some("eu".to_owned());
         route.targets[1].region = Some("eu".to_owned());
@@ -158,7 +158,7 @@ async fn a_request_is_remembered_with_what_was_decided_and_found_by_its_id() {
     let answer = client.chat(named("gpt-4o").with_options(options)).await.unwrap();
     client.chat(ChatRequest::user("hi")).await.unwrap();
     let record = client.trace(answer.report.id).unwrap();
-    let told = record.to_string().replace(&record.id().to_string(), "ID");
+    let text = record.to_string().replace(&record.id().to_string(), "ID");
     expect![[r#"
         ID  route default (asked for gpt-4o), tenant acme
         served by b/m at level full after 300 ms
@@ -174,7 +174,7 @@ async fn a_request_is_remembered_with_what_was_decided_and_found_by_its_id() {
         0.000s  a/m  1  server_error (503)                                    0 ms  hop
         0.000s  b/m  1  ok  15 tokens                                       300 ms
     "#]]
-    .assert_eq(&told);
+    .assert_eq(&text);
     let latest = client.traces(10);
     assert_eq!(latest.len(), 2);
     assert!(latest[0].began >= latest[1].began && latest[1].id() == record.id());
@@ -182,7 +182,7 @@ async fn a_request_is_remembered_with_what_was_decided_and_found_by_its_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_are_remembered_as_asked_for() {
+async fn number_of_kept_traces_is_limited() {
     let script = script("a: 200");
     let remembering = |keep| {
         let mut builder = Client::builder()
@@ -207,13 +207,13 @@ async fn as_many_are_remembered_as_asked_for() {
     }
 }
 
-/// What a request asked for, whether its caller left, and when the first output of each call was there.
-type Ask = (RequestSummary, bool, Vec<Option<Duration>>);
+/// The summary of a request, true if its caller cancelled it, and the time to the first output of each call.
+type Finished = (RequestSummary, bool, Vec<Option<Duration>>);
 
 #[derive(Default)]
-struct Asks(Mutex<Vec<Ask>>);
+struct FinishedEvents(Mutex<Vec<Finished>>);
 
-impl Observer for Asks {
+impl Observer for FinishedEvents {
     fn on_event(&self, event: &Event<'_>) {
         if let Event::Finished { request, cancelled, report, .. } = event {
             let firsts = report.trace.rows().iter().map(|row| row.first).collect();
@@ -223,11 +223,11 @@ impl Observer for Asks {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told() {
+async fn finished_event_summarizes_the_request_and_reports_cancellation() {
     let script = script("a: 503 / b: 200 in 300ms");
-    let asks = Arc::new(Asks::default());
+    let finished = Arc::new(FinishedEvents::default());
     let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
-    let mut builder = Client::builder().route(Route::priority("default", targets)).observer(asks.clone());
+    let mut builder = Client::builder().route(Route::priority("default", targets)).observer(finished.clone());
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
@@ -241,7 +241,7 @@ async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told()
     client.stream(request()).await.unwrap().collect().await.unwrap();
     drop(client.stream(request()).await.unwrap());
     drop(tokio::time::timeout(Duration::from_millis(100), client.chat(request())).await);
-    let asked = |stream| RequestSummary {
+    let summary = |stream| RequestSummary {
         model: "default".to_owned(),
         stream,
         input_tokens: 2,
@@ -251,34 +251,34 @@ async fn what_was_asked_for_is_heard_without_a_word_of_it_and_who_left_is_told()
     };
     let first = Some(Duration::from_millis(300));
     let expected = [
-        (asked(true), false, vec![None, first]),
-        (asked(true), true, vec![None, first]),
-        (asked(false), true, vec![None, None]),
+        (summary(true), false, vec![None, first]),
+        (summary(true), true, vec![None, first]),
+        (summary(false), true, vec![None, None]),
     ];
-    assert_eq!(*asks.0.lock(), expected);
+    assert_eq!(*finished.0.lock(), expected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_share_a_failure_are_heard_each() {
+async fn every_coalesced_failure_is_published() {
     let script = script("a: 503 in 1s");
     let cache = RouteCache { any_temperature: true, ..RouteCache::enabled() };
-    let (ear, client) = heard(&script, |route| route.cache(cache.clone()));
-    let asks = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
-    let errors = futures_util::future::join_all(asks).await;
+    let (events, client) = observed_client(&script, |route| route.cache(cache.clone()));
+    let requests = (0..3).map(|_| client.chat(ChatRequest::user("hi")));
+    let errors = futures_util::future::join_all(requests).await;
     let ids: std::collections::BTreeSet<_> =
         errors.iter().map(|error| error.as_ref().unwrap_err().report().unwrap().id).collect();
-    let told = drain(&ear);
+    let lines = drain(&events);
     assert_eq!(
-        (ids.len(), told.lines().filter(|line| line.starts_with("finished")).count()),
+        (ids.len(), lines.lines().filter(|line| line.starts_with("finished")).count()),
         (3, 3),
-        "{told}"
+        "{lines}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_budget_is_nearly_used_up_is_heard_once() {
+async fn budget_warning_is_published_once() {
     let script = script("a: 200");
-    let ear = Arc::new(Ear::default());
+    let events = Arc::new(Events::default());
     let price = fb_core::Price { input: 1_000.0, output: 1_000.0 };
     let target = Target { price: Some(price), ..Target::new("a", "m") };
     let web = fb_budget::KeyLimits { tokens_per_minute: Some(40), ..fb_budget::KeyLimits::default() };
@@ -291,19 +291,19 @@ async fn that_a_budget_is_nearly_used_up_is_heard_once() {
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
-    let client = builder.observer(ear.clone()).build().unwrap();
+    let client = builder.observer(events.clone()).build().unwrap();
     let chat = Chat { max_tokens: Some(5), ..ChatRequest::user("hi").chat().unwrap().clone() };
     let options = Options { tenant: Some("acme".into()), key: Some("web".into()), ..Options::default() };
-    let ask =
+    let send =
         |options: Options| client.chat(ChatRequest::from_chat("default", chat.clone()).with_options(options));
-    // Each answer is 15 tokens for 1.5 cents, each call holds 6 of them before.
+    // Each answer takes 15 tokens for 1.5 cents; each call reserves 6 of them.
     for _ in 0..5 {
-        drop(ask(options.clone()).await);
+        drop(send(options.clone()).await);
     }
     for _ in 0..3 {
-        drop(ask(Options { key: None, ..options.clone() }).await);
+        drop(send(Options { key: None, ..options.clone() }).await);
     }
-    let all = drain(&ear);
+    let all = drain(&events);
     let budget: Vec<&str> = all.lines().filter(|line| line.starts_with("budget")).collect();
     assert_eq!(
         budget,

@@ -1,11 +1,11 @@
-//! What health does to requests.
+//! Requests and the health of targets.
 
 use fb_core::{Failure, Probe};
 use tokio::time::sleep;
 
 use super::*;
 
-/// A client whose breakers never open, so that health is alone.
+/// Builds a client with breakers that never open, so that only health counts.
 fn without_breakers(script: &Script) -> Client {
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
     let breaker = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
@@ -16,17 +16,17 @@ fn without_breakers(script: &Script) -> Client {
     builder.build().unwrap()
 }
 
-async fn ask(client: &Client, model: &str) -> String {
+async fn send(client: &Client, model: &str) -> String {
     outcome(&client.chat(named(model)).await)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_fails_more_than_its_peers_is_left_out_and_comes_back() {
+async fn outlier_is_ejected_and_returns() {
     let script = script("a: 503 / b: 200 / c: 200");
     let client = without_breakers(&script);
     for _ in 0..20 {
-        ask(&client, "b/m").await;
-        ask(&client, "c/m").await;
+        send(&client, "b/m").await;
+        send(&client, "c/m").await;
         plain(&client).await;
     }
     assert_eq!(client.healthy_targets().iter().map(ToString::to_string).collect::<Vec<_>>(), ["b/m", "c/m"]);
@@ -36,8 +36,8 @@ async fn a_target_that_fails_more_than_its_peers_is_left_out_and_comes_back() {
         0.000s  b/m  1  ok  15 tokens                            0 ms
     "#]]
     .assert_eq(&plain(&client).await);
-    // One target alone is not left out: there would be nobody else.
-    assert!(ask(&client, "a/m").await.contains("a/m  1  server_error (503)"));
+    // The only target is not ejected.
+    assert!(send(&client, "a/m").await.contains("a/m  1  server_error (503)"));
     sleep(Duration::from_secs(33)).await;
     let before = script.provider("a").calls();
     for _ in 0..100 {
@@ -49,7 +49,7 @@ async fn a_target_that_fails_more_than_its_peers_is_left_out_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn targets_of_a_provider_that_answers_no_probe_are_left_out_while_there_are_others() {
+async fn targets_of_an_unreachable_provider_are_skipped_if_others_exist() {
     let script = script("a: 200 / b: 200");
     let client = without_breakers(&script);
     script.provider("b").with_probe(Ok(Probe::Reachable));
@@ -71,8 +71,11 @@ async fn targets_of_a_provider_that_answers_no_probe_are_left_out_while_there_ar
     for _ in 0..3 {
         client.check_now().await;
     }
-    assert!(plain(&client).await.starts_with(r#"ok "hello from a""#), "with nobody healthy all are called");
-    // A key that may not list models says nothing of its chats.
+    assert!(
+        plain(&client).await.starts_with(r#"ok "hello from a""#),
+        "without any healthy target all are called"
+    );
+    // A key that may not list models may still be allowed to chat.
     for found in
         [Ok(Probe::Reachable), Err(Failure::new(FailureKind::Permission, "no scope")), Ok(Probe::Reachable)]
     {
@@ -83,7 +86,7 @@ async fn targets_of_a_provider_that_answers_no_probe_are_left_out_while_there_ar
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_prober_asks_by_itself_and_a_served_call_is_as_good() {
+async fn prober_probes_periodically_and_served_calls_count_as_probes() {
     let script = script("a: 200 / b: 200");
     let client = without_breakers(&script);
     for name in ["a", "b"] {
@@ -92,7 +95,7 @@ async fn the_prober_asks_by_itself_and_a_served_call_is_as_good() {
     let prober = client.probe();
     for _ in 0..12 {
         sleep(Duration::from_secs(5)).await;
-        ask(&client, "b/m").await;
+        send(&client, "b/m").await;
     }
     prober.shutdown().await;
     let health: Vec<String> =

@@ -1,7 +1,7 @@
-//! The engine's invariants, in thousands of random worlds, each made of one number and played in virtual time.
+//! The engine's invariants over thousands of random worlds, each generated from one seed and played in virtual time.
 //!
-//! `FB_SEED=<number>` plays one world alone and prints it. `FB_WORLDS` says how many are played, `FB_BASE` with which
-//! number they begin; without it every run plays the same ones.
+//! `FB_SEED=<number>` plays one world alone and prints it. `FB_WORLDS` sets the number of worlds and `FB_BASE` the first
+//! seed; by default every run plays the same worlds.
 
 use std::{
     any::Any,
@@ -17,7 +17,7 @@ use self::{
     check::check,
     money::money,
     play::{play, print},
-    seen::{Seen, WANTED},
+    seen::{REQUIRED, Seen},
     tenancy::tenancy,
     world::World,
 };
@@ -34,8 +34,8 @@ mod world;
 
 const WORLDS: u64 = 10_000;
 const BASE: u64 = 1;
-/// So often in ten thousand worlds everything must have happened that is wanted.
-const OFTEN: u64 = 50;
+/// The number of times that each required event must occur in ten thousand worlds.
+const MIN_OCCURRENCES: u64 = 50;
 
 #[test]
 fn invariants() {
@@ -44,7 +44,7 @@ fn invariants() {
         return;
     }
     let (base, worlds) = (number("FB_BASE").unwrap_or(BASE), number("FB_WORLDS").unwrap_or(WORLDS));
-    say(&format!("worlds {base} to {}", base + worlds - 1));
+    print_line(&format!("worlds {base} to {}", base + worlds - 1));
     let (next, total) = (AtomicU64::new(0), Mutex::new((0, Seen::default(), Vec::new())));
     let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
     thread::scope(|scope| {
@@ -78,15 +78,16 @@ fn invariants() {
         shown.join("\n")
     );
     assert_eq!(played, worlds);
-    say(&format!("{seen:?}"));
-    let seldom = |what: &&str| u64::from(seen.0.get(what).copied().unwrap_or(0)) * WORLDS < OFTEN * worlds;
-    let seldom: Vec<&str> = WANTED.into_iter().filter(seldom).collect();
-    assert!(seldom.is_empty(), "hardly ever seen: {seldom:?} in {seen:?}");
+    print_line(&format!("{seen:?}"));
+    let rare =
+        |what: &&str| u64::from(seen.0.get(what).copied().unwrap_or(0)) * WORLDS < MIN_OCCURRENCES * worlds;
+    let rare: Vec<&str> = REQUIRED.into_iter().filter(rare).collect();
+    assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-/// Plays a world and says what was wrong with it.
+/// Plays a world and returns the events seen, or the violations.
 fn try_world(seed: u64) -> Result<Seen, String> {
-    let one = || {
+    let attempt = || {
         let world = World::new(seed);
         let played = play(&world)?;
         let wrong = [check(&world, &played), money(&world, &played), tenancy(&world, &played)].concat();
@@ -97,29 +98,30 @@ fn try_world(seed: u64) -> Result<Seen, String> {
         if once != twice {
             return Err(format!("not the same twice:\n{once}\n{twice}"));
         }
-        Ok(Seen::of(&world, &played))
+        Ok(Seen::count(&world, &played))
     };
-    catch_unwind(AssertUnwindSafe(one)).unwrap_or_else(|panic| Err(format!("panic: {}", message(&*panic))))
+    catch_unwind(AssertUnwindSafe(attempt))
+        .unwrap_or_else(|panic| Err(format!("panic: {}", message(&*panic))))
 }
 
 fn replay(seed: u64) {
     let world = World::new(seed);
-    say(&format!("{world:#?}"));
+    print_line(&format!("{world:#?}"));
     let played = play(&world).unwrap();
-    say(&print(&world, &played));
+    print_line(&print(&world, &played));
     assert_eq!(try_world(seed).map(|_seen| ()), Ok(()));
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Past the harness, which shows the output of failed tests only.
-fn say(text: &str) {
+/// Prints past the harness, which shows the output of failed tests only.
+fn print_line(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }

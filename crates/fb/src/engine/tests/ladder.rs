@@ -1,4 +1,4 @@
-//! What is given when no target can give a whole answer.
+//! Answers below the full level.
 
 use fb_core::{Chat, Level, Message, Role, ServedBy, Tool, ToolChoice};
 use tokio::time::sleep;
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::{Answer, Feature, LadderConfig, OfflineConfig, RouteCache, Rung};
 
-/// Full: `a`; reduced: `r`; minimal: `m`; offline.
+/// Builds a client with the levels full: `a`, reduced: `r`, minimal: `m`, and offline.
 fn ladder(script: &Script) -> Client {
     let rung =
         |provider: &str| Rung { targets: vec![Target::new(provider, "m").max_retries(0)], ..Rung::default() };
@@ -29,18 +29,18 @@ fn ladder(script: &Script) -> Client {
     builder.build().unwrap()
 }
 
-fn how(answer: &Answer) -> String {
+fn describe(answer: &Answer) -> String {
     let calls: Vec<String> =
         answer.trace().rows().iter().map(|row| row.target.provider().to_string()).collect();
     format!("{} by {} after {}", answer.level(), answer.served_by(), calls.join(" "))
 }
 
-async fn ask(client: &Client) -> String {
-    how(&client.chat(ChatRequest::user("hi")).await.unwrap())
+async fn send(client: &Client) -> String {
+    describe(&client.chat(ChatRequest::user("hi")).await.unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_request_goes_down_alone_as_far_as_it_must() {
+async fn request_descends_as_far_as_needed() {
     for (script, expected) in [
         ("a: 200 / r: 200 / m: 200", "full by a/m after a"),
         ("a: 503 / r: 200 / m: 200", "reduced by r/m after a r"),
@@ -50,9 +50,9 @@ async fn one_request_goes_down_alone_as_far_as_it_must() {
         ("a: 404 / r: 200 / m: 200", "reduced by r/m after a r"),
     ] {
         let script = super::script(script);
-        assert_eq!(ask(&ladder(&script)).await, expected);
+        assert_eq!(send(&ladder(&script)).await, expected);
     }
-    // What the caller did wrong stays wrong, and what was refused stays refused.
+    // Mistakes of the caller and blocks are not degraded.
     for (script, status) in [
         ("a: 400 / r: 200 / m: 200", 400),
         ("a: block / r: 200 / m: 200", 400),
@@ -65,7 +65,7 @@ async fn one_request_goes_down_alone_as_far_as_it_must() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mistake_that_is_found_on_a_lower_level_is_not_made_again_below_it() {
+async fn caller_mistake_at_a_lower_level_ends_the_descent() {
     let script = script("a: 503 / r: 400 / m: 200");
     let target = |name: &str| Target::new(name, "m").max_retries(0);
     let rung = |target: Target| Some(Rung { targets: vec![target], ..Rung::default() });
@@ -80,14 +80,14 @@ async fn a_mistake_that_is_found_on_a_lower_level_is_not_made_again_below_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_answer_comes_before_a_fixed_one_and_both_say_why() {
+async fn stale_answer_precedes_the_fixed_one_and_both_report_the_cause() {
     let script = script("a: 200, 503 / r: 503 / m: 503");
     let client = ladder(&script);
     client.chat(ChatRequest::user("known")).await.unwrap();
     let old = client.chat(ChatRequest::user("known")).await.unwrap();
-    assert_eq!((how(&old).as_str(), old.text()), ("cached by cache after a r m", "hello from a"));
+    assert_eq!((describe(&old).as_str(), old.text()), ("cached by cache after a r m", "hello from a"));
     let fixed = client.chat(ChatRequest::user("unknown")).await.unwrap();
-    assert_eq!(how(&fixed), "offline by static after a r m");
+    assert_eq!(describe(&fixed), "offline by static after a r m");
     assert_eq!(fixed.text(), "The assistant cannot answer now. Please try again in a moment.");
     for answer in [old, fixed] {
         let why = answer.report.degraded.unwrap();
@@ -96,7 +96,7 @@ async fn an_old_answer_comes_before_a_fixed_one_and_both_say_why() {
     let stream = client.stream(ChatRequest::user("hello")).await.unwrap().collect().await.unwrap();
     assert_eq!(stream.report.served_by, Some(ServedBy::Static));
     assert!(stream.text().starts_with("Hello! The assistant cannot"), "{}", stream.text());
-    // Nobody who wants a whole answer gets less.
+    // A request that refuses degraded answers gets the error.
     let options = Options { refuse_degraded: true, ..Options::default() };
     let before = script.provider("r").calls();
     for text in ["known", "unknown"] {
@@ -107,7 +107,7 @@ async fn an_old_answer_comes_before_a_fixed_one_and_both_say_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_level_asks_for_less_and_says_so_and_is_skipped_by_what_needs_more() {
+async fn reduced_level_adds_notes_and_is_skipped_by_requests_that_need_more() {
     let tool = || Tool { name: "weather".to_owned(), description: None, parameters: None, strict: None };
     let chat = |choice| Chat {
         messages: vec![Message::text(Role::User, "weather?")],
@@ -119,51 +119,51 @@ async fn a_level_asks_for_less_and_says_so_and_is_skipped_by_what_needs_more() {
     let script = script("a: 503 / r: 503 / m: 200");
     let client = ladder(&script);
     let optional = client.chat(ChatRequest::from_chat("default", chat(None))).await.unwrap();
-    assert_eq!(how(&optional), "minimal by m/m after a r m");
+    assert_eq!(describe(&optional), "minimal by m/m after a r m");
     let notes: Vec<String> = optional.notes().iter().map(ToString::to_string).collect();
     assert_eq!(notes, ["temperature: 0 at level minimal", "tools: dropped at level minimal"]);
     let required = ChatRequest::from_chat("default", chat(Some(ToolChoice::Required)));
-    assert_eq!(how(&client.chat(required).await.unwrap()), "offline by static after a r");
+    assert_eq!(describe(&client.chat(required).await.unwrap()), "offline by static after a r");
     let script = super::script("a: 503 / r: 200 / m: 200");
     let long = ladder(&script).chat(ChatRequest::user("hi")).await.unwrap();
     assert_eq!(long.notes()[0].to_string(), "max_tokens: 100 at level reduced");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_goes_down_after_three_and_up_after_a_minute_and_where_an_operator_says() {
+async fn route_descends_after_three_failures_and_follows_the_operator() {
     let script = script("a: 503x3, 200 / r: 200 / m: 200");
     let client = ladder(&script);
     let mut seen = Vec::new();
     for wait in [0, 1, 1, 1, 56, 4] {
         sleep(Duration::from_secs(wait)).await;
-        seen.push(ask(&client).await);
+        seen.push(send(&client).await);
     }
     let (down, lower, up) = ("reduced by r/m after a r", "reduced by r/m after r", "full by a/m after a");
     assert_eq!(seen, [down, down, down, lower, lower, up]);
 
     assert!(client.set_level(Some("default"), Some((Level::Minimal, Some(Duration::from_secs(10))))));
     assert!(!client.set_level(Some("unheard of"), None));
-    assert_eq!(ask(&client).await, "minimal by m/m after m");
+    assert_eq!(send(&client).await, "minimal by m/m after m");
     let level = &client.levels()[0];
     assert_eq!(
         (level.level, level.forced, level.remaining),
         (Level::Minimal, true, Some(Duration::from_secs(10)))
     );
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(ask(&client).await, up);
+    assert_eq!(send(&client).await, up);
     client.set_level(None, Some((Level::Cached, None)));
-    assert_eq!(ask(&client).await, "cached by cache after ");
+    assert_eq!(send(&client).await, "cached by cache after ");
     client.set_level(None, Some((Level::Offline, None)));
     let calls = script.provider("a").calls();
-    assert_eq!(ask(&client).await, "offline by static after ");
+    assert_eq!(send(&client).await, "offline by static after ");
     assert_eq!(script.provider("a").calls(), calls);
     client.set_level(None, None);
-    assert_eq!(ask(&client).await, up);
+    assert_eq!(send(&client).await, up);
 }
 
-/// Nor by asking at the same time as somebody who is content with less.
+/// A request that refuses degraded answers gets none from another request either.
 #[tokio::test(start_paused = true)]
-async fn who_refuses_less_shares_no_call_with_others() {
+async fn request_refusing_degraded_answers_is_not_coalesced() {
     let script = script("a: 503 in 1s / r: 200");
     let ladder = LadderConfig {
         reduced: Some(Rung { targets: vec![Target::new("r", "m")], ..Rung::default() }),
@@ -180,14 +180,14 @@ async fn who_refuses_less_shares_no_call_with_others() {
     let client = builder.build().unwrap();
     let whole = Options { refuse_degraded: true, ..Options::default() };
     let (content, refusing) =
-        tokio::join!(ask(&client), client.chat(ChatRequest::user("hi").with_options(whole)));
+        tokio::join!(send(&client), client.chat(ChatRequest::user("hi").with_options(whole)));
     assert_eq!(content, "reduced by r/m after a r");
-    assert_eq!(refusing.map(|answer| how(&answer)).unwrap_err().status(), 502);
+    assert_eq!(refusing.map(|answer| describe(&answer)).unwrap_err().status(), 502);
 }
 
-/// Attempts of the envelope are kept back for the lower levels.
+/// The envelope reserves attempts for the lower levels.
 #[tokio::test(start_paused = true)]
-async fn lower_levels_are_not_starved() {
+async fn attempts_are_reserved_for_lower_levels() {
     let script = script("a: 503 / r: 503 / m: 200");
     let ladder = LadderConfig {
         reduced: Some(Rung { targets: vec![Target::new("r", "m").max_retries(9)], ..Rung::default() }),
@@ -200,11 +200,11 @@ async fn lower_levels_are_not_starved() {
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
-    assert_eq!(ask(&builder.build().unwrap()).await, "minimal by m/m after a r m");
+    assert_eq!(send(&builder.build().unwrap()).await, "minimal by m/m after a r m");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_request_does_to_itself_moves_no_route() {
+async fn failures_caused_by_the_request_move_no_route() {
     let script = script("a: 200 / r: 200 / m: 200");
     let client = ladder(&script);
     let rules = fb_core::Rules { allowed: Some(vec!["nobody".to_owned()]), ..fb_core::Rules::default() };
@@ -212,15 +212,15 @@ async fn what_a_request_does_to_itself_moves_no_route() {
         let options = Options { rules: rules.clone(), ..Options::default() };
         drop(client.chat(ChatRequest::user("hi").with_options(options)).await);
     }
-    assert_eq!(ask(&client).await, "full by a/m after a");
+    assert_eq!(send(&client).await, "full by a/m after a");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_level_that_a_route_does_not_have_is_the_nearest_and_none_below_calls_a_model() {
+async fn missing_level_maps_to_the_nearest_one() {
     let script = script("a: 200");
     let client = client(&script, |route| route);
     client.set_level(None, Some((Level::Reduced, None)));
-    assert_eq!(ask(&client).await, "full by a/m after a");
+    assert_eq!(send(&client).await, "full by a/m after a");
     client.set_level(None, Some((Level::Offline, None)));
     for refuse_degraded in [false, true] {
         let options = Options { refuse_degraded, ..Options::default() };

@@ -1,4 +1,4 @@
-//! Answers that are not good enough: repaired once, then left.
+//! Answers that fail the quality gates: repaired once, then left.
 
 use fb_core::{Chat, Format, Message, Schema, Tool, ToolChoice};
 use fb_quality::{Defect, MaxLoss, QualityConfig};
@@ -30,7 +30,7 @@ fn wants_json() -> ChatRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_answer_is_repaired_once_with_the_defect_in_words_then_the_next_target_is_tried() {
+async fn defective_answer_is_repaired_once_then_the_next_target_is_tried() {
     let script = script(&format!("a: 200(\"{BAD}\"), 200(\"{GOOD}\") / b: 200(\"{GOOD}\")"));
     let client = gated(&script, checked());
     expect![[r#"
@@ -39,8 +39,8 @@ async fn a_bad_answer_is_repaired_once_with_the_defect_in_words_then_the_next_ta
         0.000s  a/m  2  ok  15 tokens                                                    0 ms
     "#]]
     .assert_eq(&outcome(&client.chat(wants_json()).await));
-    let (_, asked) = script.provider("a").requests().pop().unwrap();
-    assert!(asked.contains("town") && asked.contains("rejected by an automatic check"), "{asked}");
+    let (_, prompt) = script.provider("a").requests().pop().unwrap();
+    assert!(prompt.contains("town") && prompt.contains("rejected by an automatic check"), "{prompt}");
 
     let script = super::script(&format!("a: 200(\"{BAD}\") / b: 200(\"{GOOD}\")"));
     let client = gated(&script, checked());
@@ -60,7 +60,7 @@ async fn a_bad_answer_is_repaired_once_with_the_defect_in_words_then_the_next_ta
     assert_eq!(gates(&error), [Some("schema"); 4]);
 }
 
-/// The gate that turned down each answer of a request.
+/// Returns the gate that rejected each answer of a request.
 fn gates(error: &Error) -> Vec<Option<&'static str>> {
     let rows = error.report().unwrap().trace.rows();
     let gate = |row: &fb_core::Attempt| match &row.end {
@@ -71,7 +71,7 @@ fn gates(error: &Error) -> Vec<Option<&'static str>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_whose_answers_are_bad_gets_less_and_its_breaker_stays_closed() {
+async fn low_quality_reduces_traffic_but_opens_no_breaker() {
     let script = script(&format!("a: 200(\"{BAD}\") / b: 200(\"{GOOD}\")"));
     let client = gated(&script, QualityConfig { repair: false, ..checked() });
     for _ in 0..200 {
@@ -81,12 +81,12 @@ async fn a_target_whose_answers_are_bad_gets_less_and_its_breaker_stays_closed()
     assert!((10..60).contains(&calls), "{calls} of 200 requests still tried it");
     assert!(client.breakers().iter().all(|(_, breaker)| breaker.consecutive_failures() == 0));
     let scores: Vec<_> = client.quality().into_iter().map(|(id, score)| format!("{id} {score:.2}")).collect();
-    // Five good answers are given in advance.
+    // The score starts as if five good answers had been seen.
     assert_eq!(scores, [format!("a/m {:.2}", 5.0 / f64::from(calls + 5)), "b/m 1.00".to_owned()]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_checked_before_it_is_shown_or_when_it_ends() {
+async fn stream_is_checked_before_delivery_or_at_its_end() {
     let script = script(&format!("a: 200(\"{BAD}\") / b: 200(\"{GOOD}\")"));
     let client = gated(&script, QualityConfig { buffer: true, repair: false, ..checked() });
     let whole = client.stream(wants_json()).await.unwrap().collect().await.unwrap();
@@ -109,13 +109,13 @@ async fn a_stream_is_checked_before_it_is_shown_or_when_it_ends() {
             Err(error) => end = Some((error.status(), error.code(), gates(&error))),
         }
     }
-    let told = Some((502, "quality_gate", vec![Some("schema")]));
-    assert_eq!((text.as_str(), done, end), (r#"{"town": "Paris"}"#, false, told));
+    let reported = Some((502, "quality_gate", vec![Some("schema")]));
+    assert_eq!((text.as_str(), done, end), (r#"{"town": "Paris"}"#, false, reported));
     assert_eq!((client.outstanding_permits(), script.provider("b").calls()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn tools_and_a_check_of_the_programs_own() {
+async fn custom_gates_and_tool_checks_apply() {
     let tool = Tool { name: "weather".to_owned(), description: None, parameters: None, strict: None };
     let chat = Chat {
         messages: vec![Message::text(fb_core::Role::User, "weather?")],
@@ -144,7 +144,7 @@ async fn tools_and_a_check_of_the_programs_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schema_that_is_none_is_its_callers_mistake_and_what_is_lost_may_be_too_much() {
+async fn invalid_schema_is_rejected_and_max_loss_is_enforced() {
     let script = script(&format!("a: 200(\"{GOOD}\")"));
     let client = gated(&script, checked());
     let mut chat = wants_json().chat().unwrap().clone();

@@ -1,4 +1,4 @@
-//! Streams that break after their first output, on a route that lets them go on.
+//! Streams that break after their first output, on a route with `resume`.
 
 use super::*;
 
@@ -6,10 +6,10 @@ fn resuming(script: &Script) -> Client {
     client(script, Route::resume)
 }
 
-/// What a stream said: text, who went on, and its end.
-async fn said(client: &Client, request: ChatRequest) -> String {
+/// Reads a stream into text, with a mark for every target that resumed it, and its end.
+async fn read_all(client: &Client, request: ChatRequest) -> String {
     let mut stream = client.stream(request).await.unwrap();
-    let mut said = String::new();
+    let mut text = String::new();
     while let Some(frame) = stream.next().await {
         match frame {
             Ok(frame) => {
@@ -17,21 +17,25 @@ async fn said(client: &Client, request: ChatRequest) -> String {
                 assert!(!resumed || frame.raw.is_none());
                 for event in frame.events {
                     match event {
-                        StreamEvent::Text(piece) => said.push_str(&piece),
-                        StreamEvent::Resumed { by, .. } => write!(said, " [{by}] ").unwrap(),
-                        StreamEvent::Done => said.push_str(" [done]"),
+                        StreamEvent::Text(piece) => text.push_str(&piece),
+                        StreamEvent::Resumed { by, .. } => write!(text, " [{by}] ").unwrap(),
+                        StreamEvent::Done => text.push_str(" [done]"),
                         _ => {}
                     }
                 }
             }
-            Err(error) => write!(said, " [{}: {error}]", error.code()).unwrap(),
+            Err(error) => write!(text, " [{}: {error}]", error.code()).unwrap(),
         }
     }
-    format!("{said}\n{}", stream.report().trace)
+    format!(
+        "{text}
+{}",
+        stream.report().trace
+    )
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_target_goes_on_with_all_that_was_said_and_the_stream_says_so() {
+async fn another_target_resumes_a_broken_stream() {
     let script = script("a: cut(2) / b: 200");
     let client = resuming(&script);
     expect![[r#"
@@ -39,13 +43,13 @@ async fn another_target_goes_on_with_all_that_was_said_and_the_stream_says_so() 
         0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
         0.000s  b/m  1  ok  15 tokens                                                         0 ms
     "#]]
-    .assert_eq(&said(&client, ChatRequest::user("count")).await);
+    .assert_eq(&read_all(&client, ChatRequest::user("count")).await);
     assert_eq!((client.outstanding_permits(), script.provider("a").in_flight()), (0, 0));
     expect![[r#"[("m", "count\nhello from \nYour answer was cut off. Continue it exactly where it stopped. Do not repeat, correct or introduce anything.")]"#]].assert_eq(&format!("{:?}", script.provider("b").requests()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_attempts_and_the_time_of_the_request_hold_for_the_rest_too() {
+async fn resumed_stream_stays_within_the_envelope() {
     let script = script("a: cut(1) / b: cut(1)");
     let client = client(&script, |route| Route { max_attempts: 4, ..route.resume() });
     expect![[r#"
@@ -56,24 +60,24 @@ async fn the_attempts_and_the_time_of_the_request_hold_for_the_rest_too() {
         0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
         0.000s  a/m     skipped: no attempts left                                                   hop
         0.000s  b/m     skipped: no attempts left
-    "#]].assert_eq(&said(&client, ChatRequest::user("count")).await);
+    "#]].assert_eq(&read_all(&client, ChatRequest::user("count")).await);
     assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_the_rest_is_a_refusal() {
+async fn blocked_continuation_blocks_the_stream() {
     for block in ["block", "block(400)"] {
         let script = script(&format!("a: cut(2) / b: {block} / c: 200"));
         let client = resuming(&script);
-        let said = said(&client, ChatRequest::user("count")).await;
-        assert!(said.starts_with("hello from ") && said.contains("[content_filter: blocked"), "{said}");
-        assert!(said.contains(" [done]"), "frames say it before the error does: {said}");
+        let text = read_all(&client, ChatRequest::user("count")).await;
+        assert!(text.starts_with("hello from ") && text.contains("[content_filter: blocked"), "{text}");
+        assert!(text.contains(" [done]"), "the block arrives in frames before the error: {text}");
         assert_eq!((script.provider("c").calls(), client.outstanding_permits()), (0, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_goes_on_with_what_must_be_whole() {
+async fn structured_or_checked_answers_are_not_resumed() {
     for (text, format) in [
         ("a: 200(tool) nodone / b: 200", fb_core::Format::Text),
         ("a: cut(2) / b: 200", fb_core::Format::JsonObject),
@@ -81,14 +85,14 @@ async fn nobody_goes_on_with_what_must_be_whole() {
         let script = script(text);
         let client = resuming(&script);
         let chat = fb_core::Chat { format, ..ChatRequest::user("hi").chat().unwrap().clone() };
-        let said = said(&client, ChatRequest::from_chat("default", chat)).await;
-        assert!(said.contains("[upstream_"), "{said}");
+        let text = read_all(&client, ChatRequest::from_chat("default", chat)).await;
+        assert!(text.contains("[upstream_"), "{text}");
         assert_eq!((script.provider("b").calls(), client.outstanding_permits()), (0, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_leaves_meanwhile_takes_the_call_for_the_rest_along() {
+async fn dropping_a_resuming_stream_cancels_its_call() {
     let script = script("a: cut(2) / b: 200 in 10s");
     let client = resuming(&script);
     let mut stream = client.stream(ChatRequest::user("count")).await.unwrap();
@@ -100,10 +104,10 @@ async fn a_caller_who_leaves_meanwhile_takes_the_call_for_the_rest_along() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_finished_is_not_gone_on_with() {
+async fn finished_answer_is_not_resumed() {
     let script = script("a: 200 nodone / b: 200");
     let client = resuming(&script);
-    let said = said(&client, ChatRequest::user("count")).await;
-    assert!(said.starts_with("hello from a [upstream_interrupted"), "{said}");
+    let text = read_all(&client, ChatRequest::user("count")).await;
+    assert!(text.starts_with("hello from a [upstream_interrupted"), "{text}");
     assert_eq!(script.provider("b").calls(), 0);
 }

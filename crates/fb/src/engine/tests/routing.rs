@@ -1,4 +1,4 @@
-//! Who is asked first, how many at once, and who not at all.
+//! Routing: the order of the targets, concurrent calls and inadmissible targets.
 
 use fb_core::{Chat, Message, Rules, Tool};
 use fb_router::{
@@ -8,9 +8,9 @@ use fb_router::{
 use super::*;
 use crate::{Destination, TargetCapabilities};
 
-/// A client of one route with this strategy, a target for each provider of the script.
-fn by(script: &Script, strategy: Strategy, tune: impl Fn(Route) -> Route) -> Client {
-    client(script, |route| tune(Route { strategy, ..route }))
+/// Builds a client with one route of this strategy and one target for each provider of the script.
+fn client_with(script: &Script, strategy: Strategy, configure: impl Fn(Route) -> Route) -> Client {
+    client(script, |route| configure(Route { strategy, ..route }))
 }
 
 fn edit(mut route: Route, edit: impl Fn(usize, Target) -> Target) -> Route {
@@ -19,7 +19,7 @@ fn edit(mut route: Route, edit: impl Fn(usize, Target) -> Target) -> Route {
     route
 }
 
-fn of(options: Options) -> ChatRequest {
+fn request_with(options: Options) -> ChatRequest {
     ChatRequest::user("hi").with_options(options)
 }
 
@@ -32,16 +32,17 @@ fn calls(script: &Script) -> Vec<u32> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn weights_are_exact_over_time_and_follow_successes_when_told() {
+async fn weights_are_exact_over_time_and_follow_successes_on_request() {
     let script = script("a: 200 / b: 200");
     let weights = [70.0, 30.0];
-    let client =
-        by(&script, Strategy::Weighted, |route| edit(route, |index, target| target.weight(weights[index])));
+    let client = client_with(&script, Strategy::Weighted, |route| {
+        edit(route, |index, target| target.weight(weights[index]))
+    });
     for _ in 0..1_000 {
         client.chat(ChatRequest::user("hi")).await.unwrap();
     }
     assert_eq!(calls(&script), [700, 300]);
-    // Half of 0.7 and 1.0, half of 0.3 and 1.0; together 1.
+    // Halfway from 0.7 and from 0.3 to 1.0, then scaled to a sum of 1.
     let adjusted = client.adjust_weights("default").unwrap();
     let rounded: Vec<_> = adjusted.iter().map(|(id, weight)| format!("{id} {weight:.3}")).collect();
     assert_eq!(rounded, ["a/m 0.567", "b/m 0.433"]);
@@ -53,9 +54,9 @@ async fn weights_are_exact_over_time_and_follow_successes_when_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_weighted_target_that_fails_is_left_for_the_others() {
+async fn failing_weighted_target_is_left_for_the_others() {
     let script = script("a: 503 / b: 200");
-    let client = by(&script, Strategy::Weighted, |route| route);
+    let client = client_with(&script, Strategy::Weighted, |route| route);
     for _ in 0..50 {
         assert_eq!(server(&client, ChatRequest::user("hi")).await, "b/m");
     }
@@ -68,22 +69,22 @@ async fn a_weighted_target_that_fails_is_left_for_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cheapest_the_least_busy_and_the_fastest_come_first() {
+async fn cheapest_least_busy_and_fastest_come_first() {
     let price = |input, output| Some(fb_core::Price { input, output });
     let script = script("a: 200 / b: 200");
-    let client = by(&script, Strategy::Cheapest, |route| {
+    let client = client_with(&script, Strategy::Cheapest, |route| {
         edit(route, |index, target| Target { price: [price(3.0, 15.0), price(0.1, 0.4)][index], ..target })
     });
     assert_eq!(server(&client, ChatRequest::user("hi")).await, "b/m");
 
     let script = super::script("a: 200 in 1s / b: 200 in 1s");
-    let client = by(&script, Strategy::LeastBusy, |route| route);
+    let client = client_with(&script, Strategy::LeastBusy, |route| route);
     let chats = (0..10).map(|_| client.chat(ChatRequest::user("hi")));
     futures_util::future::join_all(chats).await;
     assert_eq!(calls(&script), [5, 5]);
 
     let script = super::script("a: 200 in 900ms / b: 200 in 100ms");
-    let client = by(&script, Strategy::Fastest, |route| route);
+    let client = client_with(&script, Strategy::Fastest, |route| route);
     for _ in 0..100 {
         client.chat(ChatRequest::user("hi")).await.unwrap();
     }
@@ -91,11 +92,11 @@ async fn the_cheapest_the_least_busy_and_the_fastest_come_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_sticks_until_its_target_is_gone() {
+async fn session_sticks_until_its_target_is_unavailable() {
     let script = script("a: 200 / b: 200 / c: 200");
     let by_session = StickyConfig { by: StickyBy::Session };
-    let client = by(&script, Strategy::Sticky, |route| route.sticky(by_session.clone()));
-    let session = |name: &str| of(Options { session: Some(name.to_owned()), ..Options::default() });
+    let client = client_with(&script, Strategy::Sticky, |route| route.sticky(by_session.clone()));
+    let session = |name: &str| request_with(Options { session: Some(name.to_owned()), ..Options::default() });
     let mut first = Vec::new();
     for name in 0..30 {
         first.push(server(&client, session(&name.to_string())).await);
@@ -110,7 +111,7 @@ async fn a_session_sticks_until_its_target_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_preferred_target_comes_first_also_one_of_another_route() {
+async fn preferred_target_comes_first_even_from_another_route() {
     let script = script("a: 200 / b: 200 / c: 503");
     let own = [Target::new("a", "m"), Target::new("b", "m")];
     let mut builder = Client::builder()
@@ -121,7 +122,7 @@ async fn a_preferred_target_comes_first_also_one_of_another_route() {
         builder = builder.provider(name, provider);
     }
     let client = builder.build().unwrap();
-    let prefer = |name: &str| of(Options { prefer: Some(name.to_owned()), ..Options::default() });
+    let prefer = |name: &str| request_with(Options { prefer: Some(name.to_owned()), ..Options::default() });
     for (name, expected) in [("b/m", "b/m"), ("b", "b/m"), ("a", "a/m"), ("c/m", "a/m")] {
         assert_eq!(server(&client, prefer(name)).await, expected);
     }
@@ -137,14 +138,14 @@ async fn a_preferred_target_comes_first_also_one_of_another_route() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rules_of_a_request_hold_for_every_call_and_for_kept_answers() {
+async fn request_rules_apply_to_calls_and_cached_answers() {
     let script = script("a: 200 / b: 503 / c: 200");
     let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
     let client = client(&script, |route| {
         edit(route, |index, target| target.region(["us", "eu", "eu"][index]).max_retries(0)).cache(cache)
     });
     let rules = Rules { regions: Some(vec!["eu".to_owned()]), ..Rules::default() };
-    let in_eu = || of(Options { rules: rules.clone(), ..Options::default() });
+    let in_eu = || request_with(Options { rules: rules.clone(), ..Options::default() });
     assert_eq!(server(&client, ChatRequest::user("hi")).await, "a/m");
     expect![[r#"
         ok "hello from c" by c/m
@@ -156,13 +157,14 @@ async fn the_rules_of_a_request_hold_for_every_call_and_for_kept_answers() {
     assert_eq!(server(&client, ChatRequest::user("hi")).await, "cache", "what was kept last");
     assert_eq!(server(&client, in_eu()).await, "cache", "it came from c");
     let nowhere = Rules { allowed: Some(vec!["d".to_owned()]), ..Rules::default() };
-    let error = client.chat(of(Options { rules: nowhere, ..Options::default() })).await.unwrap_err();
+    let error =
+        client.chat(request_with(Options { rules: nowhere, ..Options::default() })).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (400, "unsupported_parameter"));
     assert_eq!(calls(&script), [1, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_target_cannot_do_is_refused_before_the_call() {
+async fn missing_capability_is_refused_before_the_call() {
     let script = script("a: 200 / b: 200");
     let blind = TargetCapabilities { tools: Some(false), context: Some(50), ..TargetCapabilities::default() };
     let client = client(&script, |route| {
@@ -194,14 +196,14 @@ async fn what_a_target_cannot_do_is_refused_before_the_call() {
         start: one by one
     "#]]
     .assert_eq(&plan);
-    assert_eq!(calls(&script), [1, 2], "a plan asks nobody");
+    assert_eq!(calls(&script), [1, 2], "a plan makes no call");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_answer_wins_a_race_and_the_others_are_dropped() {
+async fn first_answer_wins_a_race_and_the_others_are_cancelled() {
     let race = |text: &str, width: Option<usize>| {
         let script = script(text);
-        let client = by(&script, Strategy::Race, |route| route.race(RaceConfig { width }));
+        let client = client_with(&script, Strategy::Race, |route| route.race(RaceConfig { width }));
         (script, client)
     };
     let (script, client) = race("a: 200 in 3s / b: 200 in 1s / c: 200 in 2s", None);
@@ -221,18 +223,18 @@ async fn the_first_answer_wins_a_race_and_the_others_are_dropped() {
     assert!(client_route.starts_with("ok \"hello from c\""), "c follows a, and beats b: {client_route}");
     assert_eq!(calls(&script), [2, 1, 1]);
 
-    // A refusal ends it, however many others might answer.
+    // A block ends the race, however many others might answer.
     let (script, client) = race("a: block in 1s / b: 200 in 2s", None);
     assert!(plain(&client).await.starts_with("400 content_filter"));
     assert_eq!((calls(&script), client.outstanding_permits()), (vec![1, 1], 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_target_is_given_a_second_beside_it_as_long_as_the_budget_lasts() {
+async fn slow_target_is_hedged_while_the_budget_lasts() {
     let hedge = |after, budget| HedgeConfig { after, budget, ..HedgeConfig::default() };
     let after = HedgeAfter::Time(Duration::from_millis(300));
     let script = script("a: 200 in 2s / b: 200 in 100ms");
-    let client = by(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 1.0)));
+    let client = client_with(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 1.0)));
     expect![[r#"
         ok "hello from b" by b/m
         0.000s  a/m  1  cancelled        400 ms
@@ -240,14 +242,14 @@ async fn a_late_target_is_given_a_second_beside_it_as_long_as_the_budget_lasts()
     "#]]
     .assert_eq(&plain(&client).await);
     assert!(streamed(&client).await.starts_with("\"hello from b [done]\""));
-    // One that is only tried out is no second.
+    // A target with a half-open breaker is no hedge.
     client.breakers()[1].1.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
     assert!(plain(&client).await.starts_with("ok \"hello from a\""));
     assert_eq!((calls(&script), client.outstanding_permits()), (vec![3, 2], 0));
 
-    // One in twenty.
+    // The budget allows one hedge in twenty requests.
     let script = super::script("a: 200 in 2s / b: 200");
-    let client = by(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 0.05)));
+    let client = client_with(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 0.05)));
     for _ in 0..100 {
         client.chat(ChatRequest::user("hi")).await.unwrap();
     }
@@ -255,9 +257,9 @@ async fn a_late_target_is_given_a_second_beside_it_as_long_as_the_budget_lasts()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hedge_follows_the_time_to_the_first_output() {
+async fn hedge_delay_follows_the_time_to_first_output() {
     let script = script("a: 200 in 200ms x150, 200 in 5s / b: 200");
-    let client = by(&script, Strategy::Hedged, |route| route);
+    let client = client_with(&script, Strategy::Hedged, |route| route);
     for _ in 0..150 {
         client.chat(ChatRequest::user("hi")).await.unwrap();
     }
@@ -267,7 +269,7 @@ async fn the_hedge_follows_the_time_to_the_first_output() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hard_question_goes_to_the_route_for_hard_ones() {
+async fn complex_request_goes_to_the_route_of_its_class() {
     struct Always;
     impl fb_router::Classifier for Always {
         fn classify(&self, _: &fb_router::Signals<'_>) -> Complexity {
@@ -313,7 +315,7 @@ async fn a_hard_question_goes_to_the_route_for_hard_ones() {
 }
 
 #[test]
-fn a_strategy_without_what_it_needs_is_a_mistake_of_the_config() {
+fn strategy_without_its_settings_is_rejected() {
     let text = r#"{
         "providers": { "a": { "kind": "ollama" } },
         "routes": {

@@ -1,4 +1,4 @@
-//! Settings of mechanisms: for all, of a provider, of a target; the nearest wins.
+//! Mechanism settings in three layers: global, per provider, per target. The innermost wins.
 
 use fb_retry::{Jitter, RetryConfig};
 
@@ -19,7 +19,7 @@ const LAYERED: &str = r#"{
 }"#;
 
 #[test]
-fn the_nearest_setting_wins_and_what_it_leaves_out_comes_from_the_wider() {
+fn innermost_setting_wins_and_inherits_the_rest() {
     let config: Config = serde_json::from_str(LAYERED).unwrap();
     let config = config.with_route_names();
     assert_eq!(config.problems(), []);
@@ -37,7 +37,7 @@ fn the_nearest_setting_wins_and_what_it_leaves_out_comes_from_the_wider() {
 }
 
 #[test]
-fn what_is_wrong_with_them_is_named_with_its_place() {
+fn invalid_setting_is_reported_with_its_path() {
     let text = LAYERED
         .replace(r#""consecutive": 2"#, r#""consecutive": 0"#)
         .replace(r#""factor": 3.0"#, r#""factr": 3.0"#)
@@ -53,7 +53,7 @@ fn what_is_wrong_with_them_is_named_with_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_and_a_provider_have_breakers_and_waits_of_their_own() {
+async fn target_and_provider_override_breaker_and_retry() {
     let script = script("a: 503 / b: 503 / c: 200");
     let quick = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
     let still = RetryConfig {
@@ -80,9 +80,9 @@ async fn a_target_and_a_provider_have_breakers_and_waits_of_their_own() {
     .assert_eq(&plain(&client).await);
 }
 
-/// Most models of one provider are down: its other models are not asked either.
+/// When most models of a provider are down, its other models are not called either.
 #[tokio::test(start_paused = true)]
-async fn open_models_open_their_provider() {
+async fn open_breakers_of_models_open_the_provider_breaker() {
     let script = script("p: 503 / q: 200");
     let targets = ["one", "two", "three"].map(|model| Target::new("p", model).max_retries(0));
     let mut builder = Client::builder()

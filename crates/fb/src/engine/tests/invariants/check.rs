@@ -1,4 +1,4 @@
-//! What must hold of every world, said of one caller at a time.
+//! The invariants of every world, checked for one caller at a time.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,19 +8,25 @@ use fb_core::{
 use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
-    play::{End, Played, Told, user},
+    play::{End, Played, Received, user},
     words::Words,
     world::{Caller, World},
 };
 use crate::{Error, Route};
 
-/// Everything that does not hold.
+/// Returns the violated invariants.
 pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
     let mut wrong = played.leaks.clone();
-    for (caller, told) in world.callers.iter().zip(&played.told) {
+    for (caller, received) in world.callers.iter().zip(&played.received) {
         let made = played.calls.iter().filter(|made| user(made) == caller.name).collect();
-        let case =
-            Case { world, played, caller, told, route: world.route_of(caller, told.downshifted), made };
+        let case = Case {
+            world,
+            played,
+            caller,
+            received,
+            route: world.route_of(caller, received.downshifted),
+            made,
+        };
         let mut found = Vec::new();
         case.envelope(&mut found);
         case.order(&mut found);
@@ -33,12 +39,12 @@ pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
     wrong
 }
 
-/// One caller, and the calls that were made for it: also those for others who joined its flight.
+/// One caller, and the calls made for it, including those that others joined.
 struct Case<'a> {
     world: &'a World,
     played: &'a Played,
     caller: &'a Caller,
-    told: &'a Told,
+    received: &'a Received,
     route: Route,
     made: Vec<&'a CallRecord>,
 }
@@ -51,44 +57,46 @@ impl Case<'_> {
 
     /// No request makes more attempts or lives longer than its envelope.
     fn envelope(&self, wrong: &mut Vec<String>) {
-        let (told, deadline) = (self.told, self.deadline());
+        let (received, deadline) = (self.received, self.deadline());
         let most = self.route.max_attempts as usize;
         if self.made.len() > most {
             wrong.push(format!("{} calls, {most} allowed", self.made.len()));
         }
-        let over = told.began + deadline;
+        let over = received.began + deadline;
         if self.made.iter().any(|made| made.began > over) {
             wrong.push("a call began after the deadline".to_owned());
         }
-        let left = matches!(told.end, End::Left);
-        match told.opened {
-            None if told.ended > over && !left => {
-                wrong.push(format!("took {:?}, deadline {deadline:?}", told.ended - told.began));
+        let left = matches!(received.end, End::Left);
+        match received.opened {
+            None if received.ended > over && !left => {
+                wrong.push(format!("took {:?}, deadline {deadline:?}", received.ended - received.began));
             }
             Some(opened) if opened > over => {
-                wrong.push(format!("opened after {:?}, deadline {deadline:?}", opened - told.began));
+                wrong.push(format!("opened after {:?}, deadline {deadline:?}", opened - received.began));
             }
-            Some(opened) if self.caller.pace.is_zero() && told.ended > opened + self.route.stream_total => {
-                wrong.push(format!("streamed for {:?}", told.ended - opened));
+            Some(opened)
+                if self.caller.pace.is_zero() && received.ended > opened + self.route.stream_total =>
+            {
+                wrong.push(format!("streamed for {:?}", received.ended - opened));
             }
             _ => {}
         }
     }
 
-    /// What a call ended with decides whether another may follow.
+    /// The outcome of a call decides if another may follow.
     fn order(&self, wrong: &mut Vec<String>) {
         let several = self.route.strategy.is_concurrent();
         for (index, made) in self.made.iter().enumerate() {
-            let Some((ended, fate)) = made.ended else { continue };
+            let Some((ended, outcome)) = made.ended else { continue };
             let later = &self.made[index + 1..];
             for (between, next) in later.iter().enumerate() {
                 if !several && next.began < ended {
-                    wrong.push(format!("a call to {} began while {} was asked", next.model, made.model));
+                    wrong.push(format!("a call to {} began during one to {}", next.model, made.model));
                 }
                 let again = later[..between].iter().any(|other| other.model == made.model);
                 let surfaced = if several { self.is_surfaced(made) } else { !again };
                 if self.is_after(made, next)
-                    && let Some(bad) = self.is_forbidden(made, fate, next, surfaced)
+                    && let Some(bad) = self.is_forbidden(made, outcome, next, surfaced)
                 {
                     wrong.push(format!("{} was called {bad} of {}", next.model, made.model));
                 }
@@ -96,34 +104,35 @@ impl Case<'_> {
         }
     }
 
-    /// Whether a call began after another had ended. Of one moment racers say nothing.
+    /// Returns true if a call began after another had ended. Concurrent calls at one moment have no order.
     fn is_after(&self, made: &CallRecord, next: &CallRecord) -> bool {
         let ended = made.ended.map(|(at, _)| at);
         let several = self.route.strategy.is_concurrent();
         next.index > made.index && ended.is_some_and(|ended| if several { next.began > ended } else { true })
     }
 
-    /// Whether a racer's failure was not to be retried: one that waits for its retry keeps nobody from beginning.
+    /// Returns true if the failure of a concurrent call was surfaced. One that waits for its retry does not stop others.
     fn is_surfaced(&self, made: &CallRecord) -> bool {
-        let rows = self.told.report().map_or(&[][..], |report| report.trace.rows());
-        // A retry at once begins at the same time.
+        let rows = self.received.report().map_or(&[][..], |report| report.trace.rows());
+        // An immediate retry begins at the same time.
         let its = |row: &&Attempt| {
             row.target.model() == made.model
-                && self.told.began + row.at == made.began
-                && is_told(&row.end, made)
+                && self.received.began + row.at == made.began
+                && matches_outcome(&row.end, made)
         };
         rows.iter().filter(its).any(|row| row.next == Next::Surface)
     }
 
-    /// Why a call must not follow that one, if so; `surfaced` when that one's failure is its target's last word.
+    /// Returns the reason why a call must not follow another; `surfaced` is true if the other's failure ended the attempts at
+    /// its target.
     fn is_forbidden(
         &self,
         made: &CallRecord,
-        fate: CallOutcome,
+        outcome: CallOutcome,
         next: &CallRecord,
         surfaced: bool,
     ) -> Option<&'static str> {
-        match fate {
+        match outcome {
             CallOutcome::Answered => Some("after an answer"),
             CallOutcome::Blocked => Some("after a block"),
             CallOutcome::Failed(FailureKind::InvalidRequest) if next.model == made.model => {
@@ -136,12 +145,12 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the call is the first to its target; another is a retry of one that was under way.
+    /// Returns true if the call is the first to its target, and not a retry.
     fn is_new(&self, made: &CallRecord) -> bool {
         self.made.iter().all(|other| other.index >= made.index || other.model != made.model)
     }
 
-    /// Whether another target may survive the failure of this one.
+    /// Returns true if another target may be tried after this failure.
     fn hops(&self, made: &CallRecord, kind: FailureKind) -> bool {
         let named = self.world.target(&made.model).trigger_on.as_ref();
         let named = named.map(|names| names.iter().any(|name| name == kind.name()));
@@ -152,7 +161,7 @@ impl Case<'_> {
         }
     }
 
-    /// No call reaches a target that cannot take it.
+    /// No call reaches a target that cannot serve it.
     fn admissible(&self, wrong: &mut Vec<String>) {
         for made in &self.made {
             let can = self.world.capabilities_of(&made.model);
@@ -160,10 +169,10 @@ impl Case<'_> {
             let pictures = chat.messages.iter().flat_map(|message| &message.parts);
             let pictures = pictures.filter(|part| matches!(part, Part::Image(_))).count();
             if (!can.tools && !chat.tools.is_empty()) || (!can.vision && pictures > 0) {
-                wrong.push(format!("{} was asked for what it cannot do", made.model));
+                wrong.push(format!("{} lacks a capability of the request", made.model));
             }
             if made.streamed && !(can.streaming && self.caller.streams) {
-                wrong.push(format!("{} was asked for a stream", made.model));
+                wrong.push(format!("{} got a streamed call", made.model));
             }
             let most = self.world.target(&made.model).max_in_flight;
             if most.is_some_and(|most| made.concurrent >= most) {
@@ -187,62 +196,62 @@ impl Case<'_> {
         }
     }
 
-    /// What a caller got is one call's output, whole, or a beginning of it and one error.
+    /// A caller receives the output of one call: all of it, or a beginning and one error.
     fn bytes(&self, wrong: &mut Vec<String>) {
-        let told = self.told;
-        if told.surplus > 0 {
-            wrong.push("something came after the end".to_owned());
+        let received = self.received;
+        if received.surplus > 0 {
+            wrong.push("events after the end".to_owned());
         }
-        let words = match Words::read(&told.text, &told.tools) {
+        let words = match Words::read(&received.text, &received.tools) {
             Ok(words) => words,
             Err(why) => return wrong.push(why),
         };
-        let said = words.as_ref().and_then(|words| self.source(words));
-        if words.is_some() && said.is_none() {
-            wrong.push(format!("{words:?} are of no call"));
+        let source = words.as_ref().and_then(|words| self.call_of(words));
+        if words.is_some() && source.is_none() {
+            wrong.push(format!("{words:?} belong to no call"));
         }
-        let whole = words.as_ref().zip(said).is_some_and(|(words, made)| words.count == made.words);
-        match &told.end {
+        let whole = words.as_ref().zip(source).is_some_and(|(words, made)| words.count == made.words);
+        match &received.end {
             End::Whole(report) => {
-                if told.dones != 1 {
-                    wrong.push(format!("{} end signals", told.dones));
+                if received.end_signals != 1 {
+                    wrong.push(format!("{} end signals", received.end_signals));
                 }
-                self.whole(report, said.filter(|_| whole), wrong);
+                self.whole(report, source.filter(|_| whole), wrong);
             }
             End::Error(Error::Blocked(ended)) => {
                 let mut made = self.made.iter();
-                // Whoever shares a call has the leader's block.
+                // A coalesced request receives the block of its first caller.
                 if !self.made.is_empty()
                     && !made.any(|made| matches!(made.ended, Some((_, CallOutcome::Blocked))))
                 {
-                    wrong.push("blocked by nobody".to_owned());
+                    wrong.push("blocked without a blocked call".to_owned());
                 }
-                if self.caller.streams && told.opened.is_some() && ended.cause.partial != told.text {
+                if self.caller.streams && received.opened.is_some() && ended.cause.partial != received.text {
                     wrong.push(format!("the block's partial answer is {:?}", ended.cause.partial));
                 }
             }
             End::Error(Error::Interrupted(_)) => {
-                let unfinished = said.is_some_and(|made| {
+                let unfinished = source.is_some_and(|made| {
                     matches!(
                         made.ended,
                         Some((_, CallOutcome::Failed(_) | CallOutcome::Cut | CallOutcome::Cancelled))
                     )
                 });
-                if told.dones > 0 || told.opened.is_none() || !unfinished {
+                if received.end_signals > 0 || received.opened.is_none() || !unfinished {
                     wrong.push("interrupted, but nothing broke".to_owned());
                 }
             }
             End::Error(_) => {
-                if words.is_some() || told.opened.is_some() {
-                    wrong.push("an error after a beginning that was no beginning".to_owned());
+                if words.is_some() || received.opened.is_some() {
+                    wrong.push("a plain error after output".to_owned());
                 }
             }
             End::Left => {}
         }
     }
 
-    /// The call whose words these are, if it was made for the like of this caller.
-    fn source(&self, words: &Words) -> Option<&CallRecord> {
+    /// Returns the call that produced these words, if this caller may receive them.
+    fn call_of(&self, words: &Words) -> Option<&CallRecord> {
         let provider = &self.world.target(&words.model).provider;
         let of_provider = |made: &&CallRecord| self.world.target(&made.model).provider == *provider;
         let made = self.played.calls.iter().filter(of_provider).nth(words.call)?;
@@ -250,22 +259,22 @@ impl Case<'_> {
         (model && words.count <= made.words && (mine || self.is_shared_with(user(made)))).then_some(made)
     }
 
-    /// Whether an answer to that caller may be one to this: same question, same tenant, and a cache.
+    /// Returns true if this caller may share answers with another: same request, same tenant, and a cache.
     fn is_shared_with(&self, other: &str) -> bool {
-        let all = self.world.callers.iter().zip(&self.played.told);
+        let all = self.world.callers.iter().zip(&self.played.received);
         let other = all.into_iter().find(|(caller, _)| caller.name == other);
         let cached = self.route.cache.fresh.is_some() || self.route.cache.stale_if_error.is_some();
-        other.is_some_and(|(other, told)| {
+        other.is_some_and(|(other, received)| {
             cached
                 && other.model == self.caller.model
-                && told.downshifted == self.told.downshifted
-                && other.asks == self.caller.asks
+                && received.downshifted == self.received.downshifted
+                && other.body == self.caller.body
                 && other.options.tenant == self.caller.options.tenant
         })
     }
 
-    fn whole(&self, report: &Report, said: Option<&CallRecord>, wrong: &mut Vec<String>) {
-        let complete = said.filter(|made| matches!(made.ended, Some((_, CallOutcome::Answered))));
+    fn whole(&self, report: &Report, source: Option<&CallRecord>, wrong: &mut Vec<String>) {
+        let complete = source.filter(|made| matches!(made.ended, Some((_, CallOutcome::Answered))));
         let by = |id: &fb_core::TargetId| {
             complete.is_some_and(|made| {
                 id.model() == made.model && id.provider().as_str() == self.world.target(&made.model).provider
@@ -279,7 +288,7 @@ impl Case<'_> {
                 by(id) && plainly
             }
             (Some(ServedBy::Cache), Some(CacheUse::Hit { age, by: id })) => {
-                // Fresh or not, it is level `cached` when targets were asked in vain.
+                // Even a fresh answer has the level `cached` after targets failed.
                 by(id) && *age < fresh && matches!(report.level, Level::Full | Level::Cached)
             }
             (Some(ServedBy::Cache), Some(CacheUse::Stale { age, by: id })) => {
@@ -290,32 +299,33 @@ impl Case<'_> {
             (Some(ServedBy::Static), _) => {
                 self.route.ladder.offline.is_some()
                     && report.level == Level::Offline
-                    && self.told.text.contains("Please try again in")
+                    && self.received.text.contains("Please try again in")
             }
             _ => false,
         };
         if !right {
             let (served, cache) = (&report.served_by, &report.cache);
-            wrong.push(format!("served by {served:?} ({cache:?}, {}), said by {complete:?}", report.level));
+            wrong.push(format!("served by {served:?} ({cache:?}, {}), from {complete:?}", report.level));
         }
         if self.caller.options.refuse_degraded && report.level != Level::Full {
-            wrong.push(format!("level {} for one who refuses it", report.level));
+            wrong.push(format!("level {} although degraded answers are refused", report.level));
         }
         if (report.level > Level::Minimal) != report.degraded.is_some() {
             wrong.push(format!("level {}, but degraded for {:?}", report.level, report.degraded));
         }
     }
 
-    /// The trace tells the truth.
+    /// The trace matches the calls.
     fn trace(&self, wrong: &mut Vec<String>) {
-        let Some(report) = self.told.report() else { return };
+        let Some(report) = self.received.report() else { return };
         let rows = report.trace.rows();
         let calls: Vec<&Attempt> = rows.iter().filter(|row| row.is_call()).collect();
-        let others = self.world.callers.iter().zip(&self.played.told);
+        let others = self.world.callers.iter().zip(&self.played.received);
         let mut leaders = others.filter(|(other, _)| self.is_shared_with(&other.name));
-        let shared = self.made.is_empty() && leaders.any(|(other, told)| self.matches(&calls, other, told));
-        if !shared && !self.matches(&calls, self.caller, self.told) {
-            wrong.push(format!("the trace is not of the calls made:\n{}", report.trace));
+        let shared =
+            self.made.is_empty() && leaders.any(|(other, received)| self.matches(&calls, other, received));
+        if !shared && !self.matches(&calls, self.caller, self.received) {
+            wrong.push(format!("the trace does not match the calls:\n{}", report.trace));
         }
         for (index, row) in rows.iter().enumerate() {
             if let Some(why) = self.untrue(row, &rows[index + 1..]) {
@@ -323,19 +333,21 @@ impl Case<'_> {
             }
         }
         let by_target = matches!(report.served_by, Some(ServedBy::Target(_)));
-        let good = matches!(self.told.end, End::Whole(_)) && by_target;
+        let good = matches!(self.received.end, End::Whole(_)) && by_target;
         let ok = rows.iter().rfind(|row| matches!(row.end, AttemptEnd::Ok { .. }));
         if good && ok.map(|row| ServedBy::Target(row.target.clone())) != report.served_by {
             wrong.push(format!("{:?} served, by no row of\n{}", report.served_by, report.trace));
         }
     }
 
-    /// Whether these rows are the calls that were made for a caller.
-    fn matches(&self, rows: &[&Attempt], caller: &Caller, told: &Told) -> bool {
+    /// Returns true if these rows are the calls made for a caller.
+    fn matches(&self, rows: &[&Attempt], caller: &Caller, received: &Received) -> bool {
         let made: Vec<&CallRecord> =
             self.played.calls.iter().filter(|made| user(made) == caller.name).collect();
         let same = |(row, made): (&&Attempt, &&CallRecord)| {
-            row.target.model() == made.model && told.began + row.at == made.began && is_told(&row.end, made)
+            row.target.model() == made.model
+                && received.began + row.at == made.began
+                && matches_outcome(&row.end, made)
         };
         rows.len() == made.len() && rows.iter().zip(&made).all(same)
     }
@@ -343,7 +355,7 @@ impl Case<'_> {
     fn untrue(&self, row: &Attempt, rest: &[Attempt]) -> Option<String> {
         let failed = matches!(row.end, AttemptEnd::Failed(_));
         let skipped = matches!(row.end, AttemptEnd::Skipped { .. });
-        // Racers write their rows while others are under way.
+        // Concurrent calls write their rows while others are running.
         let several = self.route.strategy.is_concurrent();
         let last = rest.is_empty() || several;
         match row.end {
@@ -362,65 +374,65 @@ impl Case<'_> {
             Next::Hop if !failed && !skipped => Some("a hop without a reason".to_owned()),
             Next::RetryIn(wait) => {
                 let again = next.map_or(several, |next| next.at >= row.at + row.took + wait);
-                (!failed || !again).then(|| "not retried as said".to_owned())
+                (!failed || !again).then(|| "not retried as recorded".to_owned())
             }
             Next::WaitFor(_) if next.is_none() || !(failed || skipped) => Some("not waited for".to_owned()),
             _ => None,
         }
     }
 
-    /// Whether the target of a skip had as many calls as it may have.
+    /// Returns true if the target of a skip was at capacity.
     fn is_full(&self, row: &Attempt) -> bool {
         let Some(most) = self.world.target(row.target.model()).max_in_flight else { return false };
-        let mut moments = self.world.callers.iter().zip(&self.played.told);
-        moments.any(|(other, told)| {
-            let at = told.began + row.at;
-            let under_way = |made: &&CallRecord| {
+        let mut moments = self.world.callers.iter().zip(&self.played.received);
+        moments.any(|(other, received)| {
+            let at = received.began + row.at;
+            let is_running = |made: &&CallRecord| {
                 made.model == row.target.model()
                     && made.began <= at
                     && made.ended.is_none_or(|(end, _)| end >= at)
             };
             let like = other.name == self.caller.name || self.is_shared_with(&other.name);
-            like && self.played.calls.iter().filter(under_way).count() >= most as usize
+            like && self.played.calls.iter().filter(is_running).count() >= most as usize
         })
     }
 }
 
-/// Whether a row says of a call how it ended.
-fn is_told(end: &AttemptEnd, made: &CallRecord) -> bool {
-    let Some((_, fate)) = made.ended else { return false };
-    match (end, fate) {
+/// Returns true if a row matches the outcome of a call.
+fn matches_outcome(end: &AttemptEnd, made: &CallRecord) -> bool {
+    let Some((_, outcome)) = made.ended else { return false };
+    match (end, outcome) {
         (AttemptEnd::Ok { .. }, CallOutcome::Answered)
         | (AttemptEnd::Blocked { .. }, CallOutcome::Blocked)
         | (AttemptEnd::Cancelled, CallOutcome::Cancelled) => true,
         (AttemptEnd::Failed(failure), CallOutcome::Failed(kind)) => failure.kind() == kind,
         (AttemptEnd::Failed(failure), CallOutcome::Cut) => failure.kind() == FailureKind::Interrupted,
-        // The engine gave up on it.
-        (AttemptEnd::Failed(failure), CallOutcome::Cancelled) => gave_up(failure),
+        // The engine cancelled the call.
+        (AttemptEnd::Failed(failure), CallOutcome::Cancelled) => is_given_up(failure),
         _ => false,
     }
 }
 
-/// It was late, or there was no end of its signs of life.
-fn gave_up(failure: &Failure) -> bool {
+/// Returns true if the engine itself ended the call: by a timeout, or after endless pings.
+fn is_given_up(failure: &Failure) -> bool {
     matches!(failure.kind(), FailureKind::Timeout(_) | FailureKind::Malformed)
 }
 
-/// Over all requests, those included whose caller left: a row for every call, and none open in the end.
+/// Over all requests, including cancelled ones, every call has a row and no row stays open.
 fn rows_are_calls(played: &Played, wrong: &mut Vec<String>) {
     let mut count: BTreeMap<&str, i32> = BTreeMap::new();
     for made in &played.calls {
         *count.entry(&made.model).or_default() += 1;
     }
-    for row in played.heard.rows.iter().filter(|row| row.is_call()) {
+    for row in played.observed.rows.iter().filter(|row| row.is_call()) {
         *count.entry(row.target.model()).or_default() -= 1;
     }
     for (model, surplus) in count.into_iter().filter(|(_, surplus)| *surplus != 0) {
         wrong.push(format!("{model}: {surplus} more calls than rows"));
     }
-    for (_, report) in &played.heard.reports {
+    for (_, report) in &played.observed.reports {
         if report.trace.rows().iter().any(|row| row.end == AttemptEnd::Running) {
-            wrong.push(format!("finished, with a call under way:\n{}", report.trace));
+            wrong.push(format!("finished with a running call:\n{}", report.trace));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What must hold of tenants' money: reckoned anew from what providers saw, and held against the books at every step.
+//! The invariants of the budgets: recomputed from the calls at the providers, and compared with the accounts at every step.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,19 +11,19 @@ use fb_router::Facts;
 use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
-    play::{Played, Told, user},
-    watch::{Look, Spent},
+    play::{Played, Received, user},
+    watch::{Snapshot, Spent},
     world::World,
 };
 
-/// One call as its tenant should have paid for it.
+/// The expected charge for one call.
 #[derive(Debug)]
-pub(super) struct Bill<'a> {
+pub(super) struct Charge<'a> {
     pub(super) made: &'a CallRecord,
     pub(super) accounts: Vec<String>,
-    /// What was to be reserved for it.
+    /// The amount to reserve for the call.
     pub(super) held: Sum,
-    /// What it cost in the end.
+    /// The final cost of the call.
     pub(super) due: Sum,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct Sum {
     pub(super) tokens: u64,
 }
 
-/// The bills of a world, in the order in which its calls began.
-pub(super) fn bills<'a>(world: &'a World, played: &'a Played) -> Vec<Bill<'a>> {
-    let of = |made| {
+/// Returns the expected charges of a world, in the order in which its calls began.
+pub(super) fn charges<'a>(world: &'a World, played: &'a Played) -> Vec<Charge<'a>> {
+    let charge = |made| {
         let caller = world.callers.iter().find(|caller| caller.name == user(made)).unwrap();
         let price = world.target(&made.model).price;
         let sum = |input: u64, output: u64| {
@@ -44,69 +44,71 @@ pub(super) fn bills<'a>(world: &'a World, played: &'a Played) -> Vec<Bill<'a>> {
             Sum { nanos, tokens: input + output }
         };
         let facts = Facts::from_request(&made.request);
-        let said = sum(facts.input_tokens, made.output_bytes.div_ceil(4) as u64);
-        let counted = made.usage.map(|usage| sum(usage.input, usage.output));
-        Bill {
+        let estimated = sum(facts.input_tokens, made.output_bytes.div_ceil(4) as u64);
+        let reported = made.usage.map(|usage| sum(usage.input, usage.output));
+        Charge {
             made,
             accounts: world.accounts_of(caller),
             held: sum(facts.input_tokens, facts.expected_output()),
-            due: due(made, said, counted),
+            due: due(made, estimated, reported),
         }
     };
-    played.calls.iter().map(of).collect()
+    played.calls.iter().map(charge).collect()
 }
 
-/// Of a token, at so many whole dollars for a million.
+/// Returns the nano-dollars of a token at a price in dollars per million tokens.
 fn nanos(price: f64) -> u64 {
     whole(price / 1e6)
 }
 
-/// Of so many dollars.
+/// Returns dollars as nano-dollars.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some dollars")]
 pub(super) fn whole(usd: f64) -> u64 {
     (usd * 1e9).round() as u64
 }
 
-/// What a call costs that has said this much and counted that.
-fn due(made: &CallRecord, said: Sum, counted: Option<Sum>) -> Sum {
+/// Returns the cost of a call from its estimated and its reported usage.
+fn due(made: &CallRecord, estimated: Sum, reported: Option<Sum>) -> Sum {
     let refused =
         |kind| !matches!(kind, FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed);
-    match (made.ended.map(|(_, fate)| fate), counted) {
-        // Before it said anything its provider refused it, or was not reached.
+    match (made.ended.map(|(_, outcome)| outcome), reported) {
+        // The provider refused the call before any output, or was not reached.
         (Some(CallOutcome::Failed(kind)), None) if made.output_bytes == 0 && refused(kind) => Sum::default(),
-        (_, Some(counted)) => counted,
-        (_, None) => said,
+        (_, Some(reported)) => reported,
+        (_, None) => estimated,
     }
 }
 
-/// Everything that does not hold.
+/// Returns the violated invariants.
 pub(super) fn money(world: &World, played: &Played) -> Vec<String> {
     if world.tenants.is_empty() {
         return Vec::new();
     }
-    let (bills, mut wrong) = (bills(world, played), Vec::new());
-    for look in &played.looks {
-        for (name, spent) in &look.tenants {
-            let mine: Vec<&Bill<'_>> = bills.iter().filter(|bill| bill.accounts.contains(name)).collect();
-            let found = Account { world, name, look, bills: &mine }.check(spent);
-            wrong.extend(
-                found.map(|why| format!("{name} after {} and {} calls: {why}", look.begun, look.over)),
-            );
+    let (charges, mut wrong) = (charges(world, played), Vec::new());
+    for snapshot in &played.snapshots {
+        for (name, spent) in &snapshot.tenants {
+            let mine: Vec<&Charge<'_>> =
+                charges.iter().filter(|charge| charge.accounts.contains(name)).collect();
+            let found = Account { world, name, snapshot, charges: &mine }.check(spent);
+            wrong
+                .extend(found.map(|why| {
+                    format!("{name} after {} and {} calls: {why}", snapshot.begun, snapshot.over)
+                }));
         }
     }
-    in_the_end(world, played, &bills, &mut wrong);
-    rates(world, &bills, &mut wrong);
+    in_the_end(world, played, &charges, &mut wrong);
+    rates(world, &charges, &mut wrong);
     prices(world, played, &mut wrong);
-    too_early(world, played, &bills, &mut wrong);
+    too_early(world, played, &charges, &mut wrong);
     wrong
 }
 
-/// One tenant's account at one moment.
+/// The account of one tenant at one moment.
 struct Account<'a> {
     world: &'a World,
     name: &'a str,
-    look: &'a Look,
-    bills: &'a [&'a Bill<'a>],
+    snapshot: &'a Snapshot,
+    charges: &'a [&'a Charge<'a>],
 }
 
 impl Account<'_> {
@@ -114,16 +116,16 @@ impl Account<'_> {
         self.limits(spent).or_else(|| self.books(spent))
     }
 
-    fn is_over(&self, bill: &Bill<'_>) -> bool {
-        bill.made.ended_at_end.is_some_and(|over| over < self.look.over)
+    fn is_over(&self, charge: &Charge<'_>) -> bool {
+        charge.made.ended_at_end.is_some_and(|over| over < self.snapshot.over)
     }
 
-    fn begun(&self) -> impl Iterator<Item = &&Bill<'_>> {
-        self.bills.iter().filter(|bill| bill.made.index < self.look.begun)
+    fn begun(&self) -> impl Iterator<Item = &&Charge<'_>> {
+        self.charges.iter().filter(|charge| charge.made.index < self.snapshot.begun)
     }
 
-    /// What is spent and what is held is together at most the limit: more only by as much as calls went beyond what was
-    /// held for them that were in flight when the last was let in.
+    /// Spend and reservations together stay within the limit, except for the excess of calls over their reservations that
+    /// were in flight when the last call was admitted.
     fn limits(&self, spent: &Spent) -> Option<String> {
         let limits = self.world.limits_of(self.name)?;
         let beyond = self.beyond(|sum| sum.nanos);
@@ -138,32 +140,32 @@ impl Account<'_> {
         Some(format!("{} of {most} tokens a minute, {beyond} beyond", spent.minute))
     }
 
-    /// By how much those went beyond what was held for them that were in flight when the last call was let in.
+    /// Returns the excess over their reservations of the calls in flight when the last call was admitted.
     fn beyond(&self, of: fn(Sum) -> u64) -> u64 {
-        let let_in = self.begun().filter(|bill| of(bill.held) > 0);
-        let Some(after) = let_in.map(|bill| bill.made.ended_at_start).last() else { return 0 };
-        // In the middle of a step a call may be paid whose provider has not seen its end.
-        let ended = |bill: &Bill<'_>| !self.look.between || self.is_over(bill);
-        let counts = |bill: &&&Bill<'_>| ended(bill) && bill.made.ended_at_end >= Some(after);
-        self.begun().filter(counts).map(|bill| of(bill.due).saturating_sub(of(bill.held))).sum()
+        let admitted = self.begun().filter(|charge| of(charge.held) > 0);
+        let Some(after) = admitted.map(|charge| charge.made.ended_at_start).last() else { return 0 };
+        // In the middle of a step a call may be charged before its provider has seen its end.
+        let ended = |charge: &Charge<'_>| !self.snapshot.between || self.is_over(charge);
+        let counts = |charge: &&&Charge<'_>| ended(charge) && charge.made.ended_at_end >= Some(after);
+        self.begun().filter(counts).map(|charge| of(charge.due).saturating_sub(of(charge.held))).sum()
     }
 
-    /// What was billed is what calls cost that are over, and what is held is what was reserved for the others: nothing
-    /// twice, nothing forgotten.
+    /// The charges are the cost of the ended calls, and the reservations those of the running ones: none twice, none
+    /// forgotten.
     fn books(&self, spent: &Spent) -> Option<String> {
-        if !self.look.between {
+        if !self.snapshot.between {
             return None;
         }
         let mut expected = Spent { minute: spent.minute, refused: spent.refused, ..Spent::default() };
         let mut requests = BTreeSet::new();
-        for bill in self.begun() {
-            requests.insert(user(bill.made));
-            if self.is_over(bill) {
-                expected.total += bill.due.nanos;
-                expected.tokens += bill.due.tokens;
+        for charge in self.begun() {
+            requests.insert(user(charge.made));
+            if self.is_over(charge) {
+                expected.total += charge.due.nanos;
+                expected.tokens += charge.due.tokens;
                 expected.billed += 1;
             } else {
-                expected.reserved += bill.held.nanos;
+                expected.reserved += charge.held.nanos;
                 expected.in_flight += 1;
             }
         }
@@ -174,12 +176,12 @@ impl Account<'_> {
     }
 }
 
-/// When all is over nothing is held, each target has its own, and who was refused was told.
-fn in_the_end(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
+/// At the end nothing is reserved, every target has its own tally, and every refusal has a row.
+fn in_the_end(world: &World, played: &Played, charges: &[Charge<'_>], wrong: &mut Vec<String>) {
     let mut refused = 0;
     for (name, used) in &played.used {
         let mut targets: BTreeMap<String, Tally> = BTreeMap::new();
-        for Bill { made, due, .. } in bills.iter().filter(|bill| bill.accounts.contains(name)) {
+        for Charge { made, due, .. } in charges.iter().filter(|charge| charge.accounts.contains(name)) {
             let target = format!("{}/{}", world.target(&made.model).provider, made.model);
             let tally = targets.entry(target).or_default();
             tally.nanos += due.nanos;
@@ -190,25 +192,25 @@ fn in_the_end(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Ve
             wrong.push(format!("{name}: by target {:?}, not {targets:?}", used.targets));
         }
         if (used.reserved_nanos, used.in_flight) != (0, 0) {
-            wrong.push(format!("{name}: {} nano-dollars are held by nobody", used.reserved_nanos));
+            wrong.push(format!("{name}: {} nano-dollars stay reserved", used.reserved_nanos));
         }
         refused += used.refused;
     }
-    let unpaid = |end: &AttemptEnd| matches!(end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. });
-    let rows = played.heard.rows.iter().filter(|row| unpaid(&row.end)).count() as u64;
+    let refusal = |end: &AttemptEnd| matches!(end, AttemptEnd::Skipped { why: Skip::Budget { .. }, .. });
+    let rows = played.observed.rows.iter().filter(|row| refusal(&row.end)).count() as u64;
     if rows != refused {
-        wrong.push(format!("{refused} calls were refused, {rows} were told"));
+        wrong.push(format!("{refused} calls were refused, but {rows} rows record a refusal"));
     }
 }
 
-/// Of so many requests a minute as many may come at once, and then one in each such part of a minute.
-fn rates(world: &World, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
-    let accounts: BTreeSet<&String> = bills.iter().flat_map(|bill| &bill.accounts).collect();
+/// A limit of N requests a minute admits N at once, and then one every 60/N seconds.
+fn rates(world: &World, charges: &[Charge<'_>], wrong: &mut Vec<String>) {
+    let accounts: BTreeSet<&String> = charges.iter().flat_map(|charge| &charge.accounts).collect();
     for name in accounts {
         let Some(most) = world.limits_of(name).and_then(|limits| limits.requests_per_minute) else {
             continue;
         };
-        let mut times = beginnings(bills, name);
+        let mut times = beginnings(charges, name);
         times.sort();
         let span = Duration::from_secs(60) / most;
         let early = |index: usize| {
@@ -221,10 +223,10 @@ fn rates(world: &World, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
     }
 }
 
-/// Nobody is refused by a key that it does not have, by a limit that is not set, or for a rate before so many requests came.
-fn too_early(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Vec<String>) {
-    for (caller, told) in world.callers.iter().zip(&played.told) {
-        let Some(report) = told.report() else { continue };
+/// No request is refused by the key of another, by a limit that is not set, or by a rate limit with room.
+fn too_early(world: &World, played: &Played, charges: &[Charge<'_>], wrong: &mut Vec<String>) {
+    for (caller, received) in world.callers.iter().zip(&played.received) {
+        let Some(report) = received.report() else { continue };
         let accounts = world.accounts_of(caller);
         for row in report.trace.rows() {
             let AttemptEnd::Skipped { why: Skip::Budget { limit, of_key, .. }, .. } = row.end else {
@@ -245,40 +247,40 @@ fn too_early(world: &World, played: &Played, bills: &[Bill<'_>], wrong: &mut Vec
             if !is_set {
                 wrong.push(format!("{}: refused by {limit}, which {account} does not have", caller.name));
             }
-            // The times of a shared call are those of whoever began it.
+            // The times of a coalesced call are those of its first caller.
             let own = report.cache.is_none() || report.cache == Some(CacheUse::Miss);
-            // What its tenant's rate refuses has counted to that of the key.
+            // A request refused by the tenant's rate has reported against that of the key.
             let counts_more = of_key
                 && world.limits_of(&accounts[0]).is_some_and(|tenant| tenant.requests_per_minute.is_some());
             let is_rate = limit == "requests_per_minute" && own && !counts_more;
             let rate = limits.requests_per_minute.filter(|_| is_rate);
-            let lately = || lately(bills, account, told.began + row.at);
-            if rate.is_some_and(|most| lately() < most as usize) {
-                wrong.push(format!("{}: {account} was refused after {} requests", caller.name, lately()));
+            let recent = || recent(charges, account, received.began + row.at);
+            if rate.is_some_and(|most| recent() < most as usize) {
+                wrong.push(format!("{}: {account} was refused after {} requests", caller.name, recent()));
             }
         }
     }
 }
 
-/// Requests of an account whose first call began in the minute before.
-fn lately(bills: &[Bill<'_>], account: &String, now: Instant) -> usize {
+/// Counts the requests of an account with a first call in the last minute.
+fn recent(charges: &[Charge<'_>], account: &String, now: Instant) -> usize {
     let minute = Duration::from_secs(60);
-    let times = beginnings(bills, account).into_iter();
+    let times = beginnings(charges, account).into_iter();
     times.filter(|began| *began <= now && *began + minute > now).count()
 }
 
-/// When the first calls of an account's requests began.
-fn beginnings(bills: &[Bill<'_>], account: &String) -> Vec<Instant> {
+/// Returns the times of the first calls of an account's requests.
+fn beginnings(charges: &[Charge<'_>], account: &String) -> Vec<Instant> {
     let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
-    for bill in bills.iter().filter(|bill| bill.accounts.contains(account)) {
-        first.entry(user(bill.made)).or_insert(bill.made.began);
+    for charge in charges.iter().filter(|charge| charge.accounts.contains(account)) {
+        first.entry(user(charge.made)).or_insert(charge.made.began);
     }
     first.into_values().collect()
 }
 
-/// What a caller is told of the cost is the price of the answers in its trace.
+/// The reported cost is the price of the answers in the trace.
 fn prices(world: &World, played: &Played, wrong: &mut Vec<String>) {
-    for report in played.told.iter().filter_map(Told::report) {
+    for report in played.received.iter().filter_map(Received::report) {
         let cost = |report: &Report| report.cost().map(fb_core::Money::nanos);
         let answers = report.trace.rows().iter().filter_map(|row| match row.end {
             AttemptEnd::Ok { usage, .. } => Some((world.target(row.target.model()).price?, usage?)),
@@ -288,7 +290,7 @@ fn prices(world: &World, played: &Played, wrong: &mut Vec<String>) {
             .map(|(price, usage)| usage.input * nanos(price.input) + usage.output * nanos(price.output));
         let right = costs.reduce(|sum, cost| sum + cost);
         if cost(report) != right {
-            wrong.push(format!("told to cost {:?}, not {right:?}:\n{}", cost(report), report.trace));
+            wrong.push(format!("reported cost {:?}, not {right:?}:\n{}", cost(report), report.trace));
         }
     }
 }

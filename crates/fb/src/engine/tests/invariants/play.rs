@@ -1,4 +1,4 @@
-//! Lets a world happen, in virtual time, and writes down what was seen from outside.
+//! Plays a world in virtual time, and records everything visible from outside.
 
 use std::{
     collections::BTreeMap,
@@ -17,52 +17,52 @@ use tokio::{
 };
 
 use super::{
-    watch::{Heard, Look, Watch},
+    watch::{Observed, Snapshot, Watch},
     world::{Caller, World},
 };
 use crate::{Answer, Client, Error, Record, clock::now};
 
-/// Longer than anything in a world may take.
+/// Longer than any world may take.
 const DAY: Duration = Duration::from_hours(24);
 
-/// What was seen.
+/// The record of a played world.
 pub(super) struct Played {
-    /// In the order of the world's callers.
-    pub(super) told: Vec<Told>,
+    /// The results in the order of the world's callers.
+    pub(super) received: Vec<Received>,
     /// Every call of every provider, in order.
     pub(super) calls: Vec<CallRecord>,
-    /// What was said of all requests, of those whose caller left too.
-    pub(super) heard: Heard,
-    /// What tenants used, step by step.
-    pub(super) looks: Vec<Look>,
-    /// What they had used in the end.
+    /// The events of all requests, including cancelled ones.
+    pub(super) observed: Observed,
+    /// The usage of the tenants after every step.
+    pub(super) snapshots: Vec<Snapshot>,
+    /// The usage of the tenants at the end.
     pub(super) used: BTreeMap<String, AccountStats>,
-    /// What is remembered of all requests.
+    /// The traces of all requests.
     pub(super) records: Vec<Arc<Record>>,
     /// Guards that outlived all requests.
     pub(super) leaks: Vec<String>,
 }
 
-/// What one caller was told.
+/// Everything that one caller received.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Received {
     pub(super) began: Instant,
-    /// Whether its tenant had used so much by then that it was to take the cheaper route.
+    /// True if its tenant was near its limit, so that the request takes the cheaper route.
     pub(super) downshifted: bool,
-    /// When the stream was handed out.
+    /// The time at which the stream was handed out.
     pub(super) opened: Option<Instant>,
     pub(super) ended: Instant,
     pub(super) text: String,
     /// Ids of tool calls.
     pub(super) tools: Vec<String>,
-    /// End signals.
-    pub(super) dones: u32,
-    /// What came after the end.
+    /// The number of end signals.
+    pub(super) end_signals: u32,
+    /// The number of events after the end.
     pub(super) surplus: u32,
     pub(super) end: End,
 }
 
-impl Told {
+impl Received {
     pub(super) fn report(&self) -> Option<&Report> {
         match &self.end {
             End::Whole(report) => Some(report),
@@ -72,12 +72,12 @@ impl Told {
     }
 }
 
-/// How it ended for a caller.
+/// The end of a request for its caller.
 #[derive(Debug)]
 pub(super) enum End {
     Whole(Report),
     Error(Error),
-    /// It left.
+    /// The caller left.
     Left,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn play(world: &World) -> Result<Played, String> {
     let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let played = async { timeout(DAY, play_all(world)).await };
-    runtime.block_on(played).map_err(|_elapsed| "not over after a day".to_owned())
+    runtime.block_on(played).map_err(|_elapsed| "not finished after a day".to_owned())
 }
 
 async fn play_all(world: &World) -> Played {
@@ -107,21 +107,21 @@ async fn play_all(world: &World) -> Played {
     if let Some(decision) = world.forced {
         client.set_level(None, Some(decision));
     }
-    let asked = world.callers.iter().map(|caller| watch.steps(ask(world, &client, caller)));
-    let told = join_all(asked).await;
-    // The tasks of shared calls that nobody waits for end as soon as they are run.
+    let requests = world.callers.iter().map(|caller| watch.steps(send(world, &client, caller)));
+    let received = join_all(requests).await;
+    // Tasks of coalesced calls that no caller waits for end as soon as they run.
     sleep(Duration::from_millis(1)).await;
     let mut leaks = leaks(&client, &script);
     let mut calls: Vec<CallRecord> =
         script.providers().iter().flat_map(|(_, provider)| provider.log()).collect();
     calls.sort_by_key(|made| made.index);
-    let (heard, looks) = watch.end();
+    let (observed, snapshots) = watch.end();
     let used = client.tenants().into_iter().map(|(name, used, _)| (name, used)).collect();
     let records = client.traces(usize::MAX);
     for target in &world.targets {
         leaks.extend(taken_slot(&client, world, &target.model).await);
     }
-    Played { told, calls, heard, looks, used, records, leaks }
+    Played { received, calls, observed, snapshots, used, records, leaks }
 }
 
 fn client(world: &World, script: &Script, watch: &Arc<Watch>) -> Client {
@@ -144,73 +144,73 @@ fn client(world: &World, script: &Script, watch: &Arc<Watch>) -> Client {
     builder.build().unwrap()
 }
 
-async fn ask(world: &World, client: &Client, caller: &Caller) -> Told {
+async fn send(world: &World, client: &Client, caller: &Caller) -> Received {
     sleep(caller.starts).await;
     let began = now();
-    let mut told = Told {
+    let mut received = Received {
         began,
         downshifted: is_downshifted(world, client, caller),
         opened: None,
         ended: began,
         text: String::new(),
         tools: Vec::new(),
-        dones: 0,
+        end_signals: 0,
         surplus: 0,
         end: End::Left,
     };
-    let patience = caller.leaves.unwrap_or(DAY);
+    let leaves = caller.leaves.unwrap_or(DAY);
     let end = if caller.streams {
-        timeout(patience, streamed(client, caller, &mut told)).await
+        timeout(leaves, streamed(client, caller, &mut received)).await
     } else {
-        timeout(patience, plain(client, caller, &mut told)).await
+        timeout(leaves, plain(client, caller, &mut received)).await
     };
     if let Ok(end) = end {
-        told.end = end;
+        received.end = end;
     }
-    told.ended = now();
-    told
+    received.ended = now();
+    received
 }
 
-/// Whether a request that begins now is to take the cheaper route.
+/// Returns true if a request that begins now takes the cheaper route.
 fn is_downshifted(world: &World, client: &Client, caller: &Caller) -> bool {
     let accounts = world.accounts_of(caller);
     let tier = world.tenants.get(&accounts[0]).map(|limits| limits.tier).unwrap_or_default();
-    let much = client
+    let near_limit = client
         .tenants()
         .iter()
         .any(|(name, _, standing)| accounts.contains(name) && standing.downshifts(tier));
-    world.cheap.is_some() && caller.model == world.route.name && much
+    world.cheap.is_some() && caller.model == world.route.name && near_limit
 }
 
-async fn plain(client: &Client, caller: &Caller, told: &mut Told) -> End {
+async fn plain(client: &Client, caller: &Caller, received: &mut Received) -> End {
     match client.chat(caller.request()).await {
         Ok(Answer { reply, report }) => {
-            told.text = reply.text;
-            told.tools = reply.tool_calls.into_iter().map(|call| call.id).collect();
-            told.dones = 1;
+            received.text = reply.text;
+            received.tools = reply.tool_calls.into_iter().map(|call| call.id).collect();
+            received.end_signals = 1;
             End::Whole(report)
         }
         Err(error) => End::Error(error),
     }
 }
 
-async fn streamed(client: &Client, caller: &Caller, told: &mut Told) -> End {
+async fn streamed(client: &Client, caller: &Caller, received: &mut Received) -> End {
     let mut stream = match client.stream(caller.request()).await {
         Ok(stream) => stream,
         Err(error) => return End::Error(error),
     };
-    told.opened = Some(now());
+    received.opened = Some(now());
     let end = loop {
         match stream.next().await {
             None => break End::Whole(stream.report()),
             Some(Err(error)) => break End::Error(error),
             Some(Ok(frame)) => {
                 for event in frame.events {
-                    told.surplus += told.dones;
+                    received.surplus += received.end_signals;
                     match event {
-                        StreamEvent::Text(text) => told.text.push_str(&text),
-                        StreamEvent::ToolCall(delta) => told.tools.extend(delta.id),
-                        StreamEvent::Done => told.dones += 1,
+                        StreamEvent::Text(text) => received.text.push_str(&text),
+                        StreamEvent::ToolCall(delta) => received.tools.extend(delta.id),
+                        StreamEvent::Done => received.end_signals += 1,
                         _ => {}
                     }
                 }
@@ -220,53 +220,55 @@ async fn streamed(client: &Client, caller: &Caller, told: &mut Told) -> End {
             }
         }
     };
-    told.surplus += u32::from(stream.next().await.is_some());
+    received.surplus += u32::from(stream.next().await.is_some());
     end
 }
 
-/// What is still held though nobody asks.
+/// Returns the guards that are still held although no request is in flight.
 fn leaks(client: &Client, script: &Script) -> Vec<String> {
     let mut leaks = Vec::new();
     if client.outstanding_permits() > 0 {
-        leaks.push(format!("{} permits are out", client.outstanding_permits()));
+        leaks.push(format!("{} permits are outstanding", client.outstanding_permits()));
     }
     for (name, provider) in script.providers() {
         if provider.in_flight() > 0 {
-            leaks.push(format!("{} calls to {name} are under way", provider.in_flight()));
+            leaks.push(format!("{} calls to {name} are in flight", provider.in_flight()));
         }
     }
     leaks
 }
 
-/// Fills a target to its limit, an hour later: nothing may be in the way.
+/// Fills a target to its limit an hour later, and returns an error if a slot is still taken.
 async fn taken_slot(client: &Client, world: &World, model: &str) -> Option<String> {
     let target = world.route.targets.iter().find(|target| target.model == model && target.enabled)?;
     let most = target.max_in_flight?;
     sleep(Duration::from_hours(1)).await;
     let name = format!("{}/{}", target.provider, target.model);
-    let asked = (0..most).map(|_| timeout(Duration::from_secs(1), client.chat(super::super::named(&name))));
+    let requests =
+        (0..most).map(|_| timeout(Duration::from_secs(1), client.chat(super::super::named(&name))));
     let full = |report: &Report| {
         let skips = |end: &AttemptEnd| matches!(end, AttemptEnd::Skipped { why: Skip::AtCapacity, .. });
         report.trace.rows().iter().any(|row| skips(&row.end))
     };
-    let answers = join_all(asked).await;
+    let answers = join_all(requests).await;
     let errors = answers.into_iter().flatten().filter_map(Result::err);
     let turned_away = errors.filter(|error| error.report().is_some_and(full)).count();
-    (turned_away > 0).then(|| format!("{turned_away} of {most} places at {model} stay taken"))
+    (turned_away > 0).then(|| format!("{turned_away} of {most} slots of {model} stay taken"))
 }
 
-/// Everything that was seen, as text: what a replay shows, and what must be the same twice.
+/// Formats the record as text, for replays and for the comparison of two runs.
 pub(super) fn print(world: &World, played: &Played) -> String {
     let mut out = String::new();
-    let begin = played.told.iter().map(|told| told.began).min().unwrap();
+    let begin = played.received.iter().map(|received| received.began).min().unwrap();
     let since = |at: Instant| at.saturating_duration_since(begin);
-    for (caller, told) in world.callers.iter().zip(&played.told) {
-        let Told { began, downshifted: _, opened, ended, text, tools, dones, surplus, end } = told;
+    for (caller, received) in world.callers.iter().zip(&played.received) {
+        let Received { began, downshifted: _, opened, ended, text, tools, end_signals, surplus, end } =
+            received;
         let mode = if caller.streams { "stream" } else { "plain" };
         writeln!(out, "{} {mode} {:?} to {:?}", caller.name, since(*began), since(*ended)).unwrap();
         writeln!(
             out,
-            "  opened {:?}, {text:?} {tools:?}, {dones} dones, {surplus} after the end",
+            "  opened {:?}, {text:?} {tools:?}, {end_signals} end_signals, {surplus} after the end",
             opened.map(since)
         )
         .unwrap();
@@ -276,14 +278,14 @@ pub(super) fn print(world: &World, played: &Played) -> String {
             End::Left => "left".to_owned(),
         };
         writeln!(out, "  {head}").unwrap();
-        if let Some(Report { id: _, served_by, level, took, cache, degraded, trace }) = told.report() {
+        if let Some(Report { id: _, served_by, level, took, cache, degraded, trace }) = received.report() {
             let by = served_by.as_ref().map(ToString::to_string);
             writeln!(out, "  by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}\n{trace}")
                 .unwrap();
         }
     }
     for made in &played.calls {
-        let ended = made.ended.map(|(at, fate)| (since(at), fate));
+        let ended = made.ended.map(|(at, outcome)| (since(at), outcome));
         let user = user(made);
         writeln!(
             out,
@@ -295,7 +297,7 @@ pub(super) fn print(world: &World, played: &Played) -> String {
         )
         .unwrap();
     }
-    for (tenant, report) in &played.heard.reports {
+    for (tenant, report) in &played.observed.reports {
         writeln!(out, "finished {tenant:?} {}", report.trace.one_line()).unwrap();
     }
     for (name, used) in &played.used {
@@ -305,7 +307,7 @@ pub(super) fn print(world: &World, played: &Played) -> String {
     out
 }
 
-/// Whose request a call was made for.
+/// Returns the name of the caller that a call was made for.
 pub(super) fn user(made: &CallRecord) -> &str {
     made.request.chat().ok().and_then(|chat| chat.user.as_deref()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Who pays in a world: tenants with limits, targets with prices and places, a cheaper route.
+//! The tenants of a world: limits, prices and regions of targets, and a cheaper route.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -8,34 +8,34 @@ use fb_core::Price;
 use super::world::{Dice, World};
 use crate::{Route, Target};
 
-/// Tenants have numbers of their own, so that all else in a world is the same with and without them.
+/// Tenants have a random sequence of their own, so that the rest of a world is the same with and without them.
 const SALT: u64 = 0x7e4a_47b1_0d5e_91c3;
-/// Of a hundred worlds.
+/// The percentage of worlds with tenants.
 const SHARE: u32 = 35;
-/// Whole dollars for a million tokens of prompt and of answer: a token costs whole nano-dollars.
+/// Dollars per million input and output tokens. Every token costs a whole number of nano-dollars.
 const PRICES: [(f64, f64); 7] = [
     (1_000.0, 1_000.0),
     (100.0, 200.0),
     (1_000.0, 5_000.0),
-    // An answer beyond `max_tokens` costs far more than was held for it.
+    // An answer beyond `max_tokens` costs far more than its reservation.
     (10.0, 20_000.0),
     (10.0, 20_000.0),
     (3.0, 15.0),
     (500.0, 0.0),
 ];
-/// Tokens of a prompt here, more or less.
+/// The approximate tokens of a prompt.
 const PROMPT: u32 = 45;
-/// Most tokens of an answer when its caller does not say.
-const USUAL: u32 = 1_024;
+/// The limit on output tokens of a request without `max_tokens`.
+const DEFAULT_OUTPUT: u32 = 1_024;
 
-/// Lets tenants into a third of all worlds.
-pub(super) fn settle(world: &mut World) {
+/// Adds tenants to a third of all worlds.
+pub(super) fn add(world: &mut World) {
     let mut dice = Dice::new(world.seed ^ SALT);
     if !dice.chance(SHARE) {
         return;
     }
     let most = dice.answers(world);
-    dice.places(world);
+    dice.locations(world);
     let mut names = vec!["acme", "beta"];
     names.extend(dice.maybe(30, |_| "default"));
     world.tenants = names.iter().map(|name| ((*name).to_owned(), dice.limits(world, most))).collect();
@@ -43,7 +43,7 @@ pub(super) fn settle(world: &mut World) {
         let tenant =
             dice.pick(&[Some("acme"), Some("acme"), Some("acme"), Some("beta"), Some("other"), None]);
         caller.options.tenant = tenant.map(Into::into);
-        // Of a tenant that has no such key it is the tenant's own.
+        // An unknown key is charged to the tenant itself.
         caller.options.key = dice.maybe(40, |dice| dice.pick(&["ci", "gone"]).into());
     }
     world.cheap = dice.maybe(50, |dice| dice.cheap(world));
@@ -51,25 +51,26 @@ pub(super) fn settle(world: &mut World) {
 }
 
 impl Dice {
-    /// How long answers may be: all the same in most worlds, so that crowds still want the same. Says how long.
+    /// Sets `max_tokens` of all callers, mostly to the same value so that crowds still send the same request. Returns the last
+    /// value.
     fn answers(&mut self, world: &mut World) -> u32 {
         let all = self.chance(70);
         let mut most = self.longest();
         for caller in &mut world.callers {
             most = if all { most } else { self.longest() };
             if let Some(most) = most {
-                write!(caller.asks, r#","max_tokens":{most}"#).unwrap();
+                write!(caller.body, r#","max_tokens":{most}"#).unwrap();
             }
         }
-        most.unwrap_or(USUAL)
+        most.unwrap_or(DEFAULT_OUTPUT)
     }
 
     fn longest(&mut self) -> Option<u32> {
         self.pick(&[None, Some(1), Some(1), Some(2), Some(5), Some(16), Some(200)])
     }
 
-    /// Prices and places of all targets, wherever they are named.
-    fn places(&mut self, world: &mut World) {
+    /// Sets prices and regions of all targets, wherever they are named.
+    fn locations(&mut self, world: &mut World) {
         for target in &mut world.targets {
             let (input, output) = self.pick(&PRICES);
             target.price = self.maybe(88, |_| Price { input, output });
@@ -86,7 +87,7 @@ impl Dice {
         }
     }
 
-    /// Limits that a few calls reach, or one does not even fit in.
+    /// Returns limits that a few calls reach, or that do not even fit one call.
     fn limits(&mut self, world: &World, most: u32) -> Limits {
         let money = |dice: &mut Self| dice.money(world, most);
         Limits {
@@ -109,7 +110,7 @@ impl Dice {
         }
     }
 
-    /// So much for some calls.
+    /// Returns a budget for a few calls.
     fn money(&mut self, world: &World, most: u32) -> f64 {
         let price = world.targets.iter().find_map(|target| target.price);
         let Price { input, output } = price.unwrap_or(Price { input: 1.0, output: 1.0 });
@@ -122,7 +123,7 @@ impl Dice {
         self.pick(&[call / 2, call * 5 / 4, call * 3, call * 8])
     }
 
-    /// Limits of a key, below its tenant's or above.
+    /// Returns the limits of a key, below or above its tenant's.
     fn key(&mut self, world: &World, most: u32) -> KeyLimits {
         KeyLimits {
             requests_per_minute: self.maybe(20, |dice| dice.pick(&[1, 2, 4])),
@@ -132,7 +133,7 @@ impl Dice {
         }
     }
 
-    /// The same route with other targets.
+    /// Returns the same route with other targets.
     fn cheap(&mut self, world: &World) -> Route {
         let mut targets: Vec<Target> = world.targets.iter().filter(|_| self.chance(60)).cloned().collect();
         if targets.iter().all(|target| !target.enabled) {

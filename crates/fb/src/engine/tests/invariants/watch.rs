@@ -1,4 +1,4 @@
-//! Who listens while a world is played, and looks at what its tenants used at every step.
+//! The observer of a played world, which also records the usage of the tenants at every step.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,27 +11,27 @@ use parking_lot::Mutex;
 
 use crate::Client;
 
-/// What an observer heard.
+/// The events that the observer received.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard {
-    /// Rows, each when it was complete.
+pub(super) struct Observed {
+    /// Rows in the order in which they were completed.
     pub(super) rows: Vec<Attempt>,
-    /// Reports of requests that were over, and for whom they were made.
+    /// Reports of finished requests, each with its tenant.
     pub(super) reports: Vec<(Option<String>, Report)>,
 }
 
-/// What tenants had used and held at one moment.
+/// The spend and the reservations of the tenants at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Look {
-    /// Calls that providers had seen begin, and end.
+pub(super) struct Snapshot {
+    /// The number of calls that had begun and ended at the providers.
     pub(super) begun: u32,
     pub(super) over: u32,
-    /// Whether nobody was in the middle of a step: then the books and what providers saw agree.
+    /// True if no task was in the middle of a step, so that accounts and providers agree.
     pub(super) between: bool,
     pub(super) tenants: Vec<(String, Spent)>,
 }
 
-/// What one tenant had used and held.
+/// The spend and the reservations of one tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Spent {
     pub(super) day: u64,
@@ -39,49 +39,49 @@ pub(super) struct Spent {
     pub(super) total: u64,
     pub(super) reserved: u64,
     pub(super) in_flight: u64,
-    /// Tokens of the last minute.
+    /// Tokens in the last minute.
     pub(super) minute: u64,
-    /// Calls that were billed, be it with nothing.
+    /// Settled calls, including those charged nothing.
     pub(super) billed: u64,
-    /// Tokens that were billed.
+    /// Tokens charged.
     pub(super) tokens: u64,
     pub(super) requests: u64,
     pub(super) refused: u64,
 }
 
-/// Hears everything; looks where a world has tenants.
+/// Records all events, and the usage if the world has tenants.
 #[derive(Default)]
 pub(super) struct Watch {
-    heard: Mutex<Heard>,
-    looks: Mutex<Vec<Look>>,
+    observed: Mutex<Observed>,
+    snapshots: Mutex<Vec<Snapshot>>,
     seen: Mutex<Option<(Client, Script)>>,
 }
 
 impl Watch {
-    /// Looks at them from now on.
+    /// Starts to record the usage of the tenants.
     pub(super) fn begin(&self, client: &Client, script: &Script) {
         *self.seen.lock() = Some((client.clone(), script.clone()));
     }
 
-    /// The last look, and all that was seen and heard. Lets go of the client, which holds its observer.
-    pub(super) fn end(&self) -> (Heard, Vec<Look>) {
-        self.look(true);
+    /// Takes the last snapshot and returns everything recorded. Drops the client, which holds its observer.
+    pub(super) fn end(&self) -> (Observed, Vec<Snapshot>) {
+        self.take_snapshot(true);
         *self.seen.lock() = None;
-        (self.heard.lock().clone(), std::mem::take(&mut *self.looks.lock()))
+        (self.observed.lock().clone(), std::mem::take(&mut *self.snapshots.lock()))
     }
 
-    /// Looks after each step of the future.
+    /// Takes a snapshot after each step of the future.
     pub(super) async fn steps<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
             let polled = future.as_mut().poll(context);
-            self.look(true);
+            self.take_snapshot(true);
             polled
         })
         .await
     }
 
-    fn look(&self, between: bool) {
+    fn take_snapshot(&self, between: bool) {
         let Some((client, script)) = self.seen.lock().clone() else { return };
         let (mut begun, mut under_way) = (0, 0);
         for (_, provider) in script.providers() {
@@ -103,10 +103,10 @@ impl Watch {
             };
             (name, spent)
         });
-        let look = Look { begun, over: begun - under_way, between, tenants: tenants.collect() };
-        let mut looks = self.looks.lock();
-        if looks.last() != Some(&look) {
-            looks.push(look);
+        let snapshot = Snapshot { begun, over: begun - under_way, between, tenants: tenants.collect() };
+        let mut snapshots = self.snapshots.lock();
+        if snapshots.last() != Some(&snapshot) {
+            snapshots.push(snapshot);
         }
     }
 }
@@ -114,13 +114,13 @@ impl Watch {
 impl Observer for Watch {
     fn on_event(&self, event: &Event<'_>) {
         match event {
-            Event::Ended { attempt, .. } => self.heard.lock().rows.push((*attempt).clone()),
+            Event::Ended { attempt, .. } => self.observed.lock().rows.push((*attempt).clone()),
             Event::Finished { tenant, report, .. } => {
-                self.heard.lock().reports.push((tenant.map(str::to_owned), (*report).clone()));
+                self.observed.lock().reports.push((tenant.map(str::to_owned), (*report).clone()));
             }
             Event::Started { .. } => {}
             _ => return,
         }
-        self.look(false);
+        self.take_snapshot(false);
     }
 }

@@ -1,15 +1,15 @@
-/// The words of one call, in order from its first.
+/// The words of one call, in order from the first.
 #[derive(Debug)]
 pub(super) struct Words {
     pub(super) model: String,
-    /// Which call of its provider it was.
+    /// The index of the call among those of its provider.
     pub(super) call: usize,
-    /// How many words there are.
+    /// The number of words.
     pub(super) count: usize,
 }
 
 impl Words {
-    /// Reads the signatures of a text and of the ids of tool calls; `None` when nothing is signed.
+    /// Reads the signatures in a text and in the ids of tool calls; `None` if nothing is signed.
     pub(super) fn read(text: &str, tools: &[String]) -> Result<Option<Self>, String> {
         let mut words: Option<Self> = None;
         let tool_marks = tools.iter().map(|id| (id.as_str(), false));
@@ -27,16 +27,16 @@ impl Words {
                 known.count += 1;
             }
         }
-        // A fixed answer has no signature, and shares no text with one that has.
+        // A fixed answer has no signature, and is never mixed with signed words.
         let bare = text.split_whitespace().filter(|word| !word.contains('@')).count();
         if words.is_some() && bare > 0 {
-            return Err(format!("words of nobody: {text:?}"));
+            return Err(format!("unsigned words: {text:?}"));
         }
         Ok(words)
     }
 }
 
-/// Model, call and place of `hello@m0#3.1`; a tool call has no place.
+/// Returns model, call and index of `hello@m0#3.1`; a tool call has no index.
 fn signature(word: &str) -> Option<(&str, usize, Option<usize>)> {
     let (_, mark) = word.rsplit_once('@')?;
     let (model, numbers) = mark.split_once('#')?;

@@ -1,4 +1,4 @@
-//! A random world: who can be asked, how they will behave, and who asks when.
+//! A random world: its targets, their behavior, and its callers.
 
 use std::{collections::BTreeMap, fmt::Write, iter, sync::Arc, time::Duration};
 
@@ -14,49 +14,49 @@ use crate::{
     Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, UnavailablePolicy,
 };
 
-/// Everything that is decided before the first request; made of one number.
+/// Everything that is decided before the first request, generated from one seed.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) seed: u64,
-    /// In the language of the testkit; providers are `p0`, `p1`, ...
+    /// A script in the language of the testkit, with the providers `p0`, `p1`, ...
     pub(super) script: String,
-    /// Every target there is: provider `pN`, model `mN`, which no other provider has.
+    /// All targets: provider `pN` and model `mN`, which no other provider has.
     pub(super) targets: Vec<Target>,
-    /// Of the targets, in the same order.
+    /// The capabilities of the targets, in the same order.
     pub(super) capabilities: Vec<Capabilities>,
     pub(super) route: Route,
     pub(super) breaker: BreakerConfig,
     pub(super) health: HealthConfig,
     pub(super) budget: BudgetConfig,
-    /// What an operator says of the level before all begins.
+    /// The level that an operator forces before the first request.
     pub(super) forced: Option<(Level, Option<Duration>)>,
     pub(super) callers: Vec<Caller>,
-    /// Who has limits, in a world that has tenants.
+    /// The limits of the tenants, if the world has any.
     pub(super) tenants: BTreeMap<String, Limits>,
-    /// Where the requests go of tenants that have used much.
+    /// The route for tenants near their limit.
     pub(super) cheap: Option<Route>,
 }
 
-/// One request, and what becomes of its caller's patience.
+/// One request, and the behavior of its caller.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// In the field `user` of the request, so that providers know whose call it is; no key of the cache.
+    /// Sent in the field `user`, which assigns calls to callers and is not part of the cache key.
     pub(super) name: String,
     pub(super) model: String,
     pub(super) starts: Duration,
-    /// How long after that it goes away, answered or not.
+    /// The time after which the caller leaves, answered or not.
     pub(super) leaves: Option<Duration>,
     pub(super) streams: bool,
-    /// Time between two frames it reads.
+    /// The time between two frames that the caller reads.
     pub(super) pace: Duration,
-    /// What it asks, without its name: the same means the same answer will do.
-    pub(super) asks: String,
+    /// The body without the name of the caller. Equal bodies may share an answer.
+    pub(super) body: String,
     pub(super) options: Options,
 }
 
 impl Caller {
     pub(super) fn request(&self) -> ChatRequest {
-        let body = format!(r#"{{"model":"{}","user":"{}",{}}}"#, self.model, self.name, self.asks);
+        let body = format!(r#"{{"model":"{}","user":"{}",{}}}"#, self.model, self.name, self.body);
         let request = fb_wire::openai::request(body.into()).unwrap();
         request.with_options(self.options.clone())
     }
@@ -65,7 +65,7 @@ impl Caller {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut world = Dice::new(seed).world(seed);
-        tenants::settle(&mut world);
+        tenants::add(&mut world);
         world
     }
 
@@ -78,7 +78,7 @@ impl World {
         self.capabilities[index]
     }
 
-    /// The route of a caller: one of the world's own, or one of a single target.
+    /// Returns the route of a caller: one of the world, or one of a single target.
     pub(super) fn route_of(&self, caller: &Caller, downshifted: bool) -> Route {
         match (caller.model.split_once('/'), &self.cheap) {
             (Some((_, model)), _) => Route::priority(&caller.model, [self.target(model).clone()]),
@@ -87,14 +87,13 @@ impl World {
         }
     }
 
-    /// Who pays for a caller.
+    /// Returns the tenant charged for a caller.
     pub(super) fn account_of(&self, caller: &Caller) -> &str {
         let known = caller.options.tenant.as_deref().and_then(|name| self.tenants.get_key_value(name));
         known.map_or("default", |(name, _)| name)
     }
 
-    /// The accounts that pay for a caller: its tenant's, and that of the key it shows, if it is one of the tenant's; who is no
-    /// tenant has no keys.
+    /// Returns the accounts charged for a caller: its tenant's, and that of its key if the tenant has that key.
     pub(super) fn accounts_of(&self, caller: &Caller) -> Vec<String> {
         let tenant = self.account_of(caller);
         let keys = self.tenants.get(caller.options.tenant.as_deref().unwrap_or("default"));
@@ -105,7 +104,7 @@ impl World {
         iter::once(tenant.to_owned()).chain(of_key).collect()
     }
 
-    /// The limits of an account, by its name.
+    /// Returns the limits of an account by name.
     pub(super) fn limits_of(&self, account: &str) -> Option<Limits> {
         let Some((tenant, key)) = account.split_once('/') else { return self.tenants.get(account).cloned() };
         let limits = self.tenants.get(tenant)?;
@@ -117,7 +116,7 @@ impl World {
 
 pub(super) struct Dice(fastrand::Rng);
 
-/// Failures that another try may survive, then those that it won't.
+/// Failures that a retry may survive, and failures that it does not.
 const TRANSIENT: [&str; 15] = [
     "refused",
     "timeout",
@@ -154,7 +153,7 @@ impl Dice {
         among[self.0.usize(0..among.len())].clone()
     }
 
-    /// One of these, in milliseconds.
+    /// Picks one of these durations in milliseconds.
     fn ms(&mut self, among: &[u64]) -> Duration {
         Duration::from_millis(self.pick(among))
     }
@@ -163,11 +162,11 @@ impl Dice {
         let providers = self.0.u32(1..=3);
         let count = self.0.u32(1..=4);
         let mut targets: Vec<Target> = (0..count).map(|index| self.target(index, providers)).collect();
-        // A route without any is refused when it is built.
+        // A route without any enabled target is rejected at build time.
         targets[0].enabled |= targets.iter().all(|target| !target.enabled);
         let capabilities = targets.iter().map(|_| self.capabilities()).collect();
         let mut route = self.route(&targets);
-        // In a crowd all want the same, and a cache gives it to them.
+        // In a crowd all callers send the same request, which the cache answers.
         let crowd = self.maybe(25, Self::question);
         if crowd.is_some() {
             route.cache.fresh = Some(self.ms(&[5_000, 30_000]));
@@ -180,7 +179,7 @@ impl Dice {
             capabilities,
             breaker: self.breaker(),
             health: if self.chance(70) { HealthConfig::default() } else { HealthConfig::without_breakers() },
-            budget: if self.chance(50) { generous() } else { BudgetConfig::default() },
+            budget: if self.chance(50) { unlimited() } else { BudgetConfig::default() },
             forced: self.maybe(6, |dice| {
                 let level = dice.pick(&[Level::Reduced, Level::Minimal, Level::Cached, Level::Offline]);
                 (level, dice.maybe(50, |dice| dice.ms(&[1_000, 10_000])))
@@ -221,7 +220,7 @@ impl Dice {
     }
 
     fn route(&mut self, targets: &[Target]) -> Route {
-        // Some targets are only of the lower levels.
+        // Some targets are used by the lower levels only.
         let mut own: Vec<Target> = targets.iter().filter(|_| self.chance(85)).cloned().collect();
         if own.iter().all(|target| !target.enabled) {
             own = targets.to_vec();
@@ -291,19 +290,19 @@ impl Dice {
     fn script(&mut self, providers: u32) -> String {
         let mut script = String::new();
         for provider in 0..providers {
-            // How many of a hundred calls go well, at first and then.
-            let moods = self.pick(&[[95, 95], [80, 80], [40, 40], [5, 5], [100, 5]]);
+            // The percentage of calls that succeed, early and late.
+            let rates = self.pick(&[[95, 95], [80, 80], [40, 40], [5, 5], [100, 5]]);
             let (early, late) = (self.0.u32(1..=3), self.0.u32(1..=5));
-            let moods = (0..early).map(|_| moods[0]).chain((0..late).map(|_| moods[1]));
-            let steps: Vec<String> = moods.map(|mood| self.step(mood)).collect();
+            let rates = (0..early).map(|_| rates[0]).chain((0..late).map(|_| rates[1]));
+            let steps: Vec<String> = rates.map(|rate| self.step(rate)).collect();
             let between = if provider == 0 { "" } else { " / " };
             write!(script, "{between}p{provider}: {}", steps.join(", ")).unwrap();
         }
         script
     }
 
-    fn step(&mut self, mood: u32) -> String {
-        let mut step = if self.chance(mood) { self.success() } else { self.failure() };
+    fn step(&mut self, rate: u32) -> String {
+        let mut step = if self.chance(rate) { self.success() } else { self.failure() };
         if self.chance(60) {
             let ms = self.pick(&[1, 30, 150, 400, 900, 2_500, 7_000, 40_000]);
             write!(step, " in {ms}ms").unwrap();
@@ -325,9 +324,9 @@ impl Dice {
         match self.0.u32(0..100) {
             0..50 => {
                 let word = self.pick(&TRANSIENT);
-                let hinted = matches!(word, "429" | "529" | "503") && self.chance(50);
+                let has_retry_after = matches!(word, "429" | "529" | "503") && self.chance(50);
                 let ms = self.pick(&[100, 1_000, 1_900, 5_000, 20_000]);
-                if hinted { format!("{word}(retry-after {ms}ms)") } else { word.to_owned() }
+                if has_retry_after { format!("{word}(retry-after {ms}ms)") } else { word.to_owned() }
             }
             50..60 => self.pick(&LASTING).to_owned(),
             60 => "401".to_owned(),
@@ -360,7 +359,7 @@ impl Dice {
             leaves: self.maybe(20, |dice| dice.ms(&[1, 100, 500, 1_000, 2_000, 8_000, 30_000])),
             streams: self.chance(50),
             pace: if self.chance(75) { Duration::ZERO } else { self.ms(&[10, 500, 2_000]) },
-            asks: crowd.map_or_else(|| self.question(), str::to_owned),
+            body: crowd.map_or_else(|| self.question(), str::to_owned),
             options: Options {
                 timeout,
                 tenant: self.maybe(15, |_| Arc::from("other")),
@@ -382,23 +381,23 @@ impl Dice {
         } else {
             ""
         };
-        let mut asks = format!(
+        let mut body = format!(
             r#""messages":[{{"role":"user","content":[{{"type":"text","text":"question {number}"}}{picture}]}}]"#
         );
         if self.chance(20) {
-            asks.push_str(r#","tools":[{"type":"function","function":{"name":"lookup"}}]"#);
+            body.push_str(r#","tools":[{"type":"function","function":{"name":"lookup"}}]"#);
             if self.chance(40) {
-                asks.push_str(r#","tool_choice":"required""#);
+                body.push_str(r#","tool_choice":"required""#);
             }
         }
         if self.chance(30) {
-            asks.push_str(r#","seed":7"#);
+            body.push_str(r#","seed":7"#);
         }
-        asks
+        body
     }
 }
 
-/// Retries that are not held back: what decides is each target's own limit.
-fn generous() -> BudgetConfig {
+/// A retry budget that never limits: only `max_retries` of each target does.
+fn unlimited() -> BudgetConfig {
     BudgetConfig { ratio: 10.0, burst: 100, ..BudgetConfig::default() }
 }
