@@ -1,4 +1,5 @@
-//! Breaks the engine in known ways, one at a time, in a copy of the sources: its invariants must notice each.
+//! Mutation tests: breaks the engine in known ways, one at a time, in a copy of the sources. The invariants must fail for
+//! each.
 
 mod list;
 
@@ -13,9 +14,9 @@ use anyhow::{Context, Result, bail, ensure};
 use self::list::{MUTATIONS, Mutation};
 use crate::process::{cargo, read, root, target_dir};
 
-/// Enough to notice every mutation, few enough for a step of CI.
+/// Enough worlds to catch every mutation, few enough for a step of CI.
 const WORLDS: &str = "1500";
-/// How the test says that an invariant does not hold, and not something else.
+/// The message of a violated invariant, as opposed to any other failure.
 const NOTICED: &str = "worlds are wrong";
 
 pub(crate) fn run() -> Result<()> {
@@ -26,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
         mutation.apply(&copy.read(mutation.file)?)?;
     }
     let sound = copy.test()?;
-    ensure!(sound.status.success(), "the invariants do not hold as it is:\n{}", text(&sound));
+    ensure!(sound.status.success(), "the invariants fail without a mutation:\n{}", text(&sound));
     let mut survivors = Vec::new();
     for mutation in &MUTATIONS {
         let caught = copy.catches(mutation)?;
@@ -35,13 +36,13 @@ pub(crate) fn run() -> Result<()> {
             survivors.push(mutation.breaks);
         }
     }
-    ensure!(survivors.is_empty(), "nothing noticed: {}", survivors.join("; "));
+    ensure!(survivors.is_empty(), "survivors: {}", survivors.join("; "));
     println!("mutants: {} of {} were caught", MUTATIONS.len(), MUTATIONS.len());
     Ok(())
 }
 
 impl Mutation {
-    /// The file's text with the mutation.
+    /// Returns the text of the file with the mutation applied.
     fn apply(&self, text: &str) -> Result<String> {
         let found = text.matches(self.from).count();
         ensure!(found == 1, "stale mutation ({}): found {found} times in {}", self.breaks, self.file);
@@ -49,20 +50,20 @@ impl Mutation {
     }
 }
 
-/// A copy of the repository, and where it is built.
+/// A copy of the repository, and its build directory.
 struct Copy {
     folder: PathBuf,
     target: PathBuf,
 }
 
 impl Copy {
-    /// Writes what differs: what does not is not built again.
+    /// Copies the files that differ, so that only those are built again.
     fn refresh(&self) -> Result<()> {
         let list = "ls-files -z --cached --others --exclude-standard";
         let listed = read(Command::new("git").args(list.split(' ')).current_dir(root()))?;
         for path in listed.split('\0').filter(|path| !path.is_empty()) {
             let (from, to) = (root().join(path), self.folder.join(path));
-            // Removed, but not yet from the index.
+            // Deleted, but still in the index.
             if !from.exists() {
                 continue;
             }
@@ -79,7 +80,7 @@ impl Copy {
         fs::read_to_string(self.folder.join(path)).with_context(|| format!("cannot read {path}"))
     }
 
-    /// Whether the invariants notice the mutation. Its file is as before, whatever happens.
+    /// Returns true if the invariants catch the mutation. Its file is restored in any case.
     fn catches(&self, mutation: &Mutation) -> Result<bool> {
         let (path, sound) = (self.folder.join(mutation.file), self.read(mutation.file)?);
         fs::write(&path, mutation.apply(&sound)?)?;
@@ -93,7 +94,7 @@ impl Copy {
         Ok(noticed)
     }
 
-    /// Builds and runs the invariants; that they do not build is an error.
+    /// Builds and runs the invariants. A failing build is an error.
     fn test(&self) -> Result<Output> {
         let built = self.cargo("test -p fb --lib --locked --quiet --no-run").output()?;
         ensure!(built.status.success(), "does not build:\n{}", text(&built));
@@ -109,7 +110,7 @@ impl Copy {
     }
 }
 
-/// The end of what a command wrote.
+/// Returns the last 200 lines of a command's output.
 fn text(output: &Output) -> String {
     let lines = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let all = lines.concat();
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mutation_matches_once_or_is_stale() {
+    fn mutation_must_match_exactly_once() {
         let mutation = Mutation { breaks: "counting", file: "a.rs", from: "a < b", to: "a <= b" };
         assert_eq!(mutation.apply("if a < b {}").unwrap(), "if a <= b {}");
         for (text, times) in [("", 0), ("a < b; a < b", 2)] {
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mutation_changes_the_sources_as_they_are() {
+    fn every_mutation_applies_to_the_current_sources() {
         for mutation in &MUTATIONS {
             let sound = fs::read_to_string(root().join(mutation.file)).unwrap();
             assert_ne!(mutation.apply(&sound).unwrap(), sound);

@@ -1,16 +1,16 @@
-/// A small change of the sources that breaks something.
+/// A small change of the sources that breaks one property.
 pub(super) struct Mutation {
     pub(super) breaks: &'static str,
     pub(super) file: &'static str,
-    /// Stands there once.
+    /// Must occur in the file exactly once.
     pub(super) from: &'static str,
     pub(super) to: &'static str,
 }
 
-/// One of each kind of promise: limits, order, guards, bytes, books, money.
+/// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, cost.
 pub(super) const MUTATIONS: [Mutation; 17] = [
     Mutation {
-        breaks: "one attempt more than the envelope has",
+        breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
         from: "record.calls() >= ctx.envelope.attempts",
         to: "record.calls() > ctx.envelope.attempts",
@@ -22,19 +22,19 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
         to: "(s.used + s.later < s.envelope.attempts).then_some(wait)",
     },
     Mutation {
-        breaks: "a dropped permit is never given back",
+        breaks: "a dropped permit is never returned",
         file: "crates/fb-breaker/src/permit.rs",
         from: "if !self.settled {",
         to: "if !self.settled && thread::panicking() {",
     },
     Mutation {
-        breaks: "a slot is never given back",
+        breaks: "a slot is never freed",
         file: "crates/fb/src/engine/target_state.rs",
         from: "in_flight.fetch_sub(1, Ordering::Relaxed);",
         to: "in_flight.fetch_sub(0, Ordering::Relaxed);",
     },
     Mutation {
-        breaks: "a target takes one call more than it may",
+        breaks: "a target takes one call more than max_in_flight",
         file: "crates/fb/src/engine/target_state.rs",
         from: "before < max",
         to: "before <= max",
@@ -46,13 +46,13 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
         to: "{ drop(blocked(target, admitted, block)); return TargetOutcome::MoveOn; }",
     },
     Mutation {
-        breaks: "only the first target is asked whether it can",
+        breaks: "only the first target is checked for admissibility",
         file: "crates/fb/src/engine/admission.rs",
         from: "    if number == 1 {\n",
         to: "    if number == 1 && record.calls() == 0 {\n",
     },
     Mutation {
-        breaks: "a mistake of the caller is repeated",
+        breaks: "a caller mistake is retried",
         file: "crates/fb/src/engine/decide.rs",
         from: "Retry::Never | Retry::Repair => return None,",
         to: "Retry::Never | Retry::Repair => (Pace::AtOnce, 1),",
@@ -64,7 +64,7 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
         to: "        if commits {\n            drop(frames.pop_back());\n",
     },
     Mutation {
-        breaks: "a stream that was cut ends like a whole one",
+        breaks: "a cut stream ends like a complete one",
         file: "crates/fb/src/engine/stream.rs",
         from: "Poll::Ready(Some(Err(Failure::new(FailureKind::Interrupted, detail))))",
         to: "Poll::Ready(detail.is_empty().then(|| unreachable!()))",
@@ -76,37 +76,37 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
         to: "            if number == 1 { state.rows.push(row) }\n            (state.rows.len().saturating_sub(1), span)",
     },
     Mutation {
-        breaks: "a question gets the answer to another",
+        breaks: "a request gets the cached answer of another",
         file: "crates/fb/src/engine/cache.rs",
         from: "    for field in fields {\n",
         to: "    for field in fields.into_iter().filter(|field| &*field.name != \"messages\") {\n",
     },
     Mutation {
-        breaks: "a tenant gets the answer to another",
+        breaks: "a tenant gets the cached answer of another",
         file: "crates/fb/src/engine/cache.rs",
         from: ".part(\"tenant\", tenant)",
         to: ".part(\"tenant\", tenant.get(..0).unwrap_or_default())",
     },
     Mutation {
-        breaks: "a race goes on after a failure that is to be surfaced",
+        breaks: "a race continues after a failure to surface",
         file: "crates/fb/src/engine/race.rs",
         from: "Some(TargetOutcome::MoveOn) if surfaced.is_none() =>",
         to: "Some(TargetOutcome::MoveOn) if begun > 0 =>",
     },
     Mutation {
-        breaks: "a call that lost a race, or its caller, costs nothing",
+        breaks: "a cancelled call costs nothing",
         file: "crates/fb/src/engine/spend.rs",
         from: "        spend.record_output(0);\n",
         to: "",
     },
     Mutation {
-        breaks: "a call is paid twice",
+        breaks: "a call is charged twice",
         file: "crates/fb-budget/src/account/state.rs",
         from: "balances.calendar.spend(nanos);",
         to: "balances.calendar.spend(2 * nanos);",
     },
     Mutation {
-        breaks: "a call is let in that its tenant's limit does not hold",
+        breaks: "a call beyond its tenant's limit is admitted",
         file: "crates/fb-budget/src/account/state.rs",
         from: "window.used + u128::from(cost) > u128::from(window.most)",
         to: "window.used > u128::from(window.most)",
