@@ -44,8 +44,7 @@ pub enum Retry {
         /// Maximum number of retries.
         max: u32,
     },
-    /// A retry after the provider's `Retry-After` if that is short; without one, a single retry after the usual
-    /// backoff.
+    /// A retry after the provider's `Retry-After` if that is short; without one, a single retry after the longer backoff.
     ProviderDelay,
     /// One retry with the quality gate's message added to the prompt.
     Repair,

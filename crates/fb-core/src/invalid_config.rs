@@ -24,7 +24,7 @@ pub struct InvalidConfig {
     pub field: String,
     /// The rejected value, shortened; never a secret.
     pub value: String,
-    /// What was expected instead, such as `expected 1 to 100`, or why the value cannot be used.
+    /// The accepted values, such as `expected 1 to 100`, or the reason why the value cannot be used.
     pub expected: String,
 }
 

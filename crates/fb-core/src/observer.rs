@@ -13,7 +13,8 @@ use crate::{Attempt, Level, Report, RequestSummary, TargetId};
 /// - must tolerate concurrent calls and unknown events: events of different requests interleave, and [`Event`] is
 ///   non-exhaustive.
 ///
-/// Events of one request arrive in order: `Started` and `Ended` for each attempt, then exactly one `Finished`.
+/// The `Started` of an attempt comes before its `Ended`; a skipped target has an `Ended` only. Every request has one
+/// `Finished`.
 ///
 /// # Examples
 ///

@@ -59,7 +59,7 @@ pub struct Meta {
 pub struct Note {
     /// The field, such as `seed`.
     pub field: String,
-    /// What was sent instead.
+    /// The change made to it.
     pub what: String,
 }
 
