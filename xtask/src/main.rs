@@ -24,7 +24,7 @@ Usage: cargo xtask <command>
   test [-- <cargo test arguments>]     install what the tests need, then run them all
   tidy                                 check layers, fences, file circles, names and words of the repository
   docs [--check]                       write docs/reference/config.md from the types, or fail when it is stale
-  mutants                              break the engine in known ways; the invariants must catch each
+  mutants                              break the engine in known ways; the invariant tests must catch each
   chaos [<arguments>]                  build the gateway and run the chaos suite against it
   local-model fetch|start|stop|status  manage a real small model, served on 127.0.0.1:18110
   python                               create the Python environment of the tests, in target/py

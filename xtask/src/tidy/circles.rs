@@ -19,7 +19,7 @@ pub(crate) const ALLOWED: usize = 0;
 /// The path of a module within its crate: `["engine", "race"]`.
 type Name = Vec<String>;
 
-/// What one module defines and uses.
+/// The definitions and uses of one module.
 #[derive(Debug, Default)]
 struct Module {
     file: String,
@@ -148,7 +148,7 @@ fn child(module: &[String], name: &str) -> Name {
     [module, &[name.to_owned()]].concat()
 }
 
-/// Collects what a module defines and uses.
+/// Collects the definitions and uses of a module.
 struct Reader {
     module: Module,
 }
@@ -234,7 +234,7 @@ fn attributes(item: &Item) -> Option<&[Attribute]> {
     })
 }
 
-/// Whether an item is compiled for tests only.
+/// Returns true if an item is compiled for tests only.
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")

@@ -101,7 +101,7 @@ fn table(metadata: &Value, name: &str) -> Result<BTreeMap<String, Vec<String>>> 
         .with_context(|| format!("[workspace.metadata.{name}] is not a table of lists"))
 }
 
-/// Every violation.
+/// Returns every violation.
 pub(crate) fn check(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     [
         layers(workspace, tables),

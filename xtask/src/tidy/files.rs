@@ -27,17 +27,17 @@ pub(crate) struct File {
     pub(crate) text: String,
 }
 
-/// Whether the words of this file are checked.
+/// Returns true if the words of this file are checked.
 pub(crate) fn is_prose(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md")
 }
 
-/// Whether this is a Rust source file.
+/// Returns true if this is a Rust source file.
 pub(crate) fn is_rust(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs")
 }
 
-/// Every violation.
+/// Returns every violation.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let mut violations = top_level(files);
     for file in files {

@@ -7,7 +7,7 @@ use super::{
     files::{self, File},
 };
 
-/// `fb-core` of layer 0, `fb-wire` of layer 1, `fb-providers` of layer 2 and the only one with reqwest.
+/// `fb-core` and `fb-retry` in layer 0, `fb-wire` in layer 1, `fb-providers` in layer 2, which alone may use reqwest.
 fn tables() -> Tables {
     tables_of(&json!({"0": ["fb-core", "fb-retry"], "1": ["fb-wire"], "2": ["fb-providers"]}))
 }
@@ -17,7 +17,7 @@ fn tables_of(layers: &Value) -> Tables {
     Tables::from_metadata(&json!({"metadata": {"layers": layers, "fences": fences}})).unwrap()
 }
 
-/// A workspace of the crates in [`tables`] and of xtask, in order, in which the tests put something wrong.
+/// A valid workspace of the crates in [`tables`] and xtask, to which the tests add violations.
 fn workspace() -> Workspace {
     let mut crates = Vec::new();
     for name in ["fb-core", "fb-retry", "fb-wire", "fb-providers"] {
@@ -59,7 +59,7 @@ fn dev(name: &str) -> Dependency {
 }
 
 #[track_caller]
-fn named(workspace: &Workspace, violations: &[&str]) {
+fn assert_violations(workspace: &Workspace, violations: &[&str]) {
     assert_eq!(crates::check(workspace, &tables()), violations);
 }
 
@@ -70,51 +70,57 @@ fn orderly_workspace_has_no_violations() {
         .with("fb-providers", on("fb-wire"))
         .with("fb-providers", on("reqwest"))
         .with("fb-retry", Dependency { is_optional: true, ..on("tokio") });
-    named(&workspace, &[]);
+    assert_violations(&workspace, &[]);
 }
 
 #[test]
-fn dependency_upwards_is_named() {
+fn dependency_on_a_higher_layer_is_reported() {
     let violation =
         "fb-wire: is in layer 1 and depends on fb-providers of layer 2; only lower layers may be used";
-    named(&workspace().with("fb-wire", on("fb-providers")), &[violation]);
+    assert_violations(&workspace().with("fb-wire", on("fb-providers")), &[violation]);
 }
 
 #[test]
-fn dependency_within_a_layer_is_named() {
+fn dependency_within_a_layer_is_reported() {
     let violation =
         "fb-core: is in layer 0 and depends on fb-retry of layer 0; only lower layers may be used";
-    named(&workspace().with("fb-core", on("fb-retry")), &[violation]);
+    assert_violations(&workspace().with("fb-core", on("fb-retry")), &[violation]);
 }
 
 #[test]
-fn dependency_outside_of_the_layers_is_named() {
-    named(
+fn dependency_outside_of_the_layers_is_reported() {
+    assert_violations(
         &workspace().with("fb-wire", on("fb-other")),
         &["fb-wire: depends on fb-other, which is in no layer"],
     );
 }
 
 #[test]
-fn development_dependencies_are_free() {
-    named(&workspace().with("fb-core", dev("fb-wire")).with("fb-core", dev("tokio")), &[]);
-    named(&workspace().with("fb-wire", dev("reqwest")), &[]);
+fn development_dependencies_are_unrestricted() {
+    assert_violations(&workspace().with("fb-core", dev("fb-wire")).with("fb-core", dev("tokio")), &[]);
+    assert_violations(&workspace().with("fb-wire", dev("reqwest")), &[]);
 }
 
 #[test]
-fn core_with_the_test_kit_is_named() {
+fn test_kit_as_dependency_of_core_is_reported() {
     let violation = "fb-core: dev-depends on fb-testkit, which holds another copy of fb-core's types";
-    named(&workspace().with("fb-core", dev("fb-testkit")), &[violation]);
+    assert_violations(&workspace().with("fb-core", dev("fb-testkit")), &[violation]);
 }
 
 #[test]
-fn xtask_with_our_crates_is_named() {
-    named(&workspace().with("xtask", on("fb-core")), &["xtask: depends on fb-core, one of our crates"]);
-    named(&workspace().with("xtask", dev("fb-core")), &["xtask: depends on fb-core, one of our crates"]);
+fn workspace_crate_as_dependency_of_xtask_is_reported() {
+    assert_violations(
+        &workspace().with("xtask", on("fb-core")),
+        &["xtask: depends on fb-core, one of our crates"],
+    );
+    assert_violations(
+        &workspace().with("xtask", dev("fb-core")),
+        &["xtask: depends on fb-core, one of our crates"],
+    );
 }
 
 #[test]
-fn crate_in_no_layer_or_in_two_is_named() {
+fn crate_in_no_layer_or_in_two_is_reported() {
     let layers = json!({"0": ["fb-core", "fb-retry"], "1": ["fb-core"], "2": ["fb-providers"]});
     let violations = crates::check(&workspace(), &tables_of(&layers));
     let expected = [
@@ -125,56 +131,56 @@ fn crate_in_no_layer_or_in_two_is_named() {
 }
 
 #[test]
-fn unknown_crate_in_a_table_is_named() {
+fn unknown_crate_in_a_table_is_reported() {
     let mut workspace = workspace();
     workspace.crates.retain(|it| it.name != "fb-providers");
     let violations = [
         "[workspace.metadata] layers.2: there is no crate fb-providers",
         "[workspace.metadata] fences.reqwest: there is no crate fb-providers",
     ];
-    named(&workspace, &violations);
+    assert_violations(&workspace, &violations);
 }
 
 #[test]
-fn fenced_crate_elsewhere_is_named() {
+fn fenced_dependency_outside_its_fence_is_reported() {
     let violation = "fb-retry: depends on reqwest, which is fenced to fb-providers";
-    named(&workspace().with("fb-retry", on("reqwest")), &[violation]);
+    assert_violations(&workspace().with("fb-retry", on("reqwest")), &[violation]);
 }
 
 #[test]
-fn runtime_in_a_pure_crate_is_named() {
+fn runtime_dependency_of_a_pure_crate_is_reported() {
     let violations = [
         "fb-core: depends on tokio, but is to work without it",
         "fb-wire: depends on tokio, but is to work without it",
     ];
-    named(&workspace().with("fb-core", on("tokio")).with("fb-wire", on("tokio")), &violations);
+    assert_violations(&workspace().with("fb-core", on("tokio")).with("fb-wire", on("tokio")), &violations);
     let violations = [
         "fb-wire: depends on reqwest, which is fenced to fb-providers",
         "fb-wire: depends on reqwest, but is to work without it",
     ];
-    named(&workspace().with("fb-wire", on("reqwest")), &violations);
+    assert_violations(&workspace().with("fb-wire", on("reqwest")), &violations);
 }
 
 #[test]
-fn retry_with_tokio_for_everybody_is_named() {
-    named(
+fn mandatory_tokio_in_retry_is_reported() {
+    assert_violations(
         &workspace().with("fb-retry", on("tokio")),
         &["fb-retry: depends on tokio, which is to be optional"],
     );
 }
 
 #[test]
-fn crate_in_the_folder_of_another_name_is_named() {
+fn crate_folder_with_another_name_is_reported() {
     let mut workspace = workspace();
     workspace.get("fb-wire").folder = "crates/wire".to_owned();
-    named(&workspace, &["crates/wire: the crate in this folder is named fb-wire"]);
+    assert_violations(&workspace, &["crates/wire: the crate in this folder is named fb-wire"]);
 }
 
 #[test]
-fn published_crate_without_readme_is_named() {
+fn published_crate_without_readme_is_reported() {
     let mut workspace = workspace();
     workspace.get("fb-wire").has_readme = false;
-    named(&workspace, &["crates/fb-wire: is published and has no README.md"]);
+    assert_violations(&workspace, &["crates/fb-wire: is published and has no README.md"]);
 }
 
 #[test]
@@ -209,7 +215,7 @@ fn orderly_files_have_no_violations() {
 }
 
 #[test]
-fn stray_entry_at_the_top_level_is_named_once() {
+fn stray_entry_at_the_top_level_is_reported_once() {
     let files = [file("notes/a.txt", ""), file("notes/b.txt", ""), file("todo.txt", "")];
     let expected = [
         "notes: does not belong at the top level of the repository",
@@ -219,7 +225,7 @@ fn stray_entry_at_the_top_level_is_named_once() {
 }
 
 #[test]
-fn file_names_without_meaning_are_named() {
+fn file_names_without_meaning_are_reported() {
     let files = [
         file("crates/fb/src/a/mod.rs", ""),
         file("crates/fb/src/utils.rs", ""),
@@ -234,7 +240,7 @@ fn file_names_without_meaning_are_named() {
 }
 
 #[test]
-fn praise_is_named_with_its_line_in_markdown_only() {
+fn praise_is_reported_with_its_line_in_markdown_only() {
     let text = "# fb\n\nA Robust layer, blazing fast.\n";
     let expected = [
         "README.md:3: the word `blazing` is praise without content",
