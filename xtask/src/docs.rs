@@ -1,9 +1,10 @@
-//! `docs/reference/config.md`: every setting of the config file, as the types have it.
+//! Generates `docs/reference/config.md`, the reference of every config file setting, from the Rust types that
+//! deserialize the file.
 
+mod doc_comment;
 mod field;
 mod kind;
 mod page;
-mod prose;
 mod reader;
 mod serde;
 mod sources;
@@ -18,7 +19,7 @@ use self::sources::Sources;
 use crate::process::root;
 
 const PAGE: &str = "docs/reference/config.md";
-/// The type of a whole config file, and where it is.
+/// The file and the name of the type that a whole config file is read into.
 const ROOT: (&str, &str) = ("crates/fb-gateway/src/config.rs", "File");
 
 pub(crate) fn write() -> Result<ExitCode> {
@@ -30,13 +31,13 @@ pub(crate) fn write() -> Result<ExitCode> {
 
 pub(crate) fn check() -> Result<ExitCode> {
     let page = generate()?;
-    // A page that is not there is as stale as an empty one.
+    // A missing page is treated as an empty, stale one.
     let written = fs::read_to_string(root().join(PAGE)).unwrap_or_default();
     let Some(difference) = difference(&written, &page) else {
-        println!("docs: {PAGE} is as the types have it");
+        println!("docs: {PAGE} is up to date");
         return Ok(ExitCode::SUCCESS);
     };
-    eprintln!("docs: {PAGE}:{difference}\ndocs: stale; `cargo xtask docs` writes it anew");
+    eprintln!("docs: {PAGE}:{difference}\ndocs: the page is stale; regenerate it with `cargo xtask docs`");
     Ok(ExitCode::FAILURE)
 }
 
@@ -45,11 +46,11 @@ fn generate() -> Result<String> {
     list(root(), &root().join("crates"), &mut files)?;
     let sources = Sources::parse(&files)?;
     let (file, name) = ROOT;
-    let Some(root) = sources.at(file, name) else { bail!("xtask docs: no type {name} in {file}") };
-    page::print(&sources, root).map_err(|problems| anyhow::anyhow!("xtask docs: {}", problems.join("\n  ")))
+    let Some(root) = sources.find(file, name) else { bail!("xtask docs: no type {name} in {file}") };
+    page::render(&sources, root).map_err(|problems| anyhow::anyhow!("xtask docs: {}", problems.join("\n  ")))
 }
 
-/// All sources of the product, by their path from the root; what only tests see is left out.
+/// Collects the path from the root and the text of every source file of the crates, except test modules.
 fn list(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) -> Result<()> {
     let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -68,7 +69,7 @@ fn list(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) -> Result
     Ok(())
 }
 
-/// The first line that differs, with its number, as it is and as it should be.
+/// Returns the first line that differs, as its number, the written line and the generated line.
 fn difference(written: &str, page: &str) -> Option<String> {
     if written == page {
         return None;

@@ -58,14 +58,16 @@ const MIN_OPEN: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// Consecutive failures that open the breaker, regardless of the number of calls; 5. `None`, which a config file cannot
-    /// express, disables it.
+    /// Consecutive failures that open the breaker, regardless of the number of calls. Defaults to 5.
+    ///
+    /// `None`, which a config file cannot express, disables the rule.
     pub consecutive: Option<u32>,
     /// The window of the failure rate.
     pub window: WindowConfig,
-    /// Share of failed calls in the window, above 0 and at most 1, that opens the breaker; 0.5. Exact to one millionth.
+    /// Share of failed calls in the window, above 0 and at most 1, that opens the breaker. Exact to one millionth.
+    /// Defaults to 0.5.
     pub failure_rate: f64,
-    /// Minimum number of calls in the window for the rates to apply; 10.
+    /// Minimum number of calls in the window for the rates to apply. Defaults to 10.
     pub min_calls: u32,
     /// The limits for slow calls.
     pub slow: SlowConfig,
@@ -81,13 +83,13 @@ pub struct BreakerConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WindowConfig {
-    /// Age at which a call leaves the window, up to one bucket earlier; 60 s.
+    /// Age at which a call leaves the window, up to one bucket earlier. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub span: Duration,
-    /// Number of buckets of the span; 12. At most 1000.
+    /// Number of buckets of the span. At most 1000. Defaults to 12.
     pub buckets: u32,
-    /// Number of calls in the window, instead of a span of time; at most 1000. Default: off. A larger
-    /// [`min_calls`](BreakerConfig::min_calls) is reduced to this number.
+    /// Number of calls in the window, instead of a span of time; at most 1000. A larger
+    /// [`min_calls`](BreakerConfig::min_calls) is reduced to this number. Defaults to off.
     pub calls: Option<u32>,
 }
 
@@ -99,13 +101,13 @@ pub struct WindowConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlowConfig {
-    /// Time to the first output from which a call is slow; 20 s.
+    /// Time to the first output from which a call is slow. Defaults to 20 s.
     #[serde(with = "humantime_serde")]
     pub first: Duration,
-    /// Duration from which a whole call is slow; 120 s.
+    /// Duration from which a whole call is slow. Defaults to 120 s.
     #[serde(with = "humantime_serde")]
     pub total: Duration,
-    /// Share of slow calls in the window, above 0 and at most 1, that opens the breaker; 0.8.
+    /// Share of slow calls in the window, above 0 and at most 1, that opens the breaker. Defaults to 0.8.
     pub rate: f64,
 }
 
@@ -113,10 +115,10 @@ pub struct SlowConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RampConfig {
-    /// Duration of the growth; 30 s. Zero returns all traffic at once.
+    /// Duration of the growth. Zero returns all traffic at once. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub span: Duration,
-    /// Initial share, 0 to 1; 0.1.
+    /// Initial share, 0 to 1. Defaults to 0.1.
     pub from: f64,
 }
 
@@ -124,13 +126,13 @@ pub struct RampConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HalfOpenConfig {
-    /// Maximum number of probes in flight; 2.
+    /// Maximum number of probes in flight. Defaults to 2.
     pub permits: u32,
-    /// Successful probes that close the breaker; 2. May exceed the permits.
+    /// Successful probes that close the breaker. May exceed the permits. Defaults to 2.
     pub successes: u32,
-    /// Failed probes that reopen the breaker; 1.
+    /// Failed probes that reopen the breaker. Defaults to 1.
     pub failures: u32,
-    /// Time after which another call may take the slot of a probe; 60 s. Set it to the timeout of one call.
+    /// Time after which another call may take the slot of a probe. Set it to the timeout of one call. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
 }
@@ -143,12 +145,12 @@ pub struct HalfOpenConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpenConfig {
-    /// First open time, before jitter; 5 s. At least a millisecond.
+    /// First open time, before jitter. At least a millisecond. Defaults to 5 s.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
-    /// Growth from one opening to the next; 2.
+    /// Growth from one opening to the next. Defaults to 2.
     pub factor: f64,
-    /// Maximum open time, before jitter; 300 s. Only [`Weight::retry_after`](crate::Weight::retry_after) exceeds it.
+    /// Maximum open time, before jitter. Only a retry-after hint exceeds it. Defaults to 300 s.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
 }

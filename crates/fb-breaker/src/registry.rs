@@ -25,12 +25,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistryConfig {
-    /// Maximum number of circuits, 1 to 1,000,000; 10,000. Beyond it the least recently used circuit is evicted, but never
-    /// one that is not closed or has outstanding permits.
+    /// Maximum number of circuits, 1 to 1,000,000. Beyond it the least recently used circuit is evicted, but never one
+    /// that is not closed or has outstanding permits. Defaults to 10,000.
     pub capacity: usize,
-    /// Minimum number of known models before the provider can open as a whole; 3.
+    /// Minimum number of known models before the provider can open as a whole. Defaults to 3.
     pub least_models: usize,
-    /// Share of open models, above 0 and at most 1, at which the provider opens as a whole; 0.6.
+    /// Share of open models, above 0 and at most 1, at which the provider opens as a whole. Defaults to 0.6.
     pub open_share: f64,
 }
 

@@ -22,9 +22,10 @@ pub struct Limits {
     pub usd_per_day: Option<f64>,
     /// US dollars per month of UTC, 0 to 10⁹; no limit.
     pub usd_per_month: Option<f64>,
-    /// The share of any limit on tokens or money from which requests take a cheaper route, above 0 and at most 1; 0.8.
+    /// The share of any limit on tokens or money from which requests take a cheaper route, above 0 and at most 1.
+    /// Defaults to 0.8.
     pub warn_at: f64,
-    /// The tier, which decides whether requests take a cheaper route from `warn_at` on; "standard".
+    /// The tier, which decides whether requests take a cheaper route from `warn_at` on. Defaults to "standard".
     pub tier: Tier,
     /// The regions in which the tenant's requests may be computed; anywhere.
     pub regions: Option<Vec<String>>,

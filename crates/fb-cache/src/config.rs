@@ -19,11 +19,11 @@ const MAX_WEIGHT_BYTES: u64 = 1 << 31;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
-    /// The maximum size of all entries in bytes; 256 MiB. An entry counts as its own size plus 256 bytes.
+    /// The maximum size of all entries in bytes. An entry counts as its own size plus 256 bytes. Defaults to 256 MiB.
     pub max_bytes: u64,
-    /// The maximum size of one entry in bytes, at most `max_bytes` and 2 GiB; 1 MiB.
+    /// The maximum size of one entry in bytes, at most `max_bytes` and 2 GiB. Defaults to 1 MiB.
     pub max_entry_bytes: u64,
-    /// The share of `max_bytes` that one tenant's entries may take, above 0 and at most 1; 0.5.
+    /// The share of `max_bytes` that one tenant's entries may take, above 0 and at most 1. Defaults to 0.5.
     pub tenant_share: f64,
 }
 

@@ -23,7 +23,8 @@ const MAX_FLIGHTS: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlightsConfig {
-    /// The maximum number of shared calls in flight; 10,000. Further calls run unshared. Zero disables sharing.
+    /// The maximum number of shared calls in flight. Further calls run unshared. Zero disables sharing. Defaults to
+    /// 10,000.
     pub max_flights: usize,
     /// The treatment of a call without remaining waiters; cancel.
     pub when_abandoned: WhenAbandoned,

@@ -13,10 +13,12 @@ const STALE_IF_ERROR: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Windows {
-    /// The time in which the entry is as good as a new one; 10 min. Zero keeps it only as the last known good value.
+    /// The time in which the entry is as good as a new one. Zero keeps it only as the last known good value. Defaults
+    /// to 10 min.
     #[serde(with = "humantime_serde")]
     pub fresh: Duration,
-    /// The time after `fresh` in which the entry may be used if no new value is available; 24 h. Zero disables it.
+    /// The time after `fresh` in which the entry may be used if no new value is available. Zero disables it. Defaults
+    /// to 24 h.
     #[serde(with = "humantime_serde")]
     pub stale_if_error: Duration,
 }

@@ -20,7 +20,7 @@ use crate::evaluations::evaluations;
 /// Largest config file: 1 MiB.
 const MAX_FILE: u64 = 1 << 20;
 
-/// A config file as it stands: the server's table beside everything of the library.
+/// A whole config file: the tables of the server and the settings of the library.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
@@ -28,9 +28,9 @@ struct File {
     admin: Option<AdminConfig>,
     record: Option<RecordConfig>,
     eval: Option<EvalConfig>,
-    /// Accounts at upstreams, by name.
+    /// Providers, by name.
     providers: BTreeMap<String, ProviderConfig>,
-    /// Virtual models, by name; at least one. Required.
+    /// Routes, which are virtual models, by name; at least one. Required.
     routes: BTreeMap<String, Route>,
     breaker: BreakerConfig,
     retry: RetryConfig,
@@ -38,6 +38,8 @@ struct File {
     health: HealthConfig,
     cache: CacheConfig,
     traces: TracesConfig,
+    /// Model prices, by `PROVIDER/MODEL`. A target's own price takes precedence over them, and they take precedence over
+    /// the built-in price list.
     prices: BTreeMap<String, PriceConfigs>,
     tenants: BTreeMap<String, Tenant>,
     ledger: Option<LedgerConfig>,

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 pub struct HealthConfig {
     /// The settings of active probes.
     pub probe: ProbeConfig,
-    /// The time over which calls are counted; 60 s. Older calls expire in steps of a twelfth.
+    /// The time over which calls are counted. Older calls expire in steps of a twelfth. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
     /// The settings for ejecting targets that fail more than their peers.
     pub outlier: OutlierConfig,
-    /// The settings for ejecting targets without enough peers by their error count. Default: never. A circuit breaker
-    /// detects a series of failures sooner, and detects recovery with a real call.
+    /// The settings for ejecting targets without enough peers by their error count. A circuit breaker detects a series
+    /// of failures sooner, and detects recovery with a real call. Defaults to off.
     pub errors: Option<ErrorsConfig>,
     /// The settings of panic mode.
     pub panic: PanicConfig,
@@ -31,24 +31,24 @@ pub struct HealthConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProbeConfig {
-    /// Enables background probes; true.
+    /// Enables background probes. Defaults to true.
     pub enabled: bool,
-    /// The time between two probes of a healthy endpoint; 30 s. At least 100 ms.
+    /// The time between two probes of a healthy endpoint. At least 100 ms. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
-    /// The time between two probes of an unhealthy endpoint; 5 s. At least 100 ms.
+    /// The time between two probes of an unhealthy endpoint. At least 100 ms. Defaults to 5 s.
     #[serde(with = "humantime_serde")]
     pub unhealthy_interval: Duration,
-    /// The share by which these times vary at random, 0 to 0.5; 0.2.
+    /// The share by which these times vary at random, 0 to 0.5. Defaults to 0.2.
     pub jitter: f64,
-    /// The timeout of a probe, capped at `interval`; 10 s.
+    /// The timeout of a probe, capped at `interval`. Defaults to 10 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// The maximum number of probes in flight over all endpoints; 4.
+    /// The maximum number of probes in flight over all endpoints. Defaults to 4.
     pub concurrency: u32,
-    /// Consecutive passed probes that make an endpoint healthy; 2.
+    /// Consecutive passed probes that make an endpoint healthy. Defaults to 2.
     pub rise: u32,
-    /// Consecutive failed probes that make an endpoint unhealthy; 3.
+    /// Consecutive failed probes that make an endpoint unhealthy. Defaults to 3.
     pub fall: u32,
 }
 
@@ -56,25 +56,27 @@ pub struct ProbeConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutlierConfig {
-    /// Enables the ejection of outliers; true.
+    /// Enables the ejection of outliers. Defaults to true.
     pub enabled: bool,
-    /// The number of targets in the group, including the judged one, that need [`min_calls`](Self::min_calls) calls; 3.
+    /// The number of targets in the group, including the judged one, that need [`min_calls`](Self::min_calls) calls.
+    /// Defaults to 3.
     pub min_peers: u32,
-    /// The number of calls in the window before a target is judged; 20.
+    /// The number of calls in the window before a target is judged. Defaults to 20.
     pub min_calls: u32,
-    /// The distance below the mean success share of the *other* peers, in standard deviations; 1.9.
+    /// The distance below the mean success share of the *other* peers, in standard deviations. Defaults to 1.9.
     pub deviations: f64,
-    /// The minimum distance below that mean, 0 to 1; 0.2. Without it, any difference would suffice among equal peers.
+    /// The minimum distance below that mean, 0 to 1. Without it, any difference would suffice among equal peers.
+    /// Defaults to 0.2.
     pub margin: f64,
-    /// The failure share that ejects a target whatever its peers do, above 0 and at most 1; 0.85.
+    /// The failure share that ejects a target whatever its peers do, above 0 and at most 1. Defaults to 0.85.
     pub failure_share: f64,
-    /// The ejection time, multiplied by the number of consecutive ejections, plus or minus a tenth; 30 s.
+    /// The ejection time, multiplied by the number of consecutive ejections, plus or minus a tenth. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
-    /// The maximum ejection time; 300 s.
+    /// The maximum ejection time. Defaults to 300 s.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
-    /// The maximum share of a group that may be ejected at the same time, 0 to 1; 0.5.
+    /// The maximum share of a group that may be ejected at the same time, 0 to 1. Defaults to 0.5.
     pub max_ejected: f64,
 }
 
@@ -83,9 +85,9 @@ pub struct OutlierConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorsConfig {
-    /// The error count at which the target is ejected; 3.
+    /// The error count at which the target is ejected. Defaults to 3.
     pub limit: u32,
-    /// The ejection time; 60 s.
+    /// The ejection time. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub recovery: Duration,
 }
@@ -96,9 +98,9 @@ pub struct ErrorsConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PanicConfig {
-    /// The share of healthy targets below which panic mode begins, 0 to 1; 0.5. Zero disables it.
+    /// The share of healthy targets below which panic mode begins, 0 to 1. Zero disables it. Defaults to 0.5.
     pub enter: f64,
-    /// The share of healthy targets from which panic mode ends, at least `enter`; 0.6.
+    /// The share of healthy targets from which panic mode ends, at least `enter`. Defaults to 0.6.
     pub leave: f64,
 }
 
@@ -106,10 +108,10 @@ pub struct PanicConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RampConfig {
-    /// The time until the target receives its full share; 30 s. Zero restores it at once.
+    /// The time until the target receives its full share. Zero restores it at once. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub span: Duration,
-    /// The share at the start of the ramp, above 0 and at most 1; 0.1, as in Envoy's slow start.
+    /// The share at the start of the ramp, above 0 and at most 1. Defaults to 0.1, as in Envoy's slow start.
     pub from: f64,
 }
 

@@ -30,12 +30,12 @@ use crate::{
 pub struct ProviderConfig {
     /// The name of a preset, or `compatible` for any server of OpenAI's dialect. Required.
     pub kind: String,
-    /// The base URL of the API. `None` uses the preset's.
+    /// The base URL of the API. Defaults to the preset's.
     pub base_url: Option<String>,
-    /// A reference to the API key. `None` uses the preset's environment variable, which is required only if `base_url` is
-    /// not set.
+    /// A reference to the API key. Defaults to the preset's environment variable, which is required only if `base_url`
+    /// is not set.
     pub api_key: Option<Secret>,
-    /// The header that carries the key. `None` uses the preset's.
+    /// The header that carries the key. Defaults to the preset's.
     pub auth: Option<Auth>,
     /// The version of Anthropic's or Azure's API.
     pub api_version: Option<String>,
@@ -47,7 +47,7 @@ pub struct ProviderConfig {
     pub num_ctx: Option<u32>,
     /// Names of models for listings. Other models can be called too.
     pub models: Vec<String>,
-    /// Maximum duration of connecting. `None` is 5 s.
+    /// Maximum duration of connecting. Defaults to 5 s.
     #[serde(with = "humantime_serde::option")]
     pub connect_timeout: Option<Duration>,
     /// The URL of an HTTP proxy. Proxies from the environment are ignored.

@@ -17,30 +17,32 @@ use crate::MaxLoss;
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each switches one gate")]
 pub struct QualityConfig {
-    /// Requires an answer to have the form that the request's `response_format` demands; false.
+    /// Requires an answer to have the form that the request's `response_format` demands. Defaults to false.
     pub schema: bool,
-    /// JSON schema, as JSON text, that every answer of the route must follow too, unless it calls tools; none.
+    /// JSON schema, as JSON text, that every answer of the route must follow too, unless it calls tools.
     pub answer_schema: Option<String>,
-    /// Accepts JSON inside a Markdown fence; false. The answer is delivered unchanged, including the fence.
+    /// Accepts JSON inside a Markdown fence. The answer is delivered unchanged, including the fence. Defaults to false.
     pub strip_fences: bool,
-    /// Requires tool calls to name declared tools with valid arguments, and to be present when required; false.
+    /// Requires tool calls to name declared tools with valid arguments, and to be present when required. Defaults to
+    /// false.
     pub tools: bool,
-    /// Rejects an answer with neither text nor a tool call; false.
+    /// Rejects an answer with neither text nor a tool call. Defaults to false.
     pub empty: bool,
-    /// Rejects an answer that was cut at a token limit its caller did not set; false.
+    /// Rejects an answer that was cut at a token limit its caller did not set. Defaults to false.
     pub truncated: bool,
-    /// Rejects an answer that ends in a loop; false.
+    /// Rejects an answer that ends in a loop. Defaults to false.
     pub repetition: bool,
-    /// Minimum number of characters of an answer that calls no tools, surrounding white space not counted; none.
+    /// Minimum number of characters of an answer that calls no tools, surrounding white space not counted.
     pub min_chars: Option<usize>,
-    /// Maximum number of characters of an answer that calls no tools, surrounding white space not counted; none.
+    /// Maximum number of characters of an answer that calls no tools, surrounding white space not counted.
     pub max_chars: Option<usize>,
-    /// Holds a stream back until its complete answer passed the checks; false. Otherwise the stream is delivered as it
-    /// arrives, and a defect found at its end only lowers the target's score.
+    /// Holds a stream back until its complete answer passed the checks. Otherwise the stream is delivered as it
+    /// arrives, and a defect found at its end only lowers the target's score. Defaults to false.
     pub buffer: bool,
-    /// Calls the same target once more, with a description of the defect, before the next target is tried; false.
+    /// Calls the same target once more, with a description of the defect, before the next target is tried. Defaults to
+    /// false.
     pub repair: bool,
-    /// The largest loss allowed when a request is translated into a target's dialect; any.
+    /// The largest loss allowed when a request is translated into a target's dialect. Defaults to "any".
     pub max_loss: MaxLoss,
 }
 

@@ -90,7 +90,7 @@ pub struct Expect {
     /// Arguments that one call of `tool` has, possibly among others; numbers are compared by value.
     #[serde(deserialize_with = "given")]
     pub arguments: Option<Map<String, Value>>,
-    /// Expects a refusal instead of an answer; false.
+    /// Expects a refusal instead of an answer. Defaults to false.
     pub refused: bool,
 }
 

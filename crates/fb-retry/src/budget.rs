@@ -29,16 +29,16 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// Retries allowed per first attempt, 0 to 10; 0.2. Exact to one thousandth.
+    /// Retries allowed per first attempt, 0 to 10. Exact to one thousandth. Defaults to 0.2.
     pub ratio: f64,
-    /// Lifetime of an unused allowance, 1 ms to an hour; 10 s.
+    /// Lifetime of an unused allowance, 1 ms to an hour. Defaults to 10 s.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
-    /// Retries allowed per second at any traffic, so that callers with few requests may retry at all, 0 to 1000; 0.2. Exact
-    /// to one thousandth.
+    /// Retries allowed per second at any traffic, so that callers with few requests may retry at all, 0 to 1000. Exact
+    /// to one thousandth. Defaults to 0.2.
     pub per_second: f64,
-    /// Maximum number of retries accumulated from the allowance per second, and the number at the start; 3. 0 disables that
-    /// allowance.
+    /// Maximum number of retries accumulated from the allowance per second, and the number at the start. 0 disables
+    /// that allowance. Defaults to 3.
     pub burst: u32,
 }
 

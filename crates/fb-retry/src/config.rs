@@ -42,25 +42,26 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// First wait, before jitter; 250 ms.
+    /// First wait, before jitter. Defaults to 250 ms.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
-    /// First wait after a failure caused by a lack of capacity, before jitter; 1 s.
+    /// First wait after a failure caused by a lack of capacity, before jitter. Defaults to 1 s.
     #[serde(with = "humantime_serde")]
     pub throttled_base: Duration,
-    /// Growth of the waits; exponential.
+    /// Growth of the waits. Defaults to "exponential".
     pub curve: Curve,
-    /// Growth factor of the exponential curve, 1 to 10; 2.
+    /// Growth factor of the exponential curve, 1 to 10. Defaults to 2.
     pub factor: f64,
-    /// Maximum wait, including jitter; 8 s.
+    /// Maximum wait, including jitter. Defaults to 8 s.
     #[serde(with = "humantime_serde")]
     pub cap: Duration,
-    /// Randomization of the waits; full.
+    /// Randomization of the waits. Defaults to "full".
     pub jitter: Jitter,
-    /// Maximum `Retry-After`; a longer one stops the retries; 2 s.
+    /// Maximum `Retry-After`; a longer one stops the retries. Defaults to 2 s.
     #[serde(with = "humantime_serde")]
     pub max_hint_wait: Duration,
-    /// Maximum number of retries made by `retry`, 0 to 100; 2. The targets of a route have their own `max_retries`.
+    /// Maximum number of retries made by `retry`, 0 to 100. The targets of a route have their own `max_retries`.
+    /// Defaults to 2.
     pub max_retries: u32,
 }
 

@@ -19,7 +19,7 @@ use crate::{Candidate, HedgeConfig};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouterConfig {
-    /// The order in which targets are tried; priority.
+    /// The order in which targets are tried. Defaults to "priority".
     pub strategy: Strategy,
     /// The settings of the strategy `race`.
     pub race: RaceConfig,
@@ -72,7 +72,7 @@ pub struct RaceConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StickyConfig {
-    /// The source of the sticky key: `user`, `session`, or the name of a tag. Default "user".
+    /// The source of the sticky key: `user`, `session`, or the name of a tag. Defaults to "user".
     pub by: StickyBy,
 }
 

@@ -26,14 +26,14 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 #[serde(default, deny_unknown_fields)]
 pub struct HedgeConfig {
     /// The delay before the second call: `"p95"` for the 95th percentile of the first target's time to the first token,
-    /// or a time; p95. At most an hour.
+    /// or a time. At most an hour. Defaults to "p95".
     pub after: HedgeAfter,
-    /// The lower bound of the `p95` delay; 50 ms. At most an hour.
+    /// The lower bound of the `p95` delay. At most an hour. Defaults to 50 ms.
     #[serde(with = "humantime_serde")]
     pub min: Duration,
-    /// The maximum number of hedges per request, 0 to 1; 0.05. Exact to a millionth.
+    /// The maximum number of hedges per request, 0 to 1. Exact to a millionth. Defaults to 0.05.
     pub budget: f64,
-    /// The number of measured calls before `p95` is used; 100. Until then nothing is hedged.
+    /// The number of measured calls before `p95` is used. Until then nothing is hedged. Defaults to 100.
     pub warm_up: u64,
 }
 

@@ -12,25 +12,25 @@ const MAX_DRAIN: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// The address to listen on. Default "127.0.0.1:8080".
+    /// The address to listen on. Defaults to "127.0.0.1:8080".
     pub listen: SocketAddr,
-    /// Maximum size of a request body in bytes. Default 32 MiB, the most that any provider accepts.
+    /// Maximum size of a request body in bytes. Defaults to 32 MiB, the most that any provider accepts.
     pub max_body: usize,
     /// Maximum total size of buffered request bodies in bytes; bodies up to 16 KiB do not count. A request beyond it is
-    /// refused with status 503. Default 1 GiB.
+    /// refused with status 503. Defaults to 1 GiB.
     pub max_bodies: usize,
-    /// Maximum number of open connections; more wait in the kernel's queue. Default 10,000.
+    /// Maximum number of open connections; more wait in the kernel's queue. Defaults to 10,000.
     pub max_connections: usize,
-    /// Maximum time to receive the head of a request. Default 30 s.
+    /// Maximum time to receive the head of a request. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
-    /// Maximum time to receive the body of a request. Default 60 s.
+    /// Maximum time to receive the body of a request. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
-    /// Maximum time that sending a response may be blocked by a client that does not read. Default 60 s.
+    /// Maximum time that sending a response may be blocked by a client that does not read. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
-    /// Time for requests in flight to finish after SIGTERM. Default 30 s.
+    /// Time for requests in flight to finish after SIGTERM. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
 }

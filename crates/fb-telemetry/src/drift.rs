@@ -22,12 +22,13 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DriftConfig {
-    /// Number of requests from which the baseline is learned, 50 to 100,000; 200. There is no alarm during that time.
+    /// Number of requests from which the baseline is learned, 50 to 100,000. There is no alarm during that time.
+    /// Defaults to 200.
     pub warm_up: u32,
-    /// The rise of the share for which detection is fastest, 0.01 to 0.9; 0.2. A rise below the slack is not detected, nor
-    /// is a rise from a baseline to which the shift cannot be added without exceeding 1.
+    /// The rise of the share for which detection is fastest, 0.01 to 0.9. A rise below the slack is not detected, nor
+    /// is a rise from a baseline to which the shift cannot be added without exceeding 1. Defaults to 0.2.
     pub shift: f64,
-    /// Minimum mean number of requests between two false alarms, 100 to 1e9. Default 1e5.
+    /// Minimum mean number of requests between two false alarms, 100 to 1e9. Defaults to 1e5.
     pub run_length: f64,
 }
 

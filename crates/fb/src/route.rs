@@ -61,27 +61,27 @@ pub struct Route {
     /// The rules that classify a request as simple or complex, for `classes`.
     #[serde(default)]
     pub complexity: ComplexityRules,
-    /// Time limit of a request: of a plain one in all, of a streamed one until its first output.
-    /// Default: 60 s, or the sum of the targets' timeouts when that is more.
+    /// Time limit of a request: of a plain one in all, of a streamed one until its first output. Defaults to the sum of
+    /// the targets' timeouts, but at least 60 s.
     #[serde(default, with = "humantime_serde")]
     pub deadline: Option<Duration>,
-    /// The most calls for one request, retries included, 1 to 100. Default 6.
+    /// The most calls for one request, retries included, 1 to 100. Defaults to 6.
     #[serde(default = "default_attempts")]
     pub max_attempts: u32,
-    /// Longest silence of a stream after its first output. Default 30 s.
+    /// Longest silence of a stream after its first output. Defaults to 30 s.
     #[serde(default = "default_idle", with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// Longest time without output in a stream after its first output, even if keep-alives arrive. Default 120 s.
+    /// Longest time without output in a stream after its first output, even if keep-alives arrive. Defaults to 120 s.
     #[serde(default = "default_gap", with = "humantime_serde")]
     pub semantic_gap: Duration,
-    /// Time limit of a whole stream, from its first output on. Default 10 min.
+    /// Time limit of a whole stream, from its first output on. Defaults to 10 min.
     #[serde(default = "default_stream_total", with = "humantime_serde")]
     pub stream_total: Duration,
     /// Continues a broken stream of text at another target, from the point where it stopped; the stream marks the
-    /// change. Default false: a broken stream ends with an error.
+    /// change. Defaults to false: a broken stream ends with an error.
     #[serde(default)]
     pub resume: bool,
-    /// Longest time that a request waits for a target to become callable when none is. Default 10 s.
+    /// Longest time that a request waits for a target to become callable when none is. Defaults to 10 s.
     #[serde(default = "default_last_resort", with = "humantime_serde")]
     pub last_resort_wait: Duration,
     /// The policy for requests that find no target callable within that time.
@@ -96,7 +96,7 @@ pub struct Route {
     /// Quality checks that every answer must pass; none unless set.
     #[serde(default)]
     pub quality: QualityConfig,
-    /// Rejects targets that did not pass the route's golden cases; false.
+    /// Rejects targets that did not pass the route's golden cases. Defaults to false.
     #[serde(default)]
     pub require_eval: bool,
     /// The degradation ladder: lower levels of service when no target gives a full answer; none unless set.

@@ -31,28 +31,28 @@ pub struct Target {
     /// The name of the model at that provider.
     pub model: String,
     /// The share of the requests under `weighted` and `sticky`, relative to the weights of the route's other targets;
-    /// above 0 and at most 1,000,000. Default 1.
+    /// above 0 and at most 1,000,000. Defaults to 1.
     #[serde(default = "default_weight")]
     pub weight: f64,
-    /// The priority: lower values are tried first, equal ones in the order of the list. Default: the position in the
+    /// The priority: lower values are tried first, equal ones in the order of the list. Defaults to the position in the
     /// list.
     #[serde(default)]
     pub priority: Option<u32>,
-    /// Retries after the first attempt, 0 to 20; some kinds of failure allow fewer. Default 1.
+    /// Retries after the first attempt, 0 to 20; some kinds of failure allow fewer. Defaults to 1.
     #[serde(default = "default_retries")]
     pub max_retries: u32,
-    /// Time limit of one attempt: of a plain one in all, of a streamed one until its first output. Default 30 s.
+    /// Time limit of one attempt: of a plain one in all, of a streamed one until its first output. Defaults to 30 s.
     #[serde(default = "default_timeout", with = "humantime_serde")]
     pub timeout: Duration,
     /// Limit on concurrent calls, over all routes, at least 1; further requests go to the next target. If several
-    /// routes name the target, the first one sets the limit. Default: no limit.
+    /// routes name the target, the first one sets the limit. Defaults to no limit.
     #[serde(default)]
     pub max_in_flight: Option<u32>,
-    /// The kinds of failure after which the next target is tried; any other kind is surfaced at once. Default: the
+    /// The kinds of failure after which the next target is tried; any other kind is surfaced at once. Defaults to the
     /// kinds that another target may survive.
     #[serde(default)]
     pub trigger_on: Option<Vec<String>>,
-    /// Enables the target. Default true.
+    /// Enables the target. Defaults to true.
     #[serde(default = "default_enabled")]
     pub enabled: bool,
     /// The price in USD per million tokens, from which the cost of an answer is computed.

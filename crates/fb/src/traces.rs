@@ -16,7 +16,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TracesConfig {
-    /// The number of latest requests to keep, up to 100,000; 0 keeps none. A record takes about 1 KiB. Default 1,000.
+    /// The number of latest requests to keep, up to 100,000; 0 keeps none. A record takes about 1 KiB. Defaults to
+    /// 1,000.
     pub keep: usize,
 }
 

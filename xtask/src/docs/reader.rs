@@ -1,45 +1,45 @@
-//! What a user writes for a type, by its declaration.
+//! The kind of a type, derived from its declaration.
 
 use syn::{Fields, Type, Variant};
 
 use super::{
-    field::Reader,
+    doc_comment,
+    field::SchemaReader,
     kind::{self, Choice, Choices, Kind},
-    prose,
-    serde::{Serde, renamed},
+    serde::{SerdeAttributes, renamed},
     sources::{Body, TypeId},
 };
 
-impl<'a> Reader<'a> {
-    /// What a user writes for a type that a field beside others of `beside` has.
-    pub(crate) fn kind(&mut self, of: &'a Type, beside: TypeId, field: &str) -> Kind {
-        let of = match of {
+impl<'a> SchemaReader<'a> {
+    /// Returns the kind of `ty`, the type of a field of `owner`.
+    pub(crate) fn kind(&mut self, ty: &'a Type, owner: TypeId, field: &str) -> Kind {
+        let ty = match ty {
             Type::Reference(it) => &*it.elem,
-            Type::Slice(it) => return Kind::List(Box::new(self.kind(&it.elem, beside, field))),
-            Type::Array(it) => return Kind::List(Box::new(self.kind(&it.elem, beside, field))),
-            of => of,
+            Type::Slice(it) => return Kind::List(Box::new(self.kind(&it.elem, owner, field))),
+            Type::Array(it) => return Kind::List(Box::new(self.kind(&it.elem, owner, field))),
+            ty => ty,
         };
-        let Some((path, inner)) = kind::split(of) else {
-            return self.unknown("that is no name", beside, field);
+        let Some((path, inner)) = kind::split_generics(ty) else {
+            return self.unknown("without a name", owner, field);
         };
         let name = path.last().map(String::as_str).unwrap_or_default();
         match (name, &inner[..]) {
-            ("Option" | "Box" | "Arc" | "Rc" | "Cow", &[inner]) => self.kind(inner, beside, field),
+            ("Option" | "Box" | "Arc" | "Rc" | "Cow", &[inner]) => self.kind(inner, owner, field),
             ("Vec" | "VecDeque" | "BTreeSet" | "HashSet", &[inner, ..]) => {
-                Kind::List(Box::new(self.kind(inner, beside, field)))
+                Kind::List(Box::new(self.kind(inner, owner, field)))
             }
             ("BTreeMap" | "HashMap" | "Map", &[_, inner, ..]) => {
-                Kind::Map(Box::new(self.kind(inner, beside, field)))
+                Kind::Map(Box::new(self.kind(inner, owner, field)))
             }
-            _ => match kind::of_name(name, field) {
+            _ => match kind::from_type_name(name, field) {
                 Some(kind) => kind,
-                None => match self.sources.named(&path, beside)[..] {
-                    [id] => self.ours(id, field),
-                    [] => self.unknown(name, beside, field),
+                None => match self.sources.resolve(&path, owner)[..] {
+                    [id] => self.workspace_kind(id, field),
+                    [] => self.unknown(name, owner, field),
                     [first, second, ..] => {
                         let (first, second) = (self.sources.path(first), self.sources.path(second));
-                        let problem = format!("its type {name} may be that of {first} or of {second}");
-                        self.note(beside, field, &problem);
+                        let problem = format!("its type {name} is ambiguous: {first} or {second}");
+                        self.report(owner, field, &problem);
                         Kind::Unknown
                     }
                 },
@@ -47,17 +47,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Of one of our own types.
-    fn ours(&mut self, id: TypeId, field: &str) -> Kind {
+    /// Returns the kind of a type of the workspace.
+    fn workspace_kind(&mut self, id: TypeId, field: &str) -> Kind {
         let definition = self.sources.get(id);
         let serde = &definition.serde;
-        if let Some(name) = serde.source() {
-            if let Some(kind) = kind::of_name(name, field) {
-                // In words, for what an empty one is turned into is not known.
-                return Kind::Words(kind.cell(&|_| String::new()));
+        if let Some(name) = serde.conversion_source() {
+            if let Some(kind) = kind::from_type_name(name, field) {
+                // Described in words, because the conversion of an empty value is unknown.
+                return Kind::Described(kind.describe(&|_| String::new()));
             }
-            return match self.sources.named(&[name.to_owned()], id)[..] {
-                [from] if from != id => self.ours(from, field),
+            return match self.sources.resolve(&[name.to_owned()], id)[..] {
+                [from] if from != id => self.workspace_kind(from, field),
                 _ => self.unknown(name, id, field),
             };
         }
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
             Body::Struct(_) => Kind::Table(id),
             Body::Enum(_) if serde.has("tag") => Kind::Table(id),
             Body::Enum(variants) if serde.has("untagged") => {
-                Kind::Either(variants.iter().filter_map(|variant| self.variant(variant, id, field)).collect())
+                Kind::AnyOf(variants.iter().filter_map(|variant| self.variant(variant, id, field)).collect())
             }
             Body::Enum(variants) => {
                 let (units, others): (Vec<_>, Vec<_>) =
@@ -80,34 +80,39 @@ impl<'a> Reader<'a> {
                 match (choices.words.is_empty(), others.is_empty()) {
                     (_, true) => Kind::OneOf(choices),
                     (true, false) => Kind::Table(id),
-                    (false, false) => Kind::Either(vec![Kind::OneOf(choices), Kind::Table(id)]),
+                    (false, false) => Kind::AnyOf(vec![Kind::OneOf(choices), Kind::Table(id)]),
                 }
             }
         }
     }
 
-    /// Of a variant of an untagged enum; `None` when nothing can be written for it.
-    fn variant(&mut self, variant: &'a Variant, of: TypeId, field: &str) -> Option<Kind> {
+    /// Returns the kind of a variant of an untagged enum, or `None` if it is never deserialized.
+    fn variant(&mut self, variant: &'a Variant, owner: TypeId, field: &str) -> Option<Kind> {
         let inner = variant.fields.iter().next().map(|field| &field.attrs[..]).unwrap_or_default();
-        let readers = [&variant.attrs[..], inner].map(|attributes| Serde::of(attributes).unwrap_or_default());
-        let Some(reader) = readers.iter().find_map(Serde::reader) else {
+        let deserializers = [&variant.attrs[..], inner]
+            .map(|attributes| SerdeAttributes::parse(attributes).unwrap_or_default());
+        let Some(deserializer) = deserializers.iter().find_map(SerdeAttributes::deserializer) else {
             let holds = !matches!(variant.fields, Fields::Unit);
-            return holds.then(|| self.held(&variant.fields, of, field));
+            return holds.then(|| self.payload(&variant.fields, owner, field));
         };
-        Some(match kind::of_reader(reader) {
+        Some(match kind::from_deserializer(deserializer) {
             Ok(Some(kind)) => kind,
-            Ok(None) => self.held(&variant.fields, of, field),
-            Err(()) => self.unknown(reader, of, field),
+            Ok(None) => self.payload(&variant.fields, owner, field),
+            Err(()) => self.unknown(deserializer, owner, field),
         })
     }
 
-    /// The words of variants that hold nothing.
-    pub(crate) fn choices(&mut self, variants: impl IntoIterator<Item = &'a Variant>, of: TypeId) -> Choices {
-        let about = prose::paragraphs(&self.sources.get(of).attributes);
+    /// Returns the words of unit variants.
+    pub(crate) fn choices(
+        &mut self,
+        variants: impl IntoIterator<Item = &'a Variant>,
+        owner: TypeId,
+    ) -> Choices {
+        let about = doc_comment::paragraphs(&self.sources.get(owner).attributes);
         let mut choices = Choices { about, words: Vec::new() };
         for variant in variants {
-            if let Some(word) = self.word(variant, of) {
-                let meaning = prose::first_paragraph(&variant.attrs);
+            if let Some(word) = self.variant_name(variant, owner) {
+                let meaning = doc_comment::first_paragraph(&variant.attrs);
                 let is_default = variant.attrs.iter().any(|attribute| attribute.path().is_ident("default"));
                 choices.words.push(Choice { word, meaning, is_default });
             }
@@ -115,17 +120,17 @@ impl<'a> Reader<'a> {
         choices
     }
 
-    /// A variant's name in a config; `None` when none may be written.
-    pub(crate) fn word(&mut self, variant: &Variant, of: TypeId) -> Option<String> {
+    /// Returns the name of a variant in a config file, or `None` if it is never deserialized.
+    pub(crate) fn variant_name(&mut self, variant: &Variant, owner: TypeId) -> Option<String> {
         let name = variant.ident.to_string();
-        let serde = Serde::of(&variant.attrs).unwrap_or_default();
+        let serde = SerdeAttributes::parse(&variant.attrs).unwrap_or_default();
         if serde.is_skipped() || serde.has("other") {
             return None;
         }
         let own = serde.value("rename").map(str::to_owned);
-        let word = own.or_else(|| renamed(&name, self.sources.get(of).serde.value("rename_all")));
+        let word = own.or_else(|| renamed(&name, self.sources.get(owner).serde.value("rename_all")));
         if word.is_none() {
-            self.note(of, &name, "the rule of rename_all is not known");
+            self.report(owner, &name, "this rename_all rule is not supported");
         }
         word
     }

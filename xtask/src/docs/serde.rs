@@ -1,14 +1,15 @@
-//! The `#[serde(...)]` of a type, a variant or a field.
+//! The `#[serde(...)]` attributes of a type, a variant or a field.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token, punctuated::Punctuated};
 
-/// What stands in the attributes; of `rename(serialize = "a", deserialize = "b")` only what is read counts.
+/// The arguments of the attributes by name. `rename(serialize = "a", deserialize = "b")` has the value `b`.
 #[derive(Debug, Default)]
-pub(crate) struct Serde(Vec<(String, Option<String>)>);
+pub(crate) struct SerdeAttributes(Vec<(String, Option<String>)>);
 
-impl Serde {
-    pub(crate) fn of(attributes: &[Attribute]) -> syn::Result<Self> {
-        let mut said = Vec::new();
+impl SerdeAttributes {
+    /// Parses the attributes.
+    pub(crate) fn parse(attributes: &[Attribute]) -> syn::Result<Self> {
+        let mut arguments = Vec::new();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
             for meta in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
                 let name = name(&meta);
@@ -22,35 +23,35 @@ impl Serde {
                         text(&pair.value)
                     }
                 };
-                said.push((name, value));
+                arguments.push((name, value));
             }
         }
-        Ok(Self(said))
+        Ok(Self(arguments))
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(said, _)| said == name)
+        self.0.iter().any(|(argument, _)| argument == name)
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(said, _)| said == name)?.1.as_deref()
+        self.0.iter().find(|(argument, _)| argument == name)?.1.as_deref()
     }
 
     pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(said, _)| said == name).filter_map(|(_, value)| value.as_deref())
+        self.0.iter().filter(move |(argument, _)| argument == name).filter_map(|(_, value)| value.as_deref())
     }
 
-    /// The function, or the module with it, that reads the value.
-    pub(crate) fn reader(&self) -> Option<&str> {
+    /// Returns the function that deserializes the value, or its module.
+    pub(crate) fn deserializer(&self) -> Option<&str> {
         self.value("deserialize_with").or_else(|| self.value("with"))
     }
 
-    /// The type that is read, and then turned into this one.
-    pub(crate) fn source(&self) -> Option<&str> {
+    /// Returns the type that is deserialized and then converted into this one.
+    pub(crate) fn conversion_source(&self) -> Option<&str> {
         self.value("from").or_else(|| self.value("try_from"))
     }
 
-    /// Never read from a file.
+    /// Returns true if the item is never deserialized.
     pub(crate) fn is_skipped(&self) -> bool {
         self.has("skip") || self.has("skip_deserializing")
     }
@@ -67,7 +68,7 @@ fn text(value: &Expr) -> Option<String> {
     }
 }
 
-/// A field's or a variant's name by `rename_all`; `None` for a rule that is not known here.
+/// Applies a `rename_all` rule to the name of a field or a variant. Returns `None` for an unsupported rule.
 pub(crate) fn renamed(name: &str, rule: Option<&str>) -> Option<String> {
     let mut snake = String::new();
     for (index, letter) in name.char_indices() {

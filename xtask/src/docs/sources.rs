@@ -1,4 +1,4 @@
-//! The types of all sources that a config may be read into, found by name.
+//! All types in the workspace that derive `Deserialize`, with name resolution.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +8,9 @@ use syn::{
     punctuated::Punctuated,
 };
 
-use super::serde::Serde;
+use super::serde::SerdeAttributes;
 
-/// A type by its place in [`Sources`].
+/// The index of a type in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TypeId(usize);
 
@@ -26,7 +26,7 @@ struct File {
     uses: Vec<Use>,
 }
 
-/// `use krate::…::name as alias`, private or not.
+/// A `use krate::…::name as alias`, public or private.
 struct Use {
     krate: String,
     name: String,
@@ -38,7 +38,7 @@ pub(crate) struct Definition {
     file: usize,
     pub(crate) name: String,
     pub(crate) attributes: Vec<Attribute>,
-    pub(crate) serde: Serde,
+    pub(crate) serde: SerdeAttributes,
     pub(crate) body: Body,
     pub(crate) default: DefaultImpl,
 }
@@ -48,41 +48,41 @@ pub(crate) enum Body {
     Enum(Vec<Variant>),
 }
 
-/// What is known of a type's `Default`.
+/// The `Default` implementation of a type.
 #[derive(Debug, Default)]
 pub(crate) enum DefaultImpl {
-    /// There is none, or it is not a plain literal of the type.
+    /// Missing, or not a plain literal of the type.
     #[default]
     Unknown,
     Derived,
-    /// Written by hand: the fields that it leaves empty.
-    ByHand(BTreeSet<String>),
+    /// Handwritten, with the fields that it leaves empty.
+    Manual(BTreeSet<String>),
 }
 
 impl Sources {
-    /// Of files by their path from the root of the repository, `crates/NAME/src/...`.
+    /// Parses files, given as their path from the root of the repository (`crates/NAME/src/...`) and their text.
     pub(crate) fn parse(files: &[(String, String)]) -> Result<Self> {
         let mut sources = Self::default();
-        let mut by_hand = BTreeMap::new();
+        let mut manual_defaults = BTreeMap::new();
         for (path, text) in files {
             let file = syn::parse_file(text).with_context(|| format!("{path} is not Rust"))?;
             let krate = path.split('/').nth(1).unwrap_or_default().replace('-', "_");
             sources.files.push(File { path: path.clone(), krate, uses: Vec::new() });
-            sources.items(file.items, &mut by_hand).with_context(|| path.clone())?;
+            sources.items(file.items, &mut manual_defaults).with_context(|| path.clone())?;
         }
         for definition in &mut sources.types {
-            if let Some(empty) = by_hand.remove(&(definition.file, definition.name.clone())) {
-                definition.default = DefaultImpl::ByHand(empty);
+            if let Some(empty) = manual_defaults.remove(&(definition.file, definition.name.clone())) {
+                definition.default = DefaultImpl::Manual(empty);
             }
         }
         Ok(sources)
     }
 
-    /// The last file's items.
+    /// Adds the items of the last file.
     fn items(
         &mut self,
         items: Vec<Item>,
-        by_hand: &mut BTreeMap<(usize, String), BTreeSet<String>>,
+        manual_defaults: &mut BTreeMap<(usize, String), BTreeSet<String>>,
     ) -> Result<()> {
         let file = self.files.len() - 1;
         for item in items {
@@ -95,8 +95,8 @@ impl Sources {
                     self.define(it.ident.to_string(), it.attrs, Body::Enum(variants))?;
                 }
                 Item::Impl(it) => {
-                    if let Some((name, empty)) = default_by_hand(&it) {
-                        by_hand.insert((file, name), empty);
+                    if let Some((name, empty)) = manual_default(&it) {
+                        manual_defaults.insert((file, name), empty);
                     }
                 }
                 Item::Use(it) => {
@@ -105,7 +105,7 @@ impl Sources {
                 }
                 Item::Mod(it) if !is_for_tests(&it.attrs) => {
                     if let Some((_, items)) = it.content {
-                        self.items(items, by_hand)?;
+                        self.items(items, manual_defaults)?;
                     }
                 }
                 _ => {}
@@ -120,7 +120,7 @@ impl Sources {
             self.types.push(Definition {
                 file: self.files.len() - 1,
                 name,
-                serde: Serde::of(&attributes)?,
+                serde: SerdeAttributes::parse(&attributes)?,
                 attributes,
                 body,
                 default: if derived.contains("Default") {
@@ -137,21 +137,21 @@ impl Sources {
         &self.types[id.0]
     }
 
-    /// Where a type is defined.
+    /// Returns the path of the file that defines a type.
     pub(crate) fn path(&self, id: TypeId) -> &str {
         &self.files[self.get(id).file].path
     }
 
-    pub(crate) fn at(&self, path: &str, name: &str) -> Option<TypeId> {
+    pub(crate) fn find(&self, path: &str, name: &str) -> Option<TypeId> {
         self.all(|it| it.name == name && self.files[it.file].path == path).first().copied()
     }
 
-    /// The type that a path such as `fb_health::RampConfig` names in the file of another type. Nearest first: the same
-    /// file, what the file imports, the crate that the path begins with, the same crate, any crate. Several when none
-    /// of them is nearer.
-    pub(crate) fn named(&self, path: &[String], beside: TypeId) -> Vec<TypeId> {
+    /// Resolves a path such as `fb_health::RampConfig` in the file of another type. The first match wins, in this order:
+    /// the same file, the imports of the file, the crate that the path begins with, the same crate, any crate. Returns
+    /// several types if one of these steps is ambiguous.
+    pub(crate) fn resolve(&self, path: &[String], owner: TypeId) -> Vec<TypeId> {
         let Some(name) = path.last() else { return Vec::new() };
-        let file = self.get(beside).file;
+        let file = self.get(owner).file;
         let File { krate, uses, .. } = &self.files[file];
         let imported = uses.iter().find(|it| it.alias == *name);
         let first = path.first().filter(|_| path.len() > 1);
@@ -165,7 +165,7 @@ impl Sources {
         nearest.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
     }
 
-    /// What a crate defines by this name, or else has from another.
+    /// Returns the types with this name that a crate defines or else re-exports.
     fn in_crate(&self, krate: &str, name: &str) -> Vec<TypeId> {
         let own = self.all(|it| it.name == name && self.files[it.file].krate == krate);
         if !own.is_empty() {
@@ -173,7 +173,7 @@ impl Sources {
         }
         let uses = self.files.iter().filter(|file| file.krate == krate).flat_map(|file| &file.uses);
         let mut others = uses.filter(|it| it.alias == name && it.krate != krate);
-        // Crates do not depend on each other in circles, so this ends.
+        // Crate dependencies have no cycles, so the recursion ends.
         others.next().map(|it| self.in_crate(&it.krate, &it.name)).unwrap_or_default()
     }
 
@@ -217,9 +217,9 @@ fn imports(tree: &UseTree, krate: Option<&str>, own: &str, uses: &mut Vec<Use>) 
     }
 }
 
-/// `impl Default for NAME` whose last expression is a literal of the type: the fields that are `None`, `T::new()` or
-/// `T::default()`.
-fn default_by_hand(it: &ItemImpl) -> Option<(String, BTreeSet<String>)> {
+/// Returns the type and the fields set to `None`, `T::new()` or `T::default()` of an `impl Default` that ends in a
+/// literal of the type.
+fn manual_default(it: &ItemImpl) -> Option<(String, BTreeSet<String>)> {
     let (of, _) = it.trait_.as_ref()?;
     if !of.is_ident("Default") {
         return None;

@@ -1,28 +1,28 @@
 use super::{
-    difference,
+    difference, doc_comment,
     kind::Kind,
-    page, prose,
+    page,
     serde::renamed,
     sources::{Sources, TypeId},
 };
 
-/// The type `File` in the first file.
+/// Parses the files and returns the type `File` in the first one.
 fn read(files: &[(&str, &str)]) -> (Sources, TypeId) {
     let files: Vec<_> = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
     let sources = Sources::parse(&files).unwrap();
-    let root = sources.at(&files[0].0, "File").unwrap();
+    let root = sources.find(&files[0].0, "File").unwrap();
     (sources, root)
 }
 
-/// Its page without the head, or the problems.
+/// Returns the page without its head, or the problems.
 fn page(files: &[(&str, &str)]) -> Result<String, Vec<String>> {
     let (sources, root) = read(files);
-    page::print(&sources, root).map(|page| page.trim_start_matches(page::HEAD).trim_start().to_owned())
+    page::render(&sources, root).map(|page| page.trim_start_matches(page::HEAD).trim_start().to_owned())
 }
 
 const PATH: &str = "crates/fb-a/src/config.rs";
 
-/// The rows of the table with the fields of `File`, whose body this is, beside other types.
+/// Returns the rows of the table of `File`, which has these fields, next to other types.
 fn rows(fields: &str, types: &str) -> Vec<String> {
     let text =
         format!("#[derive(Default, Deserialize)] #[serde(default)] struct File {{ {fields} }} {types}");
@@ -36,7 +36,7 @@ fn problems(fields: &str, types: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_table_has_a_section_below_the_one_it_is_in() {
+fn table_section_follows_its_parent_section() {
     let text = r#"
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -55,25 +55,25 @@ fn every_table_has_a_section_below_the_one_it_is_in() {
             /// Other names.
             #[serde(default)]
             aliases: Vec<String>,
-            /// Who answers.
+            /// The targets.
             targets: Vec<Target>,
         }
 
-        /// Who answers.
+        /// The targets.
         #[derive(Deserialize)]
         struct Target {
             /// Its name.
             model: String,
-            /// How long | at most; 30 s.
+            /// Time limit | maximum. Defaults to 30 s.
             #[serde(default = "default_timeout", with = "humantime_serde")]
             timeout: Duration,
         }
 
-        /// What is kept.
+        /// The cache.
         #[derive(Deserialize)]
         #[serde(default)]
         struct Cache {
-            /// Bytes of it; 2 KiB.
+            /// Size in bytes. Defaults to 2 KiB.
             max_bytes: u64,
             /// Tried first.
             first: Option<Target>,
@@ -89,7 +89,7 @@ fn every_table_has_a_section_below_the_one_it_is_in() {
 | field | type | default | meaning |
 |---|---|---|---|
 | `routes` | tables [`[routes.NAME]`](#routesname) | none | A virtual model. |
-| `cache` | table [`[cache]`](#cache) | none | What is kept. |
+| `cache` | table [`[cache]`](#cache) | none | The cache. |
 
 ## `[routes.NAME]`
 
@@ -98,37 +98,37 @@ A virtual model.
 | field | type | default | meaning |
 |---|---|---|---|
 | `aliases` | list of strings | none | Other names. |
-| `targets` | list of tables [`[[routes.NAME.targets]]`](#routesnametargets) | **required** | Who answers. |
+| `targets` | list of tables [`[[routes.NAME.targets]]`](#routesnametargets) | **required** | The targets. |
 
 ### `[[routes.NAME.targets]]`
 
-Who answers.
+The targets.
 
 | field | type | default | meaning |
 |---|---|---|---|
 | `model` | string | **required** | Its name. |
-| `timeout` | duration (`"30s"`) | `"30s"` | How long \| at most. |
+| `timeout` | duration (`"30s"`) | `"30s"` | Time limit \| maximum. |
 
 ## `[cache]`
 
-What is kept.
+The cache.
 
 | field | type | default | meaning |
 |---|---|---|---|
-| `max_bytes` | integer | `2048` (2 KiB) | Bytes of it. |
+| `max_bytes` | integer | `2048` (2 KiB) | Size in bytes. |
 | `first` | table [`[[routes.NAME.targets]]`](#routesnametargets) | none | Tried first. |
 "#;
     assert_eq!(page(&[(PATH, text)]).unwrap(), expected.trim_start());
 }
 
 #[test]
-fn a_type_of_several_tables_is_described_where_it_is_least_deep() {
+fn type_of_several_tables_is_described_at_the_shallowest_position() {
     let text = r#"
         #[derive(Default, Deserialize)] #[serde(default)] struct File { deep: Deep, flat: Flat }
         /// Deep.
         #[derive(Default, Deserialize)] #[serde(default)] struct Deep { flat: Flat }
         /// Flat.
-        #[derive(Default, Deserialize)] #[serde(default)] struct Flat { /** On; true. */ on: bool }
+        #[derive(Default, Deserialize)] #[serde(default)] struct Flat { /** On. Defaults to true. */ on: bool }
     "#;
     let page = page(&[(PATH, text)]).unwrap();
     let headings: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
@@ -136,14 +136,14 @@ fn a_type_of_several_tables_is_described_where_it_is_least_deep() {
 }
 
 #[test]
-fn an_enum_is_the_words_a_user_may_write() {
+fn unit_enum_lists_its_words() {
     let text = r#"
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct File {
-            /// Which first.
+            /// The order.
             order: Order,
-            /// Kept; `None`: all.
+            /// Kept. Defaults to all.
             only: Option<Vec<Order>>,
         }
         /// An order. See [`File`].
@@ -162,7 +162,7 @@ fn an_enum_is_the_words_a_user_may_write() {
     let expected = r#"
 | field | type | default | meaning |
 |---|---|---|---|
-| `order` | one of `"round_robin"`, `"random"` | `"round_robin"` | Which first. |
+| `order` | one of `"round_robin"`, `"random"` | `"round_robin"` | The order. |
 | `only` | list of one of `"round_robin"`, `"random"` | all | Kept. |
 
 `order`: An order. See `File`.
@@ -177,29 +177,29 @@ fn an_enum_is_the_words_a_user_may_write() {
 }
 
 #[test]
-fn an_enum_that_holds_something_is_a_choice_of_values_or_a_table() {
+fn enum_with_payloads_is_a_choice_of_values_or_a_table() {
     let untagged = r#"
         #[derive(Deserialize)] #[serde(untagged)]
         enum After { #[serde(with = "p95")] P95, Time(#[serde(with = "humantime_serde")] Duration), Count(u8) }
     "#;
     assert_eq!(
-        rows("/// How long; 5 s.\n after: After,", untagged),
-        ["| `after` | `\"p95\"` or duration (`\"30s\"`) or integer | `\"5s\"` | How long. |"]
+        rows("/// Time limit. Defaults to 5 s.\n after: After,", untagged),
+        ["| `after` | `\"p95\"` or duration (`\"30s\"`) or integer | `\"5s\"` | Time limit. |"]
     );
     let mixed =
         r#"#[derive(Deserialize)] #[serde(rename_all = "lowercase")] enum To { Stdout, File(PathBuf) }"#;
     assert_eq!(
-        rows("/// Where. Default \"stdout\".\n to: To,", mixed),
-        ["| `to` | `\"stdout\"` or table [`[to]`](#to) | `\"stdout\"` | Where. |"]
+        rows("/// The output. Defaults to \"stdout\".\n to: To,", mixed),
+        ["| `to` | `\"stdout\"` or table [`[to]`](#to) | `\"stdout\"` | The output. |"]
     );
     let tagged = r#"
         #[derive(Default, Deserialize)] #[serde(default)] struct File { sink: Option<Sink> }
         /// A sink.
         #[derive(Deserialize)]
         #[serde(tag = "type", rename_all = "snake_case")]
-        enum Sink { Memory, Disk { /** Where. */ path: PathBuf }, Net(Net) }
+        enum Sink { Memory, Disk { /** The path. */ path: PathBuf }, Net(Net) }
         #[derive(Deserialize)]
-        struct Net { /** Who. */ host: String }
+        struct Net { /** The host. */ host: String }
     "#;
     let expected = r#"
 ## `[sink]`
@@ -209,15 +209,15 @@ A sink.
 | field | type | default | meaning |
 |---|---|---|---|
 | `type` | one of `"memory"`, `"disk"`, `"net"` | **required** |  |
-| `path` | string | **required** | With `type = "disk"`. Where. |
-| `host` | string | **required** | With `type = "net"`. Who. |
+| `path` | string | **required** | With `type = "disk"`. The path. |
+| `host` | string | **required** | With `type = "net"`. The host. |
 "#;
     let page = page(&[(PATH, tagged)]).unwrap();
     assert_eq!(page[page.find("\n## ").unwrap()..], *expected);
 }
 
 #[test]
-fn names_are_those_that_serde_reads() {
+fn names_follow_serde_attributes() {
     let inner = r#"
         #[derive(Default, Deserialize)]
         #[serde(default, rename_all = "kebab-case")]
@@ -248,7 +248,7 @@ fn names_are_those_that_serde_reads() {
 }
 
 #[test]
-fn a_type_may_stand_for_another() {
+fn wrapper_types_have_the_kind_of_their_content() {
     let types = r#"
         #[derive(Deserialize)] struct Name(String);
         #[derive(Deserialize)] #[serde(transparent)] struct Names { of: Vec<Name> }
@@ -256,20 +256,20 @@ fn a_type_may_stand_for_another() {
     "#;
     assert_eq!(
         rows(
-            "/// A.\n one: Box<Name>, /// B.\n all: Names, /// C. Default \"user\".\n by: By, /// D.\n own: Option<Overlay>,",
+            "/// A.\n one: Box<Name>, /// B.\n all: Names, /// C. Defaults to \"user\".\n by: By, /// D.\n own: Option<Overlay>,",
             types
         ),
         [
             "| `one` | string | `\"\"` | A. |",
             "| `all` | list of strings | none | B. |",
             "| `by` | string | `\"user\"` | C. |",
-            "| `own` | table: what differs from [`[own]`](#own) | none | D. |",
+            "| `own` | table: overrides of [`[own]`](#own) | none | D. |",
         ]
     );
 }
 
 #[test]
-fn of_types_with_one_name_the_nearest_is_meant() {
+fn ambiguous_name_resolves_to_the_nearest_type() {
     let files = |import: &str| {
         let ramp = |words: &str| {
             format!(
@@ -294,13 +294,13 @@ fn of_types_with_one_name_the_nearest_is_meant() {
     assert_eq!(meant("use fb_a::Ramp;"), Ok("Of a. |\n".to_owned()));
     assert_eq!(meant("use all::{x::Y, Ramp};"), Ok("Of b. |\n".to_owned()));
     assert_eq!(meant("use all::Slope as Ramp;"), Ok("Of a. |\n".to_owned()));
-    let problem = "field ramp of File in crates/gate/src/lib.rs: its type Ramp may be that of \
-                   crates/fb-a/src/lib.rs or of crates/fb-b/src/lib.rs";
+    let problem = "field ramp of File in crates/gate/src/lib.rs: its type Ramp is ambiguous: \
+                   crates/fb-a/src/lib.rs or crates/fb-b/src/lib.rs";
     assert_eq!(meant(""), Err(vec![problem.to_owned()]));
 }
 
 #[test]
-fn what_is_not_understood_is_named_with_its_place() {
+fn unsupported_declarations_are_reported_with_their_path() {
     let fields = r#"
         /// A.
         a: Strange,
@@ -313,56 +313,81 @@ fn what_is_not_understood_is_named_with_its_place() {
         d: Option<u8>,
         /// E.
         e: Vec<u8>,
+        /// F. `None` is 5 s.
+        f: Option<u8>,
     "#;
-    let by_hand = r"impl Default for File {
-        fn default() -> Self { let e = vec![1]; Self { a: Strange, b: 1, c: 2, d: None, e } }
+    let manual_defaults = r"impl Default for File {
+        fn default() -> Self { let e = vec![1]; Self { a: Strange, b: 1, c: 2, d: None, e, f: None } }
     }";
-    let no_default = "its doc comment says no default, as in \"…; 30 s.\" or \"Default 30 s.\"";
+    let no_default = "its doc comment states no default, as in \"Defaults to 30 s.\"";
+    let rust_none =
+        "its doc comment explains `None`, which a config file does not have; write \"Defaults to …\" instead";
     assert_eq!(
-        problems(fields, by_hand),
+        problems(fields, manual_defaults),
         [
-            format!("type Strange of field a in {PATH} is not known"),
-            format!("field b of File in {PATH}: the function odd is not known"),
+            format!("type Strange of field a in {PATH} is not supported"),
+            format!("field b of File in {PATH}: the function odd is not supported"),
             format!("field c of File in {PATH}: {no_default}"),
             format!("field e of File in {PATH}: {no_default}"),
+            format!("field f of File in {PATH}: {rust_none}"),
         ]
     );
-    // Only what derives Deserialize can be in a config, and what only tests have cannot.
+    // Types without `Deserialize` and types of test modules are not considered.
     let others = "struct Strange; #[cfg(test)] mod tests { #[derive(Deserialize)] struct Strange {} }";
-    let unknown = problems("/// A. Default: none.\n a: Strange,", others);
-    assert_eq!(unknown, [format!("type Strange of field a in {PATH} is not known")]);
+    let unknown = problems("/// A. Defaults to none.\n a: Strange,", others);
+    assert_eq!(unknown, [format!("type Strange of field a in {PATH} is not supported")]);
 }
 
 #[test]
-fn the_default_is_what_the_doc_comment_says() {
+fn default_is_parsed_from_the_doc_comment() {
     let check = |kind: &Kind, text: &str, default: Option<&str>, meaning: &str| {
-        let said = prose::said(text, |words| kind.value(words));
+        let doc = doc_comment::field_doc(text, |words| kind.literal(words));
         assert_eq!(
-            (said.default.as_deref(), said.meaning.as_str(), said.is_required),
+            (doc.default.as_deref(), doc.meaning.as_str(), doc.is_required),
             (default, meaning, false)
         );
     };
-    check(&Kind::Integer, "Most, 1 to 9,000; 1,000.", Some("`1000`"), "Most, 1 to 9,000.");
+    check(&Kind::Integer, "Most, 1 to 9,000. Defaults to 1,000.", Some("`1000`"), "Most, 1 to 9,000.");
     check(
         &Kind::Integer,
-        "Most; more wait. Default 32 MiB.",
+        "Most; more wait. Defaults to 32 MiB.",
         Some("`33554432` (32 MiB)"),
         "Most; more wait.",
     );
-    check(&Kind::Integer, "Default 7, as others.", Some("`7`"), "Default 7, as others.");
-    check(&Kind::Number, "A share; 0.1, as others. More.", Some("`0.1`"), "A share; 0.1, as others. More.");
-    check(&Kind::Duration, "A time; 10 min. 0 is never.", Some("`\"10min\"`"), "A time. 0 is never.");
-    check(&Kind::Duration, "A time. Default: the sum of 2. More.", Some("the sum of 2"), "A time. More.");
-    check(&Kind::Duration, "A time; `None`: 5 s.", Some("`\"5s\"`"), "A time.");
-    check(&Kind::Switch, "Whether; false: it costs.", Some("`false`"), "Whether; false: it costs.");
-    check(&Kind::Text, "Said. Default: \"A. B, c.\"", Some("`\"A. B, c.\"`"), "Said.");
-    check(&Kind::Text, "By `a; b. c`; that is all.", None, "By `a; b. c`; that is all.");
-    let required = prose::said("A name. Required.", |_| None);
+    check(&Kind::Integer, "Defaults to 7, as others.", Some("`7`"), "Defaults to 7, as others.");
+    check(
+        &Kind::Number,
+        "A share. Defaults to 0.1, as others. More.",
+        Some("`0.1`"),
+        "A share. Defaults to 0.1, as others. More.",
+    );
+    check(
+        &Kind::Duration,
+        "A time. Defaults to 10 min. 0 is never.",
+        Some("`\"10min\"`"),
+        "A time. 0 is never.",
+    );
+    check(
+        &Kind::Duration,
+        "A time. Defaults to the sum of 2, or more. More.",
+        Some("the sum of 2, or more"),
+        "A time. More.",
+    );
+    check(
+        &Kind::Boolean,
+        "On. Defaults to false: it costs.",
+        Some("`false`"),
+        "On. Defaults to false: it costs.",
+    );
+    check(&Kind::Text, "Text. Defaults to \"A. B, c.\".", Some("`\"A. B, c.\"`"), "Text.");
+    check(&Kind::Text, "By `a. Defaults to b.`; that is all.", None, "By `a. Defaults to b.`; that is all.");
+    check(&Kind::Integer, "A count; 7. Default 7.", None, "A count; 7. Default 7.");
+    let required = doc_comment::field_doc("A name. Required.", |_| None);
     assert_eq!((required.is_required, required.meaning.as_str()), (true, "A name."));
 }
 
 #[test]
-fn links_to_items_become_words() {
+fn links_to_items_become_plain_text() {
     let text = r#"
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -380,7 +405,7 @@ fn links_to_items_become_words() {
 }
 
 #[test]
-fn a_stale_page_is_told_by_its_first_difference() {
+fn stale_page_is_reported_by_its_first_difference() {
     assert_eq!(difference("a\nb\n", "a\nb\n"), None);
     assert_eq!(difference("a\nb\nc\n", "a\nx\ny\n").as_deref(), Some("2:\n- b\n+ x"));
     assert_eq!(difference("a\n", "a\nb\n").as_deref(), Some("2:\n- (the end)\n+ b"));

@@ -23,8 +23,8 @@ const AHEAD_USD: f64 = 0.1;
 pub struct LedgerConfig {
     /// The path of the file, created if missing; its folder must exist.
     pub path: PathBuf,
-    /// US dollars written ahead per account, 0 to 10⁹; 0.10. A smaller amount makes calls wait for a commit more often;
-    /// a larger amount counts more unspent money as spent after a kill.
+    /// US dollars written ahead per account, 0 to 10⁹. A smaller amount makes calls wait for a commit more often; a
+    /// larger amount counts more unspent money as spent after a kill. Defaults to 0.10.
     #[serde(default = "ahead_usd")]
     pub ahead_usd: f64,
 }

@@ -3,14 +3,14 @@ use std::path::PathBuf;
 use fb::InvalidConfig;
 use serde::Deserialize;
 
-/// The table `[eval]`: where `fb eval` keeps what it found, and what counts as passed.
+/// The table `[eval]`: the results of `fb eval` and the pass mark.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvalConfig {
-    /// The file of results: `fb eval` appends to it, `fb check` and `fb serve` read in it which targets passed. It holds the
-    /// answers to the golden cases.
+    /// The file of results. `fb eval` appends to it; `fb check` and `fb serve` read from it which targets passed. It
+    /// contains the answers to the golden cases.
     pub results: PathBuf,
-    /// The share of a route's golden cases that a target must pass, 0 to 1. Default 0.9.
+    /// Share of a route's golden cases that a target must pass, 0 to 1. Defaults to 0.9.
     #[serde(default = "default_min_pass")]
     pub min_pass: f64,
 }

@@ -8,13 +8,13 @@ use crate::{preset::Auth, secret::Secret};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnthropicConfig {
-    /// The base URL of the API, with or without `/v1`. Default `https://api.anthropic.com`.
+    /// The base URL of the API, with or without `/v1`. Defaults to `https://api.anthropic.com`.
     pub base_url: String,
     /// The API key. `None` uses `ANTHROPIC_API_KEY`, which is required for the default address only.
     pub api_key: Option<Secret>,
-    /// The header that carries the key. Default `x_api_key`, which every version of the API accepts.
+    /// The header that carries the key. Defaults to `x_api_key`, which every version of the API accepts.
     pub auth: Auth,
-    /// The value of the header `anthropic-version`. Default `2023-06-01`: `2026-10-21` rejects sampling settings on
+    /// The value of the header `anthropic-version`. Defaults to `2023-06-01`: `2026-10-21` rejects sampling settings on
     /// every model.
     pub api_version: String,
     /// Maximum duration of connecting. `None` is 5 s.

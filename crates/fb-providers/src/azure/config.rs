@@ -12,7 +12,7 @@ pub struct AzureConfig {
     pub base_url: Option<String>,
     /// The API key or the Entra token. `None` uses `AZURE_OPENAI_API_KEY`.
     pub api_key: Option<Secret>,
-    /// `api_key` or, for an Entra token, `bearer`. Default `api_key`.
+    /// `api_key` or, for an Entra token, `bearer`. Defaults to `api_key`.
     pub auth: Auth,
     /// A dated version such as `2024-10-21` calls each deployment at its own path, as before the v1 API. `None` uses
     /// the v1 API.

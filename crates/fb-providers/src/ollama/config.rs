@@ -8,7 +8,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OllamaConfig {
-    /// The URL of the server. Default `http://127.0.0.1:11434`.
+    /// The URL of the server. Defaults to `http://127.0.0.1:11434`.
     pub base_url: String,
     /// The API key of a hosted Ollama; a local server needs none.
     pub api_key: Option<Secret>,

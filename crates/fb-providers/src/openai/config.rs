@@ -8,7 +8,8 @@ use crate::{preset::Auth, secret::Secret};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpenAiConfig {
-    /// The name of a preset, which determines the differences from OpenAI's dialect, or `compatible`. Default `openai`.
+    /// The name of a preset, which determines the differences from OpenAI's dialect, or `compatible`. Defaults to
+    /// `openai`.
     pub preset: String,
     /// The base URL of the API, up to and including `/v1`. `None` uses the preset's.
     pub base_url: Option<String>,

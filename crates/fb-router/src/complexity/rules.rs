@@ -37,21 +37,21 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComplexRules {
-    /// Words in the latest user message; 200.
+    /// Words in the latest user message. Defaults to 200.
     pub words: u64,
-    /// Estimated tokens of the whole conversation; 4,000.
+    /// Estimated tokens of the whole conversation. Defaults to 4,000.
     pub tokens: u64,
-    /// Code blocks in the latest user message; 1.
+    /// Code blocks in the latest user message. Defaults to 1.
     pub code_blocks: u64,
-    /// Questions in the latest user message; 3.
+    /// Questions in the latest user message. Defaults to 3.
     pub questions: u64,
-    /// Messages of user and model; 12.
+    /// Messages of user and model. Defaults to 12.
     pub turns: u64,
-    /// Tools declared; 5.
+    /// Tools declared. Defaults to 5.
     pub tools: u64,
-    /// Images in the whole conversation; 3.
+    /// Images in the whole conversation. Defaults to 3.
     pub images: u64,
-    /// Words and phrases in the latest user message, matched case-insensitively. Default: words such as `prove`,
+    /// Words and phrases in the latest user message, matched case-insensitively. Defaults to words such as `prove`,
     /// `refactor` and `step by step`.
     pub keywords: Vec<String>,
 }
@@ -94,10 +94,10 @@ impl Default for ComplexRules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimpleRules {
-    /// The maximum number of words in the latest user message; 12. 0 disables the rule.
+    /// The maximum number of words in the latest user message. 0 disables the rule. Defaults to 12.
     pub words: u64,
-    /// Words and phrases in the latest user message, matched case-insensitively. Default: phrases such as `what is` and
-    /// `translate`.
+    /// Words and phrases in the latest user message, matched case-insensitively. Defaults to phrases such as `what is`
+    /// and `translate`.
     pub keywords: Vec<String>,
 }
 

@@ -10,10 +10,11 @@ use crate::InvalidConfig;
 pub struct RecordConfig {
     /// The file to append to. It contains names, numbers and kinds of failures, but no prompt and no answer.
     pub file: PathBuf,
-    /// Size in bytes after which FILE is renamed to FILE.1, FILE.1 to FILE.2 and so on; at least 4,096. Default 64 MiB.
+    /// Size in bytes after which FILE is renamed to FILE.1, FILE.1 to FILE.2 and so on; at least 4,096. Defaults to 64
+    /// MiB.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
-    /// Number of renamed files to keep, 1 to 1,000. Default 5.
+    /// Number of renamed files to keep, 1 to 1,000. Defaults to 5.
     #[serde(default = "default_keep")]
     pub keep: u32,
 }

@@ -23,11 +23,11 @@ pub struct Tenant {
     /// US dollars per UTC month. No limit unless set.
     #[serde(default)]
     pub usd_per_month: Option<f64>,
-    /// Fraction of a token or money limit from which requests move to the `downshift` of their route. Default 0.8.
+    /// Fraction of a token or money limit from which requests move to the `downshift` of their route. Defaults to 0.8.
     #[serde(default = "default_warn_at")]
     pub warn_at: f64,
     /// Decides between moving to the `downshift` route from `warn_at` on and staying on the route until a limit is
-    /// reached. Default "standard".
+    /// reached. Defaults to "standard".
     #[serde(default)]
     pub tier: Tier,
     /// The regions in which its requests may be processed. Any region unless set.

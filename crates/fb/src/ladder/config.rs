@@ -15,12 +15,13 @@ pub struct LadderConfig {
     pub minimal: Option<Rung>,
     /// Level `offline`: fixed answers.
     pub offline: Option<OfflineConfig>,
-    /// Requests left unanswered by every target of a level, after which new requests start a level lower; 3.
+    /// Requests left unanswered by every target of a level, after which new requests start a level lower. Defaults to
+    /// 3.
     pub descend_after: u32,
-    /// Window in which these requests must fall; 30 s.
+    /// Window in which these requests must fall. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub within: Duration,
-    /// Time without such a request after which new requests start a level higher; 60 s.
+    /// Time without such a request after which new requests start a level higher. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub climb: Duration,
 }
@@ -42,14 +43,14 @@ impl Default for LadderConfig {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rung {
-    /// The targets of the level. Default: the route's own targets.
+    /// The targets of the level. Defaults to the route's own targets.
     pub targets: Vec<Target>,
     /// Upper bound on the tokens of an answer, whether the caller set a higher one or none.
     pub max_tokens: Option<u32>,
     /// The temperature, in place of the caller's.
     pub temperature: Option<f64>,
-    /// The features that requests keep; `None`: all. A request that cannot be served without one of the others skips the
-    /// level.
+    /// The features that requests keep. A request that cannot be served without one of the others skips the level.
+    /// Defaults to all.
     pub features: Option<Vec<Feature>>,
 }
 
@@ -70,18 +71,19 @@ pub enum Feature {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OfflineConfig {
-    /// The answer when no other fits. Default: `"The assistant cannot answer now. Please try again in {retry_after}."`.
+    /// The answer when no other fits. Defaults to `"The assistant cannot answer now. Please try again in
+    /// {retry_after}."`.
     pub general: String,
-    /// The answer when a rate limit or a quota is the reason. Default: `"The assistant has more to do than it can.
+    /// The answer when a rate limit or a quota is the reason. Defaults to `"The assistant has more to do than it can.
     /// Please try again in {retry_after}."`.
     pub busy: String,
-    /// The answer to a message that is only a greeting. Default: `"Hello! The assistant cannot answer questions now.
+    /// The answer to a message that is only a greeting. Defaults to `"Hello! The assistant cannot answer questions now.
     /// Please try again in {retry_after}."`.
     pub greeting: String,
-    /// The answer for the category `support`. Default: `"Our assistant cannot answer now. Please try again in
+    /// The answer for the category `support`. Defaults to `"Our assistant cannot answer now. Please try again in
     /// {retry_after}, or ask our people."`.
     pub support: String,
-    /// The answer for the category `search`. Default: `"The search cannot answer now. Please try again in
+    /// The answer for the category `search`. Defaults to `"The search cannot answer now. Please try again in
     /// {retry_after}."`.
     pub search: String,
     /// Answers for other categories, by category.

@@ -18,9 +18,9 @@ pub struct RouteCache {
     /// called because it is unavailable. `true` means 24 h. Applies at any temperature.
     #[serde(deserialize_with = "stale_window")]
     pub stale_if_error: Option<Duration>,
-    /// Allows fresh answers for requests that sample at a temperature above 0; false.
+    /// Allows fresh answers for requests that sample at a temperature above 0. Defaults to false.
     pub any_temperature: bool,
-    /// Caches answers with tool calls; false, because a repeated tool call may have a different effect.
+    /// Caches answers with tool calls. Defaults to false, because a repeated tool call may have a different effect.
     pub tool_calls: bool,
 }
 

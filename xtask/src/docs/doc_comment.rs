@@ -1,13 +1,13 @@
-//! What doc comments say: the first paragraph in plain words, and the default in it.
+//! Doc comments: the first paragraph as plain text, and the default that it states.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-/// The first paragraph on one line, with the links of rustdoc as plain words.
+/// Returns the first paragraph on one line, with the links of rustdoc as plain text.
 pub(crate) fn first_paragraph(attributes: &[Attribute]) -> String {
     without_links(&lines(attributes).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
-/// All paragraphs up to an example or a heading, on one line.
+/// Returns all paragraphs up to an example or a heading, on one line.
 pub(crate) fn paragraphs(attributes: &[Attribute]) -> String {
     let text = lines(attributes).take_while(|line| !line.starts_with(['#', '~']) && !line.starts_with("```"));
     without_links(&text.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
@@ -24,7 +24,7 @@ fn lines(attributes: &[Attribute]) -> impl Iterator<Item = String> {
     lines.map(|line| line.trim().to_owned())
 }
 
-/// Links to items become their text; links to the web stay.
+/// Replaces links to items by their text. Links to web pages stay.
 fn without_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -40,12 +40,13 @@ fn without_links(text: &str) -> String {
     plain + rest
 }
 
-/// The length of the code span that the text begins with.
+/// Returns the length of the code span at the start of the text.
 fn code_end(text: &str) -> usize {
     text[1..].find('`').map_or(text.len(), |length| length + 2)
 }
 
-/// Prints the text of the link that `text` begins with and gives the link's length; 1 when it is none.
+/// Appends the label of the link to an item at the start of `text` to `plain` and returns the length of the link.
+/// Returns 1 and appends nothing if the text starts with anything else.
 fn link(text: &str, plain: &mut String) -> usize {
     let mut end = 1;
     while let Some(at) = text[end..].find(['`', ']']) {
@@ -74,7 +75,7 @@ fn link(text: &str, plain: &mut String) -> usize {
     }
 }
 
-/// The sentences of a paragraph, each with its end; a quotation or a code span is never cut.
+/// Splits a paragraph into sentences, each with its full stop. Quotations and code spans stay whole.
 fn sentences(text: &str) -> Vec<&str> {
     let (mut found, mut start, mut quote) = (Vec::new(), 0, None);
     for (at, letter) in text.char_indices() {
@@ -92,65 +93,49 @@ fn sentences(text: &str) -> Vec<&str> {
     found
 }
 
-/// What a doc comment says of a setting's default.
+/// The documentation of a setting.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Said {
-    /// Without the words about the default where they say nothing else.
+pub(crate) struct FieldDoc {
+    /// The text without `Required.`, and without the default unless its sentence explains it.
     pub(crate) meaning: String,
-    /// A value as it is written in a config file, or words.
+    /// A value as it is written in a config file, or a description of the value.
     pub(crate) default: Option<String>,
-    /// Whether it says `Required.`
     pub(crate) is_required: bool,
 }
 
-/// Looks for `Default VALUE.`, `Default: words.`, `…; VALUE.` and ``…; `None`: words.``; `value` writes a value of the
-/// field's type as in a config file, if the words are one.
-pub(crate) fn said(text: &str, value: impl Fn(&str) -> Option<String>) -> Said {
-    let mut said = Said::default();
-    let mut kept = Vec::new();
+/// Parses the first paragraph of a field's doc comment.
+///
+/// The sentence `Required.` marks a setting without a default, the sentence `Defaults to VALUE.` states the default.
+/// `literal` converts a value to the notation of the config file; anything that it does not accept is a description.
+pub(crate) fn field_doc(text: &str, literal: impl Fn(&str) -> Option<String>) -> FieldDoc {
+    let mut doc = FieldDoc::default();
+    let mut meaning = Vec::new();
     for sentence in sentences(text) {
-        let words = sentence.strip_suffix('.').unwrap_or(sentence);
-        if words == "Required" {
-            said.is_required = true;
-        } else if said.default.is_some() {
-            kept.push(sentence.to_owned());
-        } else if let Some((rest, default)) = default_in(words, &value) {
-            said.default = Some(default);
-            kept.extend(rest.map(|rest| format!("{rest}.")));
-        } else {
-            kept.push(sentence.to_owned());
+        if sentence == "Required." {
+            doc.is_required = true;
+            continue;
+        }
+        match sentence.strip_prefix("Defaults to ").and_then(|words| words.strip_suffix('.')) {
+            Some(words) if doc.default.is_none() => {
+                let (default, is_explained) = default(words, &literal);
+                doc.default = Some(default);
+                meaning.extend(is_explained.then_some(sentence));
+            }
+            _ => meaning.push(sentence),
         }
     }
-    said.meaning = kept.join(" ");
-    said
+    doc.meaning = meaning.join(" ");
+    doc
 }
 
-/// The default that a sentence without its full stop says, and what is left of the sentence.
-fn default_in(words: &str, value: &impl Fn(&str) -> Option<String>) -> Option<(Option<String>, String)> {
-    let written = |words: &str| value(words).unwrap_or_else(|| words.to_owned());
-    if let Some(default) = words.strip_prefix("Default: ") {
-        return Some((None, written(default)));
+/// Returns the default in `VALUE`, in `VALUE, EXPLANATION` or in a description, and true if there is an explanation.
+fn default(words: &str, literal: &impl Fn(&str) -> Option<String>) -> (String, bool) {
+    if let Some(default) = literal(words) {
+        return (default, false);
     }
-    if let Some(default) = words.strip_prefix("Default ") {
-        let first = until(default, &[", ", ": "]);
-        let rest = (first.len() < default.len()).then(|| words.to_owned());
-        return Some((rest, written(first)));
+    let end = [", ", ": "].iter().filter_map(|end| words.find(end)).min();
+    match end.and_then(|end| literal(&words[..end])) {
+        Some(default) => (default, true),
+        None => (words.to_owned(), false),
     }
-    if let Some((rest, default)) = words.split_once("; `None`: ") {
-        return Some((Some(rest.to_owned()), written(default)));
-    }
-    for (at, mark) in words.match_indices("; ") {
-        let after = &words[at + mark.len()..];
-        let first = until(after, &[", ", ": ", "; ", " ("]);
-        if let Some(default) = value(first) {
-            let rest = if first.len() < after.len() { words } else { &words[..at] };
-            return Some((Some(rest.to_owned()), default));
-        }
-    }
-    None
-}
-
-fn until<'a>(text: &'a str, ends: &[&str]) -> &'a str {
-    let end = ends.iter().filter_map(|end| text.find(end)).min();
-    &text[..end.unwrap_or(text.len())]
 }
