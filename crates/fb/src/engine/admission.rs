@@ -6,7 +6,8 @@
 //!   [`with_request_rules`], [`may_reuse`];
 //! - a race counts the targets that are left, starts a hedge, and the last resort finds what to wait for by [`check`],
 //!   which takes nothing;
-//! - an attempt starts with [`acquire`], which takes everything that the call needs.
+//! - an attempt starts with [`acquire`], which takes everything that the call needs. It checks the same conditions and those
+//!   that only a call can fail, in the order in which the trace reports them.
 
 use std::time::{Duration, Instant};
 

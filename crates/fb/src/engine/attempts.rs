@@ -100,26 +100,8 @@ impl Retries {
         state.record_failure(&failure, verdict, at);
         state.cool_down(kind.consequences().cooldown, failure.retry_after(), at);
         let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
-        let situation = Situation {
-            failure: &failure,
-            triggers: target.triggers.as_deref(),
-            max_retries: if position.bypass { 0 } else { target.config.max_retries },
-            retries: self.counted,
-            last: self.wait,
-            stale: self.stale,
-            open: state.is_key_rejected() || state.breaker().peek(at).is_err(),
-            envelope: &ctx.envelope,
-            used: ctx.record.calls(),
-            later: position.later,
-            now: at,
-            random: ctx.random(),
-        };
-        let mut step = decide(&situation, &target.retry);
-        // A retry after a stale connection is free: the call before it never arrived.
-        if !is_stale && matches!(step, Step::RetrySame(_)) && !state.retry_budget().try_withdraw(at) {
-            step = decide(&Situation { max_retries: 0, ..situation }, &target.retry);
-        }
-        match step {
+        let situation = self.situation(ctx, target, position, &failure, at);
+        match decide_within_budget(&situation, target) {
             Step::RetrySame(wait) => {
                 let surfaces = without_retry(&situation) == Step::Surface;
                 self.to_surface = surfaces.then(|| failure.clone());
@@ -141,6 +123,32 @@ impl Retries {
         }
     }
 
+    /// Returns the situation after a failure, which is settled.
+    fn situation<'s>(
+        &self,
+        ctx: RequestContext<'s>,
+        target: &'s RouteTarget,
+        position: Position,
+        failure: &'s Failure,
+        now: Instant,
+    ) -> Situation<'s> {
+        let state = &target.state;
+        Situation {
+            failure,
+            triggers: target.triggers.as_deref(),
+            max_retries: if position.bypass { 0 } else { target.config.max_retries },
+            retries: self.counted,
+            last: self.wait,
+            stale: self.stale,
+            open: state.is_key_rejected() || state.breaker().peek(now).is_err(),
+            envelope: ctx.envelope,
+            used: ctx.record.calls(),
+            later: position.later,
+            now,
+            random: ctx.random(),
+        }
+    }
+
     /// Returns the verdict on a failure. A timeout under a deadline that the caller shortened does not count against the
     /// target; a second stale connection does.
     fn verdict(
@@ -158,6 +166,18 @@ impl Retries {
             _ => kind.consequences().verdict,
         }
     }
+}
+
+/// Decides what follows a failure. A retry that the provider's retry budget does not cover is not made; one after a stale
+/// connection is free, as the call before it never arrived.
+fn decide_within_budget(situation: &Situation<'_>, target: &RouteTarget) -> Step {
+    let step = decide(situation, &target.retry);
+    let is_free = situation.failure.kind() == FailureKind::StaleConnection;
+    let is_retry = matches!(step, Step::RetrySame(_));
+    if !is_retry || is_free || target.state.retry_budget().try_withdraw(situation.now) {
+        return step;
+    }
+    decide(&Situation { max_retries: 0, ..*situation }, &target.retry)
 }
 
 /// Counts the first call of a request to a target: it funds the retry budget, and it is a fallback after a failure

@@ -19,7 +19,7 @@ pub(super) struct Situation<'a> {
     pub(super) stale: u32,
     /// True if the breaker is open or the key is rejected, after the verdict on this failure.
     pub(super) open: bool,
-    pub(super) envelope: &'a Envelope,
+    pub(super) envelope: Envelope,
     /// Calls made by this request.
     pub(super) used: u32,
     /// Callable targets after this one.

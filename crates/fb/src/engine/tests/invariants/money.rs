@@ -249,7 +249,7 @@ fn too_early(world: &World, played: &Played, charges: &[Charge<'_>], wrong: &mut
             }
             // The times of a coalesced call are those of its first caller.
             let own = report.cache.is_none() || report.cache == Some(CacheUse::Miss);
-            // A request refused by the tenant's rate has reported against that of the key.
+            // A request refused by the tenant's rate has counted against that of the key.
             let counts_more = of_key
                 && world.limits_of(&accounts[0]).is_some_and(|tenant| tenant.requests_per_minute.is_some());
             let is_rate = limit == "requests_per_minute" && own && !counts_more;

@@ -81,7 +81,7 @@ impl Seen {
         seen
     }
 
-    /// What became of tenants and of what they paid.
+    /// Counts the events of tenants and their charges.
     fn money(&mut self, world: &World, played: &Played) {
         for received in &played.received {
             let report = received.report();
