@@ -139,7 +139,7 @@ fn layers(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     violations
 }
 
-/// Dependencies point strictly down.
+/// Dependencies must point strictly down.
 fn directions(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     let mut violations = Vec::new();
     for it in &workspace.crates {
@@ -159,14 +159,16 @@ fn directions(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     violations
 }
 
-/// xtask builds in seconds because it depends on no crate of the workspace.
+/// xtask must depend on no crate of the workspace, so that it builds in seconds.
 fn xtask(workspace: &Workspace) -> Vec<String> {
     let xtask = workspace.crates.iter().filter(|it| it.name == "xtask");
     let ours = xtask.flat_map(|it| it.dependencies.iter().filter(|dependency| dependency.is_ours));
-    ours.map(|dependency| format!("xtask: depends on {}, one of our crates", dependency.name)).collect()
+    ours.map(|dependency| format!("xtask: depends on {}, a crate of the workspace", dependency.name))
+        .collect()
 }
 
-/// The test kit is built from fb-core: in fb-core's own tests its types would be those of another copy.
+/// fb-core must not use the test kit in its own tests: the test kit depends on fb-core, so its types would come from
+/// another copy of the crate.
 fn core(workspace: &Workspace) -> Vec<String> {
     let core = workspace.crates.iter().filter(|it| it.name == "fb-core");
     let kits = core.flat_map(|it| it.dependencies.iter().filter(|it| it.name == "fb-testkit" && it.is_dev));
@@ -174,7 +176,7 @@ fn core(workspace: &Workspace) -> Vec<String> {
         .collect()
 }
 
-/// Heavy external crates stay where the table puts them.
+/// Heavy external crates may be used only where the table allows them.
 fn fences(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     let mut violations = Vec::new();
     for (external, allowed) in &tables.fences {
@@ -188,24 +190,24 @@ fn fences(workspace: &Workspace, tables: &Tables) -> Vec<String> {
     violations
 }
 
-/// The pure crates depend on no runtime and no network; tokio is optional in fb-retry.
+/// The pure crates must depend on no runtime and no network; tokio must be optional in fb-retry.
 fn purity(workspace: &Workspace) -> Vec<String> {
     let mut violations = Vec::new();
     for it in &workspace.crates {
         for dependency in it.normal() {
             let name = dependency.name.as_str();
             if PURE.contains(&it.name.as_str()) && IMPURE.contains(&name) {
-                violations.push(format!("{}: depends on {name}, but is to work without it", it.name));
+                violations.push(format!("{}: depends on {name}, but must work without it", it.name));
             }
             if it.name == "fb-retry" && name == "tokio" && !dependency.is_optional {
-                violations.push("fb-retry: depends on tokio, which is to be optional".to_owned());
+                violations.push("fb-retry: depends on tokio, which must be optional".to_owned());
             }
         }
     }
     violations
 }
 
-/// A crate is found in the folder of its name.
+/// The folder of a crate must have its name.
 fn names(workspace: &Workspace) -> Vec<String> {
     let mut violations = Vec::new();
     for it in &workspace.crates {
@@ -218,7 +220,7 @@ fn names(workspace: &Workspace) -> Vec<String> {
     violations
 }
 
-/// A published crate shows its README on its page.
+/// A published crate must have a README, which the registry shows on its page.
 fn readmes(workspace: &Workspace) -> Vec<String> {
     let bare = workspace.crates.iter().filter(|it| it.is_published && !it.has_readme);
     bare.map(|it| format!("{}: is published and has no README.md", it.folder)).collect()

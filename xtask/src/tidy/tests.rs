@@ -111,11 +111,11 @@ fn test_kit_as_dependency_of_core_is_reported() {
 fn workspace_crate_as_dependency_of_xtask_is_reported() {
     assert_violations(
         &workspace().with("xtask", on("fb-core")),
-        &["xtask: depends on fb-core, one of our crates"],
+        &["xtask: depends on fb-core, a crate of the workspace"],
     );
     assert_violations(
         &workspace().with("xtask", dev("fb-core")),
-        &["xtask: depends on fb-core, one of our crates"],
+        &["xtask: depends on fb-core, a crate of the workspace"],
     );
 }
 
@@ -150,13 +150,13 @@ fn fenced_dependency_outside_its_fence_is_reported() {
 #[test]
 fn runtime_dependency_of_a_pure_crate_is_reported() {
     let violations = [
-        "fb-core: depends on tokio, but is to work without it",
-        "fb-wire: depends on tokio, but is to work without it",
+        "fb-core: depends on tokio, but must work without it",
+        "fb-wire: depends on tokio, but must work without it",
     ];
     assert_violations(&workspace().with("fb-core", on("tokio")).with("fb-wire", on("tokio")), &violations);
     let violations = [
         "fb-wire: depends on reqwest, which is fenced to fb-providers",
-        "fb-wire: depends on reqwest, but is to work without it",
+        "fb-wire: depends on reqwest, but must work without it",
     ];
     assert_violations(&workspace().with("fb-wire", on("reqwest")), &violations);
 }
@@ -165,7 +165,7 @@ fn runtime_dependency_of_a_pure_crate_is_reported() {
 fn mandatory_tokio_in_retry_is_reported() {
     assert_violations(
         &workspace().with("fb-retry", on("tokio")),
-        &["fb-retry: depends on tokio, which is to be optional"],
+        &["fb-retry: depends on tokio, which must be optional"],
     );
 }
 
