@@ -2,19 +2,16 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use fb_sim::{Counters, Dialect, Handle, Sim};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-    time::Instant,
-};
+use tokio::{task::block_in_place, time::Instant};
 
 pub(crate) const PRIMARY: &str = "primary/gpt-6.1-sol";
 pub(crate) const BACKUP: &str = "backup/claude-sonnet-4-6";
@@ -78,16 +75,17 @@ impl Testbed {
         fs::create_dir_all(&folder)?;
         let file = folder.join("fb.toml");
         fs::write(&file, config(&urls, &setup))?;
-        let gateway = Gateway::start(fb, &file).await?;
+        let gateway = Gateway::start(fb, &file)?;
         // Pooled connections, as real clients use them: a connection per request would measure the handshake.
         let client = reqwest::Client::builder().no_proxy().timeout(WAIT_LIMIT).build()?;
         Ok(Self { primary, backup, third, client, gateway, folder })
     }
 
     /// Kills the gateway without a warning, like `kill -9`, and starts it again with the same config.
-    pub(crate) async fn kill_and_restart(&mut self, fb: &Path) -> anyhow::Result<()> {
-        self.gateway.process.kill().await?;
-        self.gateway = Gateway::start(fb, &self.folder.join("fb.toml")).await?;
+    pub(crate) fn kill_and_restart(&mut self, fb: &Path) -> anyhow::Result<()> {
+        self.gateway.process.kill()?;
+        block_in_place(|| self.gateway.process.wait())?;
+        self.gateway = Gateway::start(fb, &self.folder.join("fb.toml"))?;
         Ok(())
     }
 
@@ -268,7 +266,9 @@ fn config([primary, backup, third]: &[String; 3], setup: &Setup<'_>) -> String {
 
 impl Gateway {
     /// Starts a gateway and waits until it listens.
-    async fn start(fb: &Path, config: &Path) -> anyhow::Result<Self> {
+    fn start(fb: &Path, config: &Path) -> anyhow::Result<Self> {
+        // The standard library's process: the feature `process` of tokio would compile everything that the gateway was
+        // built from a second time.
         let mut process = Command::new(fb)
             .args(["serve", "--config"])
             .arg(config)
@@ -277,21 +277,34 @@ impl Gateway {
             .env("FB_CHAOS_ACME_CI", "sk-acme-ci")
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .context("cannot start the gateway")?;
         let stdout = process.stdout.take().context("no standard output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let url = next_url(&mut lines, "").await?;
+        let mut gateway = Self { process, url: String::new(), health_url: None };
         let has_admin = fs::read_to_string(config)?.contains("[admin]");
-        let health_url = if has_admin { Some(next_url(&mut lines, "admin").await?) } else { None };
-        Ok(Self { process, url, health_url })
+        block_in_place(|| {
+            let mut lines = BufReader::new(stdout).lines();
+            gateway.url = next_url(&mut lines, "")?;
+            if has_admin {
+                gateway.health_url = Some(next_url(&mut lines, "admin")?);
+            }
+            Ok(gateway)
+        })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 
 /// Returns the next URL that the gateway prints on a line with this text.
-async fn next_url(lines: &mut Lines<BufReader<ChildStdout>>, text: &str) -> anyhow::Result<String> {
-    while let Some(line) = lines.next_line().await? {
+fn next_url(lines: &mut Lines<BufReader<ChildStdout>>, text: &str) -> anyhow::Result<String> {
+    for line in lines {
+        let line = line?;
         let url = line.split_whitespace().find(|word| word.starts_with("http://"));
         if let Some(url) = url.filter(|_| line.contains(text)) {
             return Ok(url.to_owned());

@@ -79,7 +79,7 @@ pub(super) async fn killed(fb: PathBuf) -> anyhow::Result<Summary> {
         before += 1;
     }
     wait_for_release(&file).await?;
-    testbed.kill_and_restart(&fb).await?;
+    testbed.kill_and_restart(&fb)?;
     let mut after = 0;
     let last = loop {
         let response = testbed.chat_with(&ACME, "hi", false).await?;
