@@ -11,6 +11,7 @@
 
 mod admin;
 mod blocks;
+mod brief;
 mod cache;
 mod command_line;
 mod eval;

@@ -161,8 +161,9 @@ impl Client {
         self.engine.plan(request)
     }
 
-    /// Moves the weights of a route's targets halfway to the share of calls that each of them answered, and returns the
-    /// new weights. They sum to 1, and none is below 0.01. Returns `None` if the route does not exist.
+    /// Moves the weights of a route's targets halfway to their shares of the summed success rates, and returns the new
+    /// weights: 0.6 and 0.4 for targets with the weights 0.7 and 0.3 that answered every request. They sum to 1, and
+    /// none is below 0.01. Returns `None` if the route does not exist.
     pub fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
         self.engine.adjust_weights(route)
     }

@@ -41,9 +41,11 @@ pub struct TargetStats {
     pub mean_latency: Option<Duration>,
     /// Longest such time.
     pub max_latency: Duration,
-    /// Calls after which the request moved on to another target.
+    /// Requests that called the target without a failure at another one before. Retries do not count again.
+    pub selected: u64,
+    /// Selections after whose failure the request moved on to another target.
     pub fallback_from: u64,
-    /// Calls for requests that had failed at another target.
+    /// Requests that called the target after a failure at another one.
     pub fallback_to: u64,
     /// Requests that have this target as their first one.
     pub primary_requests: u64,
@@ -57,7 +59,7 @@ impl TargetStats {
     /// Returns the counts that the router uses, from which it derives its rates.
     pub const fn router_stats(&self) -> fb_router::Stats {
         fb_router::Stats {
-            selected: self.calls,
+            selected: self.selected,
             successes: self.successes,
             fallback_from: self.fallback_from,
             fallback_to: self.fallback_to,
@@ -71,6 +73,7 @@ pub(crate) struct TargetCounters {
     pub(crate) successes: u64,
     pub(crate) blocked: u64,
     pub(crate) skipped: u64,
+    pub(crate) selected: u64,
     pub(crate) fallback_from: u64,
     pub(crate) fallback_to: u64,
     failures: BTreeMap<&'static str, u64>,
@@ -171,6 +174,7 @@ fn target_stats(counters: &TargetCounters, primary: PrimaryCounters) -> TargetSt
         last_failure: counters.last_failure,
         blocked: counters.blocked,
         skipped: counters.skipped,
+        selected: counters.selected,
         fallback_from: counters.fallback_from,
         fallback_to: counters.fallback_to,
         mean_latency: counters.total_latency.checked_div(counters.latencies),

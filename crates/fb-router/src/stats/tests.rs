@@ -14,19 +14,23 @@ fn check(targets: &[(f64, Stats)], expected: &[f64]) {
 }
 
 #[test]
-fn rates_are_per_call() {
-    let stats = Stats { selected: 8, successes: 6, fallback_from: 2, fallback_to: 4 };
-    let rates = |stats: Stats| [stats.success_rate(), stats.fallback_from_rate(), stats.fallback_to_rate()];
-    assert_eq!(rates(stats), [Some(0.75), Some(0.25), Some(0.5)]);
-    assert_eq!(rates(Stats::default()), [None; 3]);
+fn success_rate_is_per_request_and_fallback_rate_per_selection() {
+    let stats = Stats { selected: 8, successes: 9, fallback_from: 2, fallback_to: 4 };
+    let rates = |stats: Stats| [stats.success_rate(), stats.fallback_rate()];
+    assert_eq!(rates(stats), [Some(0.75), Some(0.25)]);
+    assert_eq!(rates(Stats { fallback_to: 4, successes: 1, ..Stats::default() }), [Some(0.25), None]);
+    assert_eq!(rates(Stats::default()), [None; 2]);
 }
 
 #[test]
-fn weights_move_halfway_to_the_success_rate() {
-    // (0.5 + 1) / 2 = 0.75 and (0.5 + 0.5) / 2 = 0.5, of 1.25.
-    check(&[(1.0, stats(10, 10)), (1.0, stats(10, 5))], &[0.6, 0.4]);
+fn weights_are_blended_half_and_half_with_shares_of_the_success_rates() {
+    // (0.7 + 0.5) / 2 and (0.3 + 0.5) / 2.
+    check(&[(0.7, stats(10, 10)), (0.3, stats(10, 10))], &[0.6, 0.4]);
+    // (0.7 + 1/3) / 2 and (0.3 + 2/3) / 2.
+    let third = 1.0 / 3.0;
+    check(&[(0.7, stats(10, 5)), (0.3, stats(10, 10))], &[0.35 + third / 2.0, 0.15 + third]);
     // The scale of the old weights does not matter.
-    check(&[(300.0, stats(10, 10)), (300.0, stats(10, 5))], &[0.6, 0.4]);
+    check(&[(70.0, stats(10, 10)), (30.0, stats(10, 10))], &[0.6, 0.4]);
     // (0.8 + 0) / 2 and (0.2 + 1) / 2.
     check(&[(4.0, stats(7, 0)), (1.0, stats(7, 7))], &[0.4, 0.6]);
 }
@@ -34,7 +38,7 @@ fn weights_move_halfway_to_the_success_rate() {
 #[test]
 fn targets_without_calls_count_with_the_mean_rate() {
     let third = 1.0 / 3.0;
-    let [a, b, c] = [third + 1.0, third + 0.5, third + 0.75].map(|weight| weight / 3.25);
+    let [a, b, c] = [1.0, 0.5, 0.75].map(|rate| f64::midpoint(third, rate / 2.25));
     check(&[(1.0, stats(4, 4)), (1.0, stats(4, 2)), (1.0, Stats::default())], &[a, b, c]);
     check(&[(3.0, Stats::default()), (1.0, Stats::default())], &[0.75, 0.25]);
     check(&[], &[]);
@@ -47,7 +51,7 @@ fn no_weight_falls_below_the_floor() {
         weights = adjust_weights(&[(weights[0], stats(9, 9)), (weights[1], stats(9, 0))]);
     }
     assert_eq!(weights, [0.99, 0.01]);
-    check(&[(1.0, stats(9, 0)), (1.0, stats(9, 0))], &[0.5, 0.5]);
+    check(&[(3.0, stats(9, 0)), (1.0, stats(9, 0))], &[0.75, 0.25]);
     check(&[(1.0, stats(9, 1)); 200], &[0.005; 200]);
 }
 

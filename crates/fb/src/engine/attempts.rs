@@ -27,6 +27,8 @@ use crate::clock::now;
 struct Retries {
     /// Calls, of which the latest may be in flight.
     calls: u32,
+    /// True if the target was called without a failure at another one before.
+    selected: bool,
     /// Retries, not counting repairs and those after a stale connection.
     counted: u32,
     /// Stale connections met.
@@ -46,6 +48,20 @@ pub(super) async fn try_target(
     position: Position,
 ) -> TargetOutcome {
     let mut retries = Retries::default();
+    let outcome = call_until_settled(ctx, target, position, &mut retries).await;
+    if retries.selected && position.is_followed && matches!(outcome, TargetOutcome::MoveOn) {
+        target.state.count(|counters| counters.fallback_from += 1);
+    }
+    outcome
+}
+
+/// Makes the first call and its retries, until one of them ends the attempts at the target.
+async fn call_until_settled(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    position: Position,
+    retries: &mut Retries,
+) -> TargetOutcome {
     loop {
         let repaired = retries.repaired.clone();
         let ctx = repaired.as_ref().map_or(ctx, |request| ctx.with_request(request));
@@ -56,7 +72,7 @@ pub(super) async fn try_target(
         };
         let began = now();
         if retries.calls == 1 {
-            count_first_call(ctx, target, began);
+            retries.selected = count_first_call(ctx, target, began);
         }
         let failure = match attempt(ctx, target, admitted.until).await {
             Ok(received) => {
@@ -112,7 +128,6 @@ impl Retries {
             }
             Step::Next(requirement) => {
                 require(ctx, target, requirement);
-                state.count(|counters| counters.fallback_from += u64::from(position.is_followed));
                 attempt.close(AttemptEnd::Failed(failure), position.next());
                 ControlFlow::Break(TargetOutcome::MoveOn)
             }
@@ -180,13 +195,16 @@ fn decide_within_budget(situation: &Situation<'_>, target: &RouteTarget) -> Step
     decide(&Situation { max_retries: 0, ..*situation }, &target.retry)
 }
 
-/// Counts the first call of a request to a target: it funds the retry budget, and it is a fallback after a failure
-/// elsewhere.
-fn count_first_call(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) {
+/// Counts the first call of a request to a target, which funds the retry budget. Returns true if the target was
+/// selected, and false if the call is a fallback after a failure elsewhere.
+fn count_first_call(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) -> bool {
     target.state.retry_budget().deposit(at);
-    if ctx.record.has_failed_elsewhere(target.id()) {
-        target.state.count(|counters| counters.fallback_to += 1);
-    }
+    let selected = !ctx.record.has_failed_elsewhere(target.id());
+    target.state.count(|counters| {
+        let count = if selected { &mut counters.selected } else { &mut counters.fallback_to };
+        *count += 1;
+    });
+    selected
 }
 
 /// Records that the target is not called, and surfaces the failure before if no other target may hide it.
@@ -194,13 +212,13 @@ fn skip(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
     position: Position,
-    retries: Retries,
+    retries: &mut Retries,
     denied: Denied,
 ) -> TargetOutcome {
     target.state.count(|counters| counters.skipped += 1);
     let next = if retries.to_surface.is_some() { Next::Surface } else { position.next() };
     ctx.record.skip(target.id(), denied.skip, denied.reopens, next);
-    retries.to_surface.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced)
+    retries.to_surface.take().map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced)
 }
 
 /// Restricts the targets that the request may still try.

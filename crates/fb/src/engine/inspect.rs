@@ -62,7 +62,6 @@ pub(super) fn inspect(
         attempt.close(AttemptEnd::Failed(failure.clone()), Next::Surface);
         return Inspected::Rejected(TargetOutcome::Surfaced(failure));
     }
-    target.state.count(|counters| counters.fallback_from += u64::from(position.is_followed));
     attempt.close(AttemptEnd::Failed(failure), position.next());
     Inspected::Rejected(TargetOutcome::MoveOn)
 }

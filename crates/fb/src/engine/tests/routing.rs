@@ -32,7 +32,7 @@ fn calls(script: &Script) -> Vec<u32> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn weights_are_exact_over_time_and_follow_successes_on_request() {
+async fn weights_are_exact_over_time_and_adjusted_by_success_rates() {
     let script = script("a: 200 / b: 200");
     let weights = [70.0, 30.0];
     let client = client_with(&script, Strategy::Weighted, |route| {
@@ -42,15 +42,15 @@ async fn weights_are_exact_over_time_and_follow_successes_on_request() {
         client.chat(ChatRequest::user("hi")).await.unwrap();
     }
     assert_eq!(calls(&script), [700, 300]);
-    // Halfway from 0.7 and from 0.3 to 1.0, then scaled to a sum of 1.
+    // Half of 0.7 and 0.5, half of 0.3 and 0.5.
     let adjusted = client.adjust_weights("default").unwrap();
     let rounded: Vec<_> = adjusted.iter().map(|(id, weight)| format!("{id} {weight:.3}")).collect();
-    assert_eq!(rounded, ["a/m 0.567", "b/m 0.433"]);
+    assert_eq!(rounded, ["a/m 0.600", "b/m 0.400"]);
     assert_eq!(client.adjust_weights("other"), None);
     for _ in 0..1_000 {
         client.chat(ChatRequest::user("hi")).await.unwrap();
     }
-    assert_eq!(calls(&script), [1_267, 733]);
+    assert_eq!(calls(&script), [1_300, 700]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,9 +63,11 @@ async fn failing_weighted_target_is_left_for_the_others() {
     let stats = client.stats();
     let routing: Vec<_> = stats.targets.values().map(crate::TargetStats::router_stats).collect();
     let [a, b] = routing.as_slice() else { panic!("{routing:?}") };
-    assert_eq!((b.selected, b.successes, b.fallback_from, b.fallback_to), (50, 50, 0, a.fallback_from));
+    let requests = (a.selected, a.fallback_from, b.selected + b.fallback_to, b.successes, b.fallback_from);
+    assert_eq!(requests, (b.fallback_to, b.fallback_to, 50, 50, 0));
     assert!(a.selected < 10, "an open target takes no turns: {}", a.selected);
-    assert_eq!((a.success_rate(), b.fallback_to_rate() > Some(0.0)), (Some(0.0), true));
+    assert_eq!((a.success_rate(), a.fallback_rate()), (Some(0.0), Some(1.0)));
+    assert_eq!((b.success_rate(), b.fallback_rate()), (Some(1.0), Some(0.0)));
 }
 
 #[tokio::test(start_paused = true)]

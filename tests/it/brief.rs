@@ -1,0 +1,3 @@
+//! The features of the original brief, with its numbers.
+
+mod weights;
