@@ -1,3 +1,5 @@
+//! The command line: its subcommands, and the dispatch to them.
+
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -13,67 +15,69 @@ use crate::commands::{
     serve,
 };
 
-/// Keeps LLM calls alive: a gateway that retries, fails over and says what it did.
+/// A gateway for LLM calls that retries, fails over and reports every decision.
 #[derive(Debug, Parser)]
 #[command(name = "fb", version)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What `fb` can do.
+/// The subcommands of `fb`.
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum Command {
     /// Run the gateway.
     Serve {
-        /// The config file; without it, providers are taken from the environment.
+        /// Config file [default: a route over the providers with an API key in the environment, and a local Ollama].
         #[arg(long)]
         config: Option<PathBuf>,
-        /// Where to listen, instead of what the config says.
+        /// Address to listen on; overrides `server.listen` of the config.
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
-    /// Break simulated providers in front of a gateway and show how requests survive; no keys, no network.
+    /// Break simulated providers behind a gateway and print every attempt. Needs no API keys and no network.
     Demo {
-        /// Exit after the show instead of staying up for `curl`.
+        /// Exit after the demo instead of keeping the gateway running.
         #[arg(long)]
         once: bool,
-        /// Where the gateway listens; a free port when this one is taken.
+        /// Address of the gateway; if it is in use, a free port is taken.
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
     },
-    /// Say what a running gateway decided for one request, and why.
+    /// Print the decisions of a running gateway for one request, with reasons.
     Explain {
-        /// The request's id: the answer's header `x-request-id`.
+        /// Request ID: the response header `x-request-id`.
         id: String,
-        /// The gateway's operators' listener, such as `http://127.0.0.1:9090`.
+        /// URL of the gateway's admin listener, such as `http://127.0.0.1:9090`.
         #[arg(long)]
         admin: String,
     },
-    /// Check a config file and name every error with its place.
+    /// Check a config file and print every error with its line and column.
     Check {
-        /// The config file.
+        /// Config file.
         file: PathBuf,
     },
-    /// Show where a request would go: its route, its class, who is asked in which order, who is refused and why.
-    /// Nobody is called, and no key is needed.
+    /// Print the route and class of a request, its targets in order, and the refused ones with reasons. Calls no
+    /// provider and needs no API keys.
     Plan(PlanArgs),
-    /// Reckon what requests cost where their classes send them, beside what they cost at the best model.
+    /// Compare the cost of routing requests by complexity class with that of sending all to one target. Calls no
+    /// provider and needs no API keys.
     Savings(SavingsArgs),
-    /// Break every target of a config on paper and show who answers then. No provider is called, and no key is needed.
+    /// Simulate an outage of every target and print which target answers instead. Calls no provider and needs no API
+    /// keys.
     Drill(DrillArgs),
-    /// Play recorded requests through another config and show what would have come of them. No provider is called, and
-    /// no key is needed.
+    /// Replay recorded requests against another config and compare the results. Calls no provider and needs no API
+    /// keys.
     Backtest(BacktestArgs),
-    /// Ask every target of a route the same golden cases and show who answers them as expected. It calls providers.
+    /// Send golden cases to every target of a route and judge the answers. Calls providers.
     Eval(EvalArgs),
 }
 
-/// Runs a command to its end: 0 fine, 1 the thing failed.
+/// Runs a command and returns its exit code: 0 for success, 1 for a negative result or an error, which is printed.
 pub fn run(cli: Cli) -> ExitCode {
-    let done = match cli.command {
+    let result = match cli.command {
         Command::Serve { config, listen } => serve::serve(config.as_deref(), listen),
         Command::Demo { once, listen } => demo::demo(once, listen),
         Command::Explain { id, admin } => explain::explain(&id, &admin),
@@ -84,16 +88,16 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Backtest(args) => backtest::backtest(&args),
         Command::Eval(args) => eval::eval(&args),
     };
-    match done {
+    match result {
         Ok(code) => code,
         Err(message) => {
-            say_error(&message);
+            print_error(&message);
             ExitCode::FAILURE
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command line speaks on its standard error")]
-fn say_error(message: &str) {
+#[expect(clippy::print_stderr, reason = "errors of a command go to standard error")]
+fn print_error(message: &str) {
     eprintln!("fb: {message}");
 }

@@ -1,4 +1,4 @@
-//! One module for each command of `fb`.
+//! The commands of `fb`, one module each.
 
 pub(crate) mod backtest;
 pub(crate) mod check;

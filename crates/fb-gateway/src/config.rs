@@ -1,3 +1,5 @@
+//! The config file: parsing, checks, and errors with their positions.
+
 pub(crate) mod eval;
 pub(crate) mod from_environment;
 mod locate;
@@ -13,7 +15,7 @@ use fb_server::{AdminConfig, ServerConfig};
 use fb_telemetry::{Drift, DriftConfig, record::RecordConfig};
 use serde::Deserialize;
 
-pub use self::locate::Located;
+pub use self::locate::ConfigError;
 use self::{eval::EvalConfig, locate::Document};
 use crate::evaluations::evaluations;
 
@@ -48,24 +50,24 @@ struct File {
 
 /// A config without errors.
 #[derive(Debug, Clone, Default)]
-pub struct Loaded {
-    /// The server's own settings.
+pub struct LoadedConfig {
+    /// Settings of the server.
     pub server: ServerConfig,
-    /// The operators' listener, if there is one.
+    /// The admin listener; `None` if there is none.
     pub admin: Option<AdminConfig>,
-    /// Where finished requests are written, if anywhere.
+    /// The record of finished requests; `None` if it is off.
     pub record: Option<RecordConfig>,
-    /// Where `fb eval` keeps what it found, if anywhere.
+    /// The results file of `fb eval`; `None` if there is none.
     pub eval: Option<EvalConfig>,
-    /// When the share of fallbacks is said to have risen.
+    /// The alarm for a rising share of fallbacks.
     pub drift: DriftConfig,
     /// Providers, routes and mechanisms.
     pub fb: Config,
-    /// What is wrong and keeps nobody from serving.
+    /// Problems that do not prevent serving.
     pub warnings: Vec<InvalidConfig>,
 }
 
-/// Reads a config file's text.
+/// Reads the text of a config file.
 pub(crate) fn read(file: &Path) -> Result<String, String> {
     let size = fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
     if size > MAX_FILE {
@@ -77,22 +79,26 @@ pub(crate) fn read(file: &Path) -> Result<String, String> {
 /// Reads and checks a config file.
 ///
 /// # Errors
-/// A text that names every error with its place.
-pub fn load(file: &Path) -> Result<Loaded, String> {
+/// Every error, one per line, as `FILE:LINE:COLUMN`.
+pub fn load(file: &Path) -> Result<LoadedConfig, String> {
     load_with(file, parse)
 }
 
-/// The same for commands that call nobody: in place of a key that is not there stands one that opens nothing.
-pub(crate) fn load_without_keys(file: &Path) -> Result<Loaded, String> {
+/// Reads and checks a config file for a command that calls no provider: missing API keys get placeholders.
+pub(crate) fn load_without_keys(file: &Path) -> Result<LoadedConfig, String> {
     load_with(file, parse_without_keys)
 }
 
-/// The same for a command that calls providers on its own behalf: keys of tenants and operators need not be there.
-pub(crate) fn load_to_evaluate(file: &Path) -> Result<Loaded, String> {
+/// Reads and checks a config file for a command that calls providers but serves no clients: the keys of tenants and the
+/// admin token may be missing.
+pub(crate) fn load_to_evaluate(file: &Path) -> Result<LoadedConfig, String> {
     load_with(file, |text| parse_for(text, Purpose::Evaluate))
 }
 
-fn load_with(file: &Path, parse: impl Fn(&str) -> Result<Loaded, Vec<Located>>) -> Result<Loaded, String> {
+fn load_with(
+    file: &Path,
+    parse: impl Fn(&str) -> Result<LoadedConfig, Vec<ConfigError>>,
+) -> Result<LoadedConfig, String> {
     let text = read(file)?;
     parse(&text).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|error| format!("{}:{error}", file.display())).collect();
@@ -100,31 +106,37 @@ fn load_with(file: &Path, parse: impl Fn(&str) -> Result<Loaded, Vec<Located>>) 
     })
 }
 
-/// Checks a config's text.
+/// Parses and checks the text of a config.
 ///
 /// # Errors
-/// The first type error, or else every error of meaning. No value of a secret is ever repeated.
-pub fn parse(text: &str) -> Result<Loaded, Vec<Located>> {
+/// The first type error; without one, every invalid value. No error contains the value of a secret.
+pub fn parse(text: &str) -> Result<LoadedConfig, Vec<ConfigError>> {
     parse_for(text, Purpose::Serve)
 }
 
-/// The same with every key that is not there stood in for.
-pub(crate) fn parse_without_keys(text: &str) -> Result<Loaded, Vec<Located>> {
-    parse_for(text, Purpose::Paper)
+/// Parses and checks the text of a config, with placeholders for missing API keys.
+pub(crate) fn parse_without_keys(text: &str) -> Result<LoadedConfig, Vec<ConfigError>> {
+    parse_for(text, Purpose::DryRun)
 }
 
-/// What a config is read for.
+/// Finds a route by its name or an alias.
+pub(crate) fn find_route<'a>(config: &'a Config, name: &str) -> Option<&'a Route> {
+    let has_alias = |route: &&Route| route.aliases.iter().any(|alias| alias == name);
+    config.routes.get(name).or_else(|| config.routes.values().find(has_alias))
+}
+
+/// The use of a config, which decides which keys it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// Callers: every key is needed, and every target must be one that its route takes.
+    /// Serving clients: all keys are needed, and targets need the evaluations that their routes require.
     Serve,
-    /// Golden cases: the keys of providers are needed.
+    /// Sending golden cases: the API keys of providers are needed.
     Evaluate,
-    /// Nobody is called: a key that is not there is stood in for.
-    Paper,
+    /// Calling no provider: missing API keys get placeholders.
+    DryRun,
 }
 
-fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
+fn parse_for(text: &str, purpose: Purpose) -> Result<LoadedConfig, Vec<ConfigError>> {
     let document = Document::parse(text)?;
     let file: File = toml::from_str(text).map_err(|error| vec![document.type_error(&error)])?;
     let File {
@@ -147,12 +159,12 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     } = file;
     let mut problems: Vec<InvalidConfig> = eval.iter().flat_map(EvalConfig::problems).collect();
     let (mut evaluations, mut warnings) = (Evaluations::default(), Vec::new());
-    if purpose == Purpose::Paper {
-        providers.values_mut().for_each(stand_in);
+    if purpose == Purpose::DryRun {
+        providers.values_mut().for_each(use_placeholder_key);
     }
     if purpose == Purpose::Serve {
         evaluations = read_evaluations(eval.as_ref(), &routes, &providers).unwrap_or_else(|found| {
-            // Whoever requires nothing is served whatever the results are.
+            // An unreadable results file must not stop a gateway that requires no evaluations.
             let is_required = routes.values().any(|route| route.require_eval);
             let list = if is_required { &mut problems } else { &mut warnings };
             list.extend(found);
@@ -165,12 +177,12 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
         }
         for tenant in tenants.values_mut() {
             tenant.key = None;
-            // What no key is needed for is asked as the tenant itself.
+            // Requests of a dry run are made by the tenant itself, not by one of its keys.
             tenant.keys.clear();
-            // Virtual days are no days of the calendar.
+            // Limits per day and month follow the calendar, which virtual time does not.
             (tenant.usd_per_day, tenant.usd_per_month) = (None, None);
         }
-        // Nothing is spent, and a gateway may be at it.
+        // Nothing is spent, and a running gateway may have locked the ledger.
         ledger = None;
     }
     let fb = Config {
@@ -203,13 +215,13 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<Loaded, Vec<Located>> {
     }
     problems.extend(admin.iter().flat_map(AdminConfig::problems));
     if problems.is_empty() {
-        Ok(Loaded { server, admin, record, eval, drift, fb, warnings })
+        Ok(LoadedConfig { server, admin, record, eval, drift, fb, warnings })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())
     }
 }
 
-/// Which targets passed, for routes that want to know.
+/// Reads which targets passed their evaluations, from the results file of `[eval]`.
 fn read_evaluations(
     eval: Option<&EvalConfig>,
     routes: &BTreeMap<String, Route>,
@@ -222,15 +234,15 @@ fn read_evaluations(
         });
     }
     let missing = routes.iter().filter(|(_, route)| route.require_eval).map(|(name, _)| {
-        let expected = "expected a table [eval] with the file of `results` that says who passed";
+        let expected = "expected a table [eval] with `results`, the results file of `fb eval`";
         InvalidConfig::new(format!("routes.{name}.require_eval"), "true", expected)
     });
     let missing: Vec<InvalidConfig> = missing.collect();
     if missing.is_empty() { Ok(Evaluations::default()) } else { Err(missing) }
 }
 
-/// Gives a provider whose key is not there one that opens nothing.
-fn stand_in(provider: &mut ProviderConfig) {
+/// Replaces a missing API key by a placeholder.
+fn use_placeholder_key(provider: &mut ProviderConfig) {
     if provider.build().is_err_and(|error| error.field == "api_key") {
         provider.api_key = Some(Secret::value("none"));
     }

@@ -1,4 +1,4 @@
-//! The user's routes and settings over providers that play: nobody is called, and time is virtual.
+//! A config over stub providers: no provider is called, and time is virtual.
 
 mod stub_provider;
 
@@ -7,23 +7,23 @@ use std::{collections::BTreeMap, sync::Arc};
 use fb::{Builder, ClassRoutes, Client, Config, Provider};
 use tokio::runtime::{self, Runtime};
 
-use self::stub_provider::StandIn;
-pub(crate) use self::stub_provider::{Act, End, Script};
+use self::stub_provider::StubProvider;
+pub(crate) use self::stub_provider::{ResponseEnd, Script, ScriptedResponse};
 
-/// Of jitter and draws; the same table every time.
+/// Seed of jitter and random choices, so that two runs give the same table.
 const SEED: u64 = 1;
 
-/// A config, and the adapters of its providers: what they can do and what they take is theirs to say.
-pub(crate) struct Stage {
+/// A config and the adapters of its providers, which decide what a target can carry.
+pub(crate) struct DryRun {
     config: Config,
     adapters: BTreeMap<String, Arc<dyn Provider>>,
 }
 
-impl Stage {
-    /// Takes a config whose requests name their route: classes are left out.
+impl DryRun {
+    /// Builds the adapters of a config. Its classes are ignored: every request goes to the route that it names.
     ///
     /// # Errors
-    /// A provider that cannot be built.
+    /// The first provider that cannot be built.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let build = |(name, provider): (&String, &fb::providers::ProviderConfig)| {
             let built = provider.build().map_err(|error| format!("providers.{name}.{error}"))?;
@@ -35,16 +35,16 @@ impl Stage {
         Ok(Self { config, adapters })
     }
 
-    /// A new client whose providers do what the script says.
+    /// Returns the builder of a new client with stub providers that follow the script.
     pub(crate) fn client(&self, script: &Arc<dyn Script>) -> Builder {
         let builder = Client::builder().config_without_providers(&self.config).seed(SEED);
         self.adapters.iter().fold(builder, |builder, (name, adapter)| {
-            builder.provider(name, StandIn::new(name, Arc::clone(adapter), Arc::clone(script)))
+            builder.provider(name, StubProvider::new(name, Arc::clone(adapter), Arc::clone(script)))
         })
     }
 }
 
-/// Where time jumps to the next thing that happens.
+/// Builds a runtime with a paused clock, which advances to the next timer when all tasks are idle.
 pub(crate) fn virtual_time() -> Result<Runtime, String> {
     let paused = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     paused.map_err(|error| format!("cannot start: {error}"))

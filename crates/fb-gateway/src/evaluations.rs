@@ -1,4 +1,4 @@
-//! The file of results that `fb eval` writes, and which targets passed by it.
+//! The results file of `fb eval`, and the evaluations that targets passed.
 
 pub(crate) mod target;
 
@@ -13,65 +13,67 @@ use std::{
 use fb::{AnswerContent, CalledTool, Evaluations, Route, providers::ProviderConfig};
 use serde::{Deserialize, Serialize};
 
-use self::target::{Listed, listed};
+use self::target::{EvalTarget, eval_targets};
 use crate::jsonl::{MAX_LINE, for_each_line};
 
-/// A line of the file of results.
+/// A line of the results file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Outcome(Outcome),
+    Outcome(CaseOutcome),
     Evaluation(Evaluation),
 }
 
-/// How a [`Line`] is written: half a line that begins otherwise is not ours to cut.
-const BEGINNINGS: [&[u8]; 2] = [b"{\"outcome\":", b"{\"evaluation\":"];
+/// The beginnings of a [`Line`]. An incomplete last line with another beginning was not written by `fb eval` and is not
+/// cut.
+const LINE_PREFIXES: [&[u8]; 2] = [b"{\"outcome\":", b"{\"evaluation\":"];
 
-/// Most bytes that are kept of an answer's text, and of its calls: twice that is less than a line even where JSON makes six
-/// bytes of every one.
-const MAX_SAID: usize = 64 << 10;
-/// Bytes that a call takes in a line beside its words.
-const AROUND_CALL: usize = 32;
+/// Most bytes that are kept of the text of an answer, and as many of its tool calls. Both together fit into a line even
+/// if JSON escapes every byte with six.
+const MAX_ANSWER: usize = 64 << 10;
+/// Bytes of a tool call in a line beside its name and arguments.
+const CALL_OVERHEAD: usize = 32;
 
-/// What came of one case at one target.
+/// The outcome of one case at one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Outcome {
+pub(crate) struct CaseOutcome {
     pub(crate) route: String,
     pub(crate) target: String,
     pub(crate) case: String,
-    /// Of the case's text and of what the target's answers are made of: another one is another question.
+    /// Hash of the case and of the target's digest. An outcome is reused only for the same key.
     pub(crate) key: String,
     pub(crate) verdict: Verdict,
-    /// Why it did not pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) why: Option<String>,
-    /// What was said, if the answer came through; see [`kept`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) said: Option<AnswerContent>,
+    /// The reason why the case did not pass.
+    #[serde(rename = "why", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// The answer, if there was one, as [`truncated`] returns it.
+    #[serde(rename = "said", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<AnswerContent>,
     pub(crate) calls: u32,
     pub(crate) took_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cost_nanos: Option<u64>,
 }
 
-/// How an answer was judged.
+/// The verdict on the answer to a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     Pass,
-    /// It was given, and is not good enough; or the target cannot take the request.
+    /// The answer does not meet the expectation, or the target cannot carry the request.
     Fail,
-    /// There was none to judge: the target was down, slow or not to be reached. It is asked again the next time.
+    /// There was no answer, because the target was down, slow or unreachable. The next run repeats the case.
     Error,
 }
 
-/// What came of all cases at one target: the last one of a route, a target and its settings counts.
+/// The outcome of all cases at one target. The last evaluation of a route, target and digest counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Evaluation {
     pub(crate) route: String,
     pub(crate) target: String,
-    /// What its answers were made of.
-    pub(crate) of: String,
+    /// The digest of the settings that the target had.
+    #[serde(rename = "of")]
+    pub(crate) digest: String,
     pub(crate) cases: u64,
     pub(crate) passed: u64,
     #[serde(with = "humantime_serde")]
@@ -84,60 +86,62 @@ impl Evaluation {
     }
 }
 
-/// Whether so large a share passed; of no cases none did.
+/// Returns whether the share of passed cases is at least `min_pass`; false if there are no cases.
 pub(crate) fn passes(passed: u64, cases: u64, min_pass: f64) -> bool {
     cases > 0 && share(passed, cases) >= min_pass
 }
 
-/// The share of the cases that passed, 0 to 1; 55 of 100 are what 0.55 is read as.
+/// Returns the share of passed cases, 0 to 1, rounded as a literal is parsed: 55 of 100 equal `0.55`.
 #[expect(clippy::cast_precision_loss, reason = "a file of cases has at most a million lines")]
 pub(crate) fn share(passed: u64, cases: u64) -> f64 {
     passed as f64 / cases.max(1) as f64
 }
 
-/// The file of results, open to be appended to; or none.
-pub(crate) struct Results {
+/// The results file, open for appending. Without a file, nothing is kept.
+pub(crate) struct ResultsFile {
     file: Option<(PathBuf, File)>,
-    /// By route, target and key.
-    known: HashMap<(String, String, String), Outcome>,
+    /// Outcomes by route, target and key.
+    outcomes: HashMap<(String, String, String), CaseOutcome>,
 }
 
-impl Results {
-    /// Reads what a file holds and opens it, or creates it. Half a line at its end, of a run that was killed, is cut off.
+impl ResultsFile {
+    /// Opens and reads a file, or creates it. An incomplete last line, left by a killed run, is removed.
     ///
     /// # Errors
-    /// A file that cannot be read, or holds anything else; it stays as it is.
+    /// If the file cannot be read, or contains anything else; it is not changed then.
     pub(crate) fn open(file: Option<&Path>) -> Result<Self, String> {
-        let mut known = HashMap::new();
-        let Some(path) = file else { return Ok(Self { file: None, known }) };
-        let at = |error: io::Error| format!("{}: {error}", path.display());
-        let mut opened = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(at)?;
-        let Held { lines, bytes, is_open } = read(path, &mut opened)?;
-        opened.set_len(bytes).map_err(at)?;
-        if is_open {
-            opened.write_all(b"\n").map_err(at)?;
+        let mut outcomes = HashMap::new();
+        let Some(path) = file else { return Ok(Self { file: None, outcomes }) };
+        let context = |error: io::Error| format!("{}: {error}", path.display());
+        let mut opened =
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(context)?;
+        let FileContent { lines, bytes, lacks_newline } = read(path, &mut opened)?;
+        opened.set_len(bytes).map_err(context)?;
+        if lacks_newline {
+            opened.write_all(b"\n").map_err(context)?;
         }
         for line in lines {
             if let Line::Outcome(outcome) = line {
-                let Outcome { route, target, key, .. } = &outcome;
-                known.insert((route.clone(), target.clone(), key.clone()), outcome);
+                let CaseOutcome { route, target, key, .. } = &outcome;
+                outcomes.insert((route.clone(), target.clone(), key.clone()), outcome);
             }
         }
-        Ok(Self { file: Some((path.to_owned(), opened)), known })
+        Ok(Self { file: Some((path.to_owned(), opened)), outcomes })
     }
 
-    /// What is known, if there was an answer to judge.
-    pub(crate) fn known(&self, route: &str, target: &str, key: &str) -> Option<&Outcome> {
-        let known = self.known.get(&(route.to_owned(), target.to_owned(), key.to_owned()));
+    /// Returns the outcome of an earlier run; `None` if there was none, or no answer.
+    pub(crate) fn known(&self, route: &str, target: &str, key: &str) -> Option<&CaseOutcome> {
+        let known = self.outcomes.get(&(route.to_owned(), target.to_owned(), key.to_owned()));
         known.filter(|outcome| outcome.verdict != Verdict::Error)
     }
 
-    /// Writes an outcome down.
-    pub(crate) fn note(&mut self, outcome: &Outcome) -> Result<(), String> {
+    /// Appends an outcome.
+    pub(crate) fn append_outcome(&mut self, outcome: &CaseOutcome) -> Result<(), String> {
         self.write(&Line::Outcome(outcome.clone()))
     }
 
-    pub(crate) fn evaluated(&mut self, evaluation: &Evaluation) -> Result<(), String> {
+    /// Appends an evaluation.
+    pub(crate) fn append_evaluation(&mut self, evaluation: &Evaluation) -> Result<(), String> {
         self.write(&Line::Evaluation(evaluation.clone()))
     }
 
@@ -148,25 +152,26 @@ impl Results {
         if text.len() as u64 > MAX_LINE {
             return Err(format!("{}: a result of more than {MAX_LINE} bytes", path.display()));
         }
-        // One call a line: a kill leaves whole lines, and at most half of one.
+        // One write per line, so that a kill leaves at most one incomplete line.
         file.write_all(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 }
 
-/// An answer as results hold it: at most 64 KiB of text, and as much of calls. What was cut says so.
-pub(crate) fn kept(said: AnswerContent) -> AnswerContent {
-    let AnswerContent { text, calls, refused } = said;
-    let (mut for_text, mut room, count) = (MAX_SAID, MAX_SAID, calls.len());
+/// Truncates an answer to 64 KiB of text and as much of tool calls, each with a mark where it was cut.
+pub(crate) fn truncated(answer: AnswerContent) -> AnswerContent {
+    let AnswerContent { text, calls, refused } = answer;
+    let (mut text_room, mut call_room, count) = (MAX_ANSWER, MAX_ANSWER, calls.len());
     let mut kept = Vec::new();
     for CalledTool { tool, arguments } in calls {
-        if room == 0 {
+        if call_room == 0 {
             kept.push(CalledTool { tool: format!("… ({count} calls in all)"), arguments: String::new() });
             break;
         }
-        kept.push(CalledTool { tool: cut(tool, &mut room), arguments: cut(arguments, &mut room) });
-        room = room.saturating_sub(AROUND_CALL);
+        let (tool, arguments) = (cut(tool, &mut call_room), cut(arguments, &mut call_room));
+        kept.push(CalledTool { tool, arguments });
+        call_room = call_room.saturating_sub(CALL_OVERHEAD);
     }
-    AnswerContent { text: cut(text, &mut for_text), calls: kept, refused }
+    AnswerContent { text: cut(text, &mut text_room), calls: kept, refused }
 }
 
 fn cut(text: String, room: &mut usize) -> String {
@@ -179,11 +184,11 @@ fn cut(text: String, room: &mut usize) -> String {
     format!("{kept}… ({} bytes in all)", text.len())
 }
 
-/// Which targets of these routes passed, by the file of results, with the settings they have now; none if there is no such
-/// file. A name that a route lists with several settings has passed with all of them.
+/// Returns the targets of these routes that passed with their current settings, according to a results file; none if the
+/// file does not exist. A target that a route lists with several settings must have passed with each of them.
 ///
 /// # Errors
-/// A file that cannot be read, or its first line that is no result.
+/// If the file cannot be read; the first invalid line.
 pub(crate) fn evaluations(
     path: &Path,
     min_pass: f64,
@@ -198,15 +203,15 @@ pub(crate) fn evaluations(
     let mut last = HashMap::new();
     for line in read(path, &mut file)?.lines {
         if let Line::Evaluation(evaluation) = line {
-            let Evaluation { route, target, of, .. } = &evaluation;
-            last.insert((route.clone(), target.clone(), of.clone()), evaluation);
+            let Evaluation { route, target, digest, .. } = &evaluation;
+            last.insert((route.clone(), target.clone(), digest.clone()), evaluation);
         }
     }
     let mut passed = Evaluations::default();
     for (route, settings) in routes {
-        let all = listed(settings, providers);
-        let passes = |entry: &Listed| {
-            let evaluation = last.get(&(route.clone(), entry.name.clone(), entry.of.clone()));
+        let all = eval_targets(settings, providers);
+        let passes = |entry: &EvalTarget| {
+            let evaluation = last.get(&(route.clone(), entry.name.clone(), entry.digest.clone()));
             evaluation.is_some_and(|evaluation| evaluation.passes(min_pass))
         };
         for entry in &all {
@@ -220,41 +225,42 @@ pub(crate) fn evaluations(
     Ok(passed)
 }
 
-/// What a file holds.
-struct Held {
+/// The content of a results file.
+struct FileContent {
     lines: Vec<Line>,
-    /// Bytes that they take.
+    /// Bytes of the complete lines.
     bytes: u64,
-    /// Whether the last one lacks its end.
-    is_open: bool,
+    /// True if the last line is complete but for its newline.
+    lacks_newline: bool,
 }
 
-fn read(path: &Path, file: &mut File) -> Result<Held, String> {
-    let at = |error: io::Error| format!("{}: {error}", path.display());
-    let (start, rest) = rest(file).map_err(at)?;
-    let is_open = serde_json::from_slice::<Line>(&rest).is_ok();
-    if !is_open && !BEGINNINGS.iter().any(|ours| rest.starts_with(ours) || ours.starts_with(&rest)) {
-        return Err(format!("{}: its end is no result; expected a file of `fb eval`", path.display()));
+fn read(path: &Path, file: &mut File) -> Result<FileContent, String> {
+    let context = |error: io::Error| format!("{}: {error}", path.display());
+    let (start, last) = last_line(file).map_err(context)?;
+    let lacks_newline = serde_json::from_slice::<Line>(&last).is_ok();
+    let may_be_cut = LINE_PREFIXES.iter().any(|prefix| last.starts_with(prefix) || prefix.starts_with(&last));
+    if !lacks_newline && !may_be_cut {
+        return Err(format!("{}: the last line is not a result of `fb eval`", path.display()));
     }
-    let bytes = if is_open { start + rest.len() as u64 } else { start };
+    let bytes = if lacks_newline { start + last.len() as u64 } else { start };
     let mut lines = Vec::new();
-    file.rewind().map_err(at)?;
+    file.rewind().map_err(context)?;
     for_each_line(BufReader::new(file.take(bytes)), |line| {
         lines.push(serde_json::from_str(line).map_err(|error| error.to_string())?);
         Ok(())
     })
     .map_err(|(line, error)| format!("{}:{line}  {error}", path.display()))?;
-    Ok(Held { lines, bytes, is_open })
+    Ok(FileContent { lines, bytes, lacks_newline })
 }
 
-/// What stands behind the last end of a line, and where: half a line of a run that was killed or writes just now, or a whole
-/// one that lost its end. Of a line that is too long for a result, its end.
-fn rest(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
+/// Returns the bytes after the last newline, and their position: an incomplete line of a run that was killed or is still
+/// writing, or a complete one without its newline. Of a line that is too long for a result, only the end is returned.
+fn last_line(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
     let size = file.metadata()?.len();
     let from = size.saturating_sub(MAX_LINE);
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(from))?;
     file.take(MAX_LINE).read_to_end(&mut end)?;
-    let start = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    let start = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
     Ok((from + start as u64, end.split_off(start)))
 }

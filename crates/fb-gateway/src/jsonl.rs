@@ -1,21 +1,24 @@
-//! Files of one thing a line.
+//! Files with one item per line.
 
 use std::io::{BufRead, Read};
 
-/// Most bytes of one line: 1 MiB.
+/// Largest line, in bytes: 1 MiB.
 pub(crate) const MAX_LINE: u64 = 1 << 20;
-/// Most lines.
+/// Most lines of a file.
 const MAX_LINES: usize = 1_000_000;
 
-/// Hands every line that is not blank to `each`; an error comes with the number of its line, from 1.
+/// Calls `each` with every line that is not blank, trimmed. Stops at the first error.
+///
+/// # Errors
+/// The number of the line, from 1, and the error of `each`, of reading, or of a line that is too long or not UTF-8.
 pub(crate) fn for_each_line(
-    mut from: impl BufRead,
+    mut reader: impl BufRead,
     mut each: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<(), (usize, String)> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = from.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
+        let read = reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line);
         if read.map_err(|error| (number, error.to_string()))? == 0 {
             break;
         }
@@ -26,7 +29,7 @@ pub(crate) fn for_each_line(
             return Err((number, format!("expected at most {MAX_LINES} lines")));
         }
         let text = str::from_utf8(&line).map_err(|error| (number, format!("not UTF-8 text: {error}")))?;
-        // A mark that some editors begin a file with; it is no part of the text.
+        // Some editors begin a file with a byte order mark.
         let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text };
         if !text.trim().is_empty() {
             each(text.trim()).map_err(|error| (number, error))?;

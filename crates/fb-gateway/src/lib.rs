@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod dry_run;
 mod evaluations;
+mod input;
 mod jsonl;
 mod requests;
 mod runtime;
@@ -15,5 +16,5 @@ pub use crate::{
     commands::{
         backtest::BacktestArgs, drill::DrillArgs, eval::EvalArgs, plan::PlanArgs, savings::SavingsArgs,
     },
-    config::{Loaded, Located, eval::EvalConfig, load, parse},
+    config::{ConfigError, LoadedConfig, eval::EvalConfig, load, parse},
 };

@@ -10,6 +10,6 @@ use fb_gateway::{Cli, run};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // clap prints usage errors itself and exits with 2: the caller called it wrong.
+    // For wrong arguments, clap prints the usage and exits with 2.
     run(Cli::parse())
 }

@@ -1,49 +1,39 @@
+//! Lines and tables on standard output.
+
 use std::{
-    fs::File,
-    io::{Read, Write, stdin, stdout},
-    path::Path,
+    io::{Write, stdout},
     time::Duration,
 };
 
-/// Prints a line. Whoever reads may have left (`fb serve | head -1`); a server does not die of that.
-pub(crate) fn say(line: &str) {
-    let mut out = stdout().lock();
-    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+/// Prints a line. Errors are ignored: a server must survive a reader that closed its pipe (`fb serve | head -1`).
+pub(crate) fn print_line(line: &str) {
+    let mut stdout = stdout().lock();
+    drop(writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
 }
 
-/// So many of a word whose plural has an s.
-pub(crate) fn count(n: usize, word: &str) -> String {
-    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+/// Formats a count and a noun with a regular plural, such as `2 errors`.
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// What a command line names: a file, or with `-` its standard input.
-pub(crate) fn open(file: &Path) -> Result<Box<dyn Read>, String> {
-    if file == Path::new("-") {
-        return Ok(Box::new(stdin().lock()));
-    }
-    match File::open(file) {
-        Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(format!("{}: {error}", file.display())),
-    }
-}
-
-/// The smallest value that so many per cent do not exceed; `None` of no values.
+/// Returns the nearest-rank percentile of sorted values; `None` if there are none.
 pub(crate) fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
 }
 
-/// A time as numbers in files have it.
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// Converts a duration to whole milliseconds, the unit of files.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A time as tables have it.
+/// Formats milliseconds as seconds, the unit of tables.
 pub(crate) fn seconds(millis: u64) -> String {
     format!("{:.3} s", Duration::from_millis(millis).as_secs_f64())
 }
 
-/// Rows as lines of aligned columns, the first one a head; the last `right` columns end at the same place.
+/// Formats rows, the first of which is the head, as lines of aligned columns. The last `right` columns are
+/// right-aligned.
 pub(crate) fn table(rows: &[Vec<String>], right: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =

@@ -1,8 +1,10 @@
+//! `fb backtest`: replays recorded requests against another config and compares the results.
+
 mod figures;
-mod memory;
-mod read;
+mod history;
+mod records;
 mod replay;
-mod request;
+mod synthetic_request;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -12,52 +14,50 @@ use fb_telemetry::record::RecordEntry;
 
 use self::{
     figures::{Comparison, compare, print},
-    read::read,
     replay::replay,
 };
-use crate::{config, dry_run::Stage, stdout::say};
+use crate::{config, dry_run::DryRun, stdout::print_line};
 
-/// What `fb backtest` is told.
+/// Arguments of `fb backtest`.
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// The config to try; its keys need not be there.
+    /// Config file to try.
     #[arg(long)]
     pub config: PathBuf,
-    /// Only the requests that this route served when they were recorded.
+    /// Replay only the requests that were recorded for this route.
     #[arg(long)]
     pub route: Option<String>,
-    /// How long an answer takes of a target that neither itself nor its provider was ever called.
+    /// Latency of targets at a provider that was never called.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     pub assume_latency: Duration,
-    /// Print one JSON object.
+    /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
-    /// Files that `[record]` wrote, in any order; `-` reads standard input.
+    /// Files written by `[record]`, in any order; `-` for standard input.
     #[arg(required = true)]
     pub records: Vec<PathBuf>,
 }
 
-/// Plays recorded requests through a config and prints what would have come of them.
+/// Replays recorded requests against a config and prints the recorded and the predicted figures.
 pub(crate) fn backtest(args: &BacktestArgs) -> Result<ExitCode, String> {
     let config = config::load_without_keys(&args.config)?.fb;
-    let entries = of_route(read(&args.records)?, args.route.as_deref())?;
+    let entries = filter_by_route(records::read(&args.records)?, args.route.as_deref())?;
     let comparison = run(&config, &entries, args.assume_latency)?;
     if args.json {
-        say(&serde_json::to_string_pretty(&comparison).map_err(|error| error.to_string())?);
+        print_line(&serde_json::to_string_pretty(&comparison).map_err(|error| error.to_string())?);
     } else {
-        say(&print(&comparison));
+        print_line(&print(&comparison));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same entries and the same config give the same comparison.
+/// Replays the entries. The result is a function of the arguments.
 fn run(config: &Config, entries: &[RecordEntry], latency: Duration) -> Result<Comparison, String> {
-    let stage = Stage::new(config)?;
-    let replayed = replay(config, &stage, entries, latency)?;
-    Ok(compare(&replayed))
+    let dry_run = DryRun::new(config)?;
+    Ok(compare(&replay(config, &dry_run, entries, latency)?))
 }
 
-fn of_route(mut entries: Vec<RecordEntry>, only: Option<&str>) -> Result<Vec<RecordEntry>, String> {
+fn filter_by_route(mut entries: Vec<RecordEntry>, only: Option<&str>) -> Result<Vec<RecordEntry>, String> {
     if let Some(name) = only {
         let mut known: Vec<String> = entries.iter().map(|entry| entry.route.clone()).collect();
         entries.retain(|entry| entry.route == name);

@@ -1,3 +1,5 @@
+//! `fb demo`: breaks simulated providers behind a gateway and prints every attempt.
+
 mod screen;
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
@@ -10,31 +12,31 @@ use tokio::{net::TcpListener, task::JoinSet};
 use self::screen::Screen;
 use crate::{
     runtime::{runtime, stop_signal},
-    stdout::say,
+    stdout::print_line,
 };
 
-/// The question every request of the show asks.
-const QUESTION: &str = "What is a circuit breaker?";
-/// Where the simulated providers listen when the ports are free.
+/// Prompt of every request.
+const PROMPT: &str = "What is a circuit breaker?";
+/// Preferred ports of the simulated providers.
 const PORTS: [u16; 3] = [39101, 39102, 39103];
-/// How long a breaker of the show stays open: long enough to be seen, short enough to wait for.
-const OPEN: Duration = Duration::from_secs(2);
+/// Time for which a breaker stays open: long enough to be seen in the output, short enough to wait for.
+const OPEN_TIME: Duration = Duration::from_secs(2);
 
-/// Breaks simulated providers one by one in front of a gateway and shows every attempt as it happens.
+/// Runs the demo; unless `once`, keeps the gateway running until SIGINT or SIGTERM.
 pub(crate) fn demo(once: bool, listen: SocketAddr) -> Result<ExitCode, String> {
     runtime()?.block_on(async {
-        let stage = Stage::open(listen).await?;
-        stage.show().await?;
+        let demo = Demo::start(listen).await?;
+        demo.run().await?;
         if !once {
-            say(&stage.farewell());
+            print_line(&demo.instructions());
             stop_signal().await;
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Three simulated providers and a gateway before them.
-struct Stage {
+/// Three simulated providers and a gateway over them.
+struct Demo {
     openai: Sim,
     anthropic: Sim,
     ollama: Sim,
@@ -45,13 +47,14 @@ struct Stage {
     _gateway: JoinSet<()>,
 }
 
-impl Stage {
-    async fn open(listen: SocketAddr) -> Result<Self, String> {
+impl Demo {
+    async fn start(listen: SocketAddr) -> Result<Self, String> {
         let openai = simulate(Dialect::OpenAi, PORTS[0]).await?;
         let anthropic = simulate(Dialect::Anthropic, PORTS[1]).await?;
         let ollama = simulate(Dialect::Ollama, PORTS[2]).await?;
         for sim in [&openai, &anthropic, &ollama] {
-            let text = format!("It stops calls to what is broken, says {}.", sim.dialect());
+            let text =
+                format!("A guard that stops calls to a failing provider (answer of {}).", sim.dialect());
             sim.reply(SimReply { latency: Duration::from_millis(35), ..SimReply::text(text) });
         }
         let screen = Arc::new(Screen::new());
@@ -69,74 +72,74 @@ impl Stage {
         Ok(Self { openai, anthropic, ollama, url, http, screen, _gateway: running })
     }
 
-    async fn show(&self) -> Result<(), String> {
+    async fn run(&self) -> Result<(), String> {
         let port = |sim: &Sim| sim.addr().port();
-        say(&format!(
+        print_line(&format!(
             "simulating openai :{}   anthropic :{}   ollama :{}     gateway {}\n",
             port(&self.openai),
             port(&self.anthropic),
             port(&self.ollama),
             self.url
         ));
-        self.screen.scene("all well");
-        self.ask().await?;
+        self.screen.title("all well");
+        self.send_request().await?;
 
         self.openai.fault(Fault::status(503));
-        self.screen.scene("openai down (503)");
-        self.ask().await?;
-        self.screen.scene("the same, until its breaker opens");
+        self.screen.title("openai down (503)");
+        self.send_request().await?;
+        self.screen.title("openai still down, until its breaker opens");
         for _ in 0..3 {
-            self.ask().await?;
+            self.send_request().await?;
         }
 
         self.anthropic.fault(Fault::Refuse);
-        self.screen.scene("anthropic down too (refuses connections)");
-        self.ask().await?;
+        self.screen.title("anthropic down too (refuses connections)");
+        self.send_request().await?;
 
         self.ollama.fault(Fault::status(503));
-        self.screen.scene("all down");
-        self.ask().await?;
+        self.screen.title("all down");
+        self.send_request().await?;
 
         for sim in [&self.openai, &self.anthropic, &self.ollama] {
             sim.heal();
         }
-        self.screen.scene("all healed; the breakers let probes through");
-        tokio::time::sleep(OPEN * 2).await;
+        self.screen.title("all healed; the breakers let probes through");
+        tokio::time::sleep(OPEN_TIME * 2).await;
         for _ in 0..3 {
-            self.ask().await?;
+            self.send_request().await?;
         }
         Ok(())
     }
 
-    /// Sends one request as any client would; the screen shows its attempts, this its answer.
-    async fn ask(&self) -> Result<(), String> {
+    /// Sends one request and prints the answer. The observer prints the attempts meanwhile.
+    async fn send_request(&self) -> Result<(), String> {
         let body =
-            serde_json::json!({ "model": "default", "messages": [{ "role": "user", "content": QUESTION }] });
+            serde_json::json!({ "model": "default", "messages": [{ "role": "user", "content": PROMPT }] });
         let url = format!("{}/chat/completions", self.url);
         let request = self.http.post(url).header("content-type", "application/json").body(body.to_string());
         let answer = request.send().await.map_err(|error| format!("the gateway did not answer: {error}"))?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(|error| format!("the answer broke off: {error}"))?;
+        let text = answer.text().await.map_err(|error| format!("the answer was cut: {error}"))?;
         let body: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        let said =
+        let content =
             body["choices"][0]["message"]["content"].as_str().or_else(|| body["error"]["message"].as_str());
-        self.screen.answer(status, said.unwrap_or_default());
+        self.screen.answer(status, content.unwrap_or_default());
         Ok(())
     }
 
-    fn farewell(&self) -> String {
+    fn instructions(&self) -> String {
         format!(
             "\ntry it:    curl {url}/chat/completions -d '{{\"model\":\"default\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'\n\
              break it:  curl -X POST http://{sim}/sim/fault -d 'status=503'\n\
              heal it:   curl -X POST http://{sim}/sim/heal\n\
-             Ctrl-C ends it.",
+             Press Ctrl-C to stop.",
             url = self.url,
             sim = self.openai.addr(),
         )
     }
 }
 
-/// A simulated provider at its usual port, or at a free one when that is taken.
+/// Starts a simulated provider at its preferred port, or at a free one if that is in use.
 async fn simulate(dialect: Dialect, port: u16) -> Result<Sim, String> {
     match Sim::start_on(dialect, SocketAddr::from(([127, 0, 0, 1], port))).await {
         Ok(sim) => Ok(sim),
@@ -146,7 +149,7 @@ async fn simulate(dialect: Dialect, port: u16) -> Result<Sim, String> {
 
 fn client(openai: &Sim, anthropic: &Sim, ollama: &Sim, screen: Arc<Screen>) -> Result<Client, String> {
     let mut breaker = BreakerConfig::default();
-    breaker.open.base = OPEN;
+    breaker.open.base = OPEN_TIME;
     let mut builder = Client::builder().breaker(breaker).observer(screen).route(Route::priority(
         "default",
         [

@@ -1,5 +1,7 @@
+//! `fb drill`: simulates an outage of every target and prints which target answers instead.
+
 mod outage;
-mod score;
+mod results;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -10,74 +12,74 @@ use fb::{
 use tokio::time::Instant;
 
 use self::{
-    outage::{Down, Fault, Outage},
-    score::{Outcome, Score, print},
+    outage::{Down, Fault, OutageScript},
+    results::{OutageResult, RequestResult, print},
 };
 use crate::{
     config,
-    dry_run::{Script, Stage, virtual_time},
-    stdout::say,
+    dry_run::{DryRun, Script, virtual_time},
+    stdout::print_line,
 };
 
-/// What `fb drill` is told.
+/// Arguments of `fb drill`.
 #[derive(Debug, Args)]
 pub struct DrillArgs {
-    /// The config file.
+    /// Config file.
     #[arg(long)]
     pub config: PathBuf,
-    /// Drill this route alone.
+    /// Route to drill [default: all routes].
     #[arg(long)]
     pub route: Option<String>,
-    /// Requests during each outage, one after the other.
+    /// Number of successive requests during each outage, 1 to 1000.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub requests: u32,
-    /// Outages of a single target that may end in an error before the exit code is 1.
+    /// Number of outages of one target that may end in an error; with more, the exit code is 1.
     #[arg(long, default_value_t = 0)]
     pub allow_errors: usize,
 }
 
-/// Fails each target of each route, then all together, and prints who answered. 1 when more outages of a single target
-/// than allowed end in an error.
+/// Fails each target of each route alone, then all together, and prints the targets that answered. Exits with 1 if more
+/// outages of one target than allowed end in an error.
 pub(crate) fn drill(args: &DrillArgs) -> Result<ExitCode, String> {
     let config = config::load_without_keys(&args.config)?.fb;
-    let routes = routes(&config, args.route.as_deref())?;
-    let scores = play(&config, &routes, args.requests)?;
-    say(&print(&scores, args.requests));
-    let failed = scores.iter().filter(|score| score.is_single() && score.has_error()).count();
+    let routes = select_routes(&config, args.route.as_deref())?;
+    let results = simulate(&config, &routes, args.requests)?;
+    print_line(&print(&results, args.requests));
+    let failed = results.iter().filter(|result| result.is_single() && result.has_error()).count();
     Ok(if failed > args.allow_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn routes<'a>(config: &'a Config, only: Option<&str>) -> Result<Vec<&'a Route>, String> {
+fn select_routes<'a>(config: &'a Config, only: Option<&str>) -> Result<Vec<&'a Route>, String> {
     let Some(name) = only else { return Ok(config.routes.values().collect()) };
     let known = || config.routes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let route = config.routes.get(name).ok_or_else(|| format!("no route {name:?}; routes: {}", known()))?;
     Ok(vec![route])
 }
 
-/// Plays every outage with a client of its own. Time is virtual: nothing here waits.
-fn play(config: &Config, routes: &[&Route], requests: u32) -> Result<Vec<Score>, String> {
-    // A route is drilled by its own targets; those of its classes have their own turn.
-    let stage = Stage::new(config)?;
+/// Runs every outage with a new client, in virtual time.
+fn simulate(config: &Config, routes: &[&Route], requests: u32) -> Result<Vec<OutageResult>, String> {
+    // Classes are ignored: their routes are drilled by themselves.
+    let dry_run = DryRun::new(config)?;
     virtual_time()?.block_on(async {
-        let mut scores = Vec::new();
+        let mut results = Vec::new();
         for route in routes {
-            let mut downs: Vec<Down> = targets(route)?.into_iter().map(Down::One).collect();
+            let mut downs: Vec<Down> = enabled_targets(route)?.into_iter().map(Down::One).collect();
             downs.push(Down::All);
             for down in downs {
                 for fault in Fault::ALL {
-                    let scene = Scene::open(&stage)?;
-                    let outcomes = scene.play(&route.name, &down, fault, requests).await;
+                    let simulation = Simulation::new(&dry_run)?;
+                    let requests = simulation.run(&route.name, &down, fault, requests).await;
                     let (route, down) = (route.name.clone(), down.clone());
-                    scores.push(Score { route, down, fault, outcomes });
+                    results.push(OutageResult { route, down, fault, requests });
                 }
             }
         }
-        Ok(scores)
+        Ok(results)
     })
 }
 
-/// Who may answer at the full level.
-fn targets(route: &Route) -> Result<Vec<TargetId>, String> {
+/// Returns the enabled targets of the full level, each once.
+fn enabled_targets(route: &Route) -> Result<Vec<TargetId>, String> {
     let mut found = Vec::new();
     for target in route.targets.iter().filter(|target| target.enabled) {
         let name = target.name();
@@ -89,35 +91,35 @@ fn targets(route: &Route) -> Result<Vec<TargetId>, String> {
     Ok(found)
 }
 
-/// A new client before an outage.
-struct Scene {
+/// A new client, and the script of its providers.
+struct Simulation {
     client: Client,
-    outage: Arc<Outage>,
+    script: Arc<OutageScript>,
 }
 
-impl Scene {
-    fn open(stage: &Stage) -> Result<Self, String> {
-        let outage = Arc::new(Outage::default());
-        let script: Arc<dyn Script> = Arc::<Outage>::clone(&outage);
-        let client = stage.client(&script).build().map_err(|error| error.to_string())?;
-        Ok(Self { client, outage })
+impl Simulation {
+    fn new(dry_run: &DryRun) -> Result<Self, String> {
+        let outage = Arc::new(OutageScript::default());
+        let script: Arc<dyn Script> = Arc::<OutageScript>::clone(&outage);
+        let client = dry_run.client(&script).build().map_err(|error| error.to_string())?;
+        Ok(Self { client, script: outage })
     }
 
-    /// One request while all is well, which caches may keep, then so many during the outage.
-    async fn play(&self, route: &str, down: &Down, fault: Fault, requests: u32) -> Vec<Outcome> {
+    /// Sends one request while all targets work, which fills caches, then `requests` during the outage.
+    async fn run(&self, route: &str, down: &Down, fault: Fault, requests: u32) -> Vec<RequestResult> {
         let streamed = fault == Fault::Cut;
-        self.ask(route, streamed).await;
-        self.outage.begin(down.clone(), fault);
-        let mut outcomes = Vec::new();
+        self.send(route, streamed).await;
+        self.script.begin_outage(down.clone(), fault);
+        let mut results = Vec::new();
         for _ in 0..requests {
-            outcomes.push(self.ask(route, streamed).await);
+            results.push(self.send(route, streamed).await);
         }
-        outcomes
+        results
     }
 
-    async fn ask(&self, route: &str, streamed: bool) -> Outcome {
-        let begun = Instant::now();
-        let request = question(route);
+    async fn send(&self, route: &str, streamed: bool) -> RequestResult {
+        let start = Instant::now();
+        let request = request(route);
         let answer = if streamed {
             match self.client.stream(request).await {
                 Ok(stream) => stream.collect().await,
@@ -126,17 +128,17 @@ impl Scene {
         } else {
             self.client.chat(request).await
         };
-        let took = begun.elapsed();
+        let took = start.elapsed();
         match answer {
-            Ok(answer) => Outcome {
-                answer: Ok(answer.served_by()),
+            Ok(answer) => RequestResult {
+                answered_by: Ok(answer.served_by()),
                 level: Some(answer.level()),
                 calls: answer.report.attempts(),
                 took,
             },
-            Err(error) => Outcome {
+            Err(error) => RequestResult {
                 calls: error.report().map_or(0, Report::attempts),
-                answer: Err(told(&error)),
+                answered_by: Err(http_error(&error)),
                 level: None,
                 took,
             },
@@ -144,15 +146,15 @@ impl Scene {
     }
 }
 
-/// Not answered by what is fresh in a cache: that needs no target.
-fn question(route: &str) -> ChatRequest {
-    let messages = vec![Message::text(Role::User, "Is anybody there to answer?")];
+/// Builds a request that bypasses fresh cache entries, which would answer without a target.
+fn request(route: &str) -> ChatRequest {
+    let messages = vec![Message::text(Role::User, "Which target answers?")];
     let options = Options { cache: CacheControl::NoCache, ..Options::default() };
     ChatRequest::from_chat(route, Chat { messages, ..Chat::default() }).with_options(options)
 }
 
-/// An error as an HTTP client sees it.
-fn told(error: &Error) -> String {
+/// Formats the HTTP status and code of an error.
+fn http_error(error: &Error) -> String {
     format!("{} {}", error.status(), error.code())
 }
 

@@ -1,29 +1,29 @@
-//! `fb explain`: what a running gateway decided for one request.
+//! `fb explain`: prints the decisions of a running gateway for one request.
 
 use std::{process::ExitCode, time::Duration};
 
-use crate::{runtime::runtime, stdout::say};
+use crate::{runtime::runtime, stdout::print_line};
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for the gateway.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Prints the record of a request, fetched from the operators' listener at `admin`.
+/// Prints the trace of a request, fetched from the admin listener at `admin`.
 pub(crate) fn explain(id: &str, admin: &str) -> Result<ExitCode, String> {
     let base = admin.trim_end_matches('/');
     if !base.starts_with("http://") {
         return Err(format!("--admin {admin}: expected a URL such as http://127.0.0.1:9090"));
     }
     let id: fb::RequestId =
-        id.parse().map_err(|error| format!("{error}; it is in the answer's header x-request-id"))?;
+        id.parse().map_err(|error| format!("{error}; it is in the response header x-request-id"))?;
     runtime()?.block_on(async {
         let url = format!("{base}/v1/traces/{id}");
         let client = fb::providers::plain_http_client().map_err(|error| error.to_string())?;
-        let asked = client.get(&url).timeout(PATIENCE).header("accept", "text/plain").send().await;
-        let response = asked.map_err(|error| format!("{url}: {error}"))?;
+        let sent = client.get(&url).timeout(TIMEOUT).header("accept", "text/plain").send().await;
+        let response = sent.map_err(|error| format!("{url}: {error}"))?;
         let status = response.status();
         let text = response.text().await.map_err(|error| format!("{url}: {error}"))?;
         if status.is_success() {
-            say(text.trim_end());
+            print_line(text.trim_end());
             return Ok(ExitCode::SUCCESS);
         }
         let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();

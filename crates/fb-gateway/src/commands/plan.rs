@@ -1,3 +1,5 @@
+//! `fb plan`: prints the targets of a request in order, with reasons.
+
 mod money;
 
 use std::{
@@ -9,44 +11,41 @@ use std::{
 use clap::Args;
 use fb::{ChatRequest, Client, Config, Destination, Facts, Options, Plan, Route, Rules, Signals, Strategy};
 
-use self::money::dollars;
-use crate::{
-    config, requests,
-    stdout::{open, say},
-};
+use self::money::parse_dollars;
+use crate::{config, input, requests, stdout::print_line};
 
-/// What `fb plan` is told.
+/// Arguments of `fb plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The config file.
+    /// Config file.
     #[arg(long)]
     pub config: PathBuf,
-    /// A chat request as an OpenAI client sends it; `-` reads standard input.
+    /// File with the body of a chat completions request; `-` for standard input.
     pub request: PathBuf,
-    /// The target to try first: PROVIDER/MODEL, or any of this PROVIDER.
+    /// Target to try first: PROVIDER/MODEL, or PROVIDER for any of its targets.
     #[arg(long)]
     pub prefer: Option<String>,
-    /// The conversation it belongs to, where requests stick by it.
+    /// Session of the request, for routes that are sticky by session.
     #[arg(long)]
     pub session: Option<String>,
-    /// What else it belongs to, where requests stick by it; may be given several times.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
+    /// Tag of the request, for routes that are sticky by a tag; repeatable.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_tag)]
     pub tag: Vec<(String, String)>,
-    /// A region it may be computed in; may be given several times.
+    /// Region in which the request may be processed; repeatable.
     #[arg(long)]
     pub region: Vec<String>,
-    /// The class of its data, which a target has to be approved for.
+    /// Data class of the request; only targets approved for it are called.
     #[arg(long)]
     pub data_class: Option<String>,
-    /// Who may see it, a PROVIDER or a PROVIDER/MODEL; may be given several times.
+    /// Allowed PROVIDER or PROVIDER/MODEL; repeatable.
     #[arg(long)]
     pub allow: Vec<String>,
-    /// Most that one call may cost, in US dollars.
-    #[arg(long, value_name = "USD", value_parser = dollars)]
+    /// Highest cost of one call, in US dollars.
+    #[arg(long, value_name = "USD", value_parser = parse_dollars)]
     pub max_cost: Option<fb::Money>,
 }
 
-/// Prints where a request would go. 1 when nobody may be asked.
+/// Prints the plan of a request. Exits with 1 if no target may be called.
 pub(crate) fn plan(args: &PlanArgs) -> Result<ExitCode, String> {
     let loaded = config::load_without_keys(&args.config)?;
     let request = read(&args.request, loaded.server.max_body)?.with_options(options(args));
@@ -54,19 +53,19 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<ExitCode, String> {
     let client = builder.build().map_err(|error| error.to_string())?;
     let destination = client.destination(&request).map_err(|error| error.to_string())?;
     let plan = client.plan(&request).map_err(|error| error.to_string())?;
-    say(describe(&loaded.fb, &request, &destination, &plan)?.trim_end());
+    print_line(describe(&loaded.fb, &request, &destination, &plan)?.trim_end());
     Ok(if plan.order.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn read(file: &Path, most: usize) -> Result<ChatRequest, String> {
+fn read(file: &Path, max: usize) -> Result<ChatRequest, String> {
     let mut body = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    let at = file.display();
-    open(file)?.take(limit).read_to_end(&mut body).map_err(|error| format!("{at}: {error}"))?;
-    if body.len() > most {
-        return Err(format!("{at}: expected at most {most} bytes, as server.max_body says"));
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    let name = file.display();
+    input::open(file)?.take(limit).read_to_end(&mut body).map_err(|error| format!("{name}: {error}"))?;
+    if body.len() > max {
+        return Err(format!("{name}: expected at most {max} bytes (server.max_body)"));
     }
-    requests::of_body(body).map_err(|error| format!("{at}: {error}"))
+    requests::from_body(body).map_err(|error| format!("{name}: {error}"))
 }
 
 fn options(args: &PlanArgs) -> Options {
@@ -85,7 +84,7 @@ fn options(args: &PlanArgs) -> Options {
     }
 }
 
-/// Where a request goes and why, what of it decides that, and the plan.
+/// Formats the route and class of a request, the facts that routing depends on, and the plan.
 fn describe(
     config: &Config,
     request: &ChatRequest,
@@ -97,43 +96,46 @@ fn describe(
     let strategy = config.routes.get(route).map_or(Strategy::Priority, |route| route.strategy);
     let class = match (class, config.routes.get(requested)) {
         (Some(class), Some(Route { complexity, .. })) => {
-            let (_, sign) = complexity.explain(&Signals::from_chat(chat));
-            let sent = if requested == route { "stays there" } else { "is sent there" };
-            format!(": asked of {requested}, {class} ({sign}), which {sent}")
+            let (_, evidence) = complexity.explain(&Signals::from_chat(chat));
+            if requested == route {
+                format!(", class {class} ({evidence})")
+            } else {
+                format!(", for class {class} ({evidence}) of route {requested}")
+            }
         }
         _ => String::new(),
     };
-    let needs = needs(&Facts::from_request(request).with_messages(chat));
-    Ok(format!("route {route} ({}){class}\n{needs}\n{plan}", word(strategy)?))
+    let facts = describe_facts(&Facts::from_request(request).with_messages(chat));
+    Ok(format!("route {route} ({}){class}\n{facts}\n{plan}", strategy_name(strategy)?))
 }
 
-/// What a target must be able to take.
-fn needs(facts: &Facts<'_>) -> String {
+/// Lists the tokens and the capabilities that a request needs.
+fn describe_facts(facts: &Facts<'_>) -> String {
     let output = match facts.max_output {
-        Some(most) => format!("at most {most} out"),
-        None => format!("no limit out ({} reckoned with)", facts.expected_output()),
+        Some(max) => format!("at most {max} output tokens"),
+        None => format!("no output limit ({} tokens assumed)", facts.expected_output()),
     };
     let needs = facts.needs;
-    let abilities = [
+    let capabilities = [
         (needs.tools, "tools"),
         (needs.parallel_tools, "parallel tools"),
-        (needs.json_schema, "a JSON schema"),
-        (needs.vision, "pictures"),
+        (needs.json_schema, "JSON schema"),
+        (needs.vision, "images"),
     ];
-    let needed = abilities.into_iter().filter(|(needed, _)| *needed).map(|(_, what)| what.to_owned());
-    let tokens = [format!("about {} tokens in", facts.input_tokens), output];
+    let needed = capabilities.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name.to_owned());
+    let tokens = [format!("about {} input tokens", facts.input_tokens), output];
     tokens.into_iter().chain(needed).collect::<Vec<_>>().join(", ")
 }
 
-/// The word of a config for a strategy.
-fn word(strategy: Strategy) -> Result<String, String> {
+/// Returns the name of a strategy in a config file.
+fn strategy_name(strategy: Strategy) -> Result<String, String> {
     match serde_json::to_value(strategy) {
-        Ok(serde_json::Value::String(word)) => Ok(word),
-        other => Err(format!("a strategy without a word: {other:?}")),
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        other => Err(format!("a strategy without a name: {other:?}")),
     }
 }
 
-fn tag(text: &str) -> Result<(String, String), String> {
+fn parse_tag(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),

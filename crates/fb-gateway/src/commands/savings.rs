@@ -1,4 +1,7 @@
-mod ledger;
+//! `fb savings`: compares the cost of routing by class with that of sending every request to the best model.
+
+mod cost_table;
+mod prices;
 mod query;
 
 use std::{io::BufReader, path::PathBuf, process::ExitCode};
@@ -6,66 +9,59 @@ use std::{io::BufReader, path::PathBuf, process::ExitCode};
 use clap::Args;
 use fb::{Client, Config, TargetId};
 
-use self::{
-    ledger::{Ledger, Priced},
-    query::Query,
-};
-use crate::{
-    config,
-    jsonl::for_each_line,
-    stdout::{open, say},
-};
+use self::{cost_table::CostTable, prices::PricedTarget, query::Query};
+use crate::{config, input, jsonl::for_each_line, stdout::print_line};
 
-/// What `fb savings` is told.
+/// Arguments of `fb savings`.
 #[derive(Debug, Args)]
 pub struct SavingsArgs {
-    /// The config file; its targets need a `price`.
+    /// Config file; its targets need a `price`.
     #[arg(long)]
     pub config: PathBuf,
-    /// Requests, one a line: a text, `{"text": "...", "output_tokens": 300}`, or a chat request with `messages`.
-    /// `-` reads standard input.
+    /// File with one request per line: a text, `{"text": "...", "output_tokens": 300}`, or a chat request with
+    /// `messages`; `-` for standard input.
     pub queries: PathBuf,
-    /// The route of requests that name none in `model`.
+    /// Route of requests without a `model`.
     #[arg(long, default_value = "default")]
     pub route: String,
-    /// The target to compare with, PROVIDER/MODEL; without it the one at which all requests together cost most, of
-    /// the targets of the route and of its classes.
+    /// Target to compare with, as PROVIDER/MODEL [default: of the targets of the route and of its classes, the one at
+    /// which all requests together cost most].
     #[arg(long)]
     pub best: Option<TargetId>,
 }
 
-/// Prints what the requests cost by class and target, and in all beside the best model.
+/// Prints the cost of the requests by class and target, and the total beside that at the best model.
 pub(crate) fn savings(args: &SavingsArgs) -> Result<ExitCode, String> {
     let loaded = config::load_without_keys(&args.config)?;
     let builder = Client::builder().config(&loaded.fb).map_err(|error| error.to_string())?;
-    // Strategies that draw draw the same each time.
+    // A fixed seed, so that strategies with random choices give the same table every time.
     let client = builder.seed(0).build().map_err(|error| error.to_string())?;
-    let compared = match &args.best {
-        Some(best) => vec![ledger::priced(&loaded.fb, best)?],
-        None => ledger::candidates(&loaded.fb, &args.route)?,
+    let candidates = match &args.best {
+        Some(best) => vec![prices::find_target(&loaded.fb, best)?],
+        None => prices::route_targets(&loaded.fb, &args.route)?,
     };
-    let mut ledger = Ledger::new(compared);
-    let reader = BufReader::new(open(&args.queries)?);
-    for_each_line(reader, |line| add(&mut ledger, &loaded.fb, &client, &Query::read(line, &args.route)?))
+    let mut costs = CostTable::new(candidates);
+    let reader = BufReader::new(input::open(&args.queries)?);
+    for_each_line(reader, |line| add(&mut costs, &loaded.fb, &client, &Query::parse(line, &args.route)?))
         .map_err(|(line, error)| format!("{}:{line}  {error}", args.queries.display()))?;
-    if ledger.is_empty() {
-        return Err(format!("{}: no request; expected one a line", args.queries.display()));
+    if costs.is_empty() {
+        return Err(format!("{}: no request; expected one per line", args.queries.display()));
     }
-    say(&ledger.print()?);
+    print_line(&costs.print()?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends a request on paper to the first target of its plan.
-fn add(ledger: &mut Ledger, config: &Config, client: &Client, query: &Query) -> Result<(), String> {
+/// Adds the cost of a request at the first target of its plan.
+fn add(costs: &mut CostTable, config: &Config, client: &Client, query: &Query) -> Result<(), String> {
     let request = &query.request;
     let destination = client.destination(request).map_err(|error| error.to_string())?;
     let plan = client.plan(request).map_err(|error| error.to_string())?;
     let Some(first) = plan.order.first() else {
         let refused = plan.inadmissible.iter().map(|one| format!("{}: {}", one.target, one.refusal));
-        return Err(format!("nobody may be asked; {}", refused.collect::<Vec<_>>().join("; ")));
+        return Err(format!("no target may be called; {}", refused.collect::<Vec<_>>().join("; ")));
     };
-    let price = ledger::price_in(config, &destination.route, &first.target)?;
-    ledger.add(destination.class, Priced { target: first.target.clone(), price }, query.usage()?);
+    let price = prices::price_on_route(config, &destination.route, &first.target)?;
+    costs.add(destination.class, PricedTarget { target: first.target.clone(), price }, query.usage()?);
     Ok(())
 }
 

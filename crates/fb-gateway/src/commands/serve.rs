@@ -1,3 +1,5 @@
+//! `fb serve`: runs the gateway.
+
 use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
 use fb::Client;
@@ -5,19 +7,20 @@ use fb_server::Log;
 use fb_telemetry::record::{RecordConfig, Recorder};
 
 use crate::{
-    config::{self, Loaded, from_environment},
+    config::{self, LoadedConfig, from_environment},
     runtime::{runtime, stop_signal},
-    stdout::say,
+    stdout::print_line,
 };
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until SIGINT or SIGTERM.
 pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result<ExitCode, String> {
     let log = Arc::new(Log::init());
     runtime()?.block_on(async {
         let (mut loaded, origin) = if let Some(file) = config {
             (config::load(file)?, format!("config {}", file.display()))
         } else {
-            let (loaded, found) = from_environment::from_environment().await?;
+            let (fb, found) = from_environment::from_environment().await?;
+            let loaded = LoadedConfig { fb, ..LoadedConfig::default() };
             (loaded, format!("no config; found {}", from_environment::describe(&found)))
         };
         if let Some(listen) = listen {
@@ -30,20 +33,20 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .config(&loaded.fb)
             .and_then(|builder| builder.observer(Arc::new(observer)).build())
             .map_err(|error| error.to_string())?;
-        let operated = client.clone();
+        let operator = client.clone();
         let gateway = fb_server::start(&loaded.server, &loaded.fb, client)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         announce(&loaded, &origin, gateway.addr());
         for warning in &loaded.warnings {
-            say(&format!("  warning: {warning}"));
+            print_line(&format!("  warning: {warning}"));
         }
-        let prober = operated.probe();
+        let prober = operator.probe();
         if let Some(admin) = &loaded.admin {
-            let admin = fb_server::start_admin(admin, operated, scrape)
+            let admin = fb_server::start_admin(admin, operator, scrape)
                 .await
                 .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
-            say(&format!("  admin http://{}/v1/health", admin.addr()));
+            print_line(&format!("  admin http://{}/v1/health", admin.addr()));
             tokio::join!(gateway.run_until(stop_signal()), admin.run_until(stop_signal()));
         } else {
             gateway.run_until(stop_signal()).await;
@@ -61,19 +64,19 @@ fn record(config: &RecordConfig) -> Result<Recorder, String> {
     Recorder::start(config).map_err(|error| format!("record.file {}: {error}", config.file.display()))
 }
 
-/// Says what the gateway will do: where it listens, its routes, where keys come from.
-fn announce(loaded: &Loaded, origin: &str, addr: SocketAddr) {
-    say(&format!("fb  http://{addr}/v1   ({origin})"));
+/// Prints the address, the providers with the sources of their keys, and the routes.
+fn announce(loaded: &LoadedConfig, origin: &str, addr: SocketAddr) {
+    print_line(&format!("fb  http://{addr}/v1   ({origin})"));
     for (name, provider) in &loaded.fb.providers {
-        let at = provider.base_url.as_deref().unwrap_or("its usual address");
+        let address = provider.base_url.as_deref().unwrap_or("its default address");
         let key = provider.api_key.as_ref().map(|key| format!(", key from {key:?}")).unwrap_or_default();
-        say(&format!("  provider {name}: {} at {at}{key}", provider.kind));
+        print_line(&format!("  provider {name}: {} at {address}{key}", provider.kind));
     }
     for route in loaded.fb.routes.values() {
-        say(&format!("  route {}:", route.name));
+        print_line(&format!("  route {}:", route.name));
         for target in &route.targets {
             let off = if target.enabled { "" } else { "  (disabled)" };
-            say(&format!("    {}/{}{off}", target.provider, target.model));
+            print_line(&format!("    {}/{}{off}", target.provider, target.model));
         }
     }
 }

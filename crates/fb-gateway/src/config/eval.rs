@@ -1,3 +1,5 @@
+//! The table `[eval]`.
+
 use std::path::PathBuf;
 
 use fb::InvalidConfig;
@@ -20,6 +22,7 @@ pub(crate) const fn default_min_pass() -> f64 {
 }
 
 impl EvalConfig {
+    /// Returns every invalid value.
     pub(crate) fn problems(&self) -> Vec<InvalidConfig> {
         let mut problems = Vec::new();
         if self.results.file_name().is_none() {

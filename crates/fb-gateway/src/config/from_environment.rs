@@ -1,3 +1,5 @@
+//! The config of `fb serve` without a config file.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use fb::{
@@ -5,20 +7,18 @@ use fb::{
     providers::{self, DiscoveredProvider, ProviderConfig, Secret},
 };
 
-use crate::config::Loaded;
+/// Longest wait for the probe of a local Ollama.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a local Ollama may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// A config of the providers whose keys are in the environment and of a local Ollama, in one route `default`, in
+/// Builds a config with one route `default` over the providers with an API key in the environment and a local Ollama, in
 /// the order of the presets table.
 ///
 /// # Errors
-/// When there is nothing at all.
-pub(crate) async fn from_environment() -> Result<(Loaded, Vec<DiscoveredProvider>), String> {
+/// If no provider was found.
+pub(crate) async fn from_environment() -> Result<(Config, Vec<DiscoveredProvider>), String> {
     let mut found = Vec::new();
     for candidate in providers::discover() {
-        if candidate.env.is_some() || is_there(&candidate).await {
+        if candidate.env.is_some() || is_reachable(&candidate).await {
             found.push(candidate);
         }
     }
@@ -31,12 +31,11 @@ pub(crate) async fn from_environment() -> Result<(Loaded, Vec<DiscoveredProvider
     let targets = found.iter().map(|found| Target::new(&found.name, &found.default_model));
     let route = Route::priority("default", targets);
     let providers: BTreeMap<_, _> = found.iter().map(|found| (found.name.clone(), config(found))).collect();
-    let fb =
-        Config { providers, routes: BTreeMap::from([("default".to_owned(), route)]), ..Config::default() };
-    Ok((Loaded { fb, ..Loaded::default() }, found))
+    let routes = BTreeMap::from([("default".to_owned(), route)]);
+    Ok((Config { providers, routes, ..Config::default() }, found))
 }
 
-/// What was found, and where.
+/// Lists the discovered providers, each with the source of its key.
 pub(crate) fn describe(found: &[DiscoveredProvider]) -> String {
     let each = found.iter().map(|found| match &found.env {
         Some(env) => format!("{} ({env})", found.name),
@@ -45,8 +44,8 @@ pub(crate) fn describe(found: &[DiscoveredProvider]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// What builds a found provider: its key from where it was found, its address from the variable its own clients
-/// read, if that is set.
+/// Returns the config of a discovered provider. Its address is taken from the environment variable that the provider's
+/// own clients read, if that is set.
 fn config(found: &DiscoveredProvider) -> ProviderConfig {
     let variable = match found.kind.as_str() {
         "ollama" => "OLLAMA_HOST".to_owned(),
@@ -61,7 +60,7 @@ fn config(found: &DiscoveredProvider) -> ProviderConfig {
     }
 }
 
-async fn is_there(candidate: &DiscoveredProvider) -> bool {
+async fn is_reachable(candidate: &DiscoveredProvider) -> bool {
     let Ok(provider) = config(candidate).build() else { return false };
-    matches!(tokio::time::timeout(PATIENCE, provider.probe()).await, Ok(Ok(fb::Probe::Reachable)))
+    matches!(tokio::time::timeout(PROBE_TIMEOUT, provider.probe()).await, Ok(Ok(fb::Probe::Reachable)))
 }

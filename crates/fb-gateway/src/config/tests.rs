@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{ServerConfig, parse, parse_without_keys};
 use crate::config::eval::default_min_pass;
 
-/// The whole configs among a page's TOML blocks, each with the number of its fence's line.
+/// Returns the complete configs among the TOML blocks of a page, each with the line of its fence.
 fn configs(page: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut lines = page.lines().enumerate();
@@ -29,7 +29,7 @@ fn configs(page: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// All pages of a folder and those in it.
+/// Collects the pages of a folder and its subfolders.
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -41,7 +41,7 @@ fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Names of the files in a folder.
+/// Returns the names of the files in a folder.
 fn names(folder: &Path) -> Vec<OsString> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
 }
@@ -51,7 +51,7 @@ fn every_config_in_the_documentation_is_accepted() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = vec![root.join("README.md")];
     pages(&root.join("docs"), &mut files);
-    // Every machine has PATH, and cargo sets the other; no two keys may be the same.
+    // Variables that are always set; two keys must not have the same value.
     let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "FB_ADMIN_TOKEN", "ACME_KEY"];
     let (mut with_configs, mut wrong) = (BTreeSet::new(), Vec::new());
     for file in files {
@@ -71,7 +71,8 @@ fn every_config_in_the_documentation_is_accepted() {
     }
 }
 
-/// Every default by its path in a config file, as it is written there; what is off unless set is `off`.
+/// Returns every default by its path in a config file, as it is written there; `off` for a setting that is off unless
+/// set.
 fn defaults() -> BTreeMap<String, String> {
     let time = |time: Duration| humantime::format_duration(time).to_string();
     let (server, record) = (ServerConfig::default(), RecordConfig::new("requests.jsonl"));
@@ -136,7 +137,7 @@ fn flatten(at: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
             }
             return;
         }
-        // Keywords, which the page only speaks of.
+        // The page describes the keywords and does not list them.
         Value::Array(_) => return,
         Value::Null => "off".to_owned(),
         Value::String(text) => text.clone(),
@@ -146,7 +147,7 @@ fn flatten(at: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
 }
 
 #[test]
-fn the_page_of_defaults_has_every_default_and_a_reason() {
+fn page_of_defaults_has_every_default_with_a_reason() {
     let page = include_str!("../../../../docs/reference/defaults.md");
     let mut written = BTreeMap::new();
     for line in page.lines() {
@@ -158,17 +159,13 @@ fn the_page_of_defaults_has_every_default_and_a_reason() {
             continue;
         };
         assert!(!reason.is_empty(), "no reason for {setting}");
-        assert_eq!(
-            written.insert(setting.to_owned(), value.to_owned()),
-            None,
-            "{setting} stands there twice"
-        );
+        assert_eq!(written.insert(setting.to_owned(), value.to_owned()), None, "{setting} is listed twice");
     }
     assert_eq!(written, defaults());
 }
 
-/// A value of a config file in one way of writing it: `1m` is `60s`, `2` is `2.0`.
-fn one_way(value: &str) -> String {
+/// Returns the canonical form of a value: `1m` equals `60s`, `2` equals `2.0`.
+fn canonical(value: &str) -> String {
     let value = value.trim_matches('"');
     match (value.parse::<f64>(), humantime::parse_duration(value)) {
         (Ok(number), _) => number.to_string(),
@@ -178,7 +175,7 @@ fn one_way(value: &str) -> String {
 }
 
 #[test]
-fn the_reference_says_the_defaults_of_the_code() {
+fn reference_page_has_the_defaults_of_the_code() {
     let page = include_str!("../../../../docs/reference/config.md");
     let (mut table, mut written) = ("", BTreeMap::new());
     for line in page.lines() {
@@ -187,20 +184,20 @@ fn the_reference_says_the_defaults_of_the_code() {
         }
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         if let [field, _, default, _] = cells[..] {
-            // Words instead of a value say what happens when nothing is set.
+            // A default in words describes the behavior when the setting is absent.
             let value = default.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or("off");
-            written.insert(format!("{table}.{}", field.trim_matches('`')), one_way(value));
+            written.insert(format!("{table}.{}", field.trim_matches('`')), canonical(value));
         }
     }
     for (setting, value) in defaults() {
         if !setting.ends_with("= true") {
-            assert_eq!(written.get(&setting), Some(&one_way(&value)), "{setting}");
+            assert_eq!(written.get(&setting), Some(&canonical(&value)), "{setting}");
         }
     }
 }
 
 #[test]
-fn a_command_that_calls_nobody_needs_no_keys_but_sees_every_other_mistake() {
+fn dry_run_needs_no_keys_but_reports_other_errors() {
     let text = |more: &str| {
         format!(
             "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {{ env = \"FB_TEST_NO_SUCH_KEY\" }}\n\

@@ -1,3 +1,5 @@
+//! A provider that answers from a script.
+
 use std::{future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -8,53 +10,53 @@ use fb::{
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
-/// What every answer says.
-const WORDS: &str = "I am here.";
-/// Between two outputs of a stream: shorter than any guard against silence.
-const BEAT: Duration = Duration::from_millis(250);
+/// Text of every answer, and of every chunk of a stream.
+const ANSWER_TEXT: &str = "I am here.";
+/// Time between two chunks of a stream: shorter than any idle timeout.
+const CHUNK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What the stand-ins of a stage do.
+/// The behavior of the stub providers of a dry run.
 pub(crate) trait Script: Send + Sync + 'static {
-    /// What a provider does when it is called now.
-    fn act(&self, provider: &str, call: Call<'_>) -> Act;
+    /// Returns the response of a provider to a call that is made now.
+    fn respond(&self, provider: &str, call: Call<'_>) -> ScriptedResponse;
 }
 
-/// What comes of one call.
+/// The response to one call.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Act {
-    /// Until the first output of a stream; `None`: there is none before the end.
+pub(crate) struct ScriptedResponse {
+    /// Time to the first output of a stream; `None` if there is no output before the end.
     pub(crate) first: Option<Duration>,
-    /// Until the end.
+    /// Time to the end.
     pub(crate) took: Duration,
-    pub(crate) end: End,
+    pub(crate) end: ResponseEnd,
 }
 
-/// How a call ends.
+/// The end of a response.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum End {
-    /// With an answer of so many tokens.
+pub(crate) enum ResponseEnd {
+    /// An answer with this usage.
     Answer(Option<Usage>),
     Fail(Failure),
     Block(Option<Usage>),
-    /// Not at all.
-    Silent,
+    /// No response, ever.
+    Hang,
 }
 
-/// In a provider's place: takes what its adapter would take, sends nothing, and does what the script says.
-pub(super) struct StandIn {
+/// A provider that accepts the requests that its adapter accepts, makes no call, and answers from a script.
+pub(super) struct StubProvider {
     name: String,
     adapter: Arc<dyn Provider>,
     script: Arc<dyn Script>,
 }
 
-impl StandIn {
+impl StubProvider {
     pub(super) fn new(name: &str, adapter: Arc<dyn Provider>, script: Arc<dyn Script>) -> Self {
         Self { name: name.to_owned(), adapter, script }
     }
 }
 
 #[async_trait]
-impl Provider for StandIn {
+impl Provider for StubProvider {
     fn capabilities(&self, model: &str) -> Capabilities {
         self.adapter.capabilities(model)
     }
@@ -68,52 +70,57 @@ impl Provider for StandIn {
     }
 
     async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let Act { took, end, .. } = self.script.act(&self.name, call);
+        let ScriptedResponse { took, end, .. } = self.script.respond(&self.name, call);
         sleep(took).await;
         match end {
-            End::Answer(usage) => Ok(Reply { text: WORDS.to_owned(), usage, ..Reply::default() }),
-            End::Fail(failure) => Err(failure.into()),
-            End::Block(usage) => Err(block(usage).into()),
-            End::Silent => pending().await,
+            ResponseEnd::Answer(usage) => {
+                Ok(Reply { text: ANSWER_TEXT.to_owned(), usage, ..Reply::default() })
+            }
+            ResponseEnd::Fail(failure) => Err(failure.into()),
+            ResponseEnd::Block(usage) => Err(block(usage).into()),
+            ResponseEnd::Hang => pending().await,
         }
     }
 
     async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
-        let Act { first, took, end } = self.script.act(&self.name, call);
+        let ScriptedResponse { first, took, end } = self.script.respond(&self.name, call);
         let first = first.map(|first| first.min(took));
         sleep(first.unwrap_or(took)).await;
         let rest = first.map(|first| took.saturating_sub(first));
         let frames = match (rest, end) {
-            (None, End::Fail(failure)) => return Err(failure.into()),
-            (None, End::Block(usage)) => return Err(block(usage).into()),
-            (None, End::Silent) => pending().await,
-            (rest, end) => output(rest.unwrap_or_default(), end),
+            (None, ResponseEnd::Fail(failure)) => return Err(failure.into()),
+            (None, ResponseEnd::Block(usage)) => return Err(block(usage).into()),
+            (None, ResponseEnd::Hang) => pending().await,
+            (rest, end) => frames(rest.unwrap_or_default(), end),
         };
         Ok(Streaming { meta: Meta::default(), frames })
     }
 }
 
-/// Output now, a word now and then for so long, and the end.
-fn output(rest: Duration, end: End) -> fb::FrameStream {
-    let words = || Ok(Frame::event(StreamEvent::Text(WORDS.to_owned())));
-    let beats = u32::try_from(rest.as_millis().saturating_sub(1) / BEAT.as_millis()).unwrap_or(u32::MAX);
-    let talk = stream::iter(0..beats).then(move |_| async move {
-        sleep(BEAT).await;
-        words()
+/// Returns a stream of a chunk now, further ones at intervals, and the end after `rest`.
+fn frames(rest: Duration, end: ResponseEnd) -> fb::FrameStream {
+    let chunk = || Ok(Frame::event(StreamEvent::Text(ANSWER_TEXT.to_owned())));
+    let intervals = rest.as_millis().saturating_sub(1) / CHUNK_INTERVAL.as_millis();
+    let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
+    let chunks = stream::iter(0..intervals).then(move |_| async move {
+        sleep(CHUNK_INTERVAL).await;
+        chunk()
     });
     let last = stream::once(async move {
-        sleep(rest.saturating_sub(BEAT * beats)).await;
+        sleep(rest.saturating_sub(CHUNK_INTERVAL * intervals)).await;
         let events = match end {
-            End::Answer(usage) => usage.map(StreamEvent::Usage).into_iter().chain([StreamEvent::Done]),
-            End::Block(usage) => {
+            ResponseEnd::Answer(usage) => {
+                usage.map(StreamEvent::Usage).into_iter().chain([StreamEvent::Done])
+            }
+            ResponseEnd::Block(usage) => {
                 Some(StreamEvent::Blocked(block(usage))).into_iter().chain([StreamEvent::Done])
             }
-            End::Fail(failure) => return stream::iter(vec![Err(failure)]),
-            End::Silent => pending().await,
+            ResponseEnd::Fail(failure) => return stream::iter(vec![Err(failure)]),
+            ResponseEnd::Hang => pending().await,
         };
         stream::iter(events.map(|event| Ok(Frame::event(event))).collect::<Vec<_>>())
     });
-    Box::pin(stream::iter([words()]).chain(talk).chain(last.flatten()))
+    Box::pin(stream::iter([chunk()]).chain(chunks).chain(last.flatten()))
 }
 
 fn block(usage: Option<Usage>) -> Block {

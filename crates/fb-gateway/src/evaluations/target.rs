@@ -1,91 +1,95 @@
+//! The targets that are evaluated, and digests of their settings.
+
 use std::collections::BTreeMap;
 
 use fb::{QualityConfig, Route, Target, TargetCapabilities, providers::ProviderConfig};
 
-/// A target as a route lists it: with other settings it is another one, whatever its name.
+/// A target of a route with its settings. The same name with other settings is another target.
 #[derive(Debug, Clone)]
-pub(crate) struct Listed {
-    /// As `PROVIDER/MODEL`.
+pub(crate) struct EvalTarget {
+    /// `PROVIDER/MODEL`.
     pub(crate) name: String,
-    /// The same for people: the second one of a name is `PROVIDER/MODEL #2`.
+    /// The name in tables: `PROVIDER/MODEL #2` for the second target of this name.
     pub(crate) label: String,
-    /// The [`digest`] of what its answers are made of.
-    pub(crate) of: String,
+    /// The [`digest`] of the settings that affect its answers.
+    pub(crate) digest: String,
     pub(crate) target: Target,
 }
 
-/// The enabled targets of a route and its ladder, the primary first; those of one name and digest once.
-pub(crate) fn listed(route: &Route, providers: &BTreeMap<String, ProviderConfig>) -> Vec<Listed> {
-    let mut all: Vec<Listed> = Vec::new();
+/// Returns the enabled targets of a route and its ladder, the primary first. Targets with the same name and digest are
+/// returned once.
+pub(crate) fn eval_targets(route: &Route, providers: &BTreeMap<String, ProviderConfig>) -> Vec<EvalTarget> {
+    let mut all: Vec<EvalTarget> = Vec::new();
     for (_, target) in route.all_targets().filter(|(_, target)| target.enabled) {
         let name = target.name();
-        // Without a provider nobody is asked: the config is refused.
+        // A config with a target without its provider is rejected before any call.
         let provider = providers.get(&target.provider);
-        let of = provider.map(|provider| digest(route, target, provider)).unwrap_or_default();
-        if all.iter().any(|other| other.name == name && other.of == of) {
+        let digest = provider.map(|provider| digest(route, target, provider)).unwrap_or_default();
+        if all.iter().any(|other| other.name == name && other.digest == digest) {
             continue;
         }
         let label = match all.iter().filter(|other| other.name == name).count() {
             0 => name.clone(),
             before => format!("{name} #{}", before + 1),
         };
-        all.push(Listed { name, label, of, target: target.clone() });
+        all.push(EvalTarget { name, label, digest, target: target.clone() });
     }
     all
 }
 
-/// What a target's answers are made of: the route's checks, its own settings, its provider's kind and address. Settings that
-/// only say when it is asked and what it costs are left out. 16 hexadecimal digits.
+/// Returns a digest, 16 hexadecimal digits, of the settings that affect a target's answers: the quality gates of the
+/// route, the target's own settings, and the kind and address of its provider. Settings of selection and price are left
+/// out.
 ///
-/// Only what is set counts, so that a later fb with more settings finds the same.
+/// Settings at their defaults are left out too, so that a later version with more settings computes the same digest.
 pub(crate) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) -> String {
     let Target { model, timeout, max_output, capabilities, set, .. } = target;
     let ProviderConfig { kind, base_url, api_version, num_ctx, .. } = provider;
-    let mut said = vec![format!("model={model}"), format!("timeout={timeout:?}"), format!("kind={kind}")];
-    let mut say =
-        |name: &str, value: Option<String>| said.extend(value.map(|value| format!("{name}={value}")));
-    say("max_output", max_output.map(|most| most.to_string()));
+    let mut parts = vec![format!("model={model}"), format!("timeout={timeout:?}"), format!("kind={kind}")];
+    let mut add =
+        |name: &str, value: Option<String>| parts.extend(value.map(|value| format!("{name}={value}")));
+    add("max_output", max_output.map(|tokens| tokens.to_string()));
     let TargetCapabilities { tools, parallel_tools, json_schema, vision, streaming, context, max_body } =
         capabilities;
-    let abilities = [
+    let flags = [
         ("tools", tools),
         ("parallel_tools", parallel_tools),
         ("json_schema", json_schema),
         ("vision", vision),
         ("streaming", streaming),
     ];
-    for (name, ability) in abilities {
-        say(&format!("capabilities.{name}"), ability.map(|able| able.to_string()));
+    for (name, flag) in flags {
+        add(&format!("capabilities.{name}"), flag.map(|flag| flag.to_string()));
     }
-    say("capabilities.context", context.map(|tokens| tokens.to_string()));
-    say("capabilities.max_body", max_body.map(|bytes| bytes.to_string()));
-    say("deadline", route.deadline.map(|deadline| format!("{deadline:?}")));
-    let attempts = Route::priority("", []).max_attempts;
-    say("max_attempts", (route.max_attempts != attempts).then(|| route.max_attempts.to_string()));
-    say("base_url", base_url.clone());
-    say("api_version", api_version.clone());
-    say("num_ctx", num_ctx.map(|tokens| tokens.to_string()));
+    add("capabilities.context", context.map(|tokens| tokens.to_string()));
+    add("capabilities.max_body", max_body.map(|bytes| bytes.to_string()));
+    add("deadline", route.deadline.map(|deadline| format!("{deadline:?}")));
+    let default_attempts = Route::priority("", []).max_attempts;
+    add("max_attempts", (route.max_attempts != default_attempts).then(|| route.max_attempts.to_string()));
+    add("base_url", base_url.clone());
+    add("api_version", api_version.clone());
+    add("num_ctx", num_ctx.map(|tokens| tokens.to_string()));
     for (name, value) in set {
-        say(&format!("set.{name}"), Some(value.get().to_owned()));
+        add(&format!("set.{name}"), Some(value.get().to_owned()));
     }
-    for (name, value) in checks(&route.quality) {
-        say(&format!("quality.{name}"), Some(value));
+    for (name, value) in changed_gates(&route.quality) {
+        add(&format!("quality.{name}"), Some(value));
     }
-    hash(&said.iter().map(String::as_str).collect::<Vec<_>>())
+    hash(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The checks that are not as they are unless set.
-fn checks(quality: &QualityConfig) -> Vec<(String, String)> {
+/// Returns the quality settings that differ from their defaults.
+fn changed_gates(quality: &QualityConfig) -> Vec<(String, String)> {
     let fields = |quality: &QualityConfig| match serde_json::to_value(quality) {
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    let usual = fields(&QualityConfig::default());
-    let set = fields(quality).into_iter().filter(|(name, value)| usual.get(name) != Some(value));
+    let defaults = fields(&QualityConfig::default());
+    let set = fields(quality).into_iter().filter(|(name, value)| defaults.get(name) != Some(value));
     set.map(|(name, value)| (name, value.to_string())).collect()
 }
 
-/// Texts as 16 hexadecimal digits.
+/// Hashes texts to 16 hexadecimal digits.
 pub(crate) fn hash(parts: &[&str]) -> String {
     let mut hash = blake3::Hasher::new();
     for part in parts {
@@ -102,15 +106,15 @@ mod tests {
 
     use super::*;
 
-    fn of(target: &Target, provider: &ProviderConfig) -> String {
+    fn default_digest(target: &Target, provider: &ProviderConfig) -> String {
         digest(&Route::priority("default", []), target, provider)
     }
 
     #[test]
-    fn what_may_change_an_answer_changes_the_digest() {
+    fn digest_depends_on_every_setting_that_affects_answers() {
         let (target, provider) = (Target::new("a", "m"), ProviderConfig::new("ollama"));
-        let usual = of(&target, &provider);
-        assert!(usual.len() == 16 && usual.bytes().all(|byte| byte.is_ascii_hexdigit()), "{usual}");
+        let original = default_digest(&target, &provider);
+        assert!(original.len() == 16 && original.bytes().all(|byte| byte.is_ascii_hexdigit()), "{original}");
 
         let set = |value| Target { set: BTreeMap::from([("seed".to_owned(), value)]), ..target.clone() };
         let [one, two] = [1, 2].map(|seed| Json::print(&seed).unwrap());
@@ -120,16 +124,16 @@ mod tests {
         let mut route = Route::priority("default", []);
         route.quality = QualityConfig { empty: true, ..QualityConfig::default() };
         let mut others = vec![
-            usual.clone(),
-            of(&Target::new("a", "n"), &provider),
-            of(&set(one), &provider),
-            of(&set(two), &provider),
-            of(&target.clone().timeout_secs(1), &provider),
-            of(&Target { max_output: Some(9), ..target.clone() }, &provider),
-            of(&no_tools, &provider),
-            of(&target, &ProviderConfig::new("llamacpp")),
-            of(&target, &moved),
-            of(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
+            original.clone(),
+            default_digest(&Target::new("a", "n"), &provider),
+            default_digest(&set(one), &provider),
+            default_digest(&set(two), &provider),
+            default_digest(&target.clone().timeout_secs(1), &provider),
+            default_digest(&Target { max_output: Some(9), ..target.clone() }, &provider),
+            default_digest(&no_tools, &provider),
+            default_digest(&target, &ProviderConfig::new("llamacpp")),
+            default_digest(&target, &moved),
+            default_digest(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
             digest(&route, &target, &provider),
             digest(&Route::priority("default", []).deadline(Duration::from_secs(1)), &target, &provider),
             digest(&Route { max_attempts: 1, ..Route::priority("default", []) }, &target, &provider),
@@ -139,20 +143,25 @@ mod tests {
         assert_eq!(others.len(), 13, "{others:?}");
 
         let price = Price { input: 1.0, output: 2.0 };
-        let elsewhere = target.weight(2.0).priority(7).max_in_flight(1).region("eu").price(price);
-        assert_eq!(of(&elsewhere, &ProviderConfig { models: vec!["m".to_owned()], ..provider }), usual);
+        let reordered = target.weight(2.0).priority(7).max_in_flight(1).region("eu").price(price);
+        assert_eq!(
+            default_digest(&reordered, &ProviderConfig { models: vec!["m".to_owned()], ..provider }),
+            original
+        );
     }
 
     #[test]
-    fn a_target_is_listed_once_for_all_settings_it_has() {
+    fn target_is_returned_once_for_each_of_its_settings() {
         let [a, b] = ["a", "b"].map(|provider| Target::new(provider, "m"));
         let quick = a.clone().timeout_secs(1);
         let reduced = Some(Rung { targets: vec![b.clone(), quick.clone(), a.clone()], ..Rung::default() });
         let ladder = LadderConfig { reduced, ..LadderConfig::default() };
         let route = Route::priority("default", [a.clone(), b.enabled(false), a.weight(2.0), quick]);
         let providers = ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::new("ollama")));
-        let labels: Vec<String> =
-            listed(&route.ladder(ladder), &providers.into()).into_iter().map(|listed| listed.label).collect();
+        let labels: Vec<String> = eval_targets(&route.ladder(ladder), &providers.into())
+            .into_iter()
+            .map(|target| target.label)
+            .collect();
         assert_eq!(labels, ["a/m", "a/m #2", "b/m"]);
     }
 }

@@ -3,7 +3,7 @@ use expect_test::expect;
 use super::{percentile, table};
 
 #[test]
-fn columns_are_as_wide_as_their_widest_cell() {
+fn column_is_as_wide_as_its_widest_cell() {
     let rows = [["class", "target", "cost"], ["simple", "a/small", "$1"], ["", "", "$10.25"]];
     let rows = rows.map(|row| row.map(str::to_owned).to_vec());
     expect![[r#"
@@ -14,7 +14,7 @@ fn columns_are_as_wide_as_their_widest_cell() {
 }
 
 #[test]
-fn a_percentile_is_a_value_that_was_met() {
+fn percentile_is_one_of_the_values() {
     for (count, percent, expected) in [
         (0, 95, None),
         (1, 50, Some(1)),

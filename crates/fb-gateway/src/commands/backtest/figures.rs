@@ -1,3 +1,5 @@
+//! The figures of each route, recorded and predicted, and their table.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use fb::Money;
@@ -5,143 +7,148 @@ use fb_telemetry::record::RecordedOutcome;
 use serde::Serialize;
 
 use super::{
-    memory::Assumed,
-    replay::{Played, Replayed},
+    history::Assumption,
+    replay::{Replay, RequestResult},
 };
-use crate::stdout::{millis, percentile, seconds, table};
+use crate::stdout::{count, millis, percentile, seconds, table};
 
-/// All that `fb backtest` found.
+/// The output of `fb backtest`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Comparison {
-    pub(super) routes: Vec<OfRoute>,
-    /// What the records do not tell, in words.
+    pub(super) routes: Vec<RouteComparison>,
+    /// The assumptions about facts that the records do not contain, in words.
     pub(super) assumed: Vec<String>,
 }
 
-/// One route, as it was recorded and as it is predicted.
+/// The recorded and the predicted figures of one route.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct OfRoute {
+pub(super) struct RouteComparison {
     pub(super) route: String,
     pub(super) requests: usize,
     pub(super) recorded: Figures,
     pub(super) predicted: Figures,
 }
 
-/// What the requests of a route came to.
+/// The figures of the requests of a route.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figures {
-    /// Requests with a whole answer, of any level.
+    /// Requests with a complete answer, of any level.
     pub(super) answered: usize,
-    /// Calls to targets, of all requests.
+    /// Calls to all targets.
     pub(super) calls: u64,
     pub(super) p50_ms: u64,
     pub(super) p95_ms: u64,
-    /// Of the calls whose price and tokens are known.
+    /// Cost of the calls with known price and tokens, in billionths of a dollar.
     pub(super) cost_nanos: Option<u64>,
-    /// Who answered how many, or why nobody did.
+    /// Requests by the target or cache that answered, or by the reason for no answer.
     pub(super) answered_by: BTreeMap<String, usize>,
 }
 
 impl Figures {
-    fn of<'a, I: Iterator<Item = &'a Played> + Clone>(played: I) -> Self {
-        let mut took: Vec<Duration> = played.clone().map(|one| one.took).collect();
+    fn new<'a, I: Iterator<Item = &'a RequestResult> + Clone>(results: I) -> Self {
+        let mut took: Vec<Duration> = results.clone().map(|result| result.took).collect();
         took.sort_unstable();
         let mut answered_by = BTreeMap::new();
-        for one in played.clone() {
-            *answered_by.entry(one.by.clone()).or_default() += 1;
+        for result in results.clone() {
+            *answered_by.entry(result.answered_by.clone()).or_default() += 1;
         }
-        let time = |percent| percentile(&took, percent).map_or(0, millis);
-        let costs = played.clone().filter_map(|one| one.cost);
+        let percentile_ms = |percent| percentile(&took, percent).map_or(0, millis);
+        let costs = results.clone().filter_map(|result| result.cost);
         Self {
-            answered: played.clone().filter(|one| one.outcome == RecordedOutcome::Ok).count(),
-            calls: played.map(|one| u64::from(one.calls)).sum(),
-            p50_ms: time(50),
-            p95_ms: time(95),
+            answered: results.clone().filter(|result| result.outcome == RecordedOutcome::Ok).count(),
+            calls: results.map(|result| u64::from(result.calls)).sum(),
+            p50_ms: percentile_ms(50),
+            p95_ms: percentile_ms(95),
             cost_nanos: costs.reduce(|sum, cost| sum + cost).map(Money::nanos),
             answered_by,
         }
     }
 }
 
-pub(super) fn compare(replayed: &Replayed) -> Comparison {
-    let mut names: Vec<&str> = replayed.requests.iter().map(|both| both.route.as_str()).collect();
+/// Compares the recorded with the predicted figures, route by route.
+pub(super) fn compare(replay: &Replay) -> Comparison {
+    let mut names: Vec<&str> = replay.requests.iter().map(|request| request.route.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    let of_route = |name: &str| {
-        let requests = replayed.requests.iter().filter(move |both| both.route == name);
-        OfRoute {
+    let compare_route = |name: &str| {
+        let requests = replay.requests.iter().filter(move |request| request.route == name);
+        RouteComparison {
             route: name.to_owned(),
             requests: requests.clone().count(),
-            recorded: Figures::of(requests.clone().map(|both| &both.recorded)),
-            predicted: Figures::of(requests.map(|both| &both.predicted)),
+            recorded: Figures::new(requests.clone().map(|request| &request.recorded)),
+            predicted: Figures::new(requests.map(|request| &request.predicted)),
         }
     };
-    Comparison { routes: names.into_iter().map(of_route).collect(), assumed: assumed(replayed) }
+    Comparison {
+        routes: names.into_iter().map(compare_route).collect(),
+        assumed: describe_assumptions(replay),
+    }
 }
 
-fn assumed(replayed: &Replayed) -> Vec<String> {
-    let latency = humantime::format_duration(replayed.latency);
-    let mut assumed: Vec<String> = replayed
-        .assumed
+fn describe_assumptions(replay: &Replay) -> Vec<String> {
+    let latency = humantime::format_duration(replay.latency);
+    let mut lines: Vec<String> = replay
+        .assumptions
         .iter()
-        .map(|(target, like)| match like {
-            Assumed::Provider => {
-                format!("{target} was never called: it does as other models of its provider")
+        .map(|(target, assumption)| match assumption {
+            Assumption::LikeProvider => {
+                format!("{target} was never called: it behaves like other models of its provider")
             }
-            Assumed::Nobody => format!("{target} was never called: it answers in {latency}"),
+            Assumption::Success => format!("{target} was never called: it answers in {latency}"),
         })
         .collect();
-    if replayed.cached > 0 {
-        assumed.push(format!("{} answers come from the cache as they did", replayed.cached));
+    if replay.cached > 0 {
+        lines.push(format!("{} come from the cache again", count(replay.cached, "answer")));
     }
-    if replayed.guessed > 0 {
-        let guessed = replayed.guessed;
-        assumed.push(format!("{guessed} answers that were none cost as much as one of the usual length"));
+    if replay.estimated > 0 {
+        let answers = count(replay.estimated, "answer");
+        lines.push(format!("{answers} to requests without a recorded answer, with the median output"));
     }
-    assumed
+    lines
 }
 
-/// A table of every figure, differences marked, and what was assumed.
+/// Formats a table of all figures, in which differences are marked, and the assumptions.
 pub(super) fn print(comparison: &Comparison) -> String {
-    let mut lines = vec![["route", "figure", "recorded", "predicted", ""].map(str::to_owned).to_vec()];
-    for of_route in &comparison.routes {
-        lines.extend(of_route.lines());
+    let mut rows = vec![["route", "figure", "recorded", "predicted", ""].map(str::to_owned).to_vec()];
+    for route in &comparison.routes {
+        rows.extend(route.rows());
     }
     let assumed = match comparison.assumed.as_slice() {
         [] => "nothing".to_owned(),
         assumed => assumed.join("; "),
     };
     format!(
-        "{}\n\n* differs; played in virtual time, no provider was called\nassumed: {assumed}",
-        table(&lines, 3)
+        "{}\n\n* differs; replayed in virtual time, no provider was called\nassumed: {assumed}",
+        table(&rows, 3)
     )
 }
 
-impl OfRoute {
-    fn lines(&self) -> Vec<Vec<String>> {
+impl RouteComparison {
+    fn rows(&self) -> Vec<Vec<String>> {
         let Self { route, requests, recorded, predicted } = self;
-        let mut lines = Vec::new();
-        let mut line = |figure: &str, of: &dyn Fn(&Figures) -> String| {
-            let (was, is) = (of(recorded), of(predicted));
-            let mark = if was == is { "" } else { "*" };
-            lines.push(vec![route.clone(), figure.to_owned(), was, is, mark.to_owned()]);
+        let mut rows = Vec::new();
+        let mut add = |figure: &str, format: &dyn Fn(&Figures) -> String| {
+            let (recorded, predicted) = (format(recorded), format(predicted));
+            let mark = if recorded == predicted { "" } else { "*" };
+            rows.push(vec![route.clone(), figure.to_owned(), recorded, predicted, mark.to_owned()]);
         };
-        line("requests", &|_| requests.to_string());
-        line("success", &|figures| format!("{:.1} %", 100.0 * share(figures.answered, *requests)));
-        line("calls per request", &|figures| format!("{:.2}", share(figures.calls, *requests)));
-        line("p50", &|figures| seconds(figures.p50_ms));
-        line("p95", &|figures| seconds(figures.p95_ms));
-        line("cost", &|figures| {
+        add("requests", &|_| requests.to_string());
+        add("success", &|figures| format!("{:.1} %", 100.0 * share(figures.answered, *requests)));
+        add("calls per request", &|figures| format!("{:.2}", share(figures.calls, *requests)));
+        add("p50", &|figures| seconds(figures.p50_ms));
+        add("p95", &|figures| seconds(figures.p95_ms));
+        add("cost", &|figures| {
             figures.cost_nanos.map_or_else(|| "-".to_owned(), |nanos| Money::from_nanos(nanos).to_string())
         });
-        let mut by: Vec<&String> = recorded.answered_by.keys().chain(predicted.answered_by.keys()).collect();
-        by.sort_unstable();
-        by.dedup();
-        for who in by {
-            let count = |figures: &Figures| figures.answered_by.get(who).copied().unwrap_or(0).to_string();
-            line(&format!("by {who}"), &count);
+        let mut sources: Vec<_> = recorded.answered_by.keys().chain(predicted.answered_by.keys()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for source in sources {
+            let number =
+                |figures: &Figures| figures.answered_by.get(source).copied().unwrap_or(0).to_string();
+            add(&format!("by {source}"), &number);
         }
-        lines
+        rows
     }
 }
 

@@ -1,3 +1,5 @@
+//! The replay of recorded requests, in virtual time.
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use fb::{Answer, ChatRequest, Client, Config, Error, Money, Report, Route, TargetId};
@@ -8,110 +10,113 @@ use tokio::{
 };
 
 use super::{
-    memory::{Assumed, Memory},
-    request::{offset, request},
+    history::{Assumption, History},
+    synthetic_request::{self, offset},
 };
-use crate::dry_run::{Script, Stage, virtual_time};
+use crate::{
+    config::find_route,
+    dry_run::{DryRun, Script, virtual_time},
+};
 
-/// What became of one request.
+/// The result of one request, recorded or predicted.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Played {
+pub(super) struct RequestResult {
     pub(super) outcome: RecordedOutcome,
-    /// Who answered, or in a few words why nobody did.
-    pub(super) by: String,
+    /// The target or cache that answered, or a phrase for the outcome.
+    pub(super) answered_by: String,
     pub(super) calls: u32,
     pub(super) took: Duration,
     pub(super) cost: Option<Money>,
 }
 
-/// Every request as it was and as it would have been, with what had to be assumed.
+/// All requests as recorded and as predicted, with the assumptions that were made.
 #[derive(Debug, PartialEq)]
-pub(super) struct Replayed {
-    pub(super) requests: Vec<Both>,
-    pub(super) assumed: BTreeMap<TargetId, Assumed>,
+pub(super) struct Replay {
+    pub(super) requests: Vec<ReplayedRequest>,
+    pub(super) assumptions: BTreeMap<TargetId, Assumption>,
+    /// Latency of targets at a provider that was never called.
     pub(super) latency: Duration,
-    /// Requests that a cache is taken to answer again.
+    /// Requests that are assumed to be answered by a cache again.
     pub(super) cached: usize,
-    /// Answers in place of none, whose cost rests on a guess of their length.
-    pub(super) guessed: usize,
+    /// Answers to requests that had none, with a cost estimated from the median output.
+    pub(super) estimated: usize,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) struct Both {
+pub(super) struct ReplayedRequest {
     pub(super) route: String,
-    pub(super) recorded: Played,
-    pub(super) predicted: Played,
+    pub(super) recorded: RequestResult,
+    pub(super) predicted: RequestResult,
 }
 
-/// Plays the entries, which are in order of time: each begins when it began, so that what overlapped overlaps.
+/// Replays entries that are sorted by time. Each begins at its recorded time, so that overlapping requests overlap.
 pub(super) fn replay(
     config: &Config,
-    stage: &Stage,
+    dry_run: &DryRun,
     entries: &[RecordEntry],
     latency: Duration,
-) -> Result<Replayed, String> {
+) -> Result<Replay, String> {
     virtual_time()?.block_on(async {
-        let memory = Arc::new(Memory::new(entries, latency));
-        let script: Arc<dyn Script> = Arc::<Memory>::clone(&memory);
-        let client = stage.client(&script).build().map_err(|error| error.to_string())?;
-        let begin = Instant::now();
+        let history = Arc::new(History::new(entries, latency));
+        let script: Arc<dyn Script> = Arc::<History>::clone(&history);
+        let client = dry_run.client(&script).build().map_err(|error| error.to_string())?;
+        let start = Instant::now();
         let mut tasks = JoinSet::new();
         let (mut cached, mut predicted) = (0, vec![None; entries.len()]);
         for (index, entry) in entries.iter().enumerate() {
-            sleep_until(begin + offset(entries, entry)).await;
+            sleep_until(start + offset(entries, entry)).await;
             let model = destination(config, entry);
-            let route = find(config, &model);
+            let route = find_route(config, &model);
             if is_from_cache(entry) && route.is_some_and(|route| route.cache.fresh.is_some()) {
                 cached += 1;
-                predicted[index] = Some(Played::recorded(entry));
+                predicted[index] = Some(RequestResult::recorded(entry));
                 continue;
             }
-            let ask = ask(client.clone(), request(index, entry, model), entry.stream);
-            let leaves =
+            let call = send(client.clone(), synthetic_request::build(index, entry, model), entry.stream);
+            let cancel_after =
                 (entry.outcome == RecordedOutcome::Cancelled).then(|| Duration::from_millis(entry.took_ms));
-            let memory = Arc::clone(&memory);
+            let history = Arc::clone(&history);
             tasks.spawn(async move {
-                let begun = Instant::now();
-                let asked = match leaves {
-                    Some(leaves) => timeout(leaves, ask).await.ok(),
-                    None => Some(ask.await),
+                let start = Instant::now();
+                let answer = match cancel_after {
+                    Some(limit) => timeout(limit, call).await.ok(),
+                    None => Some(call.await),
                 };
-                (index, Played::now(asked.as_ref(), memory.calls(index), begun.elapsed()))
+                (index, RequestResult::predicted(answer.as_ref(), history.calls(index), start.elapsed()))
             });
         }
-        while let Some(done) = tasks.join_next().await {
-            let (index, played) = done.map_err(|error| format!("a request broke off: {error}"))?;
-            predicted[index] = Some(played);
+        while let Some(joined) = tasks.join_next().await {
+            let (index, result) = joined.map_err(|error| format!("a request panicked: {error}"))?;
+            predicted[index] = Some(result);
         }
         let mut requests = Vec::with_capacity(entries.len());
         for (entry, predicted) in entries.iter().zip(predicted) {
-            let mut predicted = predicted.ok_or("a request was not played")?;
-            let route = find(config, &destination(config, entry));
+            let mut predicted = predicted.ok_or("a request was not replayed")?;
+            let route = find_route(config, &destination(config, entry));
             let may_be_stale = route.is_some_and(|route| route.cache.stale_if_error.is_some());
             if entry.cache == Some(CacheResult::Stale)
                 && predicted.outcome == RecordedOutcome::Failed
                 && may_be_stale
             {
                 cached += 1;
-                (predicted.outcome, predicted.by) = (RecordedOutcome::Ok, "cache".to_owned());
+                (predicted.outcome, predicted.answered_by) = (RecordedOutcome::Ok, "cache".to_owned());
             }
-            requests.push(Both { route: entry.route.clone(), recorded: Played::recorded(entry), predicted });
+            let (route, recorded) = (entry.route.clone(), RequestResult::recorded(entry));
+            requests.push(ReplayedRequest { route, recorded, predicted });
         }
-        let was_answered = |both: &&Both| both.recorded.outcome == RecordedOutcome::Ok;
-        let guessed = requests.iter().filter(|both| !was_answered(both) && both.predicted.cost.is_some());
-        Ok(Replayed { guessed: guessed.count(), requests, assumed: memory.assumed(), latency, cached })
+        let had_answer = |request: &ReplayedRequest| request.recorded.outcome == RecordedOutcome::Ok;
+        let estimated =
+            requests.iter().filter(|request| !had_answer(request) && request.predicted.cost.is_some());
+        let (estimated, assumptions) = (estimated.count(), history.assumptions());
+        Ok(Replay { requests, assumptions, latency, cached, estimated })
     })
 }
 
-fn find<'a>(config: &'a Config, name: &str) -> Option<&'a Route> {
-    let alias = |route: &&Route| route.aliases.iter().any(|alias| alias == name);
-    config.routes.get(name).or_else(|| config.routes.values().find(alias))
-}
-
-/// Where a request goes: what its caller asked for, or where that has classes, the route of the class it had.
+/// Returns the name to which a request is sent: the requested one, or for a route with classes the route of the recorded
+/// class.
 fn destination(config: &Config, entry: &RecordEntry) -> String {
     let has_classes = |route: &Route| route.classes != fb::ClassRoutes::default();
-    let by_class = find(config, &entry.model).is_some_and(has_classes);
+    let by_class = find_route(config, &entry.model).is_some_and(has_classes);
     if by_class && config.routes.contains_key(&entry.route) { &entry.route } else { &entry.model }.clone()
 }
 
@@ -120,24 +125,24 @@ fn is_from_cache(entry: &RecordEntry) -> bool {
         && entry.outcome == RecordedOutcome::Ok
 }
 
-async fn ask(client: Client, request: ChatRequest, stream: bool) -> Result<Answer, Error> {
+async fn send(client: Client, request: ChatRequest, stream: bool) -> Result<Answer, Error> {
     if stream { client.stream(request).await?.collect().await } else { client.chat(request).await }
 }
 
-impl Played {
+impl RequestResult {
     pub(super) fn recorded(entry: &RecordEntry) -> Self {
         Self {
             outcome: entry.outcome,
-            by: who(entry.outcome, entry.by.as_deref()),
+            answered_by: answered_by(entry.outcome, entry.by.as_deref()),
             calls: u32::try_from(entry.attempts.len()).unwrap_or(u32::MAX),
             took: Duration::from_millis(entry.took_ms),
             cost: entry.cost_nanos.map(Money::from_nanos),
         }
     }
 
-    /// `None`: the caller left.
-    fn now(asked: Option<&Result<Answer, Error>>, calls: u32, took: Duration) -> Self {
-        let (outcome, by, report) = match asked {
+    /// `answer` is `None` if the client disconnected.
+    fn predicted(answer: Option<&Result<Answer, Error>>, calls: u32, took: Duration) -> Self {
+        let (outcome, source, report) = match answer {
             None => (RecordedOutcome::Cancelled, None, None),
             Some(Ok(answer)) => (RecordedOutcome::Ok, Some(answer.served_by()), Some(&answer.report)),
             Some(Err(error)) => {
@@ -149,13 +154,14 @@ impl Played {
                 (outcome, None, error.report())
             }
         };
-        Self { outcome, by: who(outcome, by.as_deref()), calls, took, cost: report.and_then(Report::cost) }
+        let answered_by = answered_by(outcome, source.as_deref());
+        Self { outcome, answered_by, calls, took, cost: report.and_then(Report::cost) }
     }
 }
 
-fn who(outcome: RecordedOutcome, by: Option<&str>) -> String {
+fn answered_by(outcome: RecordedOutcome, source: Option<&str>) -> String {
     match outcome {
-        RecordedOutcome::Ok => by.unwrap_or_default(),
+        RecordedOutcome::Ok => source.unwrap_or_default(),
         RecordedOutcome::Blocked => "(blocked)",
         RecordedOutcome::Cut => "(stream cut)",
         RecordedOutcome::Failed => "(no answer)",

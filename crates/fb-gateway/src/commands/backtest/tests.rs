@@ -13,8 +13,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{figures::print, replay::Replayed, *};
-use crate::dry_run::{Act, End, Script, virtual_time};
+use super::{figures::print, replay::Replay, *};
+use crate::dry_run::{ResponseEnd, Script, ScriptedResponse, virtual_time};
 
 const PROVIDERS: &str = r#"
 [providers.a]
@@ -36,53 +36,60 @@ fn config(routes: &str) -> Config {
     config::parse_without_keys(&format!("{PROVIDERS}{routes}")).unwrap().fb
 }
 
-/// What targets do by time and chance: each has hours in which most of its calls fail.
-struct Weather {
-    began: Instant,
+/// A random script in which each target has minutes of frequent failures.
+struct Outages {
+    start: Instant,
     random: Mutex<fastrand::Rng>,
 }
 
-impl Script for Weather {
-    fn act(&self, provider: &str, _call: Call<'_>) -> Act {
-        let minute = self.began.elapsed().as_secs() / 60;
+impl Script for Outages {
+    fn respond(&self, provider: &str, _call: Call<'_>) -> ScriptedResponse {
+        let minute = self.start.elapsed().as_secs() / 60;
         let mut random = self.random.lock();
-        let stormy = (minute + provider.len() as u64 + u64::from(provider == "b") * 3) % 7 < 2;
+        let is_outage = (minute + provider.len() as u64 + u64::from(provider == "b") * 3) % 7 < 2;
         let took = Duration::from_millis(random.u64(50..3_000));
         let first = random.bool().then(|| took.mul_f64(0.25).max(Duration::from_millis(1)));
         let first = first.map(|first| Duration::from_millis(u64::try_from(first.as_millis()).unwrap()));
-        let fine = Act {
+        let success = ScriptedResponse {
             first,
             took,
-            end: End::Answer(Some(Usage { input: random.u64(10..90), output: 7, ..Usage::default() })),
+            end: ResponseEnd::Answer(Some(Usage {
+                input: random.u64(10..90),
+                output: 7,
+                ..Usage::default()
+            })),
         };
-        let fail = |kind, status, hint| {
-            let failure = Failure::new(kind, "").with_status(status).with_retry_after(hint);
-            Act { first: None, took, end: End::Fail(failure) }
+        let fail = |kind, status, retry_after| {
+            let failure = Failure::new(kind, "").with_status(status).with_retry_after(retry_after);
+            ScriptedResponse { first: None, took, end: ResponseEnd::Fail(failure) }
         };
-        match (random.u32(0..100), stormy) {
-            (0, _) => Act { end: End::Block(None), ..fine },
+        match (random.u32(0..100), is_outage) {
+            (0, _) => ScriptedResponse { end: ResponseEnd::Block(None), ..success },
             (1, _) => fail(FailureKind::ContextLength, 400, None),
             (2, _) => fail(FailureKind::InvalidRequest, 400, None),
-            (3..6, _) | (6..15, true) => Act { first: None, took, end: End::Silent },
+            (3..6, _) | (6..15, true) => ScriptedResponse { first: None, took, end: ResponseEnd::Hang },
             (15..40, true) => fail(FailureKind::ServerError, 503, None),
             (40..50, true) => fail(FailureKind::RateLimited, 429, Some(Duration::from_secs(9))),
             (50..60, true) => fail(FailureKind::Overloaded, 529, None),
-            (60..70, true) => Act { end: End::Fail(Failure::new(FailureKind::Interrupted, "")), ..fine },
-            _ => fine,
+            (60..70, true) => ScriptedResponse {
+                end: ResponseEnd::Fail(Failure::new(FailureKind::Interrupted, "")),
+                ..success
+            },
+            _ => success,
         }
     }
 }
 
-/// Keeps the records of what it hears.
-struct Tape {
-    began: Instant,
+/// An observer that records finished requests.
+struct TestRecorder {
+    start: Instant,
     entries: Mutex<Vec<RecordEntry>>,
 }
 
-impl Observer for Tape {
+impl Observer for TestRecorder {
     fn on_event(&self, event: &Event<'_>) {
         if let Event::Finished { route, tenant, request, cancelled, coalesced, report } = event {
-            let now = SystemTime::UNIX_EPOCH + self.began.elapsed();
+            let now = SystemTime::UNIX_EPOCH + self.start.elapsed();
             self.entries.lock().push(RecordEntry::new(
                 route,
                 *tenant,
@@ -96,30 +103,31 @@ impl Observer for Tape {
     }
 }
 
-/// Requests over stand-ins, overlapping, some streamed, some left by their callers; as they were recorded.
-fn recorded(config: &Config, seed: u64, requests: u64) -> Vec<RecordEntry> {
-    let stage = Stage::new(config).unwrap();
+/// Records overlapping requests over stub providers, some of them streamed, some cancelled.
+fn record(config: &Config, seed: u64, requests: u64) -> Vec<RecordEntry> {
+    let dry_run = DryRun::new(config).unwrap();
     let mut random = fastrand::Rng::with_seed(seed);
     virtual_time().unwrap().block_on(async {
-        let began = Instant::now();
-        let tape = Arc::new(Tape { began, entries: Mutex::default() });
-        let weather: Arc<dyn Script> = Arc::new(Weather { began, random: Mutex::new(random.fork()) });
-        let client = stage.client(&weather).observer(Arc::<Tape>::clone(&tape)).build().unwrap();
+        let start = Instant::now();
+        let recorder = Arc::new(TestRecorder { start, entries: Mutex::default() });
+        let script: Arc<dyn Script> = Arc::new(Outages { start, random: Mutex::new(random.fork()) });
+        let observer = Arc::<TestRecorder>::clone(&recorder);
+        let client = dry_run.client(&script).observer(observer).build().unwrap();
         let mut tasks = JoinSet::new();
-        // The first one at once: breakers count time in pieces from when they are made.
-        let mut at = began;
+        // The first request begins at once, because the windows of breakers begin at their creation.
+        let mut at = start;
         for _ in 0..requests {
             sleep_until(at).await;
             at += Duration::from_millis(random.u64(1..4_000));
             let chat = Chat { messages: vec![Message::text(Role::User, "hi")], ..Chat::default() };
-            let hurry = (random.u32(0..10) == 0).then(|| Duration::from_secs(3));
+            let deadline = (random.u32(0..10) == 0).then(|| Duration::from_secs(3));
             let request = ChatRequest::from_chat("default", chat)
-                .with_options(Options { timeout: hurry, ..Options::default() });
+                .with_options(Options { timeout: deadline, ..Options::default() });
             let (client, stream) = (client.clone(), random.bool());
-            let patience =
+            let cancel_after =
                 if random.u32(0..20) == 0 { Duration::from_millis(777) } else { Duration::from_secs(600) };
             tasks.spawn(async move {
-                let ask = async {
+                let call = async {
                     if stream {
                         if let Ok(mut stream) = client.stream(request).await {
                             while stream.next().await.is_some() {}
@@ -128,21 +136,21 @@ fn recorded(config: &Config, seed: u64, requests: u64) -> Vec<RecordEntry> {
                         drop(client.chat(request).await);
                     }
                 };
-                drop(timeout(patience, ask).await);
+                drop(timeout(cancel_after, call).await);
             });
         }
         while tasks.join_next().await.is_some() {}
-        let entries = std::mem::take(&mut *tape.entries.lock());
-        read::in_order(entries).unwrap()
+        let entries = std::mem::take(&mut *recorder.entries.lock());
+        records::sorted(entries).unwrap()
     })
 }
 
-fn replayed(config: &Config, entries: &[RecordEntry]) -> Replayed {
-    replay(config, &Stage::new(config).unwrap(), entries, Duration::from_secs(1)).unwrap()
+fn run_replay(config: &Config, entries: &[RecordEntry]) -> Replay {
+    replay(config, &DryRun::new(config).unwrap(), entries, Duration::from_secs(1)).unwrap()
 }
 
 #[test]
-fn the_same_config_does_to_every_request_what_it_did() {
+fn same_config_predicts_the_recorded_results() {
     let routes = [
         format!("[routes.default]\n{TWO}"),
         format!("[routes.default]\nmax_attempts = 3\nlast_resort_wait = \"1s\"\n{TWO}"),
@@ -154,11 +162,11 @@ fn the_same_config_does_to_every_request_what_it_did() {
     for (index, routes) in routes.iter().enumerate() {
         let config = config(routes);
         for seed in 0..8 {
-            let entries = recorded(&config, seed, 300);
+            let entries = record(&config, seed, 300);
             assert_eq!(entries.len(), 300);
-            let replayed = replayed(&config, &entries);
-            for (entry, both) in entries.iter().zip(&replayed.requests) {
-                assert_eq!(both.predicted, both.recorded, "route {index}, seed {seed}: {entry:#?}");
+            let replay = run_replay(&config, &entries);
+            for (entry, request) in entries.iter().zip(&replay.requests) {
+                assert_eq!(request.predicted, request.recorded, "route {index}, seed {seed}: {entry:#?}");
                 outcomes.push(entry.outcome);
             }
         }
@@ -175,9 +183,9 @@ fn the_same_config_does_to_every_request_what_it_did() {
 }
 
 #[test]
-fn another_target_saves_what_failed_and_the_same_question_has_the_same_answer() {
+fn second_target_answers_failed_requests_and_the_prediction_is_stable() {
     let one = config("[routes.default]\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]");
-    let entries = recorded(&one, 3, 200);
+    let entries = record(&one, 3, 200);
     let two = config(&format!("[routes.default]\n{TWO}"));
     let printed = || print(&run(&two, &entries, Duration::from_millis(800)).unwrap());
     let first = printed();
@@ -196,15 +204,15 @@ fn another_target_saves_what_failed_and_the_same_question_has_the_same_answer() 
         default  by a/m                  149        123  *
         default  by b/n                    0         58  *
 
-        * differs; played in virtual time, no provider was called
+        * differs; replayed in virtual time, no provider was called
         assumed: b/n was never called: it answers in 800ms"#]]
     .assert_eq(&first);
 }
 
 #[test]
-fn a_cache_s_answers_stay_where_there_is_one_and_a_class_keeps_its_route() {
+fn cached_answers_stay_if_the_route_has_a_cache_and_classes_keep_their_routes() {
     let one = config("[routes.default]\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]");
-    let recorded = recorded(&one, 3, 60);
+    let recorded = record(&one, 3, 60);
     let find = |outcome| recorded.iter().find(|entry| entry.outcome == outcome).unwrap().clone();
     let answered = |cache, by: &str| RecordEntry {
         cache: Some(cache),
@@ -214,27 +222,27 @@ fn a_cache_s_answers_stay_where_there_is_one_and_a_class_keeps_its_route() {
         took_ms: 3,
         ..find(RecordedOutcome::Ok)
     };
-    let (hit, shared) = (answered(CacheResult::Hit, "cache"), answered(CacheResult::Coalesced, "a/m"));
+    let (hit, coalesced) = (answered(CacheResult::Hit, "cache"), answered(CacheResult::Coalesced, "a/m"));
     let failed = find(RecordedOutcome::Failed);
     let stale = RecordEntry { attempts: failed.attempts, ..answered(CacheResult::Stale, "cache") };
     let aliased = RecordEntry { model: "gpt-4o".to_owned(), ..find(RecordedOutcome::Ok) };
     let classed = RecordEntry { route: "small".to_owned(), ..find(RecordedOutcome::Ok) };
-    let entries = [hit, shared, stale, aliased, classed];
-    let play = |routes: &str| -> Vec<(String, usize)> {
+    let entries = [hit, coalesced, stale, aliased, classed];
+    let predict = |routes: &str| -> Vec<(String, usize)> {
         let config = config(routes);
         let by = |entry: &RecordEntry| {
-            let replayed = replayed(&config, std::slice::from_ref(entry));
-            (replayed.requests[0].predicted.by.clone(), replayed.cached)
+            let replay = run_replay(&config, std::slice::from_ref(entry));
+            (replay.requests[0].predicted.answered_by.clone(), replay.cached)
         };
         entries.iter().map(by).collect()
     };
-    let expected = |played: [(&str, usize); 5]| played.map(|(by, cached)| (by.to_owned(), cached)).to_vec();
+    let expected = |results: [(&str, usize); 5]| results.map(|(by, cached)| (by.to_owned(), cached)).to_vec();
     let target =
         "last_resort_wait = \"0s\"\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]";
-    let without = play(&format!("[routes.default]\n{target}"));
+    let without = predict(&format!("[routes.default]\n{target}"));
     let none = ("(no answer)", 0);
     assert_eq!(without, expected([("a/m", 0), ("a/m", 0), none, none, ("a/m", 0)]));
-    let with = play(&format!(
+    let with = predict(&format!(
         "[routes.default]\naliases = [\"gpt-4o\"]\nclasses = {{ simple = \"small\" }}\n\
          cache = {{ fresh = \"1h\", stale_if_error = true }}\n{target}\n\
          [routes.small]\ntargets = [{{ provider = \"b\", model = \"n\" }}]"

@@ -1,3 +1,5 @@
+//! The output of the demo.
+
 use std::{
     io::{IsTerminal, stdout},
     time::Duration,
@@ -5,9 +7,9 @@ use std::{
 
 use fb::{Attempt, AttemptEnd, Event, Observer};
 
-use crate::stdout::say;
+use crate::stdout::print_line;
 
-/// Prints each attempt when it ends. Colour only on a terminal, and not with `NO_COLOR`.
+/// An observer that prints each attempt when it ends, in colour on a terminal unless `NO_COLOR` is set.
 pub(super) struct Screen {
     colour: bool,
 }
@@ -17,14 +19,14 @@ impl Screen {
         Self { colour: stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
     }
 
-    pub(super) fn scene(&self, title: &str) {
-        say(&self.paint("1", &format!("\n {title}")));
+    pub(super) fn title(&self, title: &str) {
+        print_line(&self.paint("1", &format!("\n {title}")));
     }
 
     pub(super) fn answer(&self, status: u16, text: &str) {
         let text: String = text.chars().take(100).collect();
         let line = if status == 200 { format!("   → {text:?}") } else { format!("   → {status} {text}") };
-        say(&self.paint("2", &line));
+        print_line(&self.paint("2", &line));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -55,7 +57,7 @@ fn millis(took: Duration) -> String {
 impl Observer for Screen {
     fn on_event(&self, event: &Event<'_>) {
         if let Event::Ended { attempt, .. } = event {
-            say(&self.row(attempt));
+            print_line(&self.row(attempt));
         }
     }
 }

@@ -1,21 +1,23 @@
+//! Simulated outages.
+
 use std::{fmt, time::Duration};
 
 use fb::{Call, Failure, FailureKind, TargetId, Usage};
 use parking_lot::Mutex;
 
-use crate::dry_run::{Act, End, Script};
+use crate::dry_run::{ResponseEnd, Script, ScriptedResponse};
 
-/// How long an answer takes.
-const ANSWER: Duration = Duration::from_millis(500);
-/// How long a failure takes that does not hang.
-const FAILURE: Duration = Duration::from_millis(100);
-/// What a throttled provider asks for.
+/// Time to an answer.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+/// Time to a failure that does not hang.
+const FAILURE_TIME: Duration = Duration::from_millis(100);
+/// `Retry-After` of a throttled provider.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Who does not answer.
+/// The targets of an outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Down {
-    /// One target, whatever route asks it.
+    /// One target, on every route.
     One(TargetId),
     /// Every target of every provider.
     All,
@@ -30,25 +32,25 @@ impl fmt::Display for Down {
     }
 }
 
-/// How a target fails.
+/// The failure of a target during an outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// With status 503, at once.
+    /// Status 503, at once.
     Unavailable,
-    /// It never says anything.
+    /// No response, ever.
     Hang,
-    /// It rejects the key.
+    /// Status 401: the key is rejected.
     Key,
-    /// It has too many requests, and asks for half a minute.
+    /// Status 429 with `Retry-After`.
     Throttled,
-    /// Its stream ends before its first output.
+    /// A stream that ends before its first output.
     Cut,
 }
 
 impl Fault {
     pub(super) const ALL: [Self; 5] = [Self::Unavailable, Self::Hang, Self::Key, Self::Throttled, Self::Cut];
 
-    /// What a call comes to; `None` when to nothing.
+    /// Returns the failure of a call; `None` if the call hangs.
     fn failure(self) -> Option<Failure> {
         Some(match self {
             Self::Unavailable => {
@@ -76,19 +78,19 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What all stand-ins of a stage look at before they answer.
+/// A script in which all targets work until an outage begins.
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<(Down, Fault)>>);
+pub(super) struct OutageScript(Mutex<Option<(Down, Fault)>>);
 
-impl Outage {
-    pub(super) fn begin(&self, down: Down, fault: Fault) {
+impl OutageScript {
+    pub(super) fn begin_outage(&self, down: Down, fault: Fault) {
         *self.0.lock() = Some((down, fault));
     }
 
-    /// How a target fails now, if it does.
-    fn of(&self, provider: &str, model: &str) -> Option<Fault> {
-        let now = self.0.lock();
-        let (down, fault) = now.as_ref()?;
+    /// Returns the current fault of a target, if it is down.
+    fn fault(&self, provider: &str, model: &str) -> Option<Fault> {
+        let current = self.0.lock();
+        let (down, fault) = current.as_ref()?;
         let is_down = match down {
             Down::One(target) => target.provider().as_str() == provider && target.model() == model,
             Down::All => true,
@@ -97,13 +99,16 @@ impl Outage {
     }
 }
 
-impl Script for Outage {
-    fn act(&self, provider: &str, call: Call<'_>) -> Act {
-        let (took, end) = match self.of(provider, call.model).map(Fault::failure) {
-            None => (ANSWER, End::Answer(Some(Usage { input: 10, output: 5, ..Usage::default() }))),
-            Some(Some(failure)) => (FAILURE, End::Fail(failure)),
-            Some(None) => (FAILURE, End::Silent),
+impl Script for OutageScript {
+    fn respond(&self, provider: &str, call: Call<'_>) -> ScriptedResponse {
+        let (took, end) = match self.fault(provider, call.model).map(Fault::failure) {
+            None => {
+                let usage = Usage { input: 10, output: 5, ..Usage::default() };
+                (ANSWER_TIME, ResponseEnd::Answer(Some(usage)))
+            }
+            Some(Some(failure)) => (FAILURE_TIME, ResponseEnd::Fail(failure)),
+            Some(None) => (FAILURE_TIME, ResponseEnd::Hang),
         };
-        Act { first: None, took, end }
+        ScriptedResponse { first: None, took, end }
     }
 }

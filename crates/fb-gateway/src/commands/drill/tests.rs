@@ -11,24 +11,21 @@ kind = "anthropic"
 api_key = { file = "/no/such/file" }
 "#;
 
-fn played(routes: &str, requests: u32) -> Vec<Score> {
+fn results(routes: &str, requests: u32) -> Vec<OutageResult> {
     let config = config::parse_without_keys(&format!("{PROVIDERS}{routes}")).unwrap().fb;
-    play(&config, &routes_of(&config), requests).unwrap()
-}
-
-fn routes_of(config: &Config) -> Vec<&Route> {
-    routes(config, None).unwrap()
+    let routes = select_routes(&config, None).unwrap();
+    simulate(&config, &routes, requests).unwrap()
 }
 
 #[track_caller]
 fn check(routes: &str, expected: &Expect) {
-    let first = played(routes, 3);
+    let first = results(routes, 3);
     expected.assert_eq(&print(&first, 3));
-    assert_eq!(first, played(routes, 3), "the same table every time");
+    assert_eq!(first, results(routes, 3), "the same table every time");
 }
 
 #[test]
-fn two_targets_survive_the_loss_of_either_and_the_cache_that_of_both() {
+fn second_target_covers_one_outage_and_the_cache_covers_both() {
     check(
         r#"
         [routes.default]
@@ -55,12 +52,12 @@ fn two_targets_survive_the_loss_of_either_and_the_cache_that_of_both() {
 
             one target down: 10 outages, 10 survived, 0 with errors
             all targets down: 5 outages, 4 survived, 1 with errors
-            requests for each: 3, in virtual time; no provider was called"#]],
+            requests per outage: 3, in virtual time; no provider was called"#]],
     );
 }
 
 #[test]
-fn a_single_target_is_a_single_point_of_failure() {
+fn single_target_is_a_single_point_of_failure() {
     check(
         r#"
         [routes.default]
@@ -82,13 +79,13 @@ fn a_single_target_is_a_single_point_of_failure() {
 
             one target down: 5 outages, 0 survived, 5 with errors
             all targets down: 5 outages, 0 survived, 5 with errors
-            requests for each: 3, in virtual time; no provider was called"#]],
+            requests per outage: 3, in virtual time; no provider was called"#]],
     );
 }
 
 #[test]
-fn a_key_is_its_provider_s_and_fixed_answers_come_last() {
-    let scores = played(
+fn rejected_key_affects_its_provider_and_the_fixed_answer_comes_last() {
+    let results = results(
         r#"
         [routes.default]
         last_resort_wait = "1s"
@@ -100,22 +97,22 @@ fn a_key_is_its_provider_s_and_fixed_answers_come_last() {
         "#,
         1,
     );
-    let own = scores.iter().filter(|score| score.route == "default");
-    let answers: Vec<_> = own.map(|score| (score.fault, &score.outcomes[0].answer)).collect();
-    let by = |who: &str| Ok(who.to_owned());
+    let own = results.iter().filter(|result| result.route == "default");
+    let answers: Vec<_> = own.map(|result| (result.fault, &result.requests[0].answered_by)).collect();
+    let by = |source: &str| Ok(source.to_owned());
     let (m, n, fixed) = (by("a/m"), by("a/n"), by("static"));
-    let expected = |one: [&Result<String, String>; 5]| {
+    let with_faults = |one: [&Result<String, String>; 5]| {
         Fault::ALL.into_iter().zip(one.map(Clone::clone)).collect::<Vec<_>>()
     };
-    let first = expected([&n, &n, &fixed, &n, &n]);
-    let second = expected([&m; 5]);
-    let all = expected([&fixed; 5]);
+    let first = with_faults([&n, &n, &fixed, &n, &n]);
+    let second = with_faults([&m; 5]);
+    let all = with_faults([&fixed; 5]);
     let expected: Vec<_> = [first, second, all].concat();
     assert_eq!(answers, expected.iter().map(|(fault, answer)| (*fault, answer)).collect::<Vec<_>>());
 }
 
 #[test]
-fn one_route_can_be_drilled_alone() {
+fn one_route_can_be_selected() {
     let config = config::parse_without_keys(&format!(
         "{PROVIDERS}
         [routes.one]
@@ -125,8 +122,8 @@ fn one_route_can_be_drilled_alone() {
     ))
     .unwrap()
     .fb;
-    let one = routes(&config, Some("one")).unwrap();
+    let one = select_routes(&config, Some("one")).unwrap();
     assert_eq!(one.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(), ["one"]);
-    assert_eq!(targets(one[0]), Ok(vec!["a/m".parse().unwrap()]));
-    assert_eq!(routes(&config, Some("three")).unwrap_err(), "no route \"three\"; routes: one, two");
+    assert_eq!(enabled_targets(one[0]), Ok(vec!["a/m".parse().unwrap()]));
+    assert_eq!(select_routes(&config, Some("three")).unwrap_err(), "no route \"three\"; routes: one, two");
 }

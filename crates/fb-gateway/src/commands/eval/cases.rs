@@ -1,3 +1,5 @@
+//! Golden cases.
+
 use std::{
     collections::HashSet,
     io::{BufRead, BufReader},
@@ -7,47 +9,47 @@ use std::{
 use fb::{AnswerContent, ChatRequest, Expect, Expectation, Mismatch};
 use serde_json::{Map, Value};
 
-use crate::{jsonl::for_each_line, requests, stdout::open};
+use crate::{input, jsonl::for_each_line, requests};
 
-/// Most bytes of a case's id.
+/// Longest id of a case, in bytes.
 const MAX_ID: usize = 80;
 
-/// A golden case: a request, and what its answer must be like.
+/// A golden case: a request and the expectation of its answer.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) id: String,
-    /// The line it was read from; the same line is the same case.
+    /// The line of the file, which identifies the case across runs.
     pub(super) line: String,
     fields: Map<String, Value>,
     expectation: Expectation,
 }
 
-/// Reads cases, one a line.
+/// Reads a file of cases, one per line.
 ///
 /// # Errors
-/// The first line that is no case, as `FILE:LINE`.
+/// The first invalid line, as `FILE:LINE`; a file without a case.
 pub(super) fn read(file: &Path) -> Result<Vec<Case>, String> {
-    from(BufReader::new(open(file)?)).map_err(|(line, error)| match line {
+    read_lines(BufReader::new(input::open(file)?)).map_err(|(line, error)| match line {
         0 => format!("{}: {error}", file.display()),
         line => format!("{}:{line}  {error}", file.display()),
     })
 }
 
-fn from(lines: impl BufRead) -> Result<Vec<Case>, (usize, String)> {
+fn read_lines(reader: impl BufRead) -> Result<Vec<Case>, (usize, String)> {
     let (mut cases, mut ids) = (Vec::new(), HashSet::new());
-    for_each_line(lines, |line| {
-        let case = Case::read(line, cases.len() + 1)?;
+    for_each_line(reader, |line| {
+        let case = Case::parse(line, cases.len() + 1)?;
         if !ids.insert(case.id.clone()) {
-            return Err(format!("id: a second case is called {:?}", case.id));
+            return Err(format!("id: {:?} is already in use", case.id));
         }
         cases.push(case);
         Ok(())
     })?;
-    if cases.is_empty() { Err((0, "no case; expected one a line".to_owned())) } else { Ok(cases) }
+    if cases.is_empty() { Err((0, "no case; expected one per line".to_owned())) } else { Ok(cases) }
 }
 
 impl Case {
-    pub(super) fn read(line: &str, number: usize) -> Result<Self, String> {
+    pub(super) fn parse(line: &str, number: usize) -> Result<Self, String> {
         let mut fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let id = match fields.remove("id") {
             None => format!("case {number}"),
@@ -67,23 +69,23 @@ impl Case {
             _ => return Err("expected either `text`, a text, or `messages`".to_owned()),
         }
         let case = Self { id, line: line.to_owned(), fields, expectation };
-        // What is wrong with the request is known before anybody is asked.
+        // Invalid requests are reported before any call.
         case.request("default").map(|_request| case)
     }
 
-    /// Its request, to a model of this name.
+    /// Builds the request, with this model.
     pub(super) fn request(&self, model: &str) -> Result<ChatRequest, String> {
         let mut fields = self.fields.clone();
         fields.insert("model".to_owned(), Value::from(model));
-        requests::of_fields(fields)
+        requests::from_fields(fields)
     }
 
-    pub(super) fn check(&self, said: &AnswerContent) -> Result<(), Mismatch> {
-        self.expectation.check(said)
+    pub(super) fn check(&self, answer: &AnswerContent) -> Result<(), Mismatch> {
+        self.expectation.check(answer)
     }
 
-    /// What is asked, for people: the last thing that is said.
-    pub(super) fn question(&self) -> String {
+    /// Returns the content of the last message, for the report.
+    pub(super) fn last_message(&self) -> String {
         let last = self.fields.get("messages").and_then(Value::as_array).and_then(|messages| messages.last());
         match last.and_then(|message| message.get("content")) {
             Some(Value::String(text)) => text.clone(),
@@ -99,35 +101,35 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&[&str], (usize, &str)>) {
-        let read = from(text.as_bytes());
+        let read = read_lines(text.as_bytes());
         let ids = read.map(|cases| cases.into_iter().map(|case| case.id).collect::<Vec<_>>());
         let expected = expected.map(|ids| ids.iter().map(|&id| id.to_owned()).collect());
         assert_eq!(ids, expected.map_err(|(line, error)| (line, error.to_owned())));
     }
 
     #[test]
-    fn a_case_is_a_text_or_a_request_with_what_is_expected() {
+    fn case_is_a_text_or_a_request_with_an_expectation() {
         check(
             "{\"text\":\"hi\"}\n\n{\"id\":\"b\",\"messages\":[],\"expect\":{\"contains\":\"x\"}}",
             Ok(&["case 1", "b"]),
         );
-        let case = Case::read(r#"{"text":"hi","temperature":0,"model":"gone"}"#, 1).unwrap();
+        let case = Case::parse(r#"{"text":"hi","temperature":0,"model":"gone"}"#, 1).unwrap();
         let request = case.request("eval-0").unwrap();
-        let said = String::from_utf8(request.raw().unwrap().bytes.to_vec()).unwrap();
+        let body = String::from_utf8(request.raw().unwrap().bytes.to_vec()).unwrap();
         let expected = r#"{"messages":[{"content":"hi","role":"user"}],"model":"eval-0","temperature":0}"#;
-        assert_eq!((said.as_str(), case.question().as_str()), (expected, "hi"));
+        assert_eq!((body.as_str(), case.last_message().as_str()), (expected, "hi"));
     }
 
     #[test]
-    fn what_is_wrong_with_a_case_is_named() {
-        check("\n", Err((0, "no case; expected one a line")));
+    fn invalid_cases_are_rejected() {
+        check("\n", Err((0, "no case; expected one per line")));
         check("hi", Err((1, "expected value at line 1 column 1")));
         check(r#"{"id":"a"}"#, Err((1, "expected either `text`, a text, or `messages`")));
         check(r#"{"text":7}"#, Err((1, "expected either `text`, a text, or `messages`")));
         check(r#"{"id":7,"text":"hi"}"#, Err((1, "id: expected a text of 1 to 80 bytes, got 7")));
         check(
             "{\"text\":\"hi\"}\n{\"id\":\"case 1\",\"text\":\"hi\"}",
-            Err((2, "id: a second case is called \"case 1\"")),
+            Err((2, "id: \"case 1\" is already in use")),
         );
         check(r#"{"messages":"hi"}"#, Err((1, "messages: expected an array of messages, got a string")));
         check(

@@ -1,12 +1,14 @@
+//! The progress bar.
+
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on the standard error, where that is a terminal.
+/// A progress bar on standard error, shown only on a terminal.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// So many are to be asked; so many are known.
-    pub(super) fn new(asked: usize, known: usize) -> Self {
-        let progress = ProgressBar::new((asked + known) as u64).with_position(known as u64);
+    /// Starts a bar of `pending` cases to run and `known` ones that are done.
+    pub(super) fn new(pending: usize, known: usize) -> Self {
+        let progress = ProgressBar::new((pending + known) as u64).with_position(known as u64);
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} answers, {elapsed}, {eta} left")
         {
             progress.set_style(style);

@@ -1,13 +1,13 @@
-//! The HTML page: who passes, then every case with every answer. One file, nothing is fetched.
+//! The HTML report: a summary of each target, then every case with every answer, in one self-contained file.
 
 use std::fmt::Write;
 
 use super::{
     cases::Case,
-    summary::{OfTarget, Summary, percent},
+    summary::{Summary, TargetSummary, percent},
 };
 use crate::{
-    evaluations::{Outcome, Verdict},
+    evaluations::{CaseOutcome, Verdict},
     stdout::{count, seconds},
 };
 
@@ -21,11 +21,11 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; font: 12p
 .pass { border-left: 4px solid #2a8f4f; } .fail { border-left: 4px solid #c8372d; }\n\
 .error { border-left: 4px solid #b7791f; } .why { color: #c8372d; } .differs { color: #b7791f; }\n";
 
-/// The page. Whatever models and callers said is text in it, never markup.
+/// Formats the page. Texts of cases and answers are escaped.
 pub(super) fn page(summary: &Summary, cases: &[Case], min_pass: f64) -> String {
     let mut page = String::new();
     let written = write_page(&mut page, summary, cases, min_pass);
-    // Printing into a string does not fail.
+    // Writing to a string does not fail.
     debug_assert!(written.is_ok());
     page
 }
@@ -51,7 +51,7 @@ fn write_page(page: &mut String, summary: &Summary, cases: &[Case], min_pass: f6
     }
     page.push('\n');
     for (index, case) in cases.iter().enumerate() {
-        write!(page, "<tr><td><b>{}</b><pre>{}</pre>", escaped(&case.id), escaped(&case.question()))?;
+        write!(page, "<tr><td><b>{}</b><pre>{}</pre>", escaped(&case.id), escaped(&case.last_message()))?;
         for target in &summary.targets {
             if let Some(outcome) = target.outcomes.get(index) {
                 write_outcome(page, outcome, target.differs.get(&index))?;
@@ -63,7 +63,7 @@ fn write_page(page: &mut String, summary: &Summary, cases: &[Case], min_pass: f6
     Ok(())
 }
 
-fn write_target(page: &mut String, target: &OfTarget, min_pass: f64) -> std::fmt::Result {
+fn write_target(page: &mut String, target: &TargetSummary, min_pass: f64) -> std::fmt::Result {
     let class = if target.passes(min_pass) { "pass" } else { "fail" };
     let [p50, p95] = target.latencies().map(|ms| ms.map(seconds).unwrap_or_default());
     writeln!(
@@ -80,41 +80,41 @@ fn write_target(page: &mut String, target: &OfTarget, min_pass: f64) -> std::fmt
     )
 }
 
-fn write_outcome(page: &mut String, outcome: &Outcome, differs: Option<&String>) -> std::fmt::Result {
+fn write_outcome(page: &mut String, outcome: &CaseOutcome, differs: Option<&String>) -> std::fmt::Result {
     let class = match outcome.verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
         Verdict::Error => "error",
     };
     write!(page, "<td class=\"{class}\">{}", seconds(outcome.took_ms))?;
-    if let Some(why) = &outcome.why {
-        write!(page, " <span class=\"why\">{}</span>", escaped(why))?;
+    if let Some(reason) = &outcome.reason {
+        write!(page, " <span class=\"why\">{}</span>", escaped(reason))?;
     }
-    if let Some(how) = differs {
-        write!(page, " <span class=\"differs\">{}</span>", escaped(how))?;
+    if let Some(difference) = differs {
+        write!(page, " <span class=\"differs\">{}</span>", escaped(difference))?;
     }
-    let Some(said) = &outcome.said else { return Ok(()) };
-    if !said.text.is_empty() {
-        write!(page, "<pre>{}</pre>", escaped(&said.text))?;
+    let Some(answer) = &outcome.answer else { return Ok(()) };
+    if !answer.text.is_empty() {
+        write!(page, "<pre>{}</pre>", escaped(&answer.text))?;
     }
-    for call in &said.calls {
+    for call in &answer.calls {
         write!(page, "<pre>{}({})</pre>", escaped(&call.tool), escaped(&call.arguments))?;
     }
     Ok(())
 }
 
-/// Text as HTML shows it.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut html = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
         }
     }
-    out
+    html
 }

@@ -1,54 +1,61 @@
+//! The summary of all outcomes, and its table.
+
 use std::{collections::BTreeMap, ops::Add, time::SystemTime};
 
 use fb::{Money, difference};
 
 use crate::{
-    evaluations::{Evaluation, Outcome, Verdict, passes, share, target::Listed},
+    evaluations::{CaseOutcome, Evaluation, Verdict, passes, share, target::EvalTarget},
     stdout::{count, percentile, seconds, table},
 };
 
-/// All outcomes, and what they come to for each target.
+/// All outcomes, by target.
 pub(super) struct Summary {
     pub(super) route: String,
-    pub(super) targets: Vec<OfTarget>,
+    pub(super) targets: Vec<TargetSummary>,
     cases: usize,
 }
 
-/// What came of all cases at one target.
-pub(super) struct OfTarget {
-    pub(super) target: Listed,
+/// The outcomes of all cases at one target.
+pub(super) struct TargetSummary {
+    pub(super) target: EvalTarget,
     /// In the order of the cases.
-    pub(super) outcomes: Vec<Outcome>,
-    /// What sets its answer to a case apart from the primary's, by place of the case.
+    pub(super) outcomes: Vec<CaseOutcome>,
+    /// Differences from the primary, by index of the case.
     pub(super) differs: BTreeMap<usize, String>,
 }
 
 impl Summary {
-    /// Of outcomes by place of target and case; the first target is the primary.
+    /// Summarizes outcomes by index of target and case. The first target is the primary.
     pub(super) fn new(
         route: &str,
-        targets: &[Listed],
+        targets: &[EvalTarget],
         cases: usize,
-        outcomes: BTreeMap<(usize, usize), Outcome>,
+        outcomes: BTreeMap<(usize, usize), CaseOutcome>,
     ) -> Self {
-        let mut all: Vec<OfTarget> = targets
+        let mut all: Vec<TargetSummary> = targets
             .iter()
-            .map(|target| OfTarget { target: target.clone(), outcomes: Vec::new(), differs: BTreeMap::new() })
+            .map(|target| TargetSummary {
+                target: target.clone(),
+                outcomes: Vec::new(),
+                differs: BTreeMap::new(),
+            })
             .collect();
-        for ((place, _), outcome) in outcomes {
-            all[place].outcomes.push(outcome);
+        for ((index, _), outcome) in outcomes {
+            all[index].outcomes.push(outcome);
         }
         if let Some((primary, others)) = all.split_first_mut() {
             for other in others {
                 let pairs = primary.outcomes.iter().zip(&other.outcomes).enumerate();
-                other.differs =
-                    pairs.filter_map(|(index, (theirs, its))| Some((index, apart(theirs, its)?))).collect();
+                other.differs = pairs
+                    .filter_map(|(index, (primary, own))| Some((index, compare(primary, own)?)))
+                    .collect();
             }
         }
         Self { route: route.to_owned(), targets: all, cases }
     }
 
-    /// Whether every target passed so large a share of the cases.
+    /// Returns whether every target passed at least this share of the cases.
     pub(super) fn passes(&self, min_pass: f64) -> bool {
         self.targets.iter().all(|target| target.passes(min_pass))
     }
@@ -57,24 +64,24 @@ impl Summary {
         self.targets.iter().map(move |target| Evaluation {
             route: self.route.clone(),
             target: target.target.name.clone(),
-            of: target.target.of.clone(),
+            digest: target.target.digest.clone(),
             cases: self.cases as u64,
             passed: target.count(Verdict::Pass) as u64,
             at,
         })
     }
 
-    /// The table, then what did not pass and what differs, one line each, and who is below the share.
+    /// Formats the table, one line for each case that failed or differs, and the targets below the share.
     pub(super) fn print(&self, min_pass: f64) -> String {
         let head = ["target", "passed", "share", "errors", "p50", "p95", "cost", "differs"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(self.targets.iter().enumerate().map(|(place, target)| target.row(place > 0)));
+        rows.extend(self.targets.iter().enumerate().map(|(index, target)| target.row(index > 0)));
         let mut lines = vec![
             format!("route {}, {}", self.route, count(self.cases, "case")),
             String::new(),
             table(&rows, 7),
         ];
-        let notes: Vec<Vec<String>> = self.targets.iter().flat_map(OfTarget::notes).collect();
+        let notes: Vec<Vec<String>> = self.targets.iter().flat_map(TargetSummary::notes).collect();
         if !notes.is_empty() {
             lines.extend([String::new(), table(&notes, 0)]);
         }
@@ -90,7 +97,7 @@ impl Summary {
     }
 }
 
-impl OfTarget {
+impl TargetSummary {
     pub(super) fn count(&self, verdict: Verdict) -> usize {
         self.outcomes.iter().filter(|outcome| outcome.verdict == verdict).count()
     }
@@ -117,7 +124,7 @@ impl OfTarget {
         ]
     }
 
-    /// Median and 95th percentile of the cases that were asked and answered, in milliseconds.
+    /// Returns the median and the 95th percentile of the latencies of answered cases, in milliseconds.
     pub(super) fn latencies(&self) -> [Option<u64>; 2] {
         let answered =
             self.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Error && outcome.calls > 0);
@@ -126,40 +133,40 @@ impl OfTarget {
         [50, 95].map(|percent| percentile(&took, percent))
     }
 
-    /// Of the answers whose price and tokens are known. What a failed call or a repaired answer cost beside them is no part of it.
+    /// Returns the cost of the answers with known price and tokens, without that of failed calls and repaired answers.
     pub(super) fn cost(&self) -> Option<Money> {
         let known = self.outcomes.iter().filter_map(|outcome| outcome.cost_nanos);
         known.map(Money::from_nanos).reduce(Add::add)
     }
 
     fn notes(&self) -> Vec<Vec<String>> {
-        let line = |outcome: &Outcome, what: &str, why: &str| {
-            [self.target.label.as_str(), &outcome.case, what, why].map(str::to_owned).to_vec()
+        let note = |outcome: &CaseOutcome, kind: &str, reason: &str| {
+            [self.target.label.as_str(), &outcome.case, kind, reason].map(str::to_owned).to_vec()
         };
         let mut notes = Vec::new();
         for (index, outcome) in self.outcomes.iter().enumerate() {
-            let why = outcome.why.as_deref().unwrap_or_default();
+            let reason = outcome.reason.as_deref().unwrap_or_default();
             match outcome.verdict {
                 Verdict::Pass => {}
-                Verdict::Fail => notes.push(line(outcome, "failed", why)),
-                Verdict::Error => notes.push(line(outcome, "no answer", why)),
+                Verdict::Fail => notes.push(note(outcome, "failed", reason)),
+                Verdict::Error => notes.push(note(outcome, "no answer", reason)),
             }
-            if let Some(how) = self.differs.get(&index) {
-                notes.push(line(outcome, "differs", how));
+            if let Some(difference) = self.differs.get(&index) {
+                notes.push(note(outcome, "differs", difference));
             }
         }
         notes
     }
 }
 
-/// What sets an answer apart from the primary's; nothing where either has none.
-fn apart(primary: &Outcome, other: &Outcome) -> Option<String> {
+/// Returns the difference between an outcome and the primary's; `None` if either has no answer.
+fn compare(primary: &CaseOutcome, other: &CaseOutcome) -> Option<String> {
     use Verdict::{Error, Fail, Pass};
     match (primary.verdict, other.verdict) {
         (Error, _) | (_, Error) => None,
         (Pass, Fail) => Some("fails, where the primary passes".to_owned()),
         (Fail, Pass) => Some("passes, where the primary fails".to_owned()),
-        (Pass, Pass) | (Fail, Fail) => difference(primary.said.as_ref()?, other.said.as_ref()?),
+        (Pass, Pass) | (Fail, Fail) => difference(primary.answer.as_ref()?, other.answer.as_ref()?),
     }
 }
 

@@ -10,20 +10,21 @@ use super::*;
 use crate::{
     EvalConfig,
     evaluations::{
-        Outcome, Verdict, evaluations, kept,
-        target::{Listed, listed},
+        CaseOutcome, Verdict, evaluations,
+        target::{EvalTarget, eval_targets},
+        truncated,
     },
 };
 
-fn outcome(target: &str, case: &str, verdict: Verdict, why: Option<&str>, text: &str) -> Outcome {
-    Outcome {
+fn outcome(target: &str, case: &str, verdict: Verdict, reason: Option<&str>, text: &str) -> CaseOutcome {
+    CaseOutcome {
         route: "default".to_owned(),
         target: target.to_owned(),
         case: case.to_owned(),
         key: format!("key of {case}"),
         verdict,
-        why: why.map(str::to_owned),
-        said: Some(AnswerContent { text: text.to_owned(), ..AnswerContent::default() }),
+        reason: reason.map(str::to_owned),
+        answer: Some(AnswerContent { text: text.to_owned(), ..AnswerContent::default() }),
         calls: 1,
         took_ms: 1_200,
         cost_nanos: Some(2_500_000),
@@ -38,8 +39,8 @@ fn providers() -> BTreeMap<String, ProviderConfig> {
     ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::new("ollama"))).into()
 }
 
-fn targets() -> Vec<Listed> {
-    listed(&route(), &providers())
+fn targets() -> Vec<EvalTarget> {
+    eval_targets(&route(), &providers())
 }
 
 fn summary() -> Summary {
@@ -50,14 +51,17 @@ fn summary() -> Summary {
     let (a, b) = ("a/m", "b/m");
     let outcomes = BTreeMap::from([
         ((0, 0), outcome(a, "capital", Verdict::Pass, None, "Paris")),
-        ((0, 1), Outcome { said: Some(call("weather")), ..outcome(a, "tool", Verdict::Pass, None, "") }),
-        ((0, 2), Outcome { took_ms: 300, ..outcome(a, "sum", Verdict::Pass, None, "4") }),
+        (
+            (0, 1),
+            CaseOutcome { answer: Some(call("weather")), ..outcome(a, "tool", Verdict::Pass, None, "") },
+        ),
+        ((0, 2), CaseOutcome { took_ms: 300, ..outcome(a, "sum", Verdict::Pass, None, "4") }),
         ((1, 0), outcome(b, "capital", Verdict::Fail, Some("contains: no `Paris` in `Rome`"), "Rome")),
-        ((1, 1), Outcome { said: Some(call("time")), ..outcome(b, "tool", Verdict::Pass, None, "") }),
+        ((1, 1), CaseOutcome { answer: Some(call("time")), ..outcome(b, "tool", Verdict::Pass, None, "") }),
         (
             (1, 2),
-            Outcome {
-                said: None,
+            CaseOutcome {
+                answer: None,
                 cost_nanos: None,
                 ..outcome(b, "sum", Verdict::Error, Some("it is down"), "")
             },
@@ -67,12 +71,12 @@ fn summary() -> Summary {
 }
 
 /// Three cases passed by the only target.
-fn all_pass() -> BTreeMap<(usize, usize), Outcome> {
+fn all_pass() -> BTreeMap<(usize, usize), CaseOutcome> {
     (0..3).map(|case| ((0, case), outcome("a/m", "any", Verdict::Pass, None, "hi"))).collect()
 }
 
 #[test]
-fn the_table_says_who_passes_and_what_differs() {
+fn table_has_shares_failures_and_differences() {
     let summary = summary();
     expect![[r#"
         route default, 3 cases
@@ -94,11 +98,12 @@ fn the_table_says_who_passes_and_what_differs() {
 }
 
 #[test]
-fn a_case_that_nobody_was_asked_took_no_time() {
-    let never = Outcome { calls: 0, took_ms: 0, ..outcome("a/m", "x", Verdict::Fail, Some("no tools"), "") };
+fn case_without_a_call_has_no_latency() {
+    let no_call =
+        CaseOutcome { calls: 0, took_ms: 0, ..outcome("a/m", "x", Verdict::Fail, Some("no tools"), "") };
     let outcomes = BTreeMap::from([
-        ((0, 0), never.clone()),
-        ((0, 1), never),
+        ((0, 0), no_call.clone()),
+        ((0, 1), no_call),
         ((0, 2), outcome("a/m", "y", Verdict::Pass, None, "hi")),
     ]);
     let summary = Summary::new("default", &targets()[..1], 3, outcomes);
@@ -106,12 +111,12 @@ fn a_case_that_nobody_was_asked_took_no_time() {
 }
 
 #[test]
-fn what_models_say_is_text_in_the_page() {
+fn answers_are_escaped_in_the_report() {
     let folder = Folder::new("page");
     let file = folder.file("cases.jsonl", r#"{"id":"<b>","text":"<script>alert(1)</script>"}"#);
     let cases = cases::read(&file).unwrap();
-    let said = outcome("a/m", "<b>", Verdict::Fail, Some("\"&\""), "</pre><script>");
-    let summary = Summary::new("default", &targets()[..1], 1, BTreeMap::from([((0, 0), said)]));
+    let failed = outcome("a/m", "<b>", Verdict::Fail, Some("\"&\""), "</pre><script>");
+    let summary = Summary::new("default", &targets()[..1], 1, BTreeMap::from([((0, 0), failed)]));
     assert!(summary.print(1.0).starts_with("route default, 1 case\n"));
     let page = report::page(&summary, &cases, 1.0);
     assert!(!page.contains("<script>") && !page.contains("</pre><script"), "{page}");
@@ -126,7 +131,7 @@ fn what_models_say_is_text_in_the_page() {
     }
 }
 
-/// A folder of this test's own, removed at its end.
+/// A temporary directory, removed when it is dropped.
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
@@ -150,57 +155,57 @@ impl Drop for Folder {
 }
 
 #[test]
-fn results_are_kept_over_a_kill_in_the_middle_of_a_line() {
+fn incomplete_last_line_is_removed() {
     let folder = Folder::new("results");
     let file = folder.0.join("results.jsonl");
     let good = outcome("a/m", "capital", Verdict::Pass, None, "Paris");
     let down = outcome("a/m", "sum", Verdict::Error, Some("it is down"), "");
-    let mut results = Results::open(Some(&file)).unwrap();
-    results.note(&good).unwrap();
-    results.note(&down).unwrap();
+    let mut results = ResultsFile::open(Some(&file)).unwrap();
+    results.append_outcome(&good).unwrap();
+    results.append_outcome(&down).unwrap();
     fs::write(&file, fs::read_to_string(&file).unwrap() + r#"{"outcome":{"rou"#).unwrap();
-    let mut results = Results::open(Some(&file)).unwrap();
+    let mut results = ResultsFile::open(Some(&file)).unwrap();
     assert_eq!(results.known("default", "a/m", "key of capital"), Some(&good));
-    assert_eq!(results.known("default", "a/m", "key of sum"), None, "it is asked again");
+    assert_eq!(results.known("default", "a/m", "key of sum"), None, "the case is repeated");
     assert_eq!(results.known("default", "b/m", "key of capital"), None);
-    results.note(&outcome("a/m", "sum", Verdict::Pass, None, "4")).unwrap();
+    results.append_outcome(&outcome("a/m", "sum", Verdict::Pass, None, "4")).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text.lines().count(), 3, "{text}");
-    assert!(Results::open(Some(&file)).unwrap().known("default", "a/m", "key of sum").is_some());
-    // An editor took the end of the last line.
+    assert!(ResultsFile::open(Some(&file)).unwrap().known("default", "a/m", "key of sum").is_some());
+    // An editor removed the last newline.
     fs::write(&file, text.trim_end()).unwrap();
-    let mut results = Results::open(Some(&file)).unwrap();
+    let mut results = ResultsFile::open(Some(&file)).unwrap();
     assert!(results.known("default", "a/m", "key of sum").is_some());
-    results.note(&down).unwrap();
+    results.append_outcome(&down).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
     fs::write(&file, "{\"outcome\":{}}\n").unwrap();
-    let error = Results::open(Some(&file)).map(drop).unwrap_err();
+    let error = ResultsFile::open(Some(&file)).map(drop).unwrap_err();
     assert!(error.ends_with("results.jsonl:1  missing field `route` at line 1 column 13"), "{error}");
 }
 
 #[test]
-fn a_file_that_is_not_ours_stays_as_it_is() {
+fn other_files_are_rejected_and_not_changed() {
     let folder = Folder::new("foreign");
     let refused = |text: &str| {
         let file = folder.file("notes.json", text);
-        let error = Results::open(Some(&file)).map(drop).unwrap_err();
+        let error = ResultsFile::open(Some(&file)).map(drop).unwrap_err();
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         error.rsplit_once("notes.json").unwrap().1.to_owned()
     };
-    let end = ": its end is no result; expected a file of `fb eval`";
+    let end = ": the last line is not a result of `fb eval`";
     assert_eq!(refused(r#"{"notes":["one","two"]}"#), end);
     assert_eq!(refused("{\"outcomes\":1}"), end);
     assert_eq!(refused("x"), end);
     assert_eq!(refused("7\n{\"outcome\":{"), ":1  expected value at line 1 column 1");
-    for half in ["", "{", "{\"outcome\":", "{\"evaluation\":{\"route\":\"default"] {
-        let file = folder.file("ours.jsonl", half);
-        assert!(Results::open(Some(&file)).is_ok(), "{half}");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "", "{half}");
+    for prefix in ["", "{", "{\"outcome\":", "{\"evaluation\":{\"route\":\"default"] {
+        let file = folder.file("results.jsonl", prefix);
+        assert!(ResultsFile::open(Some(&file)).is_ok(), "{prefix}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "", "{prefix}");
     }
 }
 
 #[test]
-fn the_last_evaluation_of_a_target_counts() {
+fn last_evaluation_of_a_target_counts() {
     let folder = Folder::new("last");
     let file = folder.0.join("results.jsonl");
     let config = EvalConfig { results: file.clone(), min_pass: 0.9 };
@@ -209,18 +214,18 @@ fn the_last_evaluation_of_a_target_counts() {
         let passed: Result<Evaluations, String> =
             evaluations(&config.results, config.min_pass, &routes, &providers());
         let missing = passed.unwrap().missing(&routes["default"]);
-        missing.into_iter().map(|(place, _)| place).collect::<Vec<_>>().join(" ")
+        missing.into_iter().map(|(path, _)| path).collect::<Vec<_>>().join(" ")
     };
     let missing = |config: &EvalConfig| missing_of(config, route());
-    assert_eq!(missing(&config), "targets[0] targets[1]", "without a file nobody passed");
-    let mut results = Results::open(Some(&file)).unwrap();
+    assert_eq!(missing(&config), "targets[0] targets[1]", "without a file no target has passed");
+    let mut results = ResultsFile::open(Some(&file)).unwrap();
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for evaluation in summary().evaluations(at) {
-        results.evaluated(&evaluation).unwrap();
+        results.append_evaluation(&evaluation).unwrap();
     }
     let expected = format!(
         r#"{{"evaluation":{{"route":"default","target":"a/m","of":"{}","cases":3,"passed":3,"at":"2027-01-15T08:00:00Z"}}}}"#,
-        targets()[0].of
+        targets()[0].digest
     );
     assert_eq!(fs::read_to_string(&file).unwrap().lines().next(), Some(expected.as_str()));
     assert_eq!(missing(&config), "targets[1]");
@@ -231,13 +236,17 @@ fn the_last_evaluation_of_a_target_counts() {
         "another setting"
     );
     let twice = Route::priority("default", [Target::new("a", "m"), quick]);
-    assert_eq!(missing_of(&config, twice.clone()), "targets[0] targets[1]", "one setting of two passed");
+    assert_eq!(
+        missing_of(&config, twice.clone()),
+        "targets[0] targets[1]",
+        "passed with one of two settings"
+    );
     let dearer = Target::new("a", "m").weight(2.0);
     assert_eq!(missing_of(&config, Route::priority("default", [dearer])), "");
     for evaluation in
-        Summary::new("default", &listed(&twice, &providers())[1..], 3, all_pass()).evaluations(at)
+        Summary::new("default", &eval_targets(&twice, &providers())[1..], 3, all_pass()).evaluations(at)
     {
-        results.evaluated(&evaluation).unwrap();
+        results.append_evaluation(&evaluation).unwrap();
     }
     assert_eq!(missing_of(&config, twice), "");
     assert_eq!(missing(&EvalConfig { min_pass: 0.3, ..config.clone() }), "");
@@ -247,52 +256,57 @@ fn the_last_evaluation_of_a_target_counts() {
 }
 
 #[test]
-fn the_longest_answer_is_a_line_that_can_be_read() {
+fn long_answers_are_truncated_to_a_readable_line() {
     let folder = Folder::new("long");
     let file = folder.0.join("results.jsonl");
     let call =
         |tool: &str, bytes: usize| CalledTool { tool: tool.to_owned(), arguments: "\u{1}".repeat(bytes) };
-    let most = 64 << 10;
-    // JSON makes six bytes of each of these.
-    let said = AnswerContent {
+    let max = 64 << 10;
+    // JSON escapes this character with six bytes.
+    let answer = AnswerContent {
         text: "\u{1}".repeat(2 << 20),
-        calls: vec![call("a", most), call("b", 9)],
+        calls: vec![call("a", max), call("b", 9)],
         refused: false,
     };
-    let most_calls = AnswerContent { calls: vec![call("", 0); 100_000], ..said.clone() };
-    let mut results = Results::open(Some(&file)).unwrap();
-    for (key, said) in [("one", said), ("many", most_calls)] {
-        let outcome = Outcome {
+    let many_calls = AnswerContent { calls: vec![call("", 0); 100_000], ..answer.clone() };
+    let mut results = ResultsFile::open(Some(&file)).unwrap();
+    for (key, answer) in [("one", answer), ("many", many_calls)] {
+        let outcome = CaseOutcome {
             key: key.to_owned(),
-            said: Some(kept(said)),
+            answer: Some(truncated(answer)),
             ..outcome("a/m", "x", Verdict::Pass, None, "")
         };
-        results.note(&outcome).unwrap();
+        results.append_outcome(&outcome).unwrap();
     }
-    let read = Results::open(Some(&file)).unwrap();
-    let calls = |key| read.known("default", "a/m", key).unwrap().said.clone().unwrap().calls;
-    let cut = "\u{1}".repeat(most - 1) + "… (65536 bytes in all)";
+    let read = ResultsFile::open(Some(&file)).unwrap();
+    let calls = |key| read.known("default", "a/m", key).unwrap().answer.clone().unwrap().calls;
+    let cut = "\u{1}".repeat(max - 1) + "… (65536 bytes in all)";
     let mark = |count| CalledTool { tool: format!("… ({count} calls in all)"), arguments: String::new() };
     assert_eq!(calls("one"), [CalledTool { tool: "a".to_owned(), arguments: cut }, mark(2)]);
     assert_eq!((calls("many").len(), calls("many").last()), (2_049, Some(&mark(100_000))));
 }
 
 #[test]
-fn the_last_line_that_can_be_written_can_be_read() {
+fn longest_result_can_be_read_back() {
     let folder = Folder::new("line");
     let file = folder.0.join("results.jsonl");
-    let mut results = Results::open(Some(&file)).unwrap();
+    let mut results = ResultsFile::open(Some(&file)).unwrap();
     let long = |bytes: usize| outcome("a/m", "x", Verdict::Pass, Some(&"y".repeat(bytes)), "");
-    results.note(&long(0)).unwrap();
-    let around = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
-    let most = (1 << 20) - around;
-    assert!(results.note(&long(most + 1)).unwrap_err().ends_with(": a result of more than 1048576 bytes"));
-    results.note(&long(most)).unwrap();
-    assert_eq!(Results::open(Some(&file)).unwrap().known("default", "a/m", "key of x"), Some(&long(most)));
+    results.append_outcome(&long(0)).unwrap();
+    let overhead = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
+    let max = (1 << 20) - overhead;
+    assert!(
+        results
+            .append_outcome(&long(max + 1))
+            .unwrap_err()
+            .ends_with(": a result of more than 1048576 bytes")
+    );
+    results.append_outcome(&long(max)).unwrap();
+    assert_eq!(ResultsFile::open(Some(&file)).unwrap().known("default", "a/m", "key of x"), Some(&long(max)));
 }
 
 #[test]
-fn who_passes_is_the_same_in_the_table_and_in_the_check() {
+fn summary_and_config_check_agree_on_the_share() {
     let folder = Folder::new("rounding");
     let all = targets().into_iter().take(1).collect::<Vec<_>>();
     let routes =
@@ -305,9 +319,9 @@ fn who_passes_is_the_same_in_the_table_and_in_the_check() {
         });
         let summary = Summary::new("default", &all, 100, outcomes.collect());
         let config = EvalConfig { results: folder.file("results.jsonl", ""), min_pass };
-        let mut results = Results::open(Some(&config.results)).unwrap();
+        let mut results = ResultsFile::open(Some(&config.results)).unwrap();
         for evaluation in summary.evaluations(SystemTime::UNIX_EPOCH) {
-            results.evaluated(&evaluation).unwrap();
+            results.append_evaluation(&evaluation).unwrap();
         }
         let missing = evaluations(&config.results, config.min_pass, &routes, &providers())
             .unwrap()
@@ -319,7 +333,7 @@ fn who_passes_is_the_same_in_the_table_and_in_the_check() {
 }
 
 #[test]
-fn a_route_that_requires_an_evaluation_is_refused_without_one() {
+fn require_eval_rejects_targets_without_an_evaluation() {
     let folder = Folder::new("required");
     let text = |eval: &str| {
         format!(
@@ -335,23 +349,23 @@ fn a_route_that_requires_an_evaluation_is_refused_without_one() {
     assert_eq!(
         errors(&text("")),
         format!(
-            "5:16  routes.default.require_eval = true   expected a table [eval] with the file of `results` that says \
-             who passed\n{refused}"
+            "5:16  routes.default.require_eval = true   expected a table [eval] with `results`, the results file of \
+             `fb eval`\n{refused}"
         )
     );
     let file = folder.0.join("results.jsonl");
     let eval = format!("[eval]\nresults = {:?}", file.display().to_string());
     let with = text(&eval);
     assert_eq!(errors(&with), refused.replacen("6:1", "7:1", 1));
-    assert!(crate::config::parse_without_keys(&with).is_ok(), "on paper it can be tried");
-    let evaluated = |of: &str| {
+    assert!(crate::config::parse_without_keys(&with).is_ok(), "a dry run needs no evaluation");
+    let evaluated = |digest: &str| {
         format!(
-            r#"{{"evaluation":{{"route":"default","target":"a/m","of":"{of}","cases":10,"passed":9,"at":"2027-01-15T08:00:00Z"}}}}"#
+            r#"{{"evaluation":{{"route":"default","target":"a/m","of":"{digest}","cases":10,"passed":9,"at":"2027-01-15T08:00:00Z"}}}}"#
         ) + "\n"
     };
     fs::write(&file, evaluated("0123456789abcdef")).unwrap();
-    assert_eq!(errors(&with), refused.replacen("6:1", "7:1", 1), "it was evaluated with other settings");
-    fs::write(&file, evaluated(&targets()[0].of)).unwrap();
+    assert_eq!(errors(&with), refused.replacen("6:1", "7:1", 1), "evaluated with other settings");
+    fs::write(&file, evaluated(&targets()[0].digest)).unwrap();
     assert_eq!(errors(&with), "");
     fs::write(&file, "7\n").unwrap();
     assert!(errors(&with).contains("results.jsonl:1  "), "{}", errors(&with));

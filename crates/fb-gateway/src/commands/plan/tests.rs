@@ -28,23 +28,23 @@ targets = [
 fn check(body: &str, options: Options, expected: &Expect) {
     let config = config::parse(CONFIG).unwrap().fb;
     let client = Client::builder().config(&config).unwrap().build().unwrap();
-    let request = requests::of_body(body.to_owned()).unwrap().with_options(options);
+    let request = requests::from_body(body.to_owned()).unwrap().with_options(options);
     let (destination, plan) = (client.destination(&request).unwrap(), client.plan(&request).unwrap());
     expected.assert_eq(&describe(&config, &request, &destination, &plan).unwrap());
 }
 
-fn ruled(rules: Rules) -> Options {
+fn with_rules(rules: Rules) -> Options {
     Options { rules, ..Options::default() }
 }
 
 #[test]
-fn a_plan_names_the_class_and_why() {
+fn plan_has_the_class_and_its_evidence() {
     check(
         r#"{"model": "default", "messages": [{"role": "user", "content": "hello there"}], "max_tokens": 100}"#,
         Options::default(),
         &expect![[r#"
-            route small (cheapest): asked of default, simple (words: 2), which is sent there
-            about 3 tokens in, at most 100 out
+            route small (cheapest), for class simple (words: 2) of route default
+            about 3 input tokens, at most 100 output tokens
             1  b/small  costs about $0.0001
             2  a/small  costs about $0.0001
             start: one by one
@@ -53,14 +53,14 @@ fn a_plan_names_the_class_and_why() {
 }
 
 #[test]
-fn a_class_without_a_route_stays_and_rules_refuse_by_name() {
+fn class_without_a_route_keeps_the_route_and_refusals_have_a_rule() {
     check(
         r#"{"model": "default", "messages": [{"role": "user", "content": "Prove that it halts."}],
             "tools": [{"type": "function", "function": {"name": "run"}}]}"#,
-        ruled(Rules { regions: Some(vec!["eu".to_owned()]), ..Rules::default() }),
+        with_rules(Rules { regions: Some(vec!["eu".to_owned()]), ..Rules::default() }),
         &expect![[r#"
-            route default (priority): asked of default, complex (keyword "prove"), which stays there
-            about 6 tokens in, no limit out (1024 reckoned with), tools
+            route default (priority), class complex (keyword "prove")
+            about 6 input tokens, no output limit (1024 tokens assumed), tools
             1  a/large  priority 0
             -  b/large  refused, region: its region is not known
             start: one by one
@@ -69,13 +69,13 @@ fn a_class_without_a_route_stays_and_rules_refuse_by_name() {
 }
 
 #[test]
-fn a_target_by_name_has_no_class_and_may_be_refused_alone() {
+fn target_by_name_has_no_class_and_can_be_refused() {
     check(
         r#"{"model": "a/large", "messages": [{"role": "user", "content": "hi"}]}"#,
-        ruled(Rules { ceiling: dollars("0.001").ok(), ..Rules::default() }),
+        with_rules(Rules { ceiling: parse_dollars("0.001").ok(), ..Rules::default() }),
         &expect![[r#"
             route a/large (priority)
-            about 1 tokens in, no limit out (1024 reckoned with)
+            about 1 input tokens, no output limit (1024 tokens assumed)
             -  a/large  refused, price: $0.0103 expected, at most $0.0010
             start: one by one
         "#]],

@@ -1,3 +1,5 @@
+//! One line of the file of requests.
+
 use fb::{Chat, ChatRequest, Facts, Message, Role, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -8,38 +10,37 @@ use crate::requests;
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) request: ChatRequest,
-    /// Tokens of its answer, if the file says so.
-    output: Option<u64>,
+    /// Tokens of the answer, if the file has them.
+    output_tokens: Option<u64>,
 }
 
-/// A text and what is known of its answer.
+/// The fields of a line with a text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
-    #[serde(rename = "text")]
-    said: String,
+struct TextLine {
+    text: String,
     model: Option<String>,
     output_tokens: Option<u64>,
     max_tokens: Option<u32>,
 }
 
-/// Most tokens of one answer: beyond what any model writes, and far from where sums of money end.
+/// Most tokens of one answer: more than any model writes, and few enough that sums of money do not overflow.
 const MAX_OUTPUT: u64 = 10_000_000;
 
 impl Query {
-    /// Reads a line: JSON when it begins with a brace, or else a text.
-    pub(super) fn read(line: &str, route: &str) -> Result<Self, String> {
+    /// Parses a line: JSON if it begins with a brace, otherwise a text.
+    pub(super) fn parse(line: &str, route: &str) -> Result<Self, String> {
         let query = if line.starts_with('{') {
             let fields: Map<String, Value> = serde_json::from_str(line).map_err(|error| error.to_string())?;
             if fields.contains_key("messages") {
-                Self::of_messages(fields, route)?
+                Self::from_messages(fields, route)?
             } else {
-                Self::of_text(fields, route)?
+                Self::from_text(fields, route)?
             }
         } else {
-            Self { request: text(route.to_owned(), line.to_owned(), None), output: None }
+            Self { request: text_request(route.to_owned(), line.to_owned(), None), output_tokens: None }
         };
-        match query.output {
+        match query.output_tokens {
             Some(tokens) if tokens > MAX_OUTPUT => {
                 Err(format!("output_tokens: expected at most {MAX_OUTPUT}, got {tokens}"))
             }
@@ -47,34 +48,34 @@ impl Query {
         }
     }
 
-    fn of_text(fields: Map<String, Value>, route: &str) -> Result<Self, String> {
-        let Text { said, model, output_tokens, max_tokens } =
+    fn from_text(fields: Map<String, Value>, route: &str) -> Result<Self, String> {
+        let TextLine { text, model, output_tokens, max_tokens } =
             serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
         let model = model.unwrap_or_else(|| route.to_owned());
-        Ok(Self { request: text(model, said, max_tokens), output: output_tokens })
+        Ok(Self { request: text_request(model, text, max_tokens), output_tokens })
     }
 
-    fn of_messages(mut fields: Map<String, Value>, route: &str) -> Result<Self, String> {
-        let output = match fields.remove("output_tokens") {
+    fn from_messages(mut fields: Map<String, Value>, route: &str) -> Result<Self, String> {
+        let output_tokens = match fields.remove("output_tokens") {
             None => None,
             Some(Value::Number(tokens)) if tokens.is_u64() => tokens.as_u64(),
             Some(other) => return Err(format!("output_tokens: expected a number, got {other}")),
         };
         fields.entry("model").or_insert_with(|| Value::from(route));
-        Ok(Self { request: requests::of_fields(fields)?, output })
+        Ok(Self { request: requests::from_fields(fields)?, output_tokens })
     }
 
-    /// Its tokens, estimated as everywhere in fb: a quarter of the bytes in, and as many out as the file says, the
-    /// request allows, or 1,024.
+    /// Returns the estimated usage: a quarter of the bytes as input tokens; as output tokens those of the file, otherwise
+    /// the limit of the request, otherwise 1,024.
     pub(super) fn usage(&self) -> Result<Usage, String> {
         let facts = Facts::from_request(&self.request)
             .with_messages(self.request.chat().map_err(ToString::to_string)?);
-        let output = self.output.unwrap_or_else(|| facts.expected_output());
+        let output = self.output_tokens.unwrap_or_else(|| facts.expected_output());
         Ok(Usage { input: facts.input_tokens, output, ..Usage::default() })
     }
 }
 
-fn text(model: String, text: String, max_tokens: Option<u32>) -> ChatRequest {
+fn text_request(model: String, text: String, max_tokens: Option<u32>) -> ChatRequest {
     let messages = vec![Message::text(Role::User, text)];
     ChatRequest::from_chat(model, Chat { messages, max_tokens, ..Chat::default() })
 }
@@ -85,7 +86,7 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, expected: Result<(&str, u64, u64), &str>) {
-        let read = Query::read(line, "default").and_then(|query| {
+        let read = Query::parse(line, "default").and_then(|query| {
             let usage = query.usage()?;
             Ok((query.request.head().model.clone(), usage.input, usage.output))
         });
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_text_an_object_or_a_chat_request() {
+    fn line_is_a_text_an_object_or_a_chat_request() {
         check("What is it?", Ok(("default", 3, 1_024)));
         check(r#"{"text": "12345678", "output_tokens": 300}"#, Ok(("default", 2, 300)));
         check(r#"{"text": "12345678", "model": "small", "max_tokens": 50}"#, Ok(("small", 2, 50)));
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_line_is_named() {
+    fn invalid_lines_are_rejected() {
         check("{", Err("EOF while parsing an object at line 1 column 1"));
         check(
             r#"{"txt": "hi"}"#,

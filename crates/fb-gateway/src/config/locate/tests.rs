@@ -3,7 +3,7 @@ use expect_test::{Expect, expect};
 use crate::config::parse;
 
 #[track_caller]
-#[expect(clippy::needless_pass_by_value, reason = "an expectation is made for one check")]
+#[expect(clippy::needless_pass_by_value, reason = "each expectation belongs to one check")]
 fn check(text: &str, expected: Expect) {
     let lines: Vec<String> = match parse(text) {
         Ok(_) => vec!["ok".to_owned()],
@@ -32,12 +32,12 @@ timeout = "30s"
 "#;
 
 #[test]
-fn a_good_config_has_no_errors() {
+fn valid_config_has_no_errors() {
     check(GOOD, expect!["ok"]);
 }
 
 #[test]
-fn a_type_error_names_place_field_and_what_was_expected() {
+fn type_error_has_position_field_and_expected_type() {
     check(
         &GOOD.replace("\"30s\"", "\"30\""),
         expect![[
@@ -68,7 +68,7 @@ fn a_type_error_names_place_field_and_what_was_expected() {
 }
 
 #[test]
-fn every_error_of_meaning_is_named_with_its_place() {
+fn every_invalid_value_is_reported_with_its_position() {
     let bad = GOOD
         .replace(
             "provider = \"local\"",
@@ -90,7 +90,7 @@ fn every_error_of_meaning_is_named_with_its_place() {
 }
 
 #[test]
-fn a_secret_in_the_wrong_place_is_not_repeated() {
+fn misplaced_secret_is_not_printed() {
     let bad = GOOD.replace("kind = \"ollama\"", "kind = \"openai\"\napi_key = \"sk-canary-1234567890\"");
     let errors = parse(&bad).unwrap_err();
     let printed = format!("{errors:?}");

@@ -1,33 +1,34 @@
 use expect_test::expect;
 
 use super::*;
-use crate::commands::backtest::replay::Both;
+use crate::commands::backtest::replay::ReplayedRequest;
 
-fn played(by: &str, calls: u32, took: u64, cost: Option<u64>) -> Played {
-    let outcome = if by.starts_with('(') { RecordedOutcome::Failed } else { RecordedOutcome::Ok };
+fn result(answered_by: &str, calls: u32, took: u64, cost: Option<u64>) -> RequestResult {
+    let outcome = if answered_by.starts_with('(') { RecordedOutcome::Failed } else { RecordedOutcome::Ok };
     let cost = cost.map(Money::from_nanos);
-    Played { outcome, by: by.to_owned(), calls, took: Duration::from_millis(took), cost }
+    let (answered_by, took) = (answered_by.to_owned(), Duration::from_millis(took));
+    RequestResult { outcome, answered_by, calls, took, cost }
 }
 
 #[test]
-fn a_table_has_every_figure_and_marks_what_differs() {
-    let both = |route: &str, recorded: &Played, predicted: &Played| Both {
+fn table_has_every_figure_and_marks_differences() {
+    let request = |route: &str, recorded: &RequestResult, predicted: &RequestResult| ReplayedRequest {
         route: route.to_owned(),
         recorded: recorded.clone(),
         predicted: predicted.clone(),
     };
-    let (quick, none) = (played("a/m", 1, 100, Some(3_000_000)), played("(no answer)", 2, 900, None));
-    let other = played("b/m", 3, 1_900, None);
+    let (quick, none) = (result("a/m", 1, 100, Some(3_000_000)), result("(no answer)", 2, 900, None));
+    let other = result("b/m", 3, 1_900, None);
     let requests = vec![
-        both("small", &none, &none),
-        both("default", &quick, &quick),
-        both("default", &none, &other),
-        both("default", &quick, &quick),
+        request("small", &none, &none),
+        request("default", &quick, &quick),
+        request("default", &none, &other),
+        request("default", &quick, &quick),
     ];
-    let assumed = [("b/m", Assumed::Provider), ("c/m", Assumed::Nobody)];
-    let assumed = assumed.map(|(target, like)| (target.parse().unwrap(), like)).into();
-    let replayed =
-        Replayed { requests, assumed, latency: Duration::from_millis(1_500), cached: 2, guessed: 1 };
+    let assumptions = [("b/m", Assumption::LikeProvider), ("c/m", Assumption::Success)];
+    let assumptions = assumptions.map(|(target, assumption)| (target.parse().unwrap(), assumption)).into();
+    let replay =
+        Replay { requests, assumptions, latency: Duration::from_millis(1_500), cached: 2, estimated: 1 };
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                  3          3
@@ -47,9 +48,9 @@ fn a_table_has_every_figure_and_marks_what_differs() {
         small    cost                      -          -
         small    by (no answer)            1          1
 
-        * differs; played in virtual time, no provider was called
-        assumed: b/m was never called: it does as other models of its provider; c/m was never called: it answers in 1s 500ms; 2 answers come from the cache as they did; 1 answers that were none cost as much as one of the usual length"#]].assert_eq(&print(&compare(&replayed)));
+        * differs; replayed in virtual time, no provider was called
+        assumed: b/m was never called: it behaves like other models of its provider; c/m was never called: it answers in 1s 500ms; 2 answers come from the cache again; 1 answer to requests without a recorded answer, with the median output"#]].assert_eq(&print(&compare(&replay)));
     let nothing =
-        Replayed { requests: Vec::new(), assumed: BTreeMap::new(), cached: 0, guessed: 0, ..replayed };
+        Replay { requests: Vec::new(), assumptions: BTreeMap::new(), cached: 0, estimated: 0, ..replay };
     assert_eq!(print(&compare(&nothing)).lines().last(), Some("assumed: nothing"));
 }

@@ -1,4 +1,4 @@
-//! The request that is played for an entry of a record.
+//! The request that is sent in place of a recorded one.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,20 +8,20 @@ use fb::{
 };
 use fb_telemetry::record::{Need, RecordEntry};
 
-/// The tag by which a stand-in knows which request it is called for.
-const TAG: &str = "fb backtest";
-/// Most tokens of a prompt that is made up: 32 MiB of text.
-const MAX_TOKENS: u64 = 8 << 20;
-/// What a picture is reckoned with.
+/// Tag with the index of the request, for the script of the stub providers.
+const INDEX_TAG: &str = "fb backtest";
+/// Most tokens of a synthetic prompt: 32 MiB of text.
+const MAX_PROMPT_TOKENS: u64 = 8 << 20;
+/// Estimated tokens of an image.
 const IMAGE_TOKENS: u64 = 1_000;
 
-/// A request of the same shape: as long, with the same needs.
-pub(super) fn request(index: usize, entry: &RecordEntry, model: String) -> ChatRequest {
-    let sees = entry.needs.contains(&Need::Vision);
-    let text = entry.input_tokens.saturating_sub(if sees { IMAGE_TOKENS } else { 0 });
-    let bytes = usize::try_from(text.min(MAX_TOKENS).saturating_mul(4)).unwrap_or(0);
+/// Builds a request of the same length that needs the same capabilities.
+pub(super) fn build(index: usize, entry: &RecordEntry, model: String) -> ChatRequest {
+    let has_image = entry.needs.contains(&Need::Vision);
+    let text = entry.input_tokens.saturating_sub(if has_image { IMAGE_TOKENS } else { 0 });
+    let bytes = usize::try_from(text.min(MAX_PROMPT_TOKENS).saturating_mul(4)).unwrap_or(0);
     let mut parts = vec![Part::Text("x".repeat(bytes.max(1)))];
-    if sees {
+    if has_image {
         let source = ImageSource::Url("https://example.invalid/picture.png".to_owned());
         parts.push(Part::Image(Image { source, detail: None }));
     }
@@ -35,27 +35,27 @@ pub(super) fn request(index: usize, entry: &RecordEntry, model: String) -> ChatR
         messages: vec![Message { role: Role::User, name: None, parts }],
         tools,
         format,
-        max_tokens: entry.max_output.and_then(|most| u32::try_from(most).ok()),
+        max_tokens: entry.max_output.and_then(|tokens| u32::try_from(tokens).ok()),
         ..Chat::default()
     };
     let options = Options {
         timeout: entry.timeout_ms.map(Duration::from_millis),
         tenant: entry.tenant.as_deref().map(Into::into),
-        // The prompts are not known: no two of them are the same.
+        // The recorded prompts are unknown, so equal synthetic ones must not share an answer.
         cache: CacheControl::NoStore,
-        tags: BTreeMap::from([(TAG.to_owned(), index.to_string())]),
+        tags: BTreeMap::from([(INDEX_TAG.to_owned(), index.to_string())]),
         ..Options::default()
     };
     ChatRequest::from_chat(model, chat).with_options(options)
 }
 
-/// When a request began, since the first one did.
+/// Returns the time from the beginning of the first request to that of this one.
 pub(super) fn offset(entries: &[RecordEntry], entry: &RecordEntry) -> Duration {
     let first = entries.first().unwrap_or(entry);
     entry.began.duration_since(first.began).unwrap_or_default()
 }
 
-/// The request that a call is made for.
+/// Returns the index of the request that a call belongs to.
 pub(super) fn index_of(request: &ChatRequest) -> Option<usize> {
-    request.options().tags.get(TAG)?.parse().ok()
+    request.options().tags.get(INDEX_TAG)?.parse().ok()
 }

@@ -1,3 +1,5 @@
+//! Reading the files of `[record]`.
+
 use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
@@ -6,59 +8,56 @@ use std::{
 
 use fb_telemetry::record::{RecordEntry, RecordedFailure};
 
-use crate::{
-    jsonl::for_each_line,
-    stdout::{millis, open},
-};
+use crate::{input, jsonl::for_each_line, stdout::millis};
 
-/// Longest time of one request or call.
-const MOST_MILLIS: u64 = 7 * 24 * 60 * 60 * 1_000;
+/// Longest duration of a request or call, in milliseconds: a week.
+const MAX_MILLIS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// Longest time from the first request to the last.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const MAX_SPAN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Reads records and puts them into the order in which the requests began.
+/// Reads files of records and sorts the entries by the time at which the requests began.
 ///
 /// # Errors
-/// The first line that is no record, as `FILE:LINE`.
+/// The first invalid line, as `FILE:LINE`; files without a request; a span of more than 366 days.
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<RecordEntry>, String> {
     let mut entries = Vec::new();
     for file in files {
-        add(&mut entries, BufReader::new(open(file)?))
+        add(&mut entries, BufReader::new(input::open(file)?))
             .map_err(|(line, error)| format!("{}:{line}  {error}", file.display()))?;
     }
-    in_order(entries)
+    sorted(entries)
 }
 
-fn add(entries: &mut Vec<RecordEntry>, from: impl BufRead) -> Result<(), (usize, String)> {
-    for_each_line(from, |line| {
-        entries.push(entry(line)?);
+fn add(entries: &mut Vec<RecordEntry>, reader: impl BufRead) -> Result<(), (usize, String)> {
+    for_each_line(reader, |line| {
+        entries.push(parse(line)?);
         Ok(())
     })
 }
 
-pub(super) fn in_order(mut entries: Vec<RecordEntry>) -> Result<Vec<RecordEntry>, String> {
+pub(super) fn sorted(mut entries: Vec<RecordEntry>) -> Result<Vec<RecordEntry>, String> {
     entries.sort_by_key(|entry| entry.began);
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         return Err("no request in the records".to_owned());
     };
-    if last.began.duration_since(first.began).is_ok_and(|span| span > LONGEST) {
+    if last.began.duration_since(first.began).is_ok_and(|span| span > MAX_SPAN) {
         return Err("expected requests of at most 366 days".to_owned());
     }
     Ok(entries)
 }
 
-fn entry(line: &str) -> Result<RecordEntry, String> {
+fn parse(line: &str) -> Result<RecordEntry, String> {
     let entry: RecordEntry = serde_json::from_str(line).map_err(|error| error.to_string())?;
     if !entry.is_known() {
         return Err(format!("version {} is not known; expected a record of version 1", entry.version));
     }
     let calls = entry.attempts.iter().flat_map(|call| {
-        let hint = call.failure.as_ref().and_then(RecordedFailure::hint).map(millis);
-        [Some(call.at_ms), Some(call.took_ms), call.first_ms, hint]
+        let retry_after = call.failure.as_ref().and_then(RecordedFailure::hint).map(millis);
+        [Some(call.at_ms), Some(call.took_ms), call.first_ms, retry_after]
     });
-    let times = calls.chain([Some(entry.took_ms), entry.timeout_ms]).flatten();
-    match times.max() {
-        Some(longest) if longest > MOST_MILLIS => Err(format!("expected times of at most {MOST_MILLIS} ms")),
+    let durations = calls.chain([Some(entry.took_ms), entry.timeout_ms]).flatten();
+    match durations.max() {
+        Some(longest) if longest > MAX_MILLIS => Err(format!("expected times of at most {MAX_MILLIS} ms")),
         _ => Ok(entry),
     }
 }
@@ -69,16 +68,16 @@ mod tests {
 
     const GOOD: &str = r#"{"version":1,"began":"2027-01-15T08:00:00Z","id":"req_00000000000000000000000000000007","route":"default","asked":"gpt-4o","tenant":null,"stream":false,"needs":[],"input_tokens":12,"max_output":null,"timeout_ms":null,"outcome":"failed","by":null,"level":"full","cache":null,"took_ms":1500,"cost_nanos":null,"attempts":[{"target":"a/m","number":1,"at_ms":0,"took_ms":100,"end":"failed","failure":{"kind":"rate_limited","status":429,"hint_ms":2000}}],"skips":[]}"#;
 
-    /// When the requests began.
+    /// Returns the times at which the requests began.
     fn check(text: &str) -> Result<Vec<String>, String> {
         let mut entries = Vec::new();
         add(&mut entries, text.as_bytes()).map_err(|(line, error)| format!("{line}  {error}"))?;
         let began = |entry: &RecordEntry| humantime::format_rfc3339_millis(entry.began).to_string();
-        Ok(in_order(entries)?.iter().map(began).collect())
+        Ok(sorted(entries)?.iter().map(began).collect())
     }
 
     #[test]
-    fn records_are_in_the_order_of_time_and_a_bad_line_is_named() {
+    fn records_are_sorted_by_time_and_invalid_lines_are_rejected() {
         let earlier = GOOD.replace("08:00:00Z", "07:59:59.750Z");
         let began = ["2027-01-15T07:59:59.750Z", "2027-01-15T08:00:00.000Z"].map(str::to_owned).to_vec();
         assert_eq!(check(&format!("{GOOD}\n\n{earlier}\n")), Ok(began));
