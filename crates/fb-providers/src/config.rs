@@ -52,8 +52,9 @@ pub struct ProviderConfig {
     pub connect_timeout: Option<Duration>,
     /// The URL of an HTTP proxy. Proxies from the environment are ignored.
     pub proxy: Option<String>,
-    /// Settings of the circuit breakers of its targets that override the global ones. This and the next two fields are
-    /// not used by the provider itself.
+    /// Settings of the circuit breakers of its targets that override the global ones.
+    ///
+    /// This and the next two fields are not used by the provider itself.
     pub breaker: Option<Overlay>,
     /// Retry settings of its targets that override the global ones.
     pub retry: Option<Overlay>,

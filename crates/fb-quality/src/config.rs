@@ -37,7 +37,7 @@ pub struct QualityConfig {
     /// Maximum number of characters of an answer that calls no tools, surrounding white space not counted.
     pub max_chars: Option<usize>,
     /// Holds a stream back until its complete answer passed the checks. Otherwise the stream is delivered as it
-    /// arrives, and a defect found at its end only lowers the target's score. Defaults to false.
+    /// arrives, and one with a defect ends with an error event instead of its end signal. Defaults to false.
     pub buffer: bool,
     /// Calls the same target once more, with a description of the defect, before the next target is tried. Defaults to
     /// false.

@@ -12,7 +12,7 @@ use fb_router::Plan;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-/// The number of requests whose decisions are kept for `fb explain`.
+/// Records of the latest requests, with their decisions, for `fb explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TracesConfig {

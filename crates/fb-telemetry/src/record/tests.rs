@@ -124,7 +124,7 @@ fn every_kind_of_failure_round_trips() {
 }
 
 #[test]
-fn an_outcome_is_told_from_who_answered_and_the_rows() {
+fn outcome_follows_from_the_answering_target_and_the_attempts() {
     let ok = || AttemptEnd::Ok { usage: None, cost: None };
     let cancelled = || AttemptEnd::Cancelled;
     let blocked = || AttemptEnd::Blocked { category: fb_core::BlockCategory::Output, usage: None };
