@@ -55,7 +55,7 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
         breaks: "a caller mistake is retried",
         file: "crates/fb/src/engine/decide.rs",
         from: "Retry::Never | Retry::Repair => return None,",
-        to: "Retry::Never | Retry::Repair => (Pace::AtOnce, 1),",
+        to: "Retry::Never | Retry::Repair => (Pace::Immediate, 1),",
     },
     Mutation {
         breaks: "the frame that commits a stream is lost",
