@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     chaos, docs, mutants,
-    process::{cargo, run as run_command},
+    process::{cargo, run as run_command, run_within},
     test::{self, Results},
     tidy,
 };
@@ -57,6 +57,9 @@ pub(crate) fn run() -> ExitCode {
 /// Examples that run until they are stopped.
 const ENDLESS: [&str; 1] = ["simulate"];
 
+/// The longest that an example may run, far above the longest of them.
+const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
+
 /// Runs every example of every crate but the [`ENDLESS`] ones. None of them needs a network.
 fn examples() -> Result<()> {
     let mut files: Vec<_> = list("crates")?.into_iter().map(|krate| krate.join("examples")).collect();
@@ -64,14 +67,15 @@ fn examples() -> Result<()> {
     for folder in files {
         let package =
             folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        // Built apart, so that the limit below counts the run alone.
+        run_command(&mut cargo(&format!("build -q -p {package} --all-features --locked --examples")))?;
         for file in list(&folder)? {
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if ENDLESS.contains(&name.as_str()) {
                 continue;
             }
-            run_command(&mut cargo(&format!(
-                "run -q -p {package} --all-features --locked --example {name}"
-            )))?;
+            let mut example = cargo(&format!("run -q -p {package} --all-features --locked --example {name}"));
+            run_within(&mut example, EXAMPLE_LIMIT)?;
         }
     }
     Ok(())

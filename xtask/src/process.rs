@@ -3,6 +3,8 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +31,25 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("{} ended with {status}", shown(command));
     }
     Ok(())
+}
+
+/// [`run`], but a command that still runs after `limit` is killed, and that is an error.
+#[expect(clippy::disallowed_methods, reason = "nothing else runs in this process")]
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
+    const POLL: Duration = Duration::from_millis(20);
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
+    for _ in 0..limit.as_millis() / POLL.as_millis() {
+        if let Some(status) = child.try_wait()? {
+            if !status.success() {
+                bail!("{} ended with {status}", shown(command));
+            }
+            return Ok(());
+        }
+        thread::sleep(POLL);
+    }
+    child.kill()?;
+    child.wait()?;
+    bail!("{} still ran after {} s and was killed", shown(command), limit.as_secs())
 }
 
 /// Runs the command to its end and returns its stdout.
