@@ -12,7 +12,7 @@ pub struct Stats {
     pub selected: u64,
     /// Requests that the target answered.
     pub successes: u64,
-    /// Selections after whose failure the request moved on to another target.
+    /// Selections that failed and were followed by a move to another target.
     pub fallback_from: u64,
     /// Requests that called the target after a failure at another one.
     pub fallback_to: u64,

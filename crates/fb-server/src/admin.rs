@@ -25,7 +25,7 @@ use crate::{
     body::{self, Body, Response},
     config::AdminConfig,
     error::Rejection,
-    routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter, without_body},
+    routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
     telemetry::Scrape,
 };
 
@@ -77,11 +77,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let state = Arc::clone(&self.state);
-        ResponseFuture::new(async move {
-            let is_head = request.method() == Method::HEAD;
-            let response = respond(&state, request).await.unwrap_or_else(Rejection::into_response);
-            if is_head { without_body(response) } else { response }
+        let (state, method) = (Arc::clone(&self.state), request.method().clone());
+        ResponseFuture::new(&method, async move {
+            respond(&state, request).await.unwrap_or_else(Rejection::into_response)
         })
     }
 }

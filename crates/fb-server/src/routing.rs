@@ -29,8 +29,13 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response> + Send>>);
 
 impl ResponseFuture {
-    pub(crate) fn new(response: impl Future<Output = Response> + Send + 'static) -> Self {
-        Self(Box::pin(response))
+    /// Creates the future of a response to a request with this method. The response to `HEAD` loses its body.
+    pub(crate) fn new(method: &Method, response: impl Future<Output = Response> + Send + 'static) -> Self {
+        let is_head = method == Method::HEAD;
+        Self(Box::pin(async move {
+            let response = response.await;
+            if is_head { without_body(response) } else { response }
+        }))
     }
 }
 
@@ -93,7 +98,7 @@ pub(crate) fn path_parameter(raw: &str) -> Result<String, Rejection> {
 }
 
 /// Removes the body of the response to a `HEAD` request and keeps its length as a header.
-pub(crate) fn without_body(mut response: Response) -> Response {
+fn without_body(mut response: Response) -> Response {
     if let Some(length) = response.body().size_hint().exact() {
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
     }

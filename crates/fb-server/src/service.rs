@@ -6,7 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use fb::{Client, Config, InvalidConfig};
-use http::{Method, Request};
+use http::Request;
 
 use crate::{
     auth::ApiKeys,
@@ -14,7 +14,7 @@ use crate::{
     config::ServerConfig,
     doors,
     request_body::BodyReader,
-    routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter, without_body},
+    routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
     state::State,
 };
 
@@ -99,12 +99,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let state = Arc::clone(&self.state);
-        ResponseFuture::new(async move {
-            let is_head = request.method() == Method::HEAD;
-            let response = respond(&state, request).await;
-            if is_head { without_body(response) } else { response }
-        })
+        let (state, method) = (Arc::clone(&self.state), request.method().clone());
+        ResponseFuture::new(&method, async move { respond(&state, request).await })
     }
 }
 

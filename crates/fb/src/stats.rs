@@ -43,7 +43,7 @@ pub struct TargetStats {
     pub max_latency: Duration,
     /// Requests that called the target without a failure at another one before. Retries do not count again.
     pub selected: u64,
-    /// Selections after whose failure the request moved on to another target.
+    /// Selections that failed and were followed by a move to another target.
     pub fallback_from: u64,
     /// Requests that called the target after a failure at another one.
     pub fallback_to: u64,
