@@ -2,10 +2,23 @@
 //!
 //! Tests over HTTP use simulated providers; tests of the library use scripted ones in virtual time.
 
-use fb::{Builder, Client};
+use fb::{Builder, Client, Report};
 use fb_testkit::{Script, script};
 
+use crate::harness::without_times;
+
+mod checker;
+mod config;
+mod degraded_mode;
 mod failures;
+mod layers;
+mod policy;
+mod practices;
+mod production;
+mod race;
+mod records;
+mod signals;
+mod translation;
 mod weights;
 
 /// Creates a builder with the providers of a script, which is returned beside it.
@@ -16,4 +29,14 @@ fn scripted(text: &str) -> (Script, Builder) {
         .into_iter()
         .fold(Client::builder(), |builder, (name, provider)| builder.provider(name, provider));
     (script, builder)
+}
+
+/// Returns the calls to each provider of a script, in its order.
+fn calls(script: &Script) -> Vec<u32> {
+    script.providers().iter().map(|(_, provider)| provider.calls()).collect()
+}
+
+/// Returns the rows of a trace without their times: `a/m 1 server_error (500); b/m 1 ok  15 tokens`.
+fn rows(report: &Report) -> String {
+    without_times(&report.trace.one_line())
 }
