@@ -72,3 +72,8 @@ struct RootReadme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/library.md")]
 struct LibraryGuide;
+
+/// Compiles and runs the examples of the guide page that maps the classes of tutorials.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/from-the-tutorials.md")]
+struct TutorialsGuide;
