@@ -2,21 +2,24 @@
 //!
 //! Tests over HTTP use simulated providers; tests of the library use scripted ones in virtual time.
 
-use fb::{Builder, Client, Report};
+use fb::{Builder, Client, Config, Report};
 use fb_testkit::{Script, script};
 
 use crate::harness::without_times;
 
+mod breaker;
 mod checker;
 mod config;
 mod degraded_mode;
 mod failures;
+mod health;
 mod layers;
 mod policy;
 mod practices;
 mod production;
 mod race;
 mod records;
+mod retry;
 mod signals;
 mod translation;
 mod weights;
@@ -39,4 +42,11 @@ fn calls(script: &Script) -> Vec<u32> {
 /// Returns the rows of a trace without their times: `a/m 1 server_error (500); b/m 1 ok  15 tokens`.
 fn rows(report: &Report) -> String {
     without_times(&report.trace.one_line())
+}
+
+/// Builds a client from the text of a config file, with the providers of a script, which is returned beside it.
+fn configured(text: &str, config: &str) -> (Script, Client) {
+    let config = toml::from_str::<Config>(config).unwrap().with_route_names();
+    let (script, builder) = scripted(text);
+    (script, builder.seed(7).config_without_providers(&config).build().unwrap())
 }

@@ -153,7 +153,8 @@ impl Breaker {
 
     /// Returns the state, ignoring any override.
     ///
-    /// A pure read: a breaker whose open time has elapsed stays open until the next call.
+    /// A pure read: a breaker whose open time has elapsed is half-open, although the listener is called with the
+    /// transition only at the next call.
     pub fn state(&self, now: Instant) -> State {
         self.shared.core.lock().machine.state(now)
     }
@@ -167,9 +168,10 @@ impl Breaker {
         self.shared.core.lock().machine.share(&self.shared.config, now)
     }
 
-    /// Returns the number of consecutive failures since the breaker closed; 0 while it is not closed.
+    /// Returns the number of consecutive failures. While the breaker is not closed, those that preceded its opening and the
+    /// failed probes since.
     pub fn consecutive_failures(&self) -> u32 {
-        self.shared.core.lock().machine.streak()
+        self.shared.core.lock().machine.failures()
     }
 
     /// Returns `true` if the breaker is closed, ignoring any override.
@@ -248,7 +250,13 @@ impl Breaker {
             reason: decision.reason.to_string(),
             left: decision.remaining(now),
         });
-        Snapshot { open_for, escalation: core.machine.escalation(), forced }
+        let machine = &core.machine;
+        let (failures, last_failure) = match open_for {
+            Some(_) => (machine.failures(), machine.last_failure()),
+            None => (0, None),
+        };
+        let last_failure = last_failure.map(|when| now.saturating_duration_since(when));
+        Snapshot { open_for, escalation: machine.escalation(), failures, last_failure, forced }
     }
 
     /// Restores the state of another breaker.
@@ -256,7 +264,7 @@ impl Breaker {
     /// Calls in flight keep their permits; their verdicts are late. The listener is not called, because restoring is not a
     /// transition of this breaker.
     pub fn restore(&self, snapshot: &Snapshot, now: Instant) {
-        self.step(now, |mut step, _| step.restore(snapshot.open_for, snapshot.escalation));
+        self.step(now, |mut step, _| step.restore(snapshot));
         self.shared.lock().forced = snapshot.forced.as_ref().map(|forced| Override {
             mode: forced.mode,
             reason: forced.reason.as_str().into(),

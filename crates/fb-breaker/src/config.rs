@@ -1,6 +1,7 @@
 //! The configuration of a breaker, with the reasons for its defaults.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,10 @@ const PROBE_LEASE: Duration = Duration::from_secs(60);
 const OPEN_BASE: Duration = Duration::from_secs(5);
 const OPEN_FACTOR: f64 = 2.0;
 const OPEN_MAX: Duration = Duration::from_secs(300);
+/// As finagle's equal jitter.
+const OPEN_JITTER: f64 = 0.5;
+/// Longer than any call.
+const NEVER_SLOW: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Bounds the memory of a breaker: 24 bytes per bucket.
 const MAX_BUCKETS: u32 = 1_000;
 /// Half of a shorter time could round to zero.
@@ -42,7 +47,8 @@ const MIN_OPEN: Duration = Duration::from_millis(1);
 
 /// The thresholds and times of a breaker.
 ///
-/// Validated by [`Breaker::new`](crate::Breaker::new).
+/// Validated by [`Breaker::new`](crate::Breaker::new). [`classic`](Self::classic), [`classic_30s`](Self::classic_30s) and
+/// [`classic_single`](Self::classic_single) are presets, which [`FromStr`] finds by name.
 ///
 /// # Examples
 ///
@@ -54,6 +60,7 @@ const MIN_OPEN: Duration = Duration::from_millis(1);
 ///     ..BreakerConfig::default()
 /// };
 /// assert_eq!(patient.failure_rate, 0.5);
+/// assert_eq!("classic-30s".parse(), Ok(BreakerConfig::classic_30s()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -137,7 +144,7 @@ pub struct HalfOpenConfig {
     pub lease: Duration,
 }
 
-/// The open time: `base · factor^k`, at most `max`. The second half of it is random, so that many processes do not probe at
+/// The open time: `base · factor^k`, at most `max`. The last part of it is random, so that many processes do not probe at
 /// the same time.
 ///
 /// `k` increases with every opening and decreases by one for every [`WindowConfig::span`] spent closed, so that a target
@@ -153,6 +160,8 @@ pub struct OpenConfig {
     /// Maximum open time, before jitter. Only a retry-after hint exceeds it. Defaults to 300 s.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
+    /// Random part of the open time, 0 to 0.5; with 0 it is exact. Defaults to 0.5.
+    pub jitter: f64,
 }
 
 /// An invalid setting of a breaker or a registry.
@@ -213,24 +222,39 @@ impl Default for HalfOpenConfig {
 
 impl Default for OpenConfig {
     fn default() -> Self {
-        Self { base: OPEN_BASE, factor: OPEN_FACTOR, max: OPEN_MAX }
+        Self { base: OPEN_BASE, factor: OPEN_FACTOR, max: OPEN_MAX, jitter: OPEN_JITTER }
     }
 }
 
 impl BreakerConfig {
-    /// Returns the configuration of a textbook breaker: 5 consecutive failures open it for a minute, and 2 of at most 3
-    /// concurrent probes must succeed.
+    /// Returns the configuration of a textbook breaker: 5 consecutive failures open it for exactly a minute, then 2 of at
+    /// most 3 concurrent probes must succeed.
     ///
     /// It ignores failure rates and slow calls, its open time does not grow, and all traffic returns at once.
     pub fn classic() -> Self {
-        let minute = Duration::from_secs(60);
+        Self::textbook(Duration::from_secs(60), 3, 2)
+    }
+
+    /// Returns the configuration of a textbook breaker that opens for exactly 30 s, then 3 of at most 3 concurrent probes
+    /// must succeed. Otherwise as [`classic`](Self::classic).
+    pub fn classic_30s() -> Self {
+        Self::textbook(Duration::from_secs(30), 3, 3)
+    }
+
+    /// Returns the configuration of a textbook breaker that opens for exactly a minute, then a single probe must succeed.
+    /// Otherwise as [`classic`](Self::classic).
+    pub fn classic_single() -> Self {
+        Self::textbook(Duration::from_secs(60), 1, 1)
+    }
+
+    fn textbook(open: Duration, permits: u32, successes: u32) -> Self {
         Self {
             failure_rate: 1.0,
             min_calls: u32::MAX,
-            slow: SlowConfig { first: Duration::MAX, total: Duration::MAX, rate: 1.0 },
+            slow: SlowConfig { first: NEVER_SLOW, total: NEVER_SLOW, rate: 1.0 },
             ramp: RampConfig { span: Duration::ZERO, from: 1.0 },
-            half_open: HalfOpenConfig { permits: 3, successes: 2, ..HalfOpenConfig::default() },
-            open: OpenConfig { base: minute, factor: 1.0, max: minute },
+            half_open: HalfOpenConfig { permits, successes, ..HalfOpenConfig::default() },
+            open: OpenConfig { base: open, factor: 1.0, max: open, jitter: 0.0 },
             ..Self::default()
         }
     }
@@ -262,12 +286,31 @@ impl BreakerConfig {
             &open.factor,
             "a number of at least 1",
         )?;
-        check(open.max >= open.base, "open.max", &open.max, "at least open.base")
+        check(open.max >= open.base, "open.max", &open.max, "at least open.base")?;
+        check((0.0..=0.5).contains(&open.jitter), "open.jitter", &open.jitter, "0 to 0.5")
     }
 
     /// Returns the minimum number of calls for the rates to apply, limited to the calls that the window can hold.
     pub(crate) fn effective_min_calls(&self) -> u64 {
         u64::from(self.window.calls.unwrap_or(u32::MAX).min(self.min_calls))
+    }
+}
+
+impl FromStr for BreakerConfig {
+    type Err = InvalidConfig;
+
+    /// Returns the preset of this name.
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "classic" => Ok(Self::classic()),
+            "classic-30s" => Ok(Self::classic_30s()),
+            "classic-single" => Ok(Self::classic_single()),
+            _ => Err(InvalidConfig {
+                field: "preset",
+                value: format!("{name:?}"),
+                expected: r#""classic", "classic-30s" or "classic-single""#,
+            }),
+        }
     }
 }
 
@@ -288,10 +331,10 @@ impl OpenConfig {
         Duration::try_from_secs_f64(grown).map_or(self.max, |grown| grown.min(self.max))
     }
 
-    /// Returns the open time with equal jitter: half of it is fixed, the other half is scaled by `jitter`, 0 to 1.
-    pub(crate) fn jittered(&self, step: u32, jitter: f64) -> Duration {
-        let half = self.backoff(step) / 2;
-        half + half.mul_f64(jitter)
+    /// Returns the open time, the random part of which is scaled by `random`, 0 to 1.
+    pub(crate) fn jittered(&self, step: u32, random: f64) -> Duration {
+        let longest = self.backoff(step);
+        longest.saturating_sub(longest.mul_f64(self.jitter * (1.0 - random)))
     }
 }
 

@@ -30,6 +30,11 @@ pub struct Snapshot {
     pub open_for: Option<Duration>,
     /// The number of times that the open time has grown.
     pub escalation: u32,
+    /// The consecutive failures that opened the breaker, and the failed probes since; zero for a closed breaker.
+    pub failures: u32,
+    /// The time since the last failure; `None` for a closed breaker.
+    #[serde(with = "humantime_serde")]
+    pub last_failure: Option<Duration>,
     /// The active override.
     #[serde(rename = "override")]
     pub forced: Option<OverrideSnapshot>,

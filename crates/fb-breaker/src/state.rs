@@ -13,8 +13,7 @@ pub enum State {
     Closed,
     /// No call is admitted.
     Open {
-        /// The time until the next call is admitted as a probe. Zero if the open time has elapsed and no call has followed
-        /// yet.
+        /// The time until the next call is admitted as a probe. Zero only in the transition that this call causes.
         reopens_in: Duration,
     },
     /// A limited number of calls is admitted as probes.

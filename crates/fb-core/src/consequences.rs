@@ -44,8 +44,10 @@ pub enum Retry {
         /// Maximum number of retries.
         max: u32,
     },
-    /// A retry after the provider's `Retry-After` if that is short; without one, a single retry after the longer backoff.
+    /// A retry after the provider's `Retry-After` if that is short; without one, after the longer backoff.
     ProviderDelay,
+    /// A retry after the usual backoff only if the retry settings of the target include timeouts.
+    OptIn,
     /// One retry with the quality gate's message added to the prompt.
     Repair,
 }
@@ -124,7 +126,7 @@ impl FailureKind {
 
     /// Returns the consequences of a failure of this kind before any output was sent to the caller.
     pub const fn consequences(self) -> Consequences {
-        use Hop::{LargerLimit, LargerWindow, OptIn, Yes};
+        use Hop::{LargerLimit, LargerWindow, Yes};
         use Retry::{Backoff, Free, Immediate, Never, ProviderDelay, Repair, Throttled};
         const FULL: Verdict = Verdict::FULL;
         const NO: Cooldown = Cooldown::None;
@@ -134,7 +136,7 @@ impl FailureKind {
             Self::Connect | Self::Timeout(Phase::Connect) => row(Immediate { max: 1 }, Yes, FULL, NO, false),
             // The request was sent: a retry could be billed twice and time out again.
             Self::Timeout(Phase::FirstByte | Phase::FirstToken | Phase::Idle | Phase::Total) => {
-                row(Never, Yes, FULL, NO, false)
+                row(Retry::OptIn, Yes, FULL, NO, false)
             }
             Self::Network | Self::Interrupted | Self::ServerError => {
                 row(Backoff { max: ANY }, Yes, FULL, NO, false)
@@ -148,12 +150,12 @@ impl FailureKind {
                 row(Never, Yes, NEUTRAL, Cooldown::Target, true)
             }
             Self::ContextLength => row(Never, LargerWindow, NEUTRAL, NO, false),
-            Self::InvalidRequest => row(Never, OptIn, NEUTRAL, NO, false),
+            Self::InvalidRequest => row(Never, Hop::OptIn, NEUTRAL, NO, false),
             Self::TooLarge => row(Never, LargerLimit, NEUTRAL, NO, false),
             Self::Malformed => row(Backoff { max: 1 }, Yes, FULL, NO, false),
             Self::Quality => row(Repair, Yes, NEUTRAL, NO, false),
             Self::Unknown { server: true } => row(Backoff { max: 1 }, Yes, FULL, NO, true),
-            Self::Unknown { server: false } => row(Never, OptIn, NEUTRAL, NO, true),
+            Self::Unknown { server: false } => row(Never, Hop::OptIn, NEUTRAL, NO, true),
         }
     }
 }
@@ -194,7 +196,7 @@ mod tests {
         }
         expect![[r#"
             connect          Immediate { max: 1 } Yes          100+streak  None
-            timeout          Never                Yes          100+streak  None
+            timeout          OptIn                Yes          100+streak  None
             network          Backoff              Yes          100+streak  None
             stale_connection Free                 Yes          -           None
             interrupted      Backoff              Yes          100+streak  None

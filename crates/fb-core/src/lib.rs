@@ -13,6 +13,7 @@ mod json;
 mod money;
 mod observer;
 mod overlay;
+mod preset;
 mod provider;
 mod reply;
 mod report;
@@ -42,6 +43,7 @@ pub use crate::{
     money::{Money, Price},
     observer::{BreakerState, Event, Observer},
     overlay::Overlay,
+    preset::preset_or_table,
     provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
     reply::{FinishReason, Meta, Note, Raw, Reply},
     report::{CacheUse, Level, Report, ServedBy, UnknownLevel},

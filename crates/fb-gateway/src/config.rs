@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use fb::{
     BreakerConfig, BudgetConfig, CacheConfig, Config, Evaluations, HealthConfig, InvalidConfig, LedgerConfig,
-    PriceConfigs, RetryConfig, Route, Tenant, TracesConfig,
+    PriceConfigs, RetryConfig, Route, Tenant, TracesConfig, preset_or_table,
     providers::{ProviderConfig, Secret},
 };
 use fb_server::{AdminConfig, ServerConfig};
@@ -34,9 +34,16 @@ struct File {
     providers: BTreeMap<String, ProviderConfig>,
     /// Routes, which are virtual models, by name; at least one. Required.
     routes: BTreeMap<String, Route>,
+    /// The circuit breaker of every target, or a preset: `"classic"`, `"classic-30s"`, `"classic-single"`. Providers and
+    /// targets can override its settings.
+    #[serde(deserialize_with = "preset_or_table")]
     breaker: BreakerConfig,
+    /// Backoff between attempts at one target, or a preset: `"classic"`, `"backoff"`, `"rate_limit"`, `"timeout"`.
+    #[serde(deserialize_with = "preset_or_table")]
     retry: RetryConfig,
     retry_budget: BudgetConfig,
+    /// Free probes of providers, and the comparison of each target with its peers; or a preset: `"recovery"`.
+    #[serde(deserialize_with = "preset_or_table")]
     health: HealthConfig,
     cache: CacheConfig,
     traces: TracesConfig,
@@ -215,6 +222,7 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<LoadedConfig, Vec<ConfigErr
     }
     problems.extend(admin.iter().flat_map(AdminConfig::problems));
     if problems.is_empty() {
+        warnings.extend(fb.warnings());
         Ok(LoadedConfig { server, admin, record, eval, drift, fb, warnings })
     } else {
         Err(problems.iter().map(|problem| document.locate(problem)).collect())

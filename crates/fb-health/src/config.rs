@@ -1,13 +1,13 @@
 //! The configuration of health checks, outlier ejection, panic mode and ramps.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 
 /// The settings of health checks.
 ///
-/// Validated by [`Fleet::new`](crate::Fleet::new).
+/// Validated by [`Fleet::new`](crate::Fleet::new). [`recovery`](Self::recovery) is a preset, which [`FromStr`] finds by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthConfig {
@@ -18,7 +18,7 @@ pub struct HealthConfig {
     pub window: Duration,
     /// The settings for ejecting targets that fail more than their peers.
     pub outlier: OutlierConfig,
-    /// The settings for ejecting targets without enough peers by their error count. A circuit breaker detects a series
+    /// The settings for ejecting targets by their error count, whatever their peers do. A circuit breaker detects a series
     /// of failures sooner, and detects recovery with a real call. Defaults to off.
     pub errors: Option<ErrorsConfig>,
     /// The settings of panic mode.
@@ -80,8 +80,7 @@ pub struct OutlierConfig {
     pub max_ejected: f64,
 }
 
-/// The settings for ejecting targets without enough peers. The error count rises by one with each error and falls by
-/// one with each success.
+/// The settings for ejecting targets by their error count. It rises by one with each error and falls with each success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorsConfig {
@@ -90,6 +89,19 @@ pub struct ErrorsConfig {
     /// The ejection time. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub recovery: Duration,
+    /// The errors that a success takes off the count. Defaults to "one".
+    pub decay: Decay,
+}
+
+/// The errors that a success takes off the error count of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// One error.
+    #[default]
+    One,
+    /// All errors, so that only consecutive failures count.
+    All,
 }
 
 /// The settings of panic mode, which ignores health while too few targets of a group are healthy.
@@ -133,6 +145,30 @@ impl HealthConfig {
     pub fn without_breakers() -> Self {
         Self { errors: Some(ErrorsConfig::default()), ..Self::default() }
     }
+
+    /// Returns the settings that eject a target after 3 consecutive failures and try it again after 300 s, at once with
+    /// all its traffic. Its peers do not matter.
+    pub fn recovery() -> Self {
+        let recovery = Duration::from_secs(300);
+        Self {
+            outlier: OutlierConfig { enabled: false, ..OutlierConfig::default() },
+            errors: Some(ErrorsConfig { limit: 3, recovery, decay: Decay::All }),
+            ramp: RampConfig { span: Duration::ZERO, from: 1.0 },
+            ..Self::default()
+        }
+    }
+}
+
+impl FromStr for HealthConfig {
+    type Err = InvalidConfig;
+
+    /// Returns the preset of this name.
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "recovery" => Ok(Self::recovery()),
+            _ => Err(InvalidConfig::quoted("preset", name, "expected \"recovery\"")),
+        }
+    }
 }
 
 impl Default for ProbeConfig {
@@ -168,7 +204,7 @@ impl Default for OutlierConfig {
 
 impl Default for ErrorsConfig {
     fn default() -> Self {
-        Self { limit: 3, recovery: Duration::from_secs(60) }
+        Self { limit: 3, recovery: Duration::from_secs(60), decay: Decay::One }
     }
 }
 

@@ -11,7 +11,7 @@ use fb_core::{Eligibility, InvalidConfig, Skip};
 use parking_lot::Mutex;
 
 use crate::{
-    config::{HealthConfig, ProbeConfig},
+    config::{Decay, HealthConfig, ProbeConfig},
     endpoint::{Check, Condition, Endpoint},
     outlier,
     panic::PanicMode,
@@ -264,7 +264,8 @@ impl Member {
 
     /// Records a successful call with the time to its first output, or to the whole answer of an unstreamed call.
     pub fn record_success(&self, first_output: Duration, now: Instant) {
-        self.target.passive.lock().record_success(first_output, now);
+        let decay = self.target.config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay);
+        self.target.passive.lock().record_success(first_output, decay, now);
         *self.target.endpoint.last_success.lock() = Some(now);
     }
 
@@ -360,7 +361,7 @@ impl Member {
         }
     }
 
-    /// Ejects the target if it is an outlier among its peers, or by its error count if it has too few peers.
+    /// Ejects the target if it is an outlier among its peers, or by its error count.
     fn judge(&self, now: Instant) {
         let config = &self.target.config;
         let _guard = self.fleet.shared.judging.lock();
@@ -379,8 +380,7 @@ impl Member {
                 ejected += usize::from(passive.ejected_for(now).is_some());
             }
         }
-        let lacks_peers = others.len() + 1 < config.outlier.min_peers as usize;
-        let by_errors = config.errors.as_ref().filter(|limit| lacks_peers && errors >= limit.limit);
+        let by_errors = config.errors.as_ref().filter(|limit| errors >= limit.limit);
         let outlier = outlier::is_outlier(&config.outlier, own, &others, ejected);
         if (by_errors.is_none() && !outlier) || self.fleet.is_local_outage(now) {
             return;

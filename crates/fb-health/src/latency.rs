@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// The decay time of a peak, after which about a third of it is left; as in the `PeakEwma` of Finagle and tower.
 const DECAY: Duration = Duration::from_secs(10);
 /// The number of samples kept for percentiles.
-const CAPACITY: usize = 256;
+const CAPACITY: usize = 100;
 /// Older samples do not count.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -72,7 +72,7 @@ impl Recent {
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "at most 256 samples, and a share of 0 to 1"
+    reason = "at most 100 samples, and a share of 0 to 1"
 )]
 fn rank(share: f64, len: usize) -> usize {
     ((share * len as f64).ceil() as usize).clamp(1, len) - 1

@@ -21,7 +21,9 @@ mod virtual_time;
 
 pub use fb_core::InvalidConfig;
 
-pub use self::config::{ErrorsConfig, HealthConfig, OutlierConfig, PanicConfig, ProbeConfig, RampConfig};
+pub use self::config::{
+    Decay, ErrorsConfig, HealthConfig, OutlierConfig, PanicConfig, ProbeConfig, RampConfig,
+};
 pub use self::endpoint::{Check, Condition};
 pub use self::fleet::{Fleet, Member};
 pub use self::panic::PanicMode;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    config::{HealthConfig, RampConfig},
+    config::{Decay, HealthConfig, RampConfig},
     latency::{PeakEwma, Recent},
     outlier,
     status::Latency,
@@ -31,7 +31,7 @@ pub(crate) struct PassiveHealth {
     /// Seconds per token.
     pub(crate) seconds_per_token: PeakEwma,
     pub(crate) recent: Recent,
-    /// Rises by one with each error and falls by one with each success.
+    /// Rises by one with each error and falls with each success.
     pub(crate) errors: u32,
     pub(crate) consecutive_failures: u32,
     /// The time and the failure origin of the last call; an origin of `None` is a success.
@@ -64,11 +64,14 @@ impl PassiveHealth {
         }
     }
 
-    pub(crate) fn record_success(&mut self, first: Duration, now: Instant) {
+    pub(crate) fn record_success(&mut self, first: Duration, decay: Decay, now: Instant) {
         self.window.record(false, now);
         self.first_output.record(first.as_secs_f64(), now);
         self.recent.record(first, now);
-        self.errors = self.errors.saturating_sub(1);
+        self.errors = match decay {
+            Decay::One => self.errors.saturating_sub(1),
+            Decay::All => 0,
+        };
         self.consecutive_failures = 0;
         self.last_call = Some((now, None));
     }
@@ -120,7 +123,6 @@ impl PassiveHealth {
     pub(crate) fn eject_for(&mut self, time: Duration, nth: u32, now: Instant) {
         if let Some(until) = now.checked_add(time) {
             self.ejection = Some(Ejection { until, nth, ramp_start: until });
-            self.errors = 0;
             // The calls that led to the ejection must not count again when the target returns.
             self.window.clear(now);
         }

@@ -24,7 +24,8 @@ pub struct Status {
     pub calls: u64,
     /// The number of failed calls among them.
     pub failed: u64,
-    /// The error count, which rises by one with each error and falls by one with each success.
+    /// The error count, which rises by one with each error and falls with each success: by one, unless
+    /// [`ErrorsConfig::decay`](crate::ErrorsConfig::decay) differs.
     pub errors: u32,
     /// The number of failures since the last success.
     pub consecutive_failures: u32,
@@ -38,7 +39,7 @@ pub struct Status {
     pub last_error: Option<(Arc<str>, Duration)>,
 }
 
-/// The time to the first output, of at most 256 calls in the last ten minutes.
+/// The time to the first output, of at most 100 calls in the last ten minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
     /// The number of calls.

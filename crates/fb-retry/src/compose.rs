@@ -71,7 +71,9 @@ pub struct Progress {
 /// - must return [`StopReason::Never`] for errors that it does not handle, because [`or`](Self::or) then consults the other
 ///   policy's reason;
 /// - must bound the number of retries by [`Progress::retries`], because `retry` itself sets no limit;
-/// - should not keep per-operation state, because one policy may serve many operations.
+/// - should not keep per-operation state, because one policy may serve many operations;
+/// - may return a [`delay`](Self::delay) for errors that it does not retry, which [`or_longest`](Self::or_longest) then
+///   takes into account.
 ///
 /// # Examples
 ///
@@ -97,6 +99,15 @@ pub trait Policy<E: ?Sized> {
     /// Decides whether and when to retry after this error.
     fn on_error(&self, error: &E, progress: Progress) -> Decision;
 
+    /// Returns the wait that this policy has for this error, whether or not it retries. By default that of
+    /// [`on_error`](Self::on_error), or zero if it stops.
+    fn delay(&self, error: &E, progress: Progress) -> Duration {
+        match self.on_error(error, progress) {
+            Decision::After(wait) => wait,
+            Decision::Stop(_) => Duration::ZERO,
+        }
+    }
+
     /// Combines two policies: the result retries if either does, after the longer wait of those that do.
     fn or<P: Policy<E>>(self, other: P) -> Or<Self, P>
     where
@@ -104,18 +115,53 @@ pub trait Policy<E: ?Sized> {
     {
         Or(self, other)
     }
+
+    /// Combines two policies: the result retries if either does, after the longer wait of both, also of the one that does
+    /// not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use fb_retry::{Decision, Policy, Progress, RetryPolicy};
+    ///
+    /// let slow = RetryPolicy::timeout().when(|error: &&str| *error == "timeout");
+    /// let throttled = RetryPolicy::rate_limit().when(|error: &&str| *error == "rate limit");
+    /// let first = Progress { retries: 0, last_wait: Duration::ZERO, random: 0.5 };
+    /// let willing = (&slow).or(&throttled).on_error(&"timeout", first);
+    /// let longest = slow.or_longest(throttled).on_error(&"timeout", first);
+    /// assert_eq!(
+    ///     [willing, longest],
+    ///     [Decision::After(Duration::from_secs(2)), Decision::After(Duration::from_secs(5))],
+    /// );
+    /// ```
+    fn or_longest<P: Policy<E>>(self, other: P) -> OrLongest<Self, P>
+    where
+        Self: Sized,
+    {
+        OrLongest(self, other)
+    }
 }
 
 impl<E: ?Sized> Policy<E> for RetryPolicy {
     /// Retries every error with the usual backoff.
     fn on_error(&self, _error: &E, progress: Progress) -> Decision {
-        self.class(Class::new(Pace::Backoff), progress)
+        self.decide(self.context(Class::new(Pace::Backoff), progress))
+    }
+
+    fn delay(&self, _error: &E, progress: Progress) -> Duration {
+        self.wait(self.context(Class::new(Pace::Backoff), progress))
     }
 }
 
 impl<E: ?Sized, P: Policy<E> + ?Sized> Policy<E> for &P {
     fn on_error(&self, error: &E, progress: Progress) -> Decision {
         (**self).on_error(error, progress)
+    }
+
+    fn delay(&self, error: &E, progress: Progress) -> Duration {
+        (**self).delay(error, progress)
     }
 }
 
@@ -125,15 +171,15 @@ impl RetryPolicy {
         When { policy: self, classify }
     }
 
-    fn class(&self, class: Class, progress: Progress) -> Decision {
-        self.decide(RetryContext {
+    const fn context(&self, class: Class, progress: Progress) -> RetryContext {
+        RetryContext {
             pace: class.pace,
             max_retries: self.max_retries(),
             retries: progress.retries,
             last_wait: progress.last_wait,
             retry_after: class.retry_after,
             random: progress.random,
-        })
+        }
     }
 }
 
@@ -146,7 +192,11 @@ pub struct When<C> {
 
 impl<E: ?Sized, C: Classify<E>> Policy<E> for When<C> {
     fn on_error(&self, error: &E, progress: Progress) -> Decision {
-        self.policy.class(self.classify.classify(error), progress)
+        self.policy.decide(self.policy.context(self.classify.classify(error), progress))
+    }
+
+    fn delay(&self, error: &E, progress: Progress) -> Duration {
+        self.policy.wait(self.policy.context(self.classify.classify(error), progress))
     }
 }
 
@@ -162,6 +212,28 @@ impl<E: ?Sized, A: Policy<E>, B: Policy<E>> Policy<E> for Or<A, B> {
             (other, Decision::Stop(StopReason::Never)) | (Decision::Stop(StopReason::Never), other) => other,
             (retry @ Decision::After(_), Decision::Stop(_)) | (Decision::Stop(_), retry) => retry,
         }
+    }
+
+    fn delay(&self, error: &E, progress: Progress) -> Duration {
+        self.0.delay(error, progress).max(self.1.delay(error, progress))
+    }
+}
+
+/// A combination of two policies, created by [`Policy::or_longest`].
+#[derive(Debug, Clone)]
+pub struct OrLongest<A, B>(A, B);
+
+impl<E: ?Sized, A: Policy<E>, B: Policy<E>> Policy<E> for OrLongest<A, B> {
+    fn on_error(&self, error: &E, progress: Progress) -> Decision {
+        let Self(a, b) = self;
+        match Or(a, b).on_error(error, progress) {
+            Decision::After(_) => Decision::After(self.delay(error, progress)),
+            stop @ Decision::Stop(_) => stop,
+        }
+    }
+
+    fn delay(&self, error: &E, progress: Progress) -> Duration {
+        self.0.delay(error, progress).max(self.1.delay(error, progress))
     }
 }
 

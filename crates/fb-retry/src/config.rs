@@ -1,6 +1,6 @@
 //! The configuration of a retry policy, with the reasons for its defaults.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,14 +15,14 @@ const CAP: Duration = Duration::from_secs(8);
 const MAX_HINT_WAIT: Duration = Duration::from_secs(2);
 /// Every wait doubles.
 const FACTOR: f64 = 2.0;
-/// As in the official OpenAI and Anthropic clients.
-const MAX_RETRIES: u32 = 2;
 /// The longest time that a setting accepts.
 const MAX_TIME: Duration = Duration::from_secs(3_600);
 
 /// The waits between attempts, and their number.
 ///
-/// Validated by [`RetryPolicy::new`](crate::RetryPolicy::new).
+/// Validated by [`RetryPolicy::new`](crate::RetryPolicy::new). [`classic`](Self::classic),
+/// [`backoff`](Self::backoff), [`rate_limit`](Self::rate_limit) and [`timeout`](Self::timeout) are presets, which
+/// [`FromStr`] finds by name.
 ///
 /// # Examples
 ///
@@ -34,10 +34,11 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 /// let patient = RetryConfig {
 ///     base: Duration::from_secs(1),
 ///     jitter: Jitter::Equal,
-///     max_retries: 5,
+///     max_retries: Some(5),
 ///     ..RetryConfig::default()
 /// };
 /// assert_eq!(patient.cap, Duration::from_secs(8));
+/// assert_eq!("rate_limit".parse(), Ok(RetryConfig::rate_limit()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -52,7 +53,7 @@ pub struct RetryConfig {
     pub curve: Curve,
     /// Growth factor of the exponential curve, 1 to 10. Defaults to 2.
     pub factor: f64,
-    /// Maximum wait, including jitter. Defaults to 8 s.
+    /// Maximum wait, before jitter. Defaults to 8 s.
     #[serde(with = "humantime_serde")]
     pub cap: Duration,
     /// Randomization of the waits. Defaults to "full".
@@ -60,9 +61,12 @@ pub struct RetryConfig {
     /// Maximum `Retry-After`; a longer one stops the retries. Defaults to 2 s.
     #[serde(with = "humantime_serde")]
     pub max_hint_wait: Duration,
-    /// Maximum number of retries made by `retry`, 0 to 100. The targets of a route have their own `max_retries`.
-    /// Defaults to 2.
-    pub max_retries: u32,
+    /// Maximum number of retries after the first attempt, 0 to 100. Defaults to 1 at a target of a route, the
+    /// `max_retries` of which takes precedence, and to 2 in `retry`.
+    pub max_retries: Option<u32>,
+    /// Retries calls that timed out after the request was sent. The server may have answered such a call, and bill it.
+    /// Defaults to false.
+    pub timeouts: bool,
 }
 
 impl Default for RetryConfig {
@@ -75,7 +79,8 @@ impl Default for RetryConfig {
             cap: CAP,
             jitter: Jitter::Full,
             max_hint_wait: MAX_HINT_WAIT,
-            max_retries: MAX_RETRIES,
+            max_retries: None,
+            timeouts: false,
         }
     }
 }
@@ -95,9 +100,9 @@ pub enum Curve {
 
 /// Randomization of the waits, so that clients that failed at the same time do not retry at the same time.
 ///
-/// `e` is the wait of the curve, at most the cap; `U(a, b)` is uniformly distributed between `a` and `b`. The cap also
-/// applies after the jitter. Full, equal and decorrelated jitter are defined in Brooker's "Exponential Backoff And Jitter"
-/// (AWS, 2015).
+/// `e` is the wait of the curve, at most the cap; `U(a, b)` is uniformly distributed between `a` and `b`. Additive and
+/// proportional jitter may exceed the cap. Full, equal and decorrelated jitter are defined in Brooker's "Exponential Backoff
+/// And Jitter" (AWS, 2015).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Jitter {
@@ -106,7 +111,7 @@ pub enum Jitter {
     Full,
     /// `U(e/2, e)`: always a pause.
     Equal,
-    /// `U(base, 3 · the last wait)`, for any curve.
+    /// `U(base, 3 · the last wait)`, at most the cap, for any curve.
     Decorrelated,
     /// `e + U(0, base)`
     Additive,
@@ -117,6 +122,50 @@ pub enum Jitter {
 }
 
 impl RetryConfig {
+    /// Returns the textbook waits: 3 retries after 1 s, 2 s and 4 s, each times 0.5 to 1.5. The waits double up to 60 s.
+    pub const fn classic() -> Self {
+        Self::preset(3, Duration::from_secs(1), FACTOR, Duration::from_secs(60), Jitter::Proportional)
+    }
+
+    /// Returns waits with an additive jitter: 3 retries after 1 s, 2 s and 4 s, each plus up to a second. The waits double
+    /// up to an hour.
+    #[doc(alias = "retry_with_backoff")]
+    pub const fn backoff() -> Self {
+        Self::preset(3, Duration::from_secs(1), FACTOR, MAX_TIME, Jitter::Additive)
+    }
+
+    /// Returns the waits for rate limits without an alternative server: 5 retries, after 5 s that double up to 120 s, each
+    /// times 0.5 to 1.5, or after a `Retry-After` of up to 120 s.
+    pub const fn rate_limit() -> Self {
+        let (base, cap) = (Duration::from_secs(5), Duration::from_secs(120));
+        Self { timeouts: false, ..Self::preset(5, base, FACTOR, cap, Jitter::Proportional) }
+    }
+
+    /// Returns the waits for timeouts: 3 retries, after 2 s that grow by half up to 30 s, each times 0.5 to 1.5.
+    pub const fn timeout() -> Self {
+        Self::preset(3, Duration::from_secs(2), 1.5, Duration::from_secs(30), Jitter::Proportional)
+    }
+
+    const fn preset(max_retries: u32, base: Duration, factor: f64, cap: Duration, jitter: Jitter) -> Self {
+        Self {
+            base,
+            throttled_base: base,
+            curve: Curve::Exponential,
+            factor,
+            cap,
+            jitter,
+            max_hint_wait: cap,
+            max_retries: Some(max_retries),
+            timeouts: true,
+        }
+    }
+
+    /// Returns the sum of the waits before `retries` retries, before jitter.
+    pub fn total_wait(&self, retries: u32) -> Duration {
+        let base = self.base.max(self.throttled_base);
+        (0..retries).fold(Duration::ZERO, |sum, n| sum.saturating_add(self.before_jitter(base, n)))
+    }
+
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
         let times = [
             ("base", self.base),
@@ -136,11 +185,30 @@ impl RetryConfig {
                 expected: "1 to 10",
             });
         }
-        if self.max_retries > 100 {
-            let value = self.max_retries.to_string();
+        if let Some(retries) = self.max_retries.filter(|retries| *retries > 100) {
+            let value = retries.to_string();
             return Err(InvalidConfig { field: "max_retries", value, expected: "0 to 100" });
         }
         Ok(())
+    }
+}
+
+impl FromStr for RetryConfig {
+    type Err = InvalidConfig;
+
+    /// Returns the preset of this name.
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "classic" => Ok(Self::classic()),
+            "backoff" => Ok(Self::backoff()),
+            "rate_limit" => Ok(Self::rate_limit()),
+            "timeout" => Ok(Self::timeout()),
+            _ => Err(InvalidConfig {
+                field: "preset",
+                value: format!("{name:?}"),
+                expected: r#""classic", "backoff", "rate_limit" or "timeout""#,
+            }),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod budget;
 mod future;
 
 pub use self::budget::{BudgetConfig, RetryBudget};
-pub use self::compose::{Class, Classify, Or, Policy, Progress, When};
+pub use self::compose::{Class, Classify, Or, OrLongest, Policy, Progress, When};
 pub use self::config::{Curve, InvalidConfig, Jitter, RetryConfig};
 #[cfg(feature = "tokio")]
 pub use self::future::{Event, Retry, Retryable, retry};

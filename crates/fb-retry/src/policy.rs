@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Curve, InvalidConfig, Jitter, RetryConfig};
+use crate::{InvalidConfig, RetryConfig};
+
+/// As in the official OpenAI and Anthropic clients.
+const MAX_RETRIES: u32 = 2;
 
 /// A retry policy: decides whether and when to retry. The default uses the default [`RetryConfig`].
 ///
@@ -59,6 +62,8 @@ pub enum Pace {
     Immediate,
     /// A retry after the usual backoff.
     Backoff,
+    /// A retry after the usual backoff if [`RetryConfig::timeouts`] is set, and none otherwise.
+    Timeout,
     /// A retry after the longer backoff for a server that is short of capacity.
     Throttled,
     /// A retry after the time that the server sent; without one, as `Throttled`.
@@ -111,66 +116,66 @@ impl RetryPolicy {
         Ok(Self { config })
     }
 
-    /// Returns a policy for rate limits without an alternative server: 5 attempts, waits from 5 s doubling up to 120 s, and
-    /// a `Retry-After` of up to 120 s.
+    /// Creates a policy from [`RetryConfig::classic`].
+    pub const fn classic() -> Self {
+        Self { config: RetryConfig::classic() }
+    }
+
+    /// Creates a policy from [`RetryConfig::backoff`].
+    #[doc(alias = "retry_with_backoff")]
+    pub const fn backoff() -> Self {
+        Self { config: RetryConfig::backoff() }
+    }
+
+    /// Creates a policy from [`RetryConfig::rate_limit`].
     pub const fn rate_limit() -> Self {
-        let (base, cap) = (Duration::from_secs(5), Duration::from_secs(120));
-        Self::preset(4, 2.0, base, cap)
+        Self { config: RetryConfig::rate_limit() }
     }
 
-    /// Returns a policy for timeouts: 3 attempts, waits from 2 s growing by half up to 30 s.
+    /// Creates a policy from [`RetryConfig::timeout`].
     pub const fn timeout() -> Self {
-        let (base, cap) = (Duration::from_secs(2), Duration::from_secs(30));
-        Self::preset(2, 1.5, base, cap)
-    }
-
-    const fn preset(max_retries: u32, factor: f64, base: Duration, cap: Duration) -> Self {
-        let (curve, jitter) = (Curve::Exponential, Jitter::Full);
-        Self {
-            config: RetryConfig {
-                base,
-                throttled_base: base,
-                curve,
-                factor,
-                cap,
-                jitter,
-                max_hint_wait: cap,
-                max_retries,
-            },
-        }
+        Self { config: RetryConfig::timeout() }
     }
 
     /// Returns the maximum number of retries made by `retry`.
     pub const fn max_retries(&self) -> u32 {
-        self.config.max_retries
+        match self.config.max_retries {
+            Some(retries) => retries,
+            None => MAX_RETRIES,
+        }
     }
 
     /// Decides whether and when to retry. A pure function that does not allocate.
     pub fn decide(&self, context: RetryContext) -> Decision {
-        if context.pace == Pace::Never {
+        let RetryConfig { max_hint_wait, timeouts, .. } = self.config;
+        if context.pace == Pace::Never || (context.pace == Pace::Timeout && !timeouts) {
             return Decision::Stop(StopReason::Never);
         }
         if context.retries >= context.max_retries {
             return Decision::Stop(StopReason::Exhausted);
         }
-        if context.pace == Pace::Immediate {
-            return Decision::After(Duration::ZERO);
-        }
-        if context.retry_after.is_some_and(|wait| wait > self.config.max_hint_wait) {
+        if context.pace != Pace::Immediate && context.retry_after.is_some_and(|wait| wait > max_hint_wait) {
             return Decision::Stop(StopReason::RetryAfterTooLong);
         }
-        let base = if context.pace == Pace::Backoff { self.config.base } else { self.config.throttled_base };
+        Decision::After(self.wait(context))
+    }
+
+    /// Returns the wait before the next retry, whether or not there is to be one. For [`Pace::Never`] it is that of
+    /// [`Pace::Backoff`].
+    pub fn wait(&self, context: RetryContext) -> Duration {
+        let base = match context.pace {
+            Pace::Immediate => return Duration::ZERO,
+            Pace::Never | Pace::Backoff | Pace::Timeout => self.config.base,
+            Pace::Throttled | Pace::RetryAfter => self.config.throttled_base,
+        };
         let random = if context.random.is_nan() { 0.0 } else { context.random.clamp(0.0, 1.0) };
         match context.retry_after {
             // Spread the clients that received the same `Retry-After`.
-            Some(wait) if context.pace == Pace::RetryAfter => {
-                Decision::After(wait + wait.mul_f64(0.1 * random))
-            }
-            retry_after => Decision::After(
-                self.config
-                    .wait(base, context.retries, context.last_wait, random)
-                    .max(retry_after.unwrap_or_default()),
-            ),
+            Some(wait) if context.pace == Pace::RetryAfter => wait.saturating_add(wait.mul_f64(0.1 * random)),
+            retry_after => self
+                .config
+                .wait(base, context.retries, context.last_wait, random)
+                .max(retry_after.unwrap_or_default()),
         }
     }
 }

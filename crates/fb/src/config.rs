@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use fb_breaker::BreakerConfig;
 use fb_budget::{Book, LedgerConfig, PriceBook, PriceConfigs};
 use fb_cache::CacheConfig;
-use fb_core::{InvalidConfig, ProviderId};
+use fb_core::{InvalidConfig, ProviderId, preset_or_table};
 use fb_health::HealthConfig;
 use fb_providers::ProviderConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
@@ -29,13 +29,17 @@ pub struct Config {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Routes, by the name that callers put into `model`.
     pub routes: BTreeMap<String, Route>,
-    /// The circuit breaker of every target; providers and targets can override its settings.
+    /// The circuit breaker of every target, or a preset: `"classic"`, `"classic-30s"`, `"classic-single"`. Providers and
+    /// targets can override its settings.
+    #[serde(deserialize_with = "preset_or_table")]
     pub breaker: BreakerConfig,
-    /// Backoff between attempts at one target.
+    /// Backoff between attempts at one target, or a preset: `"classic"`, `"backoff"`, `"rate_limit"`, `"timeout"`.
+    #[serde(deserialize_with = "preset_or_table")]
     pub retry: RetryConfig,
     /// Limits the retries of all calls to one provider together.
     pub retry_budget: BudgetConfig,
-    /// Free probes of providers, and the comparison of each target with its peers.
+    /// Free probes of providers, and the comparison of each target with its peers; or a preset: `"recovery"`.
+    #[serde(deserialize_with = "preset_or_table")]
     pub health: HealthConfig,
     /// Capacity of the answer cache. Each route decides which answers are cached.
     pub cache: CacheConfig,
@@ -67,8 +71,7 @@ impl Config {
             }
         }
         let routes: Vec<&Route> = self.routes.values().collect();
-        let overrides =
-            self.providers.iter().map(|(name, config)| (name.clone(), Overrides::from(config))).collect();
+        let overrides = self.overrides();
         check::check_mechanisms(&self.mechanisms(), &self.retry_budget, &overrides, &routes, &mut problems);
         check::check_cache(&self.cache, &mut problems);
         check::check_traces(&self.traces, &mut problems);
@@ -82,6 +85,17 @@ impl Config {
             problems.push(error);
         }
         problems
+    }
+
+    /// Returns the settings of a valid configuration that do not have their full effect.
+    pub fn warnings(&self) -> Vec<InvalidConfig> {
+        let routes: Vec<&Route> = self.routes.values().collect();
+        check::waits_beyond_deadline(&self.mechanisms(), &self.overrides(), &routes)
+    }
+
+    /// Returns the mechanism settings of the providers.
+    fn overrides(&self) -> BTreeMap<String, Overrides> {
+        self.providers.iter().map(|(name, config)| (name.clone(), Overrides::from(config))).collect()
     }
 
     /// Checks the limits of the tenants, and that every API key can be resolved and is unique.

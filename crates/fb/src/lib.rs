@@ -33,7 +33,7 @@ pub use fb_core::{
     Frame, FrameStream, Head, Image, ImageSource, InvalidConfig, InvalidRequest, Json, Level, Message, Meta,
     Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report,
     RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool,
-    ToolCall, ToolChoice, Trace, UnknownLevel, Usage,
+    ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_quality::{

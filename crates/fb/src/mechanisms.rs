@@ -50,25 +50,29 @@ impl Mechanisms {
         problems: &mut Vec<InvalidConfig>,
     ) -> Self {
         let mut inner = self.clone();
-        let mut report = |field: &str, error: String| {
-            problems.push(InvalidConfig::new(format!("{path}.{field}"), "(settings)", error));
+        let mut report = |field: &str, overlay: &Overlay, error: String| {
+            let field = format!("{path}.{field}");
+            problems.push(match overlay.preset() {
+                Some(name) => InvalidConfig::quoted(field, name, error),
+                None => InvalidConfig::new(field, "(settings)", error),
+            });
         };
         if let Some(overlay) = &overrides.breaker {
             match overlay.apply_to(&self.breaker) {
                 Ok(breaker) => inner.breaker = breaker,
-                Err(error) => report("breaker", error),
+                Err(error) => report("breaker", overlay, error),
             }
         }
         if let Some(overlay) = &overrides.retry {
             match overlay.apply_to(&self.retry) {
                 Ok(retry) => inner.retry = retry,
-                Err(error) => report("retry", error),
+                Err(error) => report("retry", overlay, error),
             }
         }
         if let Some(overlay) = &overrides.health {
             match overlay.apply_to(&self.health) {
                 Ok(health) => inner.health = health,
-                Err(error) => report("health", error),
+                Err(error) => report("health", overlay, error),
             }
         }
         // Settings that an inner layer merely inherits are reported once, for the layer that sets them.

@@ -6,6 +6,9 @@ use fb_health::HealthConfig;
 use fb_retry::RetryConfig;
 use serde::{Deserialize, Deserializer, de::Error};
 
+/// The retries after the first attempt unless the target or its retry settings have a number of their own.
+const DEFAULT_RETRIES: u32 = 1;
+
 /// A model of a provider, with the policy for calling it.
 ///
 /// The same type is the config table `[[routes.NAME.targets]]` and the value given to
@@ -38,9 +41,10 @@ pub struct Target {
     /// list.
     #[serde(default)]
     pub priority: Option<u32>,
-    /// Retries after the first attempt, 0 to 20; some kinds of failure allow fewer. Defaults to 1.
-    #[serde(default = "default_retries")]
-    pub max_retries: u32,
+    /// Retries after the first attempt, 0 to 20; some kinds of failure allow fewer. Defaults to that of the
+    /// [retry settings](RetryConfig::max_retries).
+    #[serde(default)]
+    pub max_retries: Option<u32>,
     /// Time limit of one attempt: of a plain one in all, of a streamed one until its first output. Defaults to 30 s.
     #[serde(default = "default_timeout", with = "humantime_serde")]
     pub timeout: Duration,
@@ -73,14 +77,14 @@ pub struct Target {
     /// Top-level fields of the provider's dialect that replace those of the request: `set = { temperature = 0 }`.
     #[serde(default, deserialize_with = "json_fields")]
     pub set: BTreeMap<String, Json>,
-    /// Circuit breaker settings that override those of the provider. A target that several routes name has one breaker
+    /// Circuit breaker settings that override those of the provider, or a preset. A target that several routes name has one breaker
     /// and one health record, with the settings of the first of these routes.
     #[serde(default)]
     pub breaker: Option<Overlay>,
-    /// Retry settings that override those of the provider.
+    /// Retry settings that override those of the provider, or a preset.
     #[serde(default)]
     pub retry: Option<Overlay>,
-    /// Health settings that override those of the provider.
+    /// Health settings that override those of the provider, or a preset.
     #[serde(default)]
     pub health: Option<Overlay>,
 }
@@ -126,10 +130,6 @@ fn json_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<St
     fields.into_iter().map(print).collect()
 }
 
-const fn default_retries() -> u32 {
-    1
-}
-
 const fn default_timeout() -> Duration {
     Duration::from_secs(30)
 }
@@ -150,7 +150,7 @@ impl Target {
             model: model.into(),
             weight: default_weight(),
             priority: None,
-            max_retries: default_retries(),
+            max_retries: None,
             timeout: default_timeout(),
             max_in_flight: None,
             trigger_on: None,
@@ -196,7 +196,7 @@ impl Target {
     /// Sets the number of retries after the first attempt.
     #[must_use]
     pub const fn max_retries(mut self, retries: u32) -> Self {
-        self.max_retries = retries;
+        self.max_retries = Some(retries);
         self
     }
 
@@ -253,6 +253,12 @@ impl Target {
     pub fn health(mut self, config: &HealthConfig) -> Self {
         self.health = Some(Overlay::from_settings(config));
         self
+    }
+
+    /// Returns the retry configuration of the target, given that of its provider with its own overrides applied.
+    pub(crate) fn retry_config(&self, settings: &RetryConfig) -> RetryConfig {
+        let max_retries = self.max_retries.or(settings.max_retries).unwrap_or(DEFAULT_RETRIES);
+        RetryConfig { max_retries: Some(max_retries), ..settings.clone() }
     }
 
     /// Sets the price of its tokens.

@@ -50,7 +50,7 @@ pub(crate) struct Choice {
 /// Descriptions of foreign types and of types with a handwritten `Deserialize`. `{field}` stands for the field's name.
 const DESCRIPTIONS: [(&str, &str); 6] = [
     ("Json", "any value"),
-    ("Overlay", "table: overrides of [`[{field}]`](#{field})"),
+    ("Overlay", "table: overrides of [`[{field}]`](#{field}); or the name of a preset"),
     (
         "PriceConfigs",
         "`{ input = 2.5, output = 10 }` in USD per million tokens, with `cached_input`, `cache_write`, `from` and `until` \
@@ -69,7 +69,7 @@ const DESCRIPTIONS: [(&str, &str); 6] = [
 /// If the function is not listed here.
 pub(crate) fn from_deserializer(path: &str) -> Result<Option<Kind>, ()> {
     Ok(match path {
-        "humantime_serde" | "humantime_serde::option" => None,
+        "humantime_serde" | "humantime_serde::option" | "preset_or_table" => None,
         "fresh_window" | "stale_window" => Some(Kind::AnyOf(vec![Kind::Duration, Kind::Boolean])),
         "json_fields" => Some(Kind::Map(Box::new(Kind::Described("any value".to_owned())))),
         "p95" => Some(Kind::OneOf(Choices::single("p95"))),

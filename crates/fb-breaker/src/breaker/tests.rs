@@ -363,7 +363,14 @@ fn restored_half_open_breaker_probes_at_once() {
     }
     let _probe = breaker.try_acquire(virtual_time::set(10_000)).unwrap();
     let kept = breaker.snapshot(at(10_000));
-    assert_eq!(kept, Snapshot { open_for: Some(Duration::ZERO), escalation: 1, forced: None });
+    let expected = Snapshot {
+        open_for: Some(Duration::ZERO),
+        escalation: 1,
+        failures: 2,
+        last_failure: Some(Duration::from_secs(10)),
+        forced: None,
+    };
+    assert_eq!(kept, expected);
     let (again, log) = logged();
     again.restore(&kept, at(0));
     again.try_acquire(at(0)).unwrap().success(at(0));
@@ -388,10 +395,14 @@ fn snapshot_keeps_durations() {
         reason: "trial".to_owned(),
         left: Some(Duration::from_secs(5)),
     };
-    assert_eq!(
-        kept,
-        Snapshot { open_for: Some(Duration::from_secs(25)), escalation: 1, forced: Some(forced) }
-    );
+    let expected = Snapshot {
+        open_for: Some(Duration::from_secs(25)),
+        escalation: 1,
+        failures: 2,
+        last_failure: Some(Duration::from_secs(15)),
+        forced: Some(forced),
+    };
+    assert_eq!(kept, expected);
 
     // Another process with another clock.
     let now = now + Duration::from_secs(5_000);
@@ -418,8 +429,14 @@ fn classic_preset_opens_for_a_minute_and_closes_after_two_probes() {
         breaker.try_acquire(now).unwrap().failure(Weight::FULL, now);
     }
     let State::Open { reopens_in } = breaker.state(now) else { panic!("not open") };
-    assert!((30..=60).contains(&reopens_in.as_secs()), "{reopens_in:?}: a minute, the second half random");
+    assert_eq!(reopens_in, Duration::from_secs(60), "exactly");
     let at = now + reopens_in;
+    assert_eq!(breaker.consecutive_failures(), 5);
+    assert_eq!(
+        breaker.state(now + Duration::from_millis(59_999)),
+        State::Open { reopens_in: Duration::from_millis(1) }
+    );
+    assert_eq!(breaker.state(at), State::HalfOpen, "without a call");
     let probes: Vec<Permit> = (0..3).map(|_| breaker.try_acquire(at).unwrap()).collect();
     assert_eq!(breaker.try_acquire(at).unwrap_err().reason, RejectReason::HalfOpenFull);
     for probe in probes.into_iter().take(2) {

@@ -21,6 +21,7 @@ fn invalid_settings_are_rejected_by_name() {
     let zero = Duration::ZERO;
 
     check(|c| c.consecutive = Some(0), "`consecutive` is 0, expected at least 1");
+    check(|c| c.open.jitter = 0.51, "`open.jitter` is 0.51, expected 0 to 0.5");
     check(|c| c.window.span = zero, "`window.span` is 0ns, expected more than no time");
     check(|c| c.window.buckets = 0, "`window.buckets` is 0, expected 1 to 1000");
     check(|c| c.window.buckets = 1001, "`window.buckets` is 1001, expected 1 to 1000");
@@ -54,7 +55,7 @@ fn extreme_settings_are_accepted() {
         c.ramp = RampConfig { span: Duration::MAX, from: 0.0 };
         c.min_calls = u32::MAX;
         c.half_open = HalfOpenConfig { permits: u32::MAX, successes: 9, failures: 9, lease: Duration::MAX };
-        c.open = OpenConfig { base: Duration::MAX, factor: f64::MAX, max: Duration::MAX };
+        c.open = OpenConfig { base: Duration::MAX, factor: f64::MAX, max: Duration::MAX, jitter: 0.5 };
     });
     assert_eq!(extreme.validate(), Ok(()));
 }
@@ -76,6 +77,27 @@ fn jitter_spreads_the_second_half_of_the_open_time() {
     assert_eq!(open.jittered(1, 0.0), Duration::from_secs(5));
     assert_eq!(open.jittered(1, 0.5), Duration::from_millis(7_500));
     assert_eq!(open.jittered(1, 1.0), Duration::from_secs(10));
+    let exact = OpenConfig { jitter: 0.0, ..open };
+    assert_eq!([0.0, 0.5, 1.0].map(|random| exact.jittered(1, random)), [Duration::from_secs(10); 3]);
+}
+
+#[test]
+fn presets_have_the_numbers_of_common_advice() {
+    // consecutive failures, seconds open, probes, successful probes
+    for (name, expected) in
+        [("classic", (5, 60, 3, 2)), ("classic-30s", (5, 30, 3, 3)), ("classic-single", (5, 60, 1, 1))]
+    {
+        let config: BreakerConfig = name.parse().unwrap();
+        let BreakerConfig { half_open: HalfOpenConfig { permits, successes, .. }, .. } = config;
+        let [shortest, longest] =
+            [(0, 0.0), (9, 1.0)].map(|(step, random)| config.open.jittered(step, random));
+        assert_eq!((config.consecutive.unwrap(), longest.as_secs(), permits, successes), expected, "{name}");
+        assert_eq!((shortest, config.validate()), (longest, Ok(())), "{name}");
+    }
+    assert_eq!(
+        "clasic".parse::<BreakerConfig>().unwrap_err().to_string(),
+        r#"invalid breaker config: `preset` is "clasic", expected "classic", "classic-30s" or "classic-single""#
+    );
 }
 
 #[test]
@@ -89,7 +111,7 @@ fn missing_fields_default_and_unknown_ones_are_rejected() {
     assert_eq!(read(&[("base", "1500ms"), ("max", "5m")]), Ok(OpenConfig { base, ..OpenConfig::default() }));
     assert_eq!(
         read(&[("bass", "1s")]).unwrap_err(),
-        "unknown field `bass`, expected one of `base`, `factor`, `max`"
+        "unknown field `bass`, expected one of `base`, `factor`, `max`, `jitter`"
     );
     assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
 }

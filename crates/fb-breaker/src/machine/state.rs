@@ -17,6 +17,11 @@ pub(crate) struct Machine {
     pub(super) bypass: Option<Lease>,
     pub(super) outstanding: u32,
     pub(super) late_verdicts: u64,
+    /// Consecutive failures until the breaker opened, and failed probes since; 0 for a closed breaker, which counts in its
+    /// phase.
+    pub(super) failures: u32,
+    /// The time of the last failure since the breaker was last reset or restored.
+    pub(super) last_failure: Option<Instant>,
     /// The number of leases issued, used as their ids.
     pub(super) issued: u64,
     pub(super) event: Option<Transition>,
@@ -38,12 +43,23 @@ impl Machine {
             bypass: None,
             outstanding: 0,
             late_verdicts: 0,
+            failures: 0,
+            last_failure: None,
             issued: 0,
             event: None,
         }
     }
 
+    /// Returns the state of the breaker: half-open as soon as its open time is over.
     pub(crate) fn state(&self, now: Instant) -> State {
+        match self.phase {
+            Phase::Open { until } if until <= now => State::HalfOpen,
+            _ => self.phase_state(now),
+        }
+    }
+
+    /// Returns the state that the last transition led to.
+    pub(super) fn phase_state(&self, now: Instant) -> State {
         match self.phase {
             Phase::Closed(_) => State::Closed,
             Phase::Open { until } => State::Open { reopens_in: until.saturating_duration_since(now) },
@@ -87,11 +103,16 @@ impl Machine {
         }
     }
 
-    pub(crate) const fn streak(&self) -> u32 {
+    /// Returns the consecutive failures up to now, or until the breaker opened and since.
+    pub(crate) const fn failures(&self) -> u32 {
         match &self.phase {
             Phase::Closed(closed) => closed.streak,
-            Phase::Open { .. } | Phase::HalfOpen(_) => 0,
+            Phase::Open { .. } | Phase::HalfOpen(_) => self.failures,
         }
+    }
+
+    pub(crate) const fn last_failure(&self) -> Option<Instant> {
+        self.last_failure
     }
 
     pub(crate) const fn escalation(&self) -> u32 {

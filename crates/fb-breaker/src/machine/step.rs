@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::BreakerConfig;
+use crate::snapshot::Snapshot;
 use crate::state::{RejectReason, Rejected, Transition, TransitionReason};
 use crate::weight::Weight;
 
@@ -86,6 +87,9 @@ impl Step<'_> {
             self.machine.late_verdicts += u64::from(verdict.is_evidence());
             return pass;
         }
+        if let Verdict::Failure(weight) = verdict {
+            self.note_failure(weight);
+        }
         let mut mark = Mark::Outstanding;
         let slow = pass.is_slow(verdict, &self.config.slow, self.now);
         match &mut self.machine.phase {
@@ -152,6 +156,7 @@ impl Step<'_> {
             self.machine.late_verdicts += 1;
             return;
         }
+        self.note_failure(weight);
         match &mut self.machine.phase {
             Phase::Closed(closed) => {
                 if let Mark::WindowSuccess(tick) = pass.mark {
@@ -176,6 +181,8 @@ impl Step<'_> {
 
     pub(crate) fn reset(&mut self) {
         self.machine.escalation = 0;
+        self.machine.failures = 0;
+        self.machine.last_failure = None;
         let closed = Phase::Closed(Closed::new(self.config, self.now));
         if matches!(self.machine.phase, Phase::Closed(_)) {
             self.machine.phase = closed;
@@ -186,13 +193,15 @@ impl Step<'_> {
     }
 
     /// Restores the state of another machine: open for the given time, or closed.
-    pub(crate) fn restore(&mut self, open_for: Option<Duration>, escalation: u32) {
-        self.machine.phase = match open_for {
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        self.machine.phase = match snapshot.open_for {
             Some(remaining) => Phase::Open { until: self.now + remaining.min(FOREVER) },
             None => Phase::Closed(Closed::new(self.config, self.now)),
         };
         self.machine.generation += 1;
-        self.machine.escalation = escalation.min(MAX_ESCALATION);
+        self.machine.escalation = snapshot.escalation.min(MAX_ESCALATION);
+        self.machine.failures = snapshot.failures;
+        self.machine.last_failure = snapshot.last_failure.and_then(|ago| self.now.checked_sub(ago));
     }
 
     /// Frees the slots of probes with an expired lease.
@@ -206,6 +215,19 @@ impl Step<'_> {
                 self.open(TransitionReason::ProbesAbandoned, None);
             }
         }
+    }
+
+    /// Keeps the time of a failure, and counts it if the breaker is not closed.
+    fn note_failure(&mut self, weight: Weight) {
+        if weight.window > 0 || weight.streak || weight.probe {
+            self.machine.last_failure = Some(self.now);
+        }
+        self.machine.failures = match self.machine.phase {
+            Phase::Closed(_) => 0,
+            Phase::Open { .. } | Phase::HalfOpen(_) => {
+                self.machine.failures.saturating_add(u32::from(weight.probe))
+            }
+        };
     }
 
     fn issue(&mut self) -> Pass {
@@ -236,7 +258,10 @@ impl Step<'_> {
 
     fn open(&mut self, reason: TransitionReason, retry_after: Option<Duration>) {
         let healthy = match &self.machine.phase {
-            Phase::Closed(closed) => closed.healthy_windows(self.config, self.now),
+            Phase::Closed(closed) => {
+                self.machine.failures = closed.streak;
+                closed.healthy_windows(self.config, self.now)
+            }
             Phase::Open { .. } | Phase::HalfOpen(_) => 0,
         };
         let open = &self.config.open;
@@ -248,10 +273,10 @@ impl Step<'_> {
     }
 
     fn enter(&mut self, phase: Phase, reason: TransitionReason) {
-        let from = self.machine.state(self.now);
+        let from = self.machine.phase_state(self.now);
         self.machine.phase = phase;
         self.machine.generation += 1;
-        let (to, generation) = (self.machine.state(self.now), self.machine.generation);
+        let (to, generation) = (self.machine.phase_state(self.now), self.machine.generation);
         self.machine.event = Some(Transition { from, to, reason, generation });
     }
 }

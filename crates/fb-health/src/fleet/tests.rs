@@ -181,7 +181,7 @@ fn concurrent_failures_eject_at_most_half() {
 fn target_can_have_its_own_settings() {
     let fleet = fleet(HealthConfig::without_breakers());
     let strict = HealthConfig {
-        errors: Some(ErrorsConfig { limit: 1, recovery: Duration::from_secs(5) }),
+        errors: Some(ErrorsConfig { limit: 1, recovery: Duration::from_secs(5), ..ErrorsConfig::default() }),
         ..HealthConfig::default()
     };
     let a = fleet.join_with(strict.clone(), "a", "a", "x", at(0.0)).unwrap();

@@ -14,7 +14,7 @@ fn policy(base: u64, max_retries: u32) -> RetryPolicy {
     RetryPolicy::new(RetryConfig {
         base: MS(base),
         jitter: Jitter::None,
-        max_retries,
+        max_retries: Some(max_retries),
         ..RetryConfig::default()
     })
     .unwrap()
@@ -62,4 +62,23 @@ fn combined_policies_retry_if_either_does_after_the_longer_wait() {
     ] {
         assert_eq!(either.on_error(&kind, progress(retries)), expected);
     }
+}
+
+#[test]
+fn longest_wait_is_that_of_all_policies() {
+    let throttled = policy(1_000, 4).when(|kind: &Kind| matches!(kind, Kind::Throttled));
+    let slow = policy(200, 1).when(|kind: &Kind| matches!(kind, Kind::Throttled | Kind::Slow));
+    let all = slow.clone().or_longest(throttled);
+    for (kind, retries, expected) in [
+        (Kind::Throttled, 1, Decision::After(MS(2_000))),
+        (Kind::Slow, 0, Decision::After(MS(1_000))),
+        (Kind::Slow, 1, Decision::Stop(StopReason::Exhausted)),
+        (Kind::Wrong, 0, Decision::Stop(StopReason::Never)),
+    ] {
+        assert_eq!(all.on_error(&kind, progress(retries)), expected);
+    }
+    let patient = policy(3_000, 1).when(|_: &Kind| false);
+    assert_eq!(all.or_longest(&patient).on_error(&Kind::Slow, progress(0)), Decision::After(MS(3_000)));
+    let mixed = slow.clone().or(patient).or_longest(slow);
+    assert_eq!(mixed.on_error(&Kind::Slow, progress(0)), Decision::After(MS(3_000)), "nested");
 }

@@ -10,7 +10,7 @@ fn defaults_match_the_documentation() {
     assert_eq!(times.map(|time| time.as_millis()), [250, 1_000, 8_000, 2_000]);
     assert_eq!(
         (config.factor.to_string().as_str(), config.jitter, config.max_retries),
-        ("2", Jitter::Full, 2)
+        ("2", Jitter::Full, None)
     );
     assert_eq!(config.validate(), Ok(()));
 }
@@ -32,7 +32,7 @@ fn invalid_settings_are_rejected_by_name() {
     check(|c| c.factor = 0.5, "`factor` is 0.5, expected 1 to 10");
     check(|c| c.factor = 10.5, "`factor` is 10.5, expected 1 to 10");
     check(|c| c.factor = f64::NAN, "`factor` is NaN, expected 1 to 10");
-    check(|c| c.max_retries = 101, "`max_retries` is 101, expected 0 to 100");
+    check(|c| c.max_retries = Some(101), "`max_retries` is 101, expected 0 to 100");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn missing_fields_default_and_unknown_ones_are_rejected() {
     assert_eq!(
         read(&[("bass", "1s")]).unwrap_err(),
         "unknown field `bass`, expected one of `base`, `throttled_base`, `curve`, `factor`, `cap`, \
-         `jitter`, `max_hint_wait`, `max_retries`"
+         `jitter`, `max_hint_wait`, `max_retries`, `timeouts`"
     );
 }
 
@@ -63,4 +63,30 @@ fn jitter_names_are_snake_case() {
         let word: serde::de::value::StrDeserializer<'_, Error> = word.into_deserializer();
         assert_eq!(Jitter::deserialize(word), Ok(jitter));
     }
+}
+
+#[test]
+fn presets_have_the_numbers_of_common_advice() {
+    // base, cap, retries, sum of the waits before jitter
+    for (name, expected) in [
+        ("classic", (1, 60, 3, 1 + 2 + 4)),
+        ("backoff", (1, 3_600, 3, 1 + 2 + 4)),
+        ("rate_limit", (5, 120, 5, 5 + 10 + 20 + 40 + 80)),
+    ] {
+        let config: RetryConfig = name.parse().unwrap();
+        let retries = config.max_retries.unwrap();
+        let seconds = [config.base, config.cap, config.total_wait(retries)].map(|time| time.as_secs());
+        assert_eq!((seconds[0], seconds[1], retries, seconds[2]), expected, "{name}");
+        assert_eq!((config.throttled_base, config.max_hint_wait), (config.base, config.cap), "{name}");
+        assert_eq!((config.validate(), config.timeouts), (Ok(()), name != "rate_limit"), "{name}");
+    }
+    let timeout: RetryConfig = "timeout".parse().unwrap();
+    assert_eq!(timeout, RetryConfig::timeout());
+    assert_eq!((timeout.base.as_secs(), timeout.cap.as_secs(), timeout.max_retries), (2, 30, Some(3)));
+    assert_eq!(timeout.total_wait(3), Duration::from_millis(2_000 + 3_000 + 4_500));
+    let unknown = "ratelimit".parse::<RetryConfig>().unwrap_err();
+    assert_eq!(
+        unknown.to_string(),
+        r#"invalid retry config: `preset` is "ratelimit", expected "classic", "backoff", "rate_limit" or "timeout""#
+    );
 }

@@ -11,6 +11,7 @@ use crate::{BudgetConfig, Class, Jitter, RetryConfig, RetryPolicy};
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 fn policy(base: Duration, max_retries: u32) -> RetryPolicy {
+    let max_retries = Some(max_retries);
     RetryPolicy::new(RetryConfig { base, max_retries, jitter: Jitter::None, ..RetryConfig::default() })
         .unwrap()
 }

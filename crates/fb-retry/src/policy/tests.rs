@@ -46,8 +46,25 @@ fn decision_table() {
     check(Pace::RetryAfter, 0, Some(2_000), 0.0, After(MS(2_000)));
     check(Pace::RetryAfter, 0, Some(2_001), 0.0, Stop(StopReason::RetryAfterTooLong));
     check(Pace::RetryAfter, 0, None, 0.5, After(MS(500)));
+    check(Pace::Timeout, 0, None, 0.5, Stop(StopReason::Never));
     check(Pace::Backoff, 0, None, f64::NAN, After(MS(0)));
     check(Pace::Backoff, 0, None, 7.0, After(MS(250)));
+}
+
+#[test]
+fn timeouts_are_retried_if_the_config_says_so() {
+    let config = RetryConfig { timeouts: true, jitter: Jitter::None, ..RetryConfig::default() };
+    let context = RetryContext {
+        pace: Pace::Timeout,
+        max_retries: 1,
+        retries: 0,
+        last_wait: Duration::ZERO,
+        retry_after: None,
+        random: 0.5,
+    };
+    let policy = RetryPolicy::new(config).unwrap();
+    assert_eq!(policy.decide(context), Decision::After(MS(250)));
+    assert_eq!(policy.decide(RetryContext { retries: 1, ..context }), Decision::Stop(StopReason::Exhausted));
 }
 
 #[test]
@@ -67,35 +84,67 @@ fn zero_base_never_waits() {
     }
 }
 
+/// The jitter is applied after the cap: the lowest, middle and highest wait before each retry.
 #[test]
-fn presets_match_the_documentation() {
-    let (rate_limit, timeout) = (RetryPolicy::rate_limit(), RetryPolicy::timeout());
-    for (policy, attempts, waits) in
-        [(&rate_limit, 5, [5_000, 10_000, 20_000, 40_000]), (&timeout, 3, [2_000, 3_000, 4_500, 6_750])]
-    {
-        assert_eq!(policy.config.validate(), Ok(()));
-        assert_eq!(policy.max_retries() + 1, attempts);
-        let first = RetryContext {
-            pace: Pace::Backoff,
-            max_retries: 99,
-            retries: 0,
-            last_wait: Duration::ZERO,
-            retry_after: None,
-            random: 1.0,
-        };
-        let decisions = [0, 1, 2, 3].map(|retries| policy.decide(RetryContext { retries, ..first }));
-        assert_eq!(decisions, waits.map(|wait| Decision::After(MS(wait))));
+fn presets_wait_as_common_advice_says() {
+    #[track_caller]
+    fn check(policy: &RetryPolicy, retries: u32, waits: &[[u64; 3]]) {
+        assert_eq!(policy.max_retries(), retries);
+        for (retries, waits) in (0..).zip(waits) {
+            let at = |random| RetryContext {
+                pace: Pace::Backoff,
+                max_retries: 99,
+                retries,
+                last_wait: Duration::ZERO,
+                retry_after: None,
+                random,
+            };
+            let decisions = [0.0, 0.5, 1.0].map(|random| policy.decide(at(random)));
+            assert_eq!(decisions, waits.map(|wait| Decision::After(MS(wait))), "retry {retries}");
+        }
     }
+    check(
+        &RetryPolicy::classic(),
+        3,
+        &[
+            [500, 1_000, 1_500],
+            [1_000, 2_000, 3_000],
+            [2_000, 4_000, 6_000],
+            [4_000, 8_000, 12_000],
+            [8_000, 16_000, 24_000],
+            [16_000, 32_000, 48_000],
+            [30_000, 60_000, 90_000],
+        ],
+    );
+    check(&RetryPolicy::backoff(), 3, &[[1_000, 1_500, 2_000], [2_000, 2_500, 3_000], [4_000, 4_500, 5_000]]);
+    check(
+        &RetryPolicy::rate_limit(),
+        5,
+        &[
+            [2_500, 5_000, 7_500],
+            [5_000, 10_000, 15_000],
+            [10_000, 20_000, 30_000],
+            [20_000, 40_000, 60_000],
+            [40_000, 80_000, 120_000],
+            [60_000, 120_000, 180_000],
+        ],
+    );
+    check(&RetryPolicy::timeout(), 3, &[[1_000, 2_000, 3_000], [1_500, 3_000, 4_500], [2_250, 4_500, 6_750]]);
+}
+
+#[test]
+fn preset_for_rate_limits_waits_as_long_as_the_server_demands() {
     let context = |seconds| RetryContext {
         pace: Pace::RetryAfter,
-        max_retries: 4,
+        max_retries: 5,
         retries: 0,
         last_wait: Duration::ZERO,
         retry_after: Some(Duration::from_secs(seconds)),
         random: 0.0,
     };
-    assert_eq!(rate_limit.decide(context(120)), Decision::After(Duration::from_secs(120)));
-    assert_eq!(rate_limit.decide(context(121)), Decision::Stop(StopReason::RetryAfterTooLong));
+    let policy = RetryPolicy::rate_limit();
+    assert_eq!(policy.decide(context(120)), Decision::After(Duration::from_secs(120)));
+    assert_eq!(policy.decide(context(121)), Decision::Stop(StopReason::RetryAfterTooLong));
 }
 
 #[test]

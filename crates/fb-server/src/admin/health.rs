@@ -36,7 +36,7 @@ pub(super) fn health(state: &AdminState) -> Response {
             "panic": seen.panic,
             "endpoint": condition(seen.condition),
             "consecutive_failures": seen.consecutive_failures,
-            "error_count": counted.failures.values().sum::<u64>(),
+            "error_count": seen.errors,
             "calls_in_window": seen.calls,
             "failed_in_window": seen.failed,
             "mean_latency_ms": seen.latency.map(|latency| millis(latency.mean)),

@@ -32,6 +32,16 @@ pub(crate) fn check_mechanisms(
         problems
             .push(InvalidConfig::expecting(error.field, error.value, error.expected).within("retry_budget"));
     }
+    effective_mechanisms(global, providers, routes, problems);
+}
+
+/// Returns every target with its route and its effective settings, and reports the overrides that cannot be applied.
+fn effective_mechanisms<'a>(
+    global: &Mechanisms,
+    providers: &BTreeMap<String, Overrides>,
+    routes: &[&'a Route],
+    problems: &mut Vec<InvalidConfig>,
+) -> Vec<(&'a Route, &'a Target, Mechanisms)> {
     let by_provider: BTreeMap<&str, Mechanisms> = providers
         .iter()
         .map(|(name, overrides)| {
@@ -39,16 +49,38 @@ pub(crate) fn check_mechanisms(
             (name.as_str(), global.with_overrides(overrides, &path, problems))
         })
         .collect();
+    let mut effective = Vec::new();
     for route in routes {
         for (path, target) in route.all_targets() {
             let outer = by_provider.get(target.provider.as_str()).unwrap_or(global);
-            outer.with_overrides(
-                &Overrides::from(target),
-                &format!("routes.{}.{path}", route.name),
-                problems,
-            );
+            let path = format!("routes.{}.{path}", route.name);
+            let mechanisms = outer.with_overrides(&Overrides::from(target), &path, problems);
+            effective.push((*route, target, mechanisms));
         }
     }
+    effective
+}
+
+/// Returns the targets with retries that cannot all be made, because their waits exceed the deadline of the route.
+pub(crate) fn waits_beyond_deadline(
+    global: &Mechanisms,
+    providers: &BTreeMap<String, Overrides>,
+    routes: &[&Route],
+) -> Vec<InvalidConfig> {
+    let warning = |(route, target, mechanisms): (&Route, &Target, Mechanisms)| {
+        let retry = target.retry_config(&mechanisms.retry);
+        let (retries, deadline) = (retry.max_retries?, route.effective_deadline());
+        let waits = retry.total_wait(retries);
+        (target.enabled && waits > deadline).then(|| {
+            let expected = format!(
+                "shorter than the waits before the {retries} retries of {}, {waits:?} in all before jitter; expected a \
+                 longer deadline or fewer retries",
+                target.name()
+            );
+            InvalidConfig::new(format!("routes.{}.deadline", route.name), format!("{deadline:?}"), expected)
+        })
+    };
+    effective_mechanisms(global, providers, routes, &mut Vec::new()).into_iter().filter_map(warning).collect()
 }
 
 /// Checks the capacity of the cache.
@@ -220,8 +252,8 @@ fn check_target(path: &str, target: &Target, providers: &[&str], problems: &mut 
         let expected = "expected the name of a model";
         problems.push(InvalidConfig::quoted(format!("{path}.model"), &target.model, expected));
     }
-    if target.max_retries > 20 {
-        let value = target.max_retries.to_string();
+    if let Some(retries) = target.max_retries.filter(|retries| *retries > 20) {
+        let value = retries.to_string();
         problems.push(InvalidConfig::new(format!("{path}.max_retries"), value, "expected 0 to 20"));
     }
     if target.max_in_flight == Some(0) {

@@ -151,7 +151,7 @@ impl Retries {
         Situation {
             failure,
             triggers: target.triggers.as_deref(),
-            max_retries: if position.bypass { 0 } else { target.config.max_retries },
+            max_retries: if position.bypass { 0 } else { target.retry.max_retries() },
             retries: self.counted,
             last: self.wait,
             stale: self.stale,

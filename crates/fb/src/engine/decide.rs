@@ -85,9 +85,8 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         Retry::Immediate { max } => (Pace::Immediate, max),
         Retry::Backoff { max } => (Pace::Backoff, max),
         Retry::Throttled { max } => (Pace::Throttled, max),
-        Retry::ProviderDelay => {
-            (Pace::RetryAfter, if s.failure.retry_after().is_some() { u32::MAX } else { 1 })
-        }
+        Retry::ProviderDelay => (Pace::RetryAfter, u32::MAX),
+        Retry::OptIn => (Pace::Timeout, u32::MAX),
     };
     let context = RetryContext {
         pace,

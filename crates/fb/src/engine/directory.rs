@@ -223,7 +223,7 @@ impl Assembler {
         let name = ProviderId::new(&target.provider).map_err(|error| unknown(error.to_string()))?;
         let id = TargetId::new(name, &target.model);
         let mechanisms = self.mechanisms(target)?;
-        let retry = RetryPolicy::new(mechanisms.retry.clone())
+        let retry = RetryPolicy::new(target.retry_config(&mechanisms.retry))
             .map_err(|error| invalid("retry", error.field, error.value, error.expected))?;
         let state = self.target_state(id, provider, target, mechanisms, group)?;
         let own = target.price.map(TokenPrices::from_price);

@@ -764,7 +764,7 @@ fn invalid_setup_reports_every_problem() {
     let script = script("a: 200");
     let mut target = Target::new("aa", "");
     target.trigger_on = Some(vec!["content_filter".to_owned(), "slow".to_owned()]);
-    target.max_retries = 50;
+    target.max_retries = Some(50);
     let builder = Client::builder()
         .provider("a", script.provider("a"))
         .breaker(BreakerConfig { failure_rate: 7.0, ..BreakerConfig::default() })
