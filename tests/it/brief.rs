@@ -50,3 +50,5 @@ fn configured(text: &str, config: &str) -> (Script, Client) {
     let (script, builder) = scripted(text);
     (script, builder.seed(7).config_without_providers(&config).build().unwrap())
 }
+mod hops;
+mod stats;

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::{Attempt, Level, Report, RequestSummary, TargetId};
+use crate::{Attempt, AttemptEnd, Level, Report, RequestSummary, TargetId};
 
 /// A receiver of the events of all requests, for metrics, spans, logs and live displays.
 ///
@@ -58,6 +58,19 @@ pub enum Event<'a> {
         route: &'a str,
         /// The completed row of the trace.
         attempt: &'a Attempt,
+    },
+    /// A request moved from a target that failed or was skipped to another one.
+    Hop {
+        /// The name of the route.
+        route: &'a str,
+        /// The tenant; `None` for the default tenant.
+        tenant: Option<&'a str>,
+        /// The target that the request left.
+        from: &'a TargetId,
+        /// The target that the request moved to, and that may be skipped in turn.
+        to: &'a TargetId,
+        /// The failure or the skip after which the request moved.
+        reason: &'a AttemptEnd,
     },
     /// The request is over: answered, failed or cancelled by its caller.
     Finished {

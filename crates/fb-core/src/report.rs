@@ -7,10 +7,14 @@ use crate::{AttemptEnd, Money, RequestId, TargetId, Trace, Usage};
 /// The report of one request: the outcome and every attempt.
 ///
 /// Every answer has one, and every error raised after a target was selected.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
     /// The id of the request, under which its record is stored.
     pub id: RequestId,
+    /// The primary of the request: the target that the strategy chose first for it; `None` if no target was needed.
+    pub primary: Option<TargetId>,
+    /// The number of moves from a target that failed or was skipped to another one.
+    pub hops: u32,
     /// The source of the answer; `None` if there was none.
     pub served_by: Option<ServedBy>,
     /// The level of the degradation ladder.
@@ -65,11 +69,6 @@ impl Report {
     /// Returns the number of calls made to providers.
     pub fn attempts(&self) -> u32 {
         self.trace.calls()
-    }
-
-    /// Returns the number of times that a call went to a different target than the call before.
-    pub fn hops(&self) -> u32 {
-        self.trace.hops()
     }
 
     /// Returns the token counts of the answer, if the provider reported them.

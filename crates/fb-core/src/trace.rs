@@ -24,17 +24,7 @@ impl Trace {
 
     /// Returns the number of calls made to providers; skips do not count.
     pub fn calls(&self) -> u32 {
-        u32::try_from(self.called().count()).unwrap_or(u32::MAX)
-    }
-
-    /// Returns the number of times that a call went to a different target than the call before.
-    pub fn hops(&self) -> u32 {
-        let moved = self.called().zip(self.called().skip(1)).filter(|(a, b)| a.target != b.target);
-        u32::try_from(moved.count()).unwrap_or(u32::MAX)
-    }
-
-    fn called(&self) -> impl Iterator<Item = &Attempt> {
-        self.0.iter().filter(|row| !matches!(row.end, AttemptEnd::Skipped { .. }))
+        u32::try_from(self.0.iter().filter(|row| row.is_call()).count()).unwrap_or(u32::MAX)
     }
 
     /// Returns the whole trace as one line of ASCII for a header, such as
@@ -326,7 +316,7 @@ mod tests {
             0.724s  openai/gpt-6.1-sol           2  timeout (no answer in 30 s)                 30.0 s  hop
             30.73s  anthropic/claude-sonnet-4-6  1  ok  214 tokens  $0.0031                     1.93 s
         "#]].assert_eq(&trace.to_string());
-        assert_eq!((trace.calls(), trace.hops()), (3, 1));
+        assert_eq!(trace.calls(), 3);
         expect!["azure/gpt-6.1-sol skipped: breaker open, reopens in 4.80 s; openai/gpt-6.1-sol 1 overloaded (529 overloaded_error) 312ms; openai/gpt-6.1-sol 2 timeout (no answer in 30 s) 30000ms; anthropic/claude-sonnet-4-6 1 ok  214 tokens  $0.0031 1930ms"].assert_eq(&trace.one_line());
     }
 }

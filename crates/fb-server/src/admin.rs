@@ -6,6 +6,7 @@ mod health;
 mod json;
 mod level;
 mod state;
+mod stats;
 mod tenants;
 mod traces;
 
@@ -40,6 +41,7 @@ mod tests;
 /// | endpoint | answer or effect |
 /// |---|---|
 /// | `GET /v1/health` | health of every target |
+/// | `GET /v1/stats` | counts and rates, in total, by provider and by target |
 /// | `GET /v1/circuits`, `POST /v1/circuits/TARGET` | circuit breakers; forces one open or closed, or resets it |
 /// | `GET /v1/cache`, `POST /v1/cache/purge` | cache statistics; removes cached answers |
 /// | `GET`, `POST /v1/degradation/level` | the level of every route; sets it |
@@ -87,6 +89,7 @@ where
 /// An endpoint, found by its path.
 enum Endpoint<'a> {
     Health,
+    Stats,
     Circuits,
     Circuit(&'a str),
     Cache,
@@ -102,6 +105,7 @@ impl<'a> Endpoint<'a> {
     fn find(path: &'a str) -> Option<Self> {
         Some(match path {
             "/v1/health" => Self::Health,
+            "/v1/stats" => Self::Stats,
             "/v1/circuits" => Self::Circuits,
             "/v1/cache" => Self::Cache,
             "/v1/cache/purge" => Self::Purge,
@@ -123,6 +127,7 @@ impl<'a> Endpoint<'a> {
     const fn methods(&self) -> Methods {
         match self {
             Self::Health
+            | Self::Stats
             | Self::Circuits
             | Self::Cache
             | Self::Tenants
@@ -148,6 +153,7 @@ where
     }
     match endpoint {
         Endpoint::Health => Ok(health::health(state)),
+        Endpoint::Stats => Ok(stats::stats(state)),
         Endpoint::Circuits => Ok(circuits::list(state)),
         Endpoint::Circuit(target) => {
             circuits::change(state, &path_parameter(target)?, &parts.headers, body).await

@@ -7,8 +7,8 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fb_core::{
-    Attempt, AttemptEnd, Event, Level, Money, Next, Observer, Report, RequestId, RequestSummary, ServedBy,
-    TargetId, Trace, Usage,
+    Attempt, AttemptEnd, Event, Money, Next, Observer, Report, RequestSummary, ServedBy, TargetId, Trace,
+    Usage,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -45,13 +45,11 @@ fn events(criterion: &mut Criterion) {
         next: Next::Nothing,
     };
     let report = Report {
-        id: RequestId::default(),
+        primary: Some(answers.clone()),
         served_by: Some(ServedBy::Target(answers)),
-        level: Level::Full,
         took: Duration::from_millis(800),
-        cache: None,
-        degraded: None,
         trace: Trace::new(vec![row]),
+        ..Report::default()
     };
 
     let metrics = Metrics::new(&names);

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use fb_core::{
-    Attempt, AttemptEnd, Event, Failure, FailureKind, Level, Money, Next, Observer, Report, RequestId,
-    RequestSummary, ServedBy, TargetId, Trace, Usage,
+    Attempt, AttemptEnd, Event, Failure, FailureKind, Money, Next, Observer, Report, RequestSummary,
+    ServedBy, TargetId, Trace, Usage,
 };
 use fb_telemetry::{Metrics, Names};
 
@@ -31,18 +31,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Emits the events that the engine of fb would emit.
 fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
+    let mut left: Option<&Attempt> = None;
     for attempt in &rows {
+        if let Some(Attempt { target: from, end: reason, .. }) = left {
+            observer.on_event(&Event::Hop { route: ROUTE, tenant: None, from, to: &attempt.target, reason });
+        }
+        left = Some(attempt);
         observer.on_event(&Event::Started { route: ROUTE, target: &attempt.target, number: attempt.number });
         observer.on_event(&Event::Ended { route: ROUTE, attempt });
     }
     let report = Report {
-        id: RequestId::default(),
+        primary: rows.first().map(|row| row.target.clone()),
         served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
-        level: Level::Full,
         took: rows.iter().map(|row| row.took).sum(),
-        cache: None,
-        degraded: None,
         trace: Trace::new(rows),
+        ..Report::default()
     };
     observer.on_event(&Event::Finished {
         route: ROUTE,

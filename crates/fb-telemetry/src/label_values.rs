@@ -15,6 +15,14 @@ pub(crate) fn attempt_outcome(end: &AttemptEnd) -> StaticLabel {
     }
 }
 
+/// The reason for which a request left a target: the kind of its failure, or the reason of its skip.
+pub(crate) fn hop_reason(end: &AttemptEnd) -> StaticLabel {
+    match end {
+        AttemptEnd::Skipped { why, .. } => skip_reason(why),
+        end => attempt_outcome(end),
+    }
+}
+
 /// The reason for which a target was skipped.
 pub(crate) const fn skip_reason(why: &Skip) -> StaticLabel {
     match why {

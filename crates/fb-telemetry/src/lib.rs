@@ -30,7 +30,7 @@ pub use self::{
     fan_out::FanOut,
     metrics::{Account, Metrics, Readings, Records},
     names::Names,
-    outcome::Outcome,
+    outcome::{Outcome, TargetRole},
     spans::{AttemptSpan, RequestSpan},
     tracing_events::TracingEvents,
 };

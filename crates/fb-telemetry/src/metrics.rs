@@ -20,14 +20,14 @@ use self::{
     families::{Cost, Families, Ratio, dollars},
     labels::{
         AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
-        RefusalLabels, RequestLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
+        RefusalLabels, RequestLabels, RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
         TokenLabels, TransitionLabels,
     },
     recent::Recent,
 };
 use crate::{
-    Alarm, Names, Outcome, fell_back,
-    label_values::{StaticLabel, attempt_outcome, cache_result, skip_reason},
+    Alarm, Names, Outcome, TargetRole, fell_back,
+    label_values::{StaticLabel, attempt_outcome, cache_result, hop_reason, skip_reason},
     names::{DEFAULT_TENANT, Label, LabelMap},
 };
 
@@ -145,9 +145,9 @@ impl Metrics {
         target.record_call(&attempt.end, attempt.took);
     }
 
-    fn finished(&self, name: &str, tenant: Option<&str>, coalesced: bool, report: &Report) {
+    fn finished(&self, name: &str, tenant: Option<&str>, cancelled: bool, coalesced: bool, report: &Report) {
         let route = self.routes.get(name);
-        let tenant = self.tenants.get(tenant.unwrap_or(DEFAULT_TENANT));
+        let tenant = self.tenant(tenant);
         let outcome = Outcome::from_report(report);
         self.families
             .tenant_requests
@@ -172,29 +172,47 @@ impl Metrics {
         }
         // The calls of a coalesced request were counted with the request that made them.
         if !coalesced {
-            self.hops(&route.label, report);
+            self.successes(&route.label, report);
             self.repairs(&route.label, report);
             self.refusals(tenant, report);
+        }
+        if let Some(primary) = report.primary.as_ref().filter(|_| !cancelled) {
+            let target = self.targets.get(primary).label.clone();
+            let role = TargetRole::of_answer(report).map_or("none", TargetRole::name);
+            let labels = RoleLabels { route: route.label.clone(), target, role };
+            self.families.primary_requests.get_or_create(&labels).inc();
         }
         if let Some(yes) = fell_back(report) {
             route.fallback.set(route.recent.lock().add(yes));
         }
     }
 
-    /// Counts moves from a failed target to the next one called.
-    fn hops(&self, route: &Label, report: &Report) {
-        let called = || report.trace.rows().iter().filter(|row| row.is_call());
-        for (from, to) in called().zip(called().skip(1)) {
-            if from.next != Next::Hop || from.target == to.target {
-                continue;
+    fn tenant(&self, name: Option<&str>) -> &Label {
+        self.tenants.get(name.unwrap_or(DEFAULT_TENANT))
+    }
+
+    fn hop(&self, route: &str, tenant: Option<&str>, [from, to]: [&TargetId; 2], reason: &AttemptEnd) {
+        let labels = HopLabels {
+            route: self.routes.get(route).label.clone(),
+            tenant: self.tenant(tenant).clone(),
+            from: self.targets.get(from).label.clone(),
+            to: self.targets.get(to).label.clone(),
+            reason: hop_reason(reason),
+        };
+        self.families.hops.get_or_create(&labels).inc();
+    }
+
+    /// Counts the calls with a usable answer by the role of their target.
+    fn successes(&self, route: &Label, report: &Report) {
+        for row in report.trace.rows() {
+            if let AttemptEnd::Ok { .. } = row.end {
+                let labels = RoleLabels {
+                    route: route.clone(),
+                    target: self.targets.get(&row.target).label.clone(),
+                    role: TargetRole::of(&row.target, report).name(),
+                };
+                self.families.attempt_successes.get_or_create(&labels).inc();
             }
-            let labels = HopLabels {
-                route: route.clone(),
-                from: self.targets.get(&from.target).label.clone(),
-                to: self.targets.get(&to.target).label.clone(),
-                reason: attempt_outcome(&from.end),
-            };
-            self.families.hops.get_or_create(&labels).inc();
         }
     }
 
@@ -250,8 +268,9 @@ impl Observer for Metrics {
                 self.targets.get(target).first_token.observe(after.as_secs_f64());
             }
             Event::Ended { route, attempt } => self.ended(route, attempt),
-            Event::Finished { route, tenant, coalesced, report, .. } => {
-                self.finished(route, tenant, coalesced, report);
+            Event::Hop { route, tenant, from, to, reason } => self.hop(route, tenant, [from, to], reason),
+            Event::Finished { route, tenant, cancelled, coalesced, report, .. } => {
+                self.finished(route, tenant, cancelled, coalesced, report);
             }
             Event::Breaker { target, from, to, reason } => self.breaker(target, from, to, reason),
             Event::Ladder { route, from, to } => self.ladder(route, from, to),

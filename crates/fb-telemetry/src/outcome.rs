@@ -78,6 +78,44 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// The role of a target in one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TargetRole {
+    /// The target that the strategy chose first for the request.
+    Primary,
+    /// Any other target.
+    Fallback,
+}
+
+impl TargetRole {
+    /// Returns the role of a target in the request with this report.
+    pub fn of(target: &TargetId, report: &Report) -> Self {
+        if report.primary.as_ref() == Some(target) { Self::Primary } else { Self::Fallback }
+    }
+
+    /// Returns the role of the target that answered or blocked a finished request. Returns `None` if no target did, or
+    /// its stream broke.
+    pub fn of_answer(report: &Report) -> Option<Self> {
+        let by = match (Outcome::from_report(report), &report.served_by) {
+            (Outcome::Answered, Some(ServedBy::Target(by))) => Some(by),
+            (Outcome::Blocked, _) => {
+                let blocked = |row: &&Attempt| matches!(row.end, AttemptEnd::Blocked { .. });
+                report.trace.rows().iter().rfind(blocked).map(|row| &row.target)
+            }
+            _ => None,
+        };
+        by.map(|by| Self::of(by, report))
+    }
+
+    /// The label value used in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
 /// Returns `true` if the last wait for a target was never followed by another attempt at it, because the caller cancelled
 /// the request meanwhile.
 fn cancelled_while_waiting(trace: &Trace) -> bool {

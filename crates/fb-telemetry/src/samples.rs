@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fb_core::{
     Attempt, AttemptEnd, BreakerState, CacheUse, Event, Failure, FailureKind, Level, Money, Next, Observer,
-    Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace, Usage,
+    Report, RequestSummary, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
 use crate::{Account, Names, Readings, Records};
@@ -45,11 +45,17 @@ pub(crate) fn rows(names: [&str; 3]) -> [Attempt; 3] {
 
 /// Emits the events of one request with these attempts, answered by the last.
 pub(crate) fn request(observer: &dyn Observer, route: &str, tenant: Option<&str>, rows: &[Attempt]) {
+    let mut before: Option<&Attempt> = None;
     for attempt in rows {
+        let left = before.filter(|before| before.next == Next::Hop && before.target != attempt.target);
+        if let Some(Attempt { target: from, end: reason, .. }) = left {
+            observer.on_event(&Event::Hop { route, tenant, from, to: &attempt.target, reason });
+        }
         if attempt.is_call() {
             observer.on_event(&Event::Started { route, target: &attempt.target, number: attempt.number });
         }
         observer.on_event(&Event::Ended { route, attempt });
+        before = Some(attempt);
     }
     finished(observer, route, tenant, false, rows);
 }
@@ -63,20 +69,19 @@ pub(crate) fn finished(
     rows: &[Attempt],
 ) {
     let report = Report {
-        id: RequestId::default(),
+        primary: rows.first().map(|row| row.target.clone()),
         served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
-        level: Level::Full,
         took: Duration::from_millis(900),
         cache: Some(CacheUse::Miss),
-        degraded: None,
         trace: Trace::new(rows.to_vec()),
+        ..Report::default()
     };
     let request = &RequestSummary::default();
     observer.on_event(&Event::Finished {
         route,
         tenant,
         request,
-        cancelled: false,
+        cancelled: rows.last().is_some_and(|row| row.end == AttemptEnd::Cancelled),
         coalesced,
         report: &report,
     });

@@ -5,7 +5,7 @@ use tracing::{Span, debug, debug_span, field::Empty};
 
 use crate::{
     Outcome,
-    label_values::{attempt_outcome, cache_result, next_step, skip_reason},
+    label_values::{attempt_outcome, cache_result, hop_reason, next_step, skip_reason},
     names::DEFAULT_TENANT,
 };
 
@@ -63,19 +63,23 @@ impl RequestSpan {
         Self { route: owned(route), tenant: owned(tenant), span }
     }
 
-    /// Opens the span of a call; `from` is the preceding failed attempt at another target.
-    pub fn attempt(&self, target: &TargetId, number: u32, from: Option<&Attempt>) -> AttemptSpan {
-        if self.span.is_disabled() {
-            return AttemptSpan(Span::none());
-        }
-        if let Some(from) = from {
+    /// Emits an event for a move to another target, after this failure or skip.
+    pub fn hop(&self, from: &TargetId, to: &TargetId, reason: &AttemptEnd) {
+        if !self.span.is_disabled() {
             debug!(
                 target: "fb::hop", parent: &self.span, {
-                fb.from = %from.target,
-                fb.to = %target,
-                fb.reason = attempt_outcome(&from.end),
+                fb.from = %from,
+                fb.to = %to,
+                fb.reason = hop_reason(reason),
                 fb.route = self.route,
                 fb.tenant = self.tenant, }, "moved on");
+        }
+    }
+
+    /// Opens the span of a call.
+    pub fn attempt(&self, target: &TargetId, number: u32) -> AttemptSpan {
+        if self.span.is_disabled() {
+            return AttemptSpan(Span::none());
         }
         AttemptSpan(debug_span!(
             target: "fb::attempt", parent: &self.span, "attempt",
@@ -133,7 +137,7 @@ impl RequestSpan {
             span.record("fb.cache", cache_result(used));
         }
         span.record("fb.attempts", report.attempts());
-        span.record("fb.hops", report.hops());
+        span.record("fb.hops", report.hops);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use fb_core::{
-    Attempt, AttemptEnd, BreakerState, Event, Failure, FailureKind, Level, Next, Observer, Report, RequestId,
+    Attempt, AttemptEnd, BreakerState, Event, Failure, FailureKind, Level, Next, Observer, Report,
     RequestSummary, ServedBy, Skip, TargetId, Trace,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
@@ -22,6 +22,8 @@ fn emit(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
     observer.on_event(&Event::FirstToken { route, target, after: Duration::from_millis(90) });
     for attempt in report.trace.rows() {
         observer.on_event(&Event::Ended { route, attempt });
+        let (tenant, reason) = (Some(tenant), &attempt.end);
+        observer.on_event(&Event::Hop { route, tenant, from: &attempt.target, to: target, reason });
     }
     observer.on_event(&Event::Breaker {
         target,
@@ -54,12 +56,9 @@ fn report() -> Report {
     let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));
     let ok = AttemptEnd::Ok { usage: None, cost: None };
     Report {
-        id: RequestId::default(),
+        primary: Some(target("a/m")),
         served_by: Some(ServedBy::Target(target("c/m"))),
-        level: Level::Full,
         took: Duration::from_millis(900),
-        cache: None,
-        degraded: None,
         trace: Trace::new(vec![
             row("a/m", skipped, Next::Hop),
             row("a/m", unpaid, Next::Hop),
@@ -67,6 +66,7 @@ fn report() -> Report {
             row("b/m", failed, Next::Hop),
             row("c/m", ok, Next::Nothing),
         ]),
+        ..Report::default()
     }
 }
 

@@ -65,7 +65,6 @@ impl Engine {
             let hit = self.cache.get(&lookup.key, now());
             if let Some(hit) = hit.filter(|hit| self.may_reuse(request, route, hit)) {
                 let record = self.begin(request, mode, route);
-                self.counters.lock().record_cached(route.primary());
                 return Ok(Response::from_cache(&record, &hit, request));
             }
             if mode == Mode::Plain && may_coalesce(request) {
@@ -134,7 +133,8 @@ impl Engine {
         let targets = route.targets.len() + below;
         let envelope = Envelope::new(now(), timeout, route.config.max_attempts, targets);
         let (stream, observer) = (mode == Mode::Stream, self.observer.clone());
-        RequestRecord::new(&route.config, request, stream, envelope, observer, &self.traces)
+        let (traces, counters) = (&self.traces, &self.counters);
+        RequestRecord::new(&route.config, request, stream, envelope, observer, traces, counters)
     }
 
     /// Calls targets once for all identical requests in flight. The calls run in a task of their own, which ends when the
@@ -173,7 +173,7 @@ impl Engine {
         result.map(Response::Plain)
     }
 
-    /// Gives a coalesced request its own id, cache use and duration, then publishes and remembers its report.
+    /// Gives a coalesced request its own id, cache use and duration, then counts, publishes and remembers its report.
     fn record_follower(
         &self,
         request: &ChatRequest,
@@ -188,6 +188,7 @@ impl Engine {
         }
         report.took = now().saturating_duration_since(began);
         let report = &*report;
+        self.counters.lock().record(report, false);
         let (name, tenant) = (route.name(), request.options().tenant.as_ref());
         if let Some(observer) = &self.observer {
             let summary = &summarize(request, false);

@@ -31,9 +31,7 @@ pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Format,
     Frame, FrameStream, Head, Image, ImageSource, InvalidConfig, InvalidRequest, Json, Level, Message, Meta,
-    Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, Raw, Refusal, Reply, Report,
-    RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool,
-    ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
+    Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, ProviderId, Raw, Refusal, Reply, Report, RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
 };
 pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
 pub use fb_quality::{
@@ -58,7 +56,7 @@ pub use crate::{
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{Route, RouteCache, UnavailablePolicy},
-    stats::{Stats, TargetStats},
+    stats::{ProviderStats, Stats, SuccessCounts, TargetStats},
     target::{Target, TargetCapabilities},
     traces::{Record, TracesConfig},
 };

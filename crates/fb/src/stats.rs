@@ -3,23 +3,76 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{FailureKind, TargetId};
+use fb_core::{AttemptEnd, FailureKind, ProviderId, Report, ServedBy, TargetId};
+use fb_telemetry::TargetRole;
 
-/// Counts since a client was built, in total and per target.
+/// Counts since a client was built, in total, per provider and per target.
+///
+/// The primary of a request is the target that the strategy chose first for it: the next turn under `weighted`, the
+/// target of the highest priority under `priority`, even if it is then skipped. A success of any other target counts as
+/// one of a fallback, also in a race.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
-    /// Requests that reached a route.
+    /// Finished requests, including those answered from the cache. A stream finishes when it ends.
     pub requests: u64,
     /// Requests that a target answered or blocked.
     pub answered: u64,
     /// Requests answered from the cache, fresh or stale.
     pub cached: u64,
-    /// Share of requests answered by their first target, 0 to 1; `None` before the first request.
-    pub primary_success_rate: Option<f64>,
-    /// Share of requests answered by a target other than their first one, 0 to 1; `None` before the first request.
-    pub fallback_rate: Option<f64>,
+    /// Requests that their callers cancelled.
+    pub cancelled: u64,
+    /// Successes per attempt. The total is that of all completed calls, without cancelled ones; a blocked call is no
+    /// success.
+    pub per_attempt: SuccessCounts,
+    /// Successes per request. The total is that of requests that needed a target and were not cancelled; a request
+    /// succeeds if a target answers or blocks it.
+    pub per_request: SuccessCounts,
+    /// Counts per provider, in order of name.
+    pub providers: BTreeMap<ProviderId, ProviderStats>,
     /// Counts per target, in order of name.
     pub targets: BTreeMap<TargetId, TargetStats>,
+}
+
+/// The successes of primaries and of fallbacks among a total of attempts or of requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SuccessCounts {
+    /// The total, of which successes are a part.
+    pub total: u64,
+    /// Successes of the primary of the request.
+    pub by_primary: u64,
+    /// Successes of another target.
+    pub by_fallback: u64,
+}
+
+impl SuccessCounts {
+    /// Returns the share of successes of the primary, 0 to 1; `None` if the total is 0.
+    pub fn primary_success_rate(&self) -> Option<f64> {
+        share(self.by_primary, self.total)
+    }
+
+    /// Returns the share of successes of another target, 0 to 1; `None` if the total is 0.
+    pub fn fallback_rate(&self) -> Option<f64> {
+        share(self.by_fallback, self.total)
+    }
+}
+
+/// Counts of all targets of one provider.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderStats {
+    /// Completed calls: answered, failed or blocked. Cancelled calls do not count.
+    pub calls: u64,
+    /// Calls with a usable answer.
+    pub successes: u64,
+    /// Failed calls, by kind of failure.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// Calls that ended in a content-policy block.
+    pub blocked: u64,
+    /// Calls that were cancelled: the caller left, or another target was faster.
+    pub cancelled: u64,
+    /// Mean time to an answer, for a stream to its first output.
+    pub mean_latency: Option<Duration>,
+    /// Longest such time.
+    pub max_latency: Duration,
 }
 
 /// Counts of one target.
@@ -35,6 +88,8 @@ pub struct TargetStats {
     pub last_failure: Option<(&'static str, Instant)>,
     /// Calls that ended in a content-policy block.
     pub blocked: u64,
+    /// Calls that were cancelled: the caller left, or another target was faster.
+    pub cancelled: u64,
     /// Turns at which the target was skipped without a call.
     pub skipped: u64,
     /// Mean time to an answer, for a stream to its first output.
@@ -47,7 +102,7 @@ pub struct TargetStats {
     pub fallback_from: u64,
     /// Requests that called the target after a failure at another one.
     pub fallback_to: u64,
-    /// Requests that have this target as their first one.
+    /// Requests that have this target as their primary and were not cancelled.
     pub primary_requests: u64,
     /// Share of these that the target answered itself; `None` without such requests.
     pub primary_success_rate: Option<f64>,
@@ -70,8 +125,11 @@ impl TargetStats {
 /// The counters of one target.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TargetCounters {
-    pub(crate) successes: u64,
-    pub(crate) blocked: u64,
+    successes: u64,
+    /// Successes for requests that have this target as their primary.
+    primary_successes: u64,
+    blocked: u64,
+    cancelled: u64,
     pub(crate) skipped: u64,
     pub(crate) selected: u64,
     pub(crate) fallback_from: u64,
@@ -95,93 +153,141 @@ impl TargetCounters {
         self.max_latency = self.max_latency.max(latency);
     }
 
-    pub(crate) fn record_failure(&mut self, kind: FailureKind, at: Instant) {
+    /// Records the end of a call; `is_primary` is true if the target is the primary of the request.
+    pub(crate) fn record(&mut self, end: &AttemptEnd, is_primary: bool, at: Instant) {
+        match end {
+            AttemptEnd::Ok { .. } => {
+                self.successes += 1;
+                self.primary_successes += u64::from(is_primary);
+            }
+            AttemptEnd::Failed(failure) => self.record_failure(failure.kind(), at),
+            AttemptEnd::Blocked { .. } => self.blocked += 1,
+            AttemptEnd::Cancelled => self.cancelled += 1,
+            AttemptEnd::Running | AttemptEnd::Skipped { .. } => {}
+        }
+    }
+
+    fn record_failure(&mut self, kind: FailureKind, at: Instant) {
         self.last_failure = Some((kind.name(), at));
         *self.failures.entry(kind.name()).or_default() += 1;
     }
+
+    /// Adds the counts of attempts of another target.
+    fn add(&mut self, other: &Self) {
+        self.successes += other.successes;
+        self.primary_successes += other.primary_successes;
+        self.blocked += other.blocked;
+        self.cancelled += other.cancelled;
+        for (kind, count) in &other.failures {
+            *self.failures.entry(kind).or_default() += count;
+        }
+        self.latencies = self.latencies.saturating_add(other.latencies);
+        self.total_latency = self.total_latency.saturating_add(other.total_latency);
+        self.max_latency = self.max_latency.max(other.max_latency);
+    }
+
+    fn success_counts(&self) -> SuccessCounts {
+        SuccessCounts {
+            total: self.calls(),
+            by_primary: self.primary_successes,
+            by_fallback: self.successes - self.primary_successes,
+        }
+    }
+
+    fn mean_latency(&self) -> Option<Duration> {
+        self.total_latency.checked_div(self.latencies)
+    }
 }
 
-/// The counters of requests, by the first target of each.
+/// The counters of requests, in total and by the primary of each.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCounters {
-    by_primary: BTreeMap<TargetId, PrimaryCounters>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct PrimaryCounters {
     requests: u64,
-    by_primary: u64,
-    by_fallback: u64,
+    answered: u64,
     cached: u64,
+    cancelled: u64,
+    by_primary: BTreeMap<TargetId, SuccessCounts>,
 }
 
 impl RequestCounters {
-    pub(crate) fn record_answered(&mut self, primary: Option<&TargetId>, by: &TargetId) {
-        self.record(primary, |counters| {
-            let answered =
-                if primary == Some(by) { &mut counters.by_primary } else { &mut counters.by_fallback };
-            *answered += 1;
-        });
-    }
-
-    pub(crate) fn record_cached(&mut self, primary: Option<&TargetId>) {
-        self.record(primary, |counters| counters.cached += 1);
-    }
-
-    pub(crate) fn record_unanswered(&mut self, primary: Option<&TargetId>) {
-        self.record(primary, |_| {});
-    }
-
-    fn record(&mut self, primary: Option<&TargetId>, update: impl FnOnce(&mut PrimaryCounters)) {
-        let Some(primary) = primary else { return };
+    /// Counts a finished request.
+    pub(crate) fn record(&mut self, report: &Report, cancelled: bool) {
+        self.requests += 1;
+        if cancelled {
+            self.cancelled += 1;
+            return;
+        }
+        let role = TargetRole::of_answer(report);
+        self.answered += u64::from(role.is_some());
+        self.cached += u64::from(report.served_by == Some(ServedBy::Cache));
+        let Some(primary) = &report.primary else { return };
         // Looking up first saves a clone of the id for every request but the first.
         if !self.by_primary.contains_key(primary) {
-            self.by_primary.insert(primary.clone(), PrimaryCounters::default());
+            self.by_primary.insert(primary.clone(), SuccessCounts::default());
         }
-        if let Some(counters) = self.by_primary.get_mut(primary) {
-            counters.requests += 1;
-            update(counters);
+        if let Some(counts) = self.by_primary.get_mut(primary) {
+            counts.total += 1;
+            counts.by_primary += u64::from(role == Some(TargetRole::Primary));
+            counts.by_fallback += u64::from(role == Some(TargetRole::Fallback));
         }
     }
 
     pub(crate) fn stats(&self, targets: impl Iterator<Item = (TargetId, TargetCounters)>) -> Stats {
-        let total = self.by_primary.values().fold(PrimaryCounters::default(), |sum, one| PrimaryCounters {
-            requests: sum.requests + one.requests,
-            by_primary: sum.by_primary + one.by_primary,
-            by_fallback: sum.by_fallback + one.by_fallback,
-            cached: sum.cached + one.cached,
-        });
+        let (mut attempts, mut providers) = (TargetCounters::default(), BTreeMap::new());
         let targets = targets.map(|(id, counters)| {
-            let primary = self.by_primary.get(&id).copied().unwrap_or_default();
-            (id, target_stats(&counters, primary))
+            attempts.add(&counters);
+            let of_provider: &mut TargetCounters = providers.entry(id.provider().clone()).or_default();
+            of_provider.add(&counters);
+            let requests = self.by_primary.get(&id).copied().unwrap_or_default();
+            (id, target_stats(&counters, requests))
         });
+        let targets = targets.collect();
         Stats {
-            requests: total.requests,
-            answered: total.by_primary + total.by_fallback,
-            cached: total.cached,
-            primary_success_rate: share(total.by_primary, total.requests),
-            fallback_rate: share(total.by_fallback, total.requests),
-            targets: targets.collect(),
+            requests: self.requests,
+            answered: self.answered,
+            cached: self.cached,
+            cancelled: self.cancelled,
+            per_attempt: attempts.success_counts(),
+            per_request: self.by_primary.values().fold(SuccessCounts::default(), |sum, one| SuccessCounts {
+                total: sum.total + one.total,
+                by_primary: sum.by_primary + one.by_primary,
+                by_fallback: sum.by_fallback + one.by_fallback,
+            }),
+            providers: providers.into_iter().map(|(id, counters)| (id, provider_stats(&counters))).collect(),
+            targets,
         }
     }
 }
 
-fn target_stats(counters: &TargetCounters, primary: PrimaryCounters) -> TargetStats {
+fn provider_stats(counters: &TargetCounters) -> ProviderStats {
+    ProviderStats {
+        calls: counters.calls(),
+        successes: counters.successes,
+        failures: counters.failures.clone(),
+        blocked: counters.blocked,
+        cancelled: counters.cancelled,
+        mean_latency: counters.mean_latency(),
+        max_latency: counters.max_latency,
+    }
+}
+
+fn target_stats(counters: &TargetCounters, requests: SuccessCounts) -> TargetStats {
     TargetStats {
         calls: counters.calls(),
         successes: counters.successes,
         failures: counters.failures.clone(),
         last_failure: counters.last_failure,
         blocked: counters.blocked,
+        cancelled: counters.cancelled,
         skipped: counters.skipped,
         selected: counters.selected,
         fallback_from: counters.fallback_from,
         fallback_to: counters.fallback_to,
-        mean_latency: counters.total_latency.checked_div(counters.latencies),
+        mean_latency: counters.mean_latency(),
         max_latency: counters.max_latency,
-        primary_requests: primary.requests,
-        primary_success_rate: share(primary.by_primary, primary.requests),
-        fallback_rate: share(primary.by_fallback, primary.requests),
+        primary_requests: requests.total,
+        primary_success_rate: requests.primary_success_rate(),
+        fallback_rate: requests.fallback_rate(),
     }
 }
 

@@ -7,8 +7,8 @@ pub(super) struct Mutation {
     pub(super) to: &'static str,
 }
 
-/// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, cost.
-pub(super) const MUTATIONS: [Mutation; 17] = [
+/// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, statistics, cost.
+pub(super) const MUTATIONS: [Mutation; 19] = [
     Mutation {
         breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
@@ -72,8 +72,20 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     Mutation {
         breaks: "retries have no row in the trace",
         file: "crates/fb/src/engine/record.rs",
-        from: "            state.rows.push(row);\n            (state.rows.len() - 1, span)",
-        to: "            if number == 1 { state.rows.push(row) }\n            (state.rows.len().saturating_sub(1), span)",
+        from: "            state.rows.push(row);\n            state.rows.len() - 1\n",
+        to: "            if number == 1 { state.rows.push(row) }\n            state.rows.len().saturating_sub(1)\n",
+    },
+    Mutation {
+        breaks: "the target tried last is the primary",
+        file: "crates/fb/src/engine/record.rs",
+        from: "state.primary.get_or_insert_with(|| target.clone());",
+        to: "state.primary = Some(target.clone());",
+    },
+    Mutation {
+        breaks: "only the first hop of a request is counted",
+        file: "crates/fb/src/engine/record.rs",
+        from: "state.hops += u32::from(left.is_some());",
+        to: "state.hops = u32::from(state.hops > 0 || left.is_some());",
     },
     Mutation {
         breaks: "a request gets the cached answer of another",
@@ -90,8 +102,8 @@ pub(super) const MUTATIONS: [Mutation; 17] = [
     Mutation {
         breaks: "a race continues after a failure to surface",
         file: "crates/fb/src/engine/race.rs",
-        from: "Some(TargetOutcome::MoveOn) if surfaced.is_none() =>",
-        to: "Some(TargetOutcome::MoveOn) if begun > 0 =>",
+        from: "                    if surfaced.is_none() {\n",
+        to: "                    if begun > 0 {\n",
     },
     Mutation {
         breaks: "a cancelled call costs nothing",

@@ -47,6 +47,8 @@ async fn paths_and_methods_are_matched() {
         "GET /v1/health",
         "HEAD /v1/health",
         "POST /v1/health",
+        "GET /v1/stats",
+        "POST /v1/stats",
         "GET /v1/circuits",
         "GET /v1/circuits/",
         "GET /v1/circuits/a/m",
@@ -68,6 +70,8 @@ async fn paths_and_methods_are_matched() {
         GET /v1/health: 200 - {"status":"healthy","targets":[{"available":true,"available_
         HEAD /v1/health: 200 - 
         POST /v1/health: 405 GET,HEAD {"error":{"message":"POST is not allowed for /v1/health","ty
+        GET /v1/stats: 200 - {"by_provider":{"a":{"avg_latency_ms":null,"blocked":0,"canc
+        POST /v1/stats: 405 GET,HEAD {"error":{"message":"POST is not allowed for /v1/stats","typ
         GET /v1/circuits: 200 - {"circuits":[{"allows_request":true,"calls":0,"consecutive_f
         GET /v1/circuits/: 404 - {"error":{"message":"no such path: GET /v1/circuits/","type"
         GET /v1/circuits/a/m: 405 POST {"error":{"message":"GET is not allowed for /v1/circuits/a/m

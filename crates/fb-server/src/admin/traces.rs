@@ -65,7 +65,7 @@ fn summary(record: &Arc<Record>) -> Value {
         "level": report.level.name(),
         "cache": report.cache.as_ref().map(ToString::to_string),
         "attempts": report.attempts(),
-        "hops": report.hops(),
+        "hops": report.hops,
         "cost_usd": report.cost().map(|cost| cost.to_string()),
         "trace": report.trace.one_line(),
     })

@@ -8,8 +8,8 @@ use prometheus_client::{
 
 use super::labels::{
     AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
-    RefusalLabels, RequestLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels,
-    TransitionLabels,
+    RefusalLabels, RequestLabels, RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
+    TokenLabels, TransitionLabels,
 };
 
 pub(super) type Cost = Counter<f64, AtomicU64>;
@@ -25,11 +25,13 @@ pub(super) const BUCKETS: [f64; 16] =
 pub(super) struct Families {
     pub(super) requests: Family<RequestLabels, Counter>,
     pub(super) request_duration: Histograms<RouteLabels>,
+    pub(super) primary_requests: Family<RoleLabels, Counter>,
     pub(super) fallback_ratio: Family<RouteLabels, Ratio>,
     pub(super) drift_alarms: Family<DriftLabels, Counter>,
     pub(super) hops: Family<HopLabels, Counter>,
     pub(super) skips: Family<SkipLabels, Counter>,
     pub(super) attempts: Family<AttemptLabels, Counter>,
+    pub(super) attempt_successes: Family<RoleLabels, Counter>,
     pub(super) attempt_duration: Histograms<TargetLabels>,
     pub(super) first_token: Histograms<TargetLabels>,
     pub(super) in_flight: Family<TargetLabels, Gauge>,
@@ -58,14 +60,20 @@ impl Families {
                 "Time from a request to the end of its answer, cancelled requests excluded",
                 Histograms::new_with_constructor(histogram),
             ),
+            primary_requests: with.plain(
+                "fb_primary_requests",
+                "Finished requests by their primary target and the role of the target that answered",
+            ),
             fallback_ratio: with.plain(
                 "fb_fallback_ratio",
                 "Share of the last 100 or so requests that were not answered by the first target",
             ),
             drift_alarms: with.plain("fb_drift_alarms", "Alarms about a rising share of fallbacks"),
-            hops: with.plain("fb_hops", "Moves from a failed target to the next one called"),
+            hops: with.plain("fb_hops", "Moves of requests from a failed or skipped target to the next"),
             skips: with.plain("fb_skips", "Targets skipped without a call"),
             attempts: with.plain("fb_attempts", "Finished calls to targets"),
+            attempt_successes: with
+                .plain("fb_attempt_successes", "Calls with a usable answer by the role of their target"),
             attempt_duration: with.unit(
                 "fb_attempt_duration",
                 Unit::Seconds,

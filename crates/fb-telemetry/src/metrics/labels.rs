@@ -30,9 +30,17 @@ pub(super) struct AttemptLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct HopLabels {
     pub(super) route: Label,
+    pub(super) tenant: Label,
     pub(super) from: Label,
     pub(super) to: Label,
     pub(super) reason: StaticLabel,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RoleLabels {
+    pub(super) route: Label,
+    pub(super) target: Label,
+    pub(super) role: StaticLabel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

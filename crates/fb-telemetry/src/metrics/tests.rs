@@ -39,6 +39,7 @@ fn request_updates_every_metric_it_concerns() {
         fb_attempt_duration_seconds_count{target="b/m"} 1
         fb_attempt_duration_seconds_sum{target="a/m"} 0.4
         fb_attempt_duration_seconds_sum{target="b/m"} 0.4
+        fb_attempt_successes_total{route="default",target="b/m",role="fallback"} 1
         fb_attempts_total{route="default",target="a/m",outcome="overloaded"} 1
         fb_attempts_total{route="default",target="b/m",outcome="ok"} 1
         fb_breaker_state{target="a/m",state="closed"} 1
@@ -51,9 +52,10 @@ fn request_updates_every_metric_it_concerns() {
         fb_fallback_ratio{route="default"} 1.0
         fb_first_token_seconds_count{target="b/m"} 1
         fb_first_token_seconds_sum{target="b/m"} 0.09
-        fb_hops_total{route="default",from="a/m",to="b/m",reason="overloaded"} 1
+        fb_hops_total{route="default",tenant="default",from="a/m",to="b/m",reason="overloaded"} 1
         fb_ladder_level{route="default"} 2
         fb_ladder_moves_total{route="default",from="full",to="minimal"} 1
+        fb_primary_requests_total{route="default",target="a/m",role="fallback"} 1
         fb_request_duration_seconds_count{route="default"} 1
         fb_request_duration_seconds_sum{route="default"} 0.9
         fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 1
@@ -111,9 +113,8 @@ fn unknown_names_do_not_grow_the_label_sets() {
     for junk in ["junk", "route1", "tenant1", "a1/", "b1/"] {
         assert!(!text.contains(junk), "{junk} in {text}");
     }
-    assert!(
-        text.contains(r#"fb_hops_total{route="other",from="other",to="other",reason="overloaded"} 10001"#)
-    );
+    let labels = r#"route="other",tenant="default",from="other",to="other",reason="overloaded""#;
+    assert!(text.contains(&format!("fb_hops_total{{{labels}}} 10001")));
 }
 
 #[test]
@@ -152,15 +153,29 @@ fn cancelled_request_is_counted_but_not_timed() {
 }
 
 #[test]
-fn lost_race_and_retry_are_not_hops() {
+fn hops_are_counted_by_targets_reason_and_tenant() {
     let metrics = Metrics::new(&names());
-    let [_, failure, answer] = rows(["a", "a", "b"]);
-    let lost = attempt("a", AttemptEnd::Cancelled, Next::Nothing);
-    request(&metrics, "default", None, &[lost, answer.clone()]);
-    let retried = Attempt { next: Next::RetryIn(Duration::ZERO), ..failure.clone() };
-    request(&metrics, "default", None, &[retried, failure, answer]);
-    let hops: Vec<String> = series(&metrics).into_iter().filter(|line| line.starts_with("fb_hops")).collect();
-    assert_eq!(hops, [r#"fb_hops_total{route="default",from="a/m",to="b/m",reason="overloaded"} 1"#]);
+    let [skip, failure, _] = rows(["a", "a", "b"]);
+    let (a, b) = (crate::samples::target("a"), crate::samples::target("b"));
+    for tenant in [None, Some("acme"), Some("unknown")] {
+        for reason in [&skip.end, &failure.end, &failure.end] {
+            metrics.on_event(&Event::Hop { route: "default", tenant, from: &a, to: &b, reason });
+        }
+    }
+    expect![[r#"
+        fb_hops_total{route="default",tenant="acme",from="a/m",to="b/m",reason="breaker_open"} 1
+        fb_hops_total{route="default",tenant="acme",from="a/m",to="b/m",reason="overloaded"} 2
+        fb_hops_total{route="default",tenant="default",from="a/m",to="b/m",reason="breaker_open"} 1
+        fb_hops_total{route="default",tenant="default",from="a/m",to="b/m",reason="overloaded"} 2
+        fb_hops_total{route="default",tenant="other",from="a/m",to="b/m",reason="breaker_open"} 1
+        fb_hops_total{route="default",tenant="other",from="a/m",to="b/m",reason="overloaded"} 2"#]]
+    .assert_eq(
+        &series(&metrics)
+            .into_iter()
+            .filter(|line| line.starts_with("fb_hops"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
 }
 
 #[test]
@@ -256,6 +271,7 @@ fn coalesced_calls_are_counted_once() {
         changed,
         [
             r#"fb_cache_results_total{route="default",result="miss"} 2"#,
+            r#"fb_primary_requests_total{route="default",target="a/m",role="fallback"} 2"#,
             r#"fb_request_duration_seconds_count{route="default"} 2"#,
             r#"fb_request_duration_seconds_sum{route="default"} 1.8"#,
             r#"fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 2"#,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fb_core::{Attempt, BlockCategory, CacheUse, Failure, FailureKind, Level, RequestId, Skip};
+use fb_core::{Attempt, BlockCategory, CacheUse, Failure, FailureKind, Skip};
 
 use super::*;
 use crate::fell_back;
@@ -40,17 +40,15 @@ fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Opti
         next,
     };
     let report = Report {
-        id: RequestId::default(),
         served_by: match by {
             "" => None,
             "cache" => Some(ServedBy::Cache),
             name => Some(ServedBy::Target(format!("{name}/m").parse().unwrap())),
         },
-        level: Level::Full,
         took: SECOND,
         cache: (by == "cache").then_some(CacheUse::Miss),
-        degraded: None,
         trace: Trace::new(rows.into_iter().map(attempt).collect()),
+        ..Report::default()
     };
     assert_eq!((Outcome::from_report(&report), fell_back(&report)), expected);
 }

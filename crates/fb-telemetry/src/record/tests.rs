@@ -6,8 +6,7 @@ use std::{
 
 use expect_test::expect;
 use fb_core::{
-    Attempt, AttemptEnd, Failure, FailureKind, Level, Next, Phase, Refusal, Report, RequestSummary, Skip,
-    Trace,
+    Attempt, AttemptEnd, Failure, FailureKind, Next, Phase, Refusal, Report, RequestSummary, Skip, Trace,
 };
 
 use super::*;
@@ -22,11 +21,9 @@ fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {
     Report {
         id: fb_core::RequestId::new(7),
         served_by: by.map(|by| fb_core::ServedBy::Target(by.parse().unwrap())),
-        level: Level::Full,
         took: Duration::from_millis(1_500),
-        cache: None,
-        degraded: None,
         trace: Trace::new(rows),
+        ..Report::default()
     }
 }
 

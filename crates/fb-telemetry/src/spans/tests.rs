@@ -5,7 +5,7 @@ use std::{
 };
 
 use expect_test::expect;
-use fb_core::{CacheUse, Level, RequestId, Trace};
+use fb_core::{CacheUse, Trace};
 use parking_lot::Mutex;
 use tracing::{
     Subscriber,
@@ -74,16 +74,17 @@ fn request() {
     let [skipped, failed, answered] = rows(["a", "b", "c"]);
     let span = RequestSpan::new("default", Some("acme"));
     span.skipped(&skipped);
-    span.attempt(&failed.target, 1, None).ended(&failed.end, failed.next);
-    span.attempt(&answered.target, 1, Some(&failed)).ended(&answered.end, answered.next);
+    span.hop(&skipped.target, &failed.target, &skipped.end);
+    span.attempt(&failed.target, 1).ended(&failed.end, failed.next);
+    span.hop(&failed.target, &answered.target, &failed.end);
+    span.attempt(&answered.target, 1).ended(&answered.end, answered.next);
     let report = Report {
-        id: RequestId::default(),
+        hops: 2,
         served_by: Some(ServedBy::Target(answered.target.clone())),
-        level: Level::Full,
         took: Duration::from_millis(900),
         cache: Some(CacheUse::Miss),
-        degraded: None,
         trace: Trace::new(vec![skipped, failed, answered]),
+        ..Report::default()
     };
     span.finished(&report);
 }
@@ -101,6 +102,13 @@ fn request_and_calls_are_spans_with_conventional_field_names() {
           gen_ai.request.model = "m"
           fb.reason = "breaker_open"
           fb.next = "hop"
+          fb.route = "default"
+          fb.tenant = "acme"
+        fb::hop
+          message = moved on
+          fb.from = a/m
+          fb.to = b/m
+          fb.reason = "breaker_open"
           fb.route = "default"
           fb.tenant = "acme"
         begins fb::attempt
@@ -140,7 +148,7 @@ fn request_and_calls_are_spans_with_conventional_field_names() {
           fb.level = "full"
           fb.cache = "miss"
           fb.attempts = 2
-          fb.hops = 1
+          fb.hops = 2
         ends
     "#]]
     .assert_eq(&captured(request));

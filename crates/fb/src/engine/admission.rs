@@ -167,7 +167,7 @@ pub(super) fn acquire(
         permit.map_err(|rejected| Denied { skip: Skip::BreakerOpen, reopens: Some(rejected.retry_after) })?;
     // Last, since the first reservation counts the request.
     let (permit, spend) = reserve(ctx, target, permit, at)?;
-    let attempt = record.begin(target.id(), number, at);
+    let attempt = record.begin(state, number, at);
     let until = at + slice.min(target.config.timeout);
     Ok(Admitted { permit, attempt, slot, spend, until })
 }

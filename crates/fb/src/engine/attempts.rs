@@ -112,7 +112,6 @@ impl Retries {
         let is_stale = kind == FailureKind::StaleConnection;
         self.stale += u32::from(is_stale);
         let verdict = self.verdict(ctx, target, kind, admitted.until - began);
-        state.count(|counters| counters.record_failure(kind, at));
         state.record_failure(&failure, verdict, at);
         state.cool_down(kind.consequences().cooldown, failure.retry_after(), at);
         let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
@@ -247,7 +246,6 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
             let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
-            state.count(|counters| counters.successes += 1);
             admitted.settle(Verdict::Success, None, Charge::for_reply(&reply)).close(end, Next::Nothing);
             TargetOutcome::Reply(target.id().clone(), reply)
         }
@@ -263,7 +261,6 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
 
 /// Settles a call that was blocked. A block ends the request: no code path leads from here to another call.
 fn blocked(target: &RouteTarget, admitted: Admitted, block: Box<Block>) -> TargetOutcome {
-    target.state.count(|counters| counters.blocked += 1);
     // With status 200 the target did its work; a status of 400 or more is no sign of its health.
     let verdict = match &block.form {
         BlockForm::Body { status, .. } if *status >= 400 => Verdict::Neutral,

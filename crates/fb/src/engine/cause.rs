@@ -7,7 +7,8 @@ use super::context::RequestContext;
 /// Returns the failure so far that helps the caller most: one that the caller can repair, or else that of the primary
 /// target, or else the first.
 pub(super) fn cause(ctx: RequestContext<'_>) -> Option<Failure> {
-    most_helpful(&ctx.record.report().trace, ctx.route.primary(), names_a_target(ctx.request))
+    let report = ctx.record.report();
+    most_helpful(&report.trace, report.primary.as_ref(), names_a_target(ctx.request))
 }
 
 /// Returns true if the caller itself can repair the cause, such as an invalid request.

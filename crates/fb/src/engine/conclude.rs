@@ -24,38 +24,32 @@ impl Engine {
         outcome: TargetOutcome,
         lookup: Option<Lookup>,
     ) -> Result<Response, Error> {
-        let (record, primary) = (ctx.record, ctx.route.primary());
+        let record = ctx.record;
         record.complete_summary(ctx.request);
         match outcome {
             TargetOutcome::Reply(id, reply) => {
                 if let Some(lookup) = lookup {
                     lookup.store_reply(&self.cache, &id, &reply, now());
                 }
-                let report = record.finish(Some(ServedBy::Target(id.clone())));
-                self.counters.lock().record_answered(primary, &id);
+                let report = record.finish(Some(ServedBy::Target(id)));
                 Ok(Response::Plain(Box::new(Answer { reply: *reply, report })))
             }
             TargetOutcome::Stream(committed) => {
-                let id = committed.target();
-                record.set_served_by(ServedBy::Target(id.clone()));
-                self.counters.lock().record_answered(primary, id);
+                record.set_served_by(ServedBy::Target(committed.target().clone()));
                 Ok(Response::Stream(Box::new(self.stream(ctx, *committed, lookup))))
             }
             TargetOutcome::Blocked(id, block) => {
-                let report = record.finish(Some(ServedBy::Target(id.clone())));
-                self.counters.lock().record_answered(primary, &id);
+                let report = record.finish(Some(ServedBy::Target(id)));
                 Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
             }
             TargetOutcome::Surfaced(failure) => {
                 let report = record.finish(None);
-                self.counters.lock().record_unanswered(primary);
                 let reopens = failure.retry_after();
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             TargetOutcome::MoveOn => {
                 let cause = cause(ctx);
                 let report = record.finish(None);
-                self.counters.lock().record_unanswered(primary);
                 let reopens = retry_after(ctx, now());
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
             }

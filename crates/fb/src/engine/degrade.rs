@@ -93,7 +93,6 @@ impl Engine {
         let reply = offline.reply(ctx.request, &cause);
         record.set_level(Level::Offline);
         record.set_degraded(error.to_string());
-        self.counters.lock().record_unanswered(ctx.route.primary());
         let report = record.finish(Some(ServedBy::Static));
         Some(Response::Plain(Box::new(Answer { reply, report })))
     }
@@ -118,7 +117,6 @@ impl Engine {
         }
         ctx.record.set_level(Level::Cached);
         ctx.record.set_degraded(error.to_string());
-        self.counters.lock().record_cached(ctx.route.primary());
         Some(Response::from_cache(ctx.record, &hit, ctx.request))
     }
 }

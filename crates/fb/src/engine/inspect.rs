@@ -46,7 +46,6 @@ pub(super) fn inspect(
     let Err(defect) = found else { return Inspected::Accepted(admitted, received) };
 
     let failure = quality_failure(&defect);
-    target.state.count(|counters| counters.record_failure(FailureKind::Quality, at));
     // The breaker counts no failure: the target answered, and quality has its own score.
     let attempt = admitted.settle(Verdict::Neutral, None, Charge::for_reply(reply));
     let affords = ctx.envelope.affords_retry(at, Duration::ZERO, ctx.record.calls(), position.later);

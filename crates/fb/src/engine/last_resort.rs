@@ -23,8 +23,9 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
         tried.push(target.id());
         ctx.record.amend(target.id(), Next::WaitFor(wait));
         pause(wait).await;
+        ctx.record.turn_to(target.id());
         match try_target(ctx, target, Position::AFTER_WAIT).await {
-            TargetOutcome::MoveOn => {}
+            TargetOutcome::MoveOn => ctx.record.leave(target.id()),
             ended => return ended,
         }
     }
@@ -36,9 +37,10 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
         reopens && !ctx.record.has_called(target.id())
     });
     for target in uncalled {
+        ctx.record.turn_to(target.id());
         match try_target(ctx, target, Position::BYPASS).await {
             // The call was not admitted after all, so it is still to be made.
-            TargetOutcome::MoveOn if !ctx.record.has_called(target.id()) => {}
+            TargetOutcome::MoveOn if !ctx.record.has_called(target.id()) => ctx.record.leave(target.id()),
             ended => return ended,
         }
     }

@@ -58,7 +58,6 @@ impl OpenCall {
         if let Some(spend) = self.spend {
             spend.settle(usage);
         }
-        self.target.count(|counters| counters.successes += 1);
         let (at, tokens) = (now(), usage.map_or(0, |usage| usage.output));
         self.target.health.record_throughput(tokens, at.saturating_duration_since(self.committed_at), at);
         let cost = usage.and_then(|usage| self.prices.map(|prices| prices.cost(usage)));
@@ -70,7 +69,6 @@ impl OpenCall {
         if let Some(spend) = self.spend {
             spend.settle(usage);
         }
-        self.target.count(|counters| counters.blocked += 1);
         self.attempt.close(AttemptEnd::Blocked { category, usage }, Next::Nothing);
     }
 
@@ -81,7 +79,6 @@ impl OpenCall {
         }
         let (kind, at) = (failure.kind(), now());
         let verdict = kind.consequences_after_commit().verdict;
-        self.target.count(|counters| counters.record_failure(kind, at));
         self.target.record_failure(failure, verdict, at);
         if let Some(weight) = breaker_weight(verdict, None) {
             self.permit.failure(weight, at);

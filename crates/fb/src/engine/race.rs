@@ -58,10 +58,11 @@ pub(super) async fn race(
     let begin = |begun: &mut usize| {
         let target = *targets.get(*begun)?;
         *begun += 1;
+        ctx.record.turn_to(target.id());
         let rest = &targets[*begun..];
         let later = count_callable(ctx, rest.iter().copied()).saturating_add(ctx.reserve);
         let position = Position { later, is_followed: !rest.is_empty(), bypass: false };
-        Some(try_target(ctx, target, position))
+        Some(async move { (target, try_target(ctx, target, position).await) })
     };
     for _ in 0..start.at_once.max(1) {
         running.extend(begin(&mut begun));
@@ -78,10 +79,14 @@ pub(super) async fn race(
             biased;
             ended = running.next() => match ended {
                 None => return surfaced.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced),
-                Some(TargetOutcome::MoveOn) if surfaced.is_none() => running.extend(begin(&mut begun)),
-                Some(TargetOutcome::MoveOn) => {}
-                Some(TargetOutcome::Surfaced(failure)) => surfaced = surfaced.or(Some(failure)),
-                Some(ended) => return ended,
+                Some((target, TargetOutcome::MoveOn)) => {
+                    ctx.record.leave(target.id());
+                    if surfaced.is_none() {
+                        running.extend(begin(&mut begun));
+                    }
+                }
+                Some((_, TargetOutcome::Surfaced(failure))) => surfaced = surfaced.or(Some(failure)),
+                Some((_, ended)) => return ended,
             },
             () = hedge_is_due => {
                 hedge.set(None);

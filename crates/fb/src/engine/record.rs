@@ -15,10 +15,14 @@ use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
 use parking_lot::Mutex;
 
-use super::request_summary::{add_messages, summarize};
+use super::{
+    request_summary::{add_messages, summarize},
+    target_state::TargetState,
+};
 use crate::{
     Route,
     clock::now,
+    stats::RequestCounters,
     traces::{Record, Traces},
 };
 
@@ -30,6 +34,7 @@ pub(crate) struct RequestRecord {
     id: RequestId,
     tenant: Option<Arc<str>>,
     traces: Arc<Traces>,
+    counters: Arc<Mutex<RequestCounters>>,
     span: RequestSpan,
     state: Mutex<State>,
 }
@@ -37,6 +42,11 @@ pub(crate) struct RequestRecord {
 #[derive(Default)]
 struct State {
     rows: Vec<Attempt>,
+    /// The first target that the request turned to.
+    primary: Option<TargetId>,
+    /// The target that the request left last, as long as it turned to no other one, and the end of its last row.
+    left: Option<(TargetId, AttemptEnd)>,
+    hops: u32,
     served_by: Option<ServedBy>,
     took: Option<Duration>,
     cache: Option<CacheUse>,
@@ -58,20 +68,51 @@ impl RequestRecord {
         envelope: Envelope,
         observer: Option<Arc<dyn Observer>>,
         traces: &Arc<Traces>,
+        counters: &Arc<Mutex<RequestCounters>>,
     ) -> Arc<Self> {
         let tenant = request.options().tenant.clone();
         let span = RequestSpan::new(&route.name, tenant.as_deref());
-        let (route, traces) = (Arc::clone(route), Arc::clone(traces));
+        let (route, traces, counters) = (Arc::clone(route), Arc::clone(traces), Arc::clone(counters));
         // Not drawn from the engine's own generator, so that ids do not change a seeded run.
         let id = RequestId::new(fastrand::u128(..));
         let state = Mutex::new(State { summary: summarize(request, stream), ..State::default() });
-        Arc::new(Self { route, envelope, observer, id, tenant, traces, span, state })
+        Arc::new(Self { route, envelope, observer, id, tenant, traces, counters, span, state })
+    }
+
+    /// Records that the request turns to a target. The first one is its primary; the first one after [`leave`](Self::leave)
+    /// is a hop, unless it is the same target again.
+    pub(super) fn turn_to(&self, target: &TargetId) {
+        let left = {
+            let mut state = self.state.lock();
+            state.primary.get_or_insert_with(|| target.clone());
+            let left = state.left.take().filter(|(from, _)| from != target);
+            state.hops += u32::from(left.is_some());
+            left
+        };
+        if let Some((from, reason)) = &left {
+            self.span.hop(from, target, reason);
+            let tenant = self.tenant.as_deref();
+            self.publish(|route| Event::Hop { route, tenant, from, to: target, reason });
+        }
+    }
+
+    /// Records that the request leaves a target, whose rows are complete, without an answer.
+    pub(super) fn leave(&self, target: &TargetId) {
+        let mut state = self.state.lock();
+        let row = state.rows.iter().rfind(|row| row.target == *target);
+        state.left = row.map(|row| (target.clone(), row.end.clone()));
     }
 
     /// Opens the record of a call.
-    pub(super) fn begin(self: &Arc<Self>, target: &TargetId, number: u32, at: Instant) -> AttemptRecord {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        target: &Arc<TargetState>,
+        number: u32,
+        at: Instant,
+    ) -> AttemptRecord {
+        let id = target.id();
         let row = Attempt {
-            target: target.clone(),
+            target: id.clone(),
             number,
             at: at.saturating_duration_since(self.envelope.started),
             took: Duration::ZERO,
@@ -79,16 +120,15 @@ impl RequestRecord {
             end: AttemptEnd::Running,
             next: Next::Nothing,
         };
-        let (index, span) = {
+        let span = self.span.attempt(id, number);
+        let index = {
             let mut state = self.state.lock();
-            let failed = |row: &&Attempt| matches!(row.end, AttemptEnd::Failed(_)) && row.next == Next::Hop;
-            let from = state.rows.iter().rfind(failed).filter(|row| number == 1 && row.target != *target);
-            let span = self.span.attempt(target, number, from);
             state.rows.push(row);
-            (state.rows.len() - 1, span)
+            state.rows.len() - 1
         };
-        self.publish(|route| Event::Started { route, target, number });
-        AttemptRecord { request: Arc::clone(self), index, started: at, closed: false, span }
+        self.publish(|route| Event::Started { route, target: id, number });
+        let (request, target) = (Arc::clone(self), Arc::clone(target));
+        AttemptRecord { request, target, index, started: at, closed: false, span }
     }
 
     /// Records that a target was not called.
@@ -247,7 +287,7 @@ impl RequestRecord {
         self.state.lock().served_by = Some(by);
     }
 
-    /// Finishes the request and returns its report. Only the first call publishes the request.
+    /// Finishes the request and returns its report. Only the first call counts and publishes the request.
     pub(crate) fn finish(&self, by: Option<ServedBy>) -> Report {
         self.finish_as(by, false)
     }
@@ -264,6 +304,7 @@ impl RequestRecord {
         };
         let report = self.report();
         if first {
+            self.counters.lock().record(&report, cancelled);
             self.span.finished(&report);
             let (tenant, summary) = (self.tenant.as_deref(), mem::take(&mut self.state.lock().summary));
             self.publish(|route| Event::Finished {
@@ -285,6 +326,8 @@ impl RequestRecord {
         let so_far = || now().saturating_duration_since(self.envelope.started);
         Report {
             id: self.id,
+            primary: state.primary.clone(),
+            hops: state.hops,
             served_by: state.served_by.clone(),
             level: state.level,
             took: state.took.unwrap_or_else(so_far),
@@ -348,6 +391,7 @@ impl Drop for RequestRecord {
 /// The record of one call in flight. Dropped unclosed, it closes as cancelled.
 pub(crate) struct AttemptRecord {
     request: Arc<RequestRecord>,
+    target: Arc<TargetState>,
     index: usize,
     started: Instant,
     closed: bool,
@@ -362,21 +406,19 @@ impl AttemptRecord {
 
     /// Records and publishes the time to the first output of a stream.
     pub(super) fn record_first_output(&self, after: Duration) {
-        let target = {
-            let mut state = self.request.state.lock();
-            let Some(row) = state.rows.get_mut(self.index) else { return };
+        if let Some(row) = self.request.state.lock().rows.get_mut(self.index) {
             row.first = Some(after);
-            self.request.observer.is_some().then(|| row.target.clone())
-        };
-        if let Some(target) = &target {
-            self.request.publish(|route| Event::FirstToken { route, target, after });
         }
+        self.request.publish(|route| Event::FirstToken { route, target: self.target.id(), after });
     }
 
     fn write(&mut self, end: AttemptEnd, next: Next) {
         self.closed = true;
-        let took = now().saturating_duration_since(self.started);
+        let at = now();
+        let took = at.saturating_duration_since(self.started);
         self.span.ended(&end, next);
+        let is_primary = self.request.state.lock().primary.as_ref() == Some(self.target.id());
+        self.target.count(|counters| counters.record(&end, is_primary, at));
         let row = {
             let mut state = self.request.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };

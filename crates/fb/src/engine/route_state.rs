@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb_core::{Level, TargetId};
+use fb_core::Level;
 use fb_health::PanicMode;
 use fb_quality::Gates;
 use fb_router::{HedgeBudget, Router};
@@ -34,10 +34,5 @@ pub(super) struct LowerLevel {
 impl RouteState {
     pub(super) fn name(&self) -> &str {
         &self.config.name
-    }
-
-    /// Returns the target with the highest priority.
-    pub(super) fn primary(&self) -> Option<&TargetId> {
-        self.targets.first().map(RouteTarget::id)
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Engine {
     panic: PanicConfig,
     pub(super) observer: Option<Arc<dyn Observer>>,
     random: Mutex<fastrand::Rng>,
-    pub(super) counters: Mutex<RequestCounters>,
+    pub(super) counters: Arc<Mutex<RequestCounters>>,
     pub(super) classifier: Option<Arc<dyn Classifier>>,
     pub(super) traces: Arc<Traces>,
     /// The accounts of the tenants; `None` without limits and ledger.
@@ -54,7 +54,7 @@ impl Engine {
             panic,
             observer,
             random: Mutex::new(random),
-            counters: Mutex::default(),
+            counters: Arc::default(),
             classifier,
             traces,
             book,

@@ -11,7 +11,7 @@ use fb_retry::BudgetConfig;
 use fb_testkit::{Script, script};
 use futures_util::StreamExt;
 
-use crate::{Client, Error, Route, Target, UnavailablePolicy};
+use crate::{Client, Error, Route, SuccessCounts, Target, UnavailablePolicy};
 
 mod budget;
 mod cache;
@@ -718,6 +718,8 @@ async fn statistics_count_fallbacks_per_target() {
     let stats = client.stats();
     let a = &stats.targets[&"a/m".parse().unwrap()];
     assert_eq!((stats.requests, stats.answered), (3, 3));
+    assert_eq!(stats.per_attempt, SuccessCounts { total: 5, by_primary: 1, by_fallback: 1 });
+    assert_eq!(stats.per_request, SuccessCounts { total: 3, by_primary: 2, by_fallback: 1 });
     assert_eq!((a.calls, a.successes, a.blocked), (4, 1, 1));
     assert_eq!(a.failures.iter().collect::<Vec<_>>(), [(&"server_error", &2)]);
     assert_eq!((a.primary_requests, a.primary_success_rate.map(|r| (r * 3.0).round())), (3, Some(2.0)));
@@ -790,6 +792,7 @@ async fn observer_receives_every_step() {
                 fb_core::Event::Started { target, number, .. } => format!("started {target} {number}"),
                 fb_core::Event::Ended { attempt, .. } => format!("ended {} {}", attempt.target, attempt.end),
                 fb_core::Event::Finished { report, .. } => format!("finished {} calls", report.attempts()),
+                fb_core::Event::Hop { from, to, reason, .. } => format!("hop {from} to {to}: {reason}"),
                 _ => String::new(),
             });
         }
@@ -809,10 +812,12 @@ async fn observer_receives_every_step() {
     expect![[r#"
         started a/m 1
         ended a/m auth (401 invalid_api_key)
+        hop a/m to b/m: auth (401 invalid_api_key)
         started b/m 1
         ended b/m ok  15 tokens
         finished 2 calls
         ended a/m skipped: key rejected before
+        hop a/m to b/m: skipped: key rejected before
         started b/m 1
 
         ended b/m cancelled

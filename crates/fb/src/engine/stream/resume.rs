@@ -72,6 +72,7 @@ impl Resume {
         let mut targets = engine.select(ctx).targets;
         targets.retain(|target| target.capabilities().streaming);
         targets.sort_by_key(|target| *target.id() == broken);
+        record.leave(&broken);
         match race(ctx, &targets, Start::SEQUENTIAL).await {
             TargetOutcome::Stream(committed) => Resumed::Stream(committed),
             TargetOutcome::Blocked(_, block) => Resumed::Blocked(block),

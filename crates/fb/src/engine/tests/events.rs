@@ -25,6 +25,7 @@ impl Observer for Events {
             Event::Breaker { target, from, to, reason } => {
                 format!("breaker {target} {from} to {to}: {reason}")
             }
+            Event::Hop { tenant, from, to, .. } => format!("hop {from} to {to} for {tenant:?}"),
             Event::Ladder { route, from, to } => format!("ladder {route} {from} to {to}"),
             Event::Budget { tenant, key, limit, share, refused } => {
                 let refused = if *refused { ", refused" } else { "" };
@@ -63,6 +64,7 @@ async fn events_carry_their_tenant() {
         started a/m 1
         breaker a/m closed to open: consecutive_failures
         ended a/m
+        hop a/m to b/m for Some("acme")
         started b/m 1
         first token of b/m after 300ms
         ended b/m
@@ -136,6 +138,7 @@ async fn calls_behind_a_shared_stale_answer_belong_to_one_request() {
         started a/m 1
         breaker a/m closed to open: consecutive_failures
         ended a/m
+        hop a/m to b/m for None
         started b/m 1
         breaker b/m closed to open: consecutive_failures
         ended b/m

@@ -18,6 +18,7 @@ use self::{
     money::money,
     play::{play, print},
     seen::{REQUIRED, Seen},
+    statistics::statistics,
     tenancy::tenancy,
     world::World,
 };
@@ -26,6 +27,7 @@ mod check;
 mod money;
 mod play;
 mod seen;
+mod statistics;
 mod tenancy;
 mod tenants;
 mod watch;
@@ -90,7 +92,13 @@ fn try_world(seed: u64) -> Result<Seen, String> {
     let attempt = || {
         let world = World::new(seed);
         let played = play(&world)?;
-        let wrong = [check(&world, &played), money(&world, &played), tenancy(&world, &played)].concat();
+        let wrong = [
+            check(&world, &played),
+            money(&world, &played),
+            tenancy(&world, &played),
+            statistics(&world, &played),
+        ]
+        .concat();
         if !wrong.is_empty() {
             return Err(wrong.join("\n"));
         }

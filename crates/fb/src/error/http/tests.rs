@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use expect_test::expect;
-use fb_core::{Attempt, Block, BlockCategory, InvalidRequest, Level, Next, Phase, Refusal, RequestId, Trace};
+use fb_core::{Attempt, Block, BlockCategory, InvalidRequest, Next, Phase, Refusal, Trace};
 
 use super::*;
 use crate::{BuildError, Ended, Error};
@@ -18,15 +18,7 @@ fn report(skips: &[Skip]) -> Report {
         end: AttemptEnd::Skipped { why: skip.clone(), reopens: None },
         next: Next::Nothing,
     };
-    Report {
-        id: RequestId::default(),
-        served_by: None,
-        level: Level::Full,
-        took: Duration::ZERO,
-        cache: None,
-        degraded: None,
-        trace: Trace::new(skips.iter().map(attempt).collect()),
-    }
+    Report { trace: Trace::new(skips.iter().map(attempt).collect()), ..Report::default() }
 }
 
 fn exhausted(cause: Option<Failure>, skips: &[Skip]) -> Error {

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use fb::{Level, Report, RequestSummary, Trace};
+use fb::{Report, RequestSummary};
 use fb_telemetry::record::RecordedFailure;
 
 use super::*;
@@ -13,15 +13,7 @@ fn call(target: &str, at_ms: u64, took_ms: u64, end: CallEnd, kind: Option<Failu
 
 /// Builds entries with these calls, one per second.
 fn entries(attempts: Vec<Vec<RecordedCall>>) -> Vec<RecordEntry> {
-    let report = Report {
-        id: fb::RequestId::default(),
-        served_by: None,
-        level: Level::Full,
-        took: Duration::ZERO,
-        cache: None,
-        degraded: None,
-        trace: Trace::default(),
-    };
+    let report = Report::default();
     let entry = |(second, attempts): (u64, Vec<RecordedCall>)| {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         RecordEntry {

@@ -9,6 +9,7 @@ use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
     play::{End, Played, Received, user},
+    watch::Finished,
     words::Words,
     world::{Caller, World},
 };
@@ -430,7 +431,7 @@ fn rows_are_calls(played: &Played, wrong: &mut Vec<String>) {
     for (model, surplus) in count.into_iter().filter(|(_, surplus)| *surplus != 0) {
         wrong.push(format!("{model}: {surplus} more calls than rows"));
     }
-    for (_, report) in &played.observed.reports {
+    for Finished { report, .. } in &played.observed.finished {
         if report.trace.rows().iter().any(|row| row.end == AttemptEnd::Running) {
             wrong.push(format!("finished with a running call:\n{}", report.trace));
         }

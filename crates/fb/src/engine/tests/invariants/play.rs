@@ -17,10 +17,10 @@ use tokio::{
 };
 
 use super::{
-    watch::{Observed, Snapshot, Watch},
+    watch::{Finished, Hop, Observed, Snapshot, Watch},
     world::{Caller, World},
 };
-use crate::{Answer, Client, Error, Record, clock::now};
+use crate::{Answer, Client, Error, Record, Stats, clock::now};
 
 /// Longer than any world may take.
 const DAY: Duration = Duration::from_hours(24);
@@ -37,6 +37,8 @@ pub(super) struct Played {
     pub(super) snapshots: Vec<Snapshot>,
     /// The usage of the tenants at the end.
     pub(super) used: BTreeMap<String, AccountStats>,
+    /// The counts of the client at the end.
+    pub(super) stats: Stats,
     /// The traces of all requests.
     pub(super) records: Vec<Arc<Record>>,
     /// Guards that outlived all requests.
@@ -117,11 +119,11 @@ async fn play_all(world: &World) -> Played {
     calls.sort_by_key(|made| made.index);
     let (observed, snapshots) = watch.end();
     let used = client.tenants().into_iter().map(|(name, used, _)| (name, used)).collect();
-    let records = client.traces(usize::MAX);
+    let (records, stats) = (client.traces(usize::MAX), client.stats());
     for target in &world.targets {
         leaks.extend(taken_slot(&client, world, &target.model).await);
     }
-    Played { received, calls, observed, snapshots, used, records, leaks }
+    Played { received, calls, observed, snapshots, used, stats, records, leaks }
 }
 
 fn client(world: &World, script: &Script, watch: &Arc<Watch>) -> Client {
@@ -278,9 +280,12 @@ pub(super) fn print(world: &World, played: &Played) -> String {
             End::Left => "left".to_owned(),
         };
         writeln!(out, "  {head}").unwrap();
-        if let Some(Report { id: _, served_by, level, took, cache, degraded, trace }) = received.report() {
-            let by = served_by.as_ref().map(ToString::to_string);
-            writeln!(out, "  by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}\n{trace}")
+        if let Some(Report { id: _, primary, hops, served_by, level, took, cache, degraded, trace }) =
+            received.report()
+        {
+            let [primary, by] =
+                [primary.as_ref().map(ToString::to_string), served_by.as_ref().map(ToString::to_string)];
+            writeln!(out, "  primary {primary:?}, {hops} hops, by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}\n{trace}")
                 .unwrap();
         }
     }
@@ -297,9 +302,16 @@ pub(super) fn print(world: &World, played: &Played) -> String {
         )
         .unwrap();
     }
-    for (tenant, report) in &played.observed.reports {
+    for Finished { tenant, report, .. } in &played.observed.finished {
         writeln!(out, "finished {tenant:?} {}", report.trace.one_line()).unwrap();
     }
+    for Hop { tenant, from, to } in &played.observed.hops {
+        writeln!(out, "hop {tenant:?} {from} to {to}").unwrap();
+    }
+    let Stats { requests, answered, cached, cancelled, per_attempt, per_request, .. } = &played.stats;
+    writeln!(out, "{requests} requests, {answered} answered, {cached} cached, {cancelled} cancelled")
+        .unwrap();
+    writeln!(out, "per attempt {per_attempt:?}, per request {per_request:?}").unwrap();
     for (name, used) in &played.used {
         writeln!(out, "tenant {name} {used:?}").unwrap();
     }

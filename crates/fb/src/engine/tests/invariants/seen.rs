@@ -143,7 +143,7 @@ impl Seen {
             rows.iter().any(|row| matches!(&row.end, AttemptEnd::Skipped { why, .. } if test(why)))
         };
         self.add_if("retry", rows.iter().any(|row| matches!(row.next, Next::RetryIn(_))));
-        self.add_if("hop", report.hops() > 0);
+        self.add_if("hop", report.hops > 0);
         self.add_if("wait for reopening", rows.iter().any(|row| matches!(row.next, Next::WaitFor(_))));
         self.add_if("skip by capability", skip(|why| matches!(why, Skip::Inadmissible(_))));
         self.add_if("skip at capacity", skip(|why| *why == Skip::AtCapacity));

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use fb_core::{Attempt, CacheUse, Report};
+use fb_core::{Attempt, CacheUse};
 use fb_testkit::CallRecord;
 
 use super::{
     play::{Played, Received, user},
+    watch::Finished,
     world::{Caller, World},
 };
 use crate::Record;
@@ -23,11 +24,11 @@ pub(super) fn tenancy(world: &World, played: &Played) -> Vec<String> {
     for (caller, received) in world.callers.iter().zip(&played.received) {
         wrong.extend(case.answer(caller, received).map(|why| format!("{}: {why}", caller.name)));
     }
-    let unlike = |(record, (tenant, report)): (&Arc<Record>, &(Option<String>, Report))| {
-        record.tenant.as_deref() != tenant.as_deref() || record.report != *report
+    let unlike = |(record, finished): (&Arc<Record>, &Finished)| {
+        record.tenant.as_deref() != finished.tenant.as_deref() || record.report != finished.report
     };
     // The newest trace comes first.
-    let (records, observed) = (played.records.iter().rev(), &played.observed.reports);
+    let (records, observed) = (played.records.iter().rev(), &played.observed.finished);
     if records.len() != observed.len() || records.clone().zip(observed).any(unlike) {
         wrong.push("the traces differ from the events".to_owned());
     }

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
 };
 
-use fb_core::{Attempt, Event, Observer, Report};
+use fb_core::{Attempt, Event, Observer, Report, TargetId};
 use fb_testkit::Script;
 use parking_lot::Mutex;
 
@@ -16,8 +16,27 @@ use crate::Client;
 pub(super) struct Observed {
     /// Rows in the order in which they were completed.
     pub(super) rows: Vec<Attempt>,
-    /// Reports of finished requests, each with its tenant.
-    pub(super) reports: Vec<(Option<String>, Report)>,
+    /// Finished requests, in order.
+    pub(super) finished: Vec<Finished>,
+    /// Moves from one target to another.
+    pub(super) hops: Vec<Hop>,
+}
+
+/// A finished request, as its event describes it.
+#[derive(Debug, Clone)]
+pub(super) struct Finished {
+    pub(super) tenant: Option<String>,
+    pub(super) cancelled: bool,
+    pub(super) coalesced: bool,
+    pub(super) report: Report,
+}
+
+/// A move of a request from one target to another.
+#[derive(Debug, Clone)]
+pub(super) struct Hop {
+    pub(super) tenant: Option<String>,
+    pub(super) from: TargetId,
+    pub(super) to: TargetId,
 }
 
 /// The spend and the reservations of the tenants at one moment.
@@ -115,8 +134,14 @@ impl Observer for Watch {
     fn on_event(&self, event: &Event<'_>) {
         match event {
             Event::Ended { attempt, .. } => self.observed.lock().rows.push((*attempt).clone()),
-            Event::Finished { tenant, report, .. } => {
-                self.observed.lock().reports.push((tenant.map(str::to_owned), (*report).clone()));
+            Event::Finished { tenant, cancelled, coalesced, report, .. } => {
+                let (tenant, report) = (tenant.map(str::to_owned), (*report).clone());
+                let finished = Finished { tenant, cancelled: *cancelled, coalesced: *coalesced, report };
+                self.observed.lock().finished.push(finished);
+            }
+            Event::Hop { tenant, from, to, .. } => {
+                let tenant = tenant.map(str::to_owned);
+                self.observed.lock().hops.push(Hop { tenant, from: (*from).clone(), to: (*to).clone() });
             }
             Event::Started { .. } => {}
             _ => return,
