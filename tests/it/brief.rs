@@ -8,14 +8,18 @@ use fb_testkit::{Script, script};
 use crate::harness::without_times;
 
 mod breaker;
+mod cached;
 mod checker;
+mod classes;
 mod config;
 mod degraded_mode;
+mod degrader;
 mod failures;
 mod health;
 mod layers;
 mod policy;
 mod practices;
+mod probes;
 mod production;
 mod race;
 mod records;

@@ -33,6 +33,8 @@ pub struct HealthConfig {
 pub struct ProbeConfig {
     /// Enables background probes. Defaults to true.
     pub enabled: bool,
+    /// The request that a probe sends. Defaults to "free".
+    pub kind: ProbeKind,
     /// The time between two probes of a healthy endpoint. At least 100 ms. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
@@ -50,6 +52,18 @@ pub struct ProbeConfig {
     pub rise: u32,
     /// Consecutive failed probes that make an endpoint unhealthy. Defaults to 3.
     pub fall: u32,
+}
+
+/// The request that a probe sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeKind {
+    /// A request that costs nothing, such as a list of models.
+    #[default]
+    Free,
+    /// The same, and if it does not fail, a completion of at most 10 tokens, which is billed. Never sent more often than
+    /// once per `interval`, also while the endpoint is unhealthy.
+    Completion,
 }
 
 /// The settings for ejecting targets that fail more than their peers.
@@ -175,6 +189,7 @@ impl Default for ProbeConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            kind: ProbeKind::Free,
             interval: Duration::from_secs(30),
             unhealthy_interval: Duration::from_secs(5),
             jitter: 0.2,

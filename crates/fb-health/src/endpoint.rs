@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::ProbeConfig;
+use crate::config::{ProbeConfig, ProbeKind};
 
 /// The result of one health check of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(crate) struct Endpoint {
     /// Consecutive failed checks.
     failed: u32,
     last: Option<(Instant, Check)>,
+    /// The start of the latest check.
+    begun: Option<Instant>,
     due: Instant,
 }
 
@@ -45,7 +47,7 @@ impl Endpoint {
     /// not probe at once.
     pub(crate) fn new(config: &ProbeConfig, now: Instant, random: f64) -> Self {
         let due = now + config.interval.mul_f64(random);
-        Self { condition: Condition::Unknown, passed: 0, failed: 0, last: None, due }
+        Self { condition: Condition::Unknown, passed: 0, failed: 0, last: None, begun: None, due }
     }
 
     pub(crate) const fn condition(&self) -> Condition {
@@ -58,6 +60,20 @@ impl Endpoint {
 
     pub(crate) const fn due(&self) -> Instant {
         self.due
+    }
+
+    /// Begins a check.
+    ///
+    /// # Errors
+    /// Returns the time of the next permitted check, if checks are billed and the interval since the latest one is not
+    /// over.
+    pub(crate) fn begin(&mut self, config: &ProbeConfig, now: Instant) -> Result<(), Instant> {
+        let next = self.begun.map(|begun| begun + config.interval);
+        if let Some(next) = next.filter(|next| config.kind == ProbeKind::Completion && now < *next) {
+            return Err(next);
+        }
+        self.begun = Some(now);
+        Ok(())
     }
 
     /// Applies the result of a check.
@@ -84,14 +100,23 @@ impl Endpoint {
     }
 
     fn schedule(&mut self, config: &ProbeConfig, now: Instant, random: f64) {
-        self.due = now + self.interval(config).mul_f64(1.0 + config.jitter * (2.0 * random - 1.0));
+        // The jitter of billed checks only prolongs the interval.
+        let jitter = match config.kind {
+            ProbeKind::Free => 2.0 * random - 1.0,
+            ProbeKind::Completion => random,
+        };
+        self.due = now + self.interval(config).mul_f64(1.0 + config.jitter * jitter);
     }
 
     /// Returns the time to the next check, before jitter. The shorter interval also applies after a single failed
-    /// check.
+    /// check, and never to billed checks.
     pub(crate) fn interval(&self, config: &ProbeConfig) -> Duration {
         let is_well = self.condition != Condition::Unhealthy && self.failed == 0;
-        if is_well { config.interval } else { config.unhealthy_interval }
+        if is_well || config.kind == ProbeKind::Completion {
+            config.interval
+        } else {
+            config.unhealthy_interval
+        }
     }
 }
 

@@ -81,6 +81,13 @@ pub(crate) struct SharedEndpoint {
     last_success: Mutex<Option<Instant>>,
 }
 
+impl SharedEndpoint {
+    /// Begins a check, or returns the time of the next permitted one.
+    pub(crate) fn begin_check(&self, now: Instant) -> Result<(), Instant> {
+        self.state.lock().begin(&self.config, now)
+    }
+}
+
 /// One target of a [`Fleet`]; a clone is a handle to the same target.
 #[derive(Clone)]
 pub struct Member {
@@ -240,6 +247,11 @@ impl Fleet {
             state.record_served_call(config, when, random);
         }
         state.due()
+    }
+
+    /// Returns the probe settings of an endpoint: those of its first target.
+    pub fn probe_config(&self, endpoint: &str) -> Option<ProbeConfig> {
+        self.shared.roster.lock().endpoints.get(endpoint).map(|endpoint| endpoint.config.clone())
     }
 
     fn members(&self) -> Vec<Member> {

@@ -22,7 +22,7 @@ mod virtual_time;
 pub use fb_core::InvalidConfig;
 
 pub use self::config::{
-    Decay, ErrorsConfig, HealthConfig, OutlierConfig, PanicConfig, ProbeConfig, RampConfig,
+    Decay, ErrorsConfig, HealthConfig, OutlierConfig, PanicConfig, ProbeConfig, ProbeKind, RampConfig,
 };
 pub use self::endpoint::{Check, Condition};
 pub use self::fleet::{Fleet, Member};

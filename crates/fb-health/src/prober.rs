@@ -52,7 +52,7 @@ pub struct Prober {
 impl Prober {
     /// Starts the background task. `check` receives the name of an endpoint and returns the future of its check.
     ///
-    /// A check should cost nothing at the provider. It is dropped and counts as failed when it exceeds its timeout, and
+    /// A check should cost nothing at the provider, unless the endpoint's [`ProbeKind`](crate::ProbeKind) permits it. It is dropped and counts as failed when it exceeds its timeout, and
     /// a check that panics counts as failed too.
     ///
     /// # Panics
@@ -76,7 +76,7 @@ impl Prober {
     }
 
     /// Checks every endpoint now and returns when all checks have ended. A check that is already in flight is not
-    /// repeated.
+    /// repeated, and neither is a billed one ([`ProbeKind::Completion`](crate::ProbeKind::Completion)) within its interval.
     ///
     /// # Cancel safety
     /// Dropping the future stops the wait but not the checks.
@@ -129,7 +129,7 @@ impl ProbeLoop {
 
     /// Starts checks of due endpoints within the concurrency limit, and returns the time of the next iteration.
     fn start_due_checks(&mut self, now: Instant) -> Instant {
-        let fleet = &self.fleet.config().probe;
+        let fleet = self.fleet.config().probe.clone();
         // This also bounds the time until a new endpoint is noticed.
         let mut wake = now + fleet.interval.min(fleet.unhealthy_interval);
         for endpoint in self.fleet.endpoints() {
@@ -141,6 +141,12 @@ impl ProbeLoop {
             let due = self.fleet.due(&endpoint, now);
             if self.requested.contains(&endpoint.name) || (config.enabled && due <= now) {
                 self.requested.remove(&endpoint.name);
+                if let Err(next) = endpoint.begin_check(now) {
+                    // Another prober began a billed check within the interval: its result stands.
+                    wake = wake.min(next);
+                    self.notify_waiters(Some(&endpoint.name));
+                    continue;
+                }
                 let check = (self.check)(&endpoint.name);
                 let limit = config.timeout.min(config.interval);
                 let task = self.checks.spawn(async move {

@@ -132,8 +132,9 @@ impl Client {
         targets
     }
 
-    /// Starts to probe the providers in the background, by requests that cost nothing, until the prober is shut down or
-    /// dropped. Without a prober only the outcomes of ordinary calls decide the health of a target.
+    /// Starts to probe the providers in the background until the prober is shut down or dropped. Probes cost nothing,
+    /// unless a provider has [completions](fb_health::ProbeKind::Completion) as probes. Without a prober only the
+    /// outcomes of ordinary calls decide the health of a target.
     ///
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
@@ -142,7 +143,8 @@ impl Client {
         self.engine.probe()
     }
 
-    /// Probes every provider once, and returns when each has answered or timed out. While a [prober](Self::probe) runs,
+    /// Probes every provider once, and returns when each has answered or timed out. A provider with completions as probes is
+    /// left out within the interval of its last one. While a [prober](Self::probe) runs,
     /// its own `check_now` does the same without a second probe.
     ///
     /// # Cancel safety

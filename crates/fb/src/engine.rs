@@ -22,6 +22,7 @@ mod open_call;
 mod operate;
 mod outcome;
 mod position;
+mod probe;
 mod race;
 mod record;
 mod request_summary;

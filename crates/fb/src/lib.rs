@@ -33,7 +33,10 @@ pub use fb_core::{
     Frame, FrameStream, Head, Image, ImageSource, InvalidConfig, InvalidRequest, Json, Level, Message, Meta,
     Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, ProviderId, Raw, Refusal, Reply, Report, RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
 };
-pub use fb_health::{Check, Condition, HealthConfig, LastCheck, Latency, Prober, Status as HealthStatus};
+pub use fb_health::{
+    Check, Condition, HealthConfig, LastCheck, Latency, ProbeConfig, ProbeKind, Prober,
+    Status as HealthStatus,
+};
 pub use fb_quality::{
     AnswerContent, CalledTool, Defect, Expect, Expectation, Gate, GateKind, Losses, MaxLoss, Mismatch,
     QualityConfig, difference,
@@ -55,7 +58,7 @@ pub use crate::{
     error::{BuildError, Ended, Error, ErrorCode, ErrorType, HttpError},
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
-    route::{Route, RouteCache, UnavailablePolicy},
+    route::{CacheKey, Route, RouteCache, UnavailablePolicy},
     stats::{ProviderStats, Stats, SuccessCounts, TargetStats},
     target::{Target, TargetCapabilities},
     traces::{Record, TracesConfig},

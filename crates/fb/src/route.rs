@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fb_core::preset_or_table;
 use fb_quality::QualityConfig;
 use fb_router::{
     ClassRoutes, HedgeConfig, RaceConfig, RouterConfig, Rules as ComplexityRules, StickyConfig, Strategy,
@@ -8,7 +9,8 @@ use serde::Deserialize;
 
 mod cache;
 
-pub use self::cache::RouteCache;
+pub(crate) use self::cache::MAX_WINDOW as MAX_CACHE_WINDOW;
+pub use self::cache::{CacheKey, RouteCache};
 use crate::{LadderConfig, Rung, Target};
 
 /// A named virtual model: its targets, the strategy that orders them, and the limits of one request.
@@ -58,8 +60,8 @@ pub struct Route {
     /// The routes that serve simple, moderate and complex requests instead of this one; none unless set.
     #[serde(default)]
     pub classes: ClassRoutes,
-    /// The rules that classify a request as simple or complex, for `classes`.
-    #[serde(default)]
+    /// The rules that classify a request as simple or complex, for `classes`; or a preset: `"brief"`.
+    #[serde(default, deserialize_with = "preset_or_table")]
     pub complexity: ComplexityRules,
     /// Time limit of a request: of a plain one in all, of a streamed one until its first output. Defaults to the sum of
     /// the targets' timeouts, but at least 60 s.
@@ -87,8 +89,8 @@ pub struct Route {
     /// The policy for requests that find no target callable within that time.
     #[serde(default)]
     pub when_all_unavailable: UnavailablePolicy,
-    /// Caching of the route's answers; off unless set.
-    #[serde(default)]
+    /// Caching of the route's answers; off unless set. Or a preset: `"simple"`.
+    #[serde(default, deserialize_with = "preset_or_table")]
     pub cache: RouteCache,
     /// The cheaper route that serves the requests of tenants that have used most of their budget; none unless set.
     #[serde(default)]
@@ -210,6 +212,13 @@ impl Route {
     #[must_use]
     pub fn classes(mut self, classes: ClassRoutes) -> Self {
         self.classes = classes;
+        self
+    }
+
+    /// Sets the rules that classify a request as simple or complex.
+    #[must_use]
+    pub fn complexity(mut self, rules: ComplexityRules) -> Self {
+        self.complexity = rules;
         self
     }
 

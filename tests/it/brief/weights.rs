@@ -1,18 +1,16 @@
-//! The weighted router: weights 0.7 and 0.3, its statistics, and the adjustment of the weights.
+//! The weighted router (row 15): weights 0.7 and 0.3, its statistics, and the adjustment of the weights.
 
 use fb::{BreakerConfig, ChatRequest, Client, Route, Strategy, Target, TargetStats};
-use fb_testkit::{Script, script};
+
+use crate::brief::scripted;
 
 /// Creates a client with the targets a (weight 0.7) and b (0.3). Breakers stay closed, so that only weights decide.
-fn client(script: &Script, max_retries: u32) -> Client {
+fn client(text: &str, max_retries: u32) -> Client {
+    let (_script, builder) = scripted(text);
     let target = |name: &str, weight| Target::new(name, "m").weight(weight).max_retries(max_retries);
     let route = Route::new("default", Strategy::Weighted, [target("a", 0.7), target("b", 0.3)]);
     let never = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
-    let mut builder = Client::builder().seed(7).breaker(never).route(route);
-    for (name, provider) in script.providers() {
-        builder = builder.provider(name, provider);
-    }
-    builder.build().unwrap()
+    builder.seed(7).breaker(never).route(route).build().unwrap()
 }
 
 async fn send(client: &Client, requests: u32) {
@@ -37,8 +35,7 @@ fn adjusted(client: &Client) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn equal_success_rates_move_the_weights_to_six_and_four_tenths() {
-    let script = script("a: 200 / b: 200");
-    let client = client(&script, 0);
+    let client = client("a: 200 / b: 200", 0);
     send(&client, 10).await;
     assert_eq!(counts(&client), [[7, 7, 0, 0], [3, 3, 0, 0]]);
     assert_eq!(adjusted(&client), ["a/m 0.600", "b/m 0.400"]);
@@ -48,8 +45,7 @@ async fn equal_success_rates_move_the_weights_to_six_and_four_tenths() {
 
 #[tokio::test(start_paused = true)]
 async fn half_the_success_rate_leaves_0_517_and_0_483() {
-    let script = script(&format!("a: {} / b: 200", ["503, 200"; 7].join(", ")));
-    let client = client(&script, 0);
+    let client = client(&format!("a: {} / b: 200", ["503, 200"; 7].join(", ")), 0);
     send(&client, 20).await;
     assert_eq!(counts(&client), [[14, 7, 7, 0], [6, 13, 0, 7]]);
     let rates: Vec<_> = client
@@ -65,8 +61,7 @@ async fn half_the_success_rate_leaves_0_517_and_0_483() {
 
 #[tokio::test(start_paused = true)]
 async fn a_selection_counts_once_however_many_calls_it_takes() {
-    let script = script("a: 503, 503, 200 / b: 200");
-    let client = client(&script, 2);
+    let client = client("a: 503, 503, 200 / b: 200", 2);
     send(&client, 1).await;
     let stats = client.stats();
     let a = stats.targets.values().next().unwrap();

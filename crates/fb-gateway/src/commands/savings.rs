@@ -18,8 +18,8 @@ pub struct SavingsArgs {
     /// Config file; its targets need a `price`.
     #[arg(long)]
     pub config: PathBuf,
-    /// File with one request per line: a text, `{"text": "...", "output_tokens": 300}`, or a chat request with
-    /// `messages`; `-` for standard input.
+    /// File with one request per line: a text, `{"text": "...", "input_tokens": 900, "output_tokens": 300}`, or a
+    /// chat request with `messages`; `-` for standard input.
     pub queries: PathBuf,
     /// Route of requests without a `model`.
     #[arg(long, default_value = "default")]

@@ -109,6 +109,7 @@ fn defaults() -> BTreeMap<String, String> {
             "cache.stale_if_error": route.cache.stale_if_error.map(time),
             "cache.stale_if_error = true": usual.stale_if_error.map(time),
             "cache.any_temperature": route.cache.any_temperature,
+            "cache.key": "request",
             "cache.tool_calls": route.cache.tool_calls,
             "ladder.descend_after": route.ladder.descend_after,
             "ladder.within": time(route.ladder.within),

@@ -33,6 +33,23 @@ fn consecutive_results_change_the_condition() {
 }
 
 #[test]
+fn billed_checks_are_never_closer_than_the_interval() {
+    let config = ProbeConfig { kind: ProbeKind::Completion, ..ProbeConfig::default() };
+    let mut endpoint = Endpoint::new(&config, at(0.0), 0.0);
+    assert_eq!(endpoint.begin(&config, at(1.0)), Ok(()));
+    assert_eq!(endpoint.begin(&config, at(1.0)), Err(at(31.0)));
+    // Neither a failure nor the jitter brings the next one forward.
+    endpoint.record(&config, failed(), at(2.0), 0.0);
+    assert_eq!(endpoint.due(), at(32.0));
+    endpoint.record(&config, failed(), at(2.0), 1.0);
+    assert_eq!(endpoint.due(), at(38.0));
+    assert_eq!(endpoint.begin(&config, at(30.9)), Err(at(31.0)));
+    assert_eq!(endpoint.begin(&config, at(31.0)), Ok(()));
+    let free = ProbeConfig::default();
+    assert_eq!([endpoint.begin(&free, at(31.0)), endpoint.begin(&free, at(31.0))], [Ok(()), Ok(())]);
+}
+
+#[test]
 fn intervals_are_jittered_and_a_served_call_counts_as_passed() {
     let config = ProbeConfig::default();
     let mut endpoint = Endpoint::new(&config, at(0.0), 0.0);

@@ -1,7 +1,8 @@
 //! The built-in classifier: counts and keywords against thresholds.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
+use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +13,8 @@ use super::{
 /// Classifies requests by counts and keywords.
 ///
 /// A request is complex if any of the [`ComplexRules`] matches. Otherwise it is simple if any of the [`SimpleRules`]
-/// matches and it has no tools, no JSON schema and no images. All other requests are moderate.
+/// matches and it has no tools, no JSON schema and no images. All other requests are moderate. [`brief`](Self::brief) is
+/// a preset, which [`FromStr`] finds by name.
 ///
 /// # Examples
 ///
@@ -51,8 +53,8 @@ pub struct ComplexRules {
     pub tools: u64,
     /// Images in the whole conversation. Defaults to 3.
     pub images: u64,
-    /// Words and phrases in the latest user message, matched case-insensitively. Defaults to words such as `prove`,
-    /// `refactor` and `step by step`.
+    /// Words and phrases in the latest user message, matched case-insensitively. Defaults to words such as
+    /// `compare`, `design` and `prove`.
     pub keywords: Vec<String>,
 }
 
@@ -71,15 +73,18 @@ impl Default for ComplexRules {
                 "analyse",
                 "analyze",
                 "architecture",
-                "compare and contrast",
+                "compare",
                 "debug",
                 "derive",
+                "design",
+                "explain why",
                 "in depth",
                 "optimise",
                 "optimize",
                 "proof",
                 "prove",
                 "refactor",
+                "review",
                 "root cause",
                 "step by step",
                 "step-by-step",
@@ -149,6 +154,37 @@ impl fmt::Display for Evidence<'_> {
 }
 
 impl Rules {
+    /// Returns rules of keywords alone: no count matters, and a request without any keyword is moderate.
+    ///
+    /// Complex are `analyze`, `compare`, `explain why`, `trade-offs`, `architecture`, `design`, `debug this` and
+    /// `review`; simple are `what is`, `define`, `list`, `how to`, `translate`, `summarize` and `format`.
+    pub fn brief() -> Self {
+        let complex = [
+            "analyze",
+            "compare",
+            "explain why",
+            "trade-offs",
+            "architecture",
+            "design",
+            "debug this",
+            "review",
+        ];
+        let simple = ["what is", "define", "list", "how to", "translate", "summarize", "format"];
+        Self {
+            complex: ComplexRules {
+                words: 0,
+                tokens: 0,
+                code_blocks: 0,
+                questions: 0,
+                turns: 0,
+                tools: 0,
+                images: 0,
+                keywords: owned(&complex),
+            },
+            simple: SimpleRules { words: 0, keywords: owned(&simple) },
+        }
+    }
+
     /// Returns the class of a request together with the first rule that matched.
     pub fn explain(&self, signals: &Signals<'_>) -> (Complexity, Evidence<'_>) {
         let words = signals.words();
@@ -176,6 +212,18 @@ impl Rules {
         match first_match(&text, &self.simple.keywords).filter(|_| is_bare) {
             Some(keyword) => (Complexity::Simple, Evidence::Keyword(keyword)),
             None => (Complexity::Moderate, Evidence::None),
+        }
+    }
+}
+
+impl FromStr for Rules {
+    type Err = InvalidConfig;
+
+    /// Returns the preset of this name.
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "brief" => Ok(Self::brief()),
+            _ => Err(InvalidConfig::quoted("preset", name, "expected \"brief\"")),
         }
     }
 }

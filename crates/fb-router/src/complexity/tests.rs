@@ -39,6 +39,38 @@ fn default_rules_classify_typical_requests() {
 }
 
 #[test]
+fn complex_keywords_take_precedence_over_length() {
+    for text in [
+        "Compare Redis and Postgres",
+        "Explain why the sky is blue.",
+        "Design a cache",
+        "Review this paragraph, please.",
+        "What is the best architecture?",
+    ] {
+        check(&Signals::from_text(text), Complexity::Complex);
+    }
+}
+
+#[test]
+fn preset_brief_classifies_by_its_keywords_alone() {
+    let rules: Rules = "brief".parse().unwrap();
+    assert_eq!(rules, Rules::brief());
+    let text = words(500);
+    for (signals, expected) in [
+        (Signals::from_text("What is Python?"), Complexity::Simple),
+        (Signals::from_text("List the trade-offs"), Complexity::Complex),
+        (Signals::from_text("hello"), Complexity::Moderate),
+        (Signals::from_text("Prove it."), Complexity::Moderate),
+        (Signals::from_text("Information on listeners, reformatted."), Complexity::Moderate),
+        (Signals { turns: 50, images: 9, tools: 9, ..Signals::from_text(&text) }, Complexity::Moderate),
+    ] {
+        assert_eq!(rules.classify(&signals), expected, "{signals:?}");
+    }
+    let error = "breif".parse::<Rules>().unwrap_err();
+    assert_eq!(error.to_string(), "preset = \"breif\": expected \"brief\"");
+}
+
+#[test]
 fn explain_returns_the_first_matching_rule() {
     let rules = Rules::default();
     let print = |text: &str| {

@@ -1,7 +1,7 @@
 //! Checks of the settings that a config file and the builder have in common. Each appends what it finds to a list, so
 //! that one run reports every problem.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use fb_cache::{Cache, CacheConfig};
 use fb_core::{FailureKind, InvalidConfig};
@@ -12,10 +12,9 @@ use fb_router::{Candidate, ClassRoutes, Router, Strategy};
 use crate::{
     LadderConfig, Route, RouteCache, Target, TracesConfig,
     mechanisms::{Mechanisms, Overrides},
+    route::MAX_CACHE_WINDOW,
 };
 
-/// The longest time that an answer may be cached.
-const MAX_CACHE_WINDOW: Duration = Duration::from_secs(30 * 86_400);
 /// The most targets that a route may have.
 const MAX_TARGETS: usize = 64;
 

@@ -4,18 +4,41 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::{Cache, Hit, Item, Key, KeyBuilder, Recording, Tags, Windows};
 use fb_core::{
-    AttemptEnd, CacheControl, CacheUse, ChatRequest, FailureKind, FinishReason, Frame, Meta, RawBody, Reply,
-    Skip, StreamEvent, TargetId, Trace,
+    AttemptEnd, CacheControl, CacheUse, Chat, ChatRequest, FailureKind, FinishReason, Frame, Meta, RawBody,
+    Reply, Sampling, Skip, StreamEvent, TargetId, Trace,
 };
 
 use super::context::Mode;
-use crate::{Route, RouteCache};
+use crate::{CacheKey, Route, RouteCache};
 
 /// The tenant of requests that name none.
 pub(super) const DEFAULT_TENANT: &str = "default";
 /// Fields of a body that no answer depends on. `model` names the route, which is in the key by its own name.
 const IRRELEVANT: [&str; 7] =
     ["model", "stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key"];
+/// Further fields that a key of the prompt leaves out: settings of sampling, length and effort.
+const SETTINGS: [&str; 20] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "seed",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "stop_sequences",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "reasoning_effort",
+    "thinking",
+    "verbosity",
+    "service_tier",
+    "options",
+    "keep_alive",
+];
 /// Fields that change only the bytes of an answer, so that a plain answer cannot be replayed as a stream.
 const UNTRANSLATED: [&str; 5] = ["n", "logprobs", "top_logprobs", "modalities", "audio"];
 /// The size of a frame beside its bytes and texts.
@@ -56,7 +79,7 @@ pub(crate) struct Lookup {
 impl Lookup {
     /// Returns the lookup of a request; `None` if its answer may not be kept, or its body has no unambiguous key.
     pub(super) fn for_request(request: &ChatRequest, route: &Route, mode: Mode) -> Option<Self> {
-        let RouteCache { fresh, stale_if_error, any_temperature, tool_calls } = route.cache;
+        let RouteCache { fresh, stale_if_error, any_temperature, key: scope, tool_calls } = route.cache;
         let options = request.options();
         if (fresh.is_none() && stale_if_error.is_none()) || options.cache == CacheControl::NoStore {
             return None;
@@ -65,7 +88,7 @@ impl Lookup {
         let windows =
             Windows { fresh: fresh.unwrap_or_default(), stale_if_error: stale_if_error.unwrap_or_default() };
         let tenant = options.tenant.clone().unwrap_or_else(|| DEFAULT_TENANT.into());
-        let key = key(request, &tenant, &route.name, mode)?;
+        let key = key(request, &tenant, &route.name, mode, scope)?;
         let flight = match &options.key {
             Some(api_key) => KeyBuilder::new("fb flight 1")
                 .part("request", key.as_bytes())
@@ -147,15 +170,25 @@ fn text<'a>(raw: &'a RawBody, field: &fb_core::Field) -> Option<&'a str> {
     std::str::from_utf8(raw.bytes.get(field.value.clone())?).ok()
 }
 
-/// Returns the key of a request: everything that its answer depends on. A field absent from the body is absent from the
-/// key, which distinguishes it from the default. `None` if the body has a field twice.
-fn key(request: &ChatRequest, tenant: &str, route: &str, mode: Mode) -> Option<Key> {
+/// Returns the key of a request: everything that its answer depends on, or its prompt. A field absent from the body is
+/// absent from the key, which distinguishes it from the default. `None` if the body has a field twice.
+fn key(request: &ChatRequest, tenant: &str, route: &str, mode: Mode, scope: CacheKey) -> Option<Key> {
     let mut key = KeyBuilder::new("fb chat 1").part("tenant", tenant).part("route", route);
     let Some(raw) = request.raw() else {
+        let chat = request.chat().ok()?;
         // Typed requests are not serialized anywhere; their `Debug` form has all fields.
-        return Some(key.part("chat", format!("{:?}", request.chat().ok()?)).finish());
+        let fields = match scope {
+            CacheKey::Request => format!("{chat:?}"),
+            CacheKey::Prompt => format!("{:?}", prompt(chat)),
+        };
+        return Some(key.part("chat", fields).finish());
     };
-    let mut fields: Vec<_> = raw.fields.iter().filter(|field| !IRRELEVANT.contains(&&*field.name)).collect();
+    let ignored: &[&str] = match scope {
+        CacheKey::Request => &[],
+        CacheKey::Prompt => &SETTINGS,
+    };
+    let is_relevant = |name: &str| !IRRELEVANT.contains(&name) && !ignored.contains(&name);
+    let mut fields: Vec<_> = raw.fields.iter().filter(|field| is_relevant(&field.name)).collect();
     fields.sort_by(|one, other| one.name.cmp(&other.name));
     // Parsers disagree on which of two fields of one name counts.
     if fields.windows(2).any(|pair| pair[0].name == pair[1].name) {
@@ -169,6 +202,14 @@ fn key(request: &ChatRequest, tenant: &str, route: &str, mode: Mode) -> Option<K
         key = key.json(&field.name, raw.bytes.get(field.value.clone())?).ok()?;
     }
     Some(key.finish())
+}
+
+/// Returns a typed request without the settings that a key of the prompt leaves out.
+fn prompt(chat: &Chat) -> Chat {
+    let sampling = Sampling::default();
+    let mut prompt = Chat { sampling, max_tokens: None, effort: None, user: None, ..chat.clone() };
+    prompt.extra.retain(|extra| !SETTINGS.contains(&extra.path.as_str()));
+    prompt
 }
 
 /// Returns true if a stale answer may replace the error of a request with this trace: only if its targets were unavailable.

@@ -1,14 +1,41 @@
 //! The cause of an unanswered request: of all its failures, the one that helps the caller most.
 
-use fb_core::{AttemptEnd, ChatRequest, Failure, FailureKind, TargetId, Trace};
+use fb_core::{Attempt, AttemptEnd, ChatRequest, Failure, FailureKind, Skip, TargetId};
 
 use super::context::RequestContext;
 
 /// Returns the failure so far that helps the caller most: one that the caller can repair, or else that of the primary
 /// target, or else the first.
 pub(super) fn cause(ctx: RequestContext<'_>) -> Option<Failure> {
+    most_helpful(&failures(ctx, |_, _| None), ctx.record.report().primary.as_ref(), names_a_target(ctx.request))
+}
+
+/// Returns the same among the failures of this request and of the calls before it that made a target unavailable.
+pub(super) fn known_cause(ctx: RequestContext<'_>) -> Option<Failure> {
+    let last_failure = |target: &TargetId, why: &Skip| {
+        let is_unavailable = matches!(
+            why,
+            Skip::BreakerOpen | Skip::Cooling | Skip::Ejected | Skip::KeyRejected | Skip::Unhealthy
+        );
+        ctx.route.target_state(target).filter(|_| is_unavailable)?.last_failure()
+    };
+    most_helpful(&failures(ctx, last_failure), ctx.record.report().primary.as_ref(), names_a_target(ctx.request))
+}
+
+/// Returns the failures of a request in order, with those that `skipped` returns for targets that were not called.
+fn failures(
+    ctx: RequestContext<'_>,
+    skipped: impl Fn(&TargetId, &Skip) -> Option<Failure>,
+) -> Vec<(TargetId, Failure)> {
     let report = ctx.record.report();
-    most_helpful(&report.trace, report.primary.as_ref(), names_a_target(ctx.request))
+    let failure = |row: &Attempt| match &row.end {
+        AttemptEnd::Failed(failure) => Some(failure.clone()),
+        AttemptEnd::Skipped { why, .. } => skipped(&row.target, why),
+        AttemptEnd::Running | AttemptEnd::Ok { .. } | AttemptEnd::Blocked { .. } | AttemptEnd::Cancelled => {
+            None
+        }
+    };
+    report.trace.rows().iter().filter_map(|row| Some((row.target.clone(), failure(row)?))).collect()
 }
 
 /// Returns true if the caller itself can repair the cause, such as an invalid request.
@@ -30,23 +57,19 @@ const fn is_repairable(kind: FailureKind, names_a_target: bool) -> bool {
     }
 }
 
-fn most_helpful(trace: &Trace, primary: Option<&TargetId>, names_a_target: bool) -> Option<Failure> {
-    // The latest first.
-    let failures = || {
-        trace.rows().iter().rev().filter_map(|row| match &row.end {
-            AttemptEnd::Failed(failure) => Some((&row.target, failure)),
-            AttemptEnd::Running
-            | AttemptEnd::Ok { .. }
-            | AttemptEnd::Blocked { .. }
-            | AttemptEnd::Cancelled
-            | AttemptEnd::Skipped { .. } => None,
-        })
-    };
+fn most_helpful(
+    failures: &[(TargetId, Failure)],
+    primary: Option<&TargetId>,
+    names_a_target: bool,
+) -> Option<Failure> {
+    let latest_first = || failures.iter().rev();
     let is_operators = |failure: &Failure| failure.kind() == FailureKind::ModelNotFound && !names_a_target;
-    let most_helpful = failures()
+    let most_helpful = latest_first()
         .find(|(_, failure)| is_repairable(failure.kind(), names_a_target))
-        .or_else(|| failures().find(|(target, failure)| Some(*target) == primary && !is_operators(failure)))
-        .or_else(|| failures().find(|(_, failure)| !is_operators(failure)))
-        .or_else(|| failures().next_back());
+        .or_else(|| {
+            latest_first().find(|(target, failure)| Some(target) == primary && !is_operators(failure))
+        })
+        .or_else(|| latest_first().find(|(_, failure)| !is_operators(failure)))
+        .or_else(|| failures.first());
     most_helpful.map(|(_, failure)| failure.clone())
 }

@@ -5,7 +5,7 @@ use fb_core::{Event, Level, ServedBy};
 use super::{
     admission::{count_callable, retry_after},
     cache::{Lookup, is_unavailable},
-    cause::{cause, is_callers_fault},
+    cause::{cause, is_callers_fault, known_cause},
     context::{Mode, RequestContext},
     outcome::TargetOutcome,
     race::{Start, race},
@@ -77,19 +77,19 @@ impl Engine {
         if record.is_refused_by_budget() {
             return None;
         }
-        let failure = cause(ctx);
-        let ended =
-            Ended { cause: failure.clone(), report: record.report(), reopens: retry_after(ctx, now()) };
+        // Not only of this request: a target that is skipped has a cause too.
+        let known = known_cause(ctx);
+        let ended = Ended { cause: known.clone(), report: record.report(), reopens: retry_after(ctx, now()) };
         let error = Error::Exhausted(Box::new(ended));
         if let Some(response) = self.stale(ctx, &error, lookup, level) {
             return Some(response);
         }
-        if is_callers_fault(ctx, failure.as_ref()) {
+        if is_callers_fault(ctx, cause(ctx).as_ref()) {
             return None;
         }
         let offline = ctx.route.config.ladder.offline.as_ref()?;
         let cause =
-            OfflineCause { code: error.code(), failure: failure.as_ref(), retry_after: error.retry_after() };
+            OfflineCause { code: error.code(), failure: known.as_ref(), retry_after: error.retry_after() };
         let reply = offline.reply(ctx.request, &cause);
         record.set_level(Level::Offline);
         record.set_degraded(error.to_string());

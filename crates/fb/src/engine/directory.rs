@@ -7,7 +7,7 @@ use std::{
 
 use fb_breaker::{CircuitListener, Registry, RegistryConfig, State};
 use fb_budget::{PriceBook, TokenPrices};
-use fb_core::{BreakerState, Event, InvalidConfig, Level, Observer, Provider, ProviderId, TargetId};
+use fb_core::{BreakerState, Event, InvalidConfig, Level, Observer, Provider, ProviderId, TargetId, Usage};
 use fb_health::{Fleet, PanicMode};
 use fb_quality::{Gate, Gates};
 use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
@@ -131,10 +131,23 @@ impl Directory {
         self.targets.values().map(AsRef::as_ref)
     }
 
-    pub(super) fn providers(&self) -> BTreeMap<String, Arc<dyn Provider>> {
-        let provider =
-            |target: &TargetState| (target.id().provider().to_string(), Arc::clone(target.provider()));
-        self.targets().map(provider).collect()
+    /// Returns a provider that a target uses, by name.
+    pub(super) fn provider(&self, name: &str) -> Option<&Arc<dyn Provider>> {
+        let is_named = |target: &&TargetState| target.id().provider().as_str() == name;
+        self.targets().find(is_named).map(TargetState::provider)
+    }
+
+    /// Returns the route of the cheapest single target of a provider, of the targets that routes name. One without a price
+    /// comes last.
+    pub(super) fn cheapest_of(&self, provider: &str) -> Option<&Arc<RouteState>> {
+        let usage = Usage { input: 10, output: 10, ..Usage::default() };
+        let cost = |target: &&RouteTarget| {
+            let cost = target.prices.as_ref().map(|prices| prices.cost(usage));
+            (cost.is_none(), cost)
+        };
+        let targets = self.routes().flat_map(|route| &route.targets);
+        let own = targets.filter(|target| target.id().provider().as_str() == provider);
+        self.single.get(&own.min_by_key(cost)?.id().to_string())
     }
 
     pub(super) const fn fleet(&self) -> &Fleet {

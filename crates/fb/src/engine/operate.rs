@@ -1,12 +1,12 @@
-//! The operator's view of the engine, and the controls: levels, weights and probes.
+//! The operator's view of the engine, and the controls: levels and weights.
 
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
 use fb_budget::{Account, AccountStats, Standing};
 use fb_cache::Cache;
-use fb_core::{ChatRequest, Eligibility, Failure, FailureKind, Level, Probe, RequestId, TargetId};
-use fb_health::{Check, Prober, Status as HealthStatus};
+use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
+use fb_health::Status as HealthStatus;
 use fb_router::adjust_weights;
 
 use super::{
@@ -39,20 +39,6 @@ impl Engine {
     pub(crate) fn quality(&self) -> Vec<(TargetId, f64)> {
         let at = now();
         self.directory.targets().map(|state| (state.id().clone(), state.quality(at))).collect()
-    }
-
-    /// Starts to probe the providers with requests that cost nothing.
-    pub(crate) fn probe(&self) -> Prober {
-        let providers = self.directory.providers();
-        Prober::start(self.directory.fleet(), move |name| {
-            let provider = providers.get(name).cloned();
-            async move {
-                match provider {
-                    Some(provider) => check(provider.probe().await),
-                    None => Check::Unknown,
-                }
-            }
-        })
     }
 
     /// Returns the order in which the targets of a request would be tried now, with reasons.
@@ -140,41 +126,5 @@ impl Engine {
 
     pub(crate) fn outstanding_permits(&self) -> u32 {
         self.directory.targets().map(TargetState::outstanding_permits).sum()
-    }
-}
-
-/// Returns the health check that follows from a probe. A probe that was refused or not understood is no sign of health: a
-/// key may be allowed to chat and not to list models.
-fn check(probed: Result<Probe, Failure>) -> Check {
-    use FailureKind::{
-        Auth, Connect, ContextLength, Interrupted, InvalidRequest, Malformed, ModelNotFound, Network,
-        Overloaded, Permission, Quality, QuotaExhausted, RateLimited, Region, ServerError, StaleConnection,
-        Timeout, TooLarge, Unknown,
-    };
-    match probed {
-        Ok(Probe::Reachable) => Check::Passed,
-        Ok(Probe::Unknown) => Check::Unknown,
-        Err(failure) => match failure.kind() {
-            Auth
-            | Connect
-            | Interrupted
-            | Malformed
-            | Network
-            | Overloaded
-            | QuotaExhausted
-            | Region
-            | ServerError
-            | Timeout(_)
-            | Unknown { server: true } => Check::Failed(failure.to_string()),
-            ContextLength
-            | InvalidRequest
-            | ModelNotFound
-            | Permission
-            | Quality
-            | RateLimited
-            | StaleConnection
-            | TooLarge
-            | Unknown { server: false } => Check::Unknown,
-        },
     }
 }

@@ -7,7 +7,7 @@ use fb_health::PanicMode;
 use fb_quality::Gates;
 use fb_router::{HedgeBudget, Router};
 
-use super::route_target::RouteTarget;
+use super::{route_target::RouteTarget, target_state::TargetState};
 use crate::{Route, Rung, ladder::LevelTracker};
 
 /// A route at run time.
@@ -34,5 +34,11 @@ pub(super) struct LowerLevel {
 impl RouteState {
     pub(super) fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Returns the state of a target of any level.
+    pub(super) fn target_state(&self, id: &TargetId) -> Option<&TargetState> {
+        let below = self.lower_levels.iter().flat_map(|lower| &lower.targets);
+        self.targets.iter().chain(below).find(|target| target.id() == id).map(|target| &*target.state)
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct TargetState {
     circuit: Circuit,
     pub(crate) health: Member,
     cooling_until: Mutex<Option<Instant>>,
+    last_failure: Mutex<LastFailure>,
     provider_state: Arc<ProviderState>,
     counters: Mutex<TargetCounters>,
     in_flight: AtomicU32,
@@ -35,9 +36,13 @@ pub(crate) struct TargetState {
     max_in_flight: Option<u32>,
 }
 
+/// The latest failure that can make a target unavailable, and its time.
+type LastFailure = Option<(Instant, Failure)>;
+
 /// The state that all targets of one provider share: its account.
 pub(super) struct ProviderState {
     cooling_until: Mutex<Option<Instant>>,
+    last_failure: Mutex<LastFailure>,
     /// True once the API key was rejected; only a new configuration helps.
     key_rejected: AtomicBool,
     retry_budget: RetryBudget,
@@ -45,7 +50,12 @@ pub(super) struct ProviderState {
 
 impl ProviderState {
     pub(super) fn new(retry_budget: RetryBudget) -> Self {
-        Self { cooling_until: Mutex::default(), key_rejected: AtomicBool::new(false), retry_budget }
+        Self {
+            cooling_until: Mutex::default(),
+            last_failure: Mutex::default(),
+            key_rejected: AtomicBool::new(false),
+            retry_budget,
+        }
     }
 }
 
@@ -73,6 +83,7 @@ impl TargetState {
             circuit,
             health,
             cooling_until: Mutex::default(),
+            last_failure: Mutex::default(),
             provider_state,
             counters: Mutex::default(),
             in_flight: AtomicU32::new(0),
@@ -186,14 +197,30 @@ impl TargetState {
         self.quality.lock().record(passed, at);
     }
 
-    /// Records a failure with health, if its verdict counts towards a streak. A mistake of the caller or a busy target
-    /// does not.
+    /// Records a failure as the cause, should the target become unavailable. Health counts it if its verdict counts towards
+    /// a streak: a mistake of the caller or a busy target does not.
     pub(crate) fn record_failure(&self, failure: &Failure, verdict: Verdict, at: Instant) {
+        let affected = match failure.kind().consequences().cooldown {
+            Cooldown::Key | Cooldown::KeyRejected => Some(&self.provider_state.last_failure),
+            Cooldown::Target | Cooldown::RetryAfter => Some(&self.last_failure),
+            Cooldown::None => matches!(verdict, Verdict::Failure { .. }).then_some(&self.last_failure),
+        };
+        if let Some(last_failure) = affected {
+            *last_failure.lock() = Some((at, failure.clone()));
+        }
         if let Verdict::Failure { streak: true, .. } = verdict {
             let local = failure.kind() == FailureKind::Connect;
             let origin = if local { Origin::Local } else { Origin::Remote };
             self.health.record_failure(origin, failure.to_string(), at);
         }
+    }
+
+    /// Returns the latest failure that can make the target or its provider unavailable.
+    pub(super) fn last_failure(&self) -> Option<Failure> {
+        let (own, shared) =
+            (self.last_failure.lock().clone(), self.provider_state.last_failure.lock().clone());
+        let latest = own.into_iter().chain(shared).max_by_key(|(at, _)| *at);
+        latest.map(|(_, failure)| failure)
     }
 
     /// Starts the cool-down that follows from a failure, of the target or of its provider. A running cool-down is never

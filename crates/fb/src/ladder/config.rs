@@ -77,7 +77,8 @@ pub struct OfflineConfig {
     /// The answer when a rate limit or a quota is the reason. Defaults to `"The assistant has more to do than it can.
     /// Please try again in {retry_after}."`.
     pub busy: String,
-    /// The answer to a message that is only a greeting. Defaults to `"Hello! The assistant cannot answer questions now.
+    /// The answer to a greeting: a message with `hello`, `hi` or `hey` as a word, or only a greeting such as `good morning`.
+    /// It takes precedence over `busy`. Defaults to `"Hello! The assistant cannot answer questions now.
     /// Please try again in {retry_after}."`.
     pub greeting: String,
     /// The answer for the category `support`. Defaults to `"Our assistant cannot answer now. Please try again in

@@ -4,14 +4,10 @@ use fb_core::{ChatRequest, Failure, FailureKind, Part, Reply, Role};
 
 use super::config::OfflineConfig;
 
-/// Messages that are only a greeting, without punctuation.
-const GREETINGS: [&str; 16] = [
-    "hello",
-    "hi",
-    "hey",
-    "hello there",
-    "hi there",
-    "hey there",
+/// Words that make any message a greeting.
+const GREETING_WORDS: [&str; 3] = ["hello", "hi", "hey"];
+/// Messages that are a greeting as a whole, without punctuation.
+const GREETINGS: [&str; 10] = [
     "good morning",
     "good afternoon",
     "good evening",
@@ -54,15 +50,14 @@ impl OfflineConfig {
         if let Some(answer) = category.and_then(|category| self.category(category)) {
             return answer;
         }
+        if is_greeting(&message) {
+            return &self.greeting;
+        }
         let is_throttling = |failure: &Failure| {
             matches!(failure.kind(), FailureKind::RateLimited | FailureKind::QuotaExhausted)
         };
         if cause.failure.is_some_and(is_throttling) {
             return &self.busy;
-        }
-        let bare = message.trim_matches(|letter: char| !letter.is_alphanumeric());
-        if GREETINGS.iter().any(|greeting| bare.eq_ignore_ascii_case(greeting)) {
-            return &self.greeting;
         }
         &self.general
     }
@@ -77,6 +72,15 @@ impl OfflineConfig {
             other => self.custom.get(other)?,
         })
     }
+}
+
+/// Returns true for a message with `hello`, `hi` or `hey` as a whole word, or that is another greeting as a whole.
+fn is_greeting(message: &str) -> bool {
+    let is_in =
+        |greetings: &[&str], text: &str| greetings.iter().any(|greeting| text.eq_ignore_ascii_case(greeting));
+    let mut words = message.split(|letter: char| !letter.is_alphanumeric());
+    let whole = message.trim_matches(|letter: char| !letter.is_alphanumeric());
+    words.any(|word| is_in(&GREETING_WORDS, word)) || is_in(&GREETINGS, whole)
 }
 
 /// Returns the text of the user's last message; empty if the request cannot be parsed.
@@ -126,8 +130,12 @@ mod tests {
             ("What is Rust?", None, RateLimited, "busy"),
             ("Hello!", None, Connect, "greeting"),
             (" good MORNING ", None, Connect, "greeting"),
-            ("Hello, what is Rust?", None, Connect, "general connect 2 s"),
-            ("Hello", None, RateLimited, "busy"),
+            ("Hello, what is Rust?", None, Connect, "greeting"),
+            ("hi there, can you help me?", None, RateLimited, "greeting"),
+            ("They said hey.", None, Connect, "greeting"),
+            ("Hello", None, RateLimited, "greeting"),
+            ("Is this high?", None, Connect, "general connect 2 s"),
+            ("Good morning, what is Rust?", None, RateLimited, "busy"),
             ("Hello", Some("support"), RateLimited, "support"),
             ("Hello", Some("billing"), Connect, "billing"),
             ("What is Rust?", Some("unknown"), Connect, "general connect 2 s"),

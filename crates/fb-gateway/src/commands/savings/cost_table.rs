@@ -65,12 +65,24 @@ impl CostTable {
         }
         lines.push(cells("total".to_owned(), "", count, total));
         let saved = match total.saved_percent() {
-            None => "it costs nothing".to_owned(),
+            None => "which costs nothing".to_owned(),
             Some(percent) if percent < 0.0 => format!("{:.1} % more expensive", -percent),
-            Some(percent) => format!("{} saved, {percent:.1} %", total.saved()),
+            Some(percent) => format!("{percent:.1} % saved"),
         };
-        Ok(format!("{}\n\ncompared with the best model {}: {saved}", table(&lines, 3), best.target))
+        let (always_best, routed) = (rounded(total.against_best), rounded(total.spent));
+        let (table, best) = (table(&lines, 3), best.target);
+        Ok(format!("{table}\n\nrouted {routed}, always best ({best}) {always_best}: {saved}"))
     }
+}
+
+/// Formats an amount in whole cents, or with four decimals if it is less than a cent.
+fn rounded(amount: Money) -> String {
+    const CENT: u64 = 10_000_000;
+    if amount.nanos() < CENT {
+        return amount.to_string();
+    }
+    let cents = amount.nanos().saturating_add(CENT / 2) / CENT;
+    format!("${}.{:02}", cents / 100, cents % 100)
 }
 
 impl Row {
@@ -117,7 +129,7 @@ mod tests {
             complex  b/large         1  $0.0270     $0.0270
             total                    5  $0.0279     $0.0587
 
-            compared with the best model b/large: $0.0308 saved, 52.4 %"#]]
+            routed $0.03, always best (b/large) $0.06: 52.4 % saved"#]]
         .assert_eq(&costs.print().unwrap());
     }
 
@@ -131,7 +143,7 @@ mod tests {
             -      c/m            1  $0.0030     $0.0020
             total                 1  $0.0030     $0.0020
 
-            compared with the best model a/m: 50.0 % more expensive"#]]
+            routed $0.0030, always best (a/m) $0.0020: 50.0 % more expensive"#]]
         .assert_eq(&costs.print().unwrap());
     }
 }

@@ -10,8 +10,14 @@ use crate::requests;
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) request: ChatRequest,
-    /// Tokens of the answer, if the file has them.
-    output_tokens: Option<u64>,
+    tokens: Tokens,
+}
+
+/// The tokens of a request, as far as the file has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tokens {
+    input: Option<u64>,
+    output: Option<u64>,
 }
 
 /// The fields of a line with a text.
@@ -20,12 +26,13 @@ pub(super) struct Query {
 struct TextLine {
     text: String,
     model: Option<String>,
+    input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     max_tokens: Option<u32>,
 }
 
-/// Most tokens of one answer: more than any model writes, and few enough that sums of money do not overflow.
-const MAX_OUTPUT: u64 = 10_000_000;
+/// Most tokens of a prompt or an answer: more than any model takes, and few enough that sums of money do not overflow.
+const MAX_TOKENS: u64 = 10_000_000;
 
 impl Query {
     /// Parses a line: JSON if it begins with a brace, otherwise a text.
@@ -38,40 +45,43 @@ impl Query {
                 Self::from_text(fields, route)?
             }
         } else {
-            Self { request: text_request(route.to_owned(), line.to_owned(), None), output_tokens: None }
+            Self { request: text_request(route.to_owned(), line.to_owned(), None), tokens: Tokens::default() }
         };
-        match query.output_tokens {
-            Some(tokens) if tokens > MAX_OUTPUT => {
-                Err(format!("output_tokens: expected at most {MAX_OUTPUT}, got {tokens}"))
+        for (name, tokens) in [("input_tokens", query.tokens.input), ("output_tokens", query.tokens.output)] {
+            if let Some(tokens) = tokens.filter(|tokens| *tokens > MAX_TOKENS) {
+                return Err(format!("{name}: expected at most {MAX_TOKENS}, got {tokens}"));
             }
-            _ => Ok(query),
         }
+        Ok(query)
     }
 
     fn from_text(fields: Map<String, Value>, route: &str) -> Result<Self, String> {
-        let TextLine { text, model, output_tokens, max_tokens } =
+        let TextLine { text, model, input_tokens, output_tokens, max_tokens } =
             serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
         let model = model.unwrap_or_else(|| route.to_owned());
-        Ok(Self { request: text_request(model, text, max_tokens), output_tokens })
+        let tokens = Tokens { input: input_tokens, output: output_tokens };
+        Ok(Self { request: text_request(model, text, max_tokens), tokens })
     }
 
     fn from_messages(mut fields: Map<String, Value>, route: &str) -> Result<Self, String> {
-        let output_tokens = match fields.remove("output_tokens") {
-            None => None,
-            Some(Value::Number(tokens)) if tokens.is_u64() => tokens.as_u64(),
-            Some(other) => return Err(format!("output_tokens: expected a number, got {other}")),
+        let mut take = |name: &str| match fields.remove(name) {
+            None => Ok(None),
+            Some(Value::Number(tokens)) if tokens.is_u64() => Ok(tokens.as_u64()),
+            Some(other) => Err(format!("{name}: expected a number, got {other}")),
         };
+        let tokens = Tokens { input: take("input_tokens")?, output: take("output_tokens")? };
         fields.entry("model").or_insert_with(|| Value::from(route));
-        Ok(Self { request: requests::from_fields(fields)?, output_tokens })
+        Ok(Self { request: requests::from_fields(fields)?, tokens })
     }
 
-    /// Returns the estimated usage: a quarter of the bytes as input tokens; as output tokens those of the file, otherwise
-    /// the limit of the request, otherwise 1,024.
+    /// Returns the tokens in the file, otherwise the usual estimates: a quarter of the bytes as input tokens; as output
+    /// tokens the limit of the request, otherwise 1,024.
     pub(super) fn usage(&self) -> Result<Usage, String> {
         let facts = Facts::from_request(&self.request)
             .with_messages(self.request.chat().map_err(ToString::to_string)?);
-        let output = self.output_tokens.unwrap_or_else(|| facts.expected_output());
-        Ok(Usage { input: facts.input_tokens, output, ..Usage::default() })
+        let input = self.tokens.input.unwrap_or(facts.input_tokens);
+        let output = self.tokens.output.unwrap_or_else(|| facts.expected_output());
+        Ok(Usage { input, output, ..Usage::default() })
     }
 }
 
@@ -99,6 +109,11 @@ mod tests {
         check("What is it?", Ok(("default", 3, 1_024)));
         check(r#"{"text": "12345678", "output_tokens": 300}"#, Ok(("default", 2, 300)));
         check(r#"{"text": "12345678", "model": "small", "max_tokens": 50}"#, Ok(("small", 2, 50)));
+        check(r#"{"text": "12345678", "input_tokens": 1000, "output_tokens": 2}"#, Ok(("default", 1_000, 2)));
+        check(
+            r#"{"messages": [{"role": "user", "content": "1234"}], "max_tokens": 7, "input_tokens": 9}"#,
+            Ok(("default", 9, 7)),
+        );
         check(
             r#"{"messages": [{"role": "user", "content": "1234"}], "max_tokens": 7}"#,
             Ok(("default", 1, 7)),
@@ -114,11 +129,17 @@ mod tests {
         check("{", Err("EOF while parsing an object at line 1 column 1"));
         check(
             r#"{"txt": "hi"}"#,
-            Err("unknown field `txt`, expected one of `text`, `model`, `output_tokens`, `max_tokens`"),
+            Err(
+                "unknown field `txt`, expected one of `text`, `model`, `input_tokens`, `output_tokens`, `max_tokens`",
+            ),
         );
         check(
             r#"{"text": "hi", "output_tokens": 99999999}"#,
             Err("output_tokens: expected at most 10000000, got 99999999"),
+        );
+        check(
+            r#"{"text": "hi", "input_tokens": 99999999}"#,
+            Err("input_tokens: expected at most 10000000, got 99999999"),
         );
         check(
             r#"{"messages": [], "output_tokens": "many"}"#,

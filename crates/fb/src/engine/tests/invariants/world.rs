@@ -243,6 +243,7 @@ impl Dice {
                 stale_if_error: self.maybe(70, |dice| dice.ms(&[10_000, 3_600_000])),
                 any_temperature: self.chance(60),
                 tool_calls: self.chance(40),
+                ..RouteCache::default()
             };
         }
         if self.chance(50) {
