@@ -26,6 +26,10 @@ mod records;
 mod retry;
 mod signals;
 mod translation;
+mod chain;
+mod failures;
+mod ladder;
+mod service;
 mod weights;
 
 /// Creates a builder with the providers of a script, which is returned beside it.

@@ -99,11 +99,16 @@ impl Gateway {
         Self { url, output, stdout: Mutex::new(lines), child, _dir: dir }
     }
 
-    /// Stops the gateway with SIGTERM, as an operator would, and waits for its exit.
-    pub(crate) async fn stop(mut self) {
+    /// Sends a signal to the gateway, as an operator would.
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().expect("the gateway runs").to_string();
-        let kill = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let kill = Command::new("kill").args([name, &id]).status().await.unwrap();
         assert!(kill.success(), "no signal to {id}");
+    }
+
+    /// Stops the gateway with SIGTERM and waits for its exit.
+    pub(crate) async fn stop(mut self) {
+        self.signal("-TERM").await;
         assert!(self.child.wait().await.unwrap().success(), "a clean end");
     }
 

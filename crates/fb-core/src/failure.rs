@@ -125,6 +125,39 @@ impl FailureKind {
             Self::Unknown { .. } => "unknown",
         }
     }
+
+    /// Returns the kinds that a name in `trigger_on` stands for: the kind of that name, or all kinds of a group.
+    ///
+    /// | name | kinds |
+    /// |---|---|
+    /// | `rate_limit` | `rate_limited`, `quota_exhausted` |
+    /// | `auth_error` | `auth`, `permission`, `region` |
+    /// | `network_error` | `connect`, `network`, `stale_connection`, `interrupted` |
+    /// | `server_error` | `server_error`, `overloaded` |
+    ///
+    /// # Errors
+    /// [`UnknownFailureKind`] if the name is neither.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use fb_core::FailureKind;
+    ///
+    /// assert_eq!(FailureKind::named("rate_limit")?, [FailureKind::RateLimited, FailureKind::QuotaExhausted]);
+    /// assert_eq!(FailureKind::named("malformed")?, [FailureKind::Malformed]);
+    /// # Ok::<(), fb_core::UnknownFailureKind>(())
+    /// ```
+    pub fn named(name: &str) -> Result<Vec<Self>, UnknownFailureKind> {
+        Ok(match name {
+            "rate_limit" => vec![Self::RateLimited, Self::QuotaExhausted],
+            "auth_error" => vec![Self::Auth, Self::Permission, Self::Region],
+            "network_error" => {
+                vec![Self::Connect, Self::Network, Self::StaleConnection, Self::Interrupted]
+            }
+            "server_error" => vec![Self::ServerError, Self::Overloaded],
+            name => vec![name.parse()?],
+        })
+    }
 }
 
 impl fmt::Display for FailureKind {

@@ -72,6 +72,12 @@ impl TargetId {
     pub fn model(&self) -> &str {
         &self.model
     }
+
+    /// Returns `true` if a `PROVIDER` or a `PROVIDER/MODEL` names this target.
+    pub fn is_named(&self, name: &str) -> bool {
+        let provider = self.provider.as_str();
+        name.split_once('/').map_or(name == provider, |(p, model)| p == provider && model == self.model())
+    }
 }
 
 impl FromStr for TargetId {

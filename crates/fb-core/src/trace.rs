@@ -167,6 +167,9 @@ pub enum Skip {
     Cooling,
     /// The target has just recovered, and this request is outside its share of the traffic.
     Ramping,
+    /// Too many recent answers of the target failed the quality gates, and this request is outside its reduced share of
+    /// the traffic.
+    LowQuality,
     /// The target is ejected as an outlier: it fails more than its peers.
     Ejected,
     /// The endpoint fails its health probes.
@@ -198,6 +201,7 @@ impl fmt::Display for Skip {
             Self::BreakerOpen => f.write_str("breaker open"),
             Self::Cooling => f.write_str("cooling"),
             Self::Ramping => f.write_str("just back, others take its share"),
+            Self::LowQuality => f.write_str("low quality, others take its share"),
             Self::Ejected => f.write_str("ejected"),
             Self::Unhealthy => f.write_str("unhealthy"),
             Self::KeyRejected => f.write_str("key rejected before"),

@@ -170,6 +170,10 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<LoadedConfig, Vec<ConfigErr
         providers.values_mut().for_each(use_placeholder_key);
     }
     if purpose == Purpose::Serve {
+        if server.operator_routes && admin.as_ref().is_none_or(|admin| admin.token.is_none()) {
+            let expected = "expected a token in [admin], which these requests must carry";
+            problems.push(InvalidConfig::new("server.operator_routes", "true", expected));
+        }
         evaluations = read_evaluations(eval.as_ref(), &routes, &providers).unwrap_or_else(|found| {
             // An unreadable results file must not stop a gateway that requires no evaluations.
             let is_required = routes.values().any(|route| route.require_eval);

@@ -2,7 +2,10 @@
 
 use std::{thread::available_parallelism, time::SystemTime};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 /// Builds the runtime: one thread per core, and on a single core no worker threads, which would only cost switches.
 pub(crate) fn runtime() -> Result<Runtime, String> {
@@ -14,7 +17,6 @@ pub(crate) fn runtime() -> Result<Runtime, String> {
 
 /// Completes on SIGINT or SIGTERM.
 pub(crate) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
             tokio::select! {
@@ -24,6 +26,19 @@ pub(crate) async fn stop_signal() {
         }
         Err(_) => drop(tokio::signal::ctrl_c().await),
     }
+}
+
+/// Starts to receive SIGHUP, which would end the process otherwise.
+pub(crate) fn hangup_signal() -> Result<Signal, String> {
+    signal(SignalKind::hangup()).map_err(|error| format!("cannot receive SIGHUP: {error}"))
+}
+
+/// Logs every SIGHUP and does nothing else. Never completes.
+pub(crate) async fn ignore_hangups(mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        tracing::warn!("SIGHUP ignored: a changed configuration takes effect after a restart");
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Returns the wall-clock time, for output.

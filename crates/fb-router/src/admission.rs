@@ -29,14 +29,10 @@ pub fn admissible_as_hedge(facts: &Facts<'_>, candidate: &Candidate<'_>) -> bool
 }
 
 fn check_tenant_rules(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
-    if let Some(allowed) = facts.allowed {
-        let (provider, model) = (candidate.target.provider().as_str(), candidate.target.model());
-        let matches = |entry: &String| {
-            entry.split_once('/').map_or(entry == provider, |(p, m)| p == provider && m == model)
-        };
-        if !allowed.iter().any(matches) {
-            return Err(Refusal::new("allowed", "not among the targets allowed"));
-        }
+    if let Some(allowed) = facts.allowed
+        && !allowed.iter().any(|name| candidate.target.is_named(name))
+    {
+        return Err(Refusal::new("allowed", "not among the targets allowed"));
     }
     if let Some(regions) = facts.regions {
         match candidate.region {

@@ -1,6 +1,6 @@
 //! The properties of a request that routing depends on.
 
-use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, TargetId, Usage};
+use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, Usage};
 
 use crate::{Candidate, Strategy};
 
@@ -42,8 +42,8 @@ pub struct Facts<'a> {
     pub allowed: Option<&'a [String]>,
     /// The maximum cost of the request.
     pub ceiling: Option<Money>,
-    /// The target to try before all others.
-    pub preferred: Option<&'a TargetId>,
+    /// The provider or target to try before all others, a `PROVIDER` or a `PROVIDER/MODEL`.
+    pub preferred: Option<&'a str>,
     /// The key for the strategy `sticky`.
     pub sticky_key: Option<&'a str>,
 }

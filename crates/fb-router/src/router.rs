@@ -63,8 +63,8 @@ impl Router {
     /// numbers in `[0, 1)`.
     ///
     /// The plan contains every candidate once, either ranked or inadmissible. Candidates that cannot be called now are
-    /// ranked too, so that the caller can wait for one. A preferred target comes first if it can be called; the request
-    /// then consumes no turn of the rotation.
+    /// ranked too, so that the caller can wait for one. The preferred targets that can be called come first, in the order
+    /// of the strategy; the request then consumes no turn of the rotation.
     pub fn plan(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, random: [f64; 2]) -> Plan {
         let (mut usable, mut unusable, mut inadmissible) =
             (Vec::with_capacity(candidates.len()), Vec::new(), Vec::new());
@@ -87,7 +87,15 @@ impl Router {
             ranks.extend(self.order(candidates, facts, random, &unusable));
             ranks
         };
-        if let Some((first, reason)) = self.first(candidates, facts, random, &usable)
+        let is_preferred = |(index, _): &Rank| {
+            let Candidate { target, eligibility, .. } = &candidates[*index];
+            eligibility.is_usable() && facts.preferred.is_some_and(|name| target.is_named(name))
+        };
+        if ranks.iter().any(is_preferred) {
+            let (preferred, others): (Vec<_>, Vec<_>) = ranks.into_iter().partition(is_preferred);
+            let preferred = preferred.into_iter().map(|(index, _)| (index, RankReason::Preferred));
+            ranks = preferred.chain(others).collect();
+        } else if let Some((first, reason)) = self.first(candidates, facts, random, &usable)
             && let Some(rank) = ranks.iter().position(|(index, _)| *index == first)
         {
             ranks[..=rank].rotate_right(1);
@@ -130,13 +138,6 @@ impl Router {
         random: [f64; 2],
         usable: &[usize],
     ) -> Option<Rank> {
-        let is_preferred = |index: &&usize| {
-            let Candidate { target, eligibility, .. } = &candidates[**index];
-            Some(*target) == facts.preferred && eligibility.is_usable()
-        };
-        if let Some(index) = usable.iter().find(is_preferred) {
-            return Some((*index, RankReason::Preferred));
-        }
         match self.config.strategy {
             Strategy::Weighted => self.next_turn(candidates, usable),
             Strategy::Sticky if facts.sticky_key.is_none() => self.next_turn(candidates, usable),

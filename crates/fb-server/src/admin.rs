@@ -5,6 +5,8 @@ mod circuits;
 mod health;
 mod json;
 mod level;
+mod operator;
+mod query;
 mod state;
 mod stats;
 mod tenants;
@@ -21,7 +23,7 @@ use fb::{Client, InvalidConfig};
 use fb_telemetry::Metrics;
 use http::{HeaderValue, Method, Request};
 
-use self::state::AdminState;
+pub(crate) use self::{operator::OperatorEndpoint, state::AdminState};
 use crate::{
     body::{self, Body, Response},
     config::AdminConfig,
@@ -51,6 +53,7 @@ mod tests;
 #[derive(Debug, Clone)]
 pub struct AdminService {
     state: Arc<AdminState>,
+    scrape: Scrape,
 }
 
 impl AdminService {
@@ -60,8 +63,7 @@ impl AdminService {
     ///
     /// Returns an error if the token is configured and cannot be read.
     pub fn new(client: Client, scrape: Scrape, config: &AdminConfig) -> Result<Self, InvalidConfig> {
-        let token = config.token.as_ref().map(|token| token.resolve("admin.token")).transpose()?;
-        Ok(Self { state: Arc::new(AdminState { client, scrape, token }) })
+        Ok(Self { state: Arc::new(AdminState::new(client, config)?), scrape })
     }
 }
 
@@ -79,22 +81,20 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (state, method) = (Arc::clone(&self.state), request.method().clone());
+        let (Self { state, scrape }, method) = (self.clone(), request.method().clone());
         ResponseFuture::new(&method, async move {
-            respond(&state, request).await.unwrap_or_else(Rejection::into_response)
+            respond(&state, &scrape, request).await.unwrap_or_else(Rejection::into_response)
         })
     }
 }
 
 /// An endpoint, found by its path.
 enum Endpoint<'a> {
-    Health,
     Stats,
-    Circuits,
+    Operator(OperatorEndpoint),
     Circuit(&'a str),
     Cache,
     Purge,
-    Level,
     Tenants,
     Traces,
     Trace(&'a str),
@@ -103,13 +103,13 @@ enum Endpoint<'a> {
 
 impl<'a> Endpoint<'a> {
     fn find(path: &'a str) -> Option<Self> {
+        if let Some(endpoint) = OperatorEndpoint::find(path) {
+            return Some(Self::Operator(endpoint));
+        }
         Some(match path {
-            "/v1/health" => Self::Health,
             "/v1/stats" => Self::Stats,
-            "/v1/circuits" => Self::Circuits,
             "/v1/cache" => Self::Cache,
             "/v1/cache/purge" => Self::Purge,
-            "/v1/degradation/level" => Self::Level,
             "/v1/tenants" => Self::Tenants,
             "/v1/traces" => Self::Traces,
             "/metrics" => Self::Metrics,
@@ -126,21 +126,14 @@ impl<'a> Endpoint<'a> {
 
     const fn methods(&self) -> Methods {
         match self {
-            Self::Health
-            | Self::Stats
-            | Self::Circuits
-            | Self::Cache
-            | Self::Tenants
-            | Self::Traces
-            | Self::Trace(_)
-            | Self::Metrics => Methods::Get,
+            Self::Operator(endpoint) => endpoint.methods(),
+            Self::Stats | Self::Cache | Self::Tenants | Self::Traces | Self::Trace(_) | Self::Metrics => Methods::Get,
             Self::Circuit(_) | Self::Purge => Methods::Post,
-            Self::Level => Methods::GetAndPost,
         }
     }
 }
 
-async fn respond<B>(state: &AdminState, request: Request<B>) -> Result<Response, Rejection>
+async fn respond<B>(state: &AdminState, scrape: &Scrape, request: Request<B>) -> Result<Response, Rejection>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -152,22 +145,19 @@ where
         return Ok(endpoint.methods().refuse(method, path));
     }
     match endpoint {
-        Endpoint::Health => Ok(health::health(state)),
         Endpoint::Stats => Ok(stats::stats(state)),
-        Endpoint::Circuits => Ok(circuits::list(state)),
+        Endpoint::Operator(endpoint) => endpoint.respond(state, &parts, body).await,
         Endpoint::Circuit(target) => {
             circuits::change(state, &path_parameter(target)?, &parts.headers, body).await
         }
         Endpoint::Cache => Ok(cache::stats(state)),
         Endpoint::Purge => cache::purge(state, &parts.headers, body).await,
-        Endpoint::Level if method == Method::POST => level::set(state, &parts.headers, body).await,
-        Endpoint::Level => Ok(level::list(state)),
         Endpoint::Tenants => Ok(tenants::list(state)),
         Endpoint::Traces => traces::list(state, parts.uri.query()),
         Endpoint::Trace(id) => traces::find(state, &path_parameter(id)?, &parts.headers),
         Endpoint::Metrics => {
             let content_type = HeaderValue::from_static(Metrics::CONTENT_TYPE);
-            Ok(body::response(content_type, state.scrape.render(&state.client)))
+            Ok(body::response(content_type, scrape.render(&state.client)))
         }
     }
 }

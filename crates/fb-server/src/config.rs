@@ -33,6 +33,9 @@ pub struct ServerConfig {
     /// Time for requests in flight to finish after SIGTERM. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// Serves `/v1/health`, `/v1/circuits` and `/v1/degradation/level` on this listener too, to requests with the token of
+    /// `[admin]`. Defaults to false.
+    pub operator_routes: bool,
 }
 
 /// The table `[admin]`: the listener of the admin API. Without the table there is none.
@@ -57,6 +60,7 @@ impl Default for ServerConfig {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            operator_routes: false,
         }
     }
 }

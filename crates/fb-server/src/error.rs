@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fb::{Error, ErrorCode, ErrorType, HttpError};
+use fb::{AttemptEnd, Error, ErrorCode, ErrorType, HttpError, Report};
 use fb_wire::openai;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -49,13 +49,62 @@ impl Rejection {
 
 /// Returns the response to a request that failed, with the status and headers that OpenAI's clients act on.
 pub(crate) fn respond(error: &Error) -> Response {
-    let http = error.http();
     let (param, message) = match error {
         Error::InvalidRequest(invalid) => (invalid.param.as_deref(), invalid.message.clone()),
         Error::UnknownModel { .. } => (Some("model"), error.to_string()),
         other => (None, error_message(other)),
     };
-    let mut response = error_response(http, &message, param);
+    respond_with(error, error.http(), &message, param)
+}
+
+/// Returns the response to a request that failed, which is 503 with the error of every target whatever the kinds of
+/// failure, unless the caller or its tenant has to change something. An unknown model is the caller's mistake if the
+/// request `names_a_target`.
+pub(crate) fn respond_unavailable(error: &Error, names_a_target: bool) -> Response {
+    let code = error.error_code();
+    let is_unavailable = match code {
+        ErrorCode::MoneyBudgetExceeded | ErrorCode::RateBudgetExceeded | ErrorCode::InvalidConfig => false,
+        ErrorCode::ModelNotFound => !names_a_target,
+        other => other.http().error_type != ErrorType::InvalidRequest,
+    };
+    match error.report() {
+        Some(report) if is_unavailable => {
+            let retry_after = error.retry_after();
+            let http = HttpError { retry_after, ..ErrorCode::AllTargetsUnavailable.http() };
+            respond_with(error, http, &format!("no target could answer: {}", each_target(report)), None)
+        }
+        _ => respond(error),
+    }
+}
+
+/// Lists the targets of a request in the order of their first attempt, each with its last error.
+fn each_target(report: &Report) -> String {
+    let rows = report.trace.rows();
+    let mut targets = Vec::new();
+    for row in rows {
+        if !targets.contains(&&row.target) {
+            targets.push(&row.target);
+        }
+    }
+    let errors = targets.iter().map(|target| {
+        let ends = || rows.iter().rev().filter(|row| row.target == **target).map(|row| &row.end);
+        let failure = ends().find_map(|end| match end {
+            AttemptEnd::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        match failure {
+            Some(failure) if failure.status().is_some() || failure.code().is_some() => {
+                format!("{target}: {failure}: {}", failure.detail())
+            }
+            Some(failure) => format!("{target}: {failure}"),
+            None => ends().next().map_or_else(|| target.to_string(), |end| format!("{target}: {end}")),
+        }
+    });
+    if targets.is_empty() { "the route has none".to_owned() } else { errors.collect::<Vec<_>>().join("; ") }
+}
+
+fn respond_with(error: &Error, http: HttpError, message: &str, param: Option<&str>) -> Response {
+    let mut response = error_response(http, message, param);
     let headers = response.headers_mut();
     match http.retry_after {
         Some(wait) => write_retry_after(headers, wait),

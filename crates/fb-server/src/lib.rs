@@ -8,6 +8,7 @@ mod doors;
 mod error;
 mod listen;
 mod log;
+mod preferred_provider;
 mod report_headers;
 mod request_body;
 mod request_headers;

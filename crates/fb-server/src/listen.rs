@@ -94,6 +94,18 @@ pub async fn start_admin(
     })
 }
 
+impl Server {
+    /// Serves the operators' endpoints too: see [`Service::with_operator_routes`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the admin token cannot be read.
+    pub fn with_operator_routes(self, admin: &AdminConfig) -> io::Result<Self> {
+        let service = self.service.with_operator_routes(admin).map_err(|error| config_error(&error))?;
+        Ok(Self { service, ..self })
+    }
+}
+
 fn config_error(error: &InvalidConfig) -> io::Error {
     io::Error::other(error.to_string())
 }

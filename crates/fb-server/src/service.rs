@@ -9,10 +9,12 @@ use fb::{Client, Config, InvalidConfig};
 use http::Request;
 
 use crate::{
+    admin::{AdminState, OperatorEndpoint},
     auth::ApiKeys,
     body::{Body, Response},
-    config::ServerConfig,
+    config::{AdminConfig, ServerConfig},
     doors,
+    error::Rejection,
     request_body::BodyReader,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
     state::State,
@@ -34,7 +36,7 @@ mod tests;
 /// | `GET /livez` | `ok` |
 /// | `GET /readyz` | 200 if at least one target is usable, else 503 |
 ///
-/// Any other path is answered with 404, another method with 405.
+/// [`with_operator_routes`](Self::with_operator_routes) adds more. Any other path is answered with 404, another method with 405.
 ///
 /// # Examples
 ///
@@ -80,7 +82,19 @@ impl Service {
     ///
     /// Returns an error if the API key of a tenant cannot be read.
     pub fn new(client: Client, server: &ServerConfig, config: &Config) -> Result<Self, InvalidConfig> {
-        let state = State { client, keys: ApiKeys::from_config(config)?, bodies: BodyReader::new(server) };
+        let (keys, bodies) = (ApiKeys::from_config(config)?, BodyReader::new(server));
+        Ok(Self { state: Arc::new(State { client, keys, bodies, operators: None }) })
+    }
+
+    /// Adds `GET /v1/health`, `GET /v1/circuits` and `GET`, `POST /v1/degradation/level`. Unlike those of
+    /// [`AdminService`](crate::AdminService), all of them need the token of `admin`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the token is configured and cannot be read.
+    pub fn with_operator_routes(self, admin: &AdminConfig) -> Result<Self, InvalidConfig> {
+        let operators = AdminState::new(self.state.client.clone(), admin)?;
+        let state = State { operators: Some(Arc::new(operators)), ..(*self.state).clone() };
         Ok(Self { state: Arc::new(state) })
     }
 }
@@ -137,8 +151,13 @@ impl<'a> Endpoint<'a> {
 async fn respond<B>(state: &State, request: Request<B>) -> Response
 where
     B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
 {
     let (method, path) = (request.method(), request.uri().path());
+    if let (Some(operators), Some(endpoint)) = (&state.operators, OperatorEndpoint::find(path)) {
+        let response = respond_to_operator(endpoint, operators, request).await;
+        return response.unwrap_or_else(Rejection::into_response);
+    }
     let Some(endpoint) = Endpoint::find(path) else { return no_such_path(method, path) };
     if !endpoint.methods().accept(method) {
         return endpoint.methods().refuse(method, path);
@@ -154,4 +173,22 @@ where
         Endpoint::Liveness => doors::livez(),
         Endpoint::Readiness => doors::readyz(state),
     }
+}
+
+/// Answers an operator on the listener of the clients, where reading needs the admin token too.
+async fn respond_to_operator<B>(
+    endpoint: OperatorEndpoint,
+    state: &AdminState,
+    request: Request<B>,
+) -> Result<Response, Rejection>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    if !endpoint.methods().accept(&parts.method) {
+        return Ok(endpoint.methods().refuse(&parts.method, parts.uri.path()));
+    }
+    state.authorize(&parts.headers)?;
+    endpoint.respond(state, &parts, body).await
 }

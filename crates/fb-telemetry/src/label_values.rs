@@ -29,6 +29,7 @@ pub(crate) const fn skip_reason(why: &Skip) -> StaticLabel {
         Skip::BreakerOpen => "breaker_open",
         Skip::Cooling => "cooling",
         Skip::Ramping => "ramping",
+        Skip::LowQuality => "low_quality",
         Skip::Ejected => "ejected",
         Skip::Unhealthy => "unhealthy",
         Skip::KeyRejected => "key_rejected",

@@ -2,7 +2,7 @@
 //!
 //! | direction | whole | streamed |
 //! |---|---|---|
-//! | a caller's body to a request | [`request`] | [`request`] |
+//! | a caller's body to a request | [`request`], [`request_with_defaults`] | [`request`] |
 //! | a typed chat to a provider's body | [`encode`] | [`encode`] |
 //! | a provider's answer to the vocabulary | [`reply`] | [`ChunkDecoder`] |
 //! | the vocabulary to a caller's answer | [`print_reply`], [`print_block`] | [`ChunkPrinter`] |
@@ -29,5 +29,5 @@ pub use self::{
     encode::encode,
     print::{error_body, error_event, print_block, print_reply},
     reply::reply,
-    request::request,
+    request::{request, request_with_defaults, take_field},
 };

@@ -97,7 +97,7 @@ impl Engine {
 
         let mut outcome = TargetOutcome::MoveOn;
         if level == Level::Full {
-            let reserve = if whole_only { 0 } else { count_callable_below(ctx, &route.lower_levels) };
+            let reserve = if whole_only { 0 } else { count_callable_below(ctx, route.levels_from(level)) };
             let ctx = context::RequestContext { reserve, ..ctx };
             outcome = race(ctx, &selection.targets, selection.start).await;
             if let TargetOutcome::MoveOn = outcome {
@@ -130,7 +130,7 @@ impl Engine {
     fn begin(&self, request: &ChatRequest, mode: Mode, route: &RouteState) -> Arc<RequestRecord> {
         let deadline = route.config.effective_deadline();
         let timeout = request.options().timeout.unwrap_or(deadline).min(deadline);
-        let below = route.lower_levels.iter().map(|lower| lower.targets.len()).sum::<usize>();
+        let below = route.levels_from(Level::Full).map(|lower| lower.targets.len()).sum::<usize>();
         let targets = route.targets.len() + below;
         let envelope = Envelope::new(now(), timeout, route.config.max_attempts, targets);
         let (stream, observer) = (mode == Mode::Stream, self.observer.clone());

@@ -136,6 +136,9 @@ impl Error {
     /// Returns the time until the same request may succeed; `None` if it is unknown or waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Exhausted(ended) if ended.cause.is_none() => {
+                http::retry_after_skips(&ended.report, ended.reopens)
+            }
             Self::Exhausted(ended) => ended.reopens,
             Self::Surfaced(ended) | Self::Interrupted(ended) => ended.reopens,
             Self::Blocked(_)

@@ -52,8 +52,9 @@ pub struct Target {
     /// routes name the target, the first one sets the limit. Defaults to no limit.
     #[serde(default)]
     pub max_in_flight: Option<u32>,
-    /// The kinds of failure after which the next target is tried; any other kind is surfaced at once. Defaults to the
-    /// kinds that another target may survive.
+    /// The kinds of failure after which the next target is tried; any other kind is surfaced at once. The groups
+    /// `rate_limit`, `auth_error`, `network_error` and `server_error` stand for all their kinds. Defaults to the kinds
+    /// that another target may survive.
     #[serde(default)]
     pub trigger_on: Option<Vec<String>>,
     /// Enables the target. Defaults to true.
@@ -220,7 +221,8 @@ impl Target {
         self
     }
 
-    /// Sets the kinds of failure after which the next target is tried.
+    /// Sets the kinds of failure after which the next target is tried. `ServerError` includes `Overloaded`, as in a config
+    /// file.
     #[must_use]
     pub fn trigger_on(mut self, kinds: impl IntoIterator<Item = FailureKind>) -> Self {
         self.trigger_on = Some(kinds.into_iter().map(|kind| kind.name().to_owned()).collect());

@@ -8,7 +8,7 @@ use fb_telemetry::record::{RecordConfig, Recorder};
 
 use crate::{
     config::{self, LoadedConfig, from_environment},
-    runtime::{runtime, stop_signal},
+    runtime::{hangup_signal, ignore_hangups, runtime, stop_signal},
     stdout::print_line,
 };
 
@@ -16,6 +16,7 @@ use crate::{
 pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result<ExitCode, String> {
     let log = Arc::new(Log::init());
     runtime()?.block_on(async {
+        let hangups = hangup_signal()?;
         let (mut loaded, origin) = if let Some(file) = config {
             (config::load(file)?, format!("config {}", file.display()))
         } else {
@@ -37,6 +38,12 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         let gateway = fb_server::start(&loaded.server, &loaded.fb, client)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
+        let gateway = match &loaded.admin {
+            Some(admin) if loaded.server.operator_routes => {
+                gateway.with_operator_routes(admin).map_err(|error| error.to_string())?
+            }
+            _ => gateway,
+        };
         announce(&loaded, &origin, gateway.addr());
         for warning in &loaded.warnings {
             print_line(&format!("  warning: {warning}"));
@@ -47,9 +54,17 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
                 .await
                 .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
             print_line(&format!("  admin http://{}/v1/health", admin.addr()));
-            tokio::join!(gateway.run_until(stop_signal()), admin.run_until(stop_signal()));
+            let both =
+                async { tokio::join!(gateway.run_until(stop_signal()), admin.run_until(stop_signal())) };
+            tokio::select! {
+                _ = both => {}
+                () = ignore_hangups(hangups) => {}
+            }
         } else {
-            gateway.run_until(stop_signal()).await;
+            tokio::select! {
+                () = gateway.run_until(stop_signal()) => {}
+                () = ignore_hangups(hangups) => {}
+            }
         }
         prober.shutdown().await;
         if let Some(recorder) = recorder {

@@ -95,6 +95,7 @@ fn defaults() -> BTreeMap<String, String> {
             "body_timeout": time(server.body_timeout),
             "write_timeout": time(server.write_timeout),
             "drain": time(server.drain),
+            "operator_routes": server.operator_routes,
         },
         "eval": { "min_pass": default_min_pass() },
         "record": { "max_bytes": record.max_bytes, "keep": record.keep },

@@ -59,10 +59,27 @@ fn priority_orders_by_priority_then_health_then_list() {
 }
 
 #[test]
+fn usable_targets_of_a_preferred_provider_come_first_in_order() {
+    let ids = targets(&["a/m", "b/m", "a/n", "b/n", "b/o"]);
+    let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
+    candidates[3].eligibility = cooling();
+    let facts = Facts { preferred: Some("b"), ..Facts::default() };
+    let expected = expect![[r#"
+        1  b/m  preferred by the request
+        2  b/o  preferred by the request
+        3  a/m  priority 0
+        4  a/n  priority 0
+        5  b/n  priority 0, not now: cooling
+        start: one by one
+    "#]];
+    check(Strategy::Priority, &candidates, &facts, &expected);
+}
+
+#[test]
 fn preferred_target_comes_first_if_usable() {
     let ids = targets(&["a/m", "b/m", "c/m", "d/m"]);
     let mut candidates: Vec<_> = ids.iter().map(Candidate::new).collect();
-    let facts = Facts { preferred: Some(&ids[2]), ..Facts::default() };
+    let facts = Facts { preferred: Some("c"), ..Facts::default() };
     let expected = expect![[r#"
         1  c/m  preferred by the request
         2  a/m  priority 0
@@ -145,7 +162,7 @@ fn weighted_is_exact_over_time() {
 
     let gone = [a, Candidate { eligibility: cooling(), ..b }];
     assert_eq!(counts(&firsts(&router, &gone, &facts, 100), 2), [100, 0]);
-    let preferred = Facts { preferred: Some(&ids[1]), ..Facts::default() };
+    let preferred = Facts { preferred: Some("b/m"), ..Facts::default() };
     assert_eq!(counts(&firsts(&router, &candidates, &preferred, 50), 2), [0, 50]);
     assert_eq!(counts(&firsts(&router, &candidates, &facts, 1_000), 2), [700, 300]);
 }

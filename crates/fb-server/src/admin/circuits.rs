@@ -5,10 +5,10 @@ use fb::{Breaker, ErrorCode, Mode, Override, State, TargetId, TargetStats};
 use http::HeaderMap;
 use http_body::Body;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
-    json::{millis, now, read},
+    json::{iso_time, millis, now, read},
     state::AdminState,
 };
 use crate::{
@@ -20,22 +20,39 @@ use crate::{
 /// Maximum length of the reason for a change, in bytes.
 const MAX_REASON: usize = 500;
 
-/// Lists every circuit breaker.
+/// Lists every circuit breaker: in full under `circuits`, and in short under the name of each target.
 pub(super) fn list(state: &AdminState) -> Response {
     let at = now();
     let stats = state.client.stats();
-    let rows = state.client.breakers().into_iter().map(|(id, breaker)| {
+    let (mut listed, mut circuits) = (Map::new(), Vec::new());
+    for (id, breaker) in state.client.breakers() {
         let counted = stats.targets.get(&id).cloned().unwrap_or_default();
-        circuit(&id, &breaker, &counted, at)
-    });
-    body::json(&json!({ "circuits": rows.collect::<Vec<_>>() }))
+        let summary = json!({
+            "state": state_name(breaker.state(at)),
+            "failure_count": breaker.consecutive_failures(),
+            "last_failure": counted.last_failure.map(|(_, at)| iso_time(at)),
+        });
+        listed.insert(id.to_string(), summary);
+        circuits.push(circuit(&id, &breaker, &counted, at));
+    }
+    // The name of a target contains a slash, so it is never `circuits`.
+    listed.insert("circuits".to_owned(), circuits.into());
+    body::json(&Value::Object(listed))
+}
+
+const fn state_name(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open { .. } => "open",
+        _ => "half_open",
+    }
 }
 
 fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant) -> Value {
-    let (state, reopens_in) = match breaker.state(at) {
-        State::Closed => ("closed", None),
-        State::Open { reopens_in } => ("open", Some(millis(reopens_in))),
-        _ => ("half_open", None),
+    let state = breaker.state(at);
+    let reopens_in = match state {
+        State::Open { reopens_in } => Some(millis(reopens_in)),
+        _ => None,
     };
     let forced = breaker.forced(at).map(|decision| {
         let left = decision.until.map(|until| millis(until.saturating_duration_since(at)));
@@ -43,7 +60,7 @@ fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant)
     });
     json!({
         "target": id.to_string(),
-        "state": state,
+        "state": state_name(state),
         "allows_request": breaker.peek(at).is_ok(),
         "reopens_in_ms": reopens_in,
         "share": breaker.share(at),

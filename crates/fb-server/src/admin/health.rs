@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 
 use super::{
     circuits::last_failure,
-    json::{millis, now},
+    json::{iso_time, millis, now},
     state::AdminState,
 };
 use crate::body::{self, Response};
 
-/// Shows the health of every target.
+/// Shows the health of every target: in short under `providers`, in full under `targets`.
 pub(super) fn health(state: &AdminState) -> Response {
     let at = now();
     let (stats, health) = (state.client.stats(), state.client.health());
@@ -48,7 +48,18 @@ pub(super) fn health(state: &AdminState) -> Response {
             "last_failure": last_failure(&counted, at),
         })
     });
-    body::json(&json!({ "status": status, "targets": rows.collect::<Vec<_>>() }))
+    let providers = targets.iter().zip(&health).map(|((id, eligibility), (_, seen))| {
+        let last_failure = stats.targets.get(id).and_then(|counted| counted.last_failure);
+        json!({
+            "name": id.provider().as_str(),
+            "model": id.model(),
+            "is_healthy": is_healthy(eligibility, seen),
+            "consecutive_failures": seen.consecutive_failures,
+            "last_failure": last_failure.map(|(_, at)| iso_time(at)),
+        })
+    });
+    let providers: Vec<_> = providers.collect();
+    body::json(&json!({ "status": status, "providers": providers, "targets": rows.collect::<Vec<_>>() }))
 }
 
 const fn condition(condition: Condition) -> &'static str {

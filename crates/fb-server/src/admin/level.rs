@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fb::{Client, ErrorCode, Level, RouteLevel};
-use http::HeaderMap;
+use http::request::Parts;
 use http_body::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    json::{millis, read},
+    json::{millis, read_optional},
+    query,
     state::AdminState,
 };
 use crate::{
@@ -19,18 +20,44 @@ use crate::{
     routing::BoxError,
 };
 
-/// A level set by an operator.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A level set by an operator, in the body, in the query, or in both: the query has precedence.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct Decision {
-    /// A level, or `auto` to end an earlier decision.
-    level: String,
+    /// A level, or `auto` to end an earlier decision. Required.
+    level: Option<String>,
     /// Without a route the decision applies to all.
-    #[serde(default)]
     route: Option<String>,
     /// Without a duration the decision lasts until the next one.
-    #[serde(default, rename = "for", with = "humantime_serde")]
+    #[serde(rename = "for", with = "humantime_serde")]
     duration: Option<Duration>,
+}
+
+impl Decision {
+    /// Sets the fields that a query has: `level=reduced&route=default&for=10m`.
+    fn with_query(mut self, query: &str) -> Result<Self, Rejection> {
+        for (name, value) in query::pairs(query)? {
+            match name.as_str() {
+                "level" => self.level = Some(value),
+                "route" => self.route = Some(value),
+                "for" => {
+                    let duration = humantime::parse_duration(&value).map_err(|error| {
+                        invalid("for", format!("for: {value:?}: {error}; expected a time such as 10m"))
+                    })?;
+                    self.duration = Some(duration);
+                }
+                other => {
+                    let message = format!("{other:?} in the query; expected level, route or for");
+                    return Err(Rejection::new(ErrorCode::InvalidRequest, message));
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn invalid(param: &'static str, message: String) -> Rejection {
+    Rejection::new(ErrorCode::InvalidRequest, message).with_param(param)
 }
 
 /// Lists every route with its level.
@@ -38,15 +65,20 @@ pub(super) fn list(state: &AdminState) -> Response {
     body::json(&levels(&state.client))
 }
 
-/// Sets the level of one or all routes and returns every route with its new level.
-pub(super) async fn set<B>(state: &AdminState, headers: &HeaderMap, body: B) -> Result<Response, Rejection>
+/// Sets the level of one or all routes and returns it, with every route and its new level.
+pub(super) async fn set<B>(state: &AdminState, parts: &Parts, body: B) -> Result<Response, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    state.authorize(headers)?;
+    state.authorize(&parts.headers)?;
     let expected = r#"{"level": "reduced", "route": "default", "for": "10m"}, route and for optional"#;
-    let Decision { level, route, duration } = read(body, expected).await?;
+    let decision: Decision = read_optional(body, expected).await?;
+    let Decision { level, route, duration } = decision.with_query(parts.uri.query().unwrap_or_default())?;
+    let Some(level) = level else {
+        let message = format!("level: missing; expected ?level=reduced, or a body: {expected}");
+        return Err(invalid("level", message));
+    };
     let decision = match level.as_str() {
         "auto" => None,
         name => {
@@ -64,7 +96,10 @@ where
         return Err(Rejection::new(ErrorCode::RouteNotFound, message).with_param("route"));
     }
     tracing::info!(level, route, lasts = ?duration, "level set by an operator");
-    Ok(body::json(&levels(&state.client)))
+    let mut answer = levels(&state.client);
+    answer["level"] = json!(level);
+    answer["status"] = json!("updated");
+    Ok(body::json(&answer))
 }
 
 fn levels(client: &Client) -> Value {
@@ -72,4 +107,31 @@ fn levels(client: &Client) -> Value {
         json!({ "route": route, "level": level.name(), "forced": forced, "left_ms": remaining.map(millis) })
     });
     json!({ "routes": routes.collect::<Vec<_>>(), "levels": Level::ALL.map(Level::name) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_has_precedence_over_the_body() {
+        let body = || Decision {
+            level: Some("minimal".to_owned()),
+            route: Some("default".to_owned()),
+            duration: Some(Duration::from_secs(60)),
+        };
+        let read = |query: &str| body().with_query(query).unwrap();
+        assert_eq!(read(""), body());
+        assert_eq!(read("level=reduced"), Decision { level: Some("reduced".to_owned()), ..body() });
+        let all = Decision {
+            level: Some("cached".to_owned()),
+            route: Some("a b/c".to_owned()),
+            duration: Some(Duration::from_secs(600)),
+        };
+        assert_eq!(read("for=10m&route=a+b%2Fc&level=cached"), all);
+        for query in ["levle=reduced", "for=soon", "level=%ff"] {
+            let status = body().with_query(query).unwrap_err().into_response().status();
+            assert_eq!(status, 400, "{query}");
+        }
+    }
 }

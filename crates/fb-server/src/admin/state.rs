@@ -1,21 +1,26 @@
-use fb::{Client, ErrorCode};
+use fb::{Client, ErrorCode, InvalidConfig};
 use http::{HeaderMap, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{auth::constant_time_eq, error::Rejection, telemetry::Scrape};
+use crate::{auth::constant_time_eq, config::AdminConfig, error::Rejection};
 
-/// The state shared by all requests of the admin API.
-#[derive(Debug)]
-pub(super) struct AdminState {
+/// The state shared by all requests of operators.
+#[derive(Debug, Clone)]
+pub(crate) struct AdminState {
     pub(super) client: Client,
-    pub(super) scrape: Scrape,
     /// Without a token every change is refused.
-    pub(super) token: Option<SecretString>,
+    token: Option<SecretString>,
 }
 
 impl AdminState {
-    /// Refuses a change unless the request carries the admin token.
-    pub(super) fn authorize(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+    /// Creates the state of a client with the token of `config`.
+    pub(crate) fn new(client: Client, config: &AdminConfig) -> Result<Self, InvalidConfig> {
+        let token = config.token.as_ref().map(|token| token.resolve("admin.token")).transpose()?;
+        Ok(Self { client, token })
+    }
+
+    /// Refuses a request unless it carries the admin token.
+    pub(crate) fn authorize(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         let Some(token) = &self.token else {
             let message = "nothing can be changed here: no admin.token is configured";
             return Err(Rejection::new(ErrorCode::AdminTokenNotConfigured, message));

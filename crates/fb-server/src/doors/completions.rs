@@ -1,30 +1,37 @@
 use bytes::Bytes;
-use fb::{CacheUse, Error, InvalidRequest, ServedBy, TargetId};
+use fb::{Answer, CacheUse, ChatRequest, Error, FailureKind, InvalidRequest, ServedBy, TargetId};
 use fb_wire::openai;
-use http::Request;
+use http::{HeaderMap, Request};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use crate::{
     body::{self, Response},
     error,
+    preferred_provider::{self, IsSetByField},
     report_headers::write_report_headers,
     request_headers::options,
     state::State,
 };
 
-/// The fields that this endpoint reads itself.
+/// A field that some models reject even with its default.
+const TEMPERATURE: &str = "temperature";
+/// The values of missing fields.
+const DEFAULTS: [(&str, &str); 2] = [("model", "\"default\""), (TEMPERATURE, "0.7")];
+
+/// The fields that this endpoint looks at itself.
 #[derive(Deserialize)]
 struct Fields {
-    model: Option<IgnoredAny>,
     messages: Option<IgnoredAny>,
     prompt: Option<IgnoredAny>,
+    temperature: Option<IgnoredAny>,
 }
 
 /// `POST /v1/completions` and its alias `/v1/completions/circuit`: a chat that names its provider in the body.
 ///
-/// The request is that of a chat completion, except that `model` defaults to `default`. The answer is
-/// `{content, provider, model, level, from_cache}`, with a `reason` if it is degraded.
+/// The request is that of a chat completion, except that `model` defaults to `default` and `temperature` to 0.7. The
+/// answer is `{content, provider, model, level, from_cache}`, with a `reason` if it is degraded. If no target could
+/// answer, the status is 503 and the message has the error of each.
 pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
     state: &State,
     request: Request<B>,
@@ -34,22 +41,62 @@ pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
-    let parsed = with_default_model(body).and_then(|body| {
-        let request = openai::request(body)?;
-        if request.head().stream {
-            let message = "stream: true; expected false: /v1/chat/completions streams";
-            return Err(InvalidRequest::field("stream", message));
-        }
-        Ok(request.with_options(options(&parts.headers, &state.keys)?.unwrap_or_default()))
-    });
-    let request = match parsed {
-        Ok(request) => request,
+    let has_temperature = match check(&body) {
+        Ok(has_temperature) => has_temperature,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
-    let answer = match state.client.chat(request).await {
-        Ok(answer) => answer,
-        Err(error) => return error::respond(&error),
+    let parse = |defaults| parse(body.clone(), defaults, &parts.headers, state);
+    let (request, preference) = match parse(&DEFAULTS) {
+        Ok(parsed) => parsed,
+        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
+    let names_a_target = request.head().model.contains('/');
+    let mut result = state.client.chat(request).await;
+    // The adapters leave the default out for the models that are known to reject it.
+    if !has_temperature
+        && result.as_ref().is_err_and(rejects_temperature)
+        && let Ok((request, _)) = parse(&DEFAULTS[..1])
+    {
+        result = state.client.chat(request).await;
+    }
+    match result {
+        Ok(answer) => print(&answer, has_temperature),
+        Err(error) => error::respond_unavailable(&preference.name_in(error), names_a_target),
+    }
+}
+
+/// Checks what the chat parser would not report as well, and returns true if the body has a temperature.
+fn check(body: &[u8]) -> Result<bool, InvalidRequest> {
+    // Anything but an object with these fields is rejected by the chat parser, with a better message.
+    let Ok(fields) = serde_json::from_slice::<Fields>(body) else { return Ok(true) };
+    if fields.messages.is_none() && fields.prompt.is_some() {
+        let message = "messages: missing; expected a list of messages in place of `prompt`";
+        return Err(InvalidRequest::field("messages", message));
+    }
+    Ok(fields.temperature.is_some())
+}
+
+fn parse(
+    body: Bytes,
+    defaults: &[(&str, &str)],
+    headers: &HeaderMap,
+    state: &State,
+) -> Result<(ChatRequest, IsSetByField), InvalidRequest> {
+    let request = openai::request_with_defaults(body, defaults)?;
+    if request.head().stream {
+        let message = "stream: true; expected false: /v1/chat/completions streams";
+        return Err(InvalidRequest::field("stream", message));
+    }
+    preferred_provider::take(request.with_options(options(headers, &state.keys)?.unwrap_or_default()))
+}
+
+/// Returns true if a provider rejected the request because of its temperature.
+fn rejects_temperature(error: &Error) -> bool {
+    let Error::Surfaced(ended) = error else { return false };
+    ended.cause.kind() == FailureKind::InvalidRequest && ended.cause.detail().contains(TEMPERATURE)
+}
+
+fn print(answer: &Answer, has_temperature: bool) -> Response {
     let report = &answer.report;
     let (from_cache, by) = match (&report.cache, &report.served_by) {
         (Some(CacheUse::Hit { by, .. } | CacheUse::Stale { by, .. }), _) => (true, Some(by)),
@@ -67,24 +114,9 @@ pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
         body["reason"] = json!(reason);
     }
     let mut response = body::json(&body);
-    write_report_headers(response.headers_mut(), report, &answer.reply.meta.notes);
+    // The caller did not set the default, so nothing of the request is missing without it.
+    let mut notes = answer.reply.meta.notes.clone();
+    notes.retain(|note| has_temperature || note.field != TEMPERATURE);
+    write_report_headers(response.headers_mut(), report, &notes);
     response
-}
-
-/// Adds `model: "default"` to a body without a model.
-fn with_default_model(body: Bytes) -> Result<Bytes, InvalidRequest> {
-    // Anything but an object with these fields is rejected by the chat parser, with a better message.
-    let Ok(fields) = serde_json::from_slice::<Fields>(&body) else { return Ok(body) };
-    if fields.messages.is_none() && fields.prompt.is_some() {
-        let message = "messages: missing; expected a list of messages in place of `prompt`";
-        return Err(InvalidRequest::field("messages", message));
-    }
-    if fields.model.is_some() {
-        return Ok(body);
-    }
-    // The last of several equal keys counts, so the model goes to the end.
-    let Some(end) = body.iter().rposition(|byte| *byte == b'}') else { return Ok(body) };
-    let object = body[..end].trim_ascii_end();
-    let comma = if object.ends_with(b"{") { "" } else { "," };
-    Ok([object, comma.as_bytes(), br#""model":"default"}"#.as_slice()].concat().into())
 }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
 
 use crate::{
     body::{Body, EVENT_STREAM, JSON, Response, response},
-    error,
+    error, preferred_provider,
     report_headers::write_report_headers,
     request_headers::options,
     state::State,
@@ -26,20 +26,20 @@ pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(state: &State, reques
     };
     let parsed = openai::request(body).and_then(|request| {
         let options = options(&parts.headers, &state.keys)?;
-        Ok(match options {
+        preferred_provider::take(match options {
             Some(options) => request.with_options(options),
             None => request,
         })
     });
-    let request = match parsed {
-        Ok(request) => request,
+    let (request, preference) = match parsed {
+        Ok(parsed) => parsed,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
     let head = request.head().clone();
     let response = if head.stream { streamed(state, request).await } else { plain(state, request).await };
     response.unwrap_or_else(|error| match error {
         Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
-        error => error::respond(&error),
+        error => error::respond(&preference.name_in(error)),
     })
 }
 

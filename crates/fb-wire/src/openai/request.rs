@@ -3,7 +3,7 @@ use fb_core::{ChatRequest, Dialect, Head, InvalidRequest, RawBody};
 
 use super::parse;
 use crate::{
-    raw,
+    raw::{self, Edit, splice},
     top_level::{field, flag, has_items, model},
     value::Path,
 };
@@ -15,9 +15,44 @@ use crate::{
 /// # Errors
 /// Names the invalid field, the type of its value and what was expected.
 pub fn request(bytes: Bytes) -> Result<ChatRequest, InvalidRequest> {
-    let fields = raw::scan(&bytes)?;
-    let body = RawBody { dialect: Dialect::OpenAi, bytes, fields, parse: parse::chat };
+    let body = scan(bytes)?;
     Ok(ChatRequest::from_raw(head(&body)?, body))
+}
+
+/// Reads a caller's body like [`request`], after setting the missing fields among `defaults`: names with their JSON values.
+///
+/// # Errors
+/// Names the invalid field, the type of its value and what was expected.
+pub fn request_with_defaults(bytes: Bytes, defaults: &[(&str, &str)]) -> Result<ChatRequest, InvalidRequest> {
+    let body = scan(bytes)?;
+    let mut edits = Vec::new();
+    for (name, value) in defaults {
+        if field(&body, name)?.is_none() {
+            edits.push(Edit::Set(name, value));
+        }
+    }
+    let body = if edits.is_empty() { body } else { scan(splice(&body, &edits))? };
+    Ok(ChatRequest::from_raw(head(&body)?, body))
+}
+
+/// Removes a top-level field that is not meant for a provider. Returns the value of the last field with this name as JSON;
+/// `None` when it is missing or `null`.
+///
+/// # Errors
+/// Names the field when its value is not UTF-8.
+pub fn take_field(request: ChatRequest, name: &str) -> Result<(ChatRequest, Option<String>), InvalidRequest> {
+    let Some(body) = request.raw().filter(|body| body.fields.iter().any(|field| &*field.name == name)) else {
+        return Ok((request, None));
+    };
+    let value = field(body, name)?.map(str::to_owned);
+    let rest = scan(splice(body, &[Edit::Remove(name)]))?;
+    let rest = ChatRequest::from_raw(request.head().clone(), rest).with_options(request.options().clone());
+    Ok((rest, value))
+}
+
+fn scan(bytes: Bytes) -> Result<RawBody, InvalidRequest> {
+    let fields = raw::scan(&bytes)?;
+    Ok(RawBody { dialect: Dialect::OpenAi, bytes, fields, parse: parse::chat })
 }
 
 fn head(body: &RawBody) -> Result<Head, InvalidRequest> {

@@ -271,8 +271,9 @@ fn check_target(path: &str, target: &Target, providers: &[&str], problems: &mut 
         if ["block", "blocked", "content_filter", "content_policy", "refusal"].contains(&kind.as_str()) {
             let expected = "a content-policy block is surfaced and never sent to another target; remove it";
             problems.push(InvalidConfig::quoted(field, kind, expected));
-        } else if let Err(error) = kind.parse::<FailureKind>() {
-            problems.push(InvalidConfig::quoted(field, kind, error.to_string()));
+        } else if let Err(error) = FailureKind::named(kind) {
+            let expected = format!("{error}; or a group: rate_limit, auth_error, network_error");
+            problems.push(InvalidConfig::quoted(field, kind, expected));
         }
     }
 }

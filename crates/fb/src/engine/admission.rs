@@ -193,7 +193,8 @@ fn check_loss(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refus
     losses.check(max_loss).map_err(|TooMuchLost(note)| Refusal::new(note.field, note.what))
 }
 
-/// Checks cool-down and health. If others could answer, a recovering target turns away the requests beyond its share.
+/// Checks cool-down and health. If others could answer, a target that recovers, or that answers badly, turns away the
+/// requests beyond its share.
 fn check_state(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
@@ -207,11 +208,13 @@ fn check_state(
     if let Some(skip) = health.reasons.into_iter().next() {
         return Err(Denied { skip, reopens: health.not_before });
     }
-    let share = target.state.share(health.weight, at);
+    let (recovery, quality) =
+        (target.state.recovery_share(health.weight, at), target.state.quality_share(at));
+    let share = recovery * quality;
     // No random number is drawn for a target that takes all requests, or that is only probed.
-    let is_recovering = share > 0.0 && share < 1.0;
-    if may_turn_away && is_recovering && ctx.random() >= share {
-        return Err(Skip::Ramping.into());
+    let is_partial = share > 0.0 && share < 1.0;
+    if may_turn_away && is_partial && ctx.random() >= share {
+        return Err(if quality < recovery { Skip::LowQuality } else { Skip::Ramping }.into());
     }
     Ok(())
 }

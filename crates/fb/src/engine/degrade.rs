@@ -15,7 +15,7 @@ use super::{
     state::Engine,
 };
 use crate::{
-    Answer, Ended, Error, Feature,
+    Answer, Ended, Error, Feature, OfflineConfig,
     clock::now,
     ladder::{OfflineCause, reduce},
 };
@@ -43,8 +43,8 @@ impl Engine {
 
     /// Tries the lower levels at which models are called, from `level` down.
     pub(super) async fn descend(&self, ctx: RequestContext<'_>, level: Level) -> TargetOutcome {
-        let levels = &ctx.route.lower_levels;
-        for (index, lower) in levels.iter().enumerate().filter(|(_, lower)| lower.level >= level) {
+        let mut levels = ctx.route.levels_from(level);
+        while let Some(lower) = levels.next() {
             // A mistake of the caller stays one at every level.
             if is_callers_fault(ctx, cause(ctx).as_ref()) {
                 return TargetOutcome::MoveOn;
@@ -54,7 +54,7 @@ impl Engine {
             };
             ctx.record.set_level(lower.level);
             let mode = if lower.rung.keeps(Feature::Streaming) { ctx.mode } else { Mode::Plain };
-            let reserve = count_callable_below(ctx, &levels[index + 1..]);
+            let reserve = count_callable_below(ctx, levels.clone());
             let reduced = RequestContext { mode, reserve, ..ctx.with_request(&request) };
             let targets = admissible_targets(reduced, &lower.targets);
             match race(reduced, &targets, Start::SEQUENTIAL).await {
@@ -87,7 +87,9 @@ impl Engine {
         if is_callers_fault(ctx, cause(ctx).as_ref()) {
             return None;
         }
-        let offline = ctx.route.config.ladder.offline.as_ref()?;
+        // Only an operator chooses a level without models, and gets an answer of it on every route.
+        let built_in = (level >= Level::Cached).then(OfflineConfig::default);
+        let offline = ctx.route.config.ladder.offline.as_ref().or(built_in.as_ref())?;
         let cause =
             OfflineCause { code: error.code(), failure: known.as_ref(), retry_after: error.retry_after() };
         let reply = offline.reply(ctx.request, &cause);
@@ -122,6 +124,10 @@ impl Engine {
 }
 
 /// Counts the targets of these levels that could be called now.
-pub(super) fn count_callable_below(ctx: RequestContext<'_>, levels: &[LowerLevel]) -> u32 {
-    count_callable(ctx, levels.iter().flat_map(|lower| &lower.targets))
+#[expect(single_use_lifetimes, reason = "an elided lifetime is not allowed in `impl Iterator`")]
+pub(super) fn count_callable_below<'l>(
+    ctx: RequestContext<'_>,
+    levels: impl Iterator<Item = &'l LowerLevel>,
+) -> u32 {
+    count_callable(ctx, levels.flat_map(|lower| &lower.targets))
 }

@@ -20,7 +20,7 @@ use super::{
     target_state::{ProviderState, TargetState},
 };
 use crate::{
-    Error, Route, Target,
+    Error, LadderConfig, Route, Rung, Target,
     clock::now,
     error::BuildError,
     ladder::LevelTracker,
@@ -212,19 +212,32 @@ impl Assembler {
         let custom = self.gates.remove(&config.name).unwrap_or_default();
         let gates =
             Gates::new(config.quality.clone(), custom).map_err(|error| invalid(error.within("quality")))?;
-        let mut lower_levels = Vec::new();
-        let rungs = [(Level::Reduced, &config.ladder.reduced), (Level::Minimal, &config.ladder.minimal)];
-        for (level, rung) in rungs {
-            let Some(rung) = rung.clone() else { continue };
-            let enabled = rung.targets.iter().filter(|target| target.enabled).enumerate();
-            let own = enabled.map(|(index, target)| self.target(target, index, &config.name));
-            let own = own.collect::<Result<Vec<_>, _>>()?;
-            let targets = if own.is_empty() { targets.clone() } else { own };
-            lower_levels.push(LowerLevel { level, rung, targets });
-        }
+        let LadderConfig { reduced, minimal, .. } = &config.ladder;
+        let lower_levels = [
+            self.lower_level(Level::Reduced, reduced.as_ref(), Rung::reduced, &targets, &config.name)?,
+            self.lower_level(Level::Minimal, minimal.as_ref(), Rung::minimal, &targets, &config.name)?,
+        ];
         let (panic, level_tracker) = (PanicMode::default(), LevelTracker::default());
         let config = Arc::new(config);
         Ok(RouteState { config, targets, router, hedges, gates, panic, lower_levels, level_tracker })
+    }
+
+    /// Assembles one level below the full one; `route_targets` are those of a level without targets of its own.
+    fn lower_level(
+        &mut self,
+        level: Level,
+        configured: Option<&Rung>,
+        built_in: fn() -> Rung,
+        route_targets: &[RouteTarget],
+        group: &str,
+    ) -> Result<LowerLevel, BuildError> {
+        let is_built_in = configured.is_none();
+        let rung = configured.cloned().unwrap_or_else(built_in);
+        let enabled = rung.targets.iter().filter(|target| target.enabled).enumerate();
+        let own = enabled.map(|(index, target)| self.target(target, index, group));
+        let own = own.collect::<Result<Vec<_>, _>>()?;
+        let targets = if own.is_empty() { route_targets.to_vec() } else { own };
+        Ok(LowerLevel { level, is_built_in, rung, targets })
     }
 
     /// Assembles one target; `index` is its priority unless it sets one.

@@ -179,7 +179,12 @@ impl RequestRecord {
             Some(AttemptEnd::Skipped { why, .. }) => {
                 matches!(
                     why,
-                    Skip::BreakerOpen | Skip::Cooling | Skip::Ejected | Skip::Ramping | Skip::Unhealthy
+                    Skip::BreakerOpen
+                        | Skip::Cooling
+                        | Skip::Ejected
+                        | Skip::LowQuality
+                        | Skip::Ramping
+                        | Skip::Unhealthy
                 )
             }
             Some(AttemptEnd::Failed(failure)) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb_core::Level;
+use fb_core::{Level, TargetId};
 use fb_health::PanicMode;
 use fb_quality::Gates;
 use fb_router::{HedgeBudget, Router};
@@ -19,14 +19,16 @@ pub(super) struct RouteState {
     pub(super) hedges: HedgeBudget,
     pub(super) gates: Gates,
     pub(super) panic: PanicMode,
-    /// The levels below the full one at which models are called, the best first.
-    pub(super) lower_levels: Vec<LowerLevel>,
+    /// The levels below the full one at which models are called, the best first, each as configured or built in.
+    pub(super) lower_levels: [LowerLevel; 2],
     pub(super) level_tracker: LevelTracker,
 }
 
 /// A level below the full one, and the targets called there.
 pub(super) struct LowerLevel {
     pub(super) level: Level,
+    /// True if the route does not configure the level. Only an operator can choose it.
+    pub(super) is_built_in: bool,
     pub(super) rung: Rung,
     pub(super) targets: Vec<RouteTarget>,
 }
@@ -40,5 +42,13 @@ impl RouteState {
     pub(super) fn target_state(&self, id: &TargetId) -> Option<&TargetState> {
         let below = self.lower_levels.iter().flat_map(|lower| &lower.targets);
         self.targets.iter().chain(below).find(|target| target.id() == id).map(|target| &*target.state)
+    }
+
+    /// Returns the lower levels for a request that starts at `level`, the best first: `level` itself, and the configured
+    /// ones below it.
+    pub(super) fn levels_from(&self, level: Level) -> impl Iterator<Item = &LowerLevel> + Clone {
+        let applies =
+            move |lower: &&LowerLevel| lower.level == level || (lower.level > level && !lower.is_built_in);
+        self.lower_levels.iter().filter(applies)
     }
 }

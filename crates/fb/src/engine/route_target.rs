@@ -40,10 +40,11 @@ impl RouteTarget {
         retry: RetryPolicy,
         prices: Option<TokenPrices>,
     ) -> Self {
-        let triggers = config
-            .trigger_on
-            .as_ref()
-            .map(|kinds| kinds.iter().filter_map(|kind| kind.parse().ok()).map(FailureKind::name).collect());
+        let kinds = |names: &Vec<String>| {
+            let kinds = names.iter().filter_map(|name| FailureKind::named(name).ok());
+            kinds.flatten().map(FailureKind::name).collect()
+        };
+        let triggers = config.trigger_on.as_ref().map(kinds);
         let overrides =
             Overrides(config.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         let capabilities = config.capabilities.applied_to(state.provider().capabilities(state.id().model()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fb_core::{ChatRequest, InvalidRequest};
 use fb_router::{ClassRoutes, Classifier, Complexity, Signals};
 
-use super::{route_state::RouteState, selection::matches_name, spend::moment, state::Engine};
+use super::{route_state::RouteState, spend::moment, state::Engine};
 use crate::{Destination, Error, clock::now};
 
 impl Engine {
@@ -16,13 +16,18 @@ impl Engine {
         let route = self.classified(request, named).and_then(|(_, route)| route).unwrap_or(named);
         let preferred = request.options().prefer.as_deref();
         let is_known = |name: &str| {
-            route.targets.iter().any(|target| matches_name(target, name))
+            route.targets.iter().any(|target| target.id().is_named(name))
                 || self.directory.target(name).is_some()
         };
         if let Some(name) = preferred.filter(|name| !is_known(name)) {
             let name: String = name.chars().take(256).collect();
+            let mut providers: Vec<_> =
+                route.targets.iter().map(|target| target.id().provider().as_str()).collect();
+            providers.sort_unstable();
+            providers.dedup();
             let message = format!(
-                "no target is called {name:?}: expected PROVIDER/MODEL, or PROVIDER of a target of the route"
+                "no target is named {name:?}; expected PROVIDER/MODEL, or a provider of the route: {}",
+                providers.join(", ")
             );
             return Err(Error::InvalidRequest(InvalidRequest::field("prefer", message)));
         }

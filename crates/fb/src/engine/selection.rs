@@ -82,7 +82,7 @@ impl Engine {
     ) -> (Vec<&'a RouteTarget>, Vec<Inadmissible>) {
         let preferred = request.options().prefer.as_deref();
         let foreign = preferred
-            .filter(|name| !route.targets.iter().any(|target| matches_name(target, name)))
+            .filter(|name| !route.targets.iter().any(|target| target.id().is_named(name)))
             .and_then(|name| self.directory.target(name));
         let limits = self.account(request).map(Account::limits);
         let check_evaluated = |target: &RouteTarget| {
@@ -120,10 +120,8 @@ impl Engine {
             Strategy::Sticky => sticky_key(request, &router.config().sticky.by),
             _ => None,
         };
-        let preferred = request.options().prefer.as_deref();
-        let preferred = preferred.and_then(|name| targets.iter().find(|target| matches_name(target, name)));
         let facts = Facts {
-            preferred: preferred.map(|target| target.id()),
+            preferred: request.options().prefer.as_deref(),
             sticky_key: sticky_key.as_deref(),
             ..with_request_rules(facts, request)
         };
@@ -191,13 +189,4 @@ fn candidate(target: &RouteTarget, strategy: Strategy, panic: bool, at: Instant)
         in_flight: state.in_flight(),
         ..Candidate::new(target.id())
     }
-}
-
-/// Returns true if a name, `PROVIDER/MODEL` or `PROVIDER`, means the target.
-pub(super) fn matches_name(target: &RouteTarget, name: &str) -> bool {
-    let id = target.id();
-    name.split_once('/').map_or_else(
-        || id.provider().as_str() == name,
-        |(provider, model)| id.provider().as_str() == provider && id.model() == model,
-    )
 }

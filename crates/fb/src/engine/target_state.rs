@@ -165,12 +165,17 @@ impl TargetState {
         let share = self.breaker().share(at);
         // A half-open breaker has a share of 0 and may still admit a probe now, as `peek` found.
         let weight = if share > 0.0 { share * health.weight } else { health.weight };
-        Eligibility { weight: weight * rank_penalty(self.quality(at)), ..health }
+        Eligibility { weight: weight * self.quality_share(at), ..health }
     }
 
     /// Returns the share of its usual traffic that the target takes while it recovers, 0 to 1.
-    pub(super) fn share(&self, health_weight: f64, at: Instant) -> f64 {
-        self.breaker().share(at) * health_weight * rank_penalty(self.quality(at))
+    pub(super) fn recovery_share(&self, health_weight: f64, at: Instant) -> f64 {
+        self.breaker().share(at) * health_weight
+    }
+
+    /// Returns the share of its usual traffic that the quality of its answers leaves to the target, 0 to 1.
+    pub(super) fn quality_share(&self, at: Instant) -> f64 {
+        rank_penalty(self.quality(at))
     }
 
     /// Returns the retry budget of the provider.

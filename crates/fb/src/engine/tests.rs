@@ -470,6 +470,53 @@ async fn trigger_on_restricts_which_failures_hop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn group_in_trigger_on_stands_for_its_kinds() {
+    let groups = ["timeout", "rate_limit", "server_error", "network_error"];
+    let named = |mut route: Route| {
+        route.targets[0].trigger_on = Some(groups.map(str::to_owned).to_vec());
+        route.targets[0].max_retries = 0;
+        route
+    };
+    let mut statuses = Vec::new();
+    for failure in ["hang", "429", "quota", "500", "503", "529", "refused", "reset", "cut(0)", "401", "403"] {
+        let script = script(&format!("a: {failure} / b: 200"));
+        let result = client(&script, named).chat(ChatRequest::user("hi")).await;
+        statuses.push(format!("{failure} {}", result.map_or_else(|error| error.status(), |_| 200)));
+    }
+    expect![[r#"
+        hang 200
+        429 200
+        quota 200
+        500 200
+        503 200
+        529 200
+        refused 200
+        reset 200
+        cut(0) 200
+        401 502
+        403 502"#]]
+    .assert_eq(&statuses.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusal_for_capacity_has_a_retry_after() {
+    let script = script("a: hang");
+    let client = client(&script, |mut route| {
+        route.targets[0] = route.targets[0].clone().max_in_flight(1);
+        route
+    });
+    let error = tokio::select! {
+        biased;
+        first = client.chat(ChatRequest::user("hi")) => panic!("{first:?}"),
+        second = client.chat(ChatRequest::user("hi")) => second.unwrap_err(),
+    };
+    assert_eq!(
+        (error.code(), error.http().retry_after),
+        ("all_targets_unavailable", Some(Duration::from_secs(1)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn denied_retry_surfaces_instead_of_hopping() {
     let script = script("a: 503 / b: 200");
     let opens = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
@@ -779,7 +826,7 @@ fn invalid_setup_reports_every_problem() {
         routes.default.targets[0].model = "": expected the name of a model
         routes.default.targets[0].max_retries = 50: expected 0 to 20
         routes.default.targets[0].trigger_on[0] = "content_filter": a content-policy block is surfaced and never sent to another target; remove it
-        routes.default.targets[0].trigger_on[1] = "slow": "slow" is not a failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]].assert_eq(&problems.join("\n"));
+        routes.default.targets[0].trigger_on[1] = "slow": "slow" is not a failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown; or a group: rate_limit, auth_error, network_error"#]].assert_eq(&problems.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]

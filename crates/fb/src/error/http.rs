@@ -9,8 +9,8 @@ use fb_core::{AttemptEnd, Failure, FailureKind, Report, Skip};
 #[cfg(test)]
 mod tests;
 
-/// Delay after which a request may be repeated that the server had no memory for.
-const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Delay after which a request may be repeated that was refused for lack of capacity: of memory, or of a target's slots.
+const CAPACITY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An error as an HTTP response reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl ErrorCode {
             Self::RequestTimeout => row(408, "request_timeout", InvalidRequest, false),
             Self::Overloaded => {
                 let overloaded = row(503, "overloaded", Unavailable, true);
-                HttpError { retry_after: Some(OVERLOADED_RETRY_AFTER), ..overloaded }
+                HttpError { retry_after: Some(CAPACITY_RETRY_AFTER), ..overloaded }
             }
         }
     }
@@ -216,6 +216,17 @@ impl ErrorCode {
             None => Self::AllTargetsUnavailable,
         }
     }
+}
+
+/// Returns the time until a request may succeed that no target was called for, given the time until one reopens. The
+/// capacity of a target may be free again at any time.
+pub(super) fn retry_after_skips(report: &Report, reopens: Option<Duration>) -> Option<Duration> {
+    let is_at_capacity =
+        report.trace.rows().iter().any(|row| matches!(skip_reason(&row.end), Some(Skip::AtCapacity)));
+    if is_at_capacity && ErrorCode::for_skips(report) == ErrorCode::AllTargetsUnavailable {
+        return Some(reopens.map_or(CAPACITY_RETRY_AFTER, |reopens| reopens.min(CAPACITY_RETRY_AFTER)));
+    }
+    reopens
 }
 
 /// Returns the row of a status that the provider chose.

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use crate::Target;
 
 /// The levels of a route below the full one, and the conditions under which the whole route moves between them. A level
-/// that is not set is skipped. Level `cached` serves the answers that the route's [cache](crate::RouteCache) keeps.
+/// that is not set is skipped, unless an operator chooses it: then [`Rung::reduced`], [`Rung::minimal`] and the default
+/// texts of [`OfflineConfig`] apply. Level `cached` serves the answers that the route's [cache](crate::RouteCache) keeps.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LadderConfig {
@@ -52,6 +53,20 @@ pub struct Rung {
     /// The features that requests keep. A request that cannot be served without one of the others skips the level.
     /// Defaults to all.
     pub features: Option<Vec<Feature>>,
+}
+
+impl Rung {
+    /// Returns the level `reduced` of a route that does not configure it: at most 2,048 tokens, streaming, neither tools nor
+    /// images.
+    pub fn reduced() -> Self {
+        Self { max_tokens: Some(2_048), features: Some(vec![Feature::Streaming]), ..Self::default() }
+    }
+
+    /// Returns the level `minimal` of a route that does not configure it: at most 512 tokens, no streaming, neither tools nor
+    /// images.
+    pub fn minimal() -> Self {
+        Self { max_tokens: Some(512), features: Some(Vec::new()), ..Self::default() }
+    }
 }
 
 /// A feature that a level may leave out.

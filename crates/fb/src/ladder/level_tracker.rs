@@ -34,7 +34,7 @@ impl LevelTracker {
         if state.forced(now).is_none() {
             state.climb(config, now);
         }
-        let level = state.forced(now).map_or(state.level, |level| config.nearest(level));
+        let level = state.forced(now).unwrap_or(state.level);
         let previous = mem::replace(&mut state.reported, level);
         (level, (previous != level).then_some(previous))
     }
@@ -98,20 +98,6 @@ impl LadderConfig {
             Level::Full if self.reduced.is_some() => Some(Level::Reduced),
             Level::Full | Level::Reduced if self.minimal.is_some() => Some(Level::Minimal),
             _ => None,
-        }
-    }
-
-    /// Returns the level that stands in for one that may not be configured: the next lower one at which models are
-    /// called, else the next higher one.
-    fn nearest(&self, level: Level) -> Level {
-        match level {
-            Level::Reduced | Level::Minimal => {
-                let same = if level == Level::Reduced && self.reduced.is_some() { Some(level) } else { None };
-                same.or_else(|| self.minimal.as_ref().map(|_| Level::Minimal))
-                    .or_else(|| self.reduced.as_ref().map(|_| Level::Reduced))
-                    .unwrap_or(Level::Full)
-            }
-            Level::Full | Level::Cached | Level::Offline => level,
         }
     }
 

@@ -85,8 +85,20 @@ fn every_invalid_value_is_reported_with_its_position() {
         17:15  routes.default.targets[0].max_retries = 99   expected 0 to 20
         18:11  routes.default.targets[0].timeout = 0ns   expected a time above 0 and up to a day, such as "30s"
         15:26  routes.default.targets[0].trigger_on[1] = "content_filter"   a content-policy block is surfaced and never sent to another target; remove it
-        15:44  routes.default.targets[0].trigger_on[2] = "slow"   "slow" is not a failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown"#]],
+        15:44  routes.default.targets[0].trigger_on[2] = "slow"   "slow" is not a failure kind; expected one of connect, timeout, network, stale_connection, interrupted, overloaded, server_error, rate_limited, quota_exhausted, auth, permission, region, model_not_found, context_length, invalid_request, too_large, malformed, quality, unknown; or a group: rate_limit, auth_error, network_error"#]],
     );
+}
+
+#[test]
+fn operator_routes_need_an_admin_token() {
+    let bad = GOOD.replace("\n[providers.local]", "operator_routes = true\n\n[providers.local]");
+    let expected = || {
+        expect![
+            "4:19  server.operator_routes = true   expected a token in [admin], which these requests must carry"
+        ]
+    };
+    check(&bad, expected());
+    check(&format!("{bad}\n[admin]\nlisten = \"127.0.0.1:0\"\n"), expected());
 }
 
 #[test]

@@ -101,6 +101,34 @@ fn errors_name_field_value_and_expectation() {
     );
 }
 
+#[test]
+fn missing_fields_get_their_defaults() {
+    let defaults = [("model", "\"default\""), ("temperature", "0.7")];
+    let read = |text: &'static str| {
+        let request = request_with_defaults(text.into(), &defaults).unwrap();
+        let body = request.raw().unwrap().bytes.clone();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    assert_eq!(
+        read(r#"{"messages":[],"model":null}"#),
+        r#"{"messages":[],"model":"default","temperature":0.7}"#
+    );
+    let complete = r#"{"messages":[],"model":"m","temperature":0}"#;
+    assert_eq!(read(complete), complete);
+}
+
+#[test]
+fn taken_field_leaves_the_rest_of_the_body() {
+    let take = |text: &'static str| {
+        let (rest, value) = take_field(request(text.into()).unwrap(), "x").unwrap();
+        (String::from_utf8(rest.raw().unwrap().bytes.to_vec()).unwrap(), value)
+    };
+    let rest = || r#"{"model":"m","messages":[]}"#.to_owned();
+    assert_eq!(take(r#"{"model":"m","messages":[]}"#), (rest(), None));
+    assert_eq!(take(r#"{"model":"m","messages":[],"x":null}"#), (rest(), None));
+    assert_eq!(take(r#"{"x":1,"model":"m","messages":[],"x":"y"}"#), (rest(), Some("\"y\"".to_owned())));
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {

@@ -216,16 +216,49 @@ async fn failures_caused_by_the_request_move_no_route() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn missing_level_maps_to_the_nearest_one() {
+async fn level_chosen_by_an_operator_is_built_in_where_it_is_not_configured() {
     let script = script("a: 200");
     let client = client(&script, |route| route);
-    client.set_level(None, Some((Level::Reduced, None)));
-    assert_eq!(send(&client).await, "full by a/m after a");
-    client.set_level(None, Some((Level::Offline, None)));
-    for refuse_degraded in [false, true] {
-        let options = Options { refuse_degraded, ..Options::default() };
-        let error = client.chat(ChatRequest::user("hi").with_options(options)).await.unwrap_err();
-        assert_eq!(error.status(), 503);
+    let tool = Tool { name: "weather".to_owned(), description: None, parameters: None, strict: None };
+    let request = || {
+        let messages = vec![Message::text(Role::User, "weather?")];
+        let chat = Chat { messages, tools: vec![tool.clone()], ..Chat::default() };
+        ChatRequest::from_chat("default", chat)
+    };
+    let mut seen = Vec::new();
+    for level in Level::ALL {
+        client.set_level(None, Some((level, None)));
+        let answer = client.chat(request()).await.unwrap();
+        let notes: Vec<String> = answer.notes().iter().map(ToString::to_string).collect();
+        seen.push(format!("{}: {}", describe(&answer), notes.join(", ")));
     }
-    assert_eq!(script.provider("a").calls(), 1);
+    expect![[r#"
+        full by a/m after a: 
+        reduced by a/m after a: max_tokens: 2048 at level reduced, tools: dropped at level reduced
+        minimal by a/m after a: max_tokens: 512 at level minimal, tools: dropped at level minimal
+        offline by static after : 
+        offline by static after : "#]]
+    .assert_eq(&seen.join("\n"));
+    let fixed = client.chat(request()).await.unwrap();
+    assert_eq!(fixed.text(), "The assistant cannot answer now. Please try again in a moment.");
+    assert_eq!(script.provider("a").calls(), 3);
+
+    // A caller that refuses less gets an error where there is nothing else.
+    let options = Options { refuse_degraded: true, ..Options::default() };
+    let error = client.chat(request().with_options(options)).await.unwrap_err();
+    assert_eq!(error.status(), 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn built_in_level_is_not_entered_without_an_operator() {
+    let script = script("a: 503");
+    let client = client(&script, |mut route| {
+        route.targets[0].max_retries = 0;
+        route
+    });
+    for _ in 0..4 {
+        assert_eq!(client.chat(ChatRequest::user("hi")).await.unwrap_err().status(), 502);
+        assert_eq!(client.levels()[0].level, Level::Full);
+    }
+    assert_eq!(script.provider("a").calls(), 4);
 }

@@ -82,6 +82,15 @@ async fn low_quality_reduces_traffic_but_opens_no_breaker() {
     assert!(client.breakers().iter().all(|(_, breaker)| breaker.consecutive_failures() == 0));
     let scores: Vec<_> = client.quality().into_iter().map(|(id, score)| format!("{id} {score:.2}")).collect();
     // The score starts as if five good answers had been seen.
+    let skips = |record: &crate::Record| {
+        let rows = record.report.trace.rows().iter().map(|row| row.end.to_string());
+        rows.filter(|end| end.starts_with("skipped")).collect::<Vec<_>>()
+    };
+    let skips: Vec<_> = client.traces(200).iter().flat_map(|record| skips(record)).collect();
+    assert!(
+        !skips.is_empty() && skips.iter().all(|skip| skip == "skipped: low quality, others take its share"),
+        "{skips:?}"
+    );
     assert_eq!(scores, [format!("a/m {:.2}", 5.0 / f64::from(calls + 5)), "b/m 1.00".to_owned()]);
 }
 

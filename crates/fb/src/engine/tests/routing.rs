@@ -134,7 +134,7 @@ async fn preferred_target_comes_first_even_from_another_route() {
         (error.status(), error.to_string().as_str()),
         (
             400,
-            "invalid request: no target is called \"d/m\": expected PROVIDER/MODEL, or PROVIDER of a target of the route"
+            "invalid request: no target is named \"d/m\"; expected PROVIDER/MODEL, or a provider of the route: a, b"
         )
     );
 }

@@ -154,7 +154,11 @@ impl Case<'_> {
     /// Returns true if another target may be tried after this failure.
     fn hops(&self, made: &CallRecord, kind: FailureKind) -> bool {
         let named = self.world.target(&made.model).trigger_on.as_ref();
-        let named = named.map(|names| names.iter().any(|name| name == kind.name()));
+        let stands_for = |name: &String| {
+            let kinds = FailureKind::named(name).unwrap_or_default();
+            kinds.iter().any(|named| named.name() == kind.name())
+        };
+        let named = named.map(|names| names.iter().any(stands_for));
         match kind.consequences().hop {
             Hop::No => false,
             Hop::OptIn => named == Some(true),
@@ -298,7 +302,8 @@ impl Case<'_> {
                     && report.level == Level::Cached
             }
             (Some(ServedBy::Static), _) => {
-                self.route.ladder.offline.is_some()
+                let is_chosen = self.world.forced.is_some_and(|(level, _)| level >= Level::Cached);
+                (self.route.ladder.offline.is_some() || is_chosen)
                     && report.level == Level::Offline
                     && self.received.text.contains("Please try again in")
             }

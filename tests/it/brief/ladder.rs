@@ -1,0 +1,81 @@
+//! The ladder on a route that configures none: full, reduced, minimal, cached, offline, chosen by an operator.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Sims, client, prepared};
+
+const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
+
+fn tool() -> Value {
+    json!({ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_have_the_numbers_of_the_brief() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let cache = "cache = { stale_if_error = true }\n";
+    let target = "[[routes.default.targets]]\nprovider = \"primary\"\nmodel = \"gpt-4.1\"\n";
+    let config = format!("{ADMIN}{}[routes.default]\n{cache}{target}", sims.providers());
+    let gateway = Gateway::start(&fb, &config).await;
+    let level_url = format!("{}/v1/degradation/level", gateway.admin().await);
+    let set_level = async |level: &str| {
+        let request = client().post(format!("{level_url}?level={level}")).bearer_auth("sk-test");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    };
+    let ask = async |text: &str, change: Value| {
+        let mut body = json!({ "messages": [{ "role": "user", "content": text }], "max_tokens": 4096 });
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let response = client().post(format!("{}/completions", gateway.url)).body(body.to_string());
+        let response = response.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{text}");
+        serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap()
+    };
+    let sent = || sims.primary.requests().last().unwrap().json().unwrap();
+
+    let full = ask("known", json!({})).await;
+    assert_eq!(
+        (&full["level"], &full["from_cache"], &sent()["max_completion_tokens"]),
+        (&json!("full"), &json!(false), &json!(4096))
+    );
+    for (level, most) in [("reduced", 2048), ("minimal", 512)] {
+        set_level(level).await;
+        let answer = ask("known", json!({ "tools": [tool()] })).await;
+        assert_eq!((&answer["level"], &answer["provider"]), (&json!(level), &json!("primary")));
+        let sent = sent();
+        assert_eq!(
+            (sent["max_completion_tokens"].as_u64(), sent.get("tools")),
+            (Some(most), None),
+            "{level}: {sent}"
+        );
+    }
+    // Reduced streams, minimal does not.
+    for (level, streams) in [("reduced", true), ("minimal", false)] {
+        set_level(level).await;
+        let body =
+            json!({ "model": "default", "messages": [{ "role": "user", "content": "hi" }], "stream": true });
+        let answer = gateway.post(body.to_string()).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "text/event-stream; charset=utf-8"));
+        assert_eq!(sent()["stream"] == true, streams, "{level}: {}", sent());
+    }
+
+    let calls = sims.primary.calls();
+    set_level("cached").await;
+    let cached = ask("known", json!({})).await;
+    assert_eq!(
+        (&cached["level"], &cached["from_cache"], &cached["content"]),
+        (&json!("cached"), &json!(true), &full["content"])
+    );
+    let text = json!("The assistant cannot answer now. Please try again in a moment.");
+    for level in ["cached", "offline"] {
+        set_level(level).await;
+        let fixed = ask("unknown", json!({})).await;
+        assert_eq!(
+            (&fixed["level"], &fixed["from_cache"], &fixed["content"]),
+            (&json!("offline"), &json!(false), &text)
+        );
+    }
+    assert_eq!(sims.primary.calls(), calls, "no model is called");
+}
