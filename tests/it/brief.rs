@@ -9,6 +9,7 @@ use crate::harness::without_times;
 
 mod breaker;
 mod cached;
+mod chain;
 mod checker;
 mod classes;
 mod config;
@@ -16,6 +17,8 @@ mod degraded_mode;
 mod degrader;
 mod failures;
 mod health;
+mod hops;
+mod ladder;
 mod layers;
 mod policy;
 mod practices;
@@ -24,12 +27,10 @@ mod production;
 mod race;
 mod records;
 mod retry;
-mod signals;
-mod translation;
-mod chain;
-mod failures;
-mod ladder;
 mod service;
+mod signals;
+mod stats;
+mod translation;
 mod weights;
 
 /// Creates a builder with the providers of a script, which is returned beside it.
@@ -58,5 +59,3 @@ fn configured(text: &str, config: &str) -> (Script, Client) {
     let (script, builder) = scripted(text);
     (script, builder.seed(7).config_without_providers(&config).build().unwrap())
 }
-mod hops;
-mod stats;

@@ -127,7 +127,9 @@ impl<'a> Endpoint<'a> {
     const fn methods(&self) -> Methods {
         match self {
             Self::Operator(endpoint) => endpoint.methods(),
-            Self::Stats | Self::Cache | Self::Tenants | Self::Traces | Self::Trace(_) | Self::Metrics => Methods::Get,
+            Self::Stats | Self::Cache | Self::Tenants | Self::Traces | Self::Trace(_) | Self::Metrics => {
+                Methods::Get
+            }
             Self::Circuit(_) | Self::Purge => Methods::Post,
         }
     }

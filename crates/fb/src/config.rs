@@ -90,7 +90,10 @@ impl Config {
     /// Returns the settings of a valid configuration that do not have their full effect.
     pub fn warnings(&self) -> Vec<InvalidConfig> {
         let routes: Vec<&Route> = self.routes.values().collect();
-        check::waits_beyond_deadline(&self.mechanisms(), &self.overrides(), &routes)
+        let (mechanisms, overrides) = (self.mechanisms(), self.overrides());
+        let mut warnings = check::waits_beyond_deadline(&mechanisms, &overrides, &routes);
+        warnings.extend(check::retries_beyond_attempts(&mechanisms, &overrides, &routes));
+        warnings
     }
 
     /// Returns the mechanism settings of the providers.

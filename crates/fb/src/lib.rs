@@ -31,7 +31,9 @@ pub use fb_core::{
     Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
     Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Format,
     Frame, FrameStream, Head, Image, ImageSource, InvalidConfig, InvalidRequest, Json, Level, Message, Meta,
-    Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, ProviderId, Raw, Refusal, Reply, Report, RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming, TargetId, Tool, ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
+    Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, ProviderId, Raw, Refusal,
+    Reply, Report, RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming,
+    TargetId, Tool, ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
 };
 pub use fb_health::{
     Check, Condition, HealthConfig, LastCheck, Latency, ProbeConfig, ProbeKind, Prober,

@@ -70,13 +70,9 @@ async fn paths_and_methods_are_matched() {
         GET /v1/health: 200 - {"providers":[{"consecutive_failures":0,"is_healthy":true,"l
         HEAD /v1/health: 200 - 
         POST /v1/health: 405 GET,HEAD {"error":{"message":"POST is not allowed for /v1/health","ty
-<<<<<<< ours
         GET /v1/stats: 200 - {"by_provider":{"a":{"avg_latency_ms":null,"blocked":0,"canc
         POST /v1/stats: 405 GET,HEAD {"error":{"message":"POST is not allowed for /v1/stats","typ
-        GET /v1/circuits: 200 - {"circuits":[{"allows_request":true,"calls":0,"consecutive_f
-=======
         GET /v1/circuits: 200 - {"a/m":{"failure_count":0,"last_failure":null,"state":"close
->>>>>>> theirs
         GET /v1/circuits/: 404 - {"error":{"message":"no such path: GET /v1/circuits/","type"
         GET /v1/circuits/a/m: 405 POST {"error":{"message":"GET is not allowed for /v1/circuits/a/m
         GET /v1/cache: 200 - {"bytes":0,"entries":0,"evicted":0,"expired":0,"hits":0,"mis

@@ -82,6 +82,32 @@ pub(crate) fn waits_beyond_deadline(
     effective_mechanisms(global, providers, routes, &mut Vec::new()).into_iter().filter_map(warning).collect()
 }
 
+/// Returns the routes whose targets allow more calls together than the route allows for one request.
+pub(crate) fn retries_beyond_attempts(
+    global: &Mechanisms,
+    providers: &BTreeMap<String, Overrides>,
+    routes: &[&Route],
+) -> Vec<InvalidConfig> {
+    let effective = effective_mechanisms(global, providers, routes, &mut Vec::new());
+    let warning = |route: &&Route| {
+        let is_own = |(owner, target, _): &&(&Route, &Target, Mechanisms)| {
+            owner.name == route.name
+                && target.enabled
+                && route.targets.iter().any(|own| std::ptr::eq(own, *target))
+        };
+        let retries = effective.iter().filter(is_own).map(|(_, target, mechanisms)| {
+            target.retry_config(&mechanisms.retry).max_retries.unwrap_or_default()
+        });
+        let calls: Vec<u32> = retries.map(|retries| retries.saturating_add(1)).collect();
+        let (sum, most) = (calls.iter().sum::<u32>(), route.max_attempts);
+        let cut = sum.checked_sub(most).filter(|cut| *cut > 0)?;
+        let calls = calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ");
+        let effect = format!("the targets allow {calls} = {sum} calls; {cut} of them will not be made");
+        Some(InvalidConfig::new(format!("routes.{}.max_attempts", route.name), most.to_string(), effect))
+    };
+    routes.iter().filter_map(warning).collect()
+}
+
 /// Checks the capacity of the cache.
 pub(crate) fn check_cache(config: &CacheConfig, problems: &mut Vec<InvalidConfig>) {
     if let Err(error) = Cache::<()>::new(config.clone()) {

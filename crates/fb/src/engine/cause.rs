@@ -7,7 +7,11 @@ use super::context::RequestContext;
 /// Returns the failure so far that helps the caller most: one that the caller can repair, or else that of the primary
 /// target, or else the first.
 pub(super) fn cause(ctx: RequestContext<'_>) -> Option<Failure> {
-    most_helpful(&failures(ctx, |_, _| None), ctx.record.report().primary.as_ref(), names_a_target(ctx.request))
+    most_helpful(
+        &failures(ctx, |_, _| None),
+        ctx.record.report().primary.as_ref(),
+        names_a_target(ctx.request),
+    )
 }
 
 /// Returns the same among the failures of this request and of the calls before it that made a target unavailable.
@@ -19,7 +23,11 @@ pub(super) fn known_cause(ctx: RequestContext<'_>) -> Option<Failure> {
         );
         ctx.route.target_state(target).filter(|_| is_unavailable)?.last_failure()
     };
-    most_helpful(&failures(ctx, last_failure), ctx.record.report().primary.as_ref(), names_a_target(ctx.request))
+    most_helpful(
+        &failures(ctx, last_failure),
+        ctx.record.report().primary.as_ref(),
+        names_a_target(ctx.request),
+    )
 }
 
 /// Returns the failures of a request in order, with those that `skipped` returns for targets that were not called.

@@ -474,7 +474,7 @@ async fn group_in_trigger_on_stands_for_its_kinds() {
     let groups = ["timeout", "rate_limit", "server_error", "network_error"];
     let named = |mut route: Route| {
         route.targets[0].trigger_on = Some(groups.map(str::to_owned).to_vec());
-        route.targets[0].max_retries = 0;
+        route.targets[0].max_retries = Some(0);
         route
     };
     let mut statuses = Vec::new();

@@ -253,7 +253,7 @@ async fn level_chosen_by_an_operator_is_built_in_where_it_is_not_configured() {
 async fn built_in_level_is_not_entered_without_an_operator() {
     let script = script("a: 503");
     let client = client(&script, |mut route| {
-        route.targets[0].max_retries = 0;
+        route.targets[0].max_retries = Some(0);
         route
     });
     for _ in 0..4 {
