@@ -562,11 +562,12 @@ async fn attempts_stay_within_the_envelope_and_reserve_later_targets() {
     expect![[r#"
         ok "hello from c" by c/m
         0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 773 ms
-        0.774s  a/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  hop
-        0.774s  b/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 718 ms
-        1.493s  b/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  hop
-        1.493s  c/m  1  ok  15 tokens                               0 ms
-        a: 2 calls  b: 2 calls  c: 1 calls"#]]
+        0.774s  a/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 445 ms
+        1.219s  a/m  3  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 2.87 s
+        4.093s  a/m  4  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        4.093s  b/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        4.093s  c/m  1  ok  15 tokens                               0 ms
+        a: 4 calls  b: 1 calls  c: 1 calls"#]]
     .assert_eq(&run("a: 429 / b: 429 / c: 200", eager, false).await);
     let two = |mut route: Route| {
         route.max_attempts = 2;

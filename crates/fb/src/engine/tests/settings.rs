@@ -47,7 +47,7 @@ fn invalid_setting_is_reported_with_its_path() {
         config.with_route_names().problems().iter().map(ToString::to_string).collect();
     expect![[r#"
         providers.a.breaker.consecutive = 0: expected at least 1
-        routes.default.targets[0].breaker = (settings): unknown field `factr`, expected one of `base`, `factor`, `max`
+        routes.default.targets[0].breaker = (settings): unknown field `factr`, expected one of `base`, `factor`, `max`, `jitter`
         routes.default.targets[2].health = (settings): invalid value: string "soon", expected a duration"#]]
     .assert_eq(&problems.join("\n"));
 }
