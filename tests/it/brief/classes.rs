@@ -10,11 +10,11 @@ use crate::harness::{TempDir, prepared};
 
 /// Example queries and their classes.
 const EXAMPLES: [(&str, Complexity); 5] = [
-    ("What is Python?", Complexity::Simple),
-    ("Compare microservices vs monolith trade-offs", Complexity::Complex),
-    ("Translate 'hello' to Spanish", Complexity::Simple),
-    ("Debug this recursive function and explain why it stack overflows", Complexity::Complex),
-    ("List the top 5 Python web frameworks", Complexity::Simple),
+    ("What is a mutex?", Complexity::Simple),
+    ("Compare row stores and column stores for reporting", Complexity::Complex),
+    ("Translate 'good morning' to Finnish", Complexity::Simple),
+    ("Debug this parser and explain why it never ends", Complexity::Complex),
+    ("List three sorting algorithms", Complexity::Simple),
 ];
 
 /// One query for every signal, and queries without one or with one of each class.
