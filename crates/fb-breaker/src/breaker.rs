@@ -119,6 +119,11 @@ impl Breaker {
         self
     }
 
+    /// Removes the transition listener of this breaker and its clones.
+    pub(crate) fn silence(&self) {
+        self.shared.core.lock().listener = None;
+    }
+
     /// Returns the result that [`try_acquire`](Self::try_acquire) would have, without changing anything.
     ///
     /// # Errors

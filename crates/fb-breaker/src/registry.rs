@@ -180,6 +180,39 @@ impl Registry {
         Ok(circuit)
     }
 
+    /// Removes the circuit of a model and returns it. Its permits stay valid, but its transitions are no longer reported and
+    /// no longer count for the provider.
+    pub fn remove(&self, provider: &str, model: &str) -> Option<Circuit> {
+        let mut table = self.shared.table.lock();
+        let removed = table.remove(&(provider.into(), model.into()))?;
+        drop(table);
+        removed.breaker.silence();
+        removed.provider.update(&self.shared.config);
+        Some(removed)
+    }
+
+    /// Replaces the configuration of a model's circuit. The new circuit begins in the state of the old one: an open breaker
+    /// stays open for the time that was left, and an override stays. The counts of a closed breaker begin anew.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`], naming the first invalid field of `config`; the circuit is then unchanged.
+    pub fn reconfigure(
+        &self,
+        provider: &str,
+        model: &str,
+        config: &BreakerConfig,
+        now: Instant,
+    ) -> Result<Circuit, InvalidConfig> {
+        config.validate()?;
+        let old = self.remove(provider, model);
+        let circuit = self.circuit(provider, model, config)?;
+        if let Some(old) = old {
+            circuit.breaker.restore(&old.breaker.snapshot(now), now);
+            circuit.provider.update(&self.shared.config);
+        }
+        Ok(circuit)
+    }
+
     /// Returns those of the given models that may be called now, in the given order, without using a probe. An unknown model
     /// may be called.
     pub fn available<'a>(
@@ -227,9 +260,7 @@ fn listener(
     let (provider, config, name) = (Arc::downgrade(provider), config.clone(), name.clone());
     Arc::new(move |transition| {
         if let Some(provider) = provider.upgrade() {
-            let models = provider.models.lock().clone();
-            let not_closed = models.iter().filter(|model| !model.is_closed()).count();
-            provider.maybe_open.store(config.is_provider_open(not_closed, models.len()), Ordering::Relaxed);
+            provider.update(&config);
         }
         if let Some(forward) = &forward {
             forward(&name.0, &name.1, transition);
@@ -244,14 +275,20 @@ impl Table {
         let candidates = self.circuits.iter().filter(|(_, circuit)| idle(circuit));
         let oldest = candidates.min_by_key(|(_, circuit)| circuit.last_used.load(Ordering::Relaxed));
         let Some(name) = oldest.map(|(name, _)| name.clone()) else { return false };
-        if let Some(evicted) = self.circuits.remove(&name) {
-            let mut models = evicted.provider.models.lock();
-            models.retain(|model| !model.ptr_eq(&evicted.breaker));
-            if models.is_empty() && evicted.provider.suspension.lock().is_none() {
+        self.remove(&name).is_some()
+    }
+
+    /// Removes a circuit, and its provider if that has no other models and is not suspended.
+    fn remove(&mut self, name: &(Arc<str>, Arc<str>)) -> Option<Circuit> {
+        let removed = self.circuits.remove(name)?;
+        {
+            let mut models = removed.provider.models.lock();
+            models.retain(|model| !model.ptr_eq(&removed.breaker));
+            if models.is_empty() && removed.provider.suspension.lock().is_none() {
                 self.providers.remove(&name.0);
             }
         }
-        true
+        Some(removed)
     }
 }
 
@@ -269,6 +306,13 @@ impl Default for Provider {
 }
 
 impl Provider {
+    /// Notes whether most models may be open, after a change of one of them.
+    fn update(&self, config: &RegistryConfig) {
+        let models = self.models.lock().clone();
+        let not_closed = models.iter().filter(|model| !model.is_closed()).count();
+        self.maybe_open.store(config.is_provider_open(not_closed, models.len()), Ordering::Relaxed);
+    }
+
     /// Returns the rejection that applies to all models of the provider, if there is one.
     fn rejection(&self, config: &RegistryConfig, now: Instant) -> Option<Rejected> {
         let reject = |reason, retry_after| Some(Rejected { retry_after, reason });

@@ -131,6 +131,13 @@ pub enum Event<'a> {
         /// The new level.
         to: Level,
     },
+    /// Providers or routes were changed while the client runs. Sent before the first request with the new ones.
+    Reconfigured {
+        /// The names of all routes.
+        routes: &'a [String],
+        /// All targets.
+        targets: &'a [TargetId],
+    },
 }
 
 /// The state of a circuit breaker.

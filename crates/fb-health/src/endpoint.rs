@@ -99,6 +99,11 @@ impl Endpoint {
         self.schedule(config, when, random);
     }
 
+    /// Brings the next check forward if it is due later than the interval of new settings allows.
+    pub(crate) fn expedite(&mut self, config: &ProbeConfig, now: Instant) {
+        self.due = self.due.min(now + self.interval(config));
+    }
+
     fn schedule(&mut self, config: &ProbeConfig, now: Instant, random: f64) {
         // The jitter of billed checks only prolongs the interval.
         let jitter = match config.kind {

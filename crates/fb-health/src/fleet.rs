@@ -65,17 +65,23 @@ struct Roster {
 
 struct Target {
     name: Arc<str>,
-    group: Arc<str>,
-    panic: Arc<PanicMode>,
     endpoint: Arc<SharedEndpoint>,
+    state: Mutex<TargetHealth>,
+}
+
+/// The passive health of a target, with the settings by which it is judged.
+struct TargetHealth {
     config: HealthConfig,
-    passive: Mutex<PassiveHealth>,
+    group: Arc<str>,
+    /// The panic mode of the group.
+    panic: Arc<PanicMode>,
+    passive: PassiveHealth,
 }
 
 /// An endpoint, shared by all its targets.
 pub(crate) struct SharedEndpoint {
     pub(crate) name: Arc<str>,
-    pub(crate) config: ProbeConfig,
+    config: Mutex<ProbeConfig>,
     state: Mutex<Endpoint>,
     /// The time of the last successful call.
     last_success: Mutex<Option<Instant>>,
@@ -84,7 +90,7 @@ pub(crate) struct SharedEndpoint {
 impl SharedEndpoint {
     /// Begins a check, or returns the time of the next permitted one.
     pub(crate) fn begin_check(&self, now: Instant) -> Result<(), Instant> {
-        self.state.lock().begin(&self.config, now)
+        self.state.lock().begin(&self.config(), now)
     }
 }
 
@@ -152,16 +158,16 @@ impl Fleet {
                 let state = Endpoint::new(&config.probe, now, random);
                 Arc::new(SharedEndpoint {
                     name: Arc::clone(name),
-                    config: config.probe.clone(),
+                    config: Mutex::new(config.probe.clone()),
                     state: Mutex::new(state),
                     last_success: Mutex::default(),
                 })
             });
             let endpoint = Arc::clone(endpoint);
             let panic = Arc::clone(roster.groups.entry(group.into()).or_default());
-            let passive = Mutex::new(PassiveHealth::new(&config, now));
-            let target =
-                Arc::new(Target { name: name.into(), group: group.into(), panic, endpoint, config, passive });
+            let passive = PassiveHealth::new(&config, now);
+            let state = Mutex::new(TargetHealth { config, group: group.into(), panic, passive });
+            let target = Arc::new(Target { name: name.into(), endpoint, state });
             roster.targets.insert(Arc::clone(&target.name), Arc::clone(&target));
             target
         });
@@ -176,10 +182,31 @@ impl Fleet {
             if !roster.targets.values().any(|target| Arc::ptr_eq(&target.endpoint, &removed.endpoint)) {
                 roster.endpoints.remove(&removed.endpoint.name);
             }
-            if !roster.targets.values().any(|target| target.group == removed.group) {
-                roster.groups.remove(&removed.group);
-            }
+            let group = Arc::clone(&removed.state.lock().group);
+            roster.drop_empty_group(&group);
         }
+    }
+
+    /// Replaces the probe settings of an endpoint. Its condition stays; its next check is due after the new interval at the
+    /// latest. An unknown name has no effect.
+    ///
+    /// # Errors
+    /// Returns the first invalid setting.
+    pub fn reconfigure_probe(
+        &self,
+        endpoint: &str,
+        config: ProbeConfig,
+        now: Instant,
+    ) -> Result<(), InvalidConfig> {
+        HealthConfig { probe: config.clone(), ..HealthConfig::default() }.validate()?;
+        let known = self.shared.roster.lock().endpoints.get(endpoint).cloned();
+        if let Some(endpoint) = known
+            && endpoint.config() != config
+        {
+            endpoint.state.lock().expedite(&config, now);
+            *endpoint.config.lock() = config;
+        }
+        Ok(())
     }
 
     /// Returns the names of the targets that can be called, sorted.
@@ -200,9 +227,9 @@ impl Fleet {
     pub fn is_local_outage(&self, now: Instant) -> bool {
         let mut endpoints = Vec::new();
         for member in self.members() {
-            let window = member.target.config.window;
-            match member.target.passive.lock().last_call {
-                Some((when, _)) if now.saturating_duration_since(when) > window => {}
+            let state = member.target.state.lock();
+            match state.passive.last_call {
+                Some((when, _)) if now.saturating_duration_since(when) > state.config.window => {}
                 Some((_, Some(Origin::Local))) => endpoints.push(Arc::clone(&member.target.endpoint.name)),
                 Some(_) => return false,
                 None => {}
@@ -223,7 +250,7 @@ impl Fleet {
 
     pub(crate) fn record_check_of(&self, endpoint: &SharedEndpoint, result: Check, now: Instant) {
         let random = self.random();
-        endpoint.state.lock().record(&endpoint.config, result, now, random);
+        endpoint.state.lock().record(&endpoint.config(), result, now, random);
     }
 
     pub(crate) fn config(&self) -> &HealthConfig {
@@ -237,7 +264,7 @@ impl Fleet {
     /// Returns the time at which the endpoint is due for a check. A successful call within the interval replaces the
     /// check.
     pub(crate) fn due(&self, endpoint: &SharedEndpoint, now: Instant) -> Instant {
-        let config = &endpoint.config;
+        let config = &endpoint.config();
         let (last_success, random) = (*endpoint.last_success.lock(), self.random());
         let mut state = endpoint.state.lock();
         let is_recent = |when: Instant| now.saturating_duration_since(when) < state.interval(config);
@@ -251,7 +278,7 @@ impl Fleet {
 
     /// Returns the probe settings of an endpoint: those of its first target.
     pub fn probe_config(&self, endpoint: &str) -> Option<ProbeConfig> {
-        self.shared.roster.lock().endpoints.get(endpoint).map(|endpoint| endpoint.config.clone())
+        self.shared.roster.lock().endpoints.get(endpoint).map(|endpoint| endpoint.config())
     }
 
     fn members(&self) -> Vec<Member> {
@@ -260,11 +287,26 @@ impl Fleet {
     }
 
     fn peers(&self, target: &Target) -> Vec<Member> {
-        self.members().into_iter().filter(|member| member.target.group == target.group).collect()
+        let group = Arc::clone(&target.state.lock().group);
+        self.members().into_iter().filter(|member| member.target.state.lock().group == group).collect()
     }
 
     fn random(&self) -> f64 {
         self.shared.random.lock().f64()
+    }
+}
+
+impl Roster {
+    fn drop_empty_group(&mut self, group: &Arc<str>) {
+        if !self.targets.values().any(|target| target.state.lock().group == *group) {
+            self.groups.remove(group);
+        }
+    }
+}
+
+impl SharedEndpoint {
+    pub(crate) fn config(&self) -> ProbeConfig {
+        self.config.lock().clone()
     }
 }
 
@@ -274,10 +316,35 @@ impl Member {
         &self.target.name
     }
 
+    /// Replaces the settings of the target and its group of peers. What is known of the target stays, except that the
+    /// counts of the window begin anew if its length changes. The probe settings are those of the endpoint:
+    /// [`Fleet::reconfigure_probe`].
+    ///
+    /// # Errors
+    /// Returns the first invalid setting; the target is then unchanged.
+    pub fn reconfigure(&self, config: HealthConfig, group: &str, now: Instant) -> Result<(), InvalidConfig> {
+        config.validate()?;
+        let mut roster = self.fleet.shared.roster.lock();
+        let mut state = self.target.state.lock();
+        if state.config == config && *state.group == *group {
+            return Ok(());
+        }
+        let panic = Arc::clone(roster.groups.entry(group.into()).or_default());
+        if state.config.window != config.window {
+            state.passive.resize_window(config.window, now);
+        }
+        let left = std::mem::replace(&mut state.group, group.into());
+        (state.config, state.panic) = (config, panic);
+        drop(state);
+        roster.drop_empty_group(&left);
+        Ok(())
+    }
+
     /// Records a successful call with the time to its first output, or to the whole answer of an unstreamed call.
     pub fn record_success(&self, first_output: Duration, now: Instant) {
-        let decay = self.target.config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay);
-        self.target.passive.lock().record_success(first_output, decay, now);
+        let state = &mut *self.target.state.lock();
+        let decay = state.config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay);
+        state.passive.record_success(first_output, decay, now);
         *self.target.endpoint.last_success.lock() = Some(now);
     }
 
@@ -287,7 +354,7 @@ impl Member {
         if tokens >= 8 {
             #[expect(clippy::cast_precision_loss, reason = "no answer has 2^52 tokens")]
             let per_token = took.as_secs_f64() / tokens as f64;
-            self.target.passive.lock().seconds_per_token.record(per_token, now);
+            self.target.state.lock().passive.seconds_per_token.record(per_token, now);
         }
     }
 
@@ -295,8 +362,10 @@ impl Member {
     ///
     /// Do not record failures that are unrelated to the target, such as an invalid request of the caller.
     pub fn record_failure(&self, origin: Origin, reason: impl Into<Arc<str>>, now: Instant) {
-        let config = &self.target.config;
-        self.target.passive.lock().record_failure(origin, reason.into(), now, &config.ramp);
+        {
+            let TargetHealth { config, passive, .. } = &mut *self.target.state.lock();
+            passive.record_failure(origin, reason.into(), now, &config.ramp);
+        }
         self.judge(now);
     }
 
@@ -309,11 +378,11 @@ impl Member {
                 return Eligibility::unusable(Skip::Unhealthy, Some(left));
             }
         }
-        let passive = self.target.passive.lock();
-        if let Some(left) = passive.ejected_for(now) {
+        let state = self.target.state.lock();
+        if let Some(left) = state.passive.ejected_for(now) {
             return Eligibility::unusable(Skip::Ejected, Some(left));
         }
-        let weight = passive.share(&self.target.config.ramp, now);
+        let weight = state.passive.share(&state.config.ramp, now);
         Eligibility { weight, ..Eligibility::usable() }
     }
 
@@ -325,7 +394,8 @@ impl Member {
         }
         let peers = self.fleet.peers(&self.target);
         let healthy = peers.iter().filter(|peer| peer.own_eligibility(now).is_usable()).count();
-        let panic = self.target.panic.update(&self.target.config.panic, healthy, peers.len());
+        let state = self.target.state.lock();
+        let panic = state.panic.update(&state.config.panic, healthy, peers.len());
         if panic { Eligibility::usable() } else { own }
     }
 
@@ -336,7 +406,7 @@ impl Member {
 
     /// Returns the latency of recent calls to their first output; `None` before the first.
     pub fn latency(&self, now: Instant) -> Option<Latency> {
-        self.target.passive.lock().latency(now)
+        self.target.state.lock().passive.latency(now)
     }
 
     /// Returns the status of the target, for display.
@@ -350,7 +420,7 @@ impl Member {
                 endpoint.last().map(|(when, result)| LastCheck { ago: ago(*when), result: result.clone() });
             (endpoint.condition(), last)
         };
-        let passive = self.target.passive.lock();
+        let TargetHealth { passive, .. } = &*self.target.state.lock();
         let counts = passive.counts(now);
         Status {
             name: Arc::clone(&self.target.name),
@@ -375,19 +445,18 @@ impl Member {
 
     /// Ejects the target if it is an outlier among its peers, or by its error count.
     fn judge(&self, now: Instant) {
-        let config = &self.target.config;
         let _guard = self.fleet.shared.judging.lock();
-        let (own, errors) = {
-            let passive = self.target.passive.lock();
+        let (config, own, errors) = {
+            let TargetHealth { config, passive, .. } = &*self.target.state.lock();
             if passive.ejected_for(now).is_some() {
                 return;
             }
-            (passive.counts(now), passive.errors)
+            (config.clone(), passive.counts(now), passive.errors)
         };
         let (mut others, mut ejected) = (Vec::new(), 0);
         for peer in self.fleet.peers(&self.target) {
             if !Arc::ptr_eq(&peer.target, &self.target) {
-                let passive = peer.target.passive.lock();
+                let TargetHealth { passive, .. } = &*peer.target.state.lock();
                 others.push(passive.counts(now));
                 ejected += usize::from(passive.ejected_for(now).is_some());
             }
@@ -398,10 +467,10 @@ impl Member {
             return;
         }
         let random = self.fleet.random();
-        let mut passive = self.target.passive.lock();
+        let TargetHealth { passive, .. } = &mut *self.target.state.lock();
         match by_errors {
             Some(errors) => passive.eject_for(errors.recovery, 1, now),
-            None => passive.eject(config, now, random),
+            None => passive.eject(&config, now, random),
         }
     }
 }

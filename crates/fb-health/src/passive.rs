@@ -64,6 +64,11 @@ impl PassiveHealth {
         }
     }
 
+    /// Changes the length of the window, which begins anew.
+    pub(crate) fn resize_window(&mut self, span: Duration, now: Instant) {
+        self.window = Window::new(span, now);
+    }
+
     pub(crate) fn record_success(&mut self, first: Duration, decay: Decay, now: Instant) {
         self.window.record(false, now);
         self.first_output.record(first.as_secs_f64(), now);

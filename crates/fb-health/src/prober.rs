@@ -133,7 +133,7 @@ impl ProbeLoop {
         // This also bounds the time until a new endpoint is noticed.
         let mut wake = now + fleet.interval.min(fleet.unhealthy_interval);
         for endpoint in self.fleet.endpoints() {
-            let config = &endpoint.config;
+            let config = endpoint.config();
             let is_full = self.checks.len() >= fleet.concurrency as usize;
             if is_full || self.in_flight.values().any(|other| other.name == endpoint.name) {
                 continue;

@@ -31,7 +31,7 @@ const MAX_RETRIES: u32 = 2;
 /// assert_eq!(policy.decide(exhausted), Decision::Stop(StopReason::Exhausted));
 /// # Ok::<(), fb_retry::InvalidConfig>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RetryPolicy {
     config: RetryConfig,
 }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::{
     Drift, DriftConfig, Drifted, InvalidConfig, Names, fell_back,
-    names::{DEFAULT_TENANT, Label, LabelMap},
+    names::{DEFAULT_TENANT, GrowingMap, Label, LabelMap, route_labels},
 };
 
 #[cfg(test)]
@@ -28,7 +28,10 @@ pub struct Alarm<'a> {
 /// An alarm is a `tracing` warning and a call of the given function. Routes and tenants that are not configured are
 /// watched together as `other`, which bounds the memory: at most 256 bytes per pair, plus its names.
 pub struct DriftWatch {
-    pairs: LabelMap<Label, LabelMap<Label, Pair>>,
+    pairs: GrowingMap<Label, LabelMap<Label, Pair>>,
+    names: Names,
+    /// The state of a pair without requests.
+    drift: Drift,
     now: fn() -> Instant,
     on_alarm: Box<dyn Fn(&Alarm<'_>) + Send + Sync>,
 }
@@ -54,18 +57,26 @@ impl DriftWatch {
         on_alarm: impl Fn(&Alarm<'_>) + Send + Sync + 'static,
     ) -> Result<Self, InvalidConfig> {
         let drift = Drift::new(config)?;
-        let pairs = names.per_route(|route| {
-            names.per_tenant(|tenant| Pair { route: route.clone(), tenant, drift: Mutex::new(drift.clone()) })
-        });
-        Ok(Self { pairs, now, on_alarm: Box::new(on_alarm) })
+        let pairs = names.per_route(|route| pairs(names, &route, &drift));
+        Ok(Self { pairs, names: names.clone(), drift, now, on_alarm: Box::new(on_alarm) })
     }
+}
+
+/// Returns the pairs of a route with every tenant.
+fn pairs(names: &Names, route: &Label, drift: &Drift) -> LabelMap<Label, Pair> {
+    names.per_tenant(|tenant| Pair { route: route.clone(), tenant, drift: Mutex::new(drift.clone()) })
 }
 
 impl Observer for DriftWatch {
     fn on_event(&self, event: &Event<'_>) {
+        if let Event::Reconfigured { routes, targets } = *event {
+            let make = |route| pairs(&self.names, &route, &self.drift);
+            self.pairs.extend(route_labels(routes, targets), make);
+        }
         let Event::Finished { route, tenant, report, .. } = *event else { return };
         let Some(yes) = fell_back(report) else { return };
-        let pair = self.pairs.get(route).get(tenant.unwrap_or(DEFAULT_TENANT));
+        let pairs = self.pairs.get(route);
+        let pair = pairs.get(tenant.unwrap_or(DEFAULT_TENANT));
         let Some(drifted) = pair.drift.lock().observe(yes, (self.now)()) else { return };
         let (route, tenant) = (&*pair.route, &*pair.tenant);
         let Drifted { baseline, rate, requests, .. } = drifted;

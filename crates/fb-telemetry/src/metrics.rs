@@ -28,7 +28,7 @@ use self::{
 use crate::{
     Alarm, Names, Outcome, TargetRole, fell_back,
     label_values::{StaticLabel, attempt_outcome, cache_result, hop_reason, skip_reason},
-    names::{DEFAULT_TENANT, Label, LabelMap},
+    names::{DEFAULT_TENANT, GrowingMap, Label, LabelMap, route_labels},
 };
 
 #[cfg(test)]
@@ -37,6 +37,7 @@ mod tests;
 /// An observer that counts and measures events, for a Prometheus server to scrape.
 ///
 /// Every label value is a configured name, `other`, or a constant of the code, so callers cannot grow the set of series.
+/// Routes and targets that are configured at run time are added when [`Event::Reconfigured`] reports them.
 /// The first event of a series allocates its memory; later events do not allocate.
 ///
 /// # Examples
@@ -56,8 +57,8 @@ mod tests;
 pub struct Metrics {
     registry: Registry,
     families: Families,
-    routes: LabelMap<Label, Route>,
-    targets: LabelMap<TargetId, Target>,
+    routes: GrowingMap<Label, Route>,
+    targets: GrowingMap<TargetId, Target>,
     tenants: LabelMap<Label, Label>,
 }
 
@@ -274,6 +275,11 @@ impl Observer for Metrics {
             }
             Event::Breaker { target, from, to, reason } => self.breaker(target, from, to, reason),
             Event::Ladder { route, from, to } => self.ladder(route, from, to),
+            Event::Reconfigured { routes, targets } => {
+                self.routes.extend(route_labels(routes, targets), |label| Route::new(label, &self.families));
+                let targets = targets.iter().map(|id| (id.clone(), id.to_string().into()));
+                self.targets.extend(targets, |label| Target::new(label, &self.families));
+            }
             _ => {}
         }
     }

@@ -1,8 +1,10 @@
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
 
 use fb_core::TargetId;
+use parking_lot::RwLock;
 
-/// The configured names. Only these become label values; every other name becomes `other`.
+/// The configured names. Only these become label values, and those that are configured later, of which
+/// [`Event::Reconfigured`](fb_core::Event::Reconfigured) reports; every other name becomes `other`.
 ///
 /// A configured name that is itself `other` shares its series with the unknown names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,13 +26,13 @@ pub(crate) type Label = Arc<str>;
 
 impl Names {
     /// Builds a value for each route.
-    pub(crate) fn per_route<V>(&self, make: impl FnMut(Label) -> V) -> LabelMap<Label, V> {
-        LabelMap::new(self.routes.iter().map(|name| (name.as_str().into(), name.as_str().into())), make)
+    pub(crate) fn per_route<V>(&self, make: impl FnMut(Label) -> V) -> GrowingMap<Label, V> {
+        GrowingMap::new(self.routes.iter().map(|name| (name.as_str().into(), name.as_str().into())), make)
     }
 
     /// Builds a value for each target.
-    pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> LabelMap<TargetId, V> {
-        LabelMap::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
+    pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> GrowingMap<TargetId, V> {
+        GrowingMap::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
     }
 
     /// Builds a value for each tenant.
@@ -58,4 +60,40 @@ impl<K: Hash + Eq, V> LabelMap<K, V> {
     {
         self.known.get(key).unwrap_or(&self.other)
     }
+}
+
+/// A [`LabelMap`] whose known keys can become more.
+#[derive(Debug)]
+pub(crate) struct GrowingMap<K, V> {
+    known: RwLock<HashMap<K, Arc<V>>>,
+    other: Arc<V>,
+}
+
+impl<K: Hash + Eq, V> GrowingMap<K, V> {
+    fn new(keys: impl Iterator<Item = (K, Label)>, mut make: impl FnMut(Label) -> V) -> Self {
+        let known = keys.map(|(key, label)| (key, Arc::new(make(label)))).collect();
+        Self { known: RwLock::new(known), other: Arc::new(make(OTHER.into())) }
+    }
+
+    /// Adds the keys that are not known yet.
+    pub(crate) fn extend(&self, keys: impl Iterator<Item = (K, Label)>, mut make: impl FnMut(Label) -> V) {
+        let mut known = self.known.write();
+        for (key, label) in keys {
+            known.entry(key).or_insert_with(|| Arc::new(make(label)));
+        }
+    }
+
+    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Arc<V>
+    where
+        K: Borrow<Q>,
+    {
+        let known = self.known.read();
+        Arc::clone(known.get(key).unwrap_or(&self.other))
+    }
+}
+
+/// Returns the routes of a changed configuration: a target is also a route, because requests can name it as their model.
+pub(crate) fn route_labels(routes: &[String], targets: &[TargetId]) -> impl Iterator<Item = (Label, Label)> {
+    let names = routes.iter().cloned().chain(targets.iter().map(ToString::to_string));
+    names.map(|name| (name.as_str().into(), name.into()))
 }

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use fb_breaker::BreakerConfig;
 use fb_budget::{LedgerConfig, Limits, PriceBook};
 use fb_cache::CacheConfig;
-use fb_core::{InvalidConfig, Observer, Overlay, Provider, ProviderId};
+use fb_core::{InvalidConfig, Observer, Overlay, Provider};
 use fb_health::HealthConfig;
 use fb_quality::Gate;
 use fb_retry::{BudgetConfig, RetryConfig};
@@ -11,11 +11,10 @@ use fb_router::Classifier;
 
 use crate::{
     Client, Config, Evaluations, Route, TracesConfig,
-    config::check::{check_cache, check_mechanisms, check_routes, check_traces},
+    catalog::Catalog,
+    config::check::{check_cache, check_traces},
     engine::Engine,
     error::BuildError,
-    evaluations::check_evaluations,
-    mechanisms::Overrides,
     parts::Parts,
 };
 
@@ -39,14 +38,15 @@ use crate::{
 #[must_use]
 #[derive(Default)]
 pub struct Builder {
+    catalog: Catalog,
     parts: Parts,
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("providers", &self.parts.providers.keys())
-            .field("routes", &self.parts.routes)
+            .field("providers", &self.catalog.providers.keys())
+            .field("routes", &self.catalog.routes)
             .finish_non_exhaustive()
     }
 }
@@ -61,63 +61,64 @@ impl Client {
 impl Builder {
     /// Adds a provider under the name by which targets refer to it, replacing any previous one of that name.
     pub fn provider(mut self, name: impl Into<String>, provider: impl Provider) -> Self {
-        self.parts.providers.insert(name.into(), Arc::new(provider));
+        self.catalog.providers.insert(name.into(), Arc::new(provider));
         self
     }
 
     /// Adds models of a provider that a request may name without the provider.
     pub fn models(mut self, provider: impl Into<String>, models: impl IntoIterator<Item = String>) -> Self {
-        self.parts.models.entry(provider.into()).or_default().extend(models);
+        self.catalog.models.entry(provider.into()).or_default().extend(models);
         self
     }
 
     /// Adds a route.
     pub fn route(mut self, route: Route) -> Self {
-        self.parts.routes.push(route);
+        self.catalog.routes.push(route);
         self
     }
 
     /// Sets the circuit breaker configuration of all targets.
     pub fn breaker(mut self, config: BreakerConfig) -> Self {
-        self.parts.mechanisms.breaker = config;
+        self.catalog.mechanisms.breaker = config;
         self
     }
 
     /// Sets the backoff between attempts at one target.
     pub fn retry(mut self, config: RetryConfig) -> Self {
-        self.parts.mechanisms.retry = config;
+        self.catalog.mechanisms.retry = config;
         self
     }
 
     /// Sets the health configuration: probes and the comparison of each target with its peers.
     pub fn health(mut self, config: HealthConfig) -> Self {
-        self.parts.mechanisms.health = config;
+        self.catalog.mechanisms.health = config;
         self
     }
 
     /// Sets the circuit breaker configuration of one provider's targets, in place of the global one.
     pub fn provider_breaker(mut self, provider: impl Into<String>, config: &BreakerConfig) -> Self {
-        self.parts.overrides.entry(provider.into()).or_default().breaker =
+        self.catalog.overrides.entry(provider.into()).or_default().breaker =
             Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the retry configuration of one provider's targets, in place of the global one.
     pub fn provider_retry(mut self, provider: impl Into<String>, config: &RetryConfig) -> Self {
-        self.parts.overrides.entry(provider.into()).or_default().retry = Some(Overlay::from_settings(config));
+        self.catalog.overrides.entry(provider.into()).or_default().retry =
+            Some(Overlay::from_settings(config));
         self
     }
 
     /// Sets the health configuration of one provider and its targets, in place of the global one.
     pub fn provider_health(mut self, provider: impl Into<String>, config: &HealthConfig) -> Self {
-        self.parts.overrides.entry(provider.into()).or_default().health =
+        self.catalog.overrides.entry(provider.into()).or_default().health =
             Some(Overlay::from_settings(config));
         self
     }
 
     /// Limits the retries of all calls to one provider together.
     pub const fn retry_budget(mut self, config: BudgetConfig) -> Self {
-        self.parts.retry_budget = config;
+        self.catalog.retry_budget = config;
         self
     }
 
@@ -130,7 +131,7 @@ impl Builder {
     /// Adds a quality gate to a route. Gates run in the order in which they are added, after those of
     /// [`Route::quality`]. A closure `Fn(&Chat, &Reply) -> Result<(), Defect>` is a gate.
     pub fn gate(mut self, route: impl Into<String>, gate: impl Gate + 'static) -> Self {
-        self.parts.gates.entry(route.into()).or_default().push(Box::new(gate));
+        self.catalog.gates.entry(route.into()).or_default().push(Arc::new(gate));
         self
     }
 
@@ -144,7 +145,7 @@ impl Builder {
     /// Sets the prices of models. A target's own price takes precedence over them, and they take precedence over the
     /// built-in price list.
     pub fn prices(mut self, prices: PriceBook) -> Self {
-        self.parts.prices = prices;
+        self.catalog.prices = prices;
         self
     }
 
@@ -157,7 +158,7 @@ impl Builder {
     /// Sets the targets that passed the golden cases of their routes, for routes with
     /// [`require_eval`](Route::require_eval).
     pub fn evaluations(mut self, evaluations: Evaluations) -> Self {
-        self.parts.evaluations = evaluations;
+        self.catalog.evaluations = evaluations;
         self
     }
 
@@ -199,7 +200,7 @@ impl Builder {
             let provider = provider
                 .build()
                 .map_err(|error| BuildError::new(error.within(&format!("providers.{name}"))))?;
-            self.parts.providers.insert(name.clone(), provider);
+            self.catalog.providers.insert(name.clone(), provider);
         }
         Ok(self.config_without_providers(config))
     }
@@ -207,22 +208,20 @@ impl Builder {
     /// Adds everything in a configuration except the providers, which the caller adds under the same names.
     /// [`Builder::build`] reports the problems of the configuration.
     pub fn config_without_providers(mut self, config: &Config) -> Self {
-        let parts = &mut self.parts;
+        let Self { catalog, parts } = &mut self;
         for (name, provider) in &config.providers {
-            parts.models.insert(name.clone(), provider.models.clone());
-            parts.overrides.insert(name.clone(), Overrides::from(provider));
-            parts.kinds.insert(name.clone(), provider.kind.clone());
+            catalog.set_provider_config(name, provider);
         }
-        parts.routes.extend(config.routes.values().cloned());
-        parts.mechanisms = config.mechanisms();
-        parts.retry_budget = config.retry_budget.clone();
+        catalog.routes.extend(config.routes.values().cloned());
+        catalog.mechanisms = config.mechanisms();
+        catalog.retry_budget = config.retry_budget.clone();
+        catalog.evaluations.clone_from(&config.evaluations);
+        // `Config::problems` reports invalid prices.
+        catalog.prices = PriceBook::new(&config.prices).unwrap_or_default();
         parts.cache = config.cache.clone();
         parts.traces = config.traces.clone();
         parts.ledger.clone_from(&config.ledger);
-        parts.evaluations.clone_from(&config.evaluations);
         parts.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
-        // `Config::problems` reports invalid prices.
-        parts.prices = PriceBook::new(&config.prices).unwrap_or_default();
         self
     }
 
@@ -231,38 +230,18 @@ impl Builder {
     /// # Errors
     /// Every problem found, each with the path of the setting, its value and the expected values.
     pub fn build(self) -> Result<Client, BuildError> {
-        let (parts, mut problems) = (&self.parts, Vec::new());
-        let providers: Vec<&str> = parts.providers.keys().map(String::as_str).collect();
-        for name in &providers {
-            if let Err(error) = ProviderId::new(name) {
-                problems.push(InvalidConfig::new(format!("providers.{name}"), *name, error.to_string()));
-            }
-        }
-        let mut names = Vec::new();
-        for route in &parts.routes {
-            if names.contains(&&route.name) {
-                let field = format!("routes.{}", route.name);
-                problems.push(InvalidConfig::new(
-                    field,
-                    &route.name,
-                    "expected a unique name for every route",
-                ));
-            }
-            names.push(&route.name);
-        }
-        for name in parts.gates.keys().filter(|name| !names.contains(name)) {
+        let Self { catalog, parts } = self;
+        let mut problems = catalog.problems();
+        let is_route = |name: &str| catalog.routes.iter().any(|route| route.name == name);
+        for name in catalog.gates.keys().filter(|name| !is_route(name)) {
             let expected = "expected the name of a route; no route would run this gate";
             problems.push(InvalidConfig::new("gate", name, expected));
         }
-        let routes: Vec<&Route> = parts.routes.iter().collect();
-        check_mechanisms(&parts.mechanisms, &parts.retry_budget, &parts.overrides, &routes, &mut problems);
         check_cache(&parts.cache, &mut problems);
         check_traces(&parts.traces, &mut problems);
-        check_routes(&routes, &providers, &mut problems);
-        check_evaluations(&parts.evaluations, &routes, &mut problems);
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
-        Engine::new(self.parts).map(Client::new)
+        Engine::new(catalog, parts).map(Client::new)
     }
 }

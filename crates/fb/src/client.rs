@@ -3,11 +3,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use fb_breaker::Breaker;
 use fb_budget::{AccountStats, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
-use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
+use fb_core::{ChatRequest, Eligibility, Level, Provider, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, ChatStream, Destination, Error, Plan, Record, RouteLevel, Stats,
+    Answer, Change, ChangeError, ChatStream, Destination, Error, Plan, Record, Route, RouteLevel, Stats,
     clock::now,
     engine::{Engine, Mode, Response},
 };
@@ -87,6 +87,57 @@ impl Client {
             Response::Plain(answer) => Ok(ChatStream::from_answer(*answer)),
             Response::Stream(stream) => Ok(*stream),
         }
+    }
+
+    /// Adds a provider, or replaces the one of that name, for instance with a new key. The settings of its name stay:
+    /// listed models, breaker, retry and health. Routes can use it from then on: [`Client::update_route`].
+    ///
+    /// This and the next two methods are short for [`Client::apply`] with one edit.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] if the name is not valid; nothing is changed then.
+    pub fn add_provider(&self, name: impl Into<String>, provider: impl Provider) -> Result<(), ChangeError> {
+        self.apply(&Change::new().provider(name, provider))
+    }
+
+    /// Removes a provider with its listed models.
+    ///
+    /// # Errors
+    /// [`ChangeError::ProviderInUse`] while a route uses it, [`ChangeError::UnknownProvider`] if there is none of this
+    /// name; nothing is changed then.
+    pub fn remove_provider(&self, name: impl Into<String>) -> Result<(), ChangeError> {
+        self.apply(&Change::new().remove_provider(name))
+    }
+
+    /// Replaces the route of the same name, or adds one.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] with every problem of the route; nothing is changed then.
+    pub fn update_route(&self, route: Route) -> Result<(), ChangeError> {
+        self.apply(&Change::new().route(route))
+    }
+
+    /// Changes providers and routes while requests are served: the whole change, or nothing if it is not valid.
+    ///
+    /// Requests and streams in flight end with the providers and routes that they began with; requests that begin
+    /// afterwards use the new ones. A target that stays, by the names of its provider and its model, keeps its breaker,
+    /// health, cool-down, quality score and statistics; changed settings apply to it at once. Replacing a provider ends
+    /// what concerned its key: its rejection and its cool-down. Cached answers stay: see [`Client::purge_cache`].
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; nothing is changed then.
+    pub fn apply(&self, change: &Change) -> Result<(), ChangeError> {
+        self.engine.apply(change)
+    }
+
+    /// Returns the names of the providers, in order.
+    pub fn providers(&self) -> Vec<String> {
+        self.engine.provider_names()
+    }
+
+    /// Returns the names of the routes, in order.
+    pub fn routes(&self) -> Vec<String> {
+        self.engine.route_names()
     }
 
     /// Returns the counts since the client was built, in total and per target.

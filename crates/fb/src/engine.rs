@@ -24,6 +24,7 @@ mod outcome;
 mod position;
 mod probe;
 mod race;
+mod reconfigure;
 mod record;
 mod request_summary;
 mod response;
@@ -41,17 +42,18 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::Role;
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Options, Report,
-    RequestId, ServedBy,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Note, Options,
+    Report, RequestId, ServedBy,
 };
 use fb_quality::UnusableSchema;
 
 use self::{
-    cache::Lookup, degrade::count_callable_below, last_resort::last_resort, outcome::TargetOutcome,
-    race::race, record::RequestRecord, request_summary::summarize, route_state::RouteState,
+    cache::Lookup, degrade::count_callable_below, directory::Directory, last_resort::last_resort,
+    outcome::TargetOutcome, race::race, record::RequestRecord, request_summary::summarize,
+    route_state::RouteState,
 };
 pub(crate) use self::{context::Mode, response::Response, state::Engine};
-use crate::{Ended, Error, clock::now, traces::Record};
+use crate::{Ended, Error, Rung, clock::now, ladder::reduce, traces::Record};
 
 impl Engine {
     /// Serves one request: from the cache, by joining an identical request in flight, or by calling targets.
@@ -60,19 +62,20 @@ impl Engine {
         request: &ChatRequest,
         mode: Mode,
     ) -> Result<Response, Error> {
-        let route = self.find_route(request)?;
+        let directory = &self.directory();
+        let route = self.find_route(directory, request)?;
         let lookup = Lookup::for_request(request, &route.config, mode);
         if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
             let hit = self.cache.get(&lookup.key, now());
-            if let Some(hit) = hit.filter(|hit| self.may_reuse(request, route, hit)) {
+            if let Some(hit) = hit.filter(|hit| self.may_reuse(directory, request, route, hit)) {
                 let record = self.begin(request, mode, route);
                 return Ok(Response::from_cache(&record, &hit, request));
             }
             if mode == Mode::Plain && may_coalesce(request) {
-                return self.coalesce(request, route, lookup.clone()).await;
+                return self.coalesce(request, (directory, route), lookup.clone()).await;
             }
         }
-        self.call_targets(request, mode, route, lookup).await
+        self.call_targets(request, mode, (directory, route), lookup).await
     }
 
     /// Serves a request by calling targets: the full level, then the lower ones, then the last resort.
@@ -80,15 +83,17 @@ impl Engine {
         self: &Arc<Self>,
         request: &ChatRequest,
         mode: Mode,
-        route: &Arc<RouteState>,
+        (directory, route): (&Arc<Directory>, &Arc<RouteState>),
         lookup: Option<Lookup>,
     ) -> Result<Response, Error> {
+        let bounded = bounded(request, route);
+        let request = bounded.as_ref().map_or(request, |bounded| &bounded.0);
         prepare_gates(request, route)?;
         let record = self.begin(request, mode, route);
         if lookup.as_ref().is_some_and(|lookup| lookup.fresh) {
             record.set_cache_use(CacheUse::Miss);
         }
-        let ctx = self.context(request, mode, route, &record, record.envelope);
+        let ctx = self.context(request, mode, (directory, route), &record, record.envelope);
         let selection = self.select(ctx);
         let whole_only = request.options().refuse_degraded;
         // A caller that refuses degraded answers starts at the full level, unless an operator chose a level without models.
@@ -121,9 +126,12 @@ impl Engine {
             record.set_level(Level::Full);
             outcome = last_resort(ctx, &selection.targets).await;
         }
+        if record.level() == Level::Full {
+            let notes = bounded.as_ref().map_or_else(Vec::new, |bounded| bounded.1.clone());
+            return self.conclude(ctx, outcome.with_notes(notes), lookup);
+        }
         // The answer to a reduced request does not answer the whole one, and is not cached.
-        let lookup = lookup.filter(|_| record.level() == Level::Full);
-        self.conclude(ctx, outcome, lookup)
+        self.conclude(ctx, outcome, None)
     }
 
     /// Opens the record of a request.
@@ -143,18 +151,19 @@ impl Engine {
     async fn coalesce(
         self: &Arc<Self>,
         request: &ChatRequest,
-        route: &Arc<RouteState>,
+        (directory, route): (&Arc<Directory>, &Arc<RouteState>),
         lookup: Lookup,
     ) -> Result<Response, Error> {
         let (key, began) = (lookup.flight, now());
-        let (engine, leader, leader_route) = (Arc::clone(self), request.clone(), Arc::clone(route));
+        let (engine, leader) = (Arc::clone(self), request.clone());
+        let place = (Arc::clone(directory), Arc::clone(route));
         let fill = move || async move {
-            match engine.call_targets(&leader, Mode::Plain, &leader_route, Some(lookup)).await? {
+            match engine.call_targets(&leader, Mode::Plain, (&place.0, &place.1), Some(lookup)).await? {
                 Response::Plain(answer) => Ok(answer),
                 Response::Stream(stream) => stream.collect().await.map(Box::new),
             }
         };
-        let (mut result, role) = match self.flights.run(key, None, fill).await {
+        let (mut result, role) = match route.flights.run(key, None, fill).await {
             Ok(result) => result,
             Err(error) => {
                 let cause = Failure::new(FailureKind::Unknown { server: true }, error.to_string());
@@ -214,6 +223,13 @@ impl Engine {
             });
         }
     }
+}
+
+/// Returns the request within the bound of level `full` on the tokens of an answer, with notes on the change; `None` if
+/// nothing changes. Boxed, as few routes have a bound and every request has this future.
+fn bounded(request: &ChatRequest, route: &RouteState) -> Option<Box<(ChatRequest, Vec<Note>)>> {
+    let max_tokens = Some(route.config.ladder.max_tokens?);
+    reduce(request, &Rung { max_tokens, ..Rung::default() }, Level::Full).map(Box::new)
 }
 
 /// Compiles the schema that the gates check answers against. An unusable schema is the caller's mistake.

@@ -2,6 +2,8 @@
 
 mod answer;
 mod builder;
+mod catalog;
+mod change;
 mod client;
 mod clock;
 mod config;
@@ -53,6 +55,7 @@ pub use fb_router::{
 pub use crate::{
     answer::Answer,
     builder::Builder,
+    change::{Change, ChangeError},
     client::Client,
     config::{Config, Tenant, TenantKey},
     destination::Destination,

@@ -101,8 +101,9 @@ pub struct Route {
     /// Rejects targets that did not pass the route's golden cases. Defaults to false.
     #[serde(default)]
     pub require_eval: bool,
-    /// The degradation ladder: lower levels of service when no target gives a full answer; none unless set.
-    #[serde(default)]
+    /// The degradation ladder: lower levels of service when no target gives a full answer; none unless set. Or a preset:
+    /// `"classic"`.
+    #[serde(default, deserialize_with = "preset_or_table")]
     pub ladder: LadderConfig,
     /// The targets, in order of preference.
     pub targets: Vec<Target>,

@@ -263,7 +263,7 @@ fn wrapper_types_have_the_kind_of_their_content() {
             "| `one` | string | `\"\"` | A. |",
             "| `all` | list of strings | none | B. |",
             "| `by` | string | `\"user\"` | C. |",
-            "| `own` | table: overrides of [`[own]`](#own) | none | D. |",
+            "| `own` | table: overrides of [`[own]`](#own); or the name of a preset | none | D. |",
         ]
     );
 }

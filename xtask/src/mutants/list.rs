@@ -8,7 +8,7 @@ pub(super) struct Mutation {
 }
 
 /// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, statistics, cost.
-pub(super) const MUTATIONS: [Mutation; 19] = [
+pub(super) const MUTATIONS: [Mutation; 20] = [
     Mutation {
         breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
@@ -32,6 +32,12 @@ pub(super) const MUTATIONS: [Mutation; 19] = [
         file: "crates/fb/src/engine/target_state.rs",
         from: "in_flight.fetch_sub(1, Ordering::Relaxed);",
         to: "in_flight.fetch_sub(0, Ordering::Relaxed);",
+    },
+    Mutation {
+        breaks: "a replaced provider forgets the calls in flight",
+        file: "crates/fb/src/engine/target_state.rs",
+        from: "(self.health.clone(), Arc::clone(&self.history))",
+        to: "(self.health.clone(), Arc::default())",
     },
     Mutation {
         breaks: "a target takes one call more than max_in_flight",

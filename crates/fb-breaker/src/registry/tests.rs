@@ -143,6 +143,48 @@ fn listener_receives_names_and_no_cycle_leaks() {
 }
 
 #[test]
+fn reconfigured_circuit_keeps_its_state_and_removed_one_does_not() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&log);
+    let listener: CircuitListener = Arc::new(move |_, model, transition| {
+        sink.lock().push(format!("{model}: {}", transition.reason));
+    });
+    let registry = registry(RegistryConfig::default()).with_listener(listener);
+    let old = circuit(&registry, "p", "a");
+    let late = old.try_acquire(at(0)).unwrap();
+    fail(&old, 5, at(0));
+    let strict = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let new = registry.reconfigure("p", "a", &strict, at(1_000)).unwrap();
+    assert_eq!(new.breaker().state(at(1_000)), old.breaker().state(at(1_000)));
+    assert_eq!(reason(&new, at(1_000)), Some(RejectReason::Open));
+    new.breaker().reset(at(2_000));
+    fail(&new, 1, at(2_000));
+    assert_eq!(reason(&new, at(2_000)), Some(RejectReason::Open), "one failure is enough now");
+    old.breaker().reset(at(3_000));
+    late.failure(Weight::FULL, at(3_000));
+    assert_eq!(*log.lock(), ["a: consecutive failures", "a: reset", "a: consecutive failures"]);
+
+    let wrong = BreakerConfig { consecutive: Some(0), ..BreakerConfig::default() };
+    assert!(registry.reconfigure("p", "a", &wrong, at(3_000)).is_err());
+    assert_eq!(reason(&circuit(&registry, "p", "a"), at(3_000)), Some(RejectReason::Open));
+    assert!(registry.remove("p", "a").is_some());
+    assert!(registry.remove("p", "a").is_none());
+    assert_eq!(reason(&circuit(&registry, "p", "a"), at(3_000)), None, "a new circuit is closed");
+}
+
+/// Two of four models are open: too few for the provider, but enough of the three that remain.
+#[test]
+fn removed_model_no_longer_counts_for_its_provider() {
+    let registry = registry(RegistryConfig::default());
+    let models = ["a", "b", "c", "d"].map(|model| circuit(&registry, "p", model));
+    fail(&models[0], 5, at(0));
+    fail(&models[1], 5, at(0));
+    assert_eq!(reason(&models[2], at(0)), None);
+    registry.remove("p", "d");
+    assert_eq!(reason(&models[2], at(0)), Some(RejectReason::ProviderOpen));
+}
+
+#[test]
 fn invalid_settings_are_rejected_by_name() {
     let named = |config| Registry::new(config, now).unwrap_err().to_string();
     assert_eq!(

@@ -52,7 +52,7 @@ fn every_config_in_the_documentation_is_accepted() {
     let mut files = vec![root.join("README.md")];
     pages(&root.join("docs"), &mut files);
     // Variables that are always set; two keys must not have the same value.
-    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "FB_ADMIN_TOKEN", "ACME_KEY"];
+    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TOGETHER_API_KEY", "FB_ADMIN_TOKEN", "ACME_KEY"];
     let (mut with_configs, mut wrong) = (BTreeSet::new(), Vec::new());
     for file in files {
         for (fence, config) in configs(&fs::read_to_string(&file).unwrap()) {

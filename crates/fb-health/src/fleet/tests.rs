@@ -192,3 +192,42 @@ fn target_can_have_its_own_settings() {
     let invalid = HealthConfig { window: Duration::ZERO, ..strict };
     assert_eq!(fleet.join_with(invalid, "c", "c", "x", at(0.0)).unwrap_err().field, "window");
 }
+
+#[test]
+fn new_settings_keep_what_is_known_of_a_target() {
+    let fleet = fleet(HealthConfig::without_breakers());
+    let a = fleet.join("a/m", "a", "chat", at(0.0));
+    calls(&a, 2, 2, 0.0);
+    let strict = ErrorsConfig { limit: 4, recovery: Duration::from_secs(10), ..ErrorsConfig::default() };
+    let config = HealthConfig { errors: Some(strict), ..HealthConfig::without_breakers() };
+    a.reconfigure(config.clone(), "mail", at(1.0)).unwrap();
+    // Without panic mode, in which a single target always is.
+    let own = |secs| a.own_eligibility(at(secs)).reasons;
+    calls(&a, 1, 1, 1.0);
+    assert_eq!((own(1.0), a.status(at(1.0)).errors), (vec![], 3), "the limit is four now");
+    calls(&a, 1, 1, 1.0);
+    assert_eq!(own(10.9), [Skip::Ejected]);
+    assert_eq!(own(11.0), []);
+    let groups = || fleet.shared.roster.lock().groups.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(groups(), ["mail"]);
+
+    let wrong = HealthConfig { window: Duration::ZERO, ..config };
+    assert_eq!(a.reconfigure(wrong, "chat", at(11.0)).unwrap_err().field, "window");
+    assert_eq!(groups(), ["mail"]);
+}
+
+#[test]
+fn new_probe_settings_bring_the_next_check_forward() {
+    let fleet = fleet(HealthConfig::default());
+    fleet.join("a/m", "a", "chat", at(0.0));
+    for secs in [0.0, 1.0] {
+        fleet.record_check("a", Check::Passed, at(secs));
+    }
+    let probe = ProbeConfig { interval: Duration::from_secs(2), ..ProbeConfig::default() };
+    fleet.reconfigure_probe("a", probe.clone(), at(1.0)).unwrap();
+    let endpoint = fleet.endpoints().remove(0);
+    assert_eq!((fleet.due(&endpoint, at(1.0)), endpoint.config()), (at(3.0), probe));
+    assert_eq!(endpoint.state.lock().condition(), Condition::Healthy);
+    let wrong = ProbeConfig { rise: 0, ..ProbeConfig::default() };
+    assert_eq!(fleet.reconfigure_probe("a", wrong, at(1.0)).unwrap_err().field, "probe.rise");
+}

@@ -69,6 +69,18 @@ fn unknown_names_are_watched_together() {
 }
 
 #[test]
+fn route_configured_at_run_time_is_watched_by_itself() {
+    let alarms = alarms(|watch| {
+        let routes = ["default".to_owned(), "new".to_owned()];
+        watch.on_event(&Event::Reconfigured { routes: &routes, targets: &[] });
+        answers(watch, "default", None, 300);
+        answers(watch, "new", Some("acme"), 300);
+        fallbacks(watch, "new", Some("acme"), 20);
+    });
+    assert_eq!(alarms, ["new acme"]);
+}
+
+#[test]
 fn request_without_a_tenant_belongs_to_the_default_tenant() {
     let alarms = alarms(|watch| {
         answers(watch, "default", None, 150);

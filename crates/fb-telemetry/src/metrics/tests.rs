@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::*;
 use crate::{
     Drifted,
-    samples::{attempt, everything, finished, names, poor, readings, request, rows},
+    samples::{attempt, everything, finished, names, poor, readings, request, rows, target},
 };
 
 const README: &str = include_str!("../../README.md");
@@ -74,7 +74,7 @@ fn calls_are_in_flight_until_any_end() {
         let line = text.lines().find(|line| line.starts_with("fb_attempts_in_flight{target=\"a/m\"}"));
         line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
     };
-    let target = crate::samples::target("a");
+    let target = target("a");
     for number in 1..=3 {
         metrics.on_event(&Event::Started { route: "default", target: &target, number });
     }
@@ -118,13 +118,31 @@ fn unknown_names_do_not_grow_the_label_sets() {
 }
 
 #[test]
+fn names_configured_at_run_time_become_label_values() {
+    let metrics = Metrics::new(&names());
+    let (routes, targets) = (["default".to_owned(), "new".to_owned()], [target("a"), target("c")]);
+    everything(&metrics, "new", ["c", "c", "a"]);
+    assert!(!metrics.render().contains("c/m"));
+    metrics.on_event(&Event::Reconfigured { routes: &routes, targets: &targets });
+    everything(&metrics, "new", ["c", "c", "b"]);
+    let text = metrics.render();
+    for series in [
+        // Known before: its series go on, and the names that left keep theirs.
+        r#"fb_hops_total{route="other",tenant="default",from="other",to="a/m",reason="overloaded"} 1"#,
+        r#"fb_hops_total{route="new",tenant="default",from="c/m",to="b/m",reason="overloaded"} 1"#,
+    ] {
+        assert!(text.contains(series), "{series} in {text}");
+    }
+}
+
+#[test]
 fn breaker_has_exactly_one_state() {
     let metrics = Metrics::new(&names());
     let states = || {
         let ones = series(&metrics).into_iter().filter(|line| line.starts_with("fb_breaker_state"));
         ones.collect::<Vec<_>>().join(" ")
     };
-    let (a, closed) = (crate::samples::target("a"), states());
+    let (a, closed) = (target("a"), states());
     let step = |from, to| metrics.on_event(&Event::Breaker { target: &a, from, to, reason: "reset" });
     step(BreakerState::Closed, BreakerState::Open);
     assert_eq!(states(), closed.replace(r#""a/m",state="closed""#, r#""a/m",state="open""#));
@@ -156,7 +174,7 @@ fn cancelled_request_is_counted_but_not_timed() {
 fn hops_are_counted_by_targets_reason_and_tenant() {
     let metrics = Metrics::new(&names());
     let [skip, failure, _] = rows(["a", "a", "b"]);
-    let (a, b) = (crate::samples::target("a"), crate::samples::target("b"));
+    let (a, b) = (target("a"), target("b"));
     for tenant in [None, Some("acme"), Some("unknown")] {
         for reason in [&skip.end, &failure.end, &failure.end] {
             metrics.on_event(&Event::Hop { route: "default", tenant, from: &a, to: &b, reason });

@@ -47,8 +47,24 @@ pub(super) async fn try_target(
     target: &RouteTarget,
     position: Position,
 ) -> TargetOutcome {
-    let mut retries = Retries::default();
-    let outcome = call_until_settled(ctx, target, position, &mut retries).await;
+    try_with(ctx, target, position, &mut Retries::default()).await
+}
+
+/// Calls a target that the request waited for. If the configuration sets a number of retries, the calls made before count
+/// towards it.
+pub(super) async fn try_again(ctx: RequestContext<'_>, target: &RouteTarget) -> TargetOutcome {
+    let counted = target.retry_limit.map_or(0, |_| ctx.record.calls_to(target.id()));
+    let mut retries = Retries { counted, ..Retries::default() };
+    try_with(ctx, target, Position::AFTER_WAIT, &mut retries).await
+}
+
+async fn try_with(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    position: Position,
+    retries: &mut Retries,
+) -> TargetOutcome {
+    let outcome = call_until_settled(ctx, target, position, retries).await;
     if retries.selected && position.is_followed && matches!(outcome, TargetOutcome::MoveOn) {
         target.state.count(|counters| counters.fallback_from += 1);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fb_core::{ChatRequest, Envelope};
 use parking_lot::Mutex;
 
-use super::{record::RequestRecord, route_state::RouteState, spend::CostEstimate};
+use super::{directory::Directory, record::RequestRecord, route_state::RouteState, spend::CostEstimate};
 
 /// The form in which the caller receives the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Mode {
 pub(super) struct RequestContext<'a> {
     pub(super) request: &'a ChatRequest,
     pub(super) mode: Mode,
+    /// The directory that the request began with.
+    pub(super) directory: &'a Arc<Directory>,
     pub(super) route: &'a Arc<RouteState>,
     pub(super) record: &'a Arc<RequestRecord>,
     /// The estimated cost and the account charged; `None` where tenants have no budgets.

@@ -49,7 +49,7 @@ impl Engine {
             if is_callers_fault(ctx, cause(ctx).as_ref()) {
                 return TargetOutcome::MoveOn;
             }
-            let Some((request, notes)) = reduce(ctx.request, &lower.rung, lower.level.name()) else {
+            let Some((request, notes)) = reduce(ctx.request, &lower.rung, lower.level) else {
                 continue;
             };
             ctx.record.set_level(lower.level);
@@ -114,7 +114,7 @@ impl Engine {
             return None;
         }
         let hit = self.cache.get_stale(&lookup.key, now())?;
-        if !self.may_reuse(ctx.request, ctx.route, &hit) {
+        if !self.may_reuse(ctx.directory, ctx.request, ctx.route, &hit) {
             return None;
         }
         ctx.record.set_level(Level::Cached);

@@ -1,35 +1,41 @@
-//! The directory: every name that `model` may have, and the route behind it. Built once per client.
+//! The directory: every name that `model` may have, and the route behind it.
+//!
+//! A directory is not changed after it is built. [`Directory::next`] builds the one that takes its place from a changed
+//! catalog, and keeps the state of every target, provider and route that stays.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
+use std::{collections::BTreeMap, sync::Arc};
+
+use fb_breaker::{Circuit, CircuitListener, Registry, RegistryConfig, State};
+use fb_budget::TokenPrices;
+use fb_cache::{Flights, FlightsConfig};
+use fb_core::{
+    BreakerState, Chat, Event, InvalidConfig, Level, Observer, Provider, ProviderId, Reply, TargetId, Usage,
 };
-
-use fb_breaker::{CircuitListener, Registry, RegistryConfig, State};
-use fb_budget::{PriceBook, TokenPrices};
-use fb_core::{BreakerState, Event, InvalidConfig, Level, Observer, Provider, ProviderId, TargetId, Usage};
 use fb_health::{Fleet, PanicMode};
 use fb_quality::{Gate, Gates};
-use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy};
+use fb_retry::{RetryBudget, RetryPolicy};
 use fb_router::{HedgeBudget, Router};
 
 use super::{
     route_state::{LowerLevel, RouteState},
     route_target::RouteTarget,
     spend::moment,
-    target_state::{ProviderState, TargetState},
+    target_state::{ProviderState, TargetSettings, TargetState},
 };
 use crate::{
     Error, LadderConfig, Route, Rung, Target,
+    catalog::Catalog,
     clock::now,
     error::BuildError,
     ladder::LevelTracker,
     mechanisms::{Mechanisms, Overrides},
-    parts::Parts,
 };
 
 /// Every name that `model` may have, and the targets behind it.
 pub(super) struct Directory {
+    /// The configuration from which the directory was built.
+    catalog: Catalog,
+    stores: Stores,
     routes: BTreeMap<String, Arc<RouteState>>,
     aliases: BTreeMap<String, String>,
     /// Routes of a single target, under `PROVIDER/MODEL`.
@@ -37,74 +43,82 @@ pub(super) struct Directory {
     /// Bare model names that a provider lists, with the `PROVIDER/MODEL` they mean.
     bare: BTreeMap<String, String>,
     targets: BTreeMap<TargetId, Arc<TargetState>>,
+    provider_states: BTreeMap<String, Arc<ProviderState>>,
+}
+
+/// The breakers and the health of all targets, which all directories of an engine share.
+#[derive(Clone)]
+struct Stores {
+    registry: Registry,
     fleet: Fleet,
+    seed: Option<u64>,
 }
 
 impl Directory {
-    pub(super) fn new(parts: Parts) -> Result<Self, BuildError> {
-        let fleet = Fleet::new(parts.mechanisms.health.clone())
+    pub(super) fn new(
+        catalog: Catalog,
+        observer: Option<&Arc<dyn Observer>>,
+        seed: Option<u64>,
+    ) -> Result<Self, BuildError> {
+        let fleet = Fleet::new(catalog.mechanisms.health.clone())
             .map_err(|error| BuildError::new(error.within("health")))?;
-        let fleet = match parts.seed {
+        let fleet = match seed {
             Some(seed) => fleet.with_seed(seed),
             None => fleet,
         };
         let registry = Registry::new(RegistryConfig::default(), now)
             .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
-        let registry = match parts.observer.clone() {
-            Some(observer) => registry.with_listener(listener(observer)),
+        let registry = match observer {
+            Some(observer) => registry.with_listener(listener(Arc::clone(observer))),
             None => registry,
         };
-        let mut assembler = Assembler {
-            providers: parts.providers,
-            registry,
-            fleet: fleet.clone(),
-            mechanisms: parts.mechanisms,
-            overrides: parts.overrides,
-            retry_budget: parts.retry_budget,
-            gates: parts.gates,
-            prices: parts.prices,
-            kinds: parts.kinds,
-            seed: parts.seed,
-            provider_states: BTreeMap::new(),
-            targets: BTreeMap::new(),
-        };
-        let mut directory = Self {
+        Self::empty(Catalog::default(), Stores { registry, fleet, seed }).next(catalog)
+    }
+
+    const fn empty(catalog: Catalog, stores: Stores) -> Self {
+        Self {
+            catalog,
+            stores,
             routes: BTreeMap::new(),
             aliases: BTreeMap::new(),
             single: BTreeMap::new(),
             bare: BTreeMap::new(),
             targets: BTreeMap::new(),
-            fleet,
-        };
-        for route in parts.routes {
-            // The route before its single targets: a target joins the health group of the route that names it first.
-            let state = assembler.route(route.clone())?;
-            for target in &route.targets {
-                directory.add_single(target, &mut assembler)?;
-            }
-            for alias in &route.aliases {
-                directory.aliases.insert(alias.clone(), route.name.clone());
-            }
-            directory.routes.insert(route.name, Arc::new(state));
+            provider_states: BTreeMap::new(),
         }
-        for (provider, models) in parts.models {
-            for model in models {
-                let target = Target::new(&provider, &model);
-                directory.add_single(&target, &mut assembler)?;
-                directory.bare.entry(model.clone()).or_insert_with(|| format!("{provider}/{model}"));
-            }
-        }
-        directory.targets = assembler.targets;
-        Ok(directory)
     }
 
-    /// Adds a route for `PROVIDER/MODEL` alone. The first definition of a target counts.
-    fn add_single(&mut self, target: &Target, assembler: &mut Assembler) -> Result<(), BuildError> {
-        if let Entry::Vacant(entry) = self.single.entry(target.name()) {
-            let route = Route::priority(entry.key(), [target.clone()]);
-            entry.insert(Arc::new(assembler.route(route)?));
+    /// Builds the directory of a changed catalog. A target with the same provider and model keeps its breaker, health,
+    /// cool-down, quality and counters, and a route of the same name its level. Settings that changed take effect on them.
+    ///
+    /// Once it is in use, call [`retire`](Self::retire).
+    pub(super) fn next(&self, catalog: Catalog) -> Result<Self, BuildError> {
+        let problems = catalog.problems();
+        if !problems.is_empty() {
+            return Err(BuildError { problems });
         }
-        Ok(())
+        let mut assembler = Assembler { next: Self::empty(catalog, self.stores.clone()), previous: self };
+        let assembled = assembler.assemble();
+        let next = assembler.next;
+        match assembled {
+            Ok(()) => Ok(next),
+            Err(error) => {
+                next.retire(self);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the breakers and the health of the targets that another directory does not have.
+    pub(super) fn retire(&self, other: &Self) {
+        for id in self.targets.keys().filter(|id| !other.targets.contains_key(*id)) {
+            self.stores.fleet.leave(&id.to_string());
+            self.stores.registry.remove(id.provider().as_str(), id.model());
+        }
+    }
+
+    pub(super) const fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// Returns the route that `model` names.
@@ -131,10 +145,9 @@ impl Directory {
         self.targets.values().map(AsRef::as_ref)
     }
 
-    /// Returns a provider that a target uses, by name.
-    pub(super) fn provider(&self, name: &str) -> Option<&Arc<dyn Provider>> {
-        let is_named = |target: &&TargetState| target.id().provider().as_str() == name;
-        self.targets().find(is_named).map(TargetState::provider)
+    /// Returns a provider by name.
+    pub(super) fn provider(&self, name: &str) -> Option<Arc<dyn Provider>> {
+        self.catalog.providers.get(name).cloned()
     }
 
     /// Returns the route of the cheapest single target of a provider, of the targets that routes name. One without a price
@@ -151,7 +164,7 @@ impl Directory {
     }
 
     pub(super) const fn fleet(&self) -> &Fleet {
-        &self.fleet
+        &self.stores.fleet
     }
 
     /// Returns every name that `model` may have.
@@ -179,26 +192,54 @@ fn invalid(table: &str, field: &str, value: impl ToString, expected: &str) -> Bu
     BuildError::new(InvalidConfig::expecting(field, value, expected).within(table))
 }
 
-/// Assembles routes from the builder's settings. Routes share one state per target and one per provider.
-struct Assembler {
-    providers: BTreeMap<String, Arc<dyn Provider>>,
-    registry: Registry,
-    fleet: Fleet,
-    mechanisms: Mechanisms,
-    /// Overrides of the mechanisms, by provider.
-    overrides: BTreeMap<String, Overrides>,
-    retry_budget: BudgetConfig,
-    gates: BTreeMap<String, Vec<Box<dyn Gate>>>,
-    prices: PriceBook,
-    /// The kinds of the providers that have one, for the built-in price list.
-    kinds: BTreeMap<String, String>,
-    seed: Option<u64>,
-    provider_states: BTreeMap<String, Arc<ProviderState>>,
-    targets: BTreeMap<TargetId, Arc<TargetState>>,
+/// Assembles the routes of a catalog. They share one state per target and one per provider, taken over from the previous
+/// directory where it has them.
+struct Assembler<'a> {
+    next: Directory,
+    previous: &'a Directory,
 }
 
-impl Assembler {
-    fn route(&mut self, config: Route) -> Result<RouteState, BuildError> {
+impl Assembler<'_> {
+    fn assemble(&mut self) -> Result<(), BuildError> {
+        for config in self.next.catalog.routes.clone() {
+            // The route before its single targets: a target joins the health group of the route that names it first.
+            let state = self.route(&config, self.previous.routes.get(&config.name))?;
+            for target in &config.targets {
+                self.add_single(target)?;
+            }
+            for alias in config.aliases {
+                self.next.aliases.insert(alias, config.name.clone());
+            }
+            self.next.routes.insert(config.name, state);
+        }
+        for (provider, models) in self.next.catalog.models.clone() {
+            for model in models {
+                let target = Target::new(&provider, &model);
+                self.add_single(&target)?;
+                self.next.bare.entry(model).or_insert_with(|| target.name());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a route for `PROVIDER/MODEL` alone. The first definition of a target counts.
+    fn add_single(&mut self, target: &Target) -> Result<(), BuildError> {
+        let name = target.name();
+        if !self.next.single.contains_key(&name) {
+            let config = Route::priority(&name, [target.clone()]);
+            let state = self.route(&config, self.previous.single.get(&name))?;
+            self.next.single.insert(name, state);
+        }
+        Ok(())
+    }
+
+    /// Assembles a route. The previous one of this name is kept if nothing about it changes. With the same configuration
+    /// its weights, its rotation and its hedge budget are kept, and in any case its panic mode and its level.
+    fn route(
+        &mut self,
+        config: &Route,
+        previous: Option<&Arc<RouteState>>,
+    ) -> Result<Arc<RouteState>, BuildError> {
         let path = format!("routes.{}", config.name);
         let invalid = |error: InvalidConfig| BuildError::new(error.within(&path));
         // Disabled targets keep their place in the list, which is the priority of those after them.
@@ -207,19 +248,44 @@ impl Assembler {
         let mut targets = targets.collect::<Result<Vec<_>, _>>()?;
         // A stable sort: targets of equal priority stay in the order of the list.
         targets.sort_by_key(|target| target.priority);
-        let router = Router::new(config.router_config()).map_err(invalid)?;
-        let hedges = HedgeBudget::new(&config.hedge).map_err(invalid)?;
-        let custom = self.gates.remove(&config.name).unwrap_or_default();
-        let gates =
-            Gates::new(config.quality.clone(), custom).map_err(|error| invalid(error.within("quality")))?;
+        let same = previous.filter(|previous| *previous.config == *config);
+        for (target, earlier) in targets.iter_mut().zip(same.iter().flat_map(|same| &same.targets)) {
+            target.share_weight(earlier);
+        }
         let LadderConfig { reduced, minimal, .. } = &config.ladder;
         let lower_levels = [
             self.lower_level(Level::Reduced, reduced.as_ref(), Rung::reduced, &targets, &config.name)?,
             self.lower_level(Level::Minimal, minimal.as_ref(), Rung::minimal, &targets, &config.name)?,
         ];
-        let (panic, level_tracker) = (PanicMode::default(), LevelTracker::default());
-        let config = Arc::new(config);
-        Ok(RouteState { config, targets, router, hedges, gates, panic, lower_levels, level_tracker })
+        if let Some(same) = same.filter(|same| same.calls_alike(&targets, &lower_levels)) {
+            return Ok(Arc::clone(same));
+        }
+        let (router, hedges) = match same {
+            Some(same) => (Arc::clone(&same.router), Arc::clone(&same.hedges)),
+            None => (
+                Arc::new(Router::new(config.router_config()).map_err(invalid)?),
+                Arc::new(HedgeBudget::new(&config.hedge).map_err(invalid)?),
+            ),
+        };
+        let gates = Gates::new(config.quality.clone(), self.custom_gates(&config.name))
+            .map_err(|error| invalid(error.within("quality")))?;
+        Ok(Arc::new(RouteState {
+            targets,
+            router,
+            hedges,
+            gates,
+            panic: previous.map_or_else(Arc::<PanicMode>::default, |previous| Arc::clone(&previous.panic)),
+            lower_levels,
+            level_tracker: level_tracker(config, previous),
+            flights: Flights::new(FlightsConfig::default()),
+            config: Arc::new(config.clone()),
+        }))
+    }
+
+    /// Returns the gates that the program added to a route.
+    fn custom_gates(&self, route: &str) -> Vec<Box<dyn Gate>> {
+        let gates = self.next.catalog.gates.get(route).into_iter().flatten().map(Arc::clone);
+        gates.map(|gate| Box::new(move |chat: &Chat, reply: &Reply| gate.check(chat, reply)) as _).collect()
     }
 
     /// Assembles one level below the full one; `route_targets` are those of a level without targets of its own.
@@ -244,18 +310,22 @@ impl Assembler {
     fn target(&mut self, target: &Target, index: usize, group: &str) -> Result<RouteTarget, BuildError> {
         let unknown =
             |expected: String| BuildError::new(InvalidConfig::new("provider", &target.provider, expected));
-        let provider = self.providers.get(&target.provider).cloned();
-        let provider = provider.ok_or_else(|| unknown("no such provider".to_owned()))?;
         let name = ProviderId::new(&target.provider).map_err(|error| unknown(error.to_string()))?;
         let id = TargetId::new(name, &target.model);
-        let mechanisms = self.mechanisms(target)?;
-        let retry = RetryPolicy::new(target.retry_config(&mechanisms.retry))
+        let provider = self.next.provider(&target.provider);
+        let settings = TargetSettings {
+            provider: provider.ok_or_else(|| unknown("no such provider".to_owned()))?,
+            mechanisms: self.mechanisms(target)?,
+            max_in_flight: target.max_in_flight,
+        };
+        let retry = RetryPolicy::new(target.retry_config(&settings.mechanisms.retry))
             .map_err(|error| invalid("retry", error.field, error.value, error.expected))?;
-        let state = self.target_state(id, provider, target, mechanisms, group)?;
+        let state = self.target_state(id, settings, group)?;
         let own = target.price.map(TokenPrices::from_price);
         let prices = own.or_else(|| {
-            let kind = self.kinds.get(&target.provider).map_or("", String::as_str);
-            self.prices.prices(state.id(), kind, moment(now()).wall)
+            let catalog = &self.next.catalog;
+            let kind = catalog.kinds.get(&target.provider).map_or("", String::as_str);
+            catalog.prices.prices(state.id(), kind, moment(now()).wall)
         });
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Ok(RouteTarget::new(state, target, target.priority.unwrap_or(index), retry, prices))
@@ -264,8 +334,8 @@ impl Assembler {
     /// Returns the effective settings of a target: the innermost override wins.
     fn mechanisms(&self, target: &Target) -> Result<Mechanisms, BuildError> {
         let mut problems = Vec::new();
-        let mut effective = self.mechanisms.clone();
-        if let Some(overrides) = self.overrides.get(&target.provider) {
+        let mut effective = self.next.catalog.mechanisms.clone();
+        if let Some(overrides) = self.next.catalog.overrides.get(&target.provider) {
             let path = format!("providers.{}", target.provider);
             effective = effective.with_overrides(overrides, &path, &mut problems);
         }
@@ -273,45 +343,100 @@ impl Assembler {
         if problems.is_empty() { Ok(effective) } else { Err(BuildError { problems }) }
     }
 
-    /// Returns the shared state of a target, created when the first route names it.
+    /// Returns the shared state of a target. The first route that names it decides its settings.
     fn target_state(
         &mut self,
         id: TargetId,
-        provider: Arc<dyn Provider>,
-        target: &Target,
-        mechanisms: Mechanisms,
+        settings: TargetSettings,
         group: &str,
     ) -> Result<Arc<TargetState>, BuildError> {
-        if let Some(known) = self.targets.get(&id) {
+        if let Some(known) = self.next.targets.get(&id) {
             return Ok(Arc::clone(known));
         }
-        let circuit = self
-            .registry
-            .circuit(&target.provider, &target.model, &mechanisms.breaker)
-            .map_err(|error| invalid("breaker", error.field, error.value, error.expected))?;
-        if let Some(seed) = self.seed {
-            let _same_breaker = circuit.breaker().clone().with_seed(seed);
+        let in_health = |error: InvalidConfig| BuildError::new(error.within("health"));
+        let health = settings.mechanisms.health.clone();
+        let (name, fleet) = (id.provider().as_str(), &self.next.stores.fleet);
+        if !self.next.provider_states.contains_key(name) {
+            fleet.reconfigure_probe(name, health.probe.clone(), now()).map_err(in_health)?;
         }
-        let health = self
-            .fleet
-            .join_with(mechanisms.health, &id.to_string(), &target.provider, group, now())
-            .map_err(|error| BuildError::new(error.within("health")))?;
-        let provider_state = self.provider_state(&target.provider)?;
-        let max_in_flight = target.max_in_flight;
-        let state = TargetState::new(id.clone(), provider, circuit, health, provider_state, max_in_flight);
-        let state = Arc::new(state);
-        self.targets.insert(id, Arc::clone(&state));
+        let previous = self.previous.targets.get(&id);
+        let state = if let Some(previous) = previous {
+            previous.health.reconfigure(health, group, now()).map_err(in_health)?;
+            let provider_state = self.provider_state(&id)?;
+            let is_same = previous.settings == settings && previous.is_of(&provider_state);
+            let circuit = self.circuit(&id, &settings.mechanisms, Some(previous))?;
+            if is_same {
+                Arc::clone(previous)
+            } else {
+                Arc::new(previous.with_settings(settings, circuit, provider_state))
+            }
+        } else {
+            let circuit = self.circuit(&id, &settings.mechanisms, None)?;
+            let health = fleet.join_with(health, &id.to_string(), name, group, now()).map_err(in_health)?;
+            let provider_state = self.provider_state(&id)?;
+            Arc::new(TargetState::new(id.clone(), settings, circuit, health, provider_state))
+        };
+        self.next.targets.insert(id, Arc::clone(&state));
         Ok(state)
     }
 
-    fn provider_state(&mut self, provider: &str) -> Result<Arc<ProviderState>, BuildError> {
-        if let Some(known) = self.provider_states.get(provider) {
+    /// Returns the circuit of a target: the previous one unless its configuration changed.
+    fn circuit(
+        &self,
+        id: &TargetId,
+        mechanisms: &Mechanisms,
+        previous: Option<&Arc<TargetState>>,
+    ) -> Result<Circuit, BuildError> {
+        let Stores { registry, seed, .. } = &self.next.stores;
+        let (provider, config) = (id.provider().as_str(), &mechanisms.breaker);
+        let circuit = match previous {
+            Some(previous) if previous.settings.mechanisms.breaker == *config => {
+                return Ok(previous.circuit().clone());
+            }
+            Some(_) => registry.reconfigure(provider, id.model(), config, now()),
+            None => registry.circuit(provider, id.model(), config),
+        };
+        let circuit =
+            circuit.map_err(|error| invalid("breaker", error.field, error.value, error.expected))?;
+        if let Some(seed) = seed {
+            let _same_breaker = circuit.breaker().clone().with_seed(*seed);
+        }
+        Ok(circuit)
+    }
+
+    /// Returns the state of a target's provider. It belongs to the account: another adapter, such as one with a new key,
+    /// begins without a rejected key, without cool-down and with a full retry budget.
+    fn provider_state(&mut self, id: &TargetId) -> Result<Arc<ProviderState>, BuildError> {
+        let name = id.provider().as_str();
+        if let Some(known) = self.next.provider_states.get(name) {
             return Ok(Arc::clone(known));
         }
-        let retry_budget = RetryBudget::new(&self.retry_budget)
-            .map_err(|error| invalid("retry_budget", error.field, error.value, error.expected))?;
-        let state = Arc::new(ProviderState::new(retry_budget));
-        self.provider_states.insert(provider.to_owned(), Arc::clone(&state));
+        let previous = self.previous.provider_states.get(name).filter(|_| {
+            let adapters = (self.previous.provider(name), self.next.provider(name));
+            matches!(adapters, (Some(previous), Some(next)) if Arc::ptr_eq(&previous, &next))
+        });
+        let state = if let Some(previous) = previous {
+            Arc::clone(previous)
+        } else {
+            let retry_budget = RetryBudget::new(&self.next.catalog.retry_budget)
+                .map_err(|error| invalid("retry_budget", error.field, error.value, error.expected))?;
+            Arc::new(ProviderState::new(retry_budget))
+        };
+        self.next.provider_states.insert(name.to_owned(), Arc::clone(&state));
         Ok(state)
+    }
+}
+
+/// Returns the tracker of a route's level. A route with another ladder starts at its top again, unless an operator chose
+/// the level.
+fn level_tracker(config: &Route, previous: Option<&Arc<RouteState>>) -> Arc<LevelTracker> {
+    match previous {
+        Some(previous) if previous.config.ladder == config.ladder => Arc::clone(&previous.level_tracker),
+        Some(previous) => {
+            let tracker = LevelTracker::default();
+            tracker.force(previous.level_tracker.forced(now()));
+            Arc::new(tracker)
+        }
+        None => Arc::default(),
     }
 }

@@ -6,7 +6,7 @@ use fb_core::{Next, TargetId};
 
 use super::{
     admission::check,
-    attempts::{pause, try_target},
+    attempts::{pause, try_again, try_target},
     context::RequestContext,
     outcome::TargetOutcome,
     position::Position,
@@ -15,7 +15,7 @@ use super::{
 use crate::{UnavailablePolicy, clock::now};
 
 /// Waits for the target that reopens first, then for the next, as long as deadline and `last_resort_wait` allow. Each
-/// target is waited for once at most, including those that began to cool down in this request. If none reopens in time,
+/// target is waited for once at most, including those that began to cool down in this request and have retries left. If none reopens in time,
 /// lets one call through to a target that this request has not called.
 pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget]) -> TargetOutcome {
     let mut tried: Vec<&TargetId> = Vec::new();
@@ -24,7 +24,7 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
         ctx.record.amend(target.id(), Next::WaitFor(wait));
         pause(wait).await;
         ctx.record.turn_to(target.id());
-        match try_target(ctx, target, Position::AFTER_WAIT).await {
+        match try_again(ctx, target).await {
             TargetOutcome::MoveOn => ctx.record.leave(target.id()),
             ended => return ended,
         }
@@ -63,10 +63,12 @@ fn first_to_reopen<'a>(
         Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
         Err(denied) => denied.reopens,
     };
+    let may_be_called =
+        |target: &RouteTarget| target.retry_limit.is_none_or(|most| ctx.record.calls_to(target.id()) <= most);
     targets
         .iter()
         .copied()
-        .filter(|target| !tried.contains(&target.id()))
+        .filter(|target| !tried.contains(&target.id()) && may_be_called(target))
         .filter_map(|target| Some((target, wait(target)?)))
         .filter(|(_, wait)| affords(*wait))
         .min_by_key(|(_, wait)| *wait)

@@ -17,38 +17,41 @@ use crate::{Error, Record, RouteLevel, Stats, TargetStats, clock::now};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
-        let counters = self.directory.targets().map(|state| (state.id().clone(), state.counters()));
+        let directory = self.directory();
+        let counters = directory.targets().map(|state| (state.id().clone(), state.counters()));
         self.counters.lock().stats(counters)
     }
 
     pub(crate) fn eligibility(&self) -> Vec<(TargetId, Eligibility)> {
         let at = now();
         let eligibility = |state: &TargetState| state.eligibility(state.health.eligibility(at), at);
-        self.directory.targets().map(|state| (state.id().clone(), eligibility(state))).collect()
+        self.directory().targets().map(|state| (state.id().clone(), eligibility(state))).collect()
     }
 
     pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
-        self.directory.targets().map(|state| (state.id().clone(), state.breaker().clone())).collect()
+        self.directory().targets().map(|state| (state.id().clone(), state.breaker().clone())).collect()
     }
 
     pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
         let at = now();
-        self.directory.targets().map(|state| (state.id().clone(), state.health.status(at))).collect()
+        self.directory().targets().map(|state| (state.id().clone(), state.health.status(at))).collect()
     }
 
     pub(crate) fn quality(&self) -> Vec<(TargetId, f64)> {
         let at = now();
-        self.directory.targets().map(|state| (state.id().clone(), state.quality(at))).collect()
+        self.directory().targets().map(|state| (state.id().clone(), state.quality(at))).collect()
     }
 
     /// Returns the order in which the targets of a request would be tried now, with reasons.
     pub(crate) fn plan(&self, request: &ChatRequest) -> Result<fb_router::Plan, Error> {
-        Ok(self.explain(request, self.find_route(request)?))
+        let directory = self.directory();
+        Ok(self.explain(&directory, request, self.find_route(&directory, request)?))
     }
 
     /// Moves the weights of a route's targets towards their successes; `None` if there is no such route.
     pub(crate) fn adjust_weights(&self, route: &str) -> Option<Vec<(TargetId, f64)>> {
-        let route = self.directory.routes().find(|known| known.name() == route)?;
+        let directory = self.directory();
+        let route = directory.routes().find(|known| known.name() == route)?;
         let stats = self.stats().targets;
         let observed = |target: &RouteTarget| {
             (target.weight(), stats.get(target.id()).map(TargetStats::router_stats).unwrap_or_default())
@@ -98,7 +101,7 @@ impl Engine {
                 remaining: forced.and_then(|(_, until)| Some(until?.saturating_duration_since(at))),
             }
         };
-        self.directory.routes().map(level).collect()
+        self.directory().routes().map(level).collect()
     }
 
     /// Forces the level of one route, or of all; `None` returns the choice to the route. Returns false if there is no such
@@ -106,7 +109,8 @@ impl Engine {
     pub(crate) fn set_level(&self, route: Option<&str>, decision: Option<(Level, Option<Duration>)>) -> bool {
         let at = now();
         let decision = decision.map(|(level, time)| (level, time.and_then(|time| at.checked_add(time))));
-        let routes = self.directory.routes().filter(|known| route.is_none_or(|route| known.name() == route));
+        let directory = self.directory();
+        let routes = directory.routes().filter(|known| route.is_none_or(|route| known.name() == route));
         let mut any = false;
         for route in routes {
             route.level_tracker.force(decision);
@@ -121,10 +125,18 @@ impl Engine {
     }
 
     pub(crate) fn models(&self) -> Vec<String> {
-        self.directory.models()
+        self.directory().models()
+    }
+
+    pub(crate) fn provider_names(&self) -> Vec<String> {
+        self.directory().catalog().providers.keys().cloned().collect()
+    }
+
+    pub(crate) fn route_names(&self) -> Vec<String> {
+        self.directory().routes().map(|route| route.name().to_owned()).collect()
     }
 
     pub(crate) fn outstanding_permits(&self) -> u32 {
-        self.directory.targets().map(TargetState::outstanding_permits).sum()
+        self.directory().targets().map(TargetState::outstanding_permits).sum()
     }
 }

@@ -10,6 +10,7 @@ use fb_health::{Check, ProbeConfig, ProbeKind, Prober};
 use super::{
     attempts::try_target,
     context::{Mode, RequestContext},
+    directory::Directory,
     outcome::TargetOutcome,
     position::Position,
     record::RequestRecord,
@@ -26,22 +27,28 @@ const MAX_TOKENS: u32 = 10;
 impl Engine {
     /// Starts to probe the providers in the background.
     pub(crate) fn probe(self: &Arc<Self>) -> Prober {
-        let engine = Arc::clone(self);
-        Prober::start(self.directory.fleet(), move |name| {
-            let (engine, name) = (Arc::clone(&engine), name.to_owned());
-            async move { engine.check_provider(&name).await }
+        let engine = Arc::downgrade(self);
+        Prober::start(self.directory().fleet(), move |name| {
+            let (engine, name) = (engine.upgrade(), name.to_owned());
+            async move {
+                match engine {
+                    Some(engine) => engine.check_provider(&name).await,
+                    None => Check::Unknown,
+                }
+            }
         })
     }
 
     /// Checks that a provider is reachable, and then, if its probes are completions, that a model answers.
     async fn check_provider(&self, name: &str) -> Check {
-        let Some(provider) = self.directory.provider(name) else { return Check::Unknown };
+        let directory = self.directory();
+        let Some(provider) = directory.provider(name) else { return Check::Unknown };
         let reached = check(provider.probe().await);
-        match self.directory.fleet().probe_config(name) {
+        match directory.fleet().probe_config(name) {
             Some(ProbeConfig { kind: ProbeKind::Completion, timeout, .. }) => match reached {
                 Check::Failed(_) => reached,
-                Check::Passed | Check::Unknown => match self.directory.cheapest_of(name) {
-                    Some(route) => self.complete(route, timeout).await,
+                Check::Passed | Check::Unknown => match directory.cheapest_of(name) {
+                    Some(route) => self.complete((&directory, route), timeout).await,
                     None => reached,
                 },
             },
@@ -51,7 +58,11 @@ impl Engine {
 
     /// Sends a short completion to the only target of a route: an ordinary call of the tenant `default`, without retries,
     /// which the breaker, the statistics and the budget count.
-    async fn complete(&self, route: &Arc<RouteState>, timeout: Duration) -> Check {
+    async fn complete(
+        &self,
+        (directory, route): (&Arc<Directory>, &Arc<RouteState>),
+        timeout: Duration,
+    ) -> Check {
         let Some(target) = route.targets.first() else { return Check::Unknown };
         let messages = vec![Message::text(Role::User, PROMPT)];
         let chat = Chat { messages, max_tokens: Some(MAX_TOKENS), ..Chat::default() };
@@ -63,7 +74,7 @@ impl Engine {
         let ctx = RequestContext {
             panic: true,
             deadline_shortened: true,
-            ..self.context(&request, Mode::Plain, route, &record, envelope)
+            ..self.context(&request, Mode::Plain, (directory, route), &record, envelope)
         };
         let position = Position { later: 0, is_followed: false, bypass: false };
         let (by, check) = match try_target(ctx, target, position).await {

@@ -161,6 +161,14 @@ impl RequestRecord {
         u32::try_from(state.rows.iter().filter(|row| row.is_call()).count()).unwrap_or(u32::MAX)
     }
 
+    /// Returns the number of calls to a target that arrived there, as far as is known.
+    pub(super) fn calls_to(&self, target: &TargetId) -> u32 {
+        let state = self.state.lock();
+        let is_stale = |row: &Attempt| matches!(&row.end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::StaleConnection);
+        let calls = state.rows.iter().filter(|row| row.is_call() && row.target == *target && !is_stale(row));
+        u32::try_from(calls.count()).unwrap_or(u32::MAX)
+    }
+
     /// Returns true if this request called the target.
     pub(super) fn has_called(&self, target: &TargetId) -> bool {
         self.state.lock().rows.iter().any(|row| row.is_call() && row.target == *target)

@@ -2,26 +2,29 @@
 
 use std::sync::Arc;
 
+use fb_cache::Flights;
 use fb_core::{Level, TargetId};
 use fb_health::PanicMode;
 use fb_quality::Gates;
 use fb_router::{HedgeBudget, Router};
 
 use super::{route_target::RouteTarget, target_state::TargetState};
-use crate::{Route, Rung, ladder::LevelTracker};
+use crate::{Answer, Error, Route, Rung, ladder::LevelTracker};
 
 /// A route at run time.
 pub(super) struct RouteState {
     pub(super) config: Arc<Route>,
     /// The targets of the full level, by priority.
     pub(super) targets: Vec<RouteTarget>,
-    pub(super) router: Router,
-    pub(super) hedges: HedgeBudget,
+    pub(super) router: Arc<Router>,
+    pub(super) hedges: Arc<HedgeBudget>,
     pub(super) gates: Gates,
-    pub(super) panic: PanicMode,
+    pub(super) panic: Arc<PanicMode>,
     /// The levels below the full one at which models are called, the best first, each as configured or built in.
     pub(super) lower_levels: [LowerLevel; 2],
-    pub(super) level_tracker: LevelTracker,
+    pub(super) level_tracker: Arc<LevelTracker>,
+    /// Identical requests in flight.
+    pub(super) flights: Flights<Result<Box<Answer>, Error>>,
 }
 
 /// A level below the full one, and the targets called there.
@@ -50,5 +53,15 @@ impl RouteState {
         let applies =
             move |lower: &&LowerLevel| lower.level == level || (lower.level > level && !lower.is_built_in);
         self.lower_levels.iter().filter(applies)
+    }
+
+    /// Returns true if a route of the same configuration with these targets would call the same targets in the same way.
+    pub(super) fn calls_alike(&self, targets: &[RouteTarget], lower_levels: &[LowerLevel; 2]) -> bool {
+        let alike = |ours: &[RouteTarget], others: &[RouteTarget]| {
+            ours.len() == others.len()
+                && ours.iter().zip(others).all(|(one, other)| one.is_called_like(other))
+        };
+        let mut lower = self.lower_levels.iter().zip(lower_levels);
+        alike(&self.targets, targets) && lower.all(|(one, other)| alike(&one.targets, &other.targets))
     }
 }

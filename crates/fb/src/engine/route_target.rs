@@ -25,6 +25,8 @@ pub(super) struct RouteTarget {
     /// The bits of the weight as `f64`, which `adjust_weights` replaces at run time.
     weight: Arc<AtomicU64>,
     pub(super) retry: RetryPolicy,
+    /// The most retries in one request, where the configuration sets a number.
+    pub(super) retry_limit: Option<u32>,
     /// Names of the failure kinds after which the request moves on, if the target restricts them.
     pub(super) triggers: Option<Vec<&'static str>>,
     overrides: Overrides,
@@ -49,8 +51,20 @@ impl RouteTarget {
             Overrides(config.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         let capabilities = config.capabilities.applied_to(state.provider().capabilities(state.id().model()));
         let weight = Arc::new(AtomicU64::new(config.weight.to_bits()));
+        let retry_limit = config.max_retries.or(state.settings.mechanisms.retry.max_retries);
         let config = Arc::new(config.clone());
-        Self { state, config, priority, weight, retry, triggers, overrides, prices, capabilities }
+        Self {
+            state,
+            config,
+            priority,
+            weight,
+            retry,
+            retry_limit,
+            triggers,
+            overrides,
+            prices,
+            capabilities,
+        }
     }
 
     pub(super) fn id(&self) -> &TargetId {
@@ -73,6 +87,16 @@ impl RouteTarget {
 
     pub(super) fn set_weight(&self, weight: f64) {
         self.weight.store(weight.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Shares the weight of a target in an earlier state of the same route, which may have been adjusted.
+    pub(super) fn share_weight(&mut self, earlier: &Self) {
+        self.weight = Arc::clone(&earlier.weight);
+    }
+
+    /// Returns true if a target of the same configuration would be called in the same way.
+    pub(super) fn is_called_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state) && self.retry == other.retry && self.prices == other.prices
     }
 
     /// Returns the call that carries a request to this target.

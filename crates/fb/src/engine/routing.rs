@@ -5,19 +5,22 @@ use std::sync::Arc;
 use fb_core::{ChatRequest, InvalidRequest};
 use fb_router::{ClassRoutes, Classifier, Complexity, Signals};
 
-use super::{route_state::RouteState, spend::moment, state::Engine};
+use super::{directory::Directory, route_state::RouteState, spend::moment, state::Engine};
 use crate::{Destination, Error, clock::now};
 
 impl Engine {
     /// Returns the route that serves a request: the one it names, its cheaper replacement, or the route of its class.
-    pub(super) fn find_route(&self, request: &ChatRequest) -> Result<&Arc<RouteState>, Error> {
-        let named = self.directory.route(&request.head().model)?;
-        let named = self.downshifted(request, named).unwrap_or(named);
-        let route = self.classified(request, named).and_then(|(_, route)| route).unwrap_or(named);
+    pub(super) fn find_route<'a>(
+        &self,
+        directory: &'a Directory,
+        request: &ChatRequest,
+    ) -> Result<&'a Arc<RouteState>, Error> {
+        let named = directory.route(&request.head().model)?;
+        let named = self.downshifted(directory, request, named).unwrap_or(named);
+        let route = self.classified(directory, request, named).and_then(|(_, route)| route).unwrap_or(named);
         let preferred = request.options().prefer.as_deref();
         let is_known = |name: &str| {
-            route.targets.iter().any(|target| target.id().is_named(name))
-                || self.directory.target(name).is_some()
+            route.targets.iter().any(|target| target.id().is_named(name)) || directory.target(name).is_some()
         };
         if let Some(name) = preferred.filter(|name| !is_known(name)) {
             let name: String = name.chars().take(256).collect();
@@ -35,27 +38,34 @@ impl Engine {
     }
 
     /// Returns the cheaper route for a tenant that has used most of its budget.
-    fn downshifted(&self, request: &ChatRequest, route: &RouteState) -> Option<&Arc<RouteState>> {
+    fn downshifted<'a>(
+        &self,
+        directory: &'a Directory,
+        request: &ChatRequest,
+        route: &RouteState,
+    ) -> Option<&'a Arc<RouteState>> {
         let cheaper = route.config.downshift.as_deref()?;
         let is_nearly_used_up = self.account(request)?.downshifts(moment(now()));
-        self.directory.route(cheaper).ok().filter(|_| is_nearly_used_up)
+        directory.route(cheaper).ok().filter(|_| is_nearly_used_up)
     }
 
     /// Returns the route that a request goes to, and the class that sends it there.
     pub(crate) fn destination(&self, request: &ChatRequest) -> Result<Destination, Error> {
-        let route = self.find_route(request)?.name().to_owned();
-        let named = self.directory.route(&request.head().model)?;
-        let class = self.classified(request, named).map(|(class, _)| class);
+        let directory = self.directory();
+        let route = self.find_route(&directory, request)?.name().to_owned();
+        let named = directory.route(&request.head().model)?;
+        let class = self.classified(&directory, request, named).map(|(class, _)| class);
         Ok(Destination { requested: named.name().to_owned(), class, route })
     }
 
     /// Returns the class of a request to a route with classes, and the route of that class. An unreadable request has no
     /// class: the adapter of its target names the field that is wrong.
-    fn classified(
+    fn classified<'a>(
         &self,
+        directory: &'a Directory,
         request: &ChatRequest,
         route: &RouteState,
-    ) -> Option<(Complexity, Option<&Arc<RouteState>>)> {
+    ) -> Option<(Complexity, Option<&'a Arc<RouteState>>)> {
         let config = &route.config;
         if config.classes == ClassRoutes::default() {
             return None;
@@ -65,6 +75,6 @@ impl Engine {
             Some(classifier) => classifier.classify(&signals),
             None => config.complexity.classify(&signals),
         };
-        Some((class, config.classes.route(class).and_then(|name| self.directory.route(name).ok())))
+        Some((class, config.classes.route(class).and_then(|name| directory.route(name).ok())))
     }
 }

@@ -12,6 +12,7 @@ use super::{
     admission::{check_tenant, is_unrestricted, may_reuse, with_request_rules},
     cache::Kept,
     context::RequestContext,
+    directory::Directory,
     race::{Hedge, Start},
     route_state::RouteState,
     route_target::RouteTarget,
@@ -29,7 +30,7 @@ pub(super) struct Selection<'a> {
 impl Engine {
     /// Selects among the targets of the full level, and records a skip for every inadmissible one.
     pub(super) fn select<'a>(&'a self, ctx: RequestContext<'a>) -> Selection<'a> {
-        let (visible, hidden) = self.visible(ctx.request, ctx.route);
+        let (visible, hidden) = self.visible(ctx.directory, ctx.request, ctx.route);
         let RouteState { router, hedges, .. } = &**ctx.route;
         let mut plan = self.plan_route(ctx.request, &visible, router, ctx.panic);
         plan.inadmissible.extend(hidden);
@@ -53,9 +54,9 @@ impl Engine {
     }
 
     /// Returns the plan that a request would get now, without taking a turn in the route's rotation.
-    pub(super) fn explain(&self, request: &ChatRequest, route: &RouteState) -> Plan {
-        let (visible, hidden) = self.visible(request, route);
-        let router = route.router.clone();
+    pub(super) fn explain(&self, directory: &Directory, request: &ChatRequest, route: &RouteState) -> Plan {
+        let (visible, hidden) = self.visible(directory, request, route);
+        let router = Router::clone(&route.router);
         let mut plan = self.plan_route(request, &visible, &router, self.update_panic(route));
         // The adapters refuse what they cannot carry only when a call is made.
         plan.order.retain(|ranked| {
@@ -76,14 +77,15 @@ impl Engine {
     /// Splits the targets of a route into those that its tenant and its evaluations allow, and the others. A preferred target
     /// of another route comes first.
     fn visible<'a>(
-        &'a self,
+        &self,
+        directory: &'a Directory,
         request: &ChatRequest,
         route: &'a RouteState,
     ) -> (Vec<&'a RouteTarget>, Vec<Inadmissible>) {
         let preferred = request.options().prefer.as_deref();
         let foreign = preferred
             .filter(|name| !route.targets.iter().any(|target| target.id().is_named(name)))
-            .and_then(|name| self.directory.target(name));
+            .and_then(|name| directory.target(name));
         let limits = self.account(request).map(Account::limits);
         let check_evaluated = |target: &RouteTarget| {
             let is_foreign = foreign.is_some_and(|foreign| foreign.id() == target.id());
@@ -133,14 +135,20 @@ impl Engine {
     }
 
     /// Returns true if a cached answer may be given to this request.
-    pub(super) fn may_reuse(&self, request: &ChatRequest, route: &RouteState, hit: &Hit<Kept>) -> bool {
+    pub(super) fn may_reuse(
+        &self,
+        directory: &Directory,
+        request: &ChatRequest,
+        route: &RouteState,
+        hit: &Hit<Kept>,
+    ) -> bool {
         let limits = self.account(request).map(Account::limits);
         if is_unrestricted(request, limits) {
             return true;
         }
         let by = &hit.value().by;
         let lower = route.lower_levels.iter().flat_map(|lower| &lower.targets);
-        let mut targets = route.targets.iter().chain(lower).chain(self.directory.target(&by.to_string()));
+        let mut targets = route.targets.iter().chain(lower).chain(directory.target(&by.to_string()));
         targets.find(|target| target.id() == by).is_some_and(|target| may_reuse(request, limits, target))
     }
 }

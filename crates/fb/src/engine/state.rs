@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use fb_budget::{Account, Book, OpenError};
-use fb_cache::{Cache, Flights, FlightsConfig};
+use fb_cache::Cache;
 use fb_core::{ChatRequest, Envelope, InvalidConfig, Observer};
 use fb_health::PanicConfig;
 use fb_router::Classifier;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{
     cache::{DEFAULT_TENANT, Kept},
@@ -18,12 +18,15 @@ use super::{
     spend::{CostEstimate, moment},
 };
 use crate::{
-    Answer, Error, clock::now, error::BuildError, parts::Parts, stats::RequestCounters, traces::Traces,
+    catalog::Catalog, clock::now, error::BuildError, parts::Parts, stats::RequestCounters, traces::Traces,
 };
 
 /// The state that all requests of one client share.
 pub(crate) struct Engine {
-    pub(super) directory: Directory,
+    /// Replaced as a whole when providers or routes change. A request ends with the one that it began with.
+    directory: RwLock<Arc<Directory>>,
+    /// Held while the next directory is built, so that no change is lost.
+    pub(super) changing: Mutex<()>,
     panic: PanicConfig,
     pub(super) observer: Option<Arc<dyn Observer>>,
     random: Mutex<fastrand::Rng>,
@@ -33,34 +36,41 @@ pub(crate) struct Engine {
     /// The accounts of the tenants; `None` without limits and ledger.
     pub(super) book: Option<Book>,
     pub(super) cache: Cache<Kept>,
-    /// Identical requests in flight.
-    pub(super) flights: Flights<Result<Box<Answer>, Error>>,
 }
 
 impl Engine {
-    pub(crate) fn new(parts: Parts) -> Result<Self, BuildError> {
+    pub(crate) fn new(catalog: Catalog, parts: Parts) -> Result<Self, BuildError> {
         let random = parts.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let panic = parts.mechanisms.health.panic;
-        let (observer, classifier) = (parts.observer.clone(), parts.classifier.clone());
+        let panic = catalog.mechanisms.health.panic;
         let book = open_book(&parts)?;
         let traces = Arc::new(Traces::new(&parts.traces));
-        let cache = Cache::new(parts.cache.clone()).map_err(|error| {
+        let cache = Cache::new(parts.cache).map_err(|error| {
             let error = InvalidConfig::expecting(error.field, error.value, error.expected);
             BuildError::new(error.within("cache"))
         })?;
-        let directory = Directory::new(parts)?;
+        let directory = Directory::new(catalog, parts.observer.as_ref(), parts.seed)?;
         Ok(Self {
-            directory,
+            directory: RwLock::new(Arc::new(directory)),
+            changing: Mutex::default(),
             panic,
-            observer,
+            observer: parts.observer,
             random: Mutex::new(random),
             counters: Arc::default(),
-            classifier,
+            classifier: parts.classifier,
             traces,
             book,
             cache,
-            flights: Flights::new(FlightsConfig::default()),
         })
+    }
+
+    /// Returns the present directory.
+    pub(super) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.read())
+    }
+
+    /// Replaces the directory for requests that begin from now on.
+    pub(super) fn set_directory(&self, next: Arc<Directory>) {
+        *self.directory.write() = next;
     }
 
     /// Creates the context in which the targets of a route are called for a request.
@@ -68,7 +78,7 @@ impl Engine {
         &'a self,
         request: &'a ChatRequest,
         mode: Mode,
-        route: &'a Arc<RouteState>,
+        (directory, route): (&'a Arc<Directory>, &'a Arc<RouteState>),
         record: &'a Arc<RequestRecord>,
         envelope: Envelope,
     ) -> RequestContext<'a> {
@@ -76,6 +86,7 @@ impl Engine {
         RequestContext {
             request,
             mode,
+            directory,
             route,
             record,
             estimate: self.account(request).map(|account| CostEstimate::new(account, request)),

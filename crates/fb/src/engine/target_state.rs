@@ -15,25 +15,47 @@ use fb_quality::{Score, rank_penalty};
 use fb_retry::RetryBudget;
 use parking_lot::Mutex;
 
-use crate::stats::TargetCounters;
+use crate::{mechanisms::Mechanisms, stats::TargetCounters};
 
 /// The cool-down after a failure that only the operator can repair, where the provider gives no time.
 const LONG_COOL_DOWN: Duration = Duration::from_secs(300);
 
-/// The state of a target: breaker, health, cool-down, concurrency, quality and counters.
+/// A target at run time: its provider, breaker, health and history.
 pub(crate) struct TargetState {
     id: TargetId,
-    provider: Arc<dyn Provider>,
+    pub(super) settings: TargetSettings,
     circuit: Circuit,
     pub(crate) health: Member,
+    provider_state: Arc<ProviderState>,
+    history: Arc<TargetHistory>,
+}
+
+/// The settings of a target that all routes share. A target with other settings is another [`TargetState`] with the same
+/// history.
+#[derive(Clone)]
+pub(super) struct TargetSettings {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) mechanisms: Mechanisms,
+    /// The maximum number of concurrent calls; `None` for no limit.
+    pub(super) max_in_flight: Option<u32>,
+}
+
+impl PartialEq for TargetSettings {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.provider, &other.provider)
+            && self.mechanisms == other.mechanisms
+            && self.max_in_flight == other.max_in_flight
+    }
+}
+
+/// What is known of a target beside its breaker and its health: cool-down, concurrency, quality and counters.
+#[derive(Default)]
+struct TargetHistory {
     cooling_until: Mutex<Option<Instant>>,
     last_failure: Mutex<LastFailure>,
-    provider_state: Arc<ProviderState>,
     counters: Mutex<TargetCounters>,
     in_flight: AtomicU32,
     quality: Mutex<Score>,
-    /// The maximum number of concurrent calls; `None` for no limit.
-    max_in_flight: Option<u32>,
 }
 
 /// The latest failure that can make a target unavailable, and its time.
@@ -60,7 +82,7 @@ impl ProviderState {
 }
 
 /// One concurrent call to a target. Dropping it frees the slot.
-pub(crate) struct Slot(Arc<TargetState>);
+pub(crate) struct Slot(Arc<TargetHistory>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -69,27 +91,26 @@ impl Drop for Slot {
 }
 
 impl TargetState {
+    /// Creates the state of a target without history.
     pub(super) fn new(
         id: TargetId,
-        provider: Arc<dyn Provider>,
+        settings: TargetSettings,
         circuit: Circuit,
         health: Member,
         provider_state: Arc<ProviderState>,
-        max_in_flight: Option<u32>,
     ) -> Self {
-        Self {
-            id,
-            provider,
-            circuit,
-            health,
-            cooling_until: Mutex::default(),
-            last_failure: Mutex::default(),
-            provider_state,
-            counters: Mutex::default(),
-            in_flight: AtomicU32::new(0),
-            quality: Mutex::default(),
-            max_in_flight,
-        }
+        Self { id, settings, circuit, health, provider_state, history: Arc::default() }
+    }
+
+    /// Returns the state of the same target with other settings.
+    pub(super) fn with_settings(
+        &self,
+        settings: TargetSettings,
+        circuit: Circuit,
+        provider_state: Arc<ProviderState>,
+    ) -> Self {
+        let (health, history) = (self.health.clone(), Arc::clone(&self.history));
+        Self { id: self.id.clone(), settings, circuit, health, provider_state, history }
     }
 
     pub(crate) const fn id(&self) -> &TargetId {
@@ -97,16 +118,25 @@ impl TargetState {
     }
 
     pub(super) const fn provider(&self) -> &Arc<dyn Provider> {
-        &self.provider
+        &self.settings.provider
+    }
+
+    pub(super) const fn circuit(&self) -> &Circuit {
+        &self.circuit
     }
 
     pub(super) const fn breaker(&self) -> &Breaker {
         self.circuit.breaker()
     }
 
+    /// Returns true if this is the state of the target's provider.
+    pub(super) fn is_of(&self, provider_state: &Arc<ProviderState>) -> bool {
+        Arc::ptr_eq(&self.provider_state, provider_state)
+    }
+
     /// Returns the number of calls in flight.
     pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.history.in_flight.load(Ordering::Relaxed)
     }
 
     /// Returns the number of breaker permits that are not settled yet.
@@ -120,11 +150,11 @@ impl TargetState {
     }
 
     /// Takes a slot for one call, unless the target is at capacity.
-    pub(super) fn try_slot(self: &Arc<Self>) -> Option<Slot> {
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn try_slot(&self) -> Option<Slot> {
+        let before = self.history.in_flight.fetch_add(1, Ordering::Relaxed);
         // A refused slot is dropped, which takes back the call just added.
-        let slot = Slot(Arc::clone(self));
-        self.max_in_flight.is_none_or(|max| before < max).then_some(slot)
+        let slot = Slot(Arc::clone(&self.history));
+        self.settings.max_in_flight.is_none_or(|max| before < max).then_some(slot)
     }
 
     /// Takes a permit of the target's breaker.
@@ -148,7 +178,7 @@ impl TargetState {
             let until = *until.lock();
             until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero())
         };
-        left(&self.cooling_until).max(left(&self.provider_state.cooling_until))
+        left(&self.history.cooling_until).max(left(&self.provider_state.cooling_until))
     }
 
     /// Combines the given view of health with key, cool-down, breaker and quality: the eligibility that the router reads.
@@ -184,22 +214,22 @@ impl TargetState {
     }
 
     pub(super) fn counters(&self) -> TargetCounters {
-        self.counters.lock().clone()
+        self.history.counters.lock().clone()
     }
 
     /// Updates the counters under their lock.
     pub(crate) fn count(&self, update: impl FnOnce(&mut TargetCounters)) {
-        update(&mut self.counters.lock());
+        update(&mut self.history.counters.lock());
     }
 
     /// Returns the share of recent answers that passed the quality gates, 0 to 1.
     pub(crate) fn quality(&self, at: Instant) -> f64 {
-        self.quality.lock().value(at)
+        self.history.quality.lock().value(at)
     }
 
     /// Records the result of the quality gates for one answer.
     pub(crate) fn record_quality(&self, passed: bool, at: Instant) {
-        self.quality.lock().record(passed, at);
+        self.history.quality.lock().record(passed, at);
     }
 
     /// Records a failure as the cause, should the target become unavailable. Health counts it if its verdict counts towards
@@ -207,8 +237,10 @@ impl TargetState {
     pub(crate) fn record_failure(&self, failure: &Failure, verdict: Verdict, at: Instant) {
         let affected = match failure.kind().consequences().cooldown {
             Cooldown::Key | Cooldown::KeyRejected => Some(&self.provider_state.last_failure),
-            Cooldown::Target | Cooldown::RetryAfter => Some(&self.last_failure),
-            Cooldown::None => matches!(verdict, Verdict::Failure { .. }).then_some(&self.last_failure),
+            Cooldown::Target | Cooldown::RetryAfter => Some(&self.history.last_failure),
+            Cooldown::None => {
+                matches!(verdict, Verdict::Failure { .. }).then_some(&self.history.last_failure)
+            }
         };
         if let Some(last_failure) = affected {
             *last_failure.lock() = Some((at, failure.clone()));
@@ -223,7 +255,7 @@ impl TargetState {
     /// Returns the latest failure that can make the target or its provider unavailable.
     pub(super) fn last_failure(&self) -> Option<Failure> {
         let (own, shared) =
-            (self.last_failure.lock().clone(), self.provider_state.last_failure.lock().clone());
+            (self.history.last_failure.lock().clone(), self.provider_state.last_failure.lock().clone());
         let latest = own.into_iter().chain(shared).max_by_key(|(at, _)| *at);
         latest.map(|(_, failure)| failure)
     }
@@ -239,10 +271,10 @@ impl TargetState {
             Cooldown::None => {}
             Cooldown::RetryAfter => {
                 if let Some(wait) = hint {
-                    extend(&self.cooling_until, wait);
+                    extend(&self.history.cooling_until, wait);
                 }
             }
-            Cooldown::Target => extend(&self.cooling_until, LONG_COOL_DOWN),
+            Cooldown::Target => extend(&self.history.cooling_until, LONG_COOL_DOWN),
             Cooldown::Key => extend(&self.provider_state.cooling_until, hint.unwrap_or(LONG_COOL_DOWN)),
             Cooldown::KeyRejected => self.provider_state.key_rejected.store(true, Ordering::Relaxed),
         }

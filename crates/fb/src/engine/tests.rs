@@ -20,6 +20,7 @@ mod health;
 mod invariants;
 mod ladder;
 mod quality;
+mod reconfigure;
 mod resume;
 mod routing;
 mod settings;

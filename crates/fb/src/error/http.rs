@@ -108,6 +108,10 @@ pub enum ErrorCode {
     TargetNotFound,
     /// No route has this name.
     RouteNotFound,
+    /// No provider has this name.
+    ProviderNotFound,
+    /// A provider cannot be removed while routes use it.
+    ProviderInUse,
     /// No trace of this request is stored.
     TraceNotFound,
     /// No level has this name.
@@ -160,6 +164,8 @@ impl ErrorCode {
             Self::UnknownUrl => row(404, "unknown_url", InvalidRequest, false),
             Self::TargetNotFound => row(404, "target_not_found", InvalidRequest, false),
             Self::RouteNotFound => row(404, "route_not_found", InvalidRequest, false),
+            Self::ProviderNotFound => row(404, "provider_not_found", InvalidRequest, false),
+            Self::ProviderInUse => row(409, "provider_in_use", InvalidRequest, false),
             Self::TraceNotFound => row(404, "trace_not_found", InvalidRequest, false),
             Self::UnknownLevel => row(400, "unknown_level", InvalidRequest, false),
             Self::MethodNotAllowed => row(405, "method_not_allowed", InvalidRequest, false),

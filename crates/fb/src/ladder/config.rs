@@ -1,5 +1,6 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
+use fb_core::InvalidConfig;
 use serde::Deserialize;
 
 use crate::Target;
@@ -7,9 +8,14 @@ use crate::Target;
 /// The levels of a route below the full one, and the conditions under which the whole route moves between them. A level
 /// that is not set is skipped, unless an operator chooses it: then [`Rung::reduced`], [`Rung::minimal`] and the default
 /// texts of [`OfflineConfig`] apply. Level `cached` serves the answers that the route's [cache](crate::RouteCache) keeps.
+///
+/// [`classic`](Self::classic) is a preset, which [`FromStr`] finds by name.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LadderConfig {
+    /// Upper bound on the tokens of an answer at level `full`, whether the caller set a higher one or none. No bound
+    /// unless set.
+    pub max_tokens: Option<u32>,
     /// Level `reduced`: a cheaper model, fewer tokens or fewer features.
     pub reduced: Option<Rung>,
     /// Level `minimal`: the least that is still useful.
@@ -30,12 +36,40 @@ pub struct LadderConfig {
 impl Default for LadderConfig {
     fn default() -> Self {
         Self {
+            max_tokens: None,
             reduced: None,
             minimal: None,
             offline: None,
             descend_after: 3,
             within: Duration::from_secs(30),
             climb: Duration::from_secs(60),
+        }
+    }
+}
+
+impl LadderConfig {
+    /// Creates a ladder with every level: `full` with at most 4,096 tokens, [`Rung::reduced`], [`Rung::minimal`] and the
+    /// default texts of [`OfflineConfig`].
+    #[doc(alias = "DegradationConfig")]
+    pub fn classic() -> Self {
+        Self {
+            max_tokens: Some(4_096),
+            reduced: Some(Rung::reduced()),
+            minimal: Some(Rung::minimal()),
+            offline: Some(OfflineConfig::default()),
+            ..Self::default()
+        }
+    }
+}
+
+impl FromStr for LadderConfig {
+    type Err = InvalidConfig;
+
+    /// Returns the preset of this name.
+    fn from_str(name: &str) -> Result<Self, InvalidConfig> {
+        match name {
+            "classic" => Ok(Self::classic()),
+            _ => Err(InvalidConfig::quoted("preset", name, "expected \"classic\"")),
         }
     }
 }

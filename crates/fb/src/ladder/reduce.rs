@@ -1,10 +1,10 @@
-use fb_core::{Chat, ChatRequest, Note, Part, ToolChoice};
+use fb_core::{Chat, ChatRequest, Level, Note, Part, ToolChoice};
 
 use super::config::{Feature, Rung};
 
 /// Returns a request as it is sent at a level, with notes on the changes. Returns `None` if the request cannot be served
 /// without a feature that the level leaves out, or cannot be parsed.
-pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: &str) -> Option<(ChatRequest, Vec<Note>)> {
+pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: Level) -> Option<(ChatRequest, Vec<Note>)> {
     let mut chat = request.chat().ok()?.clone();
     let mut notes = Vec::new();
     let mut note =
@@ -36,8 +36,10 @@ pub(crate) fn reduce(request: &ChatRequest, rung: &Rung, level: &str) -> Option<
         return Some((request.clone(), notes));
     }
     // A provider might refuse fields that have no translation, and a lower level serves to get any answer at all.
-    for extra in std::mem::take(&mut chat.extra) {
-        notes.push(Note::new(extra.path, format!("dropped at level {level}")));
+    if level > Level::Full {
+        for extra in std::mem::take(&mut chat.extra) {
+            notes.push(Note::new(extra.path, format!("dropped at level {level}")));
+        }
     }
     let head = request.head();
     let reduced = ChatRequest::from_chat(head.model.clone(), chat).with_options(request.options().clone());

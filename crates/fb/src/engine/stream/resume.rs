@@ -9,6 +9,7 @@ use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, Target
 
 use super::super::{
     context::{Mode, RequestContext},
+    directory::Directory,
     outcome::{CommittedStream, TargetOutcome},
     race::{Start, race},
     record::RequestRecord,
@@ -23,6 +24,7 @@ const CONTINUE: &str = "Your answer was cut off. Continue it exactly where it st
 /// The means to request the rest of an answer.
 pub(super) struct Resume {
     engine: Arc<Engine>,
+    directory: Arc<Directory>,
     route: Arc<RouteState>,
     request: ChatRequest,
 }
@@ -41,11 +43,12 @@ impl Resume {
     /// Returns the means to resume a stream, if the route enables that and the answer can be put together from two: not with
     /// a schema, a lower level or quality gates, which apply to a single answer.
     pub(super) fn for_request(engine: &Arc<Engine>, ctx: RequestContext<'_>) -> Option<Self> {
-        let RequestContext { route, request, .. } = ctx;
+        let RequestContext { directory, route, request, .. } = ctx;
         let is_whole = ctx.record.level() == Level::Full && route.gates.is_empty();
         let is_text = || request.chat().is_ok_and(|chat| matches!(chat.format, Format::Text));
         (route.config.resume && is_whole && is_text()).then(|| Self {
             engine: Arc::clone(engine),
+            directory: Arc::clone(directory),
             route: Arc::clone(route),
             request: request.clone(),
         })
@@ -60,14 +63,14 @@ impl Resume {
         broken: TargetId,
         end: Instant,
     ) -> Resumed {
-        let Self { engine, route, request } = &*self;
+        let Self { engine, directory, route, request } = &*self;
         let (Some(request), at) = (continuation(request, text), now()) else { return Resumed::Failed };
         let left = end.saturating_duration_since(at).min(route.config.effective_deadline());
         if left < Duration::from_millis(1) {
             return Resumed::Failed;
         }
         let envelope = Envelope::new(at, left, route.config.max_attempts, route.targets.len());
-        let ctx = engine.context(&request, Mode::Stream, route, &record, envelope);
+        let ctx = engine.context(&request, Mode::Stream, (directory, route), &record, envelope);
         let ctx = RequestContext { deadline_shortened: false, ..ctx };
         let mut targets = engine.select(ctx).targets;
         targets.retain(|target| target.capabilities().streaming);

@@ -23,6 +23,7 @@ use self::{
     world::World,
 };
 
+mod changes;
 mod check;
 mod money;
 mod play;

@@ -122,6 +122,8 @@ fn every_server_rejection_has_one_row() {
         ErrorCode::AdminTokenNotConfigured,
         ErrorCode::TargetNotFound,
         ErrorCode::RouteNotFound,
+        ErrorCode::ProviderNotFound,
+        ErrorCode::ProviderInUse,
         ErrorCode::TraceNotFound,
         ErrorCode::UnknownLevel,
     ];
@@ -140,6 +142,8 @@ fn every_server_rejection_has_one_row() {
         AdminTokenNotConfigu 403 admin_token_not_configured InvalidRequest     -
         TargetNotFound       404 target_not_found         InvalidRequest     -
         RouteNotFound        404 route_not_found          InvalidRequest     -
+        ProviderNotFound     404 provider_not_found       InvalidRequest     -
+        ProviderInUse        409 provider_in_use          InvalidRequest     -
         TraceNotFound        404 trace_not_found          InvalidRequest     -
         UnknownLevel         400 unknown_level            InvalidRequest     -
     "#]]

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,13 +11,18 @@ use std::{
 use fb_budget::AccountStats;
 use fb_core::{AttemptEnd, Observer, Report, Skip, StreamEvent};
 use fb_testkit::{CallRecord, Script, script};
-use futures_util::{StreamExt, future::join_all};
+use futures_util::{
+    StreamExt,
+    future::{Either, join_all, select},
+};
+use parking_lot::Mutex;
 use tokio::{
     runtime,
     time::{sleep, timeout},
 };
 
 use super::{
+    changes,
     watch::{Finished, Hop, Observed, Snapshot, Watch},
     world::{Caller, World},
 };
@@ -41,6 +47,8 @@ pub(super) struct Played {
     pub(super) stats: Stats,
     /// The traces of all requests.
     pub(super) records: Vec<Arc<Record>>,
+    /// The times at which providers or routes changed.
+    pub(super) changed: Vec<Instant>,
     /// Guards that outlived all requests.
     pub(super) leaks: Vec<String>,
 }
@@ -110,7 +118,12 @@ async fn play_all(world: &World) -> Played {
         client.set_level(None, Some(decision));
     }
     let requests = world.callers.iter().map(|caller| watch.steps(send(world, &client, caller)));
-    let received = join_all(requests).await;
+    let changed = Mutex::default();
+    let changes = pin!(changes::apply(world, &client, &script, &changed));
+    let received = match select(join_all(requests), changes).await {
+        Either::Left((received, _changes)) => received,
+        Either::Right(_) => unreachable!("changes do not end"),
+    };
     // Tasks of coalesced calls that no caller waits for end as soon as they run.
     sleep(Duration::from_millis(1)).await;
     let mut leaks = leaks(&client, &script);
@@ -123,7 +136,8 @@ async fn play_all(world: &World) -> Played {
     for target in &world.targets {
         leaks.extend(taken_slot(&client, world, &target.model).await);
     }
-    Played { received, calls, observed, snapshots, used, stats, records, leaks }
+    let changed = changed.lock().clone();
+    Played { received, calls, observed, snapshots, used, stats, records, changed, leaks }
 }
 
 fn client(world: &World, script: &Script, watch: &Arc<Watch>) -> Client {

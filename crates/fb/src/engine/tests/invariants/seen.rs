@@ -1,6 +1,6 @@
 //! Counts events over all worlds: worlds in which nothing happens would prove nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use fb_core::{AttemptEnd, CacheUse, Level, Next, Refusal, Report, ServedBy, Skip};
 
@@ -14,7 +14,7 @@ use super::{
 use crate::Error;
 
 /// The events that must occur often enough.
-pub(super) const REQUIRED: [&str; 32] = [
+pub(super) const REQUIRED: [&str; 34] = [
     "retry",
     "hop",
     "block",
@@ -47,6 +47,8 @@ pub(super) const REQUIRED: [&str; 32] = [
     "given back after a failure",
     "beyond its reservation",
     "beyond its limit",
+    "change during a call",
+    "change between two calls of a request",
 ];
 
 /// The number of occurrences of each event.
@@ -65,6 +67,7 @@ impl Seen {
         if !world.tenants.is_empty() {
             seen.money(world, played);
         }
+        seen.changes(world, played);
         for received in &played.received {
             match &received.end {
                 End::Whole(report) => seen.report(report),
@@ -79,6 +82,20 @@ impl Seen {
             }
         }
         seen
+    }
+
+    /// Counts the changes that fall into a request.
+    fn changes(&mut self, world: &World, played: &Played) {
+        let within = |from: Instant, to: Option<Instant>| {
+            played.changed.iter().any(|at| from < *at && to.is_none_or(|to| *at < to))
+        };
+        for caller in &world.callers {
+            let calls: Vec<_> = played.calls.iter().filter(|made| user(made) == caller.name).collect();
+            let during = calls.iter().any(|made| within(made.began, made.ended.map(|(at, _)| at)));
+            let between = calls.windows(2).any(|pair| within(pair[0].began, Some(pair[1].began)));
+            self.add_if("change during a call", during);
+            self.add_if("change between two calls of a request", between);
+        }
     }
 
     /// Counts the events of tenants and their charges.

@@ -152,8 +152,7 @@ fn blocked_by(report: &Report) -> Option<&TargetId> {
 fn primary(world: &World, record: &Record) -> Option<String> {
     let (plan, report) = (record.plan.as_ref()?, &record.report);
     let first = plan.order.first().map(|ranked| &ranked.target);
-    let starts_full = world.forced.is_none() && !has_lower_levels(world);
-    if starts_full && report.primary.as_ref() != first {
+    if !has_lower_levels(world) && report.primary.as_ref() != first {
         return Some(format!("the primary is {:?}", report.primary));
     }
     let tried = report.trace.rows().iter().find(|row| {
@@ -178,7 +177,11 @@ fn hops(world: &World, record: &Record) -> Option<String> {
     (record.report.hops as usize != moves).then(|| format!("{} hops, {moves} moves", record.report.hops))
 }
 
+/// Returns true if a request may be served below the full level, by configuration or by an operator.
 fn has_lower_levels(world: &World) -> bool {
+    if world.forced.is_some() {
+        return true;
+    }
     let routes = [Some(&world.route), world.cheap.as_ref()];
     routes.into_iter().flatten().any(|route| route.ladder.reduced.is_some() || route.ladder.minimal.is_some())
 }

@@ -9,7 +9,10 @@ use fb_health::HealthConfig;
 use fb_retry::BudgetConfig;
 use fb_router::{HedgeAfter, HedgeConfig};
 
-use super::tenants;
+use super::{
+    changes::{self, Planned},
+    tenants,
+};
 use crate::{
     Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, UnavailablePolicy,
 };
@@ -35,6 +38,8 @@ pub(super) struct World {
     pub(super) tenants: BTreeMap<String, Limits>,
     /// The route for tenants near their limit.
     pub(super) cheap: Option<Route>,
+    /// Changes of providers and routes while requests are served.
+    pub(super) changes: Vec<Planned>,
 }
 
 /// One request, and the behavior of its caller.
@@ -66,6 +71,7 @@ impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut world = Dice::new(seed).world(seed);
         tenants::add(&mut world);
+        changes::add(&mut world);
         world
     }
 
@@ -189,6 +195,7 @@ impl Dice {
             route,
             tenants: BTreeMap::new(),
             cheap: None,
+            changes: Vec::new(),
         }
     }
 

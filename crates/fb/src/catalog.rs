@@ -1,0 +1,95 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use fb_budget::PriceBook;
+use fb_core::{InvalidConfig, Provider, ProviderId};
+use fb_providers::ProviderConfig;
+use fb_quality::Gate;
+use fb_retry::BudgetConfig;
+
+use crate::{
+    Evaluations, Route,
+    config::check::{check_mechanisms, check_routes},
+    evaluations::check_evaluations,
+    mechanisms::{Mechanisms, Overrides},
+};
+
+/// The providers and routes of a client with their settings: everything that may change while it runs.
+#[derive(Clone, Default)]
+pub(crate) struct Catalog {
+    pub(crate) providers: BTreeMap<String, Arc<dyn Provider>>,
+    /// Models that a request may name without their provider, by provider.
+    pub(crate) models: BTreeMap<String, Vec<String>>,
+    /// Mechanism settings of single providers.
+    pub(crate) overrides: BTreeMap<String, Overrides>,
+    /// Kinds of the providers, by which the built-in price list finds their models.
+    pub(crate) kinds: BTreeMap<String, String>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) mechanisms: Mechanisms,
+    pub(crate) retry_budget: BudgetConfig,
+    /// Quality gates of the program, by route.
+    pub(crate) gates: BTreeMap<String, Vec<Arc<dyn Gate>>>,
+    pub(crate) prices: PriceBook,
+    pub(crate) evaluations: Evaluations,
+}
+
+impl Catalog {
+    /// Sets everything in the configuration of a provider except the provider itself.
+    pub(crate) fn set_provider_config(&mut self, name: &str, config: &ProviderConfig) {
+        self.models.insert(name.to_owned(), config.models.clone());
+        self.overrides.insert(name.to_owned(), Overrides::from(config));
+        self.kinds.insert(name.to_owned(), config.kind.clone());
+    }
+
+    /// Removes a provider with all its settings. Returns false if there is none of this name.
+    pub(crate) fn remove_provider(&mut self, name: &str) -> bool {
+        self.models.remove(name);
+        self.overrides.remove(name);
+        self.kinds.remove(name);
+        self.providers.remove(name).is_some()
+    }
+
+    /// Replaces the route of the same name, or adds one.
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        match self.routes.iter_mut().find(|known| known.name == route.name) {
+            Some(known) => known.clone_from(route),
+            None => self.routes.push(route.clone()),
+        }
+    }
+
+    /// Removes a route. Returns false if there is none of this name.
+    pub(crate) fn remove_route(&mut self, name: &str) -> bool {
+        let before = self.routes.len();
+        self.routes.retain(|route| route.name != name);
+        self.routes.len() < before
+    }
+
+    /// Returns every problem that would prevent the routes from being assembled.
+    pub(crate) fn problems(&self) -> Vec<InvalidConfig> {
+        let mut problems = Vec::new();
+        let providers: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        for name in &providers {
+            if let Err(error) = ProviderId::new(name) {
+                problems.push(InvalidConfig::new(format!("providers.{name}"), *name, error.to_string()));
+            }
+        }
+        for (name, models) in &self.models {
+            if !models.is_empty() && !self.providers.contains_key(name) {
+                let expected = format!("no such provider; expected one of: {}", providers.join(", "));
+                problems.push(InvalidConfig::quoted(format!("providers.{name}.models"), name, expected));
+            }
+        }
+        let mut names = Vec::new();
+        for route in &self.routes {
+            if names.contains(&&route.name) {
+                let expected = "expected a unique name for every route";
+                problems.push(InvalidConfig::new(format!("routes.{}", route.name), &route.name, expected));
+            }
+            names.push(&route.name);
+        }
+        let routes: Vec<&Route> = self.routes.iter().collect();
+        check_mechanisms(&self.mechanisms, &self.retry_budget, &self.overrides, &routes, &mut problems);
+        check_routes(&routes, &providers, &mut problems);
+        check_evaluations(&self.evaluations, &routes, &mut problems);
+        problems
+    }
+}
