@@ -27,6 +27,7 @@ mod production;
 mod race;
 mod records;
 mod retry;
+mod runtime;
 mod service;
 mod signals;
 mod stats;

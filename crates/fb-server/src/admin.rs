@@ -1,12 +1,15 @@
 //! The admin API.
 
 mod cache;
+mod change;
 mod circuits;
 mod health;
 mod json;
 mod level;
 mod operator;
+mod providers;
 mod query;
+mod routes;
 mod state;
 mod stats;
 mod tenants;
@@ -47,6 +50,8 @@ mod tests;
 /// | `GET /v1/circuits`, `POST /v1/circuits/TARGET` | circuit breakers; forces one open or closed, or resets it |
 /// | `GET /v1/cache`, `POST /v1/cache/purge` | cache statistics; removes cached answers |
 /// | `GET`, `POST /v1/degradation/level` | the level of every route; sets it |
+/// | `GET`, `POST /v1/providers`, `DELETE /v1/providers/NAME` | names of the providers; adds, replaces or removes one |
+/// | `GET /v1/routes`, `PUT`, `DELETE /v1/routes/NAME` | names of the routes; adds, replaces or removes one |
 /// | `GET /v1/tenants` | usage of every tenant |
 /// | `GET /v1/traces`, `GET /v1/traces/ID` | the latest requests; one of them in full |
 /// | `GET /metrics` | metrics in Prometheus' text format |
@@ -95,6 +100,10 @@ enum Endpoint<'a> {
     Circuit(&'a str),
     Cache,
     Purge,
+    Providers,
+    Provider(&'a str),
+    Routes,
+    Route(&'a str),
     Tenants,
     Traces,
     Trace(&'a str),
@@ -110,15 +119,22 @@ impl<'a> Endpoint<'a> {
             "/v1/stats" => Self::Stats,
             "/v1/cache" => Self::Cache,
             "/v1/cache/purge" => Self::Purge,
+            "/v1/providers" => Self::Providers,
+            "/v1/routes" => Self::Routes,
             "/v1/tenants" => Self::Tenants,
             "/v1/traces" => Self::Traces,
             "/metrics" => Self::Metrics,
             _ => {
-                if let Some(target) = path.strip_prefix("/v1/circuits/").filter(|target| !target.is_empty()) {
-                    Self::Circuit(target)
-                } else {
-                    let id = path.strip_prefix("/v1/traces/")?;
-                    Self::Trace(Some(id).filter(|id| !id.is_empty() && !id.contains('/'))?)
+                let (collection, item) = path.strip_prefix("/v1/")?.split_once('/')?;
+                match collection {
+                    _ if item.is_empty() => return None,
+                    "circuits" => Self::Circuit(item),
+                    // The names of targets and of routes may have a slash, those below it do not.
+                    "routes" => Self::Route(item),
+                    _ if item.contains('/') => return None,
+                    "providers" => Self::Provider(item),
+                    "traces" => Self::Trace(item),
+                    _ => return None,
                 }
             }
         })
@@ -131,6 +147,10 @@ impl<'a> Endpoint<'a> {
                 Methods::Get
             }
             Self::Circuit(_) | Self::Purge => Methods::Post,
+            Self::Providers => Methods::GetAndPost,
+            Self::Provider(_) => Methods::Delete,
+            Self::Routes => Methods::Get,
+            Self::Route(_) => Methods::PutAndDelete,
         }
     }
 }
@@ -154,6 +174,16 @@ where
         }
         Endpoint::Cache => Ok(cache::stats(state)),
         Endpoint::Purge => cache::purge(state, &parts.headers, body).await,
+        Endpoint::Providers if method == Method::POST => providers::add(state, &parts.headers, body).await,
+        Endpoint::Providers => Ok(providers::list(state)),
+        Endpoint::Provider(name) => {
+            providers::remove(state, &path_parameter(name)?, &parts.headers, body).await
+        }
+        Endpoint::Routes => Ok(routes::list(state)),
+        Endpoint::Route(name) if method == Method::PUT => {
+            routes::set(state, path_parameter(name)?, &parts.headers, body).await
+        }
+        Endpoint::Route(name) => routes::remove(state, &path_parameter(name)?, &parts.headers),
         Endpoint::Tenants => Ok(tenants::list(state)),
         Endpoint::Traces => traces::list(state, parts.uri.query()),
         Endpoint::Trace(id) => traces::find(state, &path_parameter(id)?, &parts.headers),

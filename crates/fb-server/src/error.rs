@@ -1,6 +1,6 @@
 //! Error responses in OpenAI's envelope. Status, code, type and retryability come from [`ErrorCode::http`].
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use fb::{AttemptEnd, Error, ErrorCode, ErrorType, HttpError, Report};
 use fb_wire::openai;
@@ -20,7 +20,7 @@ pub(crate) struct Rejection {
     code: ErrorCode,
     message: String,
     /// The field or header at fault.
-    param: Option<&'static str>,
+    param: Option<Cow<'static, str>>,
 }
 
 impl Rejection {
@@ -28,14 +28,14 @@ impl Rejection {
         Self { code, message: message.into(), param: None }
     }
 
-    pub(crate) const fn with_param(mut self, param: &'static str) -> Self {
-        self.param = Some(param);
+    pub(crate) fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
         self
     }
 
     pub(crate) fn into_response(self) -> Response {
         let http = self.code.http();
-        let mut response = error_response(http, &self.message, self.param);
+        let mut response = error_response(http, &self.message, self.param.as_deref());
         let headers = response.headers_mut();
         headers.insert("x-request-id", random_request_id());
         if !http.retryable {

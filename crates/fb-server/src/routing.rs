@@ -58,7 +58,9 @@ impl fmt::Debug for ResponseFuture {
 pub(crate) enum Methods {
     Get,
     Post,
+    Delete,
     GetAndPost,
+    PutAndDelete,
 }
 
 impl Methods {
@@ -67,7 +69,9 @@ impl Methods {
         match self {
             Self::Get => is_read,
             Self::Post => method == Method::POST,
+            Self::Delete => method == Method::DELETE,
             Self::GetAndPost => is_read || method == Method::POST,
+            Self::PutAndDelete => method == Method::PUT || method == Method::DELETE,
         }
     }
 
@@ -76,7 +80,9 @@ impl Methods {
         let allow = match self {
             Self::Get => "GET,HEAD",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
             Self::GetAndPost => "GET,HEAD,POST",
+            Self::PutAndDelete => "DELETE,PUT",
         };
         let message = format!("{method} is not allowed for {path}");
         let mut response = Rejection::new(ErrorCode::MethodNotAllowed, message).into_response();

@@ -105,8 +105,8 @@ async fn circuit_of_an_open_breaker_shows_failures() {
     let sims = Sims::start().await;
     sims.primary.fault(Fault::status(500));
     let config = format!(
-        "breaker = \"classic\"\n{}[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {{ env = \"FB_TEST_KEY\" }}\n",
-        sims.config("")
+        "{}[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {{ env = \"FB_TEST_KEY\" }}\n",
+        sims.config("").replacen("timeout = \"5s\"", "breaker = \"classic\"", 1)
     );
     let gateway = Gateway::start(&fb, &config).await;
     let admin = gateway.admin().await;

@@ -15,7 +15,7 @@ fn target(provider: &str, priority: u32, enabled: bool) -> Target {
         "priority": priority,
         "max_retries": 2,
         "timeout": "30s",
-        "trigger_on": ["timeout", "rate_limited", "server_error", "overloaded", "network", "connect"],
+        "trigger_on": ["timeout", "rate_limit", "server_error", "network_error"],
         "enabled": enabled,
     });
     serde_json::from_value(settings).unwrap()

@@ -1,5 +1,6 @@
 //! The ladder on a route that configures none: full, reduced, minimal, cached, offline, chosen by an operator.
 
+use fb_sim::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Sims, client, prepared};
@@ -78,4 +79,36 @@ async fn levels_have_the_numbers_of_the_brief() {
         );
     }
     assert_eq!(sims.primary.calls(), calls, "no model is called");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn classic_ladder_steps_down_by_itself() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let ladder = "ladder = \"classic\"\nmax_attempts = 30\n";
+    let target = "[[routes.default.targets]]\nprovider = \"primary\"\nmodel = \"gpt-4.1\"\nmax_retries = 0\n";
+    let breaker = "[breaker]\nconsecutive = 100\n";
+    let config = format!("{ADMIN}{breaker}{}[routes.default]\n{ladder}{target}", sims.providers());
+    let gateway = Gateway::start(&fb, &config).await;
+    let ask = async || {
+        let body = json!({ "messages": [{ "role": "user", "content": "hi" }], "temperature": 0.5 });
+        let response = client().post(format!("{}/completions", gateway.url)).body(body.to_string());
+        let answer: Value =
+            serde_json::from_str(&response.send().await.unwrap().text().await.unwrap()).unwrap();
+        let requests = sims.primary.requests();
+        let tokens: Vec<_> =
+            requests.iter().map(|sent| sent.json().unwrap()["max_completion_tokens"].clone()).collect();
+        sims.primary.reset_counters();
+        (answer["level"].clone(), tokens)
+    };
+    assert_eq!(ask().await, (json!("full"), vec![json!(4096)]));
+    for (failing, level, tokens) in [
+        (1, "reduced", vec![4096, 2048]),
+        (2, "minimal", vec![4096, 2048, 512]),
+        (3, "offline", vec![4096, 2048, 512]),
+    ] {
+        sims.primary.fault_next(failing, Fault::status(500));
+        let tokens: Vec<Value> = tokens.into_iter().map(Value::from).collect();
+        assert_eq!(ask().await, (json!(level), tokens));
+    }
 }

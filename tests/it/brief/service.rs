@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Sims, client, prepared};
 
-const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
-const TOKEN: Option<&str> = Some("sk-test");
+pub(super) const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
+pub(super) const TOKEN: Option<&str> = Some("sk-test");
 
 /// Sends a request and returns its status and its JSON body.
-async fn send(request: reqwest::RequestBuilder, token: Option<&str>) -> (u16, Value) {
+pub(super) async fn send(request: reqwest::RequestBuilder, token: Option<&str>) -> (u16, Value) {
     let request = match token {
         Some(token) => request.bearer_auth(token),
         None => request,
@@ -20,16 +20,16 @@ async fn send(request: reqwest::RequestBuilder, token: Option<&str>) -> (u16, Va
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
-async fn get(url: &str, token: Option<&str>) -> (u16, Value) {
+pub(super) async fn get(url: &str, token: Option<&str>) -> (u16, Value) {
     send(client().get(url), token).await
 }
 
-async fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
+pub(super) async fn post(url: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     send(client().post(url).body(body), token).await
 }
 
-fn chat(field: &str, value: Value) -> Value {
+pub(super) fn chat(field: &str, value: Value) -> Value {
     let mut body = json!({ "model": "default", "messages": [{ "role": "user", "content": "hi" }] });
     body[field] = value;
     body

@@ -1,0 +1,77 @@
+//! The providers of the client. They are shown by name only: their settings refer to secrets.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fb::{Change, Route, providers::ProviderConfig};
+use http::HeaderMap;
+use http_body::Body;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    change::{apply, invalid, table, unusable},
+    json::{read, read_optional},
+    state::AdminState,
+};
+use crate::{
+    body::{self, Response},
+    error::Rejection,
+    routing::BoxError,
+};
+
+/// Lists the names of the providers.
+pub(super) fn list(state: &AdminState) -> Response {
+    body::json(&json!({ "providers": state.client.providers() }))
+}
+
+/// Adds a provider, or replaces the one of its name, and lists the names of all.
+pub(super) async fn add<B>(state: &AdminState, headers: &HeaderMap, body: B) -> Result<Response, Rejection>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    state.authorize(headers)?;
+    let expected =
+        r#"{"name": "…", "kind": "openai", "api_key": {"env": "…"}, …} with the fields of [providers.NAME]"#;
+    let mut fields: Map<String, Value> = read(body, expected).await?;
+    let name = match fields.remove("name") {
+        Some(Value::String(name)) => name,
+        Some(other) => return Err(invalid("name", &format!("{other}; expected the name of a provider"))),
+        None => return Err(invalid("name", "missing; expected the name of a provider")),
+    };
+    let config: ProviderConfig = table(Value::Object(fields), &format!("providers.{name}"))?;
+    apply(state, &Change::new().provider_config(name, &config).map_err(unusable)?)?;
+    Ok(list(state))
+}
+
+/// The body of a removal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Removal {
+    /// Routes to replace in the same change, by name.
+    routes: BTreeMap<String, Value>,
+}
+
+/// Removes a provider that no route uses, and lists the names of the others.
+pub(super) async fn remove<B>(
+    state: &AdminState,
+    name: &str,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<Response, Rejection>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    state.authorize(headers)?;
+    let expected = r#"no body, or {"routes": {"NAME": {…}}} with the fields of [routes.NAME]"#;
+    let Removal { routes } = read_optional(body, expected).await?;
+    let mut change = Change::new().remove_provider(name);
+    for (name, fields) in routes {
+        let route: Route = table(fields, &format!("routes.{name}"))?;
+        change = change.route(Route { name, ..route });
+    }
+    apply(state, &change)?;
+    Ok(list(state))
+}
