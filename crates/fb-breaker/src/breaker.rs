@@ -310,7 +310,7 @@ impl Breaker {
     /// Rejects a call while the breaker is forced open. Without an end of the override, callers should retry as rarely as
     /// with the longest open time.
     fn forced_open(&self, remaining: Option<Duration>) -> Rejected {
-        let retry_after = remaining.unwrap_or(self.shared.config.open.max);
+        let retry_after = remaining.unwrap_or_else(|| self.shared.config.open.longest());
         Rejected { retry_after, reason: RejectReason::Forced }
     }
 

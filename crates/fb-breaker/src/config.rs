@@ -32,10 +32,11 @@ const PROBE_SUCCESSES: u32 = 2;
 const PROBE_FAILURES: u32 = 1;
 /// Longer than any sensible timeout of one call.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
-/// With [`OPEN_MAX`], the range of finagle's `equalJittered(5.seconds, 300.seconds)`.
+/// As in finagle's failure accrual: most overloads are over by then.
 const OPEN_BASE: Duration = Duration::from_secs(5);
 const OPEN_FACTOR: f64 = 2.0;
-const OPEN_MAX: Duration = Duration::from_secs(300);
+/// A recovered target is called again within this time, and a failed probe every 15 s is a small load.
+const OPEN_MAX: Duration = Duration::from_secs(15);
 /// As finagle's equal jitter.
 const OPEN_JITTER: f64 = 0.5;
 /// Longer than any call.
@@ -157,7 +158,7 @@ pub struct OpenConfig {
     pub base: Duration,
     /// Growth from one opening to the next. Defaults to 2.
     pub factor: f64,
-    /// Maximum open time, before jitter. Only a retry-after hint exceeds it. Defaults to 300 s.
+    /// Maximum open time, before jitter. Only a retry-after hint and a longer `base` exceed it. Defaults to 15 s.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
     /// Random part of the open time, 0 to 0.5; with 0 it is exact. Defaults to 0.5.
@@ -286,7 +287,6 @@ impl BreakerConfig {
             &open.factor,
             "a number of at least 1",
         )?;
-        check(open.max >= open.base, "open.max", &open.max, "at least open.base")?;
         check((0.0..=0.5).contains(&open.jitter), "open.jitter", &open.jitter, "0 to 0.5")
     }
 
@@ -328,7 +328,12 @@ impl OpenConfig {
     /// Returns the open time of the `step`-th opening, before jitter.
     pub(crate) fn backoff(&self, step: u32) -> Duration {
         let grown = self.base.as_secs_f64() * self.factor.powi(i32::try_from(step).unwrap_or(i32::MAX));
-        Duration::try_from_secs_f64(grown).map_or(self.max, |grown| grown.min(self.max))
+        Duration::try_from_secs_f64(grown).unwrap_or(Duration::MAX).min(self.longest())
+    }
+
+    /// Returns the maximum open time, before jitter.
+    pub(crate) fn longest(&self) -> Duration {
+        self.max.max(self.base)
     }
 
     /// Returns the open time, the random part of which is scaled by `random`, 0 to 1.

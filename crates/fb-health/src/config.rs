@@ -43,7 +43,7 @@ pub struct ProbeConfig {
     pub unhealthy_interval: Duration,
     /// The share by which these times vary at random, 0 to 0.5. Defaults to 0.2.
     pub jitter: f64,
-    /// The timeout of a probe, capped at `interval`. Defaults to 10 s.
+    /// The timeout of a probe, capped at the interval at which the endpoint is probed. Defaults to 10 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// The maximum number of probes in flight over all endpoints. Defaults to 4.
@@ -84,10 +84,10 @@ pub struct OutlierConfig {
     pub margin: f64,
     /// The failure share that ejects a target whatever its peers do, above 0 and at most 1. Defaults to 0.85.
     pub failure_share: f64,
-    /// The ejection time, multiplied by the number of consecutive ejections, plus or minus a tenth. Defaults to 30 s.
+    /// The ejection time, multiplied by the number of consecutive ejections, plus or minus a tenth. Defaults to 10 s.
     #[serde(with = "humantime_serde")]
     pub base: Duration,
-    /// The maximum ejection time. Defaults to 300 s.
+    /// The maximum ejection time, unless `base` is longer. Defaults to 15 s.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
     /// The maximum share of a group that may be ejected at the same time, 0 to 1. Defaults to 0.5.
@@ -210,8 +210,8 @@ impl Default for OutlierConfig {
             deviations: 1.9,
             margin: 0.2,
             failure_share: 0.85,
-            base: Duration::from_secs(30),
-            max: Duration::from_secs(300),
+            base: Duration::from_secs(10),
+            max: Duration::from_secs(15),
             max_ejected: 0.5,
         }
     }
@@ -272,7 +272,6 @@ impl HealthConfig {
             "above 0 and at most 1",
         )?;
         check(!outlier.base.is_zero(), "outlier.base", &outlier.base, "more than no time")?;
-        check(outlier.max >= outlier.base, "outlier.max", &outlier.max, "at least outlier.base")?;
         check(is_share(outlier.max_ejected), "outlier.max_ejected", &outlier.max_ejected, "0 to 1")?;
         if let Some(errors) = errors {
             check(errors.limit >= 1, "errors.limit", &errors.limit, "at least 1")?;

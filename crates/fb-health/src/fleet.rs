@@ -92,6 +92,13 @@ impl SharedEndpoint {
     pub(crate) fn begin_check(&self, now: Instant) -> Result<(), Instant> {
         self.state.lock().begin(&self.config(), now)
     }
+
+    /// Returns the timeout of a check: that of the settings, capped at the interval to the next check, so that a hung
+    /// check does not delay the recovery of an unhealthy endpoint.
+    pub(crate) fn probe_timeout(&self) -> Duration {
+        let config = self.config();
+        config.timeout.min(self.state.lock().interval(&config))
+    }
 }
 
 /// One target of a [`Fleet`]; a clone is a handle to the same target.

@@ -45,7 +45,7 @@ fn mean_and_deviation(shares: &[f64]) -> (f64, f64) {
 /// Returns the duration of the `nth` consecutive ejection. `random` in `[0, 1)` spreads it by a tenth in both
 /// directions, so that many processes do not return at once.
 pub(crate) fn ejection_time(config: &OutlierConfig, nth: u32, random: f64) -> Duration {
-    config.base.saturating_mul(nth).min(config.max).mul_f64(0.9 + 0.2 * random)
+    config.base.saturating_mul(nth).min(config.max.max(config.base)).mul_f64(0.9 + 0.2 * random)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one window")]

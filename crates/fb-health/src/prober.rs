@@ -148,7 +148,7 @@ impl ProbeLoop {
                     continue;
                 }
                 let check = (self.check)(&endpoint.name);
-                let limit = config.timeout.min(config.interval);
+                let limit = endpoint.probe_timeout();
                 let task = self.checks.spawn(async move {
                     let timed_out = |_elapsed| Check::Failed(format!("no answer within {limit:?}"));
                     timeout(limit, check).await.unwrap_or_else(timed_out)

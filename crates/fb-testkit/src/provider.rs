@@ -25,10 +25,24 @@ const PING: Duration = Duration::from_secs(1);
 /// Call `n` follows step `n`; the last step repeats indefinitely. All times are on tokio's clock, so tests can pause it.
 #[derive(Debug)]
 pub struct ScriptedProvider {
-    /// Never empty; the last step repeats indefinitely.
-    steps: Vec<Step>,
+    plan: Mutex<Plan>,
     settings: Mutex<Settings>,
     log: Log,
+}
+
+/// The steps of the calls.
+#[derive(Debug, Clone)]
+struct Plan {
+    /// Never empty; the last step repeats indefinitely.
+    steps: Vec<Step>,
+    /// The number of the call that takes the first step.
+    first: usize,
+}
+
+impl Plan {
+    fn step(&self, call: usize) -> Step {
+        self.steps[call.saturating_sub(self.first).min(self.steps.len() - 1)].clone()
+    }
 }
 
 /// The adjustable properties of the provider.
@@ -52,7 +66,15 @@ impl Settings {
 impl ScriptedProvider {
     /// Creates a provider; `counters` is shared by all providers of the script.
     pub(crate) fn new(steps: Vec<Step>, counters: Arc<CallCounters>) -> Self {
-        Self { steps, settings: Mutex::default(), log: Log::new(counters) }
+        let plan = Mutex::new(Plan { steps, first: 0 });
+        Self { plan, settings: Mutex::default(), log: Log::new(counters) }
+    }
+
+    /// Follows the steps of another provider from now on, beginning with the first one.
+    pub fn follow(&self, other: &Self) -> &Self {
+        let steps = other.plan.lock().steps.clone();
+        *self.plan.lock() = Plan { steps, first: self.log.records().len() };
+        self
     }
 
     /// Sets the capabilities of its models; by default, they support everything.
@@ -122,10 +144,10 @@ impl ScriptedProvider {
         u32::try_from(self.log.records().iter().filter(|record| which(record)).count()).unwrap_or(u32::MAX)
     }
 
-    fn begin(&self, call: Call<'_>, streamed: bool) -> (&Step, Option<Signature>, CallGuard) {
+    fn begin(&self, call: Call<'_>, streamed: bool) -> (Step, Option<Signature>, CallGuard) {
         let guard = self.log.begin(call, streamed);
         let signature = self.settings.lock().signs.then(|| Signature::new(call.model, guard.number()));
-        (&self.steps[guard.number().min(self.steps.len() - 1)], signature, guard)
+        (self.plan.lock().step(guard.number()), signature, guard)
     }
 }
 

@@ -158,7 +158,7 @@ fn equal_seeds_give_equal_jitter_in_the_second_half() {
     assert_eq!(open_times(1), open_times(1));
     assert_ne!(open_times(1), open_times(2));
     for (step, wait) in (0_u32..).zip(open_times(3)) {
-        let longest = Duration::from_secs(5 << step);
+        let longest = Duration::from_secs((5 << step).min(15));
         assert!((longest / 2..=longest).contains(&wait), "{wait:?}");
     }
 }
@@ -307,7 +307,7 @@ fn override_takes_precedence_until_it_ends() {
 
     breaker.force(Override::new(Mode::ForcedOpen, "for good"));
     let rejected = breaker.try_acquire(later(9_999)).unwrap_err();
-    assert_eq!(rejected.retry_after, Duration::from_secs(300));
+    assert_eq!(rejected.retry_after, Duration::from_secs(15));
     breaker.lift();
     breaker.try_acquire(now).unwrap().success(now);
     assert_eq!(breaker.outstanding(), 0);

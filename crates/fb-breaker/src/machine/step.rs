@@ -267,7 +267,8 @@ impl Step<'_> {
         let open = &self.config.open;
         let step = self.machine.escalation.saturating_sub(healthy);
         // Escalating beyond the maximum would not lengthen the open time, only the time to forget it.
-        self.machine.escalation = if open.backoff(step) < open.max { step.saturating_add(1) } else { step };
+        self.machine.escalation =
+            if open.backoff(step) < open.longest() { step.saturating_add(1) } else { step };
         let open_for = open.jittered(step, self.jitter).max(retry_after.unwrap_or(Duration::ZERO));
         self.enter(Phase::Open { until: self.now + open_for.min(FOREVER) }, reason);
     }

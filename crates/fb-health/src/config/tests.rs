@@ -6,7 +6,7 @@ type Invalidate = fn(&mut HealthConfig);
 fn defaults_are_valid_and_invalid_settings_are_rejected() {
     HealthConfig::default().validate().unwrap();
     HealthConfig::without_breakers().validate().unwrap();
-    let cases: [(&str, Invalidate); 17] = [
+    let cases: [(&str, Invalidate); 16] = [
         ("probe.interval", |c| c.probe.interval = Duration::from_millis(99)),
         ("probe.unhealthy_interval", |c| c.probe.unhealthy_interval = Duration::ZERO),
         ("probe.jitter", |c| c.probe.jitter = f64::NAN),
@@ -20,7 +20,6 @@ fn defaults_are_valid_and_invalid_settings_are_rejected() {
         ("outlier.deviations", |c| c.outlier.deviations = f64::INFINITY),
         ("outlier.margin", |c| c.outlier.margin = -0.1),
         ("outlier.failure_share", |c| c.outlier.failure_share = 0.0),
-        ("outlier.max", |c| c.outlier.max = Duration::from_secs(29)),
         ("errors.limit", |c| c.errors = Some(ErrorsConfig { limit: 0, ..ErrorsConfig::default() })),
         ("panic.leave", |c| c.panic.leave = 0.4),
         ("ramp.from", |c| c.ramp.from = 0.0),

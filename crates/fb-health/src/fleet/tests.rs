@@ -38,7 +38,7 @@ fn outlier_is_ejected_and_returns_on_a_ramp() {
     calls(&b, 30, 30, 2.0);
     assert_eq!(reasons(&b, 2.0), [], "two of three ejected would be too many");
     let back = a.eligibility(at(1.0)).not_before.unwrap();
-    assert!((27.0..=33.0).contains(&back.as_secs_f64()), "{back:?}");
+    assert!((9.0..=11.0).contains(&back.as_secs_f64()), "{back:?}");
     let after = a.eligibility(at(1.0) + back);
     assert_eq!(after, Eligibility { weight: 0.1, ..Eligibility::usable() });
     assert_eq!(a.eligibility(at(1.0) + back + Duration::from_secs(30)), Eligibility::usable());

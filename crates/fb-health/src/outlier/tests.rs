@@ -51,6 +51,8 @@ fn outlier_is_far_below_peers_with_enough_calls() {
 fn consecutive_ejections_last_longer() {
     let config = OutlierConfig::default();
     let secs = |nth, random| ejection_time(&config, nth, random).as_secs();
-    assert_eq!([secs(1, 0.5), secs(2, 0.5), secs(10, 0.5), secs(u32::MAX, 0.5)], [30, 60, 300, 300]);
-    assert_eq!([secs(1, 0.0), secs(1, 1.0)], [27, 33]);
+    assert_eq!([secs(1, 0.5), secs(2, 0.5), secs(10, 0.5), secs(u32::MAX, 0.5)], [10, 15, 15, 15]);
+    assert_eq!([secs(1, 0.0), secs(1, 1.0)], [9, 11]);
+    let long = OutlierConfig { base: Duration::from_secs(60), ..config };
+    assert_eq!(ejection_time(&long, 2, 0.5), long.base, "a longer base is the maximum");
 }

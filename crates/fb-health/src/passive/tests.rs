@@ -1,5 +1,16 @@
 use super::*;
+use crate::config::OutlierConfig;
 use crate::virtual_time::at;
+
+/// Ejections of 30 s that grow up to 300 s.
+fn growing() -> HealthConfig {
+    let outlier = OutlierConfig {
+        base: Duration::from_secs(30),
+        max: Duration::from_secs(300),
+        ..OutlierConfig::default()
+    };
+    HealthConfig { outlier, ..HealthConfig::default() }
+}
 
 fn failed(passive: &mut PassiveHealth, secs: f64) {
     passive.record_failure(Origin::Remote, "500".into(), at(secs), &RampConfig::default());
@@ -7,7 +18,7 @@ fn failed(passive: &mut PassiveHealth, secs: f64) {
 
 #[test]
 fn traffic_ramps_up_and_restarts_after_a_failure() {
-    let config = HealthConfig::default();
+    let config = growing();
     let mut passive = PassiveHealth::new(&config, at(0.0));
     let percent =
         |passive: &PassiveHealth, secs| (passive.share(&config.ramp, at(secs)) * 100.0).round().to_string();
@@ -26,7 +37,7 @@ fn traffic_ramps_up_and_restarts_after_a_failure() {
 
 #[test]
 fn consecutive_ejections_grow_and_healthy_time_shrinks_them() {
-    let config = HealthConfig::default();
+    let config = growing();
     let mut passive = PassiveHealth::new(&config, at(0.0));
     let ejected_for = |passive: &mut PassiveHealth, secs| {
         passive.eject(&config, at(secs), 0.5);

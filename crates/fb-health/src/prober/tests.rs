@@ -118,9 +118,10 @@ async fn checks_are_bounded_in_number_and_time() {
     for _ in 0..2 {
         prober.check_now().await;
     }
+    assert_eq!(started.elapsed().as_secs(), 40, "after a failed check the timeout is the shorter interval");
     assert_eq!(conditions(&fleet), [Condition::Unhealthy; 6]);
     let result = fleet.status(now())[0].last_check.clone().unwrap().result;
-    assert_eq!(result, Check::Failed("no answer within 10s".to_owned()));
+    assert_eq!(result, Check::Failed("no answer within 5s".to_owned()));
     sleep(Duration::from_secs(12)).await;
     prober.shutdown().await;
     assert_eq!(in_flight.load(Ordering::Relaxed), 0, "checks in flight are dropped");

@@ -541,3 +541,24 @@ fn request_beyond_the_capabilities_is_refused() {
         assert_eq!(field(chat, "m"), None);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn provider_follows_the_steps_of_another_one() {
+    let script = script("a: 200(\"one\"), 503 / b: 429, 200(\"two\")");
+    let (a, b) = (script.provider("a"), script.provider("b"));
+    let request = ChatRequest::user("hi");
+    let chat = async || match a.chat(call(&request)).await {
+        Ok(reply) => reply.text,
+        Err(error) => print_error(&error),
+    };
+    assert_eq!(
+        [chat().await, chat().await, chat().await],
+        ["one", "server_error (503)", "server_error (503)"]
+    );
+    a.follow(&b);
+    assert_eq!(
+        [chat().await, chat().await, chat().await],
+        ["rate_limited (429 rate_limit_exceeded)", "two", "two"]
+    );
+    assert_eq!((a.calls(), b.calls()), (6, 0));
+}

@@ -19,6 +19,7 @@ mod events;
 mod health;
 mod invariants;
 mod ladder;
+mod outage;
 mod quality;
 mod reconfigure;
 mod resume;

@@ -65,8 +65,8 @@ fn full_cycle() {
             14.999s +a: breaker is open, retry after 1ms
             15s ok: open, next call probes -> half-open (open time elapsed)
             15s ok: half-open -> closed (probes succeeded)
-            16s fail: closed -> open for 20s (consecutive failures)
-            16s reset: open for 20s -> closed (reset)
+            16s fail: closed -> open for 15s (consecutive failures)
+            16s reset: open for 15s -> closed (reset)
             16s fail: closed -> open for 5s (consecutive failures)
         "#]],
     );

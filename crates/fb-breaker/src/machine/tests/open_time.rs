@@ -30,7 +30,7 @@ fn escalation_decreases_per_healthy_window() {
             5s fail: half-open -> open for 10s (probes failed)
             15s ok: open, next call probes -> half-open (open time elapsed)
             15s ok: half-open -> closed (probes succeeded)
-            15s fail: closed -> open for 20s (consecutive failures)
+            15s fail: closed -> open for 15s (consecutive failures)
         "#]],
     );
     check(
@@ -41,7 +41,7 @@ fn escalation_decreases_per_healthy_window() {
             5s fail: half-open -> open for 10s (probes failed)
             15s ok: open, next call probes -> half-open (open time elapsed)
             15s ok: half-open -> closed (probes succeeded)
-            74.999s fail: closed -> open for 20s (consecutive failures)
+            74.999s fail: closed -> open for 15s (consecutive failures)
         "#]],
     );
     check(
