@@ -120,7 +120,7 @@ impl Breaker {
     }
 
     /// Removes the transition listener of this breaker and its clones.
-    pub(crate) fn silence(&self) {
+    pub(crate) fn remove_listener(&self) {
         self.shared.core.lock().listener = None;
     }
 

@@ -186,7 +186,7 @@ impl Registry {
         let mut table = self.shared.table.lock();
         let removed = table.remove(&(provider.into(), model.into()))?;
         drop(table);
-        removed.breaker.silence();
+        removed.breaker.remove_listener();
         removed.provider.update(&self.shared.config);
         Some(removed)
     }

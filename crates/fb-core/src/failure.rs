@@ -289,6 +289,15 @@ impl Failure {
         &self.0.detail
     }
 
+    /// Formats the failure with its description, which its `Display` omits if it has a status or a code.
+    pub fn with_detail(&self) -> String {
+        if self.status().is_some() || self.code().is_some() {
+            format!("{self}: {}", self.detail())
+        } else {
+            self.to_string()
+        }
+    }
+
     /// Returns the HTTP status, if there was a response.
     pub fn status(&self) -> Option<u16> {
         self.0.status

@@ -131,7 +131,8 @@ pub enum Event<'a> {
         /// The new level.
         to: Level,
     },
-    /// Providers or routes were changed while the client runs. Sent before the first request with the new ones.
+    /// Providers or routes were changed while the client runs. Sent before the first request with the new ones, while no
+    /// other change can begin: an observer must not change the client here.
     Reconfigured {
         /// The names of all routes.
         routes: &'a [String],

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The settings of health checks.
 ///
-/// Validated by [`Fleet::new`](crate::Fleet::new). [`recovery`](Self::recovery) is a preset, which [`FromStr`] finds by name.
+/// Validated by [`Fleet::new`](crate::Fleet::new). [`recovery`](Self::recovery) and
+/// [`without_breakers`](Self::without_breakers) are presets, which [`FromStr`] finds by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthConfig {
@@ -155,18 +156,20 @@ impl Default for HealthConfig {
 }
 
 impl HealthConfig {
-    /// Returns the settings for programs without circuit breakers: the defaults plus ejection by error count.
+    /// Returns the settings for programs without circuit breakers: the defaults plus ejection by error count. Panic mode
+    /// begins only when no target is healthy.
     pub fn without_breakers() -> Self {
-        Self { errors: Some(ErrorsConfig::default()), ..Self::default() }
+        Self { errors: Some(ErrorsConfig::default()), panic: PanicConfig::NONE_HEALTHY, ..Self::default() }
     }
 
     /// Returns the settings that eject a target after 3 consecutive failures and try it again after 300 s, at once with
-    /// all its traffic. Its peers do not matter.
+    /// all its traffic. Its peers do not matter, except that panic mode begins when no target is healthy.
     pub fn recovery() -> Self {
         let recovery = Duration::from_secs(300);
         Self {
             outlier: OutlierConfig { enabled: false, ..OutlierConfig::default() },
             errors: Some(ErrorsConfig { limit: 3, recovery, decay: Decay::All }),
+            panic: PanicConfig::NONE_HEALTHY,
             ramp: RampConfig { span: Duration::ZERO, from: 1.0 },
             ..Self::default()
         }
@@ -180,7 +183,8 @@ impl FromStr for HealthConfig {
     fn from_str(name: &str) -> Result<Self, InvalidConfig> {
         match name {
             "recovery" => Ok(Self::recovery()),
-            _ => Err(InvalidConfig::quoted("preset", name, "expected \"recovery\"")),
+            "without_breakers" => Ok(Self::without_breakers()),
+            _ => Err(InvalidConfig::quoted("preset", name, "expected \"recovery\" or \"without_breakers\"")),
         }
     }
 }
@@ -221,6 +225,11 @@ impl Default for ErrorsConfig {
     fn default() -> Self {
         Self { limit: 3, recovery: Duration::from_secs(60), decay: Decay::One }
     }
+}
+
+impl PanicConfig {
+    /// Panic mode only when no target of a group is healthy. The share is below that of one target in any group.
+    const NONE_HEALTHY: Self = Self { enter: 1e-9, leave: 1e-9 };
 }
 
 impl Default for PanicConfig {

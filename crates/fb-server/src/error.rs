@@ -93,14 +93,11 @@ fn each_target(report: &Report) -> String {
             _ => None,
         });
         match failure {
-            Some(failure) if failure.status().is_some() || failure.code().is_some() => {
-                format!("{target}: {failure}: {}", failure.detail())
-            }
-            Some(failure) => format!("{target}: {failure}"),
+            Some(failure) => format!("{target}: {}", failure.with_detail()),
             None => ends().next().map_or_else(|| target.to_string(), |end| format!("{target}: {end}")),
         }
     });
-    if targets.is_empty() { "the route has none".to_owned() } else { errors.collect::<Vec<_>>().join("; ") }
+    if targets.is_empty() { "none could be called".to_owned() } else { errors.collect::<Vec<_>>().join("; ") }
 }
 
 fn respond_with(error: &Error, http: HttpError, message: &str, param: Option<&str>) -> Response {

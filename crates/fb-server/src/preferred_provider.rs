@@ -15,7 +15,8 @@ pub(crate) fn take(request: ChatRequest) -> Result<(ChatRequest, IsSetByField), 
     let (request, value) = openai::take_field(request, FIELD)?;
     let Some(value) = value else { return Ok((request, IsSetByField(false))) };
     let name = serde_json::from_str(&value).map_err(|_other_type| {
-        let message = format!("{FIELD}: expected the name of a provider, or null");
+        let shown: String = value.chars().take(64).collect();
+        let message = format!("{FIELD}: {shown}; expected the name of a provider, or null");
         InvalidRequest::field(FIELD, message)
     })?;
     let mut options = request.options().clone();

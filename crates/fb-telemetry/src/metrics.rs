@@ -277,6 +277,7 @@ impl Observer for Metrics {
             Event::Ladder { route, from, to } => self.ladder(route, from, to),
             Event::Reconfigured { routes, targets } => {
                 self.routes.extend(route_labels(routes, targets), |label| Route::new(label, &self.families));
+                self.targets.for_each(|id, target| target.set_listed(targets.contains(id)));
                 let targets = targets.iter().map(|id| (id.clone(), id.to_string().into()));
                 self.targets.extend(targets, |label| Target::new(label, &self.families));
             }
@@ -331,6 +332,18 @@ impl Target {
     fn set_state(&self, state: BreakerState) {
         for (circuit, gauge) in &self.states {
             gauge.set(i64::from(*circuit == state));
+        }
+    }
+
+    /// Leaves a breaker that was removed in no state. One that is listed again begins closed.
+    fn set_listed(&self, is_listed: bool) {
+        let is_removed = self.states.iter().all(|(_, gauge)| gauge.get() == 0);
+        match (is_listed, is_removed) {
+            (false, _) => self.states.iter().for_each(|(_, gauge)| {
+                gauge.set(0);
+            }),
+            (true, true) => self.set_state(BreakerState::Closed),
+            (true, false) => {}
         }
     }
 

@@ -3,8 +3,8 @@ use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
 use fb_core::TargetId;
 use parking_lot::RwLock;
 
-/// The configured names. Only these become label values, and those that are configured later, of which
-/// [`Event::Reconfigured`](fb_core::Event::Reconfigured) reports; every other name becomes `other`.
+/// The configured names. Only these become label values, and those that
+/// [`Event::Reconfigured`](fb_core::Event::Reconfigured) adds later; every other name becomes `other`.
 ///
 /// A configured name that is itself `other` shares its series with the unknown names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl<K: Hash + Eq, V> LabelMap<K, V> {
     }
 }
 
-/// A [`LabelMap`] whose known keys can become more.
+/// A [`LabelMap`] to which keys can be added.
 #[derive(Debug)]
 pub(crate) struct GrowingMap<K, V> {
     known: RwLock<HashMap<K, Arc<V>>>,
@@ -81,6 +81,10 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
         for (key, label) in keys {
             known.entry(key).or_insert_with(|| Arc::new(make(label)));
         }
+    }
+
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
+        self.known.read().iter().for_each(|(key, value)| visit(key, value));
     }
 
     pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Arc<V>

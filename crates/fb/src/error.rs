@@ -28,13 +28,13 @@ pub enum Error {
     #[error("blocked: {}", .0.cause.detail)]
     Blocked(Box<Ended<Block>>),
     /// A failure that must not be hidden by another target, such as a mistake in the request.
-    #[error("{}", with_detail(&.0.cause))]
+    #[error("{}", .0.cause.with_detail())]
     Surfaced(Box<Ended<Failure>>),
     /// Every target failed or was skipped. The cause is the most significant failure; `None` if no target was called.
     #[error("no target could answer{}", suffix(.0.cause.as_ref()))]
     Exhausted(Box<Ended<Option<Failure>>>),
     /// A stream failed after its first output had been returned.
-    #[error("the stream broke off: {}", with_detail(&.0.cause))]
+    #[error("the stream broke off: {}", .0.cause.with_detail())]
     Interrupted(Box<Ended<Failure>>),
     /// The request is malformed or a value in it is invalid.
     #[error("invalid request: {0}")]
@@ -56,16 +56,7 @@ pub enum Error {
 }
 
 fn suffix(cause: Option<&Failure>) -> String {
-    cause.map(|failure| format!(": {}", with_detail(failure))).unwrap_or_default()
-}
-
-/// Formats a failure with the provider's message, which its `Display` omits if it has a status or a code.
-fn with_detail(failure: &Failure) -> String {
-    if failure.status().is_some() || failure.code().is_some() {
-        format!("{failure}: {}", failure.detail())
-    } else {
-        failure.to_string()
-    }
+    cause.map(|failure| format!(": {}", failure.with_detail())).unwrap_or_default()
 }
 
 /// The end of a request without an answer.

@@ -67,7 +67,8 @@ pub struct Route {
     /// the targets' timeouts, but at least 60 s.
     #[serde(default, with = "humantime_serde")]
     pub deadline: Option<Duration>,
-    /// The most calls for one request, retries included, 1 to 100. Defaults to 6.
+    /// The most calls for one request, retries included, 1 to 100. Retries beyond it are not made, of which
+    /// [`Config::warnings`](crate::Config::warnings) warns. Defaults to 6.
     #[serde(default = "default_attempts")]
     pub max_attempts: u32,
     /// Longest silence of a stream after its first output. Defaults to 30 s.

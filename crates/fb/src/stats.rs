@@ -45,6 +45,14 @@ pub struct SuccessCounts {
 }
 
 impl SuccessCounts {
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            total: self.total + other.total,
+            by_primary: self.by_primary + other.by_primary,
+            by_fallback: self.by_fallback + other.by_fallback,
+        }
+    }
+
     /// Returns the share of successes of the primary, 0 to 1; `None` if the total is 0.
     pub fn primary_success_rate(&self) -> Option<f64> {
         share(self.by_primary, self.total)
@@ -207,6 +215,10 @@ pub(crate) struct RequestCounters {
     cached: u64,
     cancelled: u64,
     by_primary: BTreeMap<TargetId, SuccessCounts>,
+    /// The calls to targets that were removed, by provider.
+    removed: BTreeMap<ProviderId, TargetCounters>,
+    /// The requests with a primary that was removed.
+    removed_primaries: SuccessCounts,
 }
 
 impl RequestCounters {
@@ -232,8 +244,18 @@ impl RequestCounters {
         }
     }
 
+    /// Keeps the counts of a target that is removed in the totals and in those of its provider.
+    pub(crate) fn remove(&mut self, target: &TargetId, counters: &TargetCounters) {
+        self.removed.entry(target.provider().clone()).or_default().add(counters);
+        let requests = self.by_primary.remove(target).unwrap_or_default();
+        self.removed_primaries = self.removed_primaries.plus(requests);
+    }
+
     pub(crate) fn stats(&self, targets: impl Iterator<Item = (TargetId, TargetCounters)>) -> Stats {
-        let (mut attempts, mut providers) = (TargetCounters::default(), BTreeMap::new());
+        let (mut attempts, mut providers) = (TargetCounters::default(), self.removed.clone());
+        for counters in self.removed.values() {
+            attempts.add(counters);
+        }
         let targets = targets.map(|(id, counters)| {
             attempts.add(&counters);
             let of_provider: &mut TargetCounters = providers.entry(id.provider().clone()).or_default();
@@ -248,11 +270,7 @@ impl RequestCounters {
             cached: self.cached,
             cancelled: self.cancelled,
             per_attempt: attempts.success_counts(),
-            per_request: self.by_primary.values().fold(SuccessCounts::default(), |sum, one| SuccessCounts {
-                total: sum.total + one.total,
-                by_primary: sum.by_primary + one.by_primary,
-                by_fallback: sum.by_fallback + one.by_fallback,
-            }),
+            per_request: self.by_primary.values().fold(self.removed_primaries, |sum, one| sum.plus(*one)),
             providers: providers.into_iter().map(|(id, counters)| (id, provider_stats(&counters))).collect(),
             targets,
         }

@@ -1,6 +1,6 @@
 //! The circuit breakers: presets of three textbook breakers, and what operators see of an open one.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use fb::{Breaker, ChatRequest, Client, State};
 use fb_sim::Fault;
@@ -122,4 +122,37 @@ async fn circuit_of_an_open_breaker_shows_failures() {
     assert_eq!(primary["last_failure"]["kind"], "server_error");
     let reopens = primary["reopens_in_ms"].as_u64().unwrap();
     assert!((30_000..=60_000).contains(&reopens), "{primary}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaker_is_reset_by_hand() {
+    let (script, client) = configured("p: 500x5, 200", &config(r#"breaker = "classic""#, "", ""));
+    send(&client, 6).await;
+    assert_eq!(script.provider("p").calls(), 5);
+    breaker(&client).reset(Instant::now().into_std());
+    assert_eq!(state(&client), State::Closed);
+    assert_eq!(client.chat(ChatRequest::user("hi")).await.unwrap().served_by(), "p/m");
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_has_a_fallback_closure() {
+    let breaker = Breaker::new(fb::BreakerConfig::classic_30s(), || Instant::now().into_std()).unwrap();
+    let (calls, failing) = (Cell::new(0), async || Err::<&str, &str>("connection refused"));
+    for _ in 0..7 {
+        let answer = breaker.call_or(
+            async || {
+                calls.set(calls.get() + 1);
+                failing().await
+            },
+            |_| "fallback",
+        );
+        assert_eq!(answer.await, "fallback");
+    }
+    assert_eq!(calls.get(), 5, "the breaker is open");
+    advance(Duration::from_secs(30)).await;
+    for _ in 0..3 {
+        assert_eq!(breaker.state(Instant::now().into_std()), State::HalfOpen);
+        assert_eq!(breaker.call_or(async || Ok::<_, &str>("answer"), |_| "fallback").await, "answer");
+    }
+    assert_eq!(breaker.state(Instant::now().into_std()), State::Closed);
 }

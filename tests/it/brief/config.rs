@@ -1,101 +1,109 @@
-//! The fallback config (row 2) and the example chain (row 3).
+//! The names of failure kinds and the numbers of the example chain, in a config.
 
-use std::time::Duration;
+use std::path::Path;
 
-use fb::{ChatRequest, Error, Route, Target};
+use fb_sim::Fault;
 use serde_json::json;
+use tokio::{process::Command, task::JoinSet};
 
-use crate::brief::{calls, rows, scripted};
+use crate::harness::{Gateway, Sims, TempDir, client, prepared};
 
-/// Creates a target with the numbers of the fallback config.
-fn target(provider: &str, priority: u32, enabled: bool) -> Target {
-    let settings = json!({
-        "provider": provider,
-        "model": "m",
-        "priority": priority,
-        "max_retries": 2,
-        "timeout": "30s",
-        "trigger_on": ["timeout", "rate_limit", "server_error", "network_error"],
-        "enabled": enabled,
+const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
+
+/// Returns a config of one route whose targets have these settings.
+fn config(sims: &Sims, targets: [&str; 3]) -> String {
+    let models = [("primary", "gpt-4.1"), ("backup", "claude-sonnet-4-6"), ("third", "llama3.2")];
+    let targets = models.iter().zip(targets).map(|((provider, model), settings)| {
+        format!("[[routes.default.targets]]\nprovider = \"{provider}\"\nmodel = \"{model}\"\n{settings}\n")
     });
-    serde_json::from_value(settings).unwrap()
+    format!("{}\n{}", sims.providers(), targets.collect::<String>())
 }
 
-/// Sends a request to the targets a (priority 1) and b (priority 2). Returns the trace, the error if there is one, and
-/// the calls to both.
-async fn outcome(a: &str) -> (String, Option<&'static str>, Vec<u32>) {
-    let (script, builder) = scripted(&format!("a: {a} / b: 200"));
-    let route = Route::priority("default", [target("b", 2, true), target("a", 1, true)]);
-    let client = builder.route(route).build().unwrap();
-    let (report, code) = match client.chat(ChatRequest::user("Hello!")).await {
-        Ok(answer) => (answer.report, None),
-        Err(error) => (error.report().unwrap().clone(), Some(error.code())),
-    };
-    (rows(&report), code, calls(&script))
+/// Runs `fb check` and returns its output without the name of the file.
+async fn check(fb: &Path, config: &str) -> String {
+    let dir = TempDir::new();
+    let file = dir.write("fb.toml", config);
+    let output =
+        Command::new(fb).arg("check").arg(&file).env("FB_TEST_KEY", "sk-test").output().await.unwrap();
+    String::from_utf8(output.stdout).unwrap().replace(&format!("{}:", file.display()), "")
 }
 
-#[tokio::test(start_paused = true)]
-async fn lower_priority_is_first_and_a_disabled_target_is_never_called() {
-    let (script, builder) = scripted("a: 500 / b: 200 / c: 200");
-    let targets = [target("b", 2, true), target("a", 1, true), target("c", 0, false)];
-    let client = builder.route(Route::priority("default", targets)).build().unwrap();
-    let answer = client.chat(ChatRequest::user("Hello!")).await.unwrap();
-    assert_eq!((answer.served_by().as_str(), calls(&script)), ("b/m", vec![3, 1, 0]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_retries_follow_the_first_attempt() {
-    let thrice =
-        "a/m 1 server_error (500); a/m 2 server_error (500); a/m 3 server_error (500); b/m 1 ok  15 tokens";
-    assert_eq!(outcome("500").await, (thrice.to_owned(), None, vec![3, 1]));
-    let second = "a/m 1 server_error (500); a/m 2 ok  15 tokens";
-    assert_eq!(outcome("500, 200").await, (second.to_owned(), None, vec![2, 0]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn four_kinds_of_failure_trigger_a_fallback_and_the_others_are_returned() {
-    for (step, code, b) in [
-        ("hang", None, 1),
-        ("429", None, 1),
-        ("500", None, 1),
-        ("503", None, 1),
-        ("529", None, 1),
-        ("reset", None, 1),
-        ("refused", None, 1),
-        ("401", Some("upstream_credentials"), 0),
-        ("418", Some("invalid_request"), 0),
-        ("block(400)", Some("content_filter"), 0),
+#[tokio::test(flavor = "multi_thread")]
+async fn trigger_on_takes_the_names_of_the_brief() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let triggers = r#"max_retries = 0
+        trigger_on = ["timeout", "rate_limit", "server_error", "network_error"]"#;
+    for (fault, status) in [
+        (Fault::status(429), 200),
+        (Fault::status(500), 200),
+        (Fault::status(503), 200),
+        (Fault::status(529), 200),
+        (Fault::Reset, 200),
+        (Fault::Refuse, 200),
+        (Fault::status(401), 502),
     ] {
-        let (trace, found, calls) = outcome(step).await;
-        assert_eq!((found, calls[1]), (code, b), "{step}: {trace}");
+        let gateway = Gateway::start(&fb, &config(&sims, [triggers; 3])).await;
+        sims.primary.fault(fault.clone());
+        assert_eq!(gateway.post(CHAT).await.status, status, "{fault}");
+        sims.reset();
     }
+    let auth_too = "max_retries = 0\ntrigger_on = [\"auth_error\", \"unknown\"]";
+    let gateway = Gateway::start(&fb, &config(&sims, [auth_too; 3])).await;
+    sims.primary.fault(Fault::status(401));
+    assert_eq!(gateway.post(CHAT).await.status, 200);
+
+    let blocks = config(&sims, ["trigger_on = [\"content_filter\"]", "", ""]);
+    let refused = check(&fb, &blocks).await;
+    let reason = "a content-policy block is surfaced and never sent to another target";
+    assert!(refused.contains("trigger_on[0] = \"content_filter\"") && refused.contains(reason), "{refused}");
 }
 
-/// The example chain. Its retries sum up to nine calls, more than the default limit of a request.
-fn chain() -> Route {
-    let targets = [
-        Target::new("openai", "gpt-4.1").max_retries(3).timeout_secs(30),
-        Target::new("anthropic", "claude-sonnet-4").max_retries(2).timeout_secs(25),
-        Target::new("ollama", "llama3.2").max_retries(1).timeout_secs(60),
-    ];
-    Route { max_attempts: 9, ..Route::priority("default", targets) }
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_the_retries_that_max_attempts_cuts() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let tries = config(&sims, ["max_retries = 2", "max_retries = 1", "max_retries = 0"]);
+    let checked = check(&fb, &tries).await;
+    assert!(
+        checked.starts_with(" ok, ") && !checked.contains("max_attempts"),
+        "3 + 2 + 1 tries are six: {checked}"
+    );
+    let retries = config(&sims, ["max_retries = 3", "max_retries = 2", "max_retries = 1"]);
+    let warning = " warning: routes.default.max_attempts = 6: the targets allow 4 + 3 + 2 = 9 calls; 3 of them will not be made";
+    let checked = check(&fb, &retries).await;
+    assert!(checked.lines().any(|line| line == warning), "{checked}");
+
+    // All six are made.
+    let gateway = Gateway::start(&fb, &format!("{tries}\n[retry]\nbase = \"1ms\"\n")).await;
+    for sim in [&sims.primary, &sims.backup, &sims.third] {
+        sim.fault(Fault::status(500));
+    }
+    assert_eq!(gateway.post(CHAT).await.status, 502);
+    assert_eq!(sims.calls(), [3, 2, 1]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn chain_calls_its_targets_four_three_and_two_times() {
-    let (script, builder) = scripted("openai: 500 / anthropic: 500 / ollama: 500");
-    let client = builder.route(chain()).build().unwrap();
-    let error = client.chat(ChatRequest::user("Hello!")).await.unwrap_err();
-    assert!(matches!(error, Error::Exhausted(_)), "{error}");
-    assert_eq!((error.status(), error.code(), calls(&script)), (502, "upstream_error", vec![4, 3, 2]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn chain_waits_30_25_and_60_seconds() {
-    let (script, builder) = scripted("openai: hang / anthropic: hang / ollama: 200 in 59s");
-    let client = builder.route(chain()).build().unwrap();
-    let answer = client.chat(ChatRequest::user("Hello!")).await.unwrap();
-    let took: Vec<u64> = answer.trace().rows().iter().map(|row| row.took.as_secs()).collect();
-    assert_eq!((answer.served_by().as_str(), took), ("ollama/llama3.2", vec![30, 25, 59]));
-    assert_eq!((answer.report.took, calls(&script)), (Duration::from_secs(114), vec![1, 1, 1]));
+#[tokio::test(flavor = "multi_thread")]
+async fn refusal_for_capacity_has_retry_after() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &config(&sims, ["max_in_flight = 1"; 3])).await;
+    let sims = [&sims.primary, &sims.backup, &sims.third];
+    for sim in sims {
+        sim.fault(Fault::StallHeaders);
+    }
+    let url = format!("{}/chat/completions", gateway.url);
+    let occupy = |model: &str| {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
+        client().post(&url).body(body.to_string()).send()
+    };
+    let mut occupied = JoinSet::new();
+    for model in ["primary/gpt-4.1", "backup/claude-sonnet-4-6", "third/llama3.2"] {
+        occupied.spawn(occupy(model));
+    }
+    for sim in sims {
+        sim.wait_until(|seen| seen.open == 1).await;
+    }
+    let refused = gateway.post(CHAT).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"), "{}", refused.body);
 }

@@ -104,3 +104,19 @@ async fn preset_of_recovery_ejects_after_three_failures_in_a_row_for_five_minute
         fb::HealthConfig::recovery()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn presets_eject_all_targets_but_one() {
+    for (preset, seconds) in [("recovery", 300), ("without_breakers", 60)] {
+        let (script, client) =
+            configured("a: 503 / b: 503 / c: 200", &config(&format!("health = \"{preset}\""), "a b c"));
+        send(&client, "a/m", 3).await;
+        send(&client, "b/m", 3).await;
+        assert_eq!(available(&client), ["c/m"], "{preset}");
+        send(&client, "default", 20).await;
+        let calls = ["a", "b", "c"].map(|name| script.provider(name).calls());
+        assert_eq!(calls, [3, 3, 20], "{preset}");
+        advance(Duration::from_secs(seconds)).await;
+        assert_eq!(available(&client), ["a/m", "b/m", "c/m"], "{preset}");
+    }
+}

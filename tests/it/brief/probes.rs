@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fb::{
     BreakerConfig, Check, Client, Condition, Failure, FailureKind, HealthConfig, Limits, Message, Price,
-    Probe, ProbeConfig, ProbeKind, Role, Route, Target,
+    Probe, ProbeConfig, ProbeKind, Role, Route, SuccessCounts, Target,
 };
 use fb_testkit::Script;
 use tokio::time::sleep;
@@ -52,6 +52,8 @@ async fn a_completion_probe_sends_ten_tokens_to_the_cheapest_target_and_counts_a
     let spent: Vec<_> = tenants.iter().map(|(name, used, _)| (name.as_str(), used.day_nanos)).collect();
     assert_eq!(spent, [("default", 15_000)]);
     assert_eq!(client.outstanding_permits(), 0);
+    let counts = SuccessCounts { total: 1, by_primary: 1, by_fallback: 0 };
+    assert_eq!((client.stats().per_attempt, client.stats().per_request), (counts, counts), "no fallback");
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,7 +71,7 @@ async fn preferred_provider_goes_first_and_is_never_sent_on() {
         assert_eq!((status, &body["error"]["param"]), (400, &json!("preferred_provider")), "{path}");
         assert_eq!(body["error"]["message"], expected);
         let (status, body) = post(&url, None, &chat("preferred_provider", json!(7))).await;
-        let expected = "preferred_provider: expected the name of a provider, or null";
+        let expected = "preferred_provider: 7; expected the name of a provider, or null";
         assert_eq!((status, &body["error"]["message"]), (400, &json!(expected)), "{path}");
         sims.reset();
     }
@@ -118,17 +118,30 @@ async fn temperature_is_0_7_where_the_model_takes_one() {
 async fn all_down_is_503_with_the_error_of_every_target() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    for faults in [
-        [Fault::status(429), Fault::status(429), Fault::status(429)],
-        [Fault::status(401), Fault::status(500), Fault::status(404)],
-        [Fault::status(500), Fault::MalformedJson, Fault::Refuse],
+    for (faults, errors) in [
+        (
+            [Fault::status(429), Fault::status(429), Fault::status(429)],
+            [
+                "rate_limited (429 rate_limit_exceeded): ",
+                "rate_limited (429 rate_limit_error): ",
+                "rate_limited (429): ",
+            ],
+        ),
+        (
+            [Fault::status(401), Fault::status(500), Fault::status(404)],
+            ["auth (401 invalid_api_key): ", "server_error (500 api_error): ", "model_not_found (404): "],
+        ),
+        (
+            [Fault::status(500), Fault::MalformedJson, Fault::Refuse],
+            ["server_error (500 server_error): ", "malformed (body is not JSON)", "connect"],
+        ),
     ] {
-        // A gateway of its own: the cool-downs of the targets hold beyond a request.
-        let gateway = Gateway::start(&fb, &sims.config("")).await;
         for (sim, fault) in [&sims.primary, &sims.backup, &sims.third].into_iter().zip(&faults) {
             sim.fault(fault.clone());
         }
         for path in ["completions", "completions/circuit"] {
+            // A gateway of its own: the cool-downs of the targets hold beyond a request.
+            let gateway = Gateway::start(&fb, &sims.config("")).await;
             let (status, body) =
                 post(&format!("{}/{path}", gateway.url), None, &chat("max_tokens", json!(9))).await;
             let message = body["error"]["message"].as_str().unwrap();
@@ -137,8 +150,10 @@ async fn all_down_is_503_with_the_error_of_every_target() {
                 (503, &json!("all_targets_unavailable")),
                 "{message}"
             );
-            for target in ["primary/gpt-6.1-sol: ", "backup/claude-sonnet-4-6: ", "third/llama3.2: "] {
-                assert!(message.contains(target), "{faults:?}: {message}");
+            for (target, error) in
+                ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "third/llama3.2"].iter().zip(errors)
+            {
+                assert!(message.contains(&format!("{target}: {error}")), "{faults:?}: {message}");
             }
         }
         sims.reset();

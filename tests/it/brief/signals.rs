@@ -126,3 +126,19 @@ async fn cost_ceilings_exclude_targets_and_end_the_calls_of_a_tenant() {
     }
     assert_eq!(trace(&client, request(Some("acme"), None)).await, "402 budget_exceeded");
 }
+
+#[tokio::test(start_paused = true)]
+async fn skip_for_low_quality_names_its_reason() {
+    let (script, builder) = scripted(r#"a: 200("no JSON") / b: 200("{}")"#);
+    let answer_schema = Some(r#"{"type": "object"}"#.to_owned());
+    let quality = QualityConfig { answer_schema, repair: false, ..QualityConfig::default() };
+    let client = builder.seed(7).route(route().quality(quality)).build().unwrap();
+    let mut skips = 0;
+    for _ in 0..100 {
+        let answer = client.chat(ChatRequest::user("Hello!")).await.unwrap();
+        assert_eq!(answer.served_by(), "b/m");
+        skips += rows(&answer.report).matches("a/m skipped: low quality, others take its share").count();
+    }
+    assert_eq!(skips + script.provider("a").calls() as usize, 100);
+    assert!(skips > 0);
+}

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use fb::{Answer, CacheUse, ChatRequest, Error, FailureKind, InvalidRequest, ServedBy, TargetId};
 use fb_wire::openai;
@@ -57,7 +59,8 @@ pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
         && result.as_ref().is_err_and(rejects_temperature)
         && let Ok((request, _)) = parse(&DEFAULTS[..1])
     {
-        result = state.client.chat(request).await;
+        let took = result.as_ref().err().and_then(Error::report).map_or(Duration::ZERO, |report| report.took);
+        result = state.client.chat(with_less_time(request, took)).await;
     }
     match result {
         Ok(answer) => print(&answer, has_temperature),
@@ -94,6 +97,13 @@ fn parse(
 fn rejects_temperature(error: &Error) -> bool {
     let Error::Surfaced(ended) = error else { return false };
     ended.cause.kind() == FailureKind::InvalidRequest && ended.cause.detail().contains(TEMPERATURE)
+}
+
+/// Takes the time of an earlier try off the timeout that the caller set.
+fn with_less_time(request: ChatRequest, took: Duration) -> ChatRequest {
+    let mut options = request.options().clone();
+    options.timeout = options.timeout.map(|timeout| timeout.saturating_sub(took));
+    request.with_options(options)
 }
 
 fn print(answer: &Answer, has_temperature: bool) -> Response {

@@ -87,8 +87,9 @@ impl Engine {
         if is_callers_fault(ctx, cause(ctx).as_ref()) {
             return None;
         }
-        // Only an operator chooses a level without models, and gets an answer of it on every route.
-        let built_in = (level >= Level::Cached).then(OfflineConfig::default);
+        // Only an operator chooses a built-in level or one without models, and gets an answer of it on every route.
+        let is_chosen = level >= Level::Cached || ctx.route.is_built_in(level);
+        let built_in = is_chosen.then(OfflineConfig::default);
         let offline = ctx.route.config.ladder.offline.as_ref().or(built_in.as_ref())?;
         let cause =
             OfflineCause { code: error.code(), failure: known.as_ref(), retry_after: error.retry_after() };

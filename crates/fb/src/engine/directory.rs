@@ -111,10 +111,14 @@ impl Directory {
 
     /// Removes the breakers and the health of the targets that another directory does not have.
     pub(super) fn retire(&self, other: &Self) {
-        for id in self.targets.keys().filter(|id| !other.targets.contains_key(*id)) {
+        for id in self.targets.keys().filter(|id| !other.has_target(id)) {
             self.stores.fleet.leave(&id.to_string());
             self.stores.registry.remove(id.provider().as_str(), id.model());
         }
+    }
+
+    pub(super) fn has_target(&self, id: &TargetId) -> bool {
+        self.targets.contains_key(id)
     }
 
     pub(super) const fn catalog(&self) -> &Catalog {

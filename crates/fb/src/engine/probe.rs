@@ -77,6 +77,7 @@ impl Engine {
             ..self.context(&request, Mode::Plain, (directory, route), &record, envelope)
         };
         let position = Position { later: 0, is_followed: false, bypass: false };
+        record.turn_to(target.id());
         let (by, check) = match try_target(ctx, target, position).await {
             TargetOutcome::Reply(id, _) | TargetOutcome::Blocked(id, _) => {
                 (Some(ServedBy::Target(id)), Check::Passed)

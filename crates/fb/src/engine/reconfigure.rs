@@ -21,6 +21,9 @@ impl Engine {
             observer.on_event(&Event::Reconfigured { routes: &routes, targets: &targets });
         }
         self.set_directory(Arc::clone(&next));
+        for removed in current.targets().filter(|target| !next.has_target(target.id())) {
+            self.counters.lock().remove(removed.id(), &removed.counters());
+        }
         current.retire(&next);
         Ok(())
     }

@@ -47,12 +47,20 @@ impl RouteState {
         self.targets.iter().chain(below).find(|target| target.id() == id).map(|target| &*target.state)
     }
 
-    /// Returns the lower levels for a request that starts at `level`, the best first: `level` itself, and the configured
-    /// ones below it.
+    /// Returns the lower levels for a request that starts at `level`, the best first: `level` itself and the configured ones
+    /// below it, or all of them if the level is [built in](Self::is_built_in).
     pub(super) fn levels_from(&self, level: Level) -> impl Iterator<Item = &LowerLevel> + Clone {
-        let applies =
-            move |lower: &&LowerLevel| lower.level == level || (lower.level > level && !lower.is_built_in);
+        let all = self.is_built_in(level);
+        let applies = move |lower: &&LowerLevel| {
+            lower.level == level || (lower.level > level && (all || !lower.is_built_in))
+        };
         self.lower_levels.iter().filter(applies)
+    }
+
+    /// Returns true for a level at which models are called and that the route does not configure: only an operator chooses
+    /// it.
+    pub(super) fn is_built_in(&self, level: Level) -> bool {
+        self.lower_levels.iter().any(|lower| lower.level == level && lower.is_built_in)
     }
 
     /// Returns true if a route of the same configuration with these targets would call the same targets in the same way.

@@ -65,7 +65,7 @@ impl CostTable {
         }
         lines.push(cells("total".to_owned(), "", count, total));
         let saved = match total.saved_percent() {
-            None => "which costs nothing".to_owned(),
+            None => "nothing to save".to_owned(),
             Some(percent) if percent < 0.0 => format!("{:.1} % more expensive", -percent),
             Some(percent) => format!("{percent:.1} % saved"),
         };

@@ -239,6 +239,17 @@ async fn level_chosen_by_an_operator_is_built_in_where_it_is_not_configured() {
         offline by static after : 
         offline by static after : "#]]
     .assert_eq(&seen.join("\n"));
+    // A request that cannot do without a tool skips the levels without tools.
+    let required = || {
+        let mut chat = request().chat().unwrap().clone();
+        chat.tool_choice = Some(ToolChoice::Required);
+        ChatRequest::from_chat("default", chat)
+    };
+    for level in [Level::Reduced, Level::Minimal] {
+        client.set_level(None, Some((level, None)));
+        assert_eq!(describe(&client.chat(required()).await.unwrap()), "offline by static after ");
+    }
+    client.set_level(None, Some((Level::Offline, None)));
     let fixed = client.chat(request()).await.unwrap();
     assert_eq!(fixed.text(), "The assistant cannot answer now. Please try again in a moment.");
     assert_eq!(script.provider("a").calls(), 3);

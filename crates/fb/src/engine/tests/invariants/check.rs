@@ -302,7 +302,13 @@ impl Case<'_> {
                     && report.level == Level::Cached
             }
             (Some(ServedBy::Static), _) => {
-                let is_chosen = self.world.forced.is_some_and(|(level, _)| level >= Level::Cached);
+                let ladder = &self.route.ladder;
+                let is_chosen = self.world.forced.is_some_and(|(level, _)| match level {
+                    Level::Full => false,
+                    Level::Reduced => ladder.reduced.is_none(),
+                    Level::Minimal => ladder.minimal.is_none(),
+                    Level::Cached | Level::Offline => true,
+                });
                 (self.route.ladder.offline.is_some() || is_chosen)
                     && report.level == Level::Offline
                     && self.received.text.contains("Please try again in")
