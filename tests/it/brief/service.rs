@@ -133,7 +133,11 @@ async fn all_down_is_503_with_the_error_of_every_target() {
         ),
         (
             [Fault::status(500), Fault::MalformedJson, Fault::Refuse],
-            ["server_error (500 server_error): ", "malformed (body is not JSON)", "connect"],
+            [
+                "server_error (500 server_error): ",
+                "malformed (the answer is JSON cut short)",
+                "connect (Connection refused",
+            ],
         ),
     ] {
         for (sim, fault) in [&sims.primary, &sims.backup, &sims.third].into_iter().zip(&faults) {
