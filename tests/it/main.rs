@@ -15,6 +15,7 @@ mod brief;
 mod cache;
 mod command_line;
 mod eval;
+mod field;
 mod harness;
 mod local_model;
 mod ollama_client;

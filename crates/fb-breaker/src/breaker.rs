@@ -339,9 +339,17 @@ impl Breaker {
         });
     }
 
-    /// Settles a provisional success and returns the pass required by [`late_failure`](Self::late_failure).
+    /// Settles a provisional success and returns the pass required by [`confirm`](Self::confirm) and
+    /// [`late_failure`](Self::late_failure).
     pub(crate) fn settle_provisional(&self, pass: Pass, now: Instant) -> Pass {
         self.step(now, |mut step, _| step.settle(pass, Verdict::Provisional))
+    }
+
+    pub(crate) fn confirm(&self, pass: Pass, now: Instant) {
+        // An open gate implies a closed breaker without a streak: there is nothing to end.
+        if self.shared.gate.generation() != Some(pass.generation()) {
+            self.step(now, |mut step, _| step.confirm(pass));
+        }
     }
 
     pub(crate) fn late_failure(&self, pass: Pass, weight: Weight, now: Instant) {

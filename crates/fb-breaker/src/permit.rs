@@ -48,7 +48,8 @@ pub struct Permit<B: Borrow<Breaker> = Breaker> {
 
 /// The guard of a call that was settled as a success before its end, such as a stream after its first output.
 ///
-/// It holds no slot. Dropping it leaves the call a success; [`failure`](Self::failure) revokes that success.
+/// It holds no slot. The success counts at once, except that only the end of the call ends a streak of failures:
+/// [`success`](Self::success), or a drop. [`failure`](Self::failure) revokes the success.
 ///
 /// # Examples
 ///
@@ -71,6 +72,7 @@ pub struct Permit<B: Borrow<Breaker> = Breaker> {
 pub struct ProvisionalPermit {
     breaker: Breaker,
     pass: Pass,
+    settled: bool,
 }
 
 impl Breaker {
@@ -163,7 +165,7 @@ impl Permit {
     pub fn provisional(mut self, now: Instant) -> ProvisionalPermit {
         self.settled = true;
         let pass = self.breaker.settle_provisional(self.pass, now);
-        ProvisionalPermit { breaker: self.breaker.clone(), pass }
+        ProvisionalPermit { breaker: self.breaker.clone(), pass, settled: false }
     }
 
     #[cfg(feature = "tower")]
@@ -181,17 +183,32 @@ impl<B: Borrow<Breaker>> Drop for Permit<B> {
 }
 
 impl ProvisionalPermit {
+    /// Confirms the success at the end of the call, which ends a streak of failures.
+    pub fn success(mut self, now: Instant) {
+        self.settled = true;
+        self.breaker.confirm(self.pass, now);
+    }
+
     /// Replaces the provisional success by a failure.
     ///
     /// The call is still counted once, now as this failure, and a success counted as a probe is revoked. The failure counts
     /// in the generation that followed the success: it can open a breaker that the success has just closed, and changes
     /// nothing in later generations.
-    pub fn failure(self, weight: Weight, now: Instant) {
+    pub fn failure(mut self, weight: Weight, now: Instant) {
+        self.settled = true;
         self.breaker.late_failure(self.pass, weight, now);
     }
 
     #[cfg(feature = "tower")]
     pub(crate) fn now(&self) -> Instant {
         self.breaker.now()
+    }
+}
+
+impl Drop for ProvisionalPermit {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.breaker.confirm(self.pass, self.breaker.now());
+        }
     }
 }

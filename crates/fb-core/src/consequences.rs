@@ -112,15 +112,11 @@ const fn row(retry: Retry, hop: Hop, verdict: Verdict, cooldown: Cooldown, alert
 
 impl FailureKind {
     /// Returns the consequences of a failure of this kind after a stream's first semantic event was sent to the
-    /// caller: no failure is retried, and none causes failover.
+    /// caller: no failure is retried, and none causes failover. It counts against the target as before any output.
     pub const fn consequences_after_commit(self) -> Consequences {
         let mut consequences = self.consequences();
         consequences.retry = Retry::Never;
         consequences.hop = Hop::No;
-        if let Self::Interrupted = self {
-            // Part of the answer was delivered, so it counts as half a failure.
-            consequences.verdict = Verdict::Failure { window: 50, streak: true };
-        }
         consequences
     }
 

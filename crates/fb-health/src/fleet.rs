@@ -349,10 +349,22 @@ impl Member {
 
     /// Records a successful call with the time to its first output, or to the whole answer of an unstreamed call.
     pub fn record_success(&self, first_output: Duration, now: Instant) {
-        let state = &mut *self.target.state.lock();
-        let decay = state.config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay);
-        state.passive.record_success(first_output, decay, now);
+        self.record_first_output(first_output, now);
+        self.record_end(now);
+    }
+
+    /// Records the first output of a stream, with the time that it took. Record its end too: [`record_end`](Self::record_end)
+    /// or [`record_failure`](Self::record_failure).
+    pub fn record_first_output(&self, took: Duration, now: Instant) {
+        self.target.state.lock().passive.record_first_output(took, now);
         *self.target.endpoint.last_success.lock() = Some(now);
+    }
+
+    /// Records the end of a stream that did not fail.
+    pub fn record_end(&self, now: Instant) {
+        let TargetHealth { config, passive, .. } = &mut *self.target.state.lock();
+        let decay = config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay);
+        passive.record_success(decay, now);
     }
 
     /// Records the time that an answer of `tokens` tokens took. Answers of fewer than 8 tokens are ignored, because

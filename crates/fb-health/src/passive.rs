@@ -69,10 +69,16 @@ impl PassiveHealth {
         self.window = Window::new(span, now);
     }
 
-    pub(crate) fn record_success(&mut self, first: Duration, decay: Decay, now: Instant) {
-        self.window.record(false, now);
+    /// Records the first output of a call whose end is not known yet.
+    pub(crate) fn record_first_output(&mut self, first: Duration, now: Instant) {
         self.first_output.record(first.as_secs_f64(), now);
         self.recent.record(first, now);
+        self.last_call = Some((now, None));
+    }
+
+    /// Records the end of a successful call.
+    pub(crate) fn record_success(&mut self, decay: Decay, now: Instant) {
+        self.window.record(false, now);
         self.errors = match decay {
             Decay::One => self.errors.saturating_sub(1),
             Decay::All => 0,

@@ -22,9 +22,12 @@ impl Closed {
         Self { since: now, streak: 0, window: Window::new(&config.window, now), recovered: false }
     }
 
-    /// Records a success and returns its bucket in the window.
-    pub(super) fn record_success(&mut self, slow: bool, now: Instant) -> u64 {
-        self.streak = 0;
+    /// Records a success and returns its bucket in the window. A provisional success does not end a streak: its call may
+    /// still fail.
+    pub(super) fn record_success(&mut self, provisional: bool, slow: bool, now: Instant) -> u64 {
+        if !provisional {
+            self.streak = 0;
+        }
         self.window.record(0, slow, now)
     }
 

@@ -18,6 +18,8 @@ pub(super) struct HalfOpen {
     pub(super) failures: u32,
     /// Probes abandoned since the last verdict.
     pub(super) abandoned: u32,
+    /// `true` if a successful probe has ended; the others may still fail.
+    pub(super) confirmed: bool,
 }
 
 impl HalfOpen {
@@ -47,9 +49,10 @@ impl HalfOpen {
     }
 
     /// Records a successful probe. Returns `true` if the breaker has to close.
-    pub(super) fn record_success(&mut self, config: &HalfOpenConfig) -> bool {
+    pub(super) fn record_success(&mut self, provisional: bool, config: &HalfOpenConfig) -> bool {
         self.abandoned = 0;
         self.successes += 1;
+        self.confirmed |= !provisional;
         self.successes >= config.successes
     }
 

@@ -76,7 +76,8 @@ impl Step<'_> {
         Pass::uncounted(pass.generation, pass.started)
     }
 
-    /// Settles a call and returns its updated pass, as required by [`late_failure`](Self::late_failure).
+    /// Settles a call and returns its updated pass, as required by [`confirm`](Self::confirm) and
+    /// [`late_failure`](Self::late_failure).
     pub(crate) fn settle(&mut self, pass: Pass, verdict: Verdict) -> Pass {
         let counted = u32::from(pass.is_counted());
         self.machine.outstanding = self.machine.outstanding.saturating_sub(counted);
@@ -92,10 +93,11 @@ impl Step<'_> {
         }
         let mut mark = Mark::Outstanding;
         let slow = pass.is_slow(verdict, &self.config.slow, self.now);
+        let provisional = verdict == Verdict::Provisional;
         match &mut self.machine.phase {
             Phase::Closed(closed) => match verdict {
                 Verdict::Success | Verdict::Provisional => {
-                    mark = Mark::WindowSuccess(closed.record_success(slow, self.now));
+                    mark = Mark::WindowSuccess(closed.record_success(provisional, slow, self.now));
                     if slow && closed.window.is_slow(self.config) {
                         self.open(TransitionReason::SlowCalls, None);
                     }
@@ -117,7 +119,7 @@ impl Step<'_> {
             Phase::Open { .. } => match verdict {
                 Verdict::Success | Verdict::Provisional => {
                     mark = Mark::ProbeSuccess;
-                    self.count_bypass_success();
+                    self.count_bypass_success(provisional);
                 }
                 Verdict::Failure(_) | Verdict::Neutral | Verdict::Abandoned => {}
             },
@@ -129,8 +131,9 @@ impl Step<'_> {
                     Verdict::Success | Verdict::Provisional if slow => {}
                     Verdict::Success | Verdict::Provisional => {
                         mark = Mark::ProbeSuccess;
-                        if half_open.record_success(&self.config.half_open) {
-                            self.close(TransitionReason::ProbesSucceeded);
+                        if half_open.record_success(provisional, &self.config.half_open) {
+                            let confirmed = half_open.confirmed;
+                            self.close(TransitionReason::ProbesSucceeded, confirmed);
                         }
                     }
                     Verdict::Failure(weight) => {
@@ -148,6 +151,18 @@ impl Step<'_> {
             }
         }
         Pass { generation: self.machine.generation, mark, ..pass }
+    }
+
+    /// Records the end of a call that was settled provisionally: its success ends a streak.
+    pub(crate) fn confirm(&mut self, pass: Pass) {
+        if pass.generation != self.machine.generation {
+            return;
+        }
+        match &mut self.machine.phase {
+            Phase::Closed(closed) => closed.streak = 0,
+            Phase::Open { .. } => {}
+            Phase::HalfOpen(half_open) => half_open.confirmed |= pass.mark == Mark::ProbeSuccess,
+        }
     }
 
     /// Replaces the success that `pass` was settled with by a failure.
@@ -242,17 +257,20 @@ impl Step<'_> {
     }
 
     /// Counts the success of a bypass as the first good probe of a half-open breaker.
-    fn count_bypass_success(&mut self) {
+    fn count_bypass_success(&mut self, provisional: bool) {
         let mut half_open = HalfOpen::default();
-        if half_open.record_success(&self.config.half_open) {
-            self.close(TransitionReason::BypassSucceeded);
+        if half_open.record_success(provisional, &self.config.half_open) {
+            self.close(TransitionReason::BypassSucceeded, half_open.confirmed);
         } else {
             self.enter(Phase::HalfOpen(half_open), TransitionReason::BypassSucceeded);
         }
     }
 
-    fn close(&mut self, reason: TransitionReason) {
-        let closed = Closed { recovered: true, ..Closed::new(self.config, self.now) };
+    /// Closes the breaker. Until a successful call has ended, the failures from before the recovery still count as
+    /// consecutive: if that call fails after all, the breaker reopens at once.
+    fn close(&mut self, reason: TransitionReason, confirmed: bool) {
+        let streak = if confirmed { 0 } else { self.machine.failures };
+        let closed = Closed { recovered: true, streak, ..Closed::new(self.config, self.now) };
         self.enter(Phase::Closed(closed), reason);
     }
 

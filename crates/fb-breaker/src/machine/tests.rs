@@ -35,7 +35,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Runs a script and compares its output: one line for every admission, rejection and transition.
 ///
 /// `@5s` sets the time; `+a` acquires and names the pass; `!a` bypasses; `a:ok`, `a:fail`, `a:throttled`,
-/// `a:harmless`, `a:neutral`, `a:drop`, `a:commit` settle it; `a:cut` fails it late; `ok`, `fail` and so on
+/// `a:harmless`, `a:neutral`, `a:drop`, `a:commit` settle it; `a:cut` fails it late, `a:end` ends it; `ok`, `fail` and so on
 /// without a name are whole calls, and `fail*4` is four. There is no jitter: the open time is 5 s, 10 s, 20 s.
 #[expect(clippy::needless_pass_by_value, reason = "`expect!` reads best as the last argument itself")]
 #[track_caller]
@@ -83,6 +83,9 @@ impl<'a> Run<'a> {
         } else if let Some((name, "cut")) = word.split_once(':') {
             let pass = self.passes[name];
             self.step().late_failure(pass, Weight::FULL);
+        } else if let Some((name, "end")) = word.split_once(':') {
+            let pass = self.passes[name];
+            self.step().confirm(pass);
         } else if let Some((name, end)) = word.split_once(':') {
             let pass = self.passes[name];
             let settled = self.step().settle(pass, verdict(end));

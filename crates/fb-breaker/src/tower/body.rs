@@ -57,9 +57,16 @@ impl Progress {
     }
 
     fn complete(self) -> Self {
-        if let Self::Pending(permit) = self {
-            let now = permit.now();
-            permit.success(now);
+        match self {
+            Self::Pending(permit) => {
+                let now = permit.now();
+                permit.success(now);
+            }
+            Self::Provisional(permit) => {
+                let now = permit.now();
+                permit.success(now);
+            }
+            Self::Settled => {}
         }
         Self::Settled
     }

@@ -56,12 +56,14 @@ fn success_lowers_errors_and_ends_consecutive_failures() {
     for secs in [0.0, 1.0, 2.0] {
         failed(&mut passive, secs);
     }
-    passive.record_success(Duration::from_millis(700), Decay::One, at(3.0));
+    passive.record_first_output(Duration::from_millis(700), at(3.0));
+    assert_eq!((passive.errors, passive.consecutive_failures), (3, 3), "the call may still fail");
+    passive.record_success(Decay::One, at(3.0));
     assert_eq!((passive.errors, passive.consecutive_failures), (2, 0));
     assert_eq!(passive.last_call, Some((at(3.0), None)));
     assert_eq!(passive.last_error, Some((at(2.0), "500".into())));
     assert_eq!(passive.first_output.value(), Some(0.7));
     assert_eq!(passive.counts(at(3.0)), Counts { calls: 4, failed: 3 });
-    passive.record_success(Duration::from_millis(700), Decay::All, at(3.0));
+    passive.record_success(Decay::All, at(3.0));
     assert_eq!(passive.errors, 0);
 }

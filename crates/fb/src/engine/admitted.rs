@@ -9,7 +9,7 @@ use fb_breaker::Permit;
 use fb_core::{FailureKind, Reply, Usage, Verdict};
 
 use super::{
-    open_call::OpenCall,
+    open_call::{OpenCall, OpenHealth},
     record::AttemptRecord,
     route_target::RouteTarget,
     spend::Spend,
@@ -78,7 +78,7 @@ impl Admitted {
         self.attempt
     }
 
-    /// Records success with the breaker when a stream commits. The open call can still report a failure.
+    /// Opens the call of a stream that commits. It counts as a success as long as it does not fail.
     pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
         let Self { permit, attempt, slot, spend, until: _ } = self;
         let at = now();
@@ -88,7 +88,7 @@ impl Admitted {
             permit: permit.provisional(at),
             prices: target.prices.clone(),
             spend,
-            target: Arc::clone(&target.state),
+            health: OpenHealth::new(Arc::clone(&target.state)),
             _slot: slot,
         }
     }

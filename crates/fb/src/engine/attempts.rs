@@ -256,9 +256,9 @@ pub(super) async fn pause(wait: Duration) {
 fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Duration) -> TargetOutcome {
     let (state, at) = (&target.state, now());
     state.count(|counters| counters.record_latency(took));
-    state.health.record_success(took, at);
     match received {
         Received::Reply(reply) => {
+            state.health.record_success(took, at);
             let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
@@ -266,6 +266,7 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
             TargetOutcome::Reply(target.id().clone(), reply)
         }
         Received::Stream(stream) => {
+            state.health.record_first_output(took, at);
             let mut call = admitted.commit(target);
             // Charged from now on, though the caller has not read it yet.
             call.record_output(stream.frames.iter().map(output_bytes).sum());

@@ -7,7 +7,7 @@ use std::{
 
 use fb_breaker::ProvisionalPermit;
 use fb_budget::TokenPrices;
-use fb_core::{AttemptEnd, BlockCategory, Failure, Next, Usage};
+use fb_core::{AttemptEnd, BlockCategory, Failure, Next, Usage, Verdict};
 
 use super::{
     record::AttemptRecord,
@@ -24,14 +24,39 @@ pub(crate) struct OpenCall {
     pub(super) permit: ProvisionalPermit,
     pub(super) prices: Option<TokenPrices>,
     pub(super) spend: Option<Box<Spend>>,
-    pub(super) target: Arc<TargetState>,
+    pub(super) health: OpenHealth,
     /// Held until the stream ends.
     pub(super) _slot: Slot,
 }
 
+/// The health of a target during a stream. When dropped, it records that the stream ended, unless it failed.
+pub(crate) struct OpenHealth {
+    target: Arc<TargetState>,
+    failed: bool,
+}
+
+impl OpenHealth {
+    pub(super) const fn new(target: Arc<TargetState>) -> Self {
+        Self { target, failed: false }
+    }
+
+    fn fail(mut self, failure: &Failure, verdict: Verdict, at: Instant) {
+        self.failed = matches!(verdict, Verdict::Failure { streak: true, .. });
+        self.target.record_failure(failure, verdict, at);
+    }
+}
+
+impl Drop for OpenHealth {
+    fn drop(&mut self) {
+        if !self.failed {
+            self.target.health.record_end(now());
+        }
+    }
+}
+
 impl OpenCall {
     pub(crate) fn target(&self) -> &TargetState {
-        &self.target
+        &self.health.target
     }
 
     /// Records the time to the first output.
@@ -59,7 +84,8 @@ impl OpenCall {
             spend.settle(usage);
         }
         let (at, tokens) = (now(), usage.map_or(0, |usage| usage.output));
-        self.target.health.record_throughput(tokens, at.saturating_duration_since(self.committed_at), at);
+        let took = at.saturating_duration_since(self.committed_at);
+        self.health.target.health.record_throughput(tokens, took, at);
         let cost = usage.and_then(|usage| self.prices.map(|prices| prices.cost(usage)));
         self.attempt.close(AttemptEnd::Ok { usage, cost }, Next::Nothing);
     }
@@ -72,17 +98,18 @@ impl OpenCall {
         self.attempt.close(AttemptEnd::Blocked { category, usage }, Next::Nothing);
     }
 
-    /// Settles a stream that broke off: charges the spend so far and counts the failure.
+    /// Settles a stream that broke off: charges the spend so far, and counts the failure as one before the first output.
     pub(crate) fn fail(self, failure: &Failure, next: Next) {
         if let Some(spend) = self.spend {
             spend.settle(None);
         }
         let (kind, at) = (failure.kind(), now());
-        let verdict = kind.consequences_after_commit().verdict;
-        self.target.record_failure(failure, verdict, at);
-        if let Some(weight) = breaker_weight(verdict, None) {
+        let (consequences, hint) = (kind.consequences_after_commit(), failure.retry_after());
+        if let Some(weight) = breaker_weight(consequences.verdict, hint) {
             self.permit.failure(weight, at);
         }
+        self.health.target.cool_down(consequences.cooldown, hint, at);
+        self.health.fail(failure, consequences.verdict, at);
         self.attempt.close(AttemptEnd::Failed(failure.clone()), next);
     }
 }

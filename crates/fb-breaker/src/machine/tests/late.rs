@@ -39,7 +39,7 @@ fn late_failure_is_counted_once() {
 fn late_probe_failure_reopens_the_breaker() {
     check(
         &half_open(|h| h.successes = 1),
-        "fail*5 @5s +a a:commit fail*4 a:cut",
+        "fail*5 @5s +a a:commit a:cut",
         expect![[r#"
                 0s fail: closed -> open for 5s (consecutive failures)
                 5s +a: admitted
@@ -107,5 +107,77 @@ fn late_failure_of_an_earlier_generation_changes_nothing() {
                 5s ok: half-open -> closed (probes succeeded)
                 5s a:cut: late
         "#]],
+    );
+}
+
+#[test]
+fn only_the_end_of_a_call_ends_a_streak() {
+    let committed_and_cut = "+a a:commit a:cut ".repeat(5);
+    check(
+        &default(),
+        &committed_and_cut,
+        expect![[r#"
+            0s +a: admitted
+            0s +a: admitted
+            0s +a: admitted
+            0s +a: admitted
+            0s +a: admitted
+            0s a:cut: closed -> open for 5s (consecutive failures)
+        "#]],
+    );
+    check(
+        &default(),
+        "fail*3 +a a:commit +b b:commit a:end fail*2 b:cut",
+        expect![[r#"
+        0s +a: admitted
+        0s +b: admitted
+    "#]],
+    );
+    check(
+        &default(),
+        "fail*4 +a a:commit fail",
+        expect![[r#"
+        0s +a: admitted
+        0s fail: closed -> open for 5s (consecutive failures)
+    "#]],
+    );
+}
+
+#[test]
+fn recovery_by_calls_that_fail_late_is_none() {
+    let probes = "fail*5 @5s +a +b a:commit b:commit ";
+    check(
+        &default(),
+        &format!("{probes} b:cut"),
+        expect![[r#"
+        0s fail: closed -> open for 5s (consecutive failures)
+        5s +a: admitted
+        5s +a: open, next call probes -> half-open (open time elapsed)
+        5s +b: admitted
+        5s b:commit: half-open -> closed (probes succeeded)
+        5s b:cut: closed -> open for 10s (consecutive failures)
+    "#]],
+    );
+    check(
+        &default(),
+        &format!("{probes} b:end fail*4"),
+        expect![[r#"
+        0s fail: closed -> open for 5s (consecutive failures)
+        5s +a: admitted
+        5s +a: open, next call probes -> half-open (open time elapsed)
+        5s +b: admitted
+        5s b:commit: half-open -> closed (probes succeeded)
+    "#]],
+    );
+    check(
+        &default(),
+        "fail*5 @5s +a +b a:commit a:end b:commit b:cut",
+        expect![[r#"
+        0s fail: closed -> open for 5s (consecutive failures)
+        5s +a: admitted
+        5s +a: open, next call probes -> half-open (open time elapsed)
+        5s +b: admitted
+        5s b:commit: half-open -> closed (probes succeeded)
+    "#]],
     );
 }

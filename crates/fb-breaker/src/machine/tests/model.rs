@@ -11,6 +11,7 @@ enum Op {
     Bypass,
     Settle(usize, Verdict),
     FailLate(usize),
+    Confirm(usize),
     Advance(u64),
     Reset,
 }
@@ -31,6 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Bypass),
         8 => (any::<usize>(), verdict).prop_map(|(which, verdict)| Op::Settle(which, verdict)),
         1 => any::<usize>().prop_map(Op::FailLate),
+        1 => any::<usize>().prop_map(Op::Confirm),
         3 => prop_oneof![0_u64..3_000, 4_000_u64..12_000, 50_000_u64..70_000].prop_map(Op::Advance),
         1 => Just(Op::Reset),
     ]
@@ -89,7 +91,12 @@ impl Model {
                 }
                 self.check_late(before.clone(), call.pass);
             }
-            Op::FailLate(_) if self.provisional.is_empty() => {}
+            Op::Confirm(_) | Op::FailLate(_) if self.provisional.is_empty() => {}
+            Op::Confirm(which) => {
+                let pass = self.provisional.swap_remove(which % self.provisional.len());
+                step.confirm(pass);
+                self.check_late(before.clone(), pass);
+            }
             Op::FailLate(which) => {
                 let pass = self.provisional.swap_remove(which % self.provisional.len());
                 step.late_failure(pass, Weight::FULL);

@@ -19,7 +19,7 @@ struct Calls {
     earlier: Pass,
 }
 
-const INPUTS: [(&str, Input); 15] = [
+const INPUTS: [(&str, Input); 16] = [
     ("acquire", |step, _| Some(step.acquire())),
     ("bypass", |step, _| Some(step.bypass())),
     ("own: success", |step, calls| settle(step, calls.own, Verdict::Success)),
@@ -29,6 +29,10 @@ const INPUTS: [(&str, Input); 15] = [
     ("own: neutral", |step, calls| settle(step, calls.own, Verdict::Neutral)),
     ("own: dropped", |step, calls| settle(step, calls.own, Verdict::Abandoned)),
     ("own: late failure", |step, calls| fail_late(step, calls.provisional)),
+    ("own: end of a provisional success", |step, calls| {
+        step.confirm(calls.provisional);
+        None
+    }),
     ("earlier: success", |step, calls| settle(step, calls.earlier, Verdict::Success)),
     ("earlier: failure", |step, calls| settle(step, calls.earlier, Verdict::Failure(Weight::FULL))),
     ("earlier: neutral", |step, calls| settle(step, calls.earlier, Verdict::Neutral)),
@@ -108,7 +112,7 @@ impl World {
         (0..2).for_each(|_| self.settle(Verdict::Failure(Weight::FULL)));
         self.now += 5_000;
         let probe = self.acquire();
-        self.provisional = Some(self.step().settle(probe, Verdict::Success));
+        self.provisional = Some(self.step().settle(probe, Verdict::Provisional));
         self.own = Some(self.acquire());
     }
 
@@ -125,6 +129,7 @@ impl World {
                 ("successes", half_open.successes.into()),
                 ("failures", half_open.failures.into()),
                 ("abandoned", half_open.abandoned.into()),
+                ("confirmed", half_open.confirmed.into()),
             ],
         };
         let always = [
@@ -150,7 +155,7 @@ fn cell(arrange: Arrange, input: Input) -> String {
     let earlier = world.acquire();
     world.step().reset();
     let first = world.acquire();
-    world.provisional = Some(world.step().settle(first, Verdict::Success));
+    world.provisional = Some(world.step().settle(first, Verdict::Provisional));
     world.own = Some(world.acquire());
     arrange(&mut world);
     world.machine.take_event();

@@ -102,3 +102,42 @@ async fn prober_probes_periodically_and_served_calls_count_as_probes() {
         client.health().iter().map(|(id, status)| format!("{id} {:?}", status.condition)).collect();
     assert_eq!(health, ["a/m Unhealthy", "b/m Healthy"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn target_that_breaks_every_stream_is_left_like_any_other() {
+    for fault in ["cut(2)", "stall(2)", "error(2 529)", "error(2 malformed)", "529"] {
+        let script = script(&format!("a: {fault} / b: 200"));
+        let client = client(&script, |route| Route { max_attempts: 2, ..route });
+        let mut by_first = Vec::new();
+        for _ in 0..8 {
+            streamed(&client).await;
+            by_first.push(script.provider("a").calls());
+        }
+        assert_eq!(by_first, [1, 2, 3, 4, 5, 5, 5, 5], "{fault}");
+        // The open time is over, and a probe breaks as well.
+        sleep(Duration::from_secs(5)).await;
+        for _ in 0..4 {
+            streamed(&client).await;
+        }
+        assert_eq!((script.provider("a").calls(), client.outstanding_permits()), (6, 0), "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stream_that_breaks_is_one_failed_call_for_health() {
+    let script = script("a: 200, cut(2), stall(2) / b: 200 gap 1s");
+    let client = without_breakers(&script);
+    for _ in 0..3 {
+        streamed(&client).await;
+    }
+    let counts = |client: &Client| {
+        let health = client.health().into_iter();
+        health.map(|(id, of)| format!("{id} {} of {} failed", of.failed, of.calls)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&client), ["a/m 2 of 3 failed", "b/m 0 of 0 failed"]);
+    let mut stream = client.stream(named("b/m")).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    assert_eq!(counts(&client)[1], "b/m 0 of 0 failed", "the stream may still break");
+    drop(stream);
+    assert_eq!(counts(&client)[1], "b/m 0 of 1 failed", "its caller left");
+}

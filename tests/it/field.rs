@@ -1,0 +1,3 @@
+//! Behaviour in the field: what real providers do, over real sockets.
+
+mod streams;
