@@ -99,7 +99,7 @@ pub enum Cooldown {
     Target,
     /// All targets that use the provider's key, for the provider's `Retry-After` or a long time.
     Key,
-    /// All targets that use the provider's key, until the configuration changes.
+    /// All targets that use the provider's key, for growing pauses, until a call with it is answered.
     KeyRejected,
 }
 

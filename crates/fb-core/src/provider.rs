@@ -101,6 +101,15 @@ pub trait Provider: Send + Sync + 'static {
     async fn probe(&self) -> Result<Probe, Failure> {
         Ok(Probe::Unknown)
     }
+
+    /// Reads the API key again from where the configuration has it, for the calls that follow, and returns `true` if it
+    /// changed. A key that cannot be read stays as it is.
+    ///
+    /// Called before a rejected key is tried again. Must not take longer than about a second, even if a disk hangs. The
+    /// default implementation returns `false`.
+    async fn reload_key(&self) -> bool {
+        false
+    }
 }
 
 const _: fn(&dyn Provider) = |_| {};
@@ -130,6 +139,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         (**self).probe().await
+    }
+
+    async fn reload_key(&self) -> bool {
+        (**self).reload_key().await
     }
 }
 

@@ -174,7 +174,7 @@ pub enum Skip {
     Ejected,
     /// The endpoint fails its health probes.
     Unhealthy,
-    /// The key was rejected; a new configuration is required.
+    /// The key was rejected and rests until it is tried again.
     KeyRejected,
     /// The maximum number of calls is in flight.
     AtCapacity,

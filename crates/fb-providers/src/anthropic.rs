@@ -16,7 +16,7 @@ pub use self::config::AnthropicConfig;
 use self::{config::ADDRESS, protocol::Messages};
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{self, Base, KeyHeader, Settings, Upstream},
+    http::{self, Base, Key, Settings, Upstream},
     preset,
 };
 
@@ -36,15 +36,15 @@ impl Anthropic {
         let base = Base::parse("base_url", address)?;
         let mut headers = HeaderMap::new();
         http::insert_header(&mut headers, "anthropic-version", "api_version", &config.api_version)?;
-        if let Some(preset) = preset::find("anthropic")
-            && let Some(key) = preset::key(preset, config.api_key.as_ref(), address != ADDRESS)?
-        {
-            KeyHeader::from(config.auth).insert(&mut headers, &key)?;
-        }
+        let key = match preset::find("anthropic") {
+            Some(preset) => preset::key(preset, config.api_key.as_ref(), address != ADDRESS)?,
+            None => None,
+        };
+        let key = key.map(|secret| Key { secret, header: config.auth.into() });
         let protocol =
             Messages { url: base.endpoint("/v1/messages"), probe_url: base.endpoint("/v1/models?limit=1") };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, &settings)?) })
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, key, &settings)?) })
     }
 
     /// Builds Anthropic, with the key in `ANTHROPIC_API_KEY`.
@@ -80,5 +80,9 @@ impl Provider for Anthropic {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         self.exchange.probe().await
+    }
+
+    async fn reload_key(&self) -> bool {
+        self.exchange.reload_key().await
     }
 }

@@ -14,7 +14,7 @@ use reqwest::header::HeaderMap;
 pub use self::config::AzureConfig;
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{Base, KeyHeader, Settings, Upstream},
+    http::{Base, Key, Settings, Upstream},
     openai::ChatCompletions,
     preset,
 };
@@ -42,16 +42,14 @@ impl Azure {
                 InvalidConfig::new("base_url", "(missing)", expected)
             })?,
         };
-        let mut headers = HeaderMap::new();
         // Every address belongs to an account, so the key variable applies to each of them.
-        if let Some(key) = preset::key(preset, config.api_key.as_ref(), false)? {
-            KeyHeader::from(config.auth).insert(&mut headers, &key)?;
-        }
+        let key = preset::key(preset, config.api_key.as_ref(), false)?
+            .map(|secret| Key { secret, header: config.auth.into() });
         let base = Base::parse("base_url", &address)?;
         let (endpoint, probe_url) = endpoint::resolve(&base, config.api_version.as_deref())?;
         let protocol = ChatCompletions { preset, endpoint, probe_url: Some(probe_url) };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, &settings)?) })
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), key, &settings)?) })
     }
 
     /// Builds the resource in `AZURE_OPENAI_ENDPOINT`, with the key in `AZURE_OPENAI_API_KEY`.
@@ -87,5 +85,9 @@ impl Provider for Azure {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         self.exchange.probe().await
+    }
+
+    async fn reload_key(&self) -> bool {
+        self.exchange.reload_key().await
     }
 }

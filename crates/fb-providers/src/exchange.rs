@@ -52,7 +52,7 @@ impl<P: Protocol> Exchange<P> {
     pub(crate) async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
         let request = self.protocol.prepare(call, false).map_err(|refusal| refused(&refusal))?;
         let response = self.upstream.post(&request.url, request.body).await?;
-        let (response, head) = self.check_status(response, request.notes).await?;
+        let (response, head) = self.check_status(response, request.notes, call.model).await?;
         self.read_reply(response, head).await
     }
 
@@ -63,7 +63,7 @@ impl<P: Protocol> Exchange<P> {
     pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
         let request = self.protocol.prepare(call, true).map_err(|refusal| refused(&refusal))?;
         let response = self.upstream.post(&request.url, request.body).await?;
-        let (mut response, head) = self.check_status(response, request.notes).await?;
+        let (mut response, head) = self.check_status(response, request.notes, call.model).await?;
         match media_type(response.header("content-type").unwrap_or_default()).as_str() {
             // An error, or a provider that does not stream. Some servers label their streams as JSON too.
             "application/json" if response.starts_with_json().await? => {
@@ -84,6 +84,11 @@ impl<P: Protocol> Exchange<P> {
         }
     }
 
+    /// Reads the API key again and returns true if it changed.
+    pub(crate) async fn reload_key(&self) -> bool {
+        self.upstream.reload_key().await
+    }
+
     /// Checks that the upstream answers, without a billed call.
     ///
     /// # Cancel safety
@@ -95,7 +100,7 @@ impl<P: Protocol> Exchange<P> {
             200..=299 => Ok(Probe::Reachable),
             // The server lacks the resource, which is no evidence about its models.
             404 | 405 => Ok(Probe::Unknown),
-            _ => match self.read_error(&mut response).await {
+            _ => match self.read_error(&mut response, "").await {
                 CallError::Failed(failure) => Err(failure),
                 CallError::Blocked(_) => Ok(Probe::Reachable),
             },
@@ -107,13 +112,14 @@ impl<P: Protocol> Exchange<P> {
         &self,
         mut response: Response,
         notes: Vec<Note>,
+        model: &str,
     ) -> Result<(Response, ResponseHead), CallError> {
         if response.is_success() {
             let request_id = error::request_id(&response);
             let head = ResponseHead { status: response.status(), meta: Meta { request_id, notes } };
             return Ok((response, head));
         }
-        Err(self.read_error(&mut response).await)
+        Err(self.read_error(&mut response, model).await)
     }
 
     async fn read_reply(&self, response: Response, head: ResponseHead) -> Result<Reply, CallError> {
@@ -140,13 +146,13 @@ impl<P: Protocol> Exchange<P> {
         }
     }
 
-    /// Reads and classifies the body of a response with an error status.
-    async fn read_error(&self, response: &mut Response) -> CallError {
+    /// Reads and classifies the body of a response with an error status; `model` is the one that was called.
+    async fn read_error(&self, response: &mut Response, model: &str) -> CallError {
         let status = response.status();
         let bytes = response.collect_error().await;
         let body = fb_wire::errors::read(&bytes);
         let error = ErrorResponse { status: Some(status), body: &body };
-        match error.correct(self.protocol.classify(&error)) {
+        match error.of_model(error.correct(self.protocol.classify(&error)), model) {
             ErrorClass::Failed(kind) => error::failure(kind, &error, response).into(),
             ErrorClass::Blocked(category) => {
                 let detail = self.protocol.block_detail(&bytes, &error);

@@ -3,19 +3,27 @@
 mod body;
 mod client;
 mod error;
+mod key;
 mod url;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use fb_core::{Failure, FailureKind, InvalidConfig};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::client::plain_http_client;
-use self::client::{Clients, Lease};
-pub(crate) use self::{body::BodyParts, client::Settings, url::Base};
+pub(crate) use self::{
+    body::BodyParts,
+    client::Settings,
+    key::{Key, KeyHeader},
+    url::Base,
+};
+use self::{
+    client::{Clients, Lease},
+    key::Credentials,
+};
 
 /// Maximum size of a response body, in bytes: far above any model's output, and small enough to buffer.
 const MAX_BODY: usize = 64 << 20;
@@ -29,7 +37,7 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// One account at an upstream: its address, HTTP clients and credentials.
 pub(crate) struct Upstream {
     base: Base,
-    headers: HeaderMap,
+    credentials: Arc<Credentials>,
     clients: Clients,
 }
 
@@ -38,7 +46,7 @@ impl fmt::Debug for Upstream {
         // The values of sensitive headers print as "Sensitive".
         f.debug_struct("Upstream")
             .field("base", &self.base)
-            .field("headers", &self.headers)
+            .field("headers", &self.credentials.headers())
             .finish_non_exhaustive()
     }
 }
@@ -47,11 +55,13 @@ impl Upstream {
     pub(crate) fn new(
         base: Base,
         mut headers: HeaderMap,
+        key: Option<Key>,
         settings: &Settings,
     ) -> Result<Self, InvalidConfig> {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let credentials = Arc::new(Credentials::new(headers, key)?);
         let clients = Clients::new(&base, settings)?;
-        Ok(Self { base, headers, clients })
+        Ok(Self { base, credentials, clients })
     }
 
     /// Posts a body; returns once the head of the response has arrived.
@@ -66,9 +76,14 @@ impl Upstream {
         Response::receive(self.clients.lease(), self.request(Method::GET, url)).await
     }
 
+    /// Reads the key again and returns true if it changed.
+    pub(crate) async fn reload_key(&self) -> bool {
+        self.credentials.reload().await
+    }
+
     fn request(&self, method: Method, url: &reqwest::Url) -> reqwest::Request {
         let mut request = reqwest::Request::new(method, url.clone());
-        request.headers_mut().clone_from(&self.headers);
+        *request.headers_mut() = self.credentials.headers();
         request
     }
 }
@@ -169,36 +184,6 @@ impl ResponseBody {
             return Ok(Some(peeked));
         }
         self.response.chunk().await.map_err(error::in_body)
-    }
-}
-
-/// The header that carries an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyHeader {
-    /// `authorization: Bearer KEY`.
-    Bearer,
-    /// The key alone, in the named header.
-    Named(&'static str),
-}
-
-impl KeyHeader {
-    /// Adds the key to the headers; the value is marked as sensitive.
-    pub(crate) fn insert(self, headers: &mut HeaderMap, key: &SecretString) -> Result<(), InvalidConfig> {
-        let (name, mut text) = match self {
-            Self::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
-            Self::Named(name) => (HeaderName::from_static(name), key.expose_secret().to_owned()),
-        };
-        let value = HeaderValue::try_from(std::mem::take(&mut text));
-        let mut value = value.map_err(|_invalid| {
-            InvalidConfig::new(
-                "api_key",
-                "(hidden)",
-                "expected a key of visible ASCII characters, without line breaks",
-            )
-        })?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::config::OllamaConfig;
 use self::protocol::NativeChat;
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{Base, KeyHeader, Settings, Upstream},
+    http::{Base, Key, KeyHeader, Settings, Upstream},
 };
 
 /// An Ollama server.
@@ -36,17 +36,14 @@ impl Ollama {
         if config.num_ctx == Some(0) {
             return Err(InvalidConfig::new("num_ctx", "0", "expected a number of tokens, such as 8192"));
         }
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &config.api_key {
-            KeyHeader::Bearer.insert(&mut headers, &key.resolve("api_key")?)?;
-        }
+        let key = config.api_key.clone().map(|secret| Key { secret, header: KeyHeader::Bearer });
         let protocol = NativeChat {
             url: base.endpoint("/api/chat"),
             probe_url: base.endpoint("/api/version"),
             num_ctx: config.num_ctx,
         };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, &settings)?) })
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), key, &settings)?) })
     }
 
     /// Builds the Ollama server of the local machine, at its default port.
@@ -82,5 +79,9 @@ impl Provider for Ollama {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         self.exchange.probe().await
+    }
+
+    async fn reload_key(&self) -> bool {
+        self.exchange.reload_key().await
     }
 }

@@ -20,7 +20,7 @@ pub use self::config::OpenAiConfig;
 pub(crate) use self::{endpoint::Endpoint, protocol::ChatCompletions};
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{self, Base, KeyHeader, Settings, Upstream},
+    http::{self, Base, Key, Settings, Upstream},
     preset,
 };
 
@@ -46,9 +46,8 @@ impl OpenAi {
         })?;
         let base = Base::parse("base_url", address)?;
         let mut headers = HeaderMap::new();
-        if let Some(key) = preset::key(preset, config.api_key.as_ref(), config.base_url.is_some())? {
-            KeyHeader::from(config.auth.unwrap_or(preset.auth)).insert(&mut headers, &key)?;
-        }
+        let key = preset::key(preset, config.api_key.as_ref(), config.base_url.is_some())?
+            .map(|secret| Key { secret, header: config.auth.unwrap_or(preset.auth).into() });
         if let Some(organization) = &config.organization {
             http::insert_header(&mut headers, "openai-organization", "organization", organization)?;
         }
@@ -61,7 +60,7 @@ impl OpenAi {
             probe_url: preset.probe.url(&base),
         };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, &settings)?) })
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, key, &settings)?) })
     }
 
     /// Builds OpenAI, with the key in `OPENAI_API_KEY`.
@@ -105,6 +104,10 @@ impl Provider for OpenAi {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         self.exchange.probe().await
+    }
+
+    async fn reload_key(&self) -> bool {
+        self.exchange.reload_key().await
     }
 }
 

@@ -4,8 +4,6 @@ mod entry;
 mod quirks;
 mod table;
 
-use secrecy::SecretString;
-
 pub use self::entry::Auth;
 #[cfg(test)]
 pub(crate) use self::entry::ProbePath;
@@ -52,11 +50,15 @@ pub(crate) fn key(
     preset: &Preset,
     configured: Option<&Secret>,
     custom_address: bool,
-) -> Result<Option<SecretString>, InvalidConfig> {
-    match (configured, preset.env) {
-        (Some(secret), _) => secret.resolve("api_key").map(Some),
-        (None, Some(name)) if custom_address => Ok(Secret::env(name).resolve("api_key").ok()),
-        (None, Some(name)) => Secret::env(name).resolve("api_key").map(Some),
-        (None, None) => Ok(None),
+) -> Result<Option<Secret>, InvalidConfig> {
+    let secret = match (configured, preset.env) {
+        (Some(secret), _) => secret.clone(),
+        (None, Some(name)) => Secret::env(name),
+        (None, None) => return Ok(None),
+    };
+    match secret.resolve("api_key") {
+        Ok(_) => Ok(Some(secret)),
+        Err(_) if configured.is_none() && custom_address => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -35,6 +35,11 @@ impl Secret {
         Self(Source::Value(SecretString::from(secret.into())))
     }
 
+    /// Returns true if the secret is in a file.
+    pub(crate) const fn is_file(&self) -> bool {
+        matches!(self.0, Source::File(_))
+    }
+
     /// Reads the secret. Errors name it as the config field `field`.
     ///
     /// # Errors

@@ -150,6 +150,13 @@ impl Client {
         self.engine.eligibility()
     }
 
+    /// Ends everything that keeps calls from a target: a forced or open breaker and its counts, the cool-downs of the
+    /// target and its provider, and the rejection of the provider's key, which is read again. Returns false if there is
+    /// no such target.
+    pub async fn reset(&self, target: &TargetId) -> bool {
+        self.engine.reset(target).await
+    }
+
     /// Returns every target with its circuit breaker, in order of name. Breakers can be inspected, forced open or
     /// closed, and reset.
     pub fn breakers(&self) -> Vec<(TargetId, Breaker)> {

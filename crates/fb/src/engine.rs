@@ -17,6 +17,7 @@ mod decide;
 mod degrade;
 mod directory;
 mod inspect;
+mod key_standing;
 mod last_resort;
 mod open_call;
 mod operate;

@@ -17,6 +17,17 @@ pub(crate) struct ErrorResponse<'a> {
     pub(crate) body: &'a ErrorBody,
 }
 
+/// Returns true if a message names a model, with or without its vendor.
+fn names(message: &str, model: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let name = model.rsplit('/').next().unwrap_or(model);
+    !name.is_empty()
+        && message.match_indices(name).any(|(index, _)| {
+            let (before, after) = (&message.as_bytes()[..index], &message.as_bytes()[index + name.len()..]);
+            !before.last().is_some_and(is_part) && !after.first().is_some_and(is_part)
+        })
+}
+
 /// The classification of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
@@ -75,6 +86,17 @@ impl ErrorResponse<'_> {
         // The body of a redirect is ignored: redirects lead to hosts that are not configured.
         let is_redirect = matches!(status, 300..=399);
         if blames_the_caller || is_redirect { by_status(status).into() } else { class }
+    }
+
+    /// Returns `class`, or a missing permission if a rejection of the key names the model that was called: the key may be
+    /// right for others.
+    pub(crate) fn of_model(&self, class: ErrorClass, model: &str) -> ErrorClass {
+        match class {
+            ErrorClass::Failed(FailureKind::Auth) if names(&self.body.message, model) => {
+                FailureKind::Permission.into()
+            }
+            class => class,
+        }
     }
 
     /// Returns the message, or a description of the status if there is none.
@@ -171,4 +193,18 @@ pub(crate) fn check(
         ErrorClass::Blocked(category) => format!("blocked: {category}"),
     };
     assert_eq!(shown, expected, "{status} {body:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn models_are_named_by_whole_words() {
+        assert!(names("key not allowed to access model gpt-5.1.", "gpt-5.1"));
+        assert!(names("No access to 'gpt-5.1'", "openai/gpt-5.1"));
+        assert!(!names("No access to gpt-5.1-mini", "gpt-5.1"));
+        assert!(!names("Incorrect API key provided", "m"));
+        assert!(!names("Incorrect API key provided", ""));
+    }
 }

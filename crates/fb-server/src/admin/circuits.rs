@@ -101,7 +101,7 @@ enum Action {
     MetricsOnly,
     /// Ends an override.
     Lift,
-    /// Ends an override, closes the breaker and clears its statistics.
+    /// Ends an override, closes the breaker and clears its statistics; ends the cool-downs and the rejection of the key.
     Reset,
 }
 
@@ -143,8 +143,7 @@ where
         Action::MetricsOnly => force(Mode::MetricsOnly),
         Action::Lift => breaker.lift(),
         Action::Reset => {
-            breaker.lift();
-            breaker.reset(at);
+            state.client.reset(id).await;
         }
     }
     tracing::info!(target = %id, action = ?change.action, reason = change.reason, "circuit changed by an operator");

@@ -151,9 +151,7 @@ pub(super) fn acquire(
         return Err(Skip::Attempts.into());
     }
     let slice = ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
-    if state.is_key_rejected() {
-        return Err(Skip::KeyRejected.into());
-    }
+    let trial = state.try_key(at)?;
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {
         check_carries(ctx, target)?;
@@ -169,7 +167,7 @@ pub(super) fn acquire(
     let (permit, spend) = reserve(ctx, target, permit, at)?;
     let attempt = record.begin(state, number, at);
     let until = at + slice.min(target.config.timeout);
-    Ok(Admitted { permit, attempt, slot, spend, until })
+    Ok(Admitted { permit, attempt, slot, spend, trial, until })
 }
 
 /// Checks if the target can carry the request at all.

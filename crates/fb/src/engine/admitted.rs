@@ -13,7 +13,7 @@ use super::{
     record::AttemptRecord,
     route_target::RouteTarget,
     spend::Spend,
-    target_state::{Slot, breaker_weight},
+    target_state::{KeyClaim, Slot, breaker_weight},
 };
 use crate::clock::now;
 
@@ -24,6 +24,8 @@ pub(super) struct Admitted {
     pub(super) attempt: AttemptRecord,
     pub(super) slot: Slot,
     pub(super) spend: Option<Box<Spend>>,
+    /// Set if the call tries a rejected key.
+    pub(super) trial: Option<KeyClaim>,
     /// The time at which the call times out.
     pub(super) until: Instant,
 }
@@ -80,7 +82,7 @@ impl Admitted {
 
     /// Opens the call of a stream that commits. It counts as a success as long as it does not fail.
     pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
-        let Self { permit, attempt, slot, spend, until: _ } = self;
+        let Self { permit, attempt, slot, spend, trial: _, until: _ } = self;
         let at = now();
         OpenCall {
             attempt,

@@ -82,7 +82,8 @@ async fn call_until_settled(
         let repaired = retries.repaired.clone();
         let ctx = repaired.as_ref().map_or(ctx, |request| ctx.with_request(request));
         retries.calls += 1;
-        let admitted = match acquire(ctx, target, position, retries.calls) {
+        target.state.read_resting_key(now()).await;
+        let mut admitted = match acquire(ctx, target, position, retries.calls) {
             Ok(admitted) => admitted,
             Err(denied) => return skip(ctx, target, position, retries, denied),
         };
@@ -90,7 +91,16 @@ async fn call_until_settled(
         if retries.calls == 1 {
             retries.selected = count_first_call(ctx, target, began);
         }
-        let failure = match attempt(ctx, target, admitted.until).await {
+        if admitted.trial.is_some() {
+            target.provider().reload_key().await;
+        }
+        let called = attempt(ctx, target, admitted.until).await;
+        if !matches!(called, Err(CallError::Failed(_)))
+            && let Some(trial) = admitted.trial.take()
+        {
+            trial.accept();
+        }
+        let failure = match called {
             Ok(received) => {
                 let took = now().saturating_duration_since(began);
                 let may_repair = !position.bypass && retries.repaired.is_none();
@@ -170,7 +180,7 @@ impl Retries {
             retries: self.counted,
             last: self.wait,
             stale: self.stale,
-            open: state.is_key_rejected() || state.breaker().peek(now).is_err(),
+            open: state.is_key_resting(now) || state.breaker().peek(now).is_err(),
             envelope: ctx.envelope,
             used: ctx.record.calls(),
             later: position.later,

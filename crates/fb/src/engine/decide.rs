@@ -17,7 +17,7 @@ pub(super) struct Situation<'a> {
     pub(super) last: Duration,
     /// Stale connections met at this target.
     pub(super) stale: u32,
-    /// True if the breaker is open or the key is rejected, after the verdict on this failure.
+    /// True if the breaker is open or the key rests, after the verdict on this failure.
     pub(super) open: bool,
     pub(super) envelope: Envelope,
     /// Calls made by this request.

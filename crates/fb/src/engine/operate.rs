@@ -32,6 +32,14 @@ impl Engine {
         self.directory().targets().map(|state| (state.id().clone(), state.breaker().clone())).collect()
     }
 
+    /// Ends everything that keeps calls from a target; returns false if there is none of this name.
+    pub(crate) async fn reset(&self, target: &TargetId) -> bool {
+        let directory = self.directory();
+        let Some(state) = directory.targets().find(|state| state.id() == target) else { return false };
+        state.reset(now()).await;
+        true
+    }
+
     pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
         let at = now();
         self.directory().targets().map(|state| (state.id().clone(), state.health.status(at))).collect()

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_core::{
-    AttemptEnd, Chat, ChatRequest, Envelope, Failure, FailureKind, Message, Probe, Role, ServedBy, Trace,
+    AttemptEnd, Chat, ChatRequest, Envelope, Failure, FailureKind, Message, Probe, Provider, Role, ServedBy,
+    Trace,
 };
 use fb_health::{Check, ProbeConfig, ProbeKind, Prober};
 
@@ -43,7 +44,7 @@ impl Engine {
     async fn check_provider(&self, name: &str) -> Check {
         let directory = self.directory();
         let Some(provider) = directory.provider(name) else { return Check::Unknown };
-        let reached = check(provider.probe().await);
+        let reached = check(probe(&*provider).await);
         match directory.fleet().probe_config(name) {
             Some(ProbeConfig { kind: ProbeKind::Completion, timeout, .. }) => match reached {
                 Check::Failed(_) => reached,
@@ -92,6 +93,16 @@ impl Engine {
         };
         record.finish(by);
         check
+    }
+}
+
+/// Probes a provider. After a rejection of its key, probes once more if the key has changed.
+async fn probe(provider: &dyn Provider) -> Result<Probe, Failure> {
+    match provider.probe().await {
+        Err(failure) if failure.kind() == FailureKind::Auth && provider.reload_key().await => {
+            provider.probe().await
+        }
+        probed => probed,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,6 +15,7 @@ use fb_quality::{Score, rank_penalty};
 use fb_retry::RetryBudget;
 use parking_lot::Mutex;
 
+use super::key_standing::{KeyAdmission, KeyStanding};
 use crate::{mechanisms::Mechanisms, stats::TargetCounters};
 
 /// The cool-down after a failure that only the operator can repair, where the provider gives no time.
@@ -65,8 +66,7 @@ type LastFailure = Option<(Instant, Failure)>;
 pub(super) struct ProviderState {
     cooling_until: Mutex<Option<Instant>>,
     last_failure: Mutex<LastFailure>,
-    /// True once the API key was rejected; only a new configuration helps.
-    key_rejected: AtomicBool,
+    key: Mutex<KeyStanding>,
     retry_budget: RetryBudget,
 }
 
@@ -75,7 +75,7 @@ impl ProviderState {
         Self {
             cooling_until: Mutex::default(),
             last_failure: Mutex::default(),
-            key_rejected: AtomicBool::new(false),
+            key: Mutex::default(),
             retry_budget,
         }
     }
@@ -87,6 +87,22 @@ pub(crate) struct Slot(Arc<TargetHistory>);
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The only request that tries the rejected key of a provider, or that reads it again. Dropping it leaves that to the next.
+pub(crate) struct KeyClaim(Arc<ProviderState>);
+
+impl KeyClaim {
+    /// Records that a call with the key was answered.
+    pub(super) fn accept(self) {
+        self.0.key.lock().accept();
+    }
+}
+
+impl Drop for KeyClaim {
+    fn drop(&mut self) {
+        self.0.key.lock().release();
     }
 }
 
@@ -167,9 +183,38 @@ impl TargetState {
         self.breaker().try_bypass(at)
     }
 
-    /// Returns true if the provider rejected the API key.
-    pub(super) fn is_key_rejected(&self) -> bool {
-        self.provider_state.key_rejected.load(Ordering::Relaxed)
+    /// Returns true if the provider rejected the API key, and no call may try it now.
+    pub(super) fn is_key_resting(&self, at: Instant) -> bool {
+        self.provider_state.key.lock().rests(at)
+    }
+
+    /// Admits a call by the standing of the provider's key; the claim is that of a trial.
+    pub(super) fn try_key(&self, at: Instant) -> Result<Option<KeyClaim>, Skip> {
+        match self.provider_state.key.lock().admit(at) {
+            KeyAdmission::Free => Ok(None),
+            KeyAdmission::Trial => Ok(Some(KeyClaim(Arc::clone(&self.provider_state)))),
+            KeyAdmission::Denied => Err(Skip::KeyRejected),
+        }
+    }
+
+    /// Reads a resting key again, at most every two seconds. A key that changed ends the rest.
+    pub(super) async fn read_resting_key(&self, at: Instant) {
+        if !self.provider_state.key.lock().try_read(at) {
+            return;
+        }
+        let claim = KeyClaim(Arc::clone(&self.provider_state));
+        let is_another = self.provider().reload_key().await;
+        claim.0.key.lock().record_reading(is_another, at);
+    }
+
+    /// Ends everything that keeps calls from the target, of its own or of its provider's account. The key is read again.
+    pub(super) async fn reset(&self, at: Instant) {
+        self.breaker().lift();
+        self.breaker().reset(at);
+        self.provider().reload_key().await;
+        self.provider_state.key.lock().accept();
+        *self.provider_state.cooling_until.lock() = None;
+        *self.history.cooling_until.lock() = None;
     }
 
     /// Returns the time left of the target's or its provider's cool-down, whichever ends later.
@@ -183,7 +228,7 @@ impl TargetState {
 
     /// Combines the given view of health with key, cool-down, breaker and quality: the eligibility that the router reads.
     pub(super) fn eligibility(&self, health: Eligibility, at: Instant) -> Eligibility {
-        if self.is_key_rejected() {
+        if self.is_key_resting(at) {
             return Eligibility::unusable(Skip::KeyRejected, None);
         }
         if let Some(left) = self.cooling(at) {
@@ -276,7 +321,7 @@ impl TargetState {
             }
             Cooldown::Target => extend(&self.history.cooling_until, LONG_COOL_DOWN),
             Cooldown::Key => extend(&self.provider_state.cooling_until, hint.unwrap_or(LONG_COOL_DOWN)),
-            Cooldown::KeyRejected => self.provider_state.key_rejected.store(true, Ordering::Relaxed),
+            Cooldown::KeyRejected => self.provider_state.key.lock().reject(at),
         }
     }
 }

@@ -723,16 +723,70 @@ async fn last_resort_lets_one_call_through_if_nothing_reopens_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejected_key_is_never_used_again() {
-    let script = script("a: 401, 200");
-    let client = client(&script, |route| route);
+async fn rejected_key_rests_and_is_tried_by_one_call_after_growing_pauses() {
+    let script = script("a: 401, 401 in 1s, 503 in 1s, 200 in 1s");
+    let client = client(&script, |mut route| {
+        route.targets[0] = Target::new("a", "m").max_retries(0);
+        route
+    });
     plain(&client).await;
+    let calls = || script.provider("a").calls();
+    let after = async |seconds: u64| {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let both = tokio::join!(Box::pin(plain(&client)), Box::pin(plain(&client)));
+        let shown = [both.0, both.1].map(|shown| shown.lines().next().unwrap_or_default().to_owned());
+        format!("{} calls\n{}\n", calls(), shown.join("\n"))
+    };
+    let mut shown = after(29).await;
+    for seconds in [1, 59, 1, 0, 0] {
+        shown.push_str(&after(seconds).await);
+    }
+    expect![[r#"
+        1 calls
+        502 upstream_credentials (no target could answer)
+        502 upstream_credentials (no target could answer)
+        2 calls
+        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided)
+        502 upstream_credentials (no target could answer)
+        2 calls
+        502 upstream_credentials (no target could answer)
+        502 upstream_credentials (no target could answer)
+        3 calls
+        502 upstream_error (no target could answer: server_error (503): Service Unavailable)
+        502 upstream_credentials (no target could answer)
+        4 calls
+        ok "hello from a" by a/m
+        502 upstream_credentials (no target could answer)
+        6 calls
+        ok "hello from a" by a/m
+        ok "hello from a" by a/m
+    "#]]
+    .assert_eq(&shown);
     expect![[r#"
         502 upstream_credentials (no target could answer)
         0.000s  a/m     skipped: key rejected before
     "#]]
-    .assert_eq(&plain(&client).await);
-    assert_eq!(script.provider("a").calls(), 1);
+    .assert_eq(&{
+        let script = fb_testkit::script("a: 401, 200");
+        let client = self::client(&script, |route| route);
+        plain(&client).await;
+        plain(&client).await
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn reset_ends_the_rest_of_a_key_and_every_cool_down() {
+    for failure in ["401", "402", "403"] {
+        let script = script(&format!("a: {failure}, 200"));
+        let client = client(&script, |mut route| {
+            route.when_all_unavailable = UnavailablePolicy::Fail;
+            route
+        });
+        plain(&client).await;
+        assert!(plain(&client).await.starts_with("50"), "{failure}");
+        assert!(client.reset(&client.targets()[0].0).await, "{failure}");
+        assert!(plain(&client).await.starts_with("ok"), "{failure}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,9 @@
 //! The invariants of every world, checked for one caller at a time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use fb_core::{
     Attempt, AttemptEnd, CacheUse, Failure, FailureKind, Hop, Level, Next, Part, Report, ServedBy, Skip,
@@ -37,7 +40,45 @@ pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
         wrong.extend(found.into_iter().map(|what| format!("{}: {what}", caller.name)));
     }
     rows_are_calls(played, &mut wrong);
+    keys_rest(world, played, &mut wrong);
     wrong
+}
+
+/// The shortest rest of a rejected key.
+const KEY_REST: Duration = Duration::from_secs(30);
+
+/// A rejected key rests. Requests in flight at a change still use the provider before it, which has a key of its own.
+fn keys_rest(world: &World, played: &Played, wrong: &mut Vec<String>) {
+    if !played.changed.is_empty() {
+        return;
+    }
+    let provider = |made: &CallRecord| &world.target(&made.model).provider;
+    let mut rejected: Vec<_> =
+        played.calls.iter().filter_map(|made| Some((rejected_at(made)?, made))).collect();
+    rejected.sort_by_key(|(at, _)| *at);
+    let mut rests: BTreeMap<&str, Instant> = BTreeMap::new();
+    for (at, made) in rejected {
+        // The rejection of a call that began before the rest does not prolong it.
+        if rests.get(provider(made).as_str()).is_some_and(|since| made.began <= *since) {
+            continue;
+        }
+        rests.insert(provider(made), at);
+        let early = played
+            .calls
+            .iter()
+            .find(|next| provider(next) == provider(made) && next.began > at && next.began < at + KEY_REST);
+        if let Some(early) = early {
+            wrong.push(format!("{} was called while its key rested", early.model));
+        }
+    }
+}
+
+/// Returns the time at which the key of a call was rejected.
+pub(super) fn rejected_at(made: &CallRecord) -> Option<Instant> {
+    match made.ended {
+        Some((at, CallOutcome::Failed(FailureKind::Auth))) => Some(at),
+        _ => None,
+    }
 }
 
 /// One caller, and the calls made for it, including those that others joined.

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use fb_core::{AttemptEnd, CacheUse, Level, Next, Refusal, Report, ServedBy, Skip};
 
-use fb_testkit::CallOutcome;
+use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
+    check::rejected_at,
     money::{charges, whole},
     play::{End, Played, user},
     world::World,
@@ -14,7 +15,7 @@ use super::{
 use crate::Error;
 
 /// The events that must occur often enough.
-pub(super) const REQUIRED: [&str; 34] = [
+pub(super) const REQUIRED: [&str; 35] = [
     "retry",
     "hop",
     "block",
@@ -49,6 +50,7 @@ pub(super) const REQUIRED: [&str; 34] = [
     "beyond its limit",
     "change during a call",
     "change between two calls of a request",
+    "call after a rejected key rested",
 ];
 
 /// The number of occurrences of each event.
@@ -68,6 +70,7 @@ impl Seen {
             seen.money(world, played);
         }
         seen.changes(world, played);
+        seen.keys(world, played);
         for received in &played.received {
             match &received.end {
                 End::Whole(report) => seen.report(report),
@@ -96,6 +99,16 @@ impl Seen {
             self.add_if("change during a call", during);
             self.add_if("change between two calls of a request", between);
         }
+    }
+
+    /// Counts the calls after the rest of a rejected key.
+    fn keys(&mut self, world: &World, played: &Played) {
+        let provider = |made: &CallRecord| &world.target(&made.model).provider;
+        let first = played.calls.iter().find_map(|made| Some((provider(made), rejected_at(made)?)));
+        let later = first.is_some_and(|(name, at)| {
+            played.calls.iter().any(|made| provider(made) == name && made.began > at)
+        });
+        self.add_if("call after a rejected key rested", later && played.changed.is_empty());
     }
 
     /// Counts the events of tenants and their charges.

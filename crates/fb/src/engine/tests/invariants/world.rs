@@ -70,9 +70,21 @@ impl Caller {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut world = Dice::new(seed).world(seed);
+        world.reject_a_key();
         tenants::add(&mut world);
         changes::add(&mut world);
         world
+    }
+
+    /// In some worlds the first call to a provider meets a rejected key, and half of the callers come after its rest.
+    fn reject_a_key(&mut self) {
+        if !Dice::new(self.seed ^ KEY_SALT).chance(8) {
+            return;
+        }
+        self.script = self.script.replacen(": ", ": 401, ", 1);
+        for caller in self.callers.iter_mut().step_by(2) {
+            caller.starts += Duration::from_secs(35);
+        }
     }
 
     pub(super) fn target(&self, model: &str) -> &Target {
@@ -119,6 +131,9 @@ impl World {
         Some(Limits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month, ..limits.clone() })
     }
 }
+
+/// Rejected keys have a random sequence of their own, so that all other worlds are the same without them.
+const KEY_SALT: u64 = 0x2c1d_94e7_05fa_6b39;
 
 pub(super) struct Dice(fastrand::Rng);
 
