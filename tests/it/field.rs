@@ -1,4 +1,5 @@
 //! Behaviour in the field: what real providers do, over real sockets.
 
+mod heartbeat;
 mod keys;
 mod streams;

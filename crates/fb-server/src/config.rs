@@ -30,6 +30,14 @@ pub struct ServerConfig {
     /// Maximum time that sending a response may be blocked by a client that does not read. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
+    /// Longest silence of a stream, after which a comment is sent, so that a proxy does not cut the connection as idle. Zero
+    /// sends none. Defaults to 15 s.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// Time after which a streamed response begins although no target has answered: its status is 200, comments follow,
+    /// and a failure is an event of the stream. None unless set.
+    #[serde(with = "humantime_serde::option")]
+    pub early_headers: Option<Duration>,
     /// Time for requests in flight to finish after SIGTERM. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -59,6 +67,8 @@ impl Default for ServerConfig {
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(15),
+            early_headers: None,
             drain: Duration::from_secs(30),
             operator_routes: false,
         }
@@ -84,6 +94,11 @@ impl ServerConfig {
             ("server.write_timeout", self.write_timeout),
         ];
         problems.extend(times.iter().filter_map(|(field, time)| InvalidConfig::check_duration(field, *time)));
+        let heartbeat = Some(self.heartbeat).filter(|interval| !interval.is_zero());
+        let optional = [("server.heartbeat", heartbeat), ("server.early_headers", self.early_headers)];
+        problems.extend(
+            optional.iter().filter_map(|(field, time)| InvalidConfig::check_duration(field, (*time)?)),
+        );
         if self.drain > MAX_DRAIN {
             let value = format!("{:?}", self.drain);
             problems.push(InvalidConfig::new("server.drain", value, "expected a time of up to a day"));

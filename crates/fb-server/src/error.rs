@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
 use fb::{AttemptEnd, Error, ErrorCode, ErrorType, HttpError, Report};
 use fb_wire::openai;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -49,12 +50,23 @@ impl Rejection {
 
 /// Returns the response to a request that failed, with the status and headers that OpenAI's clients act on.
 pub(crate) fn respond(error: &Error) -> Response {
-    let (param, message) = match error {
+    let (param, message) = describe(error);
+    respond_with(error, error.http(), &message, param)
+}
+
+/// Returns the event of a stream that failed after the head of its response was sent, with the body of that response.
+pub(crate) fn event(error: &Error) -> Bytes {
+    let (http, (param, message)) = (error.http(), describe(error));
+    openai::error_event(&message, openai_type(http.error_type), param, Some(http.code))
+}
+
+/// Returns the parameter at fault and the message.
+fn describe(error: &Error) -> (Option<&str>, String) {
+    match error {
         Error::InvalidRequest(invalid) => (invalid.param.as_deref(), invalid.message.clone()),
         Error::UnknownModel { .. } => (Some("model"), error.to_string()),
         other => (None, error_message(other)),
-    };
-    respond_with(error, error.http(), &message, param)
+    }
 }
 
 /// Returns the response to a request that failed, which is 503 with the error of every target whatever the kinds of

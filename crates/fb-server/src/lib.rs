@@ -6,6 +6,7 @@ mod body;
 mod config;
 mod doors;
 mod error;
+mod heartbeat;
 mod listen;
 mod log;
 mod preferred_provider;

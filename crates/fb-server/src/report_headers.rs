@@ -1,6 +1,8 @@
 //! Response headers that report how a request was served.
 
+use bytes::{Bytes, BytesMut};
 use fb::{Note, Report, RequestId};
+use fb_wire::sse;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Maximum length of `x-fb-reason`, in characters.
@@ -32,6 +34,18 @@ pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, not
         let fields: Vec<&str> = notes.iter().map(|note| note.field.as_str()).collect();
         set("x-fb-degraded", fields.join(","));
     }
+}
+
+/// Prints the same headers as comments of a stream, for a response with a head that was sent before they were known.
+pub(crate) fn report_comments(report: &Report, notes: &[Note]) -> Bytes {
+    let mut headers = HeaderMap::new();
+    write_report_headers(&mut headers, report, notes);
+    let mut comments = BytesMut::new();
+    for (name, value) in &headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        comments.extend_from_slice(&sse::comment(&format!("{name}: {value}")));
+    }
+    comments.freeze()
 }
 
 fn id_header(id: RequestId) -> HeaderValue {

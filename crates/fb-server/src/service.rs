@@ -76,14 +76,18 @@ impl Service {
     /// Creates the service of a client.
     ///
     /// `config` is the configuration that the client was built from: its tenants' API keys map requests to tenants. Of
-    /// `server`, only `max_body`, `max_bodies` and `body_timeout` apply; the other settings are the listener's.
+    /// `server`, only `max_body`, `max_bodies`, `body_timeout`, `heartbeat` and `early_headers` apply; the other settings are
+    /// the listener's.
     ///
     /// # Errors
     ///
     /// Returns an error if the API key of a tenant cannot be read.
     pub fn new(client: Client, server: &ServerConfig, config: &Config) -> Result<Self, InvalidConfig> {
         let (keys, bodies) = (ApiKeys::from_config(config)?, BodyReader::new(server));
-        Ok(Self { state: Arc::new(State { client, keys, bodies, operators: None }) })
+        let heartbeat = Some(server.heartbeat).filter(|interval| !interval.is_zero());
+        let early_headers = server.early_headers;
+        let state = State { client, keys, bodies, heartbeat, early_headers, operators: None };
+        Ok(Self { state: Arc::new(state) })
     }
 
     /// Adds `GET /v1/health`, `GET /v1/circuits` and `GET`, `POST /v1/degradation/level`. Unlike those of

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use fb::Client;
 
@@ -10,6 +10,10 @@ pub(crate) struct State {
     pub(crate) client: Client,
     pub(crate) keys: ApiKeys,
     pub(crate) bodies: BodyReader,
+    /// The longest silence of a stream; `None` for no limit.
+    pub(crate) heartbeat: Option<Duration>,
+    /// The time after which the head of a stream is sent in any case.
+    pub(crate) early_headers: Option<Duration>,
     /// Set if the operators' endpoints are served too.
     pub(crate) operators: Option<Arc<AdminState>>,
 }

@@ -1,27 +1,59 @@
 use std::{
+    future::Future,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use fb::{ChatStream, Dialect, Error, Raw};
-use fb_wire::openai::{self, ChunkPrinter};
+use fb_wire::{
+    openai::{self, ChunkPrinter},
+    sse,
+};
 use futures_core::Stream;
 use http_body::{Body, Frame};
+
+use crate::{heartbeat::Heartbeat, report_headers::report_comments};
 
 /// A streamed answer as a response body in OpenAI's dialect.
 ///
 /// Frames that arrive in that dialect are forwarded unchanged, others are printed. If the stream fails, one error event
-/// is sent and the connection is closed, so that a client cannot take a partial answer for a complete one.
+/// is sent and the connection is closed, so that a client cannot take a partial answer for a complete one. In times of
+/// silence comments are sent.
 pub(crate) struct StreamBody {
-    stream: ChatStream,
+    source: Source,
     printer: ChunkPrinter,
     state: State,
+    heartbeat: Option<Heartbeat>,
 }
+
+/// The origin of the events.
+enum Source {
+    /// The head of the response was sent before a target answered.
+    Opening(Opening),
+    Open(Box<ChatStream>),
+}
+
+/// A stream that will be opened.
+pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<ChatStream, Unopened>> + Send>>;
+
+/// The whole body of a stream that was not opened.
+pub(crate) enum Unopened {
+    /// A complete answer.
+    Complete(Bytes),
+    /// An error event, after which the connection is closed.
+    Failed(Bytes),
+}
+
+/// The text of a comment in a time of silence.
+const HEARTBEAT: &str = "heartbeat";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Nothing was returned yet, and a comment is due at once.
+    Beginning,
     Streaming,
     /// The error event was returned; the connection has to send it before it is closed.
     Flushing,
@@ -30,13 +62,49 @@ enum State {
 }
 
 impl StreamBody {
-    pub(crate) fn new(stream: ChatStream, created: u64, model: &str, usage: bool) -> Self {
-        Self { stream, printer: ChunkPrinter::new(created, model, usage), state: State::Streaming }
+    pub(crate) fn new(stream: ChatStream, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Self {
+        Self::from_source(Source::Open(Box::new(stream)), printer, heartbeat)
+    }
+
+    /// Creates the body of a stream that is not open yet. It begins with a comment.
+    pub(crate) fn opening(opening: Opening, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Self {
+        Self { state: State::Beginning, ..Self::from_source(Source::Opening(opening), printer, heartbeat) }
+    }
+
+    fn from_source(source: Source, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Self {
+        Self { source, printer, state: State::Streaming, heartbeat: heartbeat.map(Heartbeat::new) }
+    }
+
+    /// Returns the next output, or a comment if there was none for a while.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let chunk = self.poll_chunk(cx);
+        let Some(heartbeat) = &mut self.heartbeat else { return chunk };
+        if chunk.is_ready() {
+            heartbeat.record_output();
+            return chunk;
+        }
+        heartbeat.poll_due(cx).map(|()| Some(sse::comment(HEARTBEAT)))
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let stream = match &mut self.source {
+            Source::Open(stream) => stream,
+            Source::Opening(opening) => {
+                let (state, bytes) = match ready!(opening.as_mut().poll(cx)) {
+                    Ok(stream) => {
+                        let comments = report_comments(&stream.report(), &stream.meta().notes);
+                        self.source = Source::Open(Box::new(stream));
+                        (State::Streaming, comments)
+                    }
+                    Err(Unopened::Complete(bytes)) => (State::Ended, bytes),
+                    Err(Unopened::Failed(bytes)) => (State::Flushing, bytes),
+                };
+                self.state = state;
+                return Poll::Ready(Some(bytes));
+            }
+        };
         loop {
-            let Some(frame) = ready!(Pin::new(&mut self.stream).poll_next(cx)) else {
+            let Some(frame) = ready!(Pin::new(&mut *stream).poll_next(cx)) else {
                 self.state = State::Ended;
                 return Poll::Ready(None);
             };
@@ -80,7 +148,11 @@ impl Body for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         match this.state {
-            State::Streaming => this.poll_chunk(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
+            State::Beginning => {
+                this.state = State::Streaming;
+                Poll::Ready(Some(Ok(Frame::data(sse::comment(HEARTBEAT)))))
+            }
+            State::Streaming => this.poll_output(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
             State::Flushing => {
                 this.state = State::Failed;
                 cx.waker().wake_by_ref();

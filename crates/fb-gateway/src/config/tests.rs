@@ -94,6 +94,8 @@ fn defaults() -> BTreeMap<String, String> {
             "head_timeout": time(server.head_timeout),
             "body_timeout": time(server.body_timeout),
             "write_timeout": time(server.write_timeout),
+            "heartbeat": time(server.heartbeat),
+            "early_headers": server.early_headers.map(time),
             "drain": time(server.drain),
             "operator_routes": server.operator_routes,
         },

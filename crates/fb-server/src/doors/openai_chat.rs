@@ -1,20 +1,22 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use fb::{
-    Answer, Block, BlockCategory, BlockForm, ChatRequest, Dialect, Error, FinishReason, Head, Raw, Report,
-    StreamEvent,
+    Answer, Block, BlockCategory, BlockForm, ChatRequest, ChatStream, Dialect, Error, FinishReason, Head,
+    Raw, Report, StreamEvent,
 };
 use fb_wire::openai::{self, ChunkPrinter};
 use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
+use tokio::time::timeout;
 
 use crate::{
     body::{Body, EVENT_STREAM, JSON, Response, response},
-    error, preferred_provider,
-    report_headers::write_report_headers,
+    error,
+    preferred_provider::{self, IsSetByField},
+    report_headers::{report_comments, write_report_headers},
     request_headers::options,
     state::State,
-    stream_body::StreamBody,
+    stream_body::{StreamBody, Unopened},
 };
 
 /// `POST /v1/chat/completions`, plain and streamed.
@@ -36,7 +38,8 @@ pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(state: &State, reques
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
     };
     let head = request.head().clone();
-    let response = if head.stream { streamed(state, request).await } else { plain(state, request).await };
+    let response =
+        if head.stream { streamed(state, request, preference).await } else { plain(state, request).await };
     response.unwrap_or_else(|error| match error {
         Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
         error => error::respond(&preference.name_in(error)),
@@ -56,27 +59,55 @@ async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
     Ok(response)
 }
 
-async fn streamed(state: &State, request: ChatRequest) -> Result<Response, Error> {
-    let (model, usage) = (request.head().model.clone(), request.head().include_usage);
-    let stream = state.client.stream(request).await?;
+async fn streamed(state: &State, request: ChatRequest, preference: IsSetByField) -> Result<Response, Error> {
+    let head = request.head().clone();
+    let printer = ChunkPrinter::new(created(), &head.model, head.include_usage);
+    let Some(early) = state.early_headers else {
+        let stream = state.client.stream(request).await?;
+        return Ok(open_stream(stream, printer, state.heartbeat));
+    };
+    let client = state.client.clone();
+    let mut opening = Box::pin(async move { client.stream(request).await });
+    match timeout(early, &mut opening).await {
+        Ok(opened) => Ok(open_stream(opened?, printer, state.heartbeat)),
+        Err(_elapsed) => {
+            let opening = Box::pin(async move {
+                let opened = opening.await;
+                opened.map_err(|error| unopened(&preference.name_in(error), &head))
+            });
+            let body = Body::stream(StreamBody::opening(opening, printer, state.heartbeat));
+            let mut response = response(EVENT_STREAM, body);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            Ok(response)
+        }
+    }
+}
+
+fn open_stream(stream: ChatStream, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Response {
     let (report, notes) = (stream.report(), stream.meta().notes.clone());
-    let body = Body::stream(StreamBody::new(stream, created(), &model, usage));
-    let mut response = response(EVENT_STREAM, body);
+    let mut response = response(EVENT_STREAM, Body::stream(StreamBody::new(stream, printer, heartbeat)));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     write_report_headers(headers, &report, &notes);
-    Ok(response)
+    response
+}
+
+/// Returns the body of a stream for a request that failed, or was blocked, after the head of its response was sent.
+fn unopened(error: &Error, head: &Head) -> Unopened {
+    let comments = error.report().map(|report| report_comments(report, &[])).unwrap_or_default();
+    let after_comments = |events: &[u8]| [&*comments, events].concat().into();
+    match error {
+        Error::Blocked(ended) if print_block(&ended.cause, head).0 == 200 => {
+            Unopened::Complete(after_comments(&block_stream(&ended.cause, head)))
+        }
+        error => Unopened::Failed(after_comments(&error::event(error))),
+    }
 }
 
 /// Returns a content-policy refusal in the form that its provider gave it. A refusal in another dialect is printed in
 /// OpenAI's, and as a stream if the client requested one.
 fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
-    let (status, body) = match &block.form {
-        BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
-            (*status, bytes.clone())
-        }
-        _ => openai::print_block(block, created(), &head.model),
-    };
+    let (status, body) = print_block(block, head);
     let as_stream = head.stream && status == 200;
     let mut response =
         if as_stream { response(EVENT_STREAM, block_stream(block, head)) } else { response(JSON, body) };
@@ -85,6 +116,16 @@ fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
     headers.insert("x-should-retry", HeaderValue::from_static("false"));
     write_report_headers(headers, report, &[]);
     response
+}
+
+/// Returns status and body of a block: as its provider gave them, or else as OpenAI would.
+fn print_block(block: &Block, head: &Head) -> (u16, Bytes) {
+    match &block.form {
+        BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
+            (*status, bytes.clone())
+        }
+        _ => openai::print_block(block, created(), &head.model),
+    }
 }
 
 /// Prints a block that arrived as a complete body as the equivalent stream.

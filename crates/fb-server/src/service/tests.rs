@@ -1,4 +1,4 @@
-use std::{pin::Pin, time::Duration};
+use std::{fmt::Write, pin::Pin, time::Duration};
 
 use expect_test::expect;
 use fb::{Client, Config, Route, Target};
@@ -67,6 +67,97 @@ async fn streamed_chat_is_served_without_a_socket() {
     assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
     assert_eq!(response.headers()["x-fb-served-by"], "b/m");
     assert_eq!(deltas(&text(response).await), "hi there[stop][DONE]");
+}
+
+/// Prints the response to a streamed chat whose head is sent after 10 s, with the time of each line.
+async fn early(spec: &str) -> String {
+    let server = ServerConfig {
+        heartbeat: Duration::from_secs(20),
+        early_headers: Some(Duration::from_secs(10)),
+        ..ServerConfig::default()
+    };
+    let began = tokio::time::Instant::now();
+    let script = script(spec);
+    let mut builder = Client::builder();
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let target = |name: &String| Target::new(name, "m").timeout(Duration::from_secs(50)).max_retries(0);
+    let targets: Vec<Target> = script.providers().iter().map(|(name, _)| target(name)).collect();
+    let client = builder.route(Route::priority("default", targets)).build().unwrap();
+    let mut service = Service::new(client, &server, &Config::default()).unwrap();
+    let response = service.call(chat(true)).await.unwrap();
+    let mut shown = format!("{} after {:?}\n", response.status().as_u16(), began.elapsed());
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        let at = began.elapsed().as_secs();
+        match frame {
+            Ok(frame) => {
+                for line in std::str::from_utf8(frame.data_ref().unwrap()).unwrap().lines() {
+                    let text = if line.contains("error\":") { line.to_owned() } else { deltas(line) };
+                    let shown_line = if line.starts_with(": ") { line } else { &text };
+                    if !shown_line.is_empty() && !line.starts_with(": x-request-id") {
+                        let start: String = shown_line.chars().take(96).collect();
+                        writeln!(shown, "{at:>3} s  {start}").unwrap();
+                    }
+                }
+            }
+            Err(error) => writeln!(shown, "{at:>3} s  {error}").unwrap(),
+        }
+    }
+    shown
+}
+
+#[tokio::test(start_paused = true)]
+async fn early_head_is_followed_by_comments_and_the_answer_of_a_fallback() {
+    expect![[r#"
+        200 after 10s
+         10 s  : heartbeat
+         30 s  : heartbeat
+         50 s  : heartbeat
+         70 s  : heartbeat
+         77 s  : x-fb-attempts: 2
+         77 s  : x-fb-level: full
+         77 s  : x-fb-served-by: b/m
+         77 s  : x-fb-trace: a/m 1 server_error (503) 45000ms; b/m 1 running 0ms
+         77 s  hi 
+         97 s  : heartbeat
+        107 s  there
+        127 s  : heartbeat
+        137 s  [stop]
+        157 s  : heartbeat
+        167 s  [DONE]
+    "#]]
+    .assert_eq(&early("a: 503 in 45s / b: 200(\"hi there\") in 2s gap 30s").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_after_an_early_head_is_an_event_and_a_block_is_an_answer() {
+    expect![[r#"
+        200 after 10s
+         10 s  : heartbeat
+         15 s  : x-fb-attempts: 1
+         15 s  : x-fb-level: full
+         15 s  : x-fb-trace: a/m 1 server_error (503) 15000ms
+         15 s  data: {"error":{"message":"no target could answer: server_error (503): Service Unavailable","typ
+         15 s  the upstream stream broke off
+    "#]]
+    .assert_eq(&early("a: 503 in 15s").await);
+    expect![[r#"
+        200 after 10s
+         10 s  : heartbeat
+         15 s  : x-fb-attempts: 1
+         15 s  : x-fb-level: full
+         15 s  : x-fb-served-by: a/m
+         15 s  : x-fb-trace: a/m 1 blocked (input filtered) 15000ms
+         15 s  data: {"error":{"message":"blocked: the prompt was filtered","type":"invalid_request_error","par
+         15 s  the upstream stream broke off
+    "#]]
+    .assert_eq(&early("a: block(400) in 15s").await);
+    expect![[r#"
+        502 after 5s
+          5 s  {"error":{"message":"no target could answer: server_error (503): Service Unavailable","type":"ap
+    "#]].assert_eq(&early("a: 503 in 5s").await);
 }
 
 #[tokio::test(start_paused = true)]
