@@ -3,3 +3,4 @@
 mod heartbeat;
 mod keys;
 mod streams;
+mod time;

@@ -16,7 +16,7 @@ const WINDOW_BUCKETS: u32 = 12;
 const FAILURE_RATE: f64 = 0.5;
 /// Half of Hystrix's 20, because LLM calls are slow and few.
 const MIN_CALLS: u32 = 10;
-/// Most callers give up on a model without any output for this long.
+/// Most callers give up on a model without any output for this long, unless they allow for more.
 const SLOW_FIRST: Duration = Duration::from_secs(20);
 const SLOW_TOTAL: Duration = Duration::from_secs(120);
 /// Another target is only certain to be better if nearly all calls are slow.
@@ -109,12 +109,13 @@ pub struct WindowConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlowConfig {
-    /// Time to the first output from which a call is slow. Defaults to 20 s.
-    #[serde(with = "humantime_serde")]
-    pub first: Duration,
-    /// Duration from which a whole call is slow. Defaults to 120 s.
-    #[serde(with = "humantime_serde")]
-    pub total: Duration,
+    /// Time to the first output from which a call is slow. Defaults to the longer of 20 s and the time that the call
+    /// [may take](crate::Permit::allowing).
+    #[serde(with = "humantime_serde::option")]
+    pub first: Option<Duration>,
+    /// Duration from which a whole call is slow. Defaults to the longer of 120 s and the time that the call may take.
+    #[serde(with = "humantime_serde::option")]
+    pub total: Option<Duration>,
     /// Share of slow calls in the window, above 0 and at most 1, that opens the breaker. Defaults to 0.8.
     pub rate: f64,
 }
@@ -200,7 +201,7 @@ impl Default for WindowConfig {
 
 impl Default for SlowConfig {
     fn default() -> Self {
-        Self { first: SLOW_FIRST, total: SLOW_TOTAL, rate: SLOW_RATE }
+        Self { first: None, total: None, rate: SLOW_RATE }
     }
 }
 
@@ -252,7 +253,7 @@ impl BreakerConfig {
         Self {
             failure_rate: 1.0,
             min_calls: u32::MAX,
-            slow: SlowConfig { first: NEVER_SLOW, total: NEVER_SLOW, rate: 1.0 },
+            slow: SlowConfig { first: Some(NEVER_SLOW), total: Some(NEVER_SLOW), rate: 1.0 },
             ramp: RampConfig { span: Duration::ZERO, from: 1.0 },
             half_open: HalfOpenConfig { permits, successes, ..HalfOpenConfig::default() },
             open: OpenConfig { base: open, factor: 1.0, max: open, jitter: 0.0 },
@@ -293,6 +294,18 @@ impl BreakerConfig {
     /// Returns the minimum number of calls for the rates to apply, limited to the calls that the window can hold.
     pub(crate) fn effective_min_calls(&self) -> u64 {
         u64::from(self.window.calls.unwrap_or(u32::MAX).min(self.min_calls))
+    }
+}
+
+impl SlowConfig {
+    /// Returns the time to the first output from which a call is slow that may take `allowed`.
+    pub(crate) fn first_limit(&self, allowed: Duration) -> Duration {
+        self.first.unwrap_or_else(|| SLOW_FIRST.max(allowed))
+    }
+
+    /// Returns the duration from which a whole call is slow that may take `allowed`.
+    pub(crate) fn total_limit(&self, allowed: Duration) -> Duration {
+        self.total.unwrap_or_else(|| SLOW_TOTAL.max(allowed))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::breaker::{Admission, Breaker};
 use crate::machine::{Pass, Verdict};
@@ -21,7 +21,7 @@ use crate::weight::Weight;
 /// # Examples
 ///
 /// ```
-/// use std::time::Instant;
+/// use std::time::{Duration, Instant};
 ///
 /// use fb_breaker::{Breaker, BreakerConfig, Weight};
 ///
@@ -54,7 +54,7 @@ pub struct Permit<B: Borrow<Breaker> = Breaker> {
 /// # Examples
 ///
 /// ```
-/// use std::time::Instant;
+/// use std::time::{Duration, Instant};
 ///
 /// use fb_breaker::{Breaker, BreakerConfig, Weight};
 ///
@@ -126,6 +126,12 @@ impl Breaker {
 impl<B: Borrow<Breaker>> Permit<B> {
     fn new(breaker: B, pass: Pass) -> Self {
         Self { breaker, pass, settled: false }
+    }
+
+    /// States the time that the call may take. Limits for slow calls that are [not set](crate::SlowConfig) rise to it.
+    pub fn allowing(mut self, time: Duration) -> Self {
+        self.pass = self.pass.allowing(time);
+        self
     }
 
     /// Settles the call as a success.

@@ -27,6 +27,7 @@ pub use crate::{
     config::ProviderConfig,
     discover::{DiscoveredProvider, discover, environment_variables},
     http::plain_http_client,
+    models::is_thinking_model,
     nearest::nearest,
     ollama::{Ollama, OllamaConfig},
     openai::{OpenAi, OpenAiConfig},

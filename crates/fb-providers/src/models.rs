@@ -31,9 +31,40 @@ pub(crate) fn capabilities(model: &str) -> Capabilities {
     Capabilities { context: window.map(|(_, tokens)| *tokens), ..Capabilities::default() }
 }
 
+/// Models that think before they answer unless a request turns that off, by name prefix.
+const THINKING: &[&str] = &[
+    "o1",
+    "o3",
+    "o4",
+    "gpt-5",
+    "gpt-6",
+    "gemini-2.5-pro",
+    "gemini-3",
+    "grok-4",
+    "deepseek-r",
+    "magistral",
+    "qwq",
+    "kimi-k2-thinking",
+];
+/// Exceptions from [`THINKING`].
+const ANSWERS_AT_ONCE: &[&str] = &["gpt-5-chat", "grok-4-fast-non-reasoning", "grok-4-1-fast-non-reasoning"];
+
+/// Returns true if a model is known to think before it answers; a vendor before a slash is ignored.
+pub fn is_thinking_model(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let is_among = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    is_among(THINKING) && !is_among(ANSWERS_AT_ONCE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thinking_models_are_found_by_name_prefix() {
+        let models = ["o3-mini", "openai/gpt-6.1-sol", "gpt-5-chat-latest", "gpt-4o", "claude-sonnet-5"];
+        assert_eq!(models.map(is_thinking_model), [true, true, false, false, false]);
+    }
 
     #[test]
     fn windows_are_found_by_name_prefix() {

@@ -5,9 +5,10 @@ type Entry = (&'static str, FailureKind, u16, &'static str, &'static str);
 
 /// The name of a kind selects its first entry.
 #[rustfmt::skip]
-const TABLE: [Entry; 25] = [
+const TABLE: [Entry; 26] = [
     ("refused",     FailureKind::Connect,                   0,   "",                                     "connection refused"),
     ("timeout",     FailureKind::Timeout(Phase::Total),     0,   "",                                     "no answer in time"),
+    ("unreachable", FailureKind::Timeout(Phase::Connect),   0,   "",                                     "no connection in time"),
     ("reset",       FailureKind::Network,                   0,   "",                                     "connection reset"),
     ("stale",       FailureKind::StaleConnection,           0,   "",                                     "kept-alive connection was closed"),
     ("interrupted", FailureKind::Interrupted,               0,   "",                                     "ended before its end signal"),

@@ -137,7 +137,7 @@ impl Engine {
 
     /// Opens the record of a request.
     fn begin(&self, request: &ChatRequest, mode: Mode, route: &RouteState) -> Arc<RequestRecord> {
-        let deadline = route.config.effective_deadline();
+        let deadline = route.deadline(request, mode == Mode::Stream).after;
         let timeout = request.options().timeout.unwrap_or(deadline).min(deadline);
         let below = route.levels_from(Level::Full).map(|lower| lower.targets.len()).sum::<usize>();
         let targets = route.targets.len() + below;

@@ -17,6 +17,7 @@ mod parts;
 mod route;
 mod stats;
 mod target;
+mod time_limits;
 mod traces;
 
 /// The provider adapters.

@@ -11,7 +11,10 @@ mod cache;
 
 pub(crate) use self::cache::MAX_WINDOW as MAX_CACHE_WINDOW;
 pub use self::cache::{CacheKey, RouteCache};
-use crate::{LadderConfig, Rung, Target};
+use crate::{
+    LadderConfig, Rung, Target,
+    time_limits::{CallShape, TargetTimes, default_deadline},
+};
 
 /// A named virtual model: its targets, the strategy that orders them, and the limits of one request.
 ///
@@ -64,7 +67,7 @@ pub struct Route {
     #[serde(default, deserialize_with = "preset_or_table")]
     pub complexity: ComplexityRules,
     /// Time limit of a request: of a plain one in all, of a streamed one until its first output. Defaults to the sum of
-    /// the targets' timeouts, but at least 60 s.
+    /// the targets' time limits, but at least 60 s.
     #[serde(default, with = "humantime_serde")]
     pub deadline: Option<Duration>,
     /// The most calls for one request, retries included, 1 to 100. Retries beyond it are not made, of which
@@ -129,9 +132,6 @@ const fn default_stream_total() -> Duration {
 const fn default_last_resort() -> Duration {
     Duration::from_secs(10)
 }
-
-/// The lower bound of a route's default deadline.
-const MIN_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The policy when every target of a request is cooling down or open for longer than the request waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -284,10 +284,11 @@ impl Route {
         }
     }
 
-    /// Returns the configured deadline, or else the default one, which depends on the targets.
+    /// Returns the configured deadline, or else the default one of a plain request without a limit of tokens.
     pub(crate) fn effective_deadline(&self) -> Duration {
+        let shape = CallShape { streams: false, thinks: false, max_tokens: None };
         let enabled = self.targets.iter().filter(|target| target.enabled);
-        let sum = enabled.fold(Duration::ZERO, |sum, target| sum.saturating_add(target.timeout));
-        self.deadline.unwrap_or_else(|| sum.max(MIN_DEADLINE))
+        self.deadline
+            .unwrap_or_else(|| default_deadline(enabled.map(|target| (TargetTimes::of(target), shape))))
     }
 }

@@ -45,9 +45,23 @@ pub struct Target {
     /// [retry settings](RetryConfig::max_retries).
     #[serde(default)]
     pub max_retries: Option<u32>,
-    /// Time limit of one attempt: of a plain one in all, of a streamed one until its first output. Defaults to 30 s.
-    #[serde(default = "default_timeout", with = "humantime_serde")]
-    pub timeout: Duration,
+    /// Time limit of one attempt: of a plain one in all, of a streamed one until its first output. Defaults to those of
+    /// `total` and `first_output`.
+    #[serde(default, with = "humantime_serde")]
+    pub timeout: Option<Duration>,
+    /// Time limit until the first output of a stream, in place of `timeout`. Defaults to 15 s while another target could be
+    /// called, 120 s for models that think and from `reasoning_effort = "medium"` on, and what the deadline leaves at the
+    /// last target.
+    #[serde(default, with = "humantime_serde")]
+    pub first_output: Option<Duration>,
+    /// Longest silence of a stream after its first output. Defaults to the `idle_timeout` of the route.
+    #[serde(default, with = "humantime_serde")]
+    pub idle: Option<Duration>,
+    /// Time limit of a plain answer, in place of `timeout`. Defaults to 60 s (120 s for models that think) while another
+    /// target could be called, and at the last target what
+    /// `max_tokens` take at 20 tokens a second, 120 s to 10 min.
+    #[serde(default, with = "humantime_serde")]
+    pub total: Option<Duration>,
     /// Limit on concurrent calls, over all routes, at least 1; further requests go to the next target. If several
     /// routes name the target, the first one sets the limit. Defaults to no limit.
     #[serde(default)]
@@ -131,10 +145,6 @@ fn json_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<St
     fields.into_iter().map(print).collect()
 }
 
-const fn default_timeout() -> Duration {
-    Duration::from_secs(30)
-}
-
 const fn default_enabled() -> bool {
     true
 }
@@ -152,7 +162,10 @@ impl Target {
             weight: default_weight(),
             priority: None,
             max_retries: None,
-            timeout: default_timeout(),
+            timeout: None,
+            first_output: None,
+            idle: None,
+            total: None,
             max_in_flight: None,
             trigger_on: None,
             enabled: default_enabled(),
@@ -204,7 +217,7 @@ impl Target {
     /// Sets the time limit of one attempt.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -212,6 +225,27 @@ impl Target {
     #[must_use]
     pub const fn timeout_secs(self, secs: u64) -> Self {
         self.timeout(Duration::from_secs(secs))
+    }
+
+    /// Sets the time limit until the first output of a stream, in place of [`timeout`](Self::timeout).
+    #[must_use]
+    pub const fn first_output(mut self, limit: Duration) -> Self {
+        self.first_output = Some(limit);
+        self
+    }
+
+    /// Sets the longest silence of a stream after its first output, in place of the route's.
+    #[must_use]
+    pub const fn idle(mut self, limit: Duration) -> Self {
+        self.idle = Some(limit);
+        self
+    }
+
+    /// Sets the time limit of a plain answer, in place of [`timeout`](Self::timeout).
+    #[must_use]
+    pub const fn total(mut self, limit: Duration) -> Self {
+        self.total = Some(limit);
+        self
     }
 
     /// Limits the number of concurrent calls.

@@ -57,7 +57,7 @@ fn extreme_settings_are_accepted() {
         c.consecutive = None;
         c.window = WindowConfig { span: Duration::MAX, buckets: 1, calls: None };
         c.failure_rate = 1.0;
-        c.slow = SlowConfig { first: Duration::MAX, total: Duration::ZERO, rate: 1.0 };
+        c.slow = SlowConfig { first: Some(Duration::MAX), total: Some(Duration::ZERO), rate: 1.0 };
         c.ramp = RampConfig { span: Duration::MAX, from: 0.0 };
         c.min_calls = u32::MAX;
         c.half_open = HalfOpenConfig { permits: u32::MAX, successes: 9, failures: 9, lease: Duration::MAX };

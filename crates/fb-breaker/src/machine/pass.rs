@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{config::SlowConfig, weight::Weight};
 
@@ -7,6 +7,8 @@ use crate::{config::SlowConfig, weight::Weight};
 pub(crate) struct Pass {
     pub(super) generation: u64,
     pub(super) started: Instant,
+    /// The time that the call may take; zero if its caller did not state it.
+    pub(super) allowed: Duration,
     pub(super) mark: Mark,
 }
 
@@ -42,13 +44,18 @@ impl Pass {
     /// Creates a pass without a lease.
     #[inline]
     pub(crate) const fn new(generation: u64, started: Instant) -> Self {
-        Self { generation, started, mark: Mark::Outstanding }
+        Self { generation, started, allowed: Duration::ZERO, mark: Mark::Outstanding }
     }
 
     /// Creates a pass without a lease that is not counted as outstanding.
     #[inline]
     pub(crate) const fn uncounted(generation: u64, started: Instant) -> Self {
-        Self { generation, started, mark: Mark::Uncounted }
+        Self { generation, started, allowed: Duration::ZERO, mark: Mark::Uncounted }
+    }
+
+    /// Returns the pass of a call that may take this long.
+    pub(crate) const fn allowing(self, allowed: Duration) -> Self {
+        Self { allowed, ..self }
     }
 
     #[inline]
@@ -63,8 +70,8 @@ impl Pass {
     #[inline]
     pub(crate) fn is_slow(&self, verdict: Verdict, config: &SlowConfig, now: Instant) -> bool {
         let limit = match verdict {
-            Verdict::Provisional => config.first,
-            Verdict::Success | Verdict::Abandoned => config.total,
+            Verdict::Provisional => config.first_limit(self.allowed),
+            Verdict::Success | Verdict::Abandoned => config.total_limit(self.allowed),
             Verdict::Failure(_) | Verdict::Neutral => return false,
         };
         // An addition is faster than a subtraction. A limit that overflows is no limit.

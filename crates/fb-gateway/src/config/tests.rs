@@ -124,7 +124,10 @@ fn defaults() -> BTreeMap<String, String> {
             "targets.weight": target.weight,
             "targets.max_in_flight": target.max_in_flight,
             "targets.max_retries": target.max_retries,
-            "targets.timeout": time(target.timeout),
+            "targets.timeout": target.timeout.map(time),
+            "targets.first_output": target.first_output.map(time),
+            "targets.idle": target.idle.map(time),
+            "targets.total": target.total.map(time),
             "targets.enabled": target.enabled,
         },
     });

@@ -1,6 +1,6 @@
 //! The targets that are evaluated, and digests of their settings.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use fb::{QualityConfig, Route, Target, TargetCapabilities, providers::ProviderConfig};
 
@@ -43,11 +43,15 @@ pub(crate) fn eval_targets(route: &Route, providers: &BTreeMap<String, ProviderC
 ///
 /// Settings at their defaults are left out too, so that a later version with more settings computes the same digest.
 pub(crate) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) -> String {
-    let Target { model, timeout, max_output, capabilities, set, .. } = target;
+    let Target { model, timeout, first_output, total, max_output, capabilities, set, .. } = target;
     let ProviderConfig { kind, base_url, api_version, num_ctx, .. } = provider;
+    // The default of the first version.
+    let timeout = timeout.unwrap_or(Duration::from_secs(30));
     let mut parts = vec![format!("model={model}"), format!("timeout={timeout:?}"), format!("kind={kind}")];
     let mut add =
         |name: &str, value: Option<String>| parts.extend(value.map(|value| format!("{name}={value}")));
+    add("first_output", first_output.map(|limit| format!("{limit:?}")));
+    add("total", total.map(|limit| format!("{limit:?}")));
     add("max_output", max_output.map(|tokens| tokens.to_string()));
     let TargetCapabilities { tools, parallel_tools, json_schema, vision, streaming, context, max_body } =
         capabilities;

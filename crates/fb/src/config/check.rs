@@ -284,7 +284,13 @@ fn check_target(path: &str, target: &Target, providers: &[&str], problems: &mut 
     if target.max_in_flight == Some(0) {
         problems.push(InvalidConfig::new(format!("{path}.max_in_flight"), "0", "expected at least 1"));
     }
-    problems.extend(InvalidConfig::check_duration(&format!("{path}.timeout"), target.timeout));
+    let Target { timeout, first_output, idle, total, .. } = *target;
+    for (field, limit) in
+        [("timeout", timeout), ("first_output", first_output), ("idle", idle), ("total", total)]
+    {
+        problems
+            .extend(limit.and_then(|limit| InvalidConfig::check_duration(&format!("{path}.{field}"), limit)));
+    }
     if let Some(price) = target.price
         && !(price.input >= 0.0 && price.output >= 0.0 && price.input + price.output < 1e9)
     {

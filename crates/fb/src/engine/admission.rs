@@ -18,9 +18,13 @@ use fb_quality::{Losses, MaxLoss, TooMuchLost};
 use fb_router::{Candidate, Facts, admissible};
 
 use super::{
-    admitted::Admitted, context::RequestContext, position::Position, route_target::RouteTarget, spend::Spend,
+    admitted::Admitted, attempt::streams, context::RequestContext, position::Position,
+    route_target::RouteTarget, spend::Spend,
 };
-use crate::clock::now;
+use crate::{
+    clock::now,
+    time_limits::{CallTime, TimeLeft},
+};
 
 /// The reason why a target is not called.
 pub(super) struct Denied {
@@ -150,7 +154,7 @@ pub(super) fn acquire(
     if record.calls() >= ctx.envelope.attempts {
         return Err(Skip::Attempts.into());
     }
-    let slice = ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
+    let time = call_time(ctx, target, position.later, at).ok_or(Skip::NoTime)?;
     let trial = state.try_key(at)?;
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {
@@ -166,8 +170,22 @@ pub(super) fn acquire(
     // Last, since the first reservation counts the request.
     let (permit, spend) = reserve(ctx, target, permit, at)?;
     let attempt = record.begin(state, number, at);
-    let until = at + slice.min(target.config.timeout);
-    Ok(Admitted { permit, attempt, slot, spend, trial, until })
+    let (permit, until) = (permit.allowing(time.usual), at + time.limit);
+    Ok(Admitted { permit, attempt, slot, spend, trial, until, is_shortened: time.is_shortened() })
+}
+
+/// Returns the time that a call to the target gets now; `None` if too little time remains to start one.
+fn call_time(ctx: RequestContext<'_>, target: &RouteTarget, later: u32, at: Instant) -> Option<CallTime> {
+    ctx.envelope.slice(at, later)?;
+    let left = TimeLeft {
+        remaining: ctx.envelope.remaining(at),
+        min_slice: ctx.envelope.min_slice,
+        deadline: ctx.deadline.after,
+        is_set: ctx.deadline.is_set || ctx.deadline_shortened,
+        later,
+    };
+    let shape = target.call_shape(ctx.request, streams(ctx, target));
+    Some(target.times().call_time(shape, left))
 }
 
 /// Checks if the target can carry the request at all.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use fb_breaker::Permit;
-use fb_core::{FailureKind, Reply, Usage, Verdict};
+use fb_core::{FailureKind, Phase, Reply, Usage, Verdict};
 
 use super::{
     open_call::{OpenCall, OpenHealth},
@@ -28,6 +28,8 @@ pub(super) struct Admitted {
     pub(super) trial: Option<KeyClaim>,
     /// The time at which the call times out.
     pub(super) until: Instant,
+    /// True if earlier attempts or the caller left the call less time than usual.
+    pub(super) is_shortened: bool,
 }
 
 /// The basis on which a call is charged.
@@ -49,6 +51,8 @@ impl Charge {
     /// Returns the charge for a failed call. One that was sent and not answered may have been worked on.
     pub(super) const fn for_failure(kind: FailureKind) -> Self {
         match kind {
+            // The request was never sent.
+            FailureKind::Timeout(Phase::Connect) => Self::Nothing,
             FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed => {
                 Self::Used(None, 0)
             }
@@ -82,11 +86,12 @@ impl Admitted {
 
     /// Opens the call of a stream that commits. It counts as a success as long as it does not fail.
     pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
-        let Self { permit, attempt, slot, spend, trial: _, until: _ } = self;
+        let Self { permit, attempt, slot, spend, trial: _, until: _, is_shortened: _ } = self;
         let at = now();
         OpenCall {
             attempt,
             committed_at: at,
+            idle: target.config.idle,
             permit: permit.provisional(at),
             prices: target.prices.clone(),
             spend,

@@ -37,8 +37,7 @@ pub(super) async fn attempt(
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);
         CallError::Failed(Failure::new(FailureKind::Timeout(phase), detail))
     };
-    let streams = ctx.mode == Mode::Stream && target.capabilities().streaming && !is_buffered(ctx);
-    if streams {
+    if streams(ctx, target) {
         let opened = async { open(target.provider().stream(call).await?).await };
         let opened =
             timeout_at(until.into(), opened).await.map_err(|_elapsed| timed_out(Phase::FirstToken))??;
@@ -50,11 +49,9 @@ pub(super) async fn attempt(
     }
 }
 
-/// Returns true if the quality gates check the answer before its caller sees any of it. Such an answer is requested in one
-/// piece.
-fn is_buffered(ctx: RequestContext<'_>) -> bool {
-    let gates = &ctx.route.gates;
-    gates.config().buffer && !gates.is_empty()
+/// Returns true if the call to the target is streamed.
+pub(super) fn streams(ctx: RequestContext<'_>, target: &RouteTarget) -> bool {
+    ctx.mode == Mode::Stream && target.capabilities().streaming && !ctx.route.is_buffered()
 }
 
 /// Reads a stream up to its first semantic event or its end signal.

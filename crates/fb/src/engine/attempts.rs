@@ -116,7 +116,7 @@ async fn call_until_settled(
             Err(CallError::Blocked(block)) => return blocked(target, admitted, block),
             Err(CallError::Failed(failure)) => failure,
         };
-        match retries.settle_failure(ctx, target, position, admitted, began, failure) {
+        match retries.settle_failure(ctx, target, position, admitted, failure) {
             ControlFlow::Continue(wait) => pause(wait).await,
             ControlFlow::Break(outcome) => return outcome,
         }
@@ -131,13 +131,13 @@ impl Retries {
         target: &RouteTarget,
         position: Position,
         admitted: Admitted,
-        began: Instant,
         failure: Failure,
     ) -> ControlFlow<TargetOutcome, Duration> {
         let (kind, state, at) = (failure.kind(), &target.state, now());
         let is_stale = kind == FailureKind::StaleConnection;
         self.stale += u32::from(is_stale);
-        let verdict = self.verdict(ctx, target, kind, admitted.until - began);
+        let is_shortened = admitted.is_shortened && at >= admitted.until;
+        let verdict = self.verdict(kind, is_shortened);
         state.record_failure(&failure, verdict, at);
         state.cool_down(kind.consequences().cooldown, failure.retry_after(), at);
         let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
@@ -189,19 +189,11 @@ impl Retries {
         }
     }
 
-    /// Returns the verdict on a failure. A timeout under a deadline that the caller shortened does not count against the
-    /// target; a second stale connection does.
-    fn verdict(
-        &self,
-        ctx: RequestContext<'_>,
-        target: &RouteTarget,
-        kind: FailureKind,
-        timeout: Duration,
-    ) -> Verdict {
+    /// Returns the verdict on a failure. A timeout of a call that earlier attempts or the caller left too little time does
+    /// not count against the target; a second stale connection does.
+    fn verdict(&self, kind: FailureKind, is_shortened: bool) -> Verdict {
         match kind {
-            FailureKind::Timeout(_) if ctx.deadline_shortened && timeout < target.config.timeout => {
-                Verdict::Neutral
-            }
+            FailureKind::Timeout(_) if is_shortened => Verdict::Neutral,
             FailureKind::StaleConnection if self.stale > 1 => Verdict::FULL,
             _ => kind.consequences().verdict,
         }

@@ -6,6 +6,7 @@ use fb_core::{ChatRequest, Envelope};
 use parking_lot::Mutex;
 
 use super::{directory::Directory, record::RequestRecord, route_state::RouteState, spend::CostEstimate};
+use crate::time_limits::Deadline;
 
 /// The form in which the caller receives the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct RequestContext<'a> {
     pub(super) estimate: Option<CostEstimate<'a>>,
     /// The attempts and the time that all calls of the request share.
     pub(super) envelope: Envelope,
+    /// The deadline of the route, which that of the request may be shorter than.
+    pub(super) deadline: Deadline,
     /// True if the caller shortened the route's deadline: running out of time is then not the target's failure.
     pub(super) deadline_shortened: bool,
     /// True if too few targets of the route are healthy for health to count.

@@ -21,6 +21,8 @@ use crate::clock::now;
 pub(crate) struct OpenCall {
     pub(super) attempt: AttemptRecord,
     pub(super) committed_at: Instant,
+    /// The longest silence of the stream, if the target sets it.
+    pub(super) idle: Option<Duration>,
     pub(super) permit: ProvisionalPermit,
     pub(super) prices: Option<TokenPrices>,
     pub(super) spend: Option<Box<Spend>>,

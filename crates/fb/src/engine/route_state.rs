@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use fb_cache::Flights;
-use fb_core::{Level, TargetId};
+use fb_core::{ChatRequest, Level, TargetId};
 use fb_health::PanicMode;
 use fb_quality::Gates;
 use fb_router::{HedgeBudget, Router};
 
 use super::{route_target::RouteTarget, target_state::TargetState};
-use crate::{Answer, Error, Route, Rung, ladder::LevelTracker};
+use crate::{
+    Answer, Error, Route, Rung,
+    ladder::LevelTracker,
+    time_limits::{Deadline, default_deadline},
+};
 
 /// A route at run time.
 pub(super) struct RouteState {
@@ -39,6 +43,26 @@ pub(super) struct LowerLevel {
 impl RouteState {
     pub(super) fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Returns the deadline of a plain or streamed request: the configured one, or else the time planned for its calls to
+    /// all targets.
+    pub(super) fn deadline(&self, request: &ChatRequest, streamed: bool) -> Deadline {
+        if let Some(after) = self.config.deadline {
+            return Deadline { after, is_set: true };
+        }
+        let is_buffered = self.is_buffered();
+        let calls = self.targets.iter().map(|target| {
+            let streams = streamed && target.capabilities().streaming && !is_buffered;
+            (target.times(), target.call_shape(request, streams))
+        });
+        Deadline { after: default_deadline(calls), is_set: false }
+    }
+
+    /// Returns true if the quality gates check the answer before its caller sees any of it. Such an answer is requested in
+    /// one piece.
+    pub(super) fn is_buffered(&self) -> bool {
+        self.gates.config().buffer && !self.gates.is_empty()
     }
 
     /// Returns the state of a target of any level.

@@ -13,7 +13,10 @@ use fb_core::{Call, Capabilities, ChatRequest, Eligibility, FailureKind, Overrid
 use fb_retry::RetryPolicy;
 
 use super::target_state::TargetState;
-use crate::Target;
+use crate::{
+    Target,
+    time_limits::{CallShape, TargetTimes, effort, thinks},
+};
 
 /// A target as one route uses it. Clones share the state and the weight.
 #[derive(Clone)]
@@ -78,6 +81,18 @@ impl RouteTarget {
     /// Returns the capabilities of the model, as the provider reports and the configuration corrects them.
     pub(super) const fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Returns the time limits that the configuration sets.
+    pub(super) fn times(&self) -> TargetTimes {
+        TargetTimes::of(&self.config)
+    }
+
+    /// Returns the properties of a call on which its default time limits depend.
+    pub(super) fn call_shape(&self, request: &ChatRequest, streams: bool) -> CallShape {
+        let is_thinking_model = fb_providers::is_thinking_model(self.id().model());
+        let thinks = thinks(is_thinking_model, effort(request));
+        CallShape { streams, thinks, max_tokens: request.head().max_tokens }
     }
 
     /// Returns the weight relative to the other targets of the route.

@@ -82,7 +82,7 @@ impl Engine {
         record: &'a Arc<RequestRecord>,
         envelope: Envelope,
     ) -> RequestContext<'a> {
-        let deadline = route.config.effective_deadline();
+        let deadline = route.deadline(request, mode == Mode::Stream);
         RequestContext {
             request,
             mode,
@@ -91,7 +91,8 @@ impl Engine {
             record,
             estimate: self.account(request).map(|account| CostEstimate::new(account, request)),
             envelope,
-            deadline_shortened: request.options().timeout.is_some_and(|timeout| timeout < deadline),
+            deadline,
+            deadline_shortened: request.options().timeout.is_some_and(|timeout| timeout < deadline.after),
             panic: self.update_panic(route),
             reserve: 0,
             random: &self.random,

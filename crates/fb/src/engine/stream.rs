@@ -119,7 +119,7 @@ impl ChatStream {
         let live = Live {
             record: Arc::clone(ctx.record),
             rest: Some(rest),
-            guard: Guard::new(&ctx.route.config, now()),
+            guard: Guard::new(&ctx.route.config, call.idle, now()),
             call: Some(call),
             usage: None,
             text: String::new(),

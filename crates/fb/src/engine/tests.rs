@@ -25,6 +25,7 @@ mod reconfigure;
 mod resume;
 mod routing;
 mod settings;
+mod time;
 
 /// Builds a client over the script's providers, with one route and one target each, all with the model `m`.
 fn client(script: &Script, route: impl FnOnce(Route) -> Route) -> Client {
@@ -207,19 +208,19 @@ async fn timeout_is_not_retried_at_the_same_target() {
     check(
         "a: hang / b: 200",
         expect![[r#"
-        ok "hello from b" by b/m
-        0.000s  a/m  1  timeout (no answer in 30 s)    30.0 s  hop
-        30.00s  b/m  1  ok  15 tokens                    0 ms
-        a: 1 calls  b: 1 calls"#]],
+            ok "hello from b" by b/m
+            0.000s  a/m  1  timeout (no answer in 60 s)    60.0 s  hop
+            60.00s  b/m  1  ok  15 tokens                    0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check_stream(
         "a: pings / b: 200",
         expect![[r#"
-        "hello from b [done]"
-        0.000s  a/m  1  timeout (no answer in 30 s)    30.0 s  hop
-        30.00s  b/m  1  ok  15 tokens                    0 ms
-        a: 1 calls  b: 1 calls"#]],
+            "hello from b [done]"
+            0.000s  a/m  1  timeout (no answer in 15 s)    15.0 s  hop
+            15.00s  b/m  1  ok  15 tokens                    0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
 }
@@ -354,10 +355,10 @@ async fn stream_fails_over_only_before_its_first_output() {
     check_stream(
         "a: stall(0) / b: 200",
         expect![[r#"
-        "hello from b [done]"
-        0.000s  a/m  1  timeout (no answer in 30 s)    30.0 s  hop
-        30.00s  b/m  1  ok  15 tokens                    0 ms
-        a: 1 calls  b: 1 calls"#]],
+            "hello from b [done]"
+            0.000s  a/m  1  timeout (no answer in 15 s)    15.0 s  hop
+            15.00s  b/m  1  ok  15 tokens                    0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check_stream("a: cut(1) / b: 200", expect![[r#"

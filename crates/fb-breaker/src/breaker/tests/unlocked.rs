@@ -58,7 +58,8 @@ prop_compose! {
         slow_rate in 0.1..1.0,
     ) -> BreakerConfig {
         let span = Duration::from_secs(10);
-        let slow = SlowConfig { first: Duration::from_secs(1), total: Duration::from_secs(2), rate: slow_rate };
+        let [first, total] = [1, 2].map(|secs| Some(Duration::from_secs(secs)));
+        let slow = SlowConfig { first, total, rate: slow_rate };
         let window = WindowConfig { span, buckets, calls };
         BreakerConfig { consecutive, window, min_calls, slow, ..BreakerConfig::default() }
     }

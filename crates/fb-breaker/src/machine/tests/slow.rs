@@ -8,7 +8,8 @@ use super::*;
 
 /// Limits of 2 s to the first output and 10 s for whole calls, at half of at least 4 calls.
 fn impatient() -> BreakerConfig {
-    let slow = SlowConfig { first: Duration::from_secs(2), total: Duration::from_secs(10), rate: 0.5 };
+    let [first, total] = [2, 10].map(|secs| Some(Duration::from_secs(secs)));
+    let slow = SlowConfig { first, total, rate: 0.5 };
     BreakerConfig { slow, min_calls: 4, ..default() }
 }
 
@@ -50,6 +51,21 @@ fn stream_is_measured_to_its_first_output() {
         2s d:commit: closed -> open for 5s (slow calls)
     "#]],
     );
+}
+
+#[test]
+fn limits_that_are_not_set_rise_to_the_time_that_a_call_may_take() {
+    let is_slow = |verdict, allowed, took: u64| {
+        let pass = Pass::new(0, at(0)).allowing(Duration::from_secs(allowed));
+        pass.is_slow(verdict, &SlowConfig::default(), at(took * 1_000))
+    };
+    assert_eq!([19, 20].map(|took| is_slow(Verdict::Provisional, 0, took)), [false, true]);
+    assert_eq!([19, 20].map(|took| is_slow(Verdict::Provisional, 15, took)), [false, true]);
+    assert_eq!([119, 120].map(|took| is_slow(Verdict::Provisional, 120, took)), [false, true]);
+    assert_eq!([119, 120].map(|took| is_slow(Verdict::Success, 60, took)), [false, true]);
+    assert_eq!([399, 400].map(|took| is_slow(Verdict::Success, 400, took)), [false, true]);
+    let pass = Pass::new(0, at(0)).allowing(Duration::from_secs(120));
+    assert!(pass.is_slow(Verdict::Provisional, &impatient().slow, at(2_000)), "a set limit does not rise");
 }
 
 #[test]

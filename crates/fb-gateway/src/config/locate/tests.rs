@@ -51,7 +51,7 @@ fn type_error_has_position_field_and_expected_type() {
     check(
         &GOOD.replace("max_retries", "max_retry"),
         expect![
-            "16:1  routes.default.targets[0].max_retry: unknown field `max_retry`, expected one of `provider`, `model`, `weight`, `priority`, `max_retries`, `timeout`, `max_in_flight`, `trigger_on`, `enabled`, `price`, `region`, `data_classes`, `max_output`, `capabilities`, `set`, `breaker`, `retry`, `health`"
+            "16:1  routes.default.targets[0].max_retry: unknown field `max_retry`, expected one of `provider`, `model`, `weight`, `priority`, `max_retries`, `timeout`, `first_output`, `idle`, `total`, `max_in_flight`, `trigger_on`, `enabled`, `price`, `region`, `data_classes`, `max_output`, `capabilities`, `set`, `breaker`, `retry`, `health`"
         ],
     );
     check(

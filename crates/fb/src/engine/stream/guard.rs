@@ -26,10 +26,10 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(route: &Route, at: Instant) -> Self {
+    pub(super) fn new(route: &Route, idle: Option<Duration>, at: Instant) -> Self {
         let end = at + route.stream_total;
         Self {
-            idle: route.idle_timeout,
+            idle: idle.unwrap_or(route.idle_timeout),
             gap: route.semantic_gap,
             end,
             last_frame: at,

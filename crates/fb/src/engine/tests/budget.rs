@@ -141,6 +141,13 @@ async fn sent_calls_are_charged_and_refused_calls_are_not() {
     let client = priced_client(&script, &[("acme", limits())], |route| route);
     client.chat(request_of("acme")).await.unwrap();
     assert_eq!(spent(&client, "acme"), (15, 0));
+    // A request that found no connection in time was never sent, and one that found no answer was.
+    for (failure, paid) in [("unreachable", 15), ("timeout", 15 + 1)] {
+        let script = super::script(&format!("a: {failure} / b: 200"));
+        let client = priced_client(&script, &[("acme", limits())], |route| route);
+        client.chat(request_of("acme")).await.unwrap();
+        assert_eq!(spent(&client, "acme"), (paid, 0), "{failure}");
+    }
     // The loser of a race has read the prompt: one estimated token.
     let script = super::script("a: 200 in 3s / b: 200 in 1s");
     let client = priced_client(&script, &[("acme", limits())], |route| Route {

@@ -16,7 +16,10 @@ use super::{
     words::Words,
     world::{Caller, World},
 };
-use crate::{Error, Route};
+use crate::{
+    Error, Route, Target,
+    time_limits::{CallShape, TargetTimes, default_deadline},
+};
 
 /// Returns the violated invariants.
 pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
@@ -93,7 +96,17 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn deadline(&self) -> Duration {
-        let route = self.route.effective_deadline();
+        let default = |streams| {
+            let enabled = self.route.targets.iter().filter(|target| target.enabled);
+            let shape = |target: &Target| CallShape {
+                streams: streams && self.world.capabilities_of(&target.model).streaming,
+                thinks: false,
+                max_tokens: None,
+            };
+            default_deadline(enabled.map(|target| (TargetTimes::of(target), shape(target))))
+        };
+        // A stream that quality gates check is requested in one piece.
+        let route = self.route.deadline.unwrap_or_else(|| default(true).max(default(false)));
         self.caller.options.timeout.unwrap_or(route).min(route)
     }
 

@@ -218,8 +218,11 @@ impl Dice {
         let provider = self.0.u32(0..providers);
         let mut target = Target::new(format!("p{provider}"), format!("m{index}"))
             .max_retries(self.0.u32(0..=3))
-            .timeout(self.ms(&[200, 1_000, 5_000, 30_000]))
             .enabled(self.chance(92));
+        target.timeout = self.maybe(70, |dice| dice.ms(&[200, 1_000, 5_000, 30_000]));
+        target.first_output = self.maybe(15, |dice| dice.ms(&[200, 5_000, 30_000]));
+        target.total = self.maybe(15, |dice| dice.ms(&[1_000, 5_000, 60_000]));
+        target.idle = self.maybe(15, |dice| dice.ms(&[1_000, 30_000]));
         target.priority = self.maybe(20, |dice| dice.0.u32(0..4));
         target.max_in_flight = self.maybe(35, |dice| dice.0.u32(1..=2));
         if self.chance(12) {
