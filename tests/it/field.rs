@@ -4,3 +4,6 @@ mod heartbeat;
 mod keys;
 mod streams;
 mod time;
+//! The errors and limits of providers as they are met in the field.
+
+mod blocks;

@@ -33,6 +33,10 @@ pub struct ErrorBody {
     pub error_type: Option<String>,
     /// OpenRouter's `error.metadata.limit_source`.
     pub limit_source: Option<String>,
+    /// True if OpenRouter's moderation rejected the prompt: `error.metadata.reasons` is not empty.
+    pub flagged: bool,
+    /// The error of the provider behind OpenRouter, from `error.metadata.raw`.
+    pub upstream: Option<Box<ErrorBody>>,
     /// Azure's `error.innererror.code`.
     pub inner_code: Option<String>,
     /// The provider's request id, if the body contains it as `request_id`, `responseId` or `id`.
@@ -93,10 +97,32 @@ fn read_error(error: &Map<String, Value>, found: &mut ErrorBody) {
     found.error_type = nested("metadata", "error_type");
     found.limit_source = nested("metadata", "limit_source");
     found.inner_code = nested("innererror", "code");
+    if let Some(metadata) = error.get("metadata") {
+        found.flagged = metadata.get("reasons").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+        found.upstream = metadata.get("raw").and_then(upstream).map(Box::new);
+    }
     if let Some(Value::Array(details)) = error.get("details") {
         let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
         found.retry_delay = delay.and_then(crate::headers::go_duration);
     }
+}
+
+/// Reads the error of a provider behind another: an object, or the text of one. Its own `upstream` is not read.
+fn upstream(raw: &Value) -> Option<ErrorBody> {
+    let parsed = raw.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let value = parsed.as_ref().unwrap_or(raw);
+    let error = value.as_object()?;
+    let mut found = ErrorBody { json: true, ..ErrorBody::default() };
+    match error.get("error") {
+        Some(Value::Object(error)) => read_flat(error, &mut found),
+        Some(Value::String(message)) => {
+            found.message.clone_from(message);
+            found.code = scalar(error, "code");
+        }
+        _ => read_flat(error, &mut found),
+    }
+    found.message = shorten(&found.message);
+    Some(found)
 }
 
 /// Reads flat formats: Mistral and old vLLM (`object: error`), AWS and Cohere (`message`), FastAPI (`detail`), `errors`.

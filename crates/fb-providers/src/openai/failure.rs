@@ -21,7 +21,8 @@ pub(super) fn classify(error: &ErrorResponse<'_>, flavour: Flavour) -> ErrorClas
         Flavour::LlamaCpp => llama_cpp(error),
         Flavour::LmStudio => lm_studio(error),
     };
-    specific.or_else(|| by_code(error)).or_else(|| by_message(error)).unwrap_or_else(|| {
+    let blocked = || when(is_blocked(error), BLOCKED);
+    specific.or_else(blocked).or_else(|| by_code(error)).or_else(|| by_message(error)).unwrap_or_else(|| {
         match error.status() {
             Some(status) => by_status(status).into(),
             None if error.has_code(&["invalid_request_error"]) => FailureKind::InvalidRequest.into(),
@@ -42,9 +43,8 @@ fn by_code(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
         Auth, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission, QuotaExhausted,
         RateLimited, Region, ServerError, Timeout, TooLarge,
     };
-    let rows: [(&[&str], ErrorClass); 16] = [
+    let rows: [(&[&str], ErrorClass); 15] = [
         (QUOTA, QuotaExhausted.into()),
-        (POLICY, BLOCKED),
         (&["context_length_exceeded"], ContextLength.into()),
         // Concerns a single field, such as `user`, and not the length of the prompt.
         (&["string_above_max_length", "array_above_max_length"], InvalidRequest.into()),
@@ -97,7 +97,27 @@ const POLICY: &[&str] = &[
     "image_content_policy_violation",
     "content_filter",
     "ResponsibleAIPolicyViolation",
+    // DashScope's inspection of the prompt, or of the answer.
+    "data_inspection_failed",
+    "DataInspectionFailed",
 ];
+
+/// Messages of a refused prompt that has no code of its own. No server uses them for anything else, also not one that
+/// passes on the errors of another provider.
+const POLICY_MESSAGES: &[&str] = &[
+    "rejected as a result of our safety system",
+    // xAI, which answers 403 with the code of a missing permission.
+    "content violates usage guidelines",
+    "failed check: safety_check_type_",
+    "triggering azure openai's content management policy",
+    "internalerror.algo.datainspectionfailed",
+];
+
+/// Returns true if the provider's content policy rejected the prompt.
+fn is_blocked(error: &ErrorResponse<'_>) -> bool {
+    let concerns_content = matches!(error.status(), None | Some(400 | 403 | 422));
+    error.has_code(POLICY) || (concerns_content && error.message_contains(POLICY_MESSAGES))
+}
 
 /// Reported for a single request that exceeds the whole rate limit, so that waiting does not help.
 const REQUEST_TOO_LARGE: &str = "request too large for";
@@ -113,8 +133,7 @@ fn by_message(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
                     "input tokens exceed the configured limit",
                 ]),
             FailureKind::ContextLength,
-        )
-        .or_else(|| when(error.message_contains(&["rejected as a result of our safety system"]), BLOCKED)),
+        ),
         Some(429) => {
             when(error.message_contains(&[REQUEST_TOO_LARGE]), FailureKind::TooLarge).or_else(|| {
                 when(error.message_contains(&["exceeded your current quota"]), FailureKind::QuotaExhausted)
@@ -129,8 +148,8 @@ fn by_message(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
 }
 
 fn azure(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
-    when(error.has_code(&["DeploymentNotFound"]), FailureKind::ModelNotFound)
-        .or_else(|| when(error.has_code(&["ResponsibleAIPolicyViolation", "content_filter"]), BLOCKED))
+    when(is_blocked(error), BLOCKED)
+        .or_else(|| when(error.has_code(&["DeploymentNotFound"]), FailureKind::ModelNotFound))
         .or_else(|| {
             let is_shared =
                 error.message_contains(&["experiencing high demand", "temporarily unable", "no capacity"]);
@@ -172,7 +191,14 @@ fn openrouter(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     {
         return Some(RateLimited.into());
     }
-    if error.status() == Some(403) && error.message_contains(&["requires moderation", "was flagged"]) {
+    let is_moderated = || error.message_contains(&["requires moderation", "was flagged"]);
+    if error.status() == Some(403) && (error.body.flagged || is_moderated()) {
+        return Some(BLOCKED);
+    }
+    // The providers behind it report their blocks in the metadata only.
+    if let Some(body) = error.body.upstream.as_deref()
+        && is_blocked(&ErrorResponse { status: error.status(), body })
+    {
         return Some(BLOCKED);
     }
     let class = match error.body.error_type.as_deref()? {
@@ -210,6 +236,8 @@ const IN_FLIGHT: &str = "openrouter_in_flight_budget";
 fn deepseek(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     when(error.status() == Some(503), FailureKind::Overloaded)
         .or_else(|| when(error.message_contains(&["insufficient balance"]), FailureKind::QuotaExhausted))
+        // The code is the same as of an invalid request.
+        .or_else(|| when(error.message_contains(&["content exists risk"]), BLOCKED))
 }
 
 fn xai(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
@@ -217,9 +245,9 @@ fn xai(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
         Some(400) => {
             when(error.message_contains(&["incorrect api key", "invalid api key"]), FailureKind::Auth)
         }
-        Some(403) => {
+        Some(403) => when(is_blocked(error), BLOCKED).or_else(|| {
             when(error.message_contains(&["credits", "spending limit"]), FailureKind::QuotaExhausted)
-        }
+        }),
         Some(429) => when(
             error.message_contains(&["used all available credits", "spending limit"]),
             FailureKind::QuotaExhausted,

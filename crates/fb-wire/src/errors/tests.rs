@@ -49,6 +49,14 @@ fn known_formats_are_parsed() {
         r#"{"error":{"code":502,"message":"m","metadata":{"error_type":"provider_unavailable","limit_source":"key"}}}"#,
     );
     assert_eq!((openrouter.error_type, openrouter.limit_source), (some("provider_unavailable"), some("key")));
+    let flagged = parsed(r#"{"error":{"code":403,"message":"m","metadata":{"reasons":["violence"]}}}"#);
+    assert!(flagged.flagged && flagged.upstream.is_none());
+    for raw in [r#"{"code":"c","error":"m"}"#, r#""{\"error\":{\"code\":\"c\",\"message\":\"m\"}}""#] {
+        let body = format!(r#"{{"error":{{"code":403,"metadata":{{"reasons":[],"raw":{raw}}}}}}}"#);
+        let behind = parsed(&body);
+        let upstream = behind.upstream.expect("the error of the provider behind");
+        assert_eq!((behind.flagged, upstream.code, upstream.message.as_str()), (false, some("c"), "m"), "{raw}");
+    }
     let string = parsed(r#"{"error":"model 'x' not found","code":"e1"}"#);
     assert_eq!((string.message.as_str(), string.code), ("model 'x' not found", some("e1")));
     let mistral = parsed(r#"{"object":"error","message":"m","type":"t","code":"1"}"#);

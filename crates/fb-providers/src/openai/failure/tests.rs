@@ -22,6 +22,7 @@ fn error(kind: &str, code: &str, message: &str) -> String {
     )
 }
 
+const XAI_BLOCK: &str = r#"{"code":"The caller does not have permission to execute the specified operation","error":"Content violates usage guidelines. Team: t, API key ID: k, Model: grok-4.5, Failed check: SAFETY_CHECK_TYPE_BIO"}"#;
 const BLOCK: &str = "blocked: input filtered";
 const INVALID: &str = "invalid_request_error";
 
@@ -235,6 +236,21 @@ const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
         "quota_exhausted",
     ),
     (Xai, 403, r#"{"error":"Your API key is blocked"}"#, "permission"),
+    (Xai, 403, XAI_BLOCK, BLOCK),
+    (Xai, 0, XAI_BLOCK, BLOCK),
+    // A server that passes on xAI's error.
+    (Flavour::OpenAi, 403, XAI_BLOCK, BLOCK),
+    (DeepSeek, 400, r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#, BLOCK),
+    // DashScope.
+    (Flavour::OpenAi, 400, r#"{"error":{"code":"data_inspection_failed","param":null,"message":"Input data may contain inappropriate content.","type":"data_inspection_failed"},"request_id":"r"}"#, BLOCK),
+    (Flavour::OpenAi, 400, r#"{"error":{"code":"invalid_parameter_error","message":"<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content."}}"#, BLOCK),
+    // Moonshot.
+    (Flavour::OpenAi, 400, r#"{"error":{"code":400,"message":"The request was rejected because it was considered high risk","param":"prompt","type":"content_filter"}}"#, BLOCK),
+    (Flavour::OpenRouter, 403, r#"{"error":{"code":403,"message":"Input rejected","metadata":{"reasons":["violence"],"flagged_input":"x"}}}"#, BLOCK),
+    (Flavour::OpenRouter, 403, r#"{"error":{"code":403,"message":"Provider returned error","metadata":{"provider_name":"xAI","raw":"{\"code\":\"c\",\"error\":\"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO\"}"}}}"#, BLOCK),
+    (Flavour::OpenRouter, 400, r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"Alibaba","raw":"{\"error\":{\"code\":\"data_inspection_failed\"}}"}}}"#, BLOCK),
+    (Flavour::OpenRouter, 403, r#"{"error":{"code":403,"message":"Provider returned error","metadata":{"raw":"{\"error\":\"no\"}"}}}"#, "permission"),
+    (Flavour::Azure, 400, r#"{"error":{"code":null,"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy."}}"#, BLOCK),
     (Xai, 400, r#"{"error":{"message":"stop is not supported"}}"#, "invalid_request"),
     (
         Gemini,
