@@ -13,7 +13,7 @@ use fb_core::{
 use reqwest::header::HeaderMap;
 
 pub use self::config::AnthropicConfig;
-use self::{config::ADDRESS, protocol::Messages};
+use self::protocol::Messages;
 use crate::{
     exchange::{Exchange, Protocol},
     http::{self, Base, Key, Settings, Upstream},
@@ -37,7 +37,7 @@ impl Anthropic {
         let mut headers = HeaderMap::new();
         http::insert_header(&mut headers, "anthropic-version", "api_version", &config.api_version)?;
         let key = match preset::find("anthropic") {
-            Some(preset) => preset::key(preset, config.api_key.as_ref(), address != ADDRESS)?,
+            Some(preset) => preset::key(preset, config.api_key.as_ref(), &base)?,
             None => None,
         };
         let key = key.map(|secret| Key { secret, header: config.auth.into() });

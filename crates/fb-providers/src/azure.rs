@@ -17,6 +17,7 @@ use crate::{
     http::{Base, Key, Settings, Upstream},
     openai::ChatCompletions,
     preset,
+    secret::Secret,
 };
 
 /// Azure OpenAI. The model of a call is the name of a deployment.
@@ -42,10 +43,11 @@ impl Azure {
                 InvalidConfig::new("base_url", "(missing)", expected)
             })?,
         };
-        // Every address belongs to an account, so the key variable applies to each of them.
-        let key = preset::key(preset, config.api_key.as_ref(), false)?
-            .map(|secret| Key { secret, header: config.auth.into() });
         let base = Base::parse("base_url", &address)?;
+        // An address from the environment goes with the key from the environment.
+        let with_address = config.base_url.is_none().then(|| preset.env.map(Secret::env)).flatten();
+        let key = preset::key(preset, config.api_key.as_ref().or(with_address.as_ref()), &base)?
+            .map(|secret| Key { secret, header: config.auth.into() });
         let (endpoint, probe_url) = endpoint::resolve(&base, config.api_version.as_deref())?;
         let protocol = ChatCompletions { preset, endpoint, probe_url: Some(probe_url) };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;

@@ -32,8 +32,8 @@ pub struct ProviderConfig {
     pub kind: String,
     /// The base URL of the API. Defaults to the preset's.
     pub base_url: Option<String>,
-    /// A reference to the API key. Defaults to the preset's environment variable, which is required only if `base_url`
-    /// is not set.
+    /// A reference to the API key, or `"none"` for a server that needs no key. Defaults to the preset's environment
+    /// variable, which is sent to the preset's own hosts only: with another `base_url` the setting is required.
     pub api_key: Option<Secret>,
     /// The header that carries the key. Defaults to the preset's.
     pub auth: Option<Auth>,

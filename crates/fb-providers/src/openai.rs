@@ -46,7 +46,7 @@ impl OpenAi {
         })?;
         let base = Base::parse("base_url", address)?;
         let mut headers = HeaderMap::new();
-        let key = preset::key(preset, config.api_key.as_ref(), config.base_url.is_some())?
+        let key = preset::key(preset, config.api_key.as_ref(), &base)?
             .map(|secret| Key { secret, header: config.auth.unwrap_or(preset.auth).into() });
         if let Some(organization) = &config.organization {
             http::insert_header(&mut headers, "openai-organization", "organization", organization)?;

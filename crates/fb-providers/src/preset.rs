@@ -14,7 +14,7 @@ pub(crate) use self::{
 };
 use fb_core::InvalidConfig;
 
-use crate::{nearest::nearest, secret::Secret};
+use crate::{http::Base, nearest::nearest, secret::Secret};
 
 /// Returns the preset with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Preset> {
@@ -45,20 +45,27 @@ pub(crate) fn unknown(
 
 /// Returns the configured key, or else the one in the provider's usual environment variable.
 ///
-/// With `custom_address` a missing key is not an error: the server may need none.
+/// The variable holds a key for the provider itself, so it is read for the provider's own hosts only. For any other
+/// server the config must name a key, or state that none is needed.
 pub(crate) fn key(
     preset: &Preset,
     configured: Option<&Secret>,
-    custom_address: bool,
+    base: &Base,
 ) -> Result<Option<Secret>, InvalidConfig> {
     let secret = match (configured, preset.env) {
+        (Some(secret), _) if secret.is_none() => return Ok(None),
         (Some(secret), _) => secret.clone(),
-        (None, Some(name)) => Secret::env(name),
         (None, None) => return Ok(None),
+        (None, Some(name)) if preset.is_own_address(base) => Secret::env(name),
+        (None, Some(name)) => {
+            let expected = format!(
+                "expected a key for {}, or \"none\" if it needs no key; {name} is sent to the hosts of {} only",
+                base.host(),
+                preset.name,
+            );
+            return Err(InvalidConfig::new("api_key", "(missing)", expected));
+        }
     };
-    match secret.resolve("api_key") {
-        Ok(_) => Ok(Some(secret)),
-        Err(_) if configured.is_none() && custom_address => Ok(None),
-        Err(error) => Err(error),
-    }
+    secret.resolve("api_key")?;
+    Ok(Some(secret))
 }

@@ -17,6 +17,7 @@ enum Source {
     Env(String),
     File(PathBuf),
     Value(SecretString),
+    None,
 }
 
 impl Secret {
@@ -40,6 +41,16 @@ impl Secret {
         matches!(self.0, Source::File(_))
     }
 
+    /// States that no secret is needed. A config file expresses this as `"none"`.
+    pub const fn none() -> Self {
+        Self(Source::None)
+    }
+
+    /// Returns true for [`Secret::none`].
+    pub const fn is_none(&self) -> bool {
+        matches!(self.0, Source::None)
+    }
+
     /// Reads the secret. Errors name it as the config field `field`.
     ///
     /// # Errors
@@ -52,6 +63,7 @@ impl Secret {
                 Err(InvalidConfig::new(field, "(empty)", "expected a key that is not empty"))
             }
             Source::Value(secret) => Ok(secret.clone()),
+            Source::None => Err(InvalidConfig::new(field, "\"none\"", format!("expected {FORMS}"))),
         }
     }
 }
@@ -84,6 +96,7 @@ impl fmt::Debug for Secret {
             Source::Env(name) => write!(f, "Secret(env {name})"),
             Source::File(path) => write!(f, "Secret(file {})", path.display()),
             Source::Value(_) => f.write_str("Secret(value)"),
+            Source::None => f.write_str("Secret(none)"),
         }
     }
 }
@@ -107,7 +120,10 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 
     /// The error omits the text, which is most likely the secret.
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Secret, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+        if text == "none" {
+            return Ok(Secret::none());
+        }
         Err(E::custom(format_args!("a string here; expected {FORMS}")))
     }
 
@@ -179,6 +195,10 @@ mod tests {
             &expect![[r#"api_key = { file = "/no/such/file" }: the file cannot be read: entity not found"#]],
         );
         check(r#"{"env":"PATH"}"#, &expect!["Secret(env PATH) found"]);
+        check(
+            r#""none""#,
+            &expect![[r#"api_key = "none": expected { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file"#]],
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::{preset::Auth, secret::Secret};
 pub struct AnthropicConfig {
     /// The base URL of the API, with or without `/v1`. Defaults to `https://api.anthropic.com`.
     pub base_url: String,
-    /// The API key. `None` uses `ANTHROPIC_API_KEY`, which is required for the default address only.
+    /// The API key. `None` uses `ANTHROPIC_API_KEY`, which is sent to Anthropic's own hosts
+    /// only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
     /// The header that carries the key. Defaults to `x_api_key`, which every version of the API accepts.
     pub auth: Auth,
@@ -25,7 +26,7 @@ pub struct AnthropicConfig {
 }
 
 /// Anthropic's own address.
-pub(super) const ADDRESS: &str = "https://api.anthropic.com";
+const ADDRESS: &str = "https://api.anthropic.com";
 
 impl Default for AnthropicConfig {
     fn default() -> Self {

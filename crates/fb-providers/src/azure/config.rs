@@ -10,7 +10,8 @@ use crate::{preset::Auth, secret::Secret};
 pub struct AzureConfig {
     /// The URL of the resource, such as `https://NAME.openai.azure.com`. `None` uses `AZURE_OPENAI_ENDPOINT`.
     pub base_url: Option<String>,
-    /// The API key or the Entra token. `None` uses `AZURE_OPENAI_API_KEY`.
+    /// The API key or the Entra token. `None` uses `AZURE_OPENAI_API_KEY`, which is sent to Azure's own hosts
+    /// and to the one in `AZURE_OPENAI_ENDPOINT` only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
     /// `api_key` or, for an Entra token, `bearer`. Defaults to `api_key`.
     pub auth: Auth,

@@ -93,6 +93,35 @@ fn errors_name_the_field_and_the_expectation() {
 }
 
 #[test]
+fn keys_of_the_environment_are_for_the_provider_alone() {
+    for (kind, address) in [
+        ("openai", "http://127.0.0.1:9/v1"),
+        ("openai", "http://api.openai.com/v1"),
+        ("openai", "https://api.openai.com.example/v1"),
+        ("groq", "https://evilapi.groq.com/openai/v1"),
+        ("anthropic", "https://proxy.example"),
+        ("azure", "https://proxy.example"),
+    ] {
+        let foreign = ProviderConfig { base_url: Some(address.to_owned()), ..ProviderConfig::new(kind) };
+        let error = foreign.build().err().map(|error| error.to_string()).unwrap_or_default();
+        let expected = "api_key = (missing): expected a key for ";
+        assert!(error.starts_with(expected) && error.contains("\"none\""), "{kind} {address}: {error}");
+        let open = ProviderConfig { api_key: Some(Secret::none()), ..foreign };
+        assert_eq!(open.build().err(), None, "{kind} {address}");
+    }
+    for (kind, address, own) in [
+        ("openai", "https://api.openai.com/v1", true),
+        ("openai", "https://eu.api.openai.com/v1", true),
+        ("openai", "https://openai.com/v1", false),
+        ("azure", "https://name.openai.azure.com", true),
+        ("azure", "https://name.example", false),
+    ] {
+        let base = crate::http::Base::parse("base_url", address).unwrap();
+        assert_eq!(preset::find(kind).unwrap().is_own_address(&base), own, "{address}");
+    }
+}
+
+#[test]
 fn every_preset_builds() {
     for preset in PRESETS {
         let own =

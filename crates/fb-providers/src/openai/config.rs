@@ -13,7 +13,8 @@ pub struct OpenAiConfig {
     pub preset: String,
     /// The base URL of the API, up to and including `/v1`. `None` uses the preset's.
     pub base_url: Option<String>,
-    /// The API key. `None` uses the environment variable of the preset; a local server needs no key.
+    /// The API key. `None` uses the environment variable of the preset, which is sent to the preset's own hosts
+    /// only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
     /// The header that carries the key. `None` uses the preset's.
     pub auth: Option<Auth>,

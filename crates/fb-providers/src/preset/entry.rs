@@ -20,6 +20,29 @@ pub(crate) struct Preset {
     pub(crate) quirks: Quirks,
 }
 
+impl Preset {
+    /// Returns true if the address belongs to the provider: HTTPS, and the host of the preset or a regional one below it.
+    /// Azure gives every account a host of its own.
+    pub(crate) fn is_own_address(&self, base: &Base) -> bool {
+        let own = self.base_url.and_then(|address| Url::parse(address).ok());
+        let own = own.as_ref().and_then(Url::host_str);
+        let domains: &[&str] = if self.adapter == Adapter::Azure { AZURE_DOMAINS } else { own.as_slice() };
+        let is_below = |domain: &&str| {
+            base.host().strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        base.is_https() && domains.iter().any(is_below)
+    }
+}
+
+/// The domains below which Azure hosts the resources of its accounts.
+const AZURE_DOMAINS: &[&str] = &[
+    "openai.azure.com",
+    "services.ai.azure.com",
+    "cognitiveservices.azure.com",
+    "openai.azure.us",
+    "openai.azure.cn",
+];
+
 /// The adapter that implements a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Adapter {

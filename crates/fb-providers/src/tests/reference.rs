@@ -35,9 +35,10 @@ Generated from `crates/fb-providers/src/preset/table.rs` by a test of that crate
 fb-providers`.
 
 Set `kind` of a provider to one of these names, or to `compatible` for any other server of OpenAI's dialect, which
-needs a `base_url`. Without `api_key` the key is read from the environment variable. A request with an unsupported
-parameter is not sent to the provider but to the next target. Parameters that an answer can do without are left out,
-and the response header `x-fb-degraded` names them.
+needs a `base_url`. Without `api_key` the key is read from the environment variable, which is sent to the endpoint of the
+table and its regional hosts only: with any other `base_url` of these kinds, set `api_key`, or `api_key = \"none\"` for a
+server that needs no key. A request with an unsupported parameter is not sent to the provider but to the next target.
+Parameters that an answer can do without are left out, and the response header `x-fb-degraded` names them.
 
 | name | endpoint | auth | environment variable | probe | unsupported parameters | default max_tokens | default model |
 |---|---|---|---|---|---|---|---|
