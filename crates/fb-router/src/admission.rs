@@ -14,9 +14,37 @@ use crate::{Candidate, Facts};
 /// # Errors
 /// Returns the first rule that forbids the target.
 pub fn admissible(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+    check_rules(facts, candidate)?;
+    check_window(facts, candidate)
+}
+
+/// Checks each of the targets that a request has with [`admissible`].
+///
+/// The number of tokens is an estimate. If it alone excludes every target that is left, the one with the largest window
+/// is admissible all the same.
+pub fn admissible_among(facts: &Facts<'_>, candidates: &[Candidate<'_>]) -> Vec<Result<(), Refusal>> {
+    let mut verdicts: Vec<_> = candidates.iter().map(|candidate| admissible(facts, candidate)).collect();
+    if verdicts.iter().all(Result::is_err) {
+        let able = verdicts.iter_mut().zip(candidates).rev();
+        let able = able.filter(|(_, candidate)| check_rules(facts, candidate).is_ok());
+        // From the end, so that the first of several with the same window is found.
+        if let Some((verdict, _)) = able.max_by_key(|(_, candidate)| candidate.capabilities.context) {
+            *verdict = Ok(());
+        }
+    }
+    verdicts
+}
+
+/// Returns true if the request fits the target's context window by estimate, or if the window is unknown.
+pub(crate) fn fits_window(facts: &Facts<'_>, candidate: &Candidate<'_>) -> bool {
+    candidate.capabilities.context.is_none_or(|context| facts.max_total_tokens() <= context)
+}
+
+/// Checks all rules except the one that depends on an estimate.
+fn check_rules(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     check_tenant_rules(facts, candidate)?;
     check_capabilities(facts, candidate)?;
-    check_size(facts, candidate)?;
+    check_output(facts, candidate)?;
     check_cost(facts, candidate)
 }
 
@@ -66,14 +94,20 @@ fn check_capabilities(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<()
     }
 }
 
-fn check_size(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+fn check_output(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     if let (Some(wanted), Some(most)) = (facts.max_output, candidate.max_output)
         && wanted > most
     {
         return Err(Refusal::new("max_tokens", format!("{wanted} wanted, at most {most}")));
     }
+    Ok(())
+}
+
+/// Checks the context window. The number of tokens is estimated from bytes and may be a third too high for plain words,
+/// so only a request that exceeds the window by more than half is refused.
+fn check_window(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     match candidate.capabilities.context {
-        Some(context) if facts.max_total_tokens() > context => {
+        Some(context) if facts.max_total_tokens() > context.saturating_add(context / 2) => {
             let total = facts.max_total_tokens();
             Err(Refusal::new("context", format!("about {total} tokens with the answer, at most {context}")))
         }

@@ -21,7 +21,7 @@ mod savings;
 
 pub use fb_core::InvalidConfig;
 
-pub use self::admission::{admissible, admissible_as_hedge};
+pub use self::admission::{admissible, admissible_among, admissible_as_hedge};
 pub use self::candidate::Candidate;
 pub use self::complexity::{
     ClassRoutes, Classifier, ComplexRules, Complexity, Evidence, Rules, Signals, SimpleRules,

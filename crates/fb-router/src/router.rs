@@ -4,8 +4,9 @@ use fb_core::InvalidConfig;
 use parking_lot::Mutex;
 
 use crate::{
-    Candidate, Facts, Inadmissible, Plan, RankReason, Ranked, RouterConfig, Start, Strategy, admissible,
-    admissible_as_hedge,
+    Candidate, Facts, Inadmissible, Plan, RankReason, Ranked, RouterConfig, Start, Strategy,
+    admissible_among, admissible_as_hedge,
+    admission::fits_window,
     order::{self, Rank},
     rotation::Rotation,
 };
@@ -68,8 +69,9 @@ impl Router {
     pub fn plan(&self, candidates: &[Candidate<'_>], facts: &Facts<'_>, random: [f64; 2]) -> Plan {
         let (mut usable, mut unusable, mut inadmissible) =
             (Vec::with_capacity(candidates.len()), Vec::new(), Vec::new());
-        for (index, candidate) in candidates.iter().enumerate() {
-            match admissible(facts, candidate) {
+        let verdicts = admissible_among(facts, candidates);
+        for (index, (candidate, verdict)) in candidates.iter().zip(verdicts).enumerate() {
+            match verdict {
                 Err(refusal) => {
                     inadmissible.push(Inadmissible { index, target: candidate.target.clone(), refusal });
                 }
@@ -101,6 +103,11 @@ impl Router {
             ranks[..=rank].rotate_right(1);
             ranks[0].1 = reason;
         }
+        // A target with a window that is too small by estimate is tried after those where the request fits.
+        let is_doubtful = |(index, reason): &Rank| {
+            !matches!(reason, RankReason::Preferred) && !fits_window(facts, &candidates[*index])
+        };
+        ranks.sort_by_key(is_doubtful);
         let start = self.start(candidates, facts, &ranks);
         let ranked = |(index, reason): Rank| {
             let Candidate { target, eligibility, .. } = &candidates[index];

@@ -441,3 +441,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn windows_that_are_too_small_by_estimate_come_last() {
+    let ids = targets(&["a/m", "b/m", "c/m"]);
+    let window = |index: usize, context| Candidate {
+        priority: u32::try_from(index).unwrap(),
+        capabilities: Capabilities { context, ..Capabilities::default() },
+        ..Candidate::new(&ids[index])
+    };
+    let candidates = [window(0, Some(100)), window(1, None), window(2, Some(200))];
+    let order = |facts: &Facts<'_>| -> Vec<usize> {
+        let plan = router(Strategy::Priority).plan(&candidates, facts, [0.0, 0.0]);
+        plan.order.iter().map(|ranked| ranked.index).collect()
+    };
+    let facts = Facts { input_tokens: 120, ..Facts::default() };
+    assert_eq!(order(&Facts { input_tokens: 100, ..Facts::default() }), [0, 1, 2]);
+    assert_eq!(order(&facts), [1, 2, 0]);
+    assert_eq!(order(&Facts { preferred: Some(&ids[0]), ..facts }), [0, 1, 2]);
+}

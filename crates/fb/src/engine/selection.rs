@@ -6,7 +6,9 @@ use fb_budget::Account;
 use fb_cache::Hit;
 use fb_core::{ChatRequest, Next, Refusal, Skip};
 use fb_health::Condition;
-use fb_router::{Candidate, Facts, Inadmissible, Plan, Router, Start as PlannedStart, Strategy, admissible};
+use fb_router::{
+    Candidate, Facts, Inadmissible, Plan, Router, Start as PlannedStart, Strategy, admissible_among,
+};
 
 use super::{
     admission::{check_tenant, is_unrestricted, may_reuse, with_request_rules},
@@ -165,8 +167,8 @@ pub(super) fn admissible_targets<'a>(
         .unwrap_or_else(|_| Facts::from_request(request));
     let facts = with_request_rules(facts, request);
     let mut admitted = Vec::new();
-    for (target, candidate) in targets.iter().zip(&candidates) {
-        match admissible(&facts, candidate) {
+    for (target, verdict) in targets.iter().zip(admissible_among(&facts, &candidates)) {
+        match verdict {
             Ok(()) => admitted.push(target),
             Err(refusal) => ctx.record.skip(target.id(), Skip::Inadmissible(refusal), None, Next::Hop),
         }
