@@ -7,3 +7,38 @@ mod time;
 //! The errors and limits of providers as they are met in the field.
 
 mod blocks;
+mod blocks;
+mod environment_keys;
+mod keys;
+mod limits;
+mod one_request;
+mod streams;
+
+use crate::harness::Sims;
+
+/// Returns a config in which the route `default` has two targets: a provider of this kind at the first simulator with the
+/// given model and settings, and the third simulator.
+fn two_targets(sims: &Sims, kind: &str, model: &str, settings: &str) -> String {
+    format!(
+        r#"{}
+        [providers.first]
+        kind = "{kind}"
+        base_url = "{}"
+        api_key = {{ env = "FB_TEST_KEY" }}
+        [[routes.default.targets]]
+        provider = "first"
+        model = "{model}"
+        {settings}
+        [[routes.default.targets]]
+        provider = "third"
+        model = "llama3.2"
+        "#,
+        sims.providers(),
+        sims.primary.base_url()
+    )
+}
+
+/// Returns a request with this prompt to the route `default`.
+fn request(prompt: &str) -> String {
+    serde_json::json!({ "model": "default", "messages": [{ "role": "user", "content": prompt }] }).to_string()
+}

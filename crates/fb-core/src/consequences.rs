@@ -1,6 +1,6 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::{FailureKind, Phase};
+use crate::{Failure, FailureKind, Phase, Scope};
 
 /// The consequences of a failure: retries, failover, breaker verdict, cooldown and alert.
 ///
@@ -61,9 +61,9 @@ pub enum Hop {
     OptIn,
     /// Failover to the next target.
     Yes,
-    /// Failover only to a target with a context window known to be larger.
+    /// Failover to targets with a context window known to be larger, then to those with an unknown one.
     LargerWindow,
-    /// Failover only to a target with a request size limit known to be larger.
+    /// Failover to targets with a request size limit known to be larger, then to those with an unknown one.
     LargerLimit,
 }
 
@@ -97,6 +97,8 @@ pub enum Cooldown {
     RetryAfter,
     /// The target, for a long time: only its operator can fix it.
     Target,
+    /// The target, for a long time, once distinct requests failed alike.
+    TargetIfRepeated,
     /// All targets that use the provider's key, for the provider's `Retry-After` or a long time.
     Key,
     /// All targets that use the provider's key, for growing pauses, until a call with it is answered.
@@ -156,6 +158,31 @@ impl FailureKind {
     }
 }
 
+impl Consequences {
+    /// Returns the consequences of a failure of this scope.
+    #[must_use]
+    pub const fn within(mut self, scope: Scope) -> Self {
+        match (scope, self.cooldown) {
+            (Scope::Request, Cooldown::Target) => (self.cooldown, self.alert) = (Cooldown::None, false),
+            (Scope::Unclear, Cooldown::Target) => self.cooldown = Cooldown::TargetIfRepeated,
+            (Scope::Model, Cooldown::Key) => self.cooldown = Cooldown::Target,
+            _ => {}
+        }
+        // Another account may have a higher limit.
+        if let (Scope::Model, Hop::LargerWindow | Hop::LargerLimit) = (scope, self.hop) {
+            self.hop = Hop::Yes;
+        }
+        self
+    }
+}
+
+impl Failure {
+    /// Returns the consequences before any output was sent to the caller: those of its kind, within its scope.
+    pub fn consequences(&self) -> Consequences {
+        self.kind().consequences().within(self.scope())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
@@ -212,5 +239,23 @@ mod tests {
             unknown          Backoff { max: 1 }   Yes          100+streak  None        alert
         "#]]
         .assert_eq(&table);
+    }
+
+    #[test]
+    fn scope_limits_the_cooldown_and_lifts_the_requirement() {
+        use FailureKind::{ModelNotFound, Permission, QuotaExhausted, RateLimited, TooLarge};
+        for (kind, scope, hop, cooldown, alert) in [
+            (ModelNotFound, Scope::Kind, Hop::Yes, Cooldown::Target, true),
+            (ModelNotFound, Scope::Request, Hop::Yes, Cooldown::None, false),
+            (Permission, Scope::Unclear, Hop::Yes, Cooldown::TargetIfRepeated, true),
+            (QuotaExhausted, Scope::Kind, Hop::Yes, Cooldown::Key, true),
+            (QuotaExhausted, Scope::Model, Hop::Yes, Cooldown::Target, true),
+            (RateLimited, Scope::Model, Hop::Yes, Cooldown::RetryAfter, false),
+            (TooLarge, Scope::Unclear, Hop::LargerLimit, Cooldown::None, false),
+            (TooLarge, Scope::Model, Hop::Yes, Cooldown::None, false),
+        ] {
+            let found = Failure::new(kind, "").with_scope(scope).consequences();
+            assert_eq!((found.hop, found.cooldown, found.alert), (hop, cooldown, alert), "{kind} {scope:?}");
+        }
     }
 }

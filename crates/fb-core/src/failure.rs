@@ -2,6 +2,8 @@ use std::{error::Error, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use thiserror::Error as ThisError;
 
+use crate::Scope;
+
 /// The kind of a failed call.
 ///
 /// Reasons for not making a call are [`Skip`](crate::Skip)s, and a content-policy refusal is a [`Block`](crate::Block).
@@ -213,6 +215,7 @@ struct Facts {
     retry_after: Option<Duration>,
     should_retry: Option<bool>,
     gate: Option<&'static str>,
+    scope: Scope,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -228,6 +231,7 @@ impl Failure {
             retry_after: None,
             should_retry: None,
             gate: None,
+            scope: Scope::Kind,
             source: None,
         }))
     }
@@ -271,6 +275,12 @@ impl Failure {
     #[must_use]
     pub fn with_gate(self, gate: &'static str) -> Self {
         self.with(|facts| facts.gate = Some(gate))
+    }
+
+    /// Sets the requests that the failure concerns; [`Scope::Kind`] unless set.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        self.with(|facts| facts.scope = scope)
     }
 
     /// Sets the underlying error, returned by [`Error::source`].
@@ -323,6 +333,11 @@ impl Failure {
         self.0.should_retry
     }
 
+    /// Returns the requests that the failure concerns.
+    pub fn scope(&self) -> Scope {
+        self.0.scope
+    }
+
     /// Returns the name of the quality gate that rejected the answer.
     pub fn gate(&self) -> Option<&'static str> {
         self.0.gate
@@ -362,8 +377,8 @@ impl PartialEq for Failure {
     /// Compares all fields except the underlying error.
     fn eq(&self, other: &Self) -> bool {
         let key = |f: &Self| {
-            let Facts { kind, status, retry_after, should_retry, gate, .. } = *f.0;
-            (kind, status, retry_after, should_retry, gate)
+            let Facts { kind, status, retry_after, should_retry, gate, scope, .. } = *f.0;
+            (kind, status, retry_after, should_retry, gate, scope)
         };
         let text = |f: &Self| (f.0.detail.clone(), f.0.code.clone(), f.0.request_id.clone());
         key(self) == key(other) && text(self) == text(other)

@@ -20,6 +20,7 @@ mod report;
 mod request;
 mod request_id;
 mod request_summary;
+mod scope;
 mod stream;
 mod trace;
 mod usage;
@@ -50,6 +51,7 @@ pub use crate::{
     request::{CacheControl, ChatRequest, Field, Head, InvalidRequest, Options, RawBody, Rules},
     request_id::{InvalidRequestId, RequestId},
     request_summary::RequestSummary,
+    scope::Scope,
     stream::{Frame, FrameStream, StreamEvent, Streaming, ToolDelta},
     trace::{Attempt, AttemptEnd, Next, Skip, Trace},
     usage::Usage,

@@ -19,7 +19,7 @@ pub(crate) use self::error::check;
 use self::head::ResponseHead;
 pub(crate) use self::{
     decode::{MAX_EVENT, Sse, SseDialect, StreamDecoder},
-    error::{ErrorClass, ErrorResponse, by_status},
+    error::{ErrorClass, ErrorResponse},
     protocol::{PreparedRequest, Protocol},
 };
 use crate::http::{Response, Upstream};
@@ -134,7 +134,7 @@ impl<P: Protocol> Exchange<P> {
             Err(WireError::Reported(reported)) => {
                 let error = ErrorResponse { status: None, body: &reported };
                 match error.correct(self.protocol.classify(&error)) {
-                    ErrorClass::Failed(kind) => Err(head.reported_failure(kind, &error).into()),
+                    ErrorClass::Failed(kind, scope) => Err(head.reported_failure(kind, scope, &error).into()),
                     ErrorClass::Blocked(category) => {
                         let detail = self.protocol.block_detail(&body, &error);
                         let raw = Some(Raw { dialect: P::DIALECT, bytes: body });
@@ -153,7 +153,7 @@ impl<P: Protocol> Exchange<P> {
         let body = fb_wire::errors::read(&bytes);
         let error = ErrorResponse { status: Some(status), body: &body };
         match error.of_model(error.correct(self.protocol.classify(&error)), model) {
-            ErrorClass::Failed(kind) => error::failure(kind, &error, response).into(),
+            ErrorClass::Failed(kind, scope) => error::failure(kind, scope, &error, response).into(),
             ErrorClass::Blocked(category) => {
                 let detail = self.protocol.block_detail(&bytes, &error);
                 let form = BlockForm::Body { status, raw: Some(Raw { dialect: P::DIALECT, bytes }) };

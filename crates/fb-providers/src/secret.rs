@@ -197,7 +197,9 @@ mod tests {
         check(r#"{"env":"PATH"}"#, &expect!["Secret(env PATH) found"]);
         check(
             r#""none""#,
-            &expect![[r#"api_key = "none": expected { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file"#]],
+            &expect![[
+                r#"api_key = "none": expected { env = "NAME" } or { file = "PATH" }; a secret does not belong in a config file"#
+            ]],
         );
     }
 

@@ -80,7 +80,7 @@ impl Observer for Log {
             Event::Finished { route, report, .. } => self.request(route, report),
             Event::Ended { route, attempt } => {
                 if let AttemptEnd::Failed(failure) = &attempt.end
-                    && failure.kind().consequences().alert
+                    && failure.consequences().alert
                 {
                     let detail = failure.detail();
                     warn!(route, target = %attempt.target, kind = %failure.kind(), detail, "target requires operator action");

@@ -41,8 +41,10 @@ pub struct ErrorBody {
     pub inner_code: Option<String>,
     /// The provider's request id, if the body contains it as `request_id`, `responseId` or `id`.
     pub request_id: Option<String>,
-    /// Google's `RetryInfo`.
+    /// Google's `RetryInfo`, or the delay in its message.
     pub retry_delay: Option<Duration>,
+    /// The names of the exceeded quotas in Google's `QuotaFailure`, at most 16.
+    pub quota_ids: Vec<String>,
     /// True if the body was JSON.
     pub json: bool,
 }
@@ -104,7 +106,20 @@ fn read_error(error: &Map<String, Value>, found: &mut ErrorBody) {
     if let Some(Value::Array(details)) = error.get("details") {
         let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str());
         found.retry_delay = delay.and_then(crate::headers::go_duration);
+        let violations = details.iter().filter_map(|detail| detail.get("violations")?.as_array()).flatten();
+        let ids = violations.filter_map(|violation| text(violation.as_object()?, "quotaId"));
+        found.quota_ids = ids.take(16).collect();
     }
+    if found.retry_delay.is_none() && found.status.is_some() {
+        found.retry_delay = error.get("message").and_then(Value::as_str).and_then(delay_in_message);
+    }
+}
+
+/// Reads Google's "Please retry in 20.04466179s.".
+fn delay_in_message(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("Please retry in ")?;
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+    crate::headers::go_duration(rest[..end].trim_end_matches('.'))
 }
 
 /// Reads the error of a provider behind another: an object, or the text of one. Its own `upstream` is not read.

@@ -37,6 +37,7 @@ mod spend;
 mod state;
 mod sticky_key;
 pub(crate) mod stream;
+mod suspicion;
 mod target_state;
 
 use std::{sync::Arc, time::Instant};

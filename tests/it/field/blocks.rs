@@ -61,7 +61,8 @@ async fn a_block_in_the_form_of_one_provider_is_surfaced() {
         for stream in [false, true] {
             sims.reset();
             sims.primary.fault(Fault::status(*status).with_body(*body));
-            let request = json!({ "model": kind, "stream": stream, "messages": [{ "role": "user", "content": "x" }] });
+            let request =
+                json!({ "model": kind, "stream": stream, "messages": [{ "role": "user", "content": "x" }] });
             let response = gateway.post(request.to_string()).await;
             let trace = response.header("x-fb-trace");
             assert!(trace.contains("blocked (input filtered)"), "{kind}: {trace}");

@@ -1,13 +1,13 @@
-use fb_core::{BlockCategory, FailureKind, Phase};
+use fb_core::{BlockCategory, FailureKind, Phase, Scope};
 
-use crate::exchange::{ErrorClass, ErrorResponse, by_status};
+use crate::exchange::{ErrorClass, ErrorResponse};
 
 /// Classifies an error of Anthropic's by its code, then by the messages that have no code, its type, and the status.
 pub(super) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
     by_code(error)
         .or_else(|| by_message(error))
         .or_else(|| by_type(error))
-        .unwrap_or_else(|| error.status().map_or(FailureKind::ServerError, by_status).into())
+        .unwrap_or_else(|| error.status().map_or(FailureKind::ServerError.into(), ErrorClass::by_status))
 }
 
 /// Classifies by `error.details.error_code`.
@@ -59,8 +59,13 @@ fn by_type(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
         "invalid_request_error" => FailureKind::InvalidRequest,
         "authentication_error" => FailureKind::Auth,
         "billing_error" => FailureKind::QuotaExhausted,
-        "permission_error" => FailureKind::Permission,
-        "not_found_error" => FailureKind::ModelNotFound,
+        // The types also concern a file that the request names.
+        "permission_error" => return Some(ErrorClass::Failed(FailureKind::Permission, Scope::Unclear)),
+        "not_found_error" => {
+            let names_model = error.body.message.starts_with("model:");
+            let scope = if names_model { Scope::Kind } else { Scope::Unclear };
+            return Some(ErrorClass::Failed(FailureKind::ModelNotFound, scope));
+        }
         "conflict_error" => FailureKind::ServerError,
         "request_too_large" => FailureKind::TooLarge,
         "rate_limit_error" => FailureKind::RateLimited,

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use fb_core::{BlockCategory, Failure, FailureKind, Phase};
+use fb_core::{BlockCategory, Failure, FailureKind, Phase, Scope};
 use fb_wire::{
     errors::ErrorBody,
     headers::{self, RetryHint},
@@ -31,15 +31,22 @@ fn names(message: &str, model: &str) -> bool {
 /// The classification of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
-    /// A failure of this kind.
-    Failed(FailureKind),
+    /// A failure of this kind, which concerns these requests.
+    Failed(FailureKind, Scope),
     /// A content-policy refusal.
     Blocked(BlockCategory),
 }
 
 impl From<FailureKind> for ErrorClass {
     fn from(kind: FailureKind) -> Self {
-        Self::Failed(kind)
+        Self::Failed(kind, Scope::Kind)
+    }
+}
+
+impl ErrorClass {
+    /// Classifies a status when nothing else is known.
+    pub(crate) const fn by_status(status: u16) -> Self {
+        Self::Failed(by_status(status), Scope::Unclear)
     }
 }
 
@@ -79,20 +86,20 @@ impl ErrorResponse<'_> {
         let Some(status) = self.status() else { return class };
         // 501 is the only 5xx status that concerns the request.
         let blames_the_caller = match class {
-            ErrorClass::Blocked(_) | ErrorClass::Failed(FailureKind::ContextLength) => status >= 500,
-            ErrorClass::Failed(FailureKind::InvalidRequest) => status >= 500 && status != 501,
-            ErrorClass::Failed(_) => false,
+            ErrorClass::Blocked(_) | ErrorClass::Failed(FailureKind::ContextLength, _) => status >= 500,
+            ErrorClass::Failed(FailureKind::InvalidRequest, _) => status >= 500 && status != 501,
+            ErrorClass::Failed(..) => false,
         };
         // The body of a redirect is ignored: redirects lead to hosts that are not configured.
         let is_redirect = matches!(status, 300..=399);
-        if blames_the_caller || is_redirect { by_status(status).into() } else { class }
+        if blames_the_caller || is_redirect { ErrorClass::by_status(status) } else { class }
     }
 
     /// Returns `class`, or a missing permission if a rejection of the key names the model that was called: the key may be
     /// right for others.
     pub(crate) fn of_model(&self, class: ErrorClass, model: &str) -> ErrorClass {
         match class {
-            ErrorClass::Failed(FailureKind::Auth) if names(&self.body.message, model) => {
+            ErrorClass::Failed(FailureKind::Auth, _) if names(&self.body.message, model) => {
                 FailureKind::Permission.into()
             }
             class => class,
@@ -121,14 +128,21 @@ impl ErrorResponse<'_> {
         self.body.request_id.as_deref()
     }
 
-    /// Returns the retry delay from the body.
-    pub(crate) const fn retry_delay(&self) -> Option<Duration> {
-        self.body.retry_delay
+    /// Returns the retry delay from the body. A quota per minute without one is refilled within a minute.
+    pub(crate) fn retry_delay(&self) -> Option<Duration> {
+        let refill = || self.has_quota(&["perminute"]).then_some(Duration::from_secs(60));
+        self.body.retry_delay.or_else(refill)
+    }
+
+    /// Returns true if the name of an exceeded quota of Google's contains one of `texts`, given in lower case.
+    pub(crate) fn has_quota(&self, texts: &[&str]) -> bool {
+        let ids = self.body.quota_ids.iter().map(|id| id.to_lowercase());
+        ids.into_iter().any(|id| texts.iter().any(|text| id.contains(text)))
     }
 }
 
-/// Classifies a status when nothing else is known.
-pub(crate) const fn by_status(status: u16) -> FailureKind {
+/// Returns the kind of a status when nothing else is known.
+const fn by_status(status: u16) -> FailureKind {
     match status {
         400 | 411 | 414 | 415 | 422 | 431 => FailureKind::InvalidRequest,
         401 => FailureKind::Auth,
@@ -156,7 +170,12 @@ pub(super) fn request_id(response: &Response) -> Option<String> {
 }
 
 /// Creates a failure with the details of the head and the body of a response.
-pub(super) fn failure(kind: FailureKind, error: &ErrorResponse<'_>, response: &Response) -> Failure {
+pub(super) fn failure(
+    kind: FailureKind,
+    scope: Scope,
+    error: &ErrorResponse<'_>,
+    response: &Response,
+) -> Failure {
     let RetryHint { after, should_retry } = headers::retry_hint(&|name| response.header(name), wall_clock());
     let detail = match kind {
         FailureKind::Malformed if matches!(response.status(), 300..=399) => {
@@ -170,6 +189,7 @@ pub(super) fn failure(kind: FailureKind, error: &ErrorResponse<'_>, response: &R
         .with_request_id(request_id(response).or_else(|| error.request_id().map(ToOwned::to_owned)))
         .with_retry_after(after.or_else(|| error.retry_delay()))
         .with_should_retry(should_retry)
+        .with_scope(scope)
 }
 
 #[expect(clippy::disallowed_methods, reason = "an HTTP date can only be compared to the wall clock")]
@@ -189,7 +209,9 @@ pub(crate) fn check(
     let body = fb_wire::errors::read(body.as_bytes());
     let error = ErrorResponse { status: Some(status).filter(|status| *status != 0), body: &body };
     let shown = match error.correct(classify(&error)) {
-        ErrorClass::Failed(kind) => kind.to_string(),
+        ErrorClass::Failed(kind, Scope::Request) => format!("{kind} of the request"),
+        ErrorClass::Failed(kind, Scope::Model) => format!("{kind} of the model"),
+        ErrorClass::Failed(kind, _) => kind.to_string(),
         ErrorClass::Blocked(category) => format!("blocked: {category}"),
     };
     assert_eq!(shown, expected, "{status} {body:?}");

@@ -111,7 +111,9 @@ impl<P: Protocol> BodyFrames<P> {
             WireError::Reported(body) => {
                 let error = ErrorResponse { status: None, body: &body };
                 match error.correct(self.protocol.classify(&error)) {
-                    ErrorClass::Failed(kind) => self.failure = Some(self.head.reported_failure(kind, &error)),
+                    ErrorClass::Failed(kind, scope) => {
+                        self.failure = Some(self.head.reported_failure(kind, scope, &error));
+                    }
                     ErrorClass::Blocked(category) => {
                         let block = Block::in_stream(category, error.detail());
                         self.ready.push_back(Frame::event(StreamEvent::Blocked(block)));

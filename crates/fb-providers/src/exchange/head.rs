@@ -1,4 +1,4 @@
-use fb_core::{Failure, FailureKind, Meta};
+use fb_core::{Failure, FailureKind, Meta, Scope};
 
 use super::error::ErrorResponse;
 
@@ -16,11 +16,17 @@ impl ResponseHead {
     }
 
     /// Creates the failure for an error that the provider reported inside an answer with a success status.
-    pub(super) fn reported_failure(&self, kind: FailureKind, error: &ErrorResponse<'_>) -> Failure {
+    pub(super) fn reported_failure(
+        &self,
+        kind: FailureKind,
+        scope: Scope,
+        error: &ErrorResponse<'_>,
+    ) -> Failure {
         let id = self.meta.request_id.clone().or_else(|| error.request_id().map(ToOwned::to_owned));
         Failure::new(kind, error.detail())
             .with_code(error.display_code())
             .with_request_id(id)
             .with_retry_after(error.retry_delay())
+            .with_scope(scope)
     }
 }

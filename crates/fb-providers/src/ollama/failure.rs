@@ -1,6 +1,6 @@
 use fb_core::FailureKind;
 
-use crate::exchange::{ErrorClass, ErrorResponse, by_status};
+use crate::exchange::{ErrorClass, ErrorResponse};
 
 /// Classifies an error of Ollama's, which has a status and a message but no code.
 pub(super) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
@@ -13,8 +13,8 @@ pub(super) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
         {
             FailureKind::ContextLength
         }
-        None if error.message_contains(&["not found"]) => FailureKind::ModelNotFound,
-        Some(status) => by_status(status),
+        None | Some(404) if error.message_contains(&["not found"]) => FailureKind::ModelNotFound,
+        Some(status) => return ErrorClass::by_status(status),
         None => FailureKind::ServerError,
     };
     kind.into()

@@ -1,7 +1,7 @@
-use fb_core::{BlockCategory, FailureKind, Phase};
+use fb_core::{BlockCategory, FailureKind, Phase, Scope};
 
 use crate::{
-    exchange::{ErrorClass, ErrorResponse, by_status},
+    exchange::{ErrorClass, ErrorResponse},
     preset::Flavour,
 };
 
@@ -24,13 +24,17 @@ pub(super) fn classify(error: &ErrorResponse<'_>, flavour: Flavour) -> ErrorClas
     let blocked = || when(is_blocked(error), BLOCKED);
     specific.or_else(blocked).or_else(|| by_code(error)).or_else(|| by_message(error)).unwrap_or_else(|| {
         match error.status() {
-            Some(status) => by_status(status).into(),
+            Some(status) => ErrorClass::by_status(status),
             None if error.has_code(&["invalid_request_error"]) => FailureKind::InvalidRequest.into(),
             None => FailureKind::ServerError.into(),
         }
     })
 }
 
+/// The account's limit of tokens per minute for a model is below the size of the request.
+const TOO_LARGE: ErrorClass = ErrorClass::Failed(FailureKind::TooLarge, Scope::Model);
+/// The model's quota is used up, and not the credit of the account.
+const MODEL_QUOTA: ErrorClass = ErrorClass::Failed(FailureKind::QuotaExhausted, Scope::Model);
 const BLOCKED: ErrorClass = ErrorClass::Blocked(BlockCategory::Input);
 
 fn when(condition: bool, class: impl Into<ErrorClass>) -> Option<ErrorClass> {
@@ -41,7 +45,7 @@ fn when(condition: bool, class: impl Into<ErrorClass>) -> Option<ErrorClass> {
 fn by_code(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     use FailureKind::{
         Auth, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission, QuotaExhausted,
-        RateLimited, Region, ServerError, Timeout, TooLarge,
+        RateLimited, Region, ServerError, Timeout,
     };
     let rows: [(&[&str], ErrorClass); 15] = [
         (QUOTA, QuotaExhausted.into()),
@@ -59,7 +63,7 @@ fn by_code(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
         (&["data_residency_mismatch", "insufficient_permissions"], Permission.into()),
         (
             &["rate_limit_exceeded", "rate_limit_error"],
-            if error.message_contains(&[REQUEST_TOO_LARGE]) { TooLarge } else { RateLimited }.into(),
+            if error.message_contains(&[REQUEST_TOO_LARGE]) { TOO_LARGE } else { RateLimited.into() },
         ),
         (
             &["unsupported_parameter", "unsupported_value", "invalid_type", "missing_required_parameter"],
@@ -75,7 +79,7 @@ fn by_code(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     ];
     let found = rows.into_iter().find(|(codes, _)| error.has_code(codes)).map(|(_, class)| class)?;
     // A code for a server failure is less specific than the status.
-    let is_unspecific = found == ErrorClass::Failed(ServerError);
+    let is_unspecific = found == ServerError.into();
     if is_unspecific && error.status.is_some() { None } else { Some(found) }
 }
 
@@ -134,15 +138,14 @@ fn by_message(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
                 ]),
             FailureKind::ContextLength,
         ),
-        Some(429) => {
-            when(error.message_contains(&[REQUEST_TOO_LARGE]), FailureKind::TooLarge).or_else(|| {
-                when(error.message_contains(&["exceeded your current quota"]), FailureKind::QuotaExhausted)
-            })
-        }
+        Some(429) => when(error.message_contains(&[REQUEST_TOO_LARGE]), TOO_LARGE).or_else(|| {
+            when(error.message_contains(&["exceeded your current quota"]), FailureKind::QuotaExhausted)
+        }),
         Some(403) => when(
             error.message_contains(&["country, region, or territory not supported"]),
             FailureKind::Region,
-        ),
+        )
+        .or_else(|| when(error.message_contains(&["not have access to model"]), FailureKind::Permission)),
         _ => None,
     }
 }
@@ -155,9 +158,6 @@ fn azure(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
                 error.message_contains(&["experiencing high demand", "temporarily unable", "no capacity"]);
             when(error.status() == Some(429) && is_shared, FailureKind::Overloaded)
         })
-        // `PermissionDenied` comes with 401 and 403, so the status decides.
-        .or_else(|| when(error.status() == Some(401), FailureKind::Auth))
-        .or_else(|| when(error.status() == Some(403), FailureKind::Permission))
 }
 
 fn groq(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
@@ -201,15 +201,18 @@ fn openrouter(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     {
         return Some(BLOCKED);
     }
+    if let Some(class) = no_endpoint(error) {
+        return Some(class);
+    }
     let class = match error.body.error_type.as_deref()? {
         "context_length_exceeded" | "token_limit_exceeded" => ContextLength.into(),
         "authentication" => Auth.into(),
-        "permission_denied" => Permission.into(),
+        "permission_denied" => ErrorClass::Failed(Permission, Scope::Unclear),
         "payment_required" => QuotaExhausted.into(),
         "rate_limit_exceeded" => RateLimited.into(),
         "provider_overloaded" => Overloaded.into(),
         "provider_unavailable" | "server" => ServerError.into(),
-        "not_found" => ModelNotFound.into(),
+        "not_found" => ErrorClass::Failed(ModelNotFound, Scope::Unclear),
         "payload_too_large" => TooLarge.into(),
         "content_policy_violation" => BLOCKED,
         "refusal" => ErrorClass::Blocked(BlockCategory::Refusal),
@@ -224,6 +227,20 @@ fn openrouter(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
         _ => return None,
     };
     Some(class)
+}
+
+/// Classifies the 404 of a model none of whose endpoints may serve the request: the request needs what none of them
+/// has, or the model has no endpoint at all.
+fn no_endpoint(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
+    let of_request = &["no endpoints found that", "no endpoints available that"];
+    let is_404 = error.status() == Some(404);
+    when(
+        is_404 && error.message_contains(of_request),
+        ErrorClass::Failed(FailureKind::ModelNotFound, Scope::Request),
+    )
+    .or_else(|| {
+        when(is_404 && error.message_contains(&["no endpoints found for"]), FailureKind::ModelNotFound)
+    })
 }
 
 /// Spend limits set by the owner of the account.
@@ -247,6 +264,7 @@ fn xai(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
         }
         Some(403) => when(is_blocked(error), BLOCKED).or_else(|| {
             when(error.message_contains(&["credits", "spending limit"]), FailureKind::QuotaExhausted)
+                .or_else(|| when(error.message_contains(&["api key is blocked"]), FailureKind::Permission))
         }),
         Some(429) => when(
             error.message_contains(&["used all available credits", "spending limit"]),
@@ -259,7 +277,7 @@ fn xai(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
 fn gemini(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     use FailureKind::{
         Auth, ContextLength, InvalidRequest, ModelNotFound, Overloaded, Permission, QuotaExhausted,
-        ServerError, Timeout,
+        RateLimited, ServerError, Timeout,
     };
     if error.status() == Some(400) {
         return when(error.message_contains(&["api key not valid", "api_key_invalid"]), Auth)
@@ -269,15 +287,16 @@ fn gemini(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
             .or_else(|| when(error.has_code(&["FAILED_PRECONDITION"]), Permission))
             .or_else(|| when(error.has_code(&["INVALID_ARGUMENT"]), InvalidRequest));
     }
+    // The message is the same for every quota: it names the plan and the billing also for a limit per minute. All quotas
+    // are those of one model; an empty account is a 402.
+    if error.status() == Some(429) {
+        let is_daily = error.has_quota(&["perday", "daily"])
+            || (error.body.quota_ids.is_empty() && error.message_contains(&["perday", "per day"]))
+            // A delay of more than five minutes is in effect a daily quota.
+            || error.retry_delay().is_some_and(|hint| hint.as_secs() > 300);
+        return Some(if is_daily { MODEL_QUOTA } else { RateLimited.into() });
+    }
     when(error.status() == Some(402), QuotaExhausted)
-        .or_else(|| {
-            when(
-                error.status() == Some(429) && error.message_contains(&["perday", "per day"]),
-                QuotaExhausted,
-            )
-        })
-        // A delay of more than five minutes is in effect a daily quota.
-        .or_else(|| when(error.retry_delay().is_some_and(|hint| hint.as_secs() > 300), QuotaExhausted))
         .or_else(|| when(error.has_code(&["UNAVAILABLE"]), Overloaded))
         .or_else(|| when(error.has_code(&["DEADLINE_EXCEEDED"]), Timeout(Phase::FirstByte)))
         .or_else(|| when(error.has_code(&["NOT_FOUND"]), ModelNotFound))

@@ -458,5 +458,5 @@ fn windows_that_are_too_small_by_estimate_come_last() {
     let facts = Facts { input_tokens: 120, ..Facts::default() };
     assert_eq!(order(&Facts { input_tokens: 100, ..Facts::default() }), [0, 1, 2]);
     assert_eq!(order(&facts), [1, 2, 0]);
-    assert_eq!(order(&Facts { preferred: Some(&ids[0]), ..facts }), [0, 1, 2]);
+    assert_eq!(order(&Facts { preferred: Some("a/m"), ..facts }), [0, 1, 2]);
 }

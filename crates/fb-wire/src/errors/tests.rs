@@ -38,6 +38,13 @@ fn known_formats_are_parsed() {
         (google.status, google.retry_delay),
         (some("RESOURCE_EXHAUSTED"), Some(Duration::from_millis(34_100)))
     );
+    let exceeded = parsed(
+        r#"{"error":{"code":429,"message":"Please retry in 20.5s.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"RequestsPerMinute"},{"quotaMetric":"m"}]}]}}"#,
+    );
+    assert_eq!(
+        (exceeded.quota_ids, exceeded.retry_delay),
+        (vec!["RequestsPerMinute".to_owned()], Some(Duration::from_millis(20_500)))
+    );
     let azure = parsed(
         r#"{"error":{"code":"content_filter","message":"m","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
     );
@@ -55,7 +62,11 @@ fn known_formats_are_parsed() {
         let body = format!(r#"{{"error":{{"code":403,"metadata":{{"reasons":[],"raw":{raw}}}}}}}"#);
         let behind = parsed(&body);
         let upstream = behind.upstream.expect("the error of the provider behind");
-        assert_eq!((behind.flagged, upstream.code, upstream.message.as_str()), (false, some("c"), "m"), "{raw}");
+        assert_eq!(
+            (behind.flagged, upstream.code, upstream.message.as_str()),
+            (false, some("c"), "m"),
+            "{raw}"
+        );
     }
     let string = parsed(r#"{"error":"model 'x' not found","code":"e1"}"#);
     assert_eq!((string.message.as_str(), string.code), ("model 'x' not found", some("e1")));

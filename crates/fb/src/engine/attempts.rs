@@ -19,6 +19,7 @@ use super::{
     position::Position,
     route_target::RouteTarget,
     spend::output_bytes,
+    suspicion::fingerprint,
 };
 use crate::clock::now;
 
@@ -139,7 +140,7 @@ impl Retries {
         let is_shortened = admitted.is_shortened && at >= admitted.until;
         let verdict = self.verdict(kind, is_shortened);
         state.record_failure(&failure, verdict, at);
-        state.cool_down(kind.consequences().cooldown, failure.retry_after(), at);
+        state.cool_down(&failure, || fingerprint(ctx.request), at);
         let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
         let situation = self.situation(ctx, target, position, &failure, at);
         match decide_within_budget(&situation, target) {
@@ -258,6 +259,7 @@ pub(super) async fn pause(wait: Duration) {
 fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Duration) -> TargetOutcome {
     let (state, at) = (&target.state, now());
     state.count(|counters| counters.record_latency(took));
+    state.record_answer();
     match received {
         Received::Reply(reply) => {
             state.health.record_success(took, at);

@@ -40,7 +40,7 @@ pub(super) enum Step {
     Surface,
 }
 
-/// A capability in which later targets must exceed the one that failed.
+/// A capability in which later targets must exceed the one that failed, where both are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Requirement {
     None,
@@ -59,9 +59,9 @@ pub(super) fn decide(situation: &Situation<'_>, policy: &RetryPolicy) -> Step {
 
 /// Decides what follows a failure that is not retried.
 pub(super) fn without_retry(situation: &Situation<'_>) -> Step {
-    let kind = situation.failure.kind();
-    let is_trigger = situation.triggers.map(|kinds| kinds.contains(&kind.name()));
-    match (is_trigger, kind.consequences().hop) {
+    let failure = situation.failure;
+    let is_trigger = situation.triggers.map(|kinds| kinds.contains(&failure.kind().name()));
+    match (is_trigger, failure.consequences().hop) {
         (Some(false), _) | (_, Hop::No) | (None, Hop::OptIn) => Step::Surface,
         (_, Hop::LargerWindow) => Step::Next(Requirement::LargerWindow),
         (_, Hop::LargerLimit) => Step::Next(Requirement::LargerBody),
@@ -75,7 +75,7 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Option<Duration> {
         return None;
     }
     let afford = |wait| s.envelope.affords_retry(s.now, wait, s.used, s.later).then_some(wait);
-    let consequences = s.failure.kind().consequences();
+    let consequences = s.failure.consequences();
     let is_encouraged = s.failure.should_retry() == Some(true) && consequences.hop == Hop::Yes;
     let (pace, most) = match consequences.retry {
         Retry::Never if is_encouraged => (Pace::Backoff, 1),

@@ -54,18 +54,16 @@ pub(super) async fn race(
 ) -> TargetOutcome {
     let mut running = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
-    let mut begun = 0;
-    let begin = |begun: &mut usize| {
-        let target = *targets.get(*begun)?;
-        *begun += 1;
+    let mut left = targets.to_vec();
+    let begin = |rest: &mut Vec<_>| {
+        let target = take_next(ctx, rest)?;
         ctx.record.turn_to(target.id());
-        let rest = &targets[*begun..];
         let later = count_callable(ctx, rest.iter().copied()).saturating_add(ctx.reserve);
         let position = Position { later, is_followed: !rest.is_empty(), bypass: false };
         Some(async move { (target, try_target(ctx, target, position).await) })
     };
     for _ in 0..start.at_once.max(1) {
-        running.extend(begin(&mut begun));
+        running.extend(begin(&mut left));
     }
     let mut hedge = pin!(start.hedge.and_then(|hedge| now().checked_add(hedge.after)).map(at));
     loop {
@@ -82,7 +80,7 @@ pub(super) async fn race(
                 Some((target, TargetOutcome::MoveOn)) => {
                     ctx.record.leave(target.id());
                     if surfaced.is_none() {
-                        running.extend(begin(&mut begun));
+                        running.extend(begin(&mut left));
                     }
                 }
                 Some((_, TargetOutcome::Surfaced(failure))) => surfaced = surfaced.or(Some(failure)),
@@ -92,13 +90,25 @@ pub(super) async fn race(
                 hedge.set(None);
                 let is_admitted = |target: &&RouteTarget| may_hedge(ctx, target, now());
                 let affords = |hedge: Hedge<'_>| hedge.budget.try_withdraw();
-                let next = targets.get(begun);
+                let next = next_index(ctx, &left).and_then(|index| left.get(index));
                 if surfaced.is_none() && next.is_some_and(is_admitted) && start.hedge.is_some_and(affords) {
-                    running.extend(begin(&mut begun));
+                    running.extend(begin(&mut left));
                 }
             }
         }
     }
+}
+
+/// Takes the next target.
+fn take_next<'t>(ctx: RequestContext<'_>, left: &mut Vec<&'t RouteTarget>) -> Option<&'t RouteTarget> {
+    next_index(ctx, left).map(|index| left.remove(index))
+}
+
+/// Returns the index of the next target: the first of those left or, once the request exceeded a limit elsewhere, the first
+/// of those whose limits are known.
+fn next_index(ctx: RequestContext<'_>, left: &[&RouteTarget]) -> Option<usize> {
+    let certain = left.iter().position(|target| !ctx.record.is_uncertain(target.capabilities()));
+    certain.or(if left.is_empty() { None } else { Some(0) })
 }
 
 async fn at(time: Instant) {

@@ -54,10 +54,35 @@ struct State {
     degraded: Option<String>,
     plan: Option<Plan>,
     summary: RequestSummary,
-    /// Set by a failure that only a target with a larger context window can survive.
-    context_above: Option<u64>,
-    /// Set by a failure that only a target with a larger limit on bodies can survive.
-    body_above: Option<u64>,
+    /// The context windows that the prompt exceeded.
+    context: Exceeded,
+    /// The limits on bodies that the body exceeded.
+    body: Exceeded,
+}
+
+/// The limits of one kind that a request exceeded at earlier targets.
+#[derive(Clone, Copy, Default)]
+struct Exceeded {
+    /// True if the request exceeded one, known or not.
+    any: bool,
+    /// The largest known one; zero if none is known.
+    largest: u64,
+}
+
+impl Exceeded {
+    fn record(&mut self, limit: Option<u64>) {
+        *self = Self { any: true, largest: self.largest.max(limit.unwrap_or(0)) };
+    }
+
+    /// Returns true if the request exceeds this limit too. An unknown limit may be larger.
+    const fn excludes(self, limit: Option<u64>) -> bool {
+        matches!(limit, Some(limit) if self.any && limit <= self.largest)
+    }
+
+    /// Returns true if nothing shows whether the request fits.
+    const fn is_uncertain(self, limit: Option<u64>) -> bool {
+        self.any && limit.is_none()
+    }
 }
 
 impl RequestRecord {
@@ -202,33 +227,34 @@ impl RequestRecord {
         }
     }
 
-    /// Restricts later attempts to targets with a known context window larger than this one.
+    /// Excludes targets from later attempts whose context window is known and no larger than this one.
     pub(super) fn require_larger_window(&self, than: &Capabilities) {
-        self.state.lock().context_above = Some(than.context.unwrap_or(0));
+        self.state.lock().context.record(than.context);
     }
 
-    /// Restricts later attempts to targets with a known body limit larger than this one.
+    /// Excludes targets from later attempts whose body limit is known and no larger than this one.
     pub(super) fn require_larger_body(&self, than: &Capabilities) {
-        self.state.lock().body_above = Some(than.max_body.unwrap_or(0));
+        self.state.lock().body.record(than.max_body);
+    }
+
+    /// Returns true if a limit of the target is unknown that the request exceeded elsewhere: it is tried after the targets
+    /// whose limits are known to be larger.
+    pub(super) fn is_uncertain(&self, capabilities: &Capabilities) -> bool {
+        let state = self.state.lock();
+        state.context.is_uncertain(capabilities.context) || state.body.is_uncertain(capabilities.max_body)
     }
 
     /// Checks a target against the limits that earlier failures of this request exceeded.
     pub(super) fn check_limits(&self, capabilities: &Capabilities) -> Result<(), Refusal> {
         let state = self.state.lock();
-        let above = |floor: Option<u64>, have: Option<u64>| {
-            floor.is_none_or(|floor| floor > 0 && have.is_some_and(|have| have > floor))
-        };
-        if !above(state.context_above, capabilities.context) {
+        if state.context.excludes(capabilities.context) {
             return Err(Refusal::new(
                 "messages",
-                "too long for an earlier target, and this window is not known to be larger",
+                "too long for an earlier target, and this window is no larger",
             ));
         }
-        if !above(state.body_above, capabilities.max_body) {
-            return Err(Refusal::new(
-                "body",
-                "too large for an earlier target, and this limit is not known to be larger",
-            ));
+        if state.body.excludes(capabilities.max_body) {
+            return Err(Refusal::new("body", "too large for an earlier target, and this limit is no larger"));
         }
         Ok(())
     }

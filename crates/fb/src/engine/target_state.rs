@@ -15,7 +15,10 @@ use fb_quality::{Score, rank_penalty};
 use fb_retry::RetryBudget;
 use parking_lot::Mutex;
 
-use super::key_standing::{KeyAdmission, KeyStanding};
+use super::{
+    key_standing::{KeyAdmission, KeyStanding},
+    suspicion::Suspicion,
+};
 use crate::{mechanisms::Mechanisms, stats::TargetCounters};
 
 /// The cool-down after a failure that only the operator can repair, where the provider gives no time.
@@ -54,6 +57,7 @@ impl PartialEq for TargetSettings {
 struct TargetHistory {
     cooling_until: Mutex<Option<Instant>>,
     last_failure: Mutex<LastFailure>,
+    suspicion: Mutex<Suspicion>,
     counters: Mutex<TargetCounters>,
     in_flight: AtomicU32,
     quality: Mutex<Score>,
@@ -280,9 +284,9 @@ impl TargetState {
     /// Records a failure as the cause, should the target become unavailable. Health counts it if its verdict counts towards
     /// a streak: a mistake of the caller or a busy target does not.
     pub(crate) fn record_failure(&self, failure: &Failure, verdict: Verdict, at: Instant) {
-        let affected = match failure.kind().consequences().cooldown {
+        let affected = match failure.consequences().cooldown {
             Cooldown::Key | Cooldown::KeyRejected => Some(&self.provider_state.last_failure),
-            Cooldown::Target | Cooldown::RetryAfter => Some(&self.history.last_failure),
+            Cooldown::Target | Cooldown::TargetIfRepeated | Cooldown::RetryAfter => Some(&self.history.last_failure),
             Cooldown::None => {
                 matches!(verdict, Verdict::Failure { .. }).then_some(&self.history.last_failure)
             }
@@ -305,21 +309,35 @@ impl TargetState {
         latest.map(|(_, failure)| failure)
     }
 
+    /// Records an answer, which clears the target of the suspicion that every request fails.
+    pub(super) fn record_answer(&self) {
+        self.history.suspicion.lock().clear();
+    }
+
     /// Starts the cool-down that follows from a failure, of the target or of its provider. A running cool-down is never
-    /// shortened.
-    pub(super) fn cool_down(&self, cooldown: Cooldown, hint: Option<Duration>, at: Instant) {
+    /// shortened. `request` is the fingerprint of the failed request.
+    pub(super) fn cool_down(&self, failure: &Failure, request: impl FnOnce() -> u64, at: Instant) {
+        let hint = failure.retry_after();
         let extend = |until: &Mutex<Option<Instant>>, wait: Duration| {
             let mut until = until.lock();
             *until = (*until).max(at.checked_add(wait));
         };
-        match cooldown {
+        match failure.consequences().cooldown {
             Cooldown::None => {}
             Cooldown::RetryAfter => {
                 if let Some(wait) = hint {
                     extend(&self.history.cooling_until, wait);
                 }
             }
-            Cooldown::Target => extend(&self.history.cooling_until, LONG_COOL_DOWN),
+            Cooldown::Target => {
+                let wait = hint.map_or(LONG_COOL_DOWN, |hint| hint.max(LONG_COOL_DOWN));
+                extend(&self.history.cooling_until, wait);
+            }
+            Cooldown::TargetIfRepeated => {
+                if self.history.suspicion.lock().record(failure, request(), at) {
+                    extend(&self.history.cooling_until, LONG_COOL_DOWN);
+                }
+            }
             Cooldown::Key => extend(&self.provider_state.cooling_until, hint.unwrap_or(LONG_COOL_DOWN)),
             Cooldown::KeyRejected => self.provider_state.key.lock().reject(at),
         }

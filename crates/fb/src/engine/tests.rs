@@ -415,18 +415,37 @@ async fn exhaustion_reports_the_primary_cause_unless_another_is_repairable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_prompt_moves_only_to_a_larger_known_window() {
-    let script = script("a: context / b: 200 / c: 200");
-    let sizes = [Some(8_000), None, Some(128_000)];
-    for ((_, provider), context) in script.providers().iter().zip(sizes) {
-        provider.with_capabilities(Capabilities { context, ..Capabilities::default() });
-    }
+async fn long_prompt_moves_to_larger_windows_and_then_to_unknown_ones() {
+    let with_windows = |text: &str| {
+        let script = script(text);
+        let sizes = [Some(8_000), None, Some(128_000), Some(4_000)];
+        for ((_, provider), context) in script.providers().iter().zip(sizes) {
+            provider.with_capabilities(Capabilities { context, ..Capabilities::default() });
+        }
+        client(&script, |route| route)
+    };
     expect![[r#"
         ok "hello from c" by c/m
-        0.000s  a/m  1  context_length (400 context_length_exceeded)                                                                    0 ms  hop
-        0.000s  b/m     skipped: inadmissible: messages: too long for an earlier target, and this window is not known to be larger            hop
-        0.000s  c/m  1  ok  15 tokens                                                                                                   0 ms
-    "#]].assert_eq(&plain(&client(&script, |route| route)).await);
+        0.000s  a/m  1  context_length (400 context_length_exceeded)      0 ms  hop
+        0.000s  c/m  1  ok  15 tokens                                     0 ms
+    "#]]
+    .assert_eq(&plain(&with_windows("a: context / b: 200 / c: 200 / d: 200")).await);
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
+        0.000s  c/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
+        0.000s  d/m     skipped: inadmissible: messages: too long for an earlier target, and this window is no larger            hop
+        0.000s  b/m  1  ok  15 tokens                                                                                      0 ms
+    "#]]
+    .assert_eq(&plain(&with_windows("a: context / b: 200 / c: context / d: 200")).await);
+    expect![[r#"
+        400 context_length_exceeded (no target could answer: context_length (400 context_length_exceeded))
+        0.000s  a/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
+        0.000s  c/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
+        0.000s  d/m     skipped: inadmissible: messages: too long for an earlier target, and this window is no larger            hop
+        0.000s  b/m  1  context_length (400 context_length_exceeded)                                                       0 ms
+    "#]]
+    .assert_eq(&plain(&with_windows("a: context / b: context / c: context / d: 200")).await);
 }
 
 #[tokio::test(start_paused = true)]

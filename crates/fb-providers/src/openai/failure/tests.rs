@@ -64,7 +64,13 @@ fn openai_errors() {
         (429, "insufficient_quota", "organization_usage_limit_exceeded", "", "quota_exhausted"),
         (429, "requests", "rate_limit_exceeded", "Rate limit reached for requests", "rate_limited"),
         (429, "tokens", "rate_limit_exceeded", "Rate limit reached for tokens", "rate_limited"),
-        (429, "tokens", "rate_limit_exceeded", "Request too large for gpt-6 on tokens per min", "too_large"),
+        (
+            429,
+            "tokens",
+            "rate_limit_exceeded",
+            "Request too large for gpt-6 on tokens per min",
+            "too_large of the model",
+        ),
         (429, "rate_limit_error", "slow_down", "", "rate_limited"),
         (500, "server_error", "", "", "server_error"),
         (502, "", "", "", "server_error"),
@@ -168,6 +174,16 @@ fn azure_errors() {
     assert_eq!(filters::describe(b"{}"), None);
 }
 
+macro_rules! gemini_quota {
+    ($id:literal) => {
+        concat!(
+            r#"[{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":""#,
+            $id,
+            r#""}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"38s"}]}}]"#
+        )
+    };
+}
+
 /// Errors of compatible servers: status (0: inside an answer with a success status), body, and expected class.
 const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
     (Groq, 498, r#"{"error":{"message":"flex","type":"capacity_exceeded"}}"#, "overloaded"),
@@ -181,7 +197,7 @@ const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
         Groq,
         413,
         r#"{"error":{"message":"Request too large for model","type":"tokens","code":"rate_limit_exceeded"}}"#,
-        "too_large",
+        "too_large of the model",
     ),
     (Groq, 424, r#"{"error":{"message":"dependency"}}"#, "server_error"),
     (
@@ -240,17 +256,62 @@ const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
     (Xai, 0, XAI_BLOCK, BLOCK),
     // A server that passes on xAI's error.
     (Flavour::OpenAi, 403, XAI_BLOCK, BLOCK),
-    (DeepSeek, 400, r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#, BLOCK),
+    (
+        DeepSeek,
+        400,
+        r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
+        BLOCK,
+    ),
     // DashScope.
-    (Flavour::OpenAi, 400, r#"{"error":{"code":"data_inspection_failed","param":null,"message":"Input data may contain inappropriate content.","type":"data_inspection_failed"},"request_id":"r"}"#, BLOCK),
-    (Flavour::OpenAi, 400, r#"{"error":{"code":"invalid_parameter_error","message":"<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content."}}"#, BLOCK),
+    (
+        Flavour::OpenAi,
+        400,
+        r#"{"error":{"code":"data_inspection_failed","param":null,"message":"Input data may contain inappropriate content.","type":"data_inspection_failed"},"request_id":"r"}"#,
+        BLOCK,
+    ),
+    (
+        Flavour::OpenAi,
+        400,
+        r#"{"error":{"code":"invalid_parameter_error","message":"<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content."}}"#,
+        BLOCK,
+    ),
     // Moonshot.
-    (Flavour::OpenAi, 400, r#"{"error":{"code":400,"message":"The request was rejected because it was considered high risk","param":"prompt","type":"content_filter"}}"#, BLOCK),
-    (Flavour::OpenRouter, 403, r#"{"error":{"code":403,"message":"Input rejected","metadata":{"reasons":["violence"],"flagged_input":"x"}}}"#, BLOCK),
-    (Flavour::OpenRouter, 403, r#"{"error":{"code":403,"message":"Provider returned error","metadata":{"provider_name":"xAI","raw":"{\"code\":\"c\",\"error\":\"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO\"}"}}}"#, BLOCK),
-    (Flavour::OpenRouter, 400, r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"Alibaba","raw":"{\"error\":{\"code\":\"data_inspection_failed\"}}"}}}"#, BLOCK),
-    (Flavour::OpenRouter, 403, r#"{"error":{"code":403,"message":"Provider returned error","metadata":{"raw":"{\"error\":\"no\"}"}}}"#, "permission"),
-    (Flavour::Azure, 400, r#"{"error":{"code":null,"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy."}}"#, BLOCK),
+    (
+        Flavour::OpenAi,
+        400,
+        r#"{"error":{"code":400,"message":"The request was rejected because it was considered high risk","param":"prompt","type":"content_filter"}}"#,
+        BLOCK,
+    ),
+    (
+        Flavour::OpenRouter,
+        403,
+        r#"{"error":{"code":403,"message":"Input rejected","metadata":{"reasons":["violence"],"flagged_input":"x"}}}"#,
+        BLOCK,
+    ),
+    (
+        Flavour::OpenRouter,
+        403,
+        r#"{"error":{"code":403,"message":"Provider returned error","metadata":{"provider_name":"xAI","raw":"{\"code\":\"c\",\"error\":\"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO\"}"}}}"#,
+        BLOCK,
+    ),
+    (
+        Flavour::OpenRouter,
+        400,
+        r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"provider_name":"Alibaba","raw":"{\"error\":{\"code\":\"data_inspection_failed\"}}"}}}"#,
+        BLOCK,
+    ),
+    (
+        Flavour::OpenRouter,
+        403,
+        r#"{"error":{"code":403,"message":"Provider returned error","metadata":{"raw":"{\"error\":\"no\"}"}}}"#,
+        "permission",
+    ),
+    (
+        Flavour::Azure,
+        400,
+        r#"{"error":{"code":null,"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy."}}"#,
+        BLOCK,
+    ),
     (Xai, 400, r#"{"error":{"message":"stop is not supported"}}"#, "invalid_request"),
     (
         Gemini,
@@ -285,13 +346,38 @@ const COMPATIBLE: &[(Flavour, u16, &str, &str)] = &[
         Gemini,
         429,
         r#"{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"600s"}]}}"#,
-        "quota_exhausted",
+        "quota_exhausted of the model",
     ),
     (
         Gemini,
         429,
         r#"{"error":{"code":429,"message":"Quota exceeded for metric: GenerateRequestsPerDay","status":"RESOURCE_EXHAUSTED"}}"#,
-        "quota_exhausted",
+        "quota_exhausted of the model",
+    ),
+    (Gemini, 429, gemini_quota!("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"), "rate_limited"),
+    (
+        Gemini,
+        429,
+        gemini_quota!("GenerateRequestsPerDayPerProjectPerModel-FreeTier"),
+        "quota_exhausted of the model",
+    ),
+    (
+        Gemini,
+        429,
+        r#"{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}"#,
+        "rate_limited",
+    ),
+    (
+        Flavour::OpenRouter,
+        404,
+        r#"{"error":{"message":"No endpoints found that support tool use. To learn more","code":404}}"#,
+        "model_not_found of the request",
+    ),
+    (
+        Flavour::OpenRouter,
+        404,
+        r#"{"error":{"message":"No endpoints found for a/b.","code":404}}"#,
+        "model_not_found",
     ),
     (Gemini, 500, r#"{"error":{"code":500,"message":"x","status":"INTERNAL"}}"#, "server_error"),
     (

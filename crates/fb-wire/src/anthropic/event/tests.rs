@@ -188,11 +188,11 @@ fn errors_in_the_stream_are_reported() {
         ],
         &expect![[r#"
             message_start  Started { id: Some("msg_1"), model: Some("m") }  Usage(Usage { input: 9, output: 1, cached: 0, cache_written: 0, reasoning: 0 })
-            error  Reported(ErrorBody { message: "Overloaded", kind: Some("overloaded_error"), code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, inner_code: None, request_id: Some("req_1"), retry_delay: None, json: true })
+            error  Reported(ErrorBody { message: "Overloaded", kind: Some("overloaded_error"), code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, flagged: false, upstream: None, inner_code: None, request_id: Some("req_1"), retry_delay: None, quota_ids: [], json: true })
         "#]],
     );
     expect![[r#"
-        unnamed  Reported(ErrorBody { message: "flat", kind: None, code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, inner_code: None, request_id: None, retry_delay: None, json: true })
+        unnamed  Reported(ErrorBody { message: "flat", kind: None, code: None, param: None, status: None, detail_code: None, error_type: None, limit_source: None, flagged: false, upstream: None, inner_code: None, request_id: None, retry_delay: None, quota_ids: [], json: true })
     "#]].assert_eq(&show("data: {\"error\":{\"message\":\"flat\"}}\n\n"));
 }
 

@@ -240,11 +240,17 @@ impl Case<'_> {
             if !self.world.target(&made.model).enabled {
                 wrong.push(format!("{} is not enabled", made.model));
             }
+            // An unknown limit may be larger.
+            let no_larger = |can: Option<u64>, had: Option<u64>| can.is_some() && can <= had;
             let too_small = |other: &CallRecord| {
                 let had = self.world.capabilities_of(&other.model);
                 match other.ended {
-                    Some((_, CallOutcome::Failed(FailureKind::ContextLength))) => can.context <= had.context,
-                    Some((_, CallOutcome::Failed(FailureKind::TooLarge))) => can.max_body <= had.max_body,
+                    Some((_, CallOutcome::Failed(FailureKind::ContextLength))) => {
+                        no_larger(can.context, had.context)
+                    }
+                    Some((_, CallOutcome::Failed(FailureKind::TooLarge))) => {
+                        no_larger(can.max_body, had.max_body)
+                    }
                     _ => false,
                 }
             };
