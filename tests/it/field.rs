@@ -1,18 +1,14 @@
 //! Behaviour in the field: what real providers do, over real sockets.
 
-mod heartbeat;
-mod keys;
-mod streams;
-mod time;
-//! The errors and limits of providers as they are met in the field.
-
-mod blocks;
 mod blocks;
 mod environment_keys;
+mod heartbeat;
 mod keys;
 mod limits;
 mod one_request;
 mod streams;
+mod thinking;
+mod time;
 
 use crate::harness::Sims;
 

@@ -155,6 +155,9 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// Top-level fields set by the target, in the provider's dialect.
     pub overrides: &'a Overrides,
+    /// `true` if the model always thinks and therefore rejects fields that others accept; `None` if that is to be derived
+    /// from its name.
+    pub thinking: Option<bool>,
 }
 
 /// Top-level fields, in the provider's dialect, that replace those of the request.

@@ -15,7 +15,7 @@ pub use self::config::AzureConfig;
 use crate::{
     exchange::{Exchange, Protocol},
     http::{Base, Key, Settings, Upstream},
-    openai::ChatCompletions,
+    openai::{ChatCompletions, ThinkingModels},
     preset,
     secret::Secret,
 };
@@ -49,7 +49,12 @@ impl Azure {
         let key = preset::key(preset, config.api_key.as_ref().or(with_address.as_ref()), &base)?
             .map(|secret| Key { secret, header: config.auth.into() });
         let (endpoint, probe_url) = endpoint::resolve(&base, config.api_version.as_deref())?;
-        let protocol = ChatCompletions { preset, endpoint, probe_url: Some(probe_url) };
+        let protocol = ChatCompletions {
+            preset,
+            endpoint,
+            probe_url: Some(probe_url),
+            learned: ThinkingModels::default(),
+        };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
         Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), key, &settings)?) })
     }

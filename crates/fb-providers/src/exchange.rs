@@ -50,9 +50,7 @@ impl<P: Protocol> Exchange<P> {
     /// # Cancel safety
     /// Dropping the future drops the connection.
     pub(crate) async fn chat(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let request = self.protocol.prepare(call, false).map_err(|refusal| refused(&refusal))?;
-        let response = self.upstream.post(&request.url, request.body).await?;
-        let (response, head) = self.check_status(response, request.notes, call.model).await?;
+        let (response, head, _) = self.send(call, false).await?;
         self.read_reply(response, head).await
     }
 
@@ -61,9 +59,7 @@ impl<P: Protocol> Exchange<P> {
     /// # Cancel safety
     /// Dropping the future or the stream drops the connection.
     pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
-        let request = self.protocol.prepare(call, true).map_err(|refusal| refused(&refusal))?;
-        let response = self.upstream.post(&request.url, request.body).await?;
-        let (mut response, head) = self.check_status(response, request.notes, call.model).await?;
+        let (mut response, head, hide_usage) = self.send(call, true).await?;
         match media_type(response.header("content-type").unwrap_or_default()).as_str() {
             // An error, or a provider that does not stream. Some servers label their streams as JSON too.
             "application/json" if response.starts_with_json().await? => {
@@ -75,7 +71,7 @@ impl<P: Protocol> Exchange<P> {
                 Err(head.failure(FailureKind::Malformed, "a page of HTML instead of a stream").into())
             }
             _ => {
-                let decoder = self.protocol.decoder(request.hide_usage);
+                let decoder = self.protocol.decoder(hide_usage);
                 let meta = head.meta.clone();
                 let frames =
                     frames::from_body(response.into_body(), decoder, head, Arc::clone(&self.protocol));
@@ -100,26 +96,34 @@ impl<P: Protocol> Exchange<P> {
             200..=299 => Ok(Probe::Reachable),
             // The server lacks the resource, which is no evidence about its models.
             404 | 405 => Ok(Probe::Unknown),
-            _ => match self.read_error(&mut response, "").await {
-                CallError::Failed(failure) => Err(failure),
-                CallError::Blocked(_) => Ok(Probe::Reachable),
+            _ => match self.read_error(&mut response, "", None).await {
+                Some(CallError::Failed(failure)) => Err(failure),
+                Some(CallError::Blocked(_)) | None => Ok(Probe::Reachable),
             },
         }
     }
 
-    /// Returns the response if its status is a success, or else the error that it carries.
-    async fn check_status(
-        &self,
-        mut response: Response,
-        notes: Vec<Note>,
-        model: &str,
-    ) -> Result<(Response, ResponseHead), CallError> {
-        if response.is_success() {
-            let request_id = error::request_id(&response);
-            let head = ResponseHead { status: response.status(), meta: Meta { request_id, notes } };
-            return Ok((response, head));
+    /// Sends the request of a call and returns the response if its status is a success, and whether to hide its token
+    /// counts. If the error shows what the model rejects, the request is adapted and sent once more.
+    async fn send(&self, call: Call<'_>, stream: bool) -> Result<(Response, ResponseHead, bool), CallError> {
+        let mut may_adapt = true;
+        loop {
+            let request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
+            let mut response = self.upstream.post(&request.url, request.body).await?;
+            if response.is_success() {
+                let request_id = error::request_id(&response);
+                let meta = Meta { request_id, notes: request.notes };
+                let head = ResponseHead { status: response.status(), meta };
+                return Ok((response, head, request.hide_usage));
+            }
+            may_adapt &= !request.thinking;
+            let learner = may_adapt.then_some(call);
+            let Some(error) = self.read_error(&mut response, call.model, learner).await else {
+                may_adapt = false;
+                continue;
+            };
+            return Err(error);
         }
-        Err(self.read_error(&mut response, model).await)
     }
 
     async fn read_reply(&self, response: Response, head: ResponseHead) -> Result<Reply, CallError> {
@@ -146,20 +150,29 @@ impl<P: Protocol> Exchange<P> {
         }
     }
 
-    /// Reads and classifies the body of a response with an error status; `model` is the one that was called.
-    async fn read_error(&self, response: &mut Response, model: &str) -> CallError {
+    /// Reads and classifies the body of a response with an error status; `model` is the one that was called. Returns `None` if
+    /// the protocol has learned from it how to send the call.
+    async fn read_error(
+        &self,
+        response: &mut Response,
+        model: &str,
+        learner: Option<Call<'_>>,
+    ) -> Option<CallError> {
         let status = response.status();
         let bytes = response.collect_error().await;
         let body = fb_wire::errors::read(&bytes);
         let error = ErrorResponse { status: Some(status), body: &body };
-        match error.of_model(error.correct(self.protocol.classify(&error)), model) {
+        if learner.is_some_and(|call| self.protocol.learn(&error, call)) {
+            return None;
+        }
+        Some(match error.of_model(error.correct(self.protocol.classify(&error)), model) {
             ErrorClass::Failed(kind, scope) => error::failure(kind, scope, &error, response).into(),
             ErrorClass::Blocked(category) => {
                 let detail = self.protocol.block_detail(&bytes, &error);
                 let form = BlockForm::Body { status, raw: Some(Raw { dialect: P::DIALECT, bytes }) };
                 Block { form, ..Block::in_stream(category, detail) }.into()
             }
-        }
+        })
     }
 }
 

@@ -36,7 +36,11 @@ impl Ollama {
         if config.num_ctx == Some(0) {
             return Err(InvalidConfig::new("num_ctx", "0", "expected a number of tokens, such as 8192"));
         }
-        let key = config.api_key.clone().filter(|secret| !secret.is_none()).map(|secret| Key { secret, header: KeyHeader::Bearer });
+        let key = config
+            .api_key
+            .clone()
+            .filter(|secret| !secret.is_none())
+            .map(|secret| Key { secret, header: KeyHeader::Bearer });
         let protocol = NativeChat {
             url: base.endpoint("/api/chat"),
             probe_url: base.endpoint("/api/version"),

@@ -17,7 +17,10 @@ use fb_core::{
 use reqwest::header::HeaderMap;
 
 pub use self::config::OpenAiConfig;
-pub(crate) use self::{endpoint::Endpoint, protocol::ChatCompletions};
+pub(crate) use self::{
+    endpoint::Endpoint,
+    protocol::{ChatCompletions, ThinkingModels},
+};
 use crate::{
     exchange::{Exchange, Protocol},
     http::{self, Base, Key, Settings, Upstream},
@@ -58,6 +61,7 @@ impl OpenAi {
             preset,
             endpoint: Endpoint::Shared(base.endpoint("/chat/completions")),
             probe_url: preset.probe.url(&base),
+            learned: ThinkingModels::default(),
         };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
         Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, key, &settings)?) })
@@ -114,6 +118,6 @@ impl Provider for OpenAi {
 /// Returns the body of a plain call and its notes.
 #[cfg(test)]
 pub(crate) fn prepared_body(call: Call<'_>, preset: &preset::Preset) -> Result<(String, Vec<Note>), Refusal> {
-    let prepared = encode::prepare(call, false, preset)?;
+    let prepared = encode::prepare(call, false, call.thinking, preset)?;
     Ok((String::from_utf8_lossy(&prepared.body.concat()).into_owned(), prepared.notes))
 }

@@ -37,7 +37,7 @@ fn provider(kind: &str, base_url: &str) -> Arc<dyn Provider> {
 const NONE: &Overrides = &Overrides(Vec::new());
 
 fn call(request: &ChatRequest) -> Call<'_> {
-    Call { request, model: "m", overrides: NONE }
+    Call { request, model: "m", overrides: NONE, thinking: None }
 }
 
 async fn chat(provider: &dyn Provider, request: &ChatRequest) -> Result<Reply, CallError> {

@@ -36,7 +36,7 @@ pub struct ErrorBody {
     /// True if OpenRouter's moderation rejected the prompt: `error.metadata.reasons` is not empty.
     pub flagged: bool,
     /// The error of the provider behind OpenRouter, from `error.metadata.raw`.
-    pub upstream: Option<Box<ErrorBody>>,
+    pub upstream: Option<Box<Self>>,
     /// Azure's `error.innererror.code`.
     pub inner_code: Option<String>,
     /// The provider's request id, if the body contains it as `request_id`, `responseId` or `id`.

@@ -118,6 +118,10 @@ pub struct TargetCapabilities {
     pub vision: Option<bool>,
     /// The model streams. If it does not, a streamed request receives its whole answer in one piece.
     pub streaming: Option<bool>,
+    /// The model always thinks. It is sent `max_completion_tokens` for `max_tokens`, and no sampling settings. By default
+    /// this follows from the model's name, or from an error that the provider answers with; an Azure deployment may have
+    /// any name.
+    pub thinking: Option<bool>,
     /// The most tokens of prompt and answer together.
     pub context: Option<u64>,
     /// The largest request body, in bytes.

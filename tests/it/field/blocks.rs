@@ -38,9 +38,8 @@ const BLOCKS: &[(&str, u16, &str)] = &[
 async fn a_block_in_the_form_of_one_provider_is_surfaced() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let mut config = sims.providers();
-    for (kind, ..) in BLOCKS {
-        config.push_str(&format!(
+    let routes = BLOCKS.iter().map(|(kind, ..)| {
+        format!(
             r#"
             [providers.{kind}]
             kind = "{kind}"
@@ -54,9 +53,9 @@ async fn a_block_in_the_form_of_one_provider_is_surfaced() {
             model = "llama3.2"
             "#,
             sims.primary.base_url()
-        ));
-    }
-    let gateway = Gateway::start(&fb, &config).await;
+        )
+    });
+    let gateway = Gateway::start(&fb, &(sims.providers() + &routes.collect::<String>())).await;
     for (kind, status, body) in BLOCKS {
         for stream in [false, true] {
             sims.reset();

@@ -53,14 +53,23 @@ pub(crate) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) 
     add("first_output", first_output.map(|limit| format!("{limit:?}")));
     add("total", total.map(|limit| format!("{limit:?}")));
     add("max_output", max_output.map(|tokens| tokens.to_string()));
-    let TargetCapabilities { tools, parallel_tools, json_schema, vision, streaming, context, max_body } =
-        capabilities;
+    let TargetCapabilities {
+        tools,
+        parallel_tools,
+        json_schema,
+        vision,
+        streaming,
+        thinking,
+        context,
+        max_body,
+    } = capabilities;
     let flags = [
         ("tools", tools),
         ("parallel_tools", parallel_tools),
         ("json_schema", json_schema),
         ("vision", vision),
         ("streaming", streaming),
+        ("thinking", thinking),
     ];
     for (name, flag) in flags {
         add(&format!("capabilities.{name}"), flag.map(|flag| flag.to_string()));

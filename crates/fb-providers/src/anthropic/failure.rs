@@ -4,10 +4,9 @@ use crate::exchange::{ErrorClass, ErrorResponse};
 
 /// Classifies an error of Anthropic's by its code, then by the messages that have no code, its type, and the status.
 pub(super) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
-    by_code(error)
-        .or_else(|| by_message(error))
-        .or_else(|| by_type(error))
-        .unwrap_or_else(|| error.status().map_or(FailureKind::ServerError.into(), ErrorClass::by_status))
+    by_code(error).or_else(|| by_message(error)).or_else(|| by_type(error)).unwrap_or_else(|| {
+        error.status().map_or_else(|| FailureKind::ServerError.into(), ErrorClass::by_status)
+    })
 }
 
 /// Classifies by `error.details.error_code`.

@@ -42,7 +42,7 @@ impl Protocol for Messages {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream)?;
-        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false })
+        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false, thinking: false })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::http::BodyParts;
 
-/// The parts of a call that differ between families of providers. Every method is pure.
+/// The parts of a call that differ between families of providers. Every method except
+/// [`Protocol::learn`] is pure.
 pub(crate) trait Protocol: fmt::Debug + Send + Sync + 'static {
     /// Decodes streamed answers.
     type Decoder: StreamDecoder;
@@ -37,6 +38,11 @@ pub(crate) trait Protocol: fmt::Debug + Send + Sync + 'static {
     /// Classifies an error.
     fn classify(&self, error: &ErrorResponse<'_>) -> ErrorClass;
 
+    /// Learns from an error what the model of the call rejects. Returns true if a request prepared anew would avoid it.
+    fn learn(&self, _error: &ErrorResponse<'_>, _call: Call<'_>) -> bool {
+        false
+    }
+
     /// Describes why the provider blocked a prompt. Default: the message of the error.
     fn block_detail(&self, _body: &[u8], error: &ErrorResponse<'_>) -> String {
         error.detail()
@@ -55,4 +61,6 @@ pub(crate) struct PreparedRequest {
     pub(crate) notes: Vec<Note>,
     /// The request includes token counts that the caller did not request.
     pub(crate) hide_usage: bool,
+    /// The request is adapted to a model that always thinks.
+    pub(crate) thinking: bool,
 }

@@ -29,7 +29,7 @@ impl Protocol for NativeChat {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream, self.num_ctx)?;
-        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false })
+        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false, thinking: false })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -20,23 +20,33 @@ pub(super) struct Prepared {
     pub(super) notes: Vec<Note>,
     /// The body requests token counts that the caller did not request.
     pub(super) hide_usage: bool,
+    /// The body is adapted to a model that always thinks.
+    pub(super) thinking: bool,
 }
 
 /// Checks that the call can be sent. Of a body in this dialect only the top-level fields are checked.
-pub(super) fn admit(call: Call<'_>, preset: &Preset) -> Result<(), Refusal> {
+pub(super) fn admit(call: Call<'_>, thinking: Option<bool>, preset: &Preset) -> Result<(), Refusal> {
     match call.request.raw_in(Dialect::OpenAi) {
         Some(raw) => {
             let (mut edits, mut notes) = (Edits::default(), Vec::new());
             artefacts::check(raw)?;
-            apply_quirks(raw, &preset.quirks, &mut edits, &mut notes)?;
-            adapt_to_reasoning(raw, call.model, &preset.quirks, &mut edits, &mut notes)
+            let thinks = thinks(raw, call.model, thinking, &preset.quirks);
+            apply_quirks(raw, thinks, &preset.quirks, &mut edits, &mut notes)?;
+            if thinks { adapt_to_reasoning(raw, call.model, &mut edits, &mut notes) } else { Ok(()) }
         }
-        None => prepare(call, false, preset).map(drop),
+        None => prepare(call, false, thinking, preset).map(drop),
     }
 }
 
 /// Builds the body for a call: the caller's own with the necessary changes, or one printed from the typed view.
-pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<Prepared, Refusal> {
+///
+/// `thinking` states whether the model always thinks; `None` leaves that to its name.
+pub(super) fn prepare(
+    call: Call<'_>,
+    stream: bool,
+    thinking: Option<bool>,
+    preset: &Preset,
+) -> Result<Prepared, Refusal> {
     let quirks = &preset.quirks;
     let mut notes = Vec::new();
     let own = call.request.raw_in(Dialect::OpenAi);
@@ -47,8 +57,11 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<P
     let mut edits = Edits::default();
     artefacts::check(&raw)?;
     artefacts::remove(&raw, preset.name, &mut edits, &mut notes);
-    apply_quirks(&raw, quirks, &mut edits, &mut notes)?;
-    adapt_to_reasoning(&raw, call.model, quirks, &mut edits, &mut notes)?;
+    let thinking = thinks(&raw, call.model, thinking, quirks);
+    apply_quirks(&raw, thinking, quirks, &mut edits, &mut notes)?;
+    if thinking {
+        adapt_to_reasoning(&raw, call.model, &mut edits, &mut notes)?;
+    }
     messages::rewrite(&raw, call.model, preset, &mut edits, &mut notes);
     for (name, json) in &call.overrides.0 {
         edits.set(name.as_str(), json.get());
@@ -56,7 +69,7 @@ pub(super) fn prepare(call: Call<'_>, stream: bool, preset: &Preset) -> Result<P
     edits.set("model", quoted(call.model));
     set_stream_fields(&raw, stream, quirks, &mut edits);
     let hide_usage = stream && own.is_some() && !call.request.head().include_usage;
-    Ok(Prepared { body: edits.apply(&raw), notes, hide_usage })
+    Ok(Prepared { body: edits.apply(&raw), notes, hide_usage, thinking })
 }
 
 /// Prints the typed view in OpenAI's dialect.
@@ -69,6 +82,7 @@ fn print(call: Call<'_>, stream: bool, notes: &mut Vec<Note>) -> Result<RawBody,
 /// Adapts the top-level fields to the provider's dialect.
 fn apply_quirks(
     raw: &RawBody,
+    thinking: bool,
     quirks: &Quirks,
     edits: &mut Edits,
     notes: &mut Vec<Note>,
@@ -91,7 +105,9 @@ fn apply_quirks(
             edits.remove(*field);
         }
     }
-    for (old, new) in quirks.rename {
+    let limit = |(old, new): &&(&str, &str)| LIMITS.contains(&(old, new)) || LIMITS.contains(&(new, old));
+    let renamed = quirks.rename.iter().filter(|names| !(thinking && limit(names)));
+    for (old, new) in renamed.chain(if thinking { LIMITS } else { &[] }) {
         if has(raw, old) {
             if has(raw, new) { edits.remove(*old) } else { edits.rename(old, new) }
         }
@@ -120,13 +136,9 @@ fn apply_quirks(
 fn adapt_to_reasoning(
     raw: &RawBody,
     model: &str,
-    quirks: &Quirks,
     edits: &mut Edits,
     notes: &mut Vec<Note>,
 ) -> Result<(), Refusal> {
-    if !quirks.reasoning_models || !reasons(model, value(raw, "reasoning_effort")) {
-        return Ok(());
-    }
     for field in ["logprobs", "top_logprobs", "logit_bias"] {
         if value(raw, field).is_some_and(|text| !is_neutral(field, text)) {
             return Err(Refusal::new(field, "models that think do not take it"));
@@ -149,6 +161,14 @@ fn adapt_to_reasoning(
         notes.push(Note::new("reasoning_effort", "none: this model calls no tools while it thinks"));
     }
     Ok(())
+}
+
+/// The names of the output limit: OpenAI's models that always think accept only the newer one.
+const LIMITS: &[(&str, &str)] = &[("max_tokens", "max_completion_tokens")];
+
+/// Returns true if the body is for a model that always thinks: as stated, or else by the name of a model of OpenAI's.
+fn thinks(raw: &RawBody, model: &str, stated: Option<bool>, quirks: &Quirks) -> bool {
+    stated.unwrap_or_else(|| quirks.reasoning_models && reasons(model, value(raw, "reasoning_effort")))
 }
 
 /// Returns true if a model of OpenAI's reasons at this effort.

@@ -41,6 +41,15 @@ fn when(condition: bool, class: impl Into<ErrorClass>) -> Option<ErrorClass> {
     condition.then(|| class.into())
 }
 
+/// Returns true if the model rejected a field that only models reject that always think.
+pub(super) fn shows_thinking(error: &ErrorResponse<'_>) -> bool {
+    const FIELDS: [&str; 5] = ["max_tokens", "temperature", "top_p", "frequency_penalty", "presence_penalty"];
+    error.status() == Some(400)
+        && error.has_code(&["unsupported_parameter", "unsupported_value"])
+        && error.body.param.as_deref().is_some_and(|param| FIELDS.contains(&param))
+        && error.message_contains(&["with this model"])
+}
+
 /// Classifies by OpenAI's codes and types. Quota comes before rate limit: waiting does not refill an account.
 fn by_code(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     use FailureKind::{

@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use fb_core::{Call, Capabilities, Dialect, Refusal};
 use fb_wire::{Decoded, WireError, openai::ChunkDecoder};
+use parking_lot::Mutex;
 use reqwest::Url;
 
 use super::{encode, endpoint::Endpoint, failure, filters};
@@ -16,6 +19,33 @@ pub(crate) struct ChatCompletions {
     pub(crate) preset: &'static Preset,
     pub(crate) endpoint: Endpoint,
     pub(crate) probe_url: Option<Url>,
+    pub(crate) learned: ThinkingModels,
+}
+
+/// The models that rejected a field as models do that always think, whatever their names.
+#[derive(Debug, Default)]
+pub(crate) struct ThinkingModels(Mutex<BTreeSet<String>>);
+
+impl ThinkingModels {
+    /// The maximum number of models; a caller may name any.
+    const MAX: usize = 1_000;
+
+    /// Returns true if the model is kept.
+    fn insert(&self, model: &str) -> bool {
+        let mut models = self.0.lock();
+        models.contains(model) || (models.len() < Self::MAX && models.insert(model.to_owned()))
+    }
+
+    fn contains(&self, model: &str) -> bool {
+        self.0.lock().contains(model)
+    }
+}
+
+impl ChatCompletions {
+    /// Returns whether the model always thinks; `None` if its name decides.
+    fn thinking(&self, call: Call<'_>) -> Option<bool> {
+        call.thinking.or_else(|| self.learned.contains(call.model).then_some(true))
+    }
 }
 
 impl Protocol for ChatCompletions {
@@ -28,12 +58,13 @@ impl Protocol for ChatCompletions {
     }
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
-        encode::admit(call, self.preset)
+        encode::admit(call, self.thinking(call), self.preset)
     }
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
-        let encode::Prepared { body, notes, hide_usage } = encode::prepare(call, stream, self.preset)?;
-        Ok(PreparedRequest { url: self.endpoint.url(call.model), body, notes, hide_usage })
+        let prepared = encode::prepare(call, stream, self.thinking(call), self.preset)?;
+        let encode::Prepared { body, notes, hide_usage, thinking } = prepared;
+        Ok(PreparedRequest { url: self.endpoint.url(call.model), body, notes, hide_usage, thinking })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {
@@ -46,6 +77,10 @@ impl Protocol for ChatCompletions {
 
     fn classify(&self, error: &ErrorResponse<'_>) -> ErrorClass {
         failure::classify(error, self.preset.quirks.flavour)
+    }
+
+    fn learn(&self, error: &ErrorResponse<'_>, call: Call<'_>) -> bool {
+        call.thinking.is_none() && failure::shows_thinking(error) && self.learned.insert(call.model)
     }
 
     fn block_detail(&self, body: &[u8], error: &ErrorResponse<'_>) -> String {

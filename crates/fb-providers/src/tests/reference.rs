@@ -130,8 +130,9 @@ fn differences(preset: &Preset) -> Vec<String> {
     }
     if quirks.reasoning_models {
         all.push(
-            "to models that always think (o1, o3, o4, gpt-5, gpt-6): `temperature`, `top_p` and penalties left out; \
-             requests with `logprobs` or `logit_bias` not sent"
+            "to models that always think (o1, o3, o4, gpt-5, gpt-6, or `capabilities.thinking`): `max_tokens` sent as \
+             `max_completion_tokens`; `temperature`, `top_p` and penalties left out; requests with `logprobs` or \
+             `logit_bias` not sent"
                 .to_owned(),
         );
     }

@@ -51,7 +51,14 @@ async fn overrides_replace_the_callers_fields() {
         ("max_completion_tokens".to_owned(), json("9")),
         ("model".to_owned(), json("\"other\"")),
     ]);
-    with_timeout(provider.chat(Call { request: &request, model: "m", overrides: &overrides })).await.unwrap();
+    with_timeout(provider.chat(Call {
+        request: &request,
+        model: "m",
+        overrides: &overrides,
+        thinking: None,
+    }))
+    .await
+    .unwrap();
     expect![[r#"
         POST /v1/chat/completions
         {"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.5,"max_completion_tokens":9}"#]].assert_eq(&sent(&sim));
@@ -162,7 +169,7 @@ async fn azure_uses_its_v1_or_the_deployments_path() {
         let azure = Azure::new(&config).unwrap();
         let request = ChatRequest::user("hi");
         let overrides = Overrides::default();
-        let call = Call { request: &request, model: "my deployment", overrides: &overrides };
+        let call = Call { request: &request, model: "my deployment", overrides: &overrides, thinking: None };
         drop(with_timeout(fb_core::Provider::chat(&azure, call)).await);
     }
     let paths: Vec<String> = sim.requests().into_iter().map(|request| request.path).collect();
@@ -188,7 +195,7 @@ fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
     let preset = crate::preset::find(kind).unwrap();
     let request = raw(body);
     let overrides = Overrides::default();
-    let call = Call { request: &request, model, overrides: &overrides };
+    let call = Call { request: &request, model, overrides: &overrides, thinking: None };
     let shown = match crate::openai::prepared_body(call, preset) {
         Ok((body, notes)) => {
             let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();

@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_hours(1);
 static NONE: Overrides = Overrides(Vec::new());
 
 fn call(request: &ChatRequest) -> Call<'_> {
-    Call { request, model: "m", overrides: &NONE }
+    Call { request, model: "m", overrides: &NONE, thinking: None }
 }
 
 fn print_error(error: &CallError) -> String {
@@ -529,7 +529,10 @@ fn request_beyond_the_capabilities_is_refused() {
         Schema { name: "s".to_owned(), description: None, schema: Json::print(&1).unwrap(), strict: None };
     let field = |chat: Chat, model: &str| {
         let request = ChatRequest::from_chat("default", chat);
-        provider.admit(Call { request: &request, model, overrides: &NONE }).err().map(|refusal| refusal.field)
+        provider
+            .admit(Call { request: &request, model, overrides: &NONE, thinking: None })
+            .err()
+            .map(|refusal| refusal.field)
     };
     for (chat, refused) in [
         (Chat::default(), None),

@@ -110,7 +110,8 @@ impl OpenCall {
         if let Some(weight) = breaker_weight(consequences.verdict, hint) {
             self.permit.failure(weight, at);
         }
-        self.health.target.cool_down(consequences.cooldown, hint, at);
+        // The request is not kept with its stream, so that all failures of unclear cause in streams count as one request.
+        self.health.target.cool_down(failure, || 0, at);
         self.health.fail(failure, consequences.verdict, at);
         self.attempt.close(AttemptEnd::Failed(failure.clone()), next);
     }

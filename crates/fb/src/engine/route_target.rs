@@ -116,7 +116,8 @@ impl RouteTarget {
 
     /// Returns the call that carries a request to this target.
     pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
-        Call { request, model: self.id().model(), overrides: &self.overrides }
+        let thinking = self.config.capabilities.thinking;
+        Call { request, model: self.id().model(), overrides: &self.overrides, thinking }
     }
 
     /// Returns the eligibility of the target. In panic mode health is ignored.

@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn only_distinct_requests_that_fail_alike_are_evidence() {
-        let began = Instant::now();
+        let began = crate::clock::now();
         let at = |seconds| began + Duration::from_secs(seconds);
         let forbidden = Failure::new(FailureKind::Permission, "").with_status(403);
         let missing = Failure::new(FailureKind::ModelNotFound, "").with_status(404);

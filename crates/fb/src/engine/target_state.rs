@@ -286,7 +286,9 @@ impl TargetState {
     pub(crate) fn record_failure(&self, failure: &Failure, verdict: Verdict, at: Instant) {
         let affected = match failure.consequences().cooldown {
             Cooldown::Key | Cooldown::KeyRejected => Some(&self.provider_state.last_failure),
-            Cooldown::Target | Cooldown::TargetIfRepeated | Cooldown::RetryAfter => Some(&self.history.last_failure),
+            Cooldown::Target | Cooldown::TargetIfRepeated | Cooldown::RetryAfter => {
+                Some(&self.history.last_failure)
+            }
             Cooldown::None => {
                 matches!(verdict, Verdict::Failure { .. }).then_some(&self.history.last_failure)
             }

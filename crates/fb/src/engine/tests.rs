@@ -439,7 +439,7 @@ async fn long_prompt_moves_to_larger_windows_and_then_to_unknown_ones() {
     "#]]
     .assert_eq(&plain(&with_windows("a: context / b: 200 / c: context / d: 200")).await);
     expect![[r#"
-        400 context_length_exceeded (no target could answer: context_length (400 context_length_exceeded))
+        400 context_length_exceeded (no target could answer: context_length (400 context_length_exceeded): The prompt is too long)
         0.000s  a/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
         0.000s  c/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
         0.000s  d/m     skipped: inadmissible: messages: too long for an earlier target, and this window is no larger            hop

@@ -193,16 +193,16 @@ fn second_target_answers_failed_requests_and_the_prediction_is_stable() {
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                200        200
-        default  success              74.5 %     90.5 %  *
-        default  calls per request      1.02       1.14  *
-        default  p50                 1.805 s    1.231 s  *
-        default  p95                10.324 s    3.517 s  *
-        default  cost                      -    $0.0083  *
+        default  success              77.5 %     93.0 %  *
+        default  calls per request      1.03       1.19  *
+        default  p50                 2.010 s    1.554 s  *
+        default  p95                 9.312 s    4.030 s  *
+        default  cost                      -    $0.0088  *
         default  by (blocked)              3          3
-        default  by (caller left)         12         12
-        default  by (no answer)           36          4  *
-        default  by a/m                  149        131  *
-        default  by b/n                    0         50  *
+        default  by (caller left)          9          9
+        default  by (no answer)           33          2  *
+        default  by a/m                  155        139  *
+        default  by b/n                    0         47  *
 
         * differs; replayed in virtual time, no provider was called
         assumed: b/n was never called: it answers in 800ms"#]]
