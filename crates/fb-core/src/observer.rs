@@ -96,6 +96,15 @@ pub enum Event<'a> {
         /// The time since the start of the call.
         after: Duration,
     },
+    /// A stream that broke after its first output was resumed by another target, or could not be.
+    Resumed {
+        /// The name of the route.
+        route: &'a str,
+        /// The target that broke.
+        from: &'a TargetId,
+        /// The target that goes on with the answer; `None` if the stream ended with an error.
+        by: Option<&'a TargetId>,
+    },
     /// The circuit breaker of a target changed state.
     Breaker {
         /// The target.

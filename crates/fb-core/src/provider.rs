@@ -176,6 +176,8 @@ pub struct Capabilities {
     pub vision: bool,
     /// Streamed answers.
     pub streaming: bool,
+    /// Continuation of an assistant message at the end of the conversation.
+    pub prefill: bool,
     /// The size of the context window in tokens, prompt and answer together, if known.
     pub context: Option<u64>,
     /// The maximum request body in bytes, if known.
@@ -183,9 +185,18 @@ pub struct Capabilities {
 }
 
 impl Default for Capabilities {
-    /// Returns all capabilities with unknown sizes, so that an unknown model is tried and not skipped.
+    /// Returns all capabilities with unknown sizes, so that an unknown model is tried and not skipped; except for prefill,
+    /// which is only used where it is known to work.
     fn default() -> Self {
-        Self { tools: true, json_schema: true, vision: true, streaming: true, context: None, max_body: None }
+        Self {
+            tools: true,
+            json_schema: true,
+            vision: true,
+            streaming: true,
+            prefill: false,
+            context: None,
+            max_body: None,
+        }
     }
 }
 

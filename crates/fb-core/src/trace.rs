@@ -228,6 +228,8 @@ pub enum Next {
     WaitFor(Duration),
     /// Go to the next target.
     Hop,
+    /// Request the rest of the answer from another target.
+    Resume,
     /// Return the failure to the caller.
     Surface,
 }
@@ -241,6 +243,7 @@ impl fmt::Display for Next {
             Self::Repair => f.write_str("repair"),
             Self::WaitFor(wait) => write!(f, "wait {}", Took(*wait)),
             Self::Hop => f.write_str("hop"),
+            Self::Resume => f.write_str("resume"),
             Self::Surface => f.write_str("surface"),
         }
     }

@@ -73,6 +73,7 @@ impl<'a> Candidate<'a> {
                 json_schema: true,
                 vision: true,
                 streaming: true,
+                prefill: false,
                 context: None,
                 max_body: None,
             },

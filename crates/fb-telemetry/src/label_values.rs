@@ -49,6 +49,7 @@ pub(crate) const fn next_step(next: Next) -> StaticLabel {
         Next::Repair => "repair",
         Next::WaitFor(_) => "wait",
         Next::Hop => "hop",
+        Next::Resume => "resume",
         Next::Surface => "surface",
     }
 }

@@ -203,6 +203,16 @@ impl Metrics {
         self.families.hops.get_or_create(&labels).inc();
     }
 
+    /// Counts a stream that broke, and that another target resumed or did not.
+    fn resumed(&self, route: &str, from: &TargetId, resumed: bool) {
+        let labels = AttemptLabels {
+            route: self.routes.get(route).label.clone(),
+            target: self.targets.get(from).label.clone(),
+            outcome: if resumed { "resumed" } else { "failed" },
+        };
+        self.families.resumed_streams.get_or_create(&labels).inc();
+    }
+
     /// Counts the calls with a usable answer by the role of their target.
     fn successes(&self, route: &Label, report: &Report) {
         for row in report.trace.rows() {
@@ -270,6 +280,7 @@ impl Observer for Metrics {
             }
             Event::Ended { route, attempt } => self.ended(route, attempt),
             Event::Hop { route, tenant, from, to, reason } => self.hop(route, tenant, [from, to], reason),
+            Event::Resumed { route, from, by } => self.resumed(route, from, by.is_some()),
             Event::Finished { route, tenant, cancelled, coalesced, report, .. } => {
                 self.finished(route, tenant, cancelled, coalesced, report);
             }

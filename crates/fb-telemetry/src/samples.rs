@@ -95,6 +95,7 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     let (from, to, reason) = (BreakerState::Closed, BreakerState::Open, "failure_rate");
     observer.on_event(&Event::Breaker { target: &target, from, to, reason });
     observer.on_event(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
+    observer.on_event(&Event::Resumed { route, from: &target, by: None });
 }
 
 /// The attempts of a request that skips one target over its tenant's limit, repairs the answer of a second one, and

@@ -84,7 +84,7 @@ pub struct Route {
     #[serde(default = "default_stream_total", with = "humantime_serde")]
     pub stream_total: Duration,
     /// Continues a broken stream of text at another target, from the point where it stopped; the stream marks the
-    /// change. Defaults to false: a broken stream ends with an error.
+    /// change. Requests with tools or a format are not resumed. Defaults to false: a broken stream ends with an error.
     #[serde(default)]
     pub resume: bool,
     /// Longest time that a request waits for a target to become callable when none is. Defaults to 10 s.

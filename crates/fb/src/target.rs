@@ -122,6 +122,9 @@ pub struct TargetCapabilities {
     /// this follows from the model's name, or from an error that the provider answers with; an Azure deployment may have
     /// any name.
     pub thinking: Option<bool>,
+    /// The model continues an assistant message at the end of the conversation. A broken stream is then resumed by it without
+    /// an instruction.
+    pub prefill: Option<bool>,
     /// The most tokens of prompt and answer together.
     pub context: Option<u64>,
     /// The largest request body, in bytes.
@@ -136,6 +139,7 @@ impl TargetCapabilities {
             json_schema: self.json_schema.unwrap_or(known.json_schema),
             vision: self.vision.unwrap_or(known.vision),
             streaming: self.streaming.unwrap_or(known.streaming),
+            prefill: self.prefill.unwrap_or(known.prefill),
             context: self.context.or(known.context),
             max_body: self.max_body.or(known.max_body),
         }

@@ -99,12 +99,13 @@ pub(super) async fn resumed(fb: PathBuf) -> anyhow::Result<Summary> {
     ensure!(response.status == 200 && response.clean_end && response.has_done(), "{response:?}");
     let marker = r#""fb":{"resumed_by":"backup/claude-sonnet-4-6"}"#;
     ensure!(response.body.matches(marker).count() == 1, "expected the marker once: {response:?}");
+    // The backup starts over, and what it repeats is left out.
     let text = response.streamed_text();
-    let Some(prefix) = text.strip_suffix("Hello from anthropic.") else { anyhow::bail!("{text:?}") };
-    ensure!(!prefix.is_empty() && "Hello from openai.".starts_with(prefix), "{text:?}");
+    ensure!(text == "Hello from anthropic.", "{text:?}");
+    let prefix = "Hello";
     let [recorded] = &testbed.backup.requests()[..] else { anyhow::bail!("{:?}", testbed.calls()) };
     let request = String::from_utf8_lossy(&recorded.body).into_owned();
-    ensure!(request.contains(prefix.trim()), "the continuation was requested without {prefix:?}: {request}");
+    ensure!(request.contains(prefix), "the continuation was requested without {prefix:?}: {request}");
     let calls = testbed.calls();
     ensure!(calls == [1, 1, 0], "calls {calls:?}");
     Ok(Summary { clients: "1 whole of two, disclosed".to_owned(), providers: format_calls(calls) })

@@ -60,6 +60,7 @@ pub(crate) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) 
         vision,
         streaming,
         thinking,
+        prefill,
         context,
         max_body,
     } = capabilities;
@@ -70,6 +71,7 @@ pub(crate) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) 
         ("vision", vision),
         ("streaming", streaming),
         ("thinking", thinking),
+        ("prefill", prefill),
     ];
     for (name, flag) in flags {
         add(&format!("capabilities.{name}"), flag.map(|flag| flag.to_string()));

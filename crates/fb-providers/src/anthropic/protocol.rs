@@ -31,6 +31,7 @@ impl Protocol for Messages {
         let limits = Limits::for_model(model);
         Capabilities {
             json_schema: limits.json_schema,
+            prefill: Limits::known(model).is_some_and(|limits| limits.prefill),
             max_body: Some(MAX_BODY),
             ..models::capabilities(model)
         }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use fb_core::{Note, RawBody};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::artefacts::{Bound, Position};
 use crate::{
@@ -23,13 +25,17 @@ pub(super) fn rewrite(raw: &RawBody, model: &str, preset: &Preset, edits: &mut E
         ids: quirks.tool_ids == ToolIds::NineAlphanumeric
             && (has_calls() || contains(text, "\"tool_call_id\"")),
         signs: quirks.signed_calls && wants_signed(model) && has_calls(),
+        prefixed: if quirks.prefix && contains(text, "\"assistant\"") {
+            last_if_assistant(text)
+        } else {
+            None
+        },
     };
-    let Rewriting { bound, roles, ids, signs } = &rewriting;
-    if bound.is_empty() && !roles && !ids && !signs {
+    if rewriting.is_empty() {
         return;
     }
     let messages = edit_array(text, |index, message| {
-        let new = rewriting.message(message, &format!("messages[{index}]."), notes);
+        let new = rewriting.message(message, index, notes);
         new.map_or(Element::Keep, Element::Replace)
     });
     if let Some(messages) = messages {
@@ -48,14 +54,25 @@ struct Rewriting {
     ids: bool,
     /// Add [`UNSIGNED`] to calls without a signature.
     signs: bool,
+    /// The index of the message to mark as the beginning of the answer.
+    prefixed: Option<usize>,
 }
 
 impl Rewriting {
-    fn message(&self, text: &str, path: &str, notes: &mut Vec<Note>) -> Option<String> {
+    const fn is_empty(&self) -> bool {
+        self.bound.is_empty() && self.is_without_artefacts()
+    }
+
+    const fn is_without_artefacts(&self) -> bool {
+        !self.roles && !self.ids && !self.signs && self.prefixed.is_none()
+    }
+
+    fn message(&self, text: &str, index: usize, notes: &mut Vec<Note>) -> Option<String> {
         let bound = self.bound.may_occur_in(text);
-        if !bound && !self.roles && !self.ids && !self.signs {
+        if !bound && self.is_without_artefacts() {
             return None;
         }
+        let path = &format!("messages[{index}].");
         edit_object(text, |message, edits| {
             if self.roles && value(message, "role") == Some("\"developer\"") {
                 edits.set("role", "\"system\"");
@@ -72,6 +89,9 @@ impl Rewriting {
             if bound {
                 self.bound.remove_fields(message, Position::Message, path, edits, notes);
                 self.content(message, path, edits, notes);
+            }
+            if self.prefixed == Some(index) {
+                edits.set("prefix", "true");
             }
             let calls = value(message, "tool_calls");
             if let Some(calls) = calls.and_then(|calls| self.calls(calls, path, notes)) {
@@ -122,6 +142,20 @@ impl Rewriting {
             new.map_or(Element::Keep, Element::Replace)
         })
     }
+}
+
+/// Returns the index of the last message if it is an answer of the model, without tool calls.
+fn last_if_assistant(messages: &str) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        role: Cow<'a, str>,
+        #[serde(borrow)]
+        tool_calls: Option<&'a RawValue>,
+    }
+    let messages: Vec<&RawValue> = serde_json::from_str(messages).ok()?;
+    let last: Message<'_> = serde_json::from_str(messages.last()?.get()).ok()?;
+    (last.role == "assistant" && last.tool_calls.is_none()).then(|| messages.len() - 1)
 }
 
 /// Google's marker for a call that none of its models made; without it or a signature the request is rejected.

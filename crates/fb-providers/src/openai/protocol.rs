@@ -54,7 +54,12 @@ impl Protocol for ChatCompletions {
     const DIALECT: Dialect = Dialect::OpenAi;
 
     fn capabilities(&self, model: &str) -> Capabilities {
-        Capabilities { json_schema: self.preset.quirks.json_schema, ..models::capabilities(model) }
+        let quirks = &self.preset.quirks;
+        Capabilities {
+            json_schema: quirks.json_schema,
+            prefill: quirks.prefix,
+            ..models::capabilities(model)
+        }
     }
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {

@@ -23,6 +23,9 @@ pub(crate) struct Quirks {
     /// report them always or reject the field.
     pub(crate) stream_usage: bool,
     pub(crate) tool_ids: ToolIds,
+    /// The models continue an assistant message at the end of the conversation if it has `"prefix": true`, and reject it
+    /// otherwise.
+    pub(crate) prefix: bool,
     /// The models are OpenAI's own: its reasoning models reject settings that others accept.
     pub(crate) reasoning_models: bool,
     /// Newer models reject tool calls in the history without a signature of theirs.

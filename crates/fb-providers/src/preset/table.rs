@@ -15,6 +15,7 @@ const COMMON: Quirks = Quirks {
     json_schema: true,
     stream_usage: true,
     tool_ids: ToolIds::Any,
+    prefix: false,
     reasoning_models: false,
     signed_calls: false,
 };
@@ -139,6 +140,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             max_temperature: Some(1.5),
             stream_usage: false,
             tool_ids: ToolIds::NineAlphanumeric,
+            prefix: true,
             ..COMMON
         },
     ),

@@ -141,6 +141,9 @@ fn differences(preset: &Preset) -> Vec<String> {
             "to models since Gemini 3: tool calls that none of them signed are marked as such".to_owned(),
         );
     }
+    if quirks.prefix {
+        all.push("a last message of the model marked by `\"prefix\": true`".to_owned());
+    }
     if !quirks.developer {
         all.push("role `developer` sent as `system`".to_owned());
     }

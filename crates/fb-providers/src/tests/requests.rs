@@ -252,6 +252,33 @@ fn quirks_change_only_what_is_necessary() {
 }
 
 #[test]
+fn beginning_of_an_answer_is_marked_where_it_is_rejected_otherwise() {
+    let begun =
+        r#"{"model":"d","messages":[{"role":"user","content":"q"}, {"role":"assistant","content":"The"}]}"#;
+    check(
+        "mistral",
+        begun,
+        &expect![[
+            r#"{"model":"m","messages":[{"role":"user","content":"q"}, {"role":"assistant","content":"The","prefix":true}]}"#
+        ]],
+    );
+    check(
+        "groq",
+        begun,
+        &expect![[
+            r#"{"model":"m","messages":[{"role":"user","content":"q"}, {"role":"assistant","content":"The"}]}"#
+        ]],
+    );
+    check(
+        "mistral",
+        r#"{"model":"d","messages":[{"role":"assistant","content":"a"},{"role":"user","content":"q"}]}"#,
+        &expect![[
+            r#"{"model":"m","messages":[{"role":"assistant","content":"a"},{"role":"user","content":"q"}]}"#
+        ]],
+    );
+}
+
+#[test]
 fn reasoning_models_do_not_receive_rejected_fields() {
     let sampled =
         r#"{"model":"d","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":0,"logprobs":false}"#;

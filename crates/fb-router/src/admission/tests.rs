@@ -12,6 +12,7 @@ fn limited(target: &TargetId) -> Candidate<'_> {
             json_schema: false,
             vision: false,
             streaming: false,
+            prefill: false,
             context: Some(100),
             max_body: None,
         },

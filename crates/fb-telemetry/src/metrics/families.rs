@@ -44,6 +44,7 @@ pub(super) struct Families {
     pub(super) cache_results: Family<CacheLabels, Counter>,
     pub(super) gate_defects: Family<DefectLabels, Counter>,
     pub(super) repairs: Family<AttemptLabels, Counter>,
+    pub(super) resumed_streams: Family<AttemptLabels, Counter>,
     pub(super) tenant_requests: Family<TenantRequestLabels, Counter>,
     pub(super) tenant_refused: Family<RefusalLabels, Counter>,
 }
@@ -105,6 +106,10 @@ impl Families {
             cache_results: with.plain("fb_cache_results", "Requests that were looked up in the cache"),
             gate_defects: with.plain("fb_gate_defects", "Answers rejected by a quality gate"),
             repairs: with.plain("fb_repairs", "Calls that repair a rejected answer"),
+            resumed_streams: with.plain(
+                "fb_resumed_streams",
+                "Streams that broke at the target and were to be resumed by another",
+            ),
             tenant_requests: with.plain("fb_tenant_requests", "Finished requests of the tenant"),
             tenant_refused: with.plain("fb_tenant_refused", "Calls refused by a limit of the tenant"),
         }

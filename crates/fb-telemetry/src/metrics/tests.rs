@@ -59,6 +59,7 @@ fn request_updates_every_metric_it_concerns() {
         fb_request_duration_seconds_count{route="default"} 1
         fb_request_duration_seconds_sum{route="default"} 0.9
         fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 1
+        fb_resumed_streams_total{route="default",target="b/m",outcome="failed"} 1
         fb_skips_total{route="default",target="a/m",reason="breaker_open"} 1
         fb_tenant_requests_total{tenant="default",outcome="answered"} 1
         fb_tokens_total{target="b/m",direction="input"} 14

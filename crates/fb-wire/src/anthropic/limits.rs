@@ -98,12 +98,17 @@ impl Limits {
     ///
     /// An unknown model accepts almost everything, with 4096 tokens if the caller sets no maximum.
     pub fn for_model(model: &str) -> Self {
+        Self::known(model).unwrap_or(UNKNOWN)
+    }
+
+    /// Returns the limits of a known model, as [`for_model`](Self::for_model) does.
+    pub fn known(model: &str) -> Option<Self> {
         let name = model.to_ascii_lowercase().replace('.', "-");
-        let Some((_, name)) = name.split_once("claude-") else { return UNKNOWN };
+        let (_, name) = name.split_once("claude-")?;
         let matches = |prefix: &str| {
             name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
         };
-        MODELS.iter().find(|(prefix, _)| matches(prefix)).map_or(UNKNOWN, |(_, limits)| *limits)
+        MODELS.iter().find(|(prefix, _)| matches(prefix)).map(|(_, limits)| *limits)
     }
 }
 

@@ -172,6 +172,18 @@ impl RequestRecord {
         self.publish(|route| Event::Ended { route, attempt: &row });
     }
 
+    /// Returns true if the target refused the request as it is: by the last row, it cannot carry it or found it invalid.
+    pub(super) fn was_refused(&self, target: &TargetId) -> bool {
+        let state = self.state.lock();
+        match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
+            Some(AttemptEnd::Skipped { why: Skip::Inadmissible(_), .. }) => true,
+            Some(AttemptEnd::Failed(failure)) => {
+                matches!(failure.kind(), FailureKind::InvalidRequest | FailureKind::Unknown { server: false })
+            }
+            _ => false,
+        }
+    }
+
     /// Replaces the decision in the last row of a target, when the request waits for that target after all.
     pub(super) fn amend(&self, target: &TargetId, next: Next) {
         let mut state = self.state.lock();
@@ -374,6 +386,11 @@ impl RequestRecord {
             degraded: state.degraded.clone(),
             trace: Trace::new(state.rows.clone()),
         }
+    }
+
+    /// Publishes that a stream that broke at a target was resumed by another one, or by none.
+    pub(super) fn publish_resumed(&self, from: &TargetId, by: Option<&TargetId>) {
+        self.publish(|route| Event::Resumed { route, from, by });
     }
 
     /// Publishes that much of a limit is used, or that it refused a call.

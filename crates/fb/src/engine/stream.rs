@@ -1,8 +1,10 @@
 //! A streamed answer, from the commit of its stream to its end.
 
 mod collect;
+mod continuation;
 mod guard;
 mod resume;
+mod seam;
 
 use std::{
     collections::VecDeque,
@@ -14,15 +16,17 @@ use std::{
 
 use fb_core::{
     Block, BlockCategory, ChatRequest, Failure, FailureKind, FinishReason, Frame, FrameStream, Meta, Next,
-    Reply, Report, ServedBy, StreamEvent, Usage,
+    Reply, Report, ServedBy, StreamEvent, TargetId, Usage,
 };
 use futures_core::Stream;
 use futures_util::StreamExt;
 
 use self::{
     collect::{fold, to_events},
+    continuation::{Continuation, Held, text_only},
     guard::Guard,
-    resume::{Resume, Resumed},
+    resume::{BreakOff, Resume, Resumed},
+    seam::Form,
 };
 use super::{
     cache::Recorder,
@@ -80,15 +84,23 @@ struct Live {
     /// True if all output so far is text.
     is_text: bool,
     inspection: Option<Inspection>,
-    /// The failure that interrupted the stream while another target is tried.
-    interruption: Option<Failure>,
+    /// The target and the failure that interrupted the stream, until another target goes on with it.
+    interruption: Option<(TargetId, Failure)>,
+    /// The targets with a broken stream, the latest last.
+    broken: Vec<TargetId>,
+    /// The targets that did not go on from the text.
+    unfit: Vec<TargetId>,
+    /// The answer of the target that is to go on, until it does.
+    continuation: Option<Continuation>,
     /// True once another target has resumed the stream.
     resumed: bool,
     /// True once a finish reason was received: there is nothing left to resume.
     finished: bool,
     /// Bytes of output from the current target.
     output_bytes: usize,
-    /// Frames received from the target that resumes the stream.
+    /// Frames received from the target that is to resume the stream.
+    received: VecDeque<Frame>,
+    /// Frames of a block in place of the rest.
     queued: VecDeque<Frame>,
 }
 
@@ -132,9 +144,13 @@ impl ChatStream {
             is_text: true,
             inspection,
             interruption: None,
+            broken: Vec::new(),
+            unfit: Vec::new(),
+            continuation: None,
             resumed: false,
             finished: false,
             output_bytes: 0,
+            received: VecDeque::new(),
             queued: VecDeque::new(),
         };
         Self { meta, buffered: frames, source: Source::Live(Box::new(live)) }
@@ -197,6 +213,7 @@ impl Stream for ChatStream {
                     this.buffered.clear();
                     return Poll::Ready(live.fail(failure));
                 }
+                live.record_output(output_bytes(&frame));
                 live.record_frame(&frame);
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -216,7 +233,7 @@ impl Live {
             }
             match self.resuming.as_mut() {
                 Some(resuming) => match ready!(resuming.as_mut().poll(cx)) {
-                    Resumed::Stream(committed) => self.continue_with(*committed),
+                    Resumed::Stream(committed, form) => self.continue_with(*committed, form),
                     Resumed::Blocked(block) => self.block_rest(*block),
                     Resumed::Failed => return Poll::Ready(self.give_up()),
                 },
@@ -232,29 +249,56 @@ impl Live {
 
     /// Returns the next frame from the current target; `None` after its end signal.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Failure>>> {
-        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let next = rest.as_mut().poll_next(cx);
-        if self.done {
-            // One more poll lets the connection see its own end and return to the pool.
-            return Poll::Ready(None);
-        }
-        match next {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.guard.record_frame(frame.is_semantic(), now());
-                let frame = if self.resumed { without_start(frame) } else { frame };
-                if let Some(failure) = self.inspect(&frame) {
-                    return Poll::Ready(Some(Err(failure)));
+        loop {
+            let next = match self.received.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => match &mut self.rest {
+                    Some(rest) => rest.as_mut().poll_next(cx),
+                    None => return Poll::Ready(None),
+                },
+            };
+            if self.done {
+                // One more poll lets the connection see its own end and return to the pool.
+                return Poll::Ready(None);
+            }
+            match next {
+                Poll::Ready(Some(Ok(frame))) => match self.receive(frame) {
+                    Ok(None) => {}
+                    received => return Poll::Ready(received.transpose()),
+                },
+                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(Err(failure))),
+                Poll::Ready(None) => {
+                    let detail = "the stream ended without its provider's end signal";
+                    return Poll::Ready(Some(Err(Failure::new(FailureKind::Interrupted, detail))));
                 }
-                self.record_frame(&frame);
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Pending => return self.guard.poll(cx).map(|failure| Some(Err(failure))),
             }
-            Poll::Ready(Some(Err(failure))) => Poll::Ready(Some(Err(failure))),
-            Poll::Ready(None) => {
-                let detail = "the stream ended without its provider's end signal";
-                Poll::Ready(Some(Err(Failure::new(FailureKind::Interrupted, detail))))
-            }
-            Poll::Pending => self.guard.poll(cx).map(|failure| Some(Err(failure))),
         }
+    }
+
+    /// Receives a frame from the current target. Returns `None` while the frames of a continuation are held.
+    fn receive(&mut self, frame: Frame) -> Result<Option<Frame>, Failure> {
+        self.guard.record_frame(frame.is_semantic(), now());
+        self.record_output(output_bytes(&frame));
+        // What is held is charged too, even if it turns out to be another answer.
+        for event in &frame.events {
+            if let StreamEvent::Usage(usage) = event {
+                self.usage = Some(*usage);
+            }
+        }
+        let frame = match &mut self.continuation {
+            Some(continuation) => match continuation.hold(frame, &self.text)? {
+                Held::Frame(frame) => self.resume_with(frame),
+                Held::Nothing => return Ok(None),
+            },
+            None if self.resumed => text_only(frame)?,
+            None => frame,
+        };
+        if let Some(failure) = self.inspect(&frame) {
+            return Err(failure);
+        }
+        self.record_frame(&frame);
+        Ok(Some(frame))
     }
 
     /// Checks the answer against the quality gates when its end signal arrives, so that a defective answer never ends like
@@ -288,30 +332,52 @@ impl Live {
     /// Leaves the target that broke, and starts to request the rest from another.
     fn start_resuming(&mut self, failure: Failure) {
         let (Some(resume), Some(call)) = (self.resume.clone(), &self.call) else { return };
-        let (broken, record) = (call.target().id().clone(), Arc::clone(&self.record));
-        self.settle_failed(&failure, Next::Hop);
-        self.interruption = Some(failure);
-        self.resuming = Some(Box::pin(resume.run(record, self.text.clone(), broken, self.guard.end())));
+        let (from, record) = (call.target().id().clone(), Arc::clone(&self.record));
+        self.settle_failed(&failure, Next::Resume);
+        record.leave(&from);
+        self.received.clear();
+        self.continuation = None;
+        if failure.kind() == FailureKind::Quality {
+            self.unfit.push(from.clone());
+        } else {
+            self.broken.retain(|id| *id != from);
+            self.broken.push(from.clone());
+        }
+        self.interruption.get_or_insert((from, failure));
+        let (broken, unfit) = (self.broken.clone(), self.unfit.clone());
+        let break_off = BreakOff { text: self.text.clone(), broken, unfit };
+        self.resuming = Some(Box::pin(resume.run(record, break_off, self.guard.end())));
     }
 
-    /// Continues with the stream of another target.
-    fn continue_with(&mut self, committed: CommittedStream) {
-        let by = committed.target().clone();
+    /// Reads the stream of another target, which is held until it goes on from the text.
+    fn continue_with(&mut self, committed: CommittedStream, form: Form) {
         let CommittedStream { stream, call } = committed;
-        (self.resuming, self.interruption, self.recorder, self.resumed) = (None, None, None, true);
+        (self.resuming, self.recorder) = (None, None);
         (self.usage, self.output_bytes) = (None, 0);
         self.rest = Some(stream.rest);
         self.guard.record_frame(true, now());
         self.call = Some(call);
-        self.record.set_served_by(ServedBy::Target(by.clone()));
-        self.queued.push_back(Frame::event(StreamEvent::Resumed { by, id: self.answer_id.clone() }));
-        self.queued.extend(stream.frames.into_iter().map(without_start));
+        self.continuation = Some(Continuation::new(form));
+        self.received = stream.frames;
+    }
+
+    /// Marks the stream as resumed by the current target, which goes on with this frame.
+    fn resume_with(&mut self, mut frame: Frame) -> Frame {
+        (self.continuation, self.resumed) = (None, true);
+        if let (Some(call), Some((from, _))) = (&self.call, self.interruption.take()) {
+            let by = call.target().id().clone();
+            self.record.set_served_by(ServedBy::Target(by.clone()));
+            self.record.publish_resumed(&from, Some(&by));
+            frame.events.insert(0, StreamEvent::Resumed { by, id: self.answer_id.clone() });
+        }
+        frame
     }
 
     /// Ends the stream with the failure that interrupted it, as no target resumed it.
     fn give_up(&mut self) -> Option<Result<Frame, Error>> {
         self.resuming = None;
-        let cause = self.interruption.take()?;
+        let (from, cause) = self.interruption.take()?;
+        self.record.publish_resumed(&from, None);
         self.record.finish(None);
         Some(Err(Error::Interrupted(Box::new(Ended { cause, report: self.record.report(), reopens: None }))))
     }
@@ -334,7 +400,6 @@ impl Live {
         if let Some(recorder) = &mut self.recorder {
             recorder.record_frame(frame);
         }
-        self.record_output(output_bytes(frame));
         for event in &frame.events {
             match event {
                 StreamEvent::Text(text) => self.text.push_str(text),
@@ -377,8 +442,9 @@ impl Live {
     }
 
     fn record_usage(&mut self) {
+        let finished = self.finished || self.continuation.as_ref().is_some_and(Continuation::is_finished);
         if let (Some(call), Some(usage)) = (&mut self.call, self.usage) {
-            call.record_usage(usage, self.finished);
+            call.record_usage(usage, finished);
         }
     }
 
@@ -427,12 +493,6 @@ impl Live {
         call.fail(failure, next);
         true
     }
-}
-
-/// Prepares a frame of a target that resumes an answer: its bytes belong to another answer, which began before.
-fn without_start(frame: Frame) -> Frame {
-    let events = frame.events.into_iter().filter(|event| !matches!(event, StreamEvent::Started { .. }));
-    Frame { raw: None, events: events.collect() }
 }
 
 impl fmt::Debug for ChatStream {

@@ -5,21 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{Block, ChatRequest, Envelope, Format, Level, Message, Role, TargetId};
+use fb_core::{Block, Chat, ChatRequest, Effort, Envelope, Format, Level, Message, Next, Role, TargetId};
 
 use super::super::{
+    admission::count_callable,
     context::{Mode, RequestContext},
     directory::Directory,
     outcome::{CommittedStream, TargetOutcome},
     race::{Start, race},
     record::RequestRecord,
     route_state::RouteState,
+    route_target::RouteTarget,
     state::Engine,
 };
+use super::seam::{Form, last_words};
 use crate::clock::now;
-
-/// The instruction to a model that continues the answer of another.
-const CONTINUE: &str = "Your answer was cut off. Continue it exactly where it stopped. Do not repeat, correct or introduce anything.";
 
 /// The means to request the rest of an answer.
 pub(super) struct Resume {
@@ -29,10 +29,20 @@ pub(super) struct Resume {
     request: ChatRequest,
 }
 
+/// The state in which an answer broke off.
+pub(super) struct BreakOff {
+    /// The text that the caller has.
+    pub(super) text: String,
+    /// Targets with a broken stream, the latest last.
+    pub(super) broken: Vec<TargetId>,
+    /// Targets with a continuation that did not go on from the text.
+    pub(super) unfit: Vec<TargetId>,
+}
+
 /// The result of an attempt to resume a stream.
 pub(super) enum Resumed {
-    /// A target continues where the answer stopped.
-    Stream(Box<CommittedStream>),
+    /// A target answers, requested in this form.
+    Stream(Box<CommittedStream>, Form),
     /// A target refused the rest.
     Blocked(Box<Block>),
     /// No target continues: the break stands.
@@ -40,13 +50,13 @@ pub(super) enum Resumed {
 }
 
 impl Resume {
-    /// Returns the means to resume a stream, if the route enables that and the answer can be put together from two: not with
-    /// a schema, a lower level or quality gates, which apply to a single answer.
+    /// Returns the means to resume a stream, if the route enables that and the answer can be put together from two: text
+    /// without tools, a schema, a lower level or quality gates, which apply to a single answer.
     pub(super) fn for_request(engine: &Arc<Engine>, ctx: RequestContext<'_>) -> Option<Self> {
         let RequestContext { directory, route, request, .. } = ctx;
         let is_whole = ctx.record.level() == Level::Full && route.gates.is_empty();
-        let is_text = || request.chat().is_ok_and(|chat| matches!(chat.format, Format::Text));
-        (route.config.resume && is_whole && is_text()).then(|| Self {
+        let is_text = |chat: &Chat| matches!(chat.format, Format::Text) && chat.tools.is_empty();
+        (route.config.resume && is_whole && request.chat().is_ok_and(is_text)).then(|| Self {
             engine: Arc::clone(engine),
             directory: Arc::clone(directory),
             route: Arc::clone(route),
@@ -54,41 +64,99 @@ impl Resume {
         })
     }
 
-    /// Requests the rest of an answer after `text`. The target that broke is tried last. Calls count against the attempts of
-    /// the request, and time against the rest of the stream's, at most the route's deadline.
+    /// Requests the rest of an answer. Targets that broke are tried last, and those that refused the request or did not go on are not tried. Calls
+    /// count against the attempts of the request, and time against the rest of the stream's, at most the route's deadline.
     pub(super) async fn run(
         self: Arc<Self>,
         record: Arc<RequestRecord>,
-        text: String,
-        broken: TargetId,
+        break_off: BreakOff,
         end: Instant,
     ) -> Resumed {
         let Self { engine, directory, route, request } = &*self;
-        let (Some(request), at) = (continuation(request, text), now()) else { return Resumed::Failed };
+        let BreakOff { text, broken, unfit } = break_off;
+        let Ok(chat) = request.chat() else { return Resumed::Failed };
+        let requests = Requests::new(request, chat, &text);
+        let at = now();
         let left = end.saturating_duration_since(at).min(route.config.effective_deadline());
         if left < Duration::from_millis(1) {
             return Resumed::Failed;
         }
         let envelope = Envelope::new(at, left, route.config.max_attempts, route.targets.len());
-        let ctx = engine.context(&request, Mode::Stream, (directory, route), &record, envelope);
+        let ctx = engine.context(&requests.instruction, Mode::Stream, (directory, route), &record, envelope);
         let ctx = RequestContext { deadline_shortened: false, ..ctx };
         let mut targets = engine.select(ctx).targets;
-        targets.retain(|target| target.capabilities().streaming);
-        targets.sort_by_key(|target| *target.id() == broken);
-        record.leave(&broken);
-        match race(ctx, &targets, Start::SEQUENTIAL).await {
-            TargetOutcome::Stream(committed) => Resumed::Stream(committed),
-            TargetOutcome::Blocked(_, block) => Resumed::Blocked(block),
-            TargetOutcome::Reply(..) | TargetOutcome::Surfaced(_) | TargetOutcome::MoveOn => Resumed::Failed,
+        let is_unfit = |id: &TargetId| unfit.contains(id) || record.was_refused(id);
+        targets.retain(|target| target.capabilities().streaming && !is_unfit(target.id()));
+        targets.sort_by_key(|target| broken.iter().rposition(|id| id == target.id()));
+        for (index, target) in targets.iter().enumerate() {
+            let later = targets.get(index + 1..).unwrap_or_default();
+            let reserve = count_callable(ctx, later.iter().copied());
+            let ctx = RequestContext { reserve, ..ctx };
+            if let Some(resumed) = requests.send(ctx, target).await {
+                return resumed;
+            }
         }
+        Resumed::Failed
     }
 }
 
-/// Returns the request extended by the text so far and the instruction to continue it.
-fn continuation(request: &ChatRequest, text: String) -> Option<ChatRequest> {
-    let mut chat = request.chat().ok()?.clone();
-    chat.messages.push(Message::text(Role::Assistant, text));
-    chat.messages.push(Message::text(Role::User, CONTINUE));
-    let continued = ChatRequest::from_chat(request.head().model.clone(), chat);
-    Some(continued.with_options(request.options().clone()))
+/// The requests for the rest of an answer.
+struct Requests {
+    /// For models that continue the last message, unless they are to think first.
+    prefill: Option<ChatRequest>,
+    instruction: ChatRequest,
+}
+
+impl Requests {
+    fn new(request: &ChatRequest, chat: &Chat, text: &str) -> Self {
+        // Whitespace at the end of a conversation is an error to some providers. The seam of the two texts restores it.
+        let text = text.trim_end();
+        let extended = |instruction: Option<String>| {
+            let mut chat = chat.clone();
+            chat.messages.push(Message::text(Role::Assistant, text));
+            chat.messages.extend(instruction.map(|instruction| Message::text(Role::User, instruction)));
+            let continued = ChatRequest::from_chat(request.head().model.clone(), chat);
+            continued.with_options(request.options().clone())
+        };
+        let thinks = chat.effort.is_some_and(|effort| effort != Effort::None)
+            || chat.extra.iter().any(|extra| extra.name == "thinking");
+        Self {
+            prefill: (!thinks && !text.is_empty()).then(|| extended(None)),
+            instruction: extended(Some(instruction(text))),
+        }
+    }
+
+    /// Requests the rest from one target. Returns `None` if it gives none.
+    async fn send(&self, ctx: RequestContext<'_>, target: &RouteTarget) -> Option<Resumed> {
+        if let Some(request) = self.prefill.as_ref().filter(|_| target.capabilities().prefill) {
+            let resumed = send_as(ctx.with_request(request), target, Form::Prefill).await;
+            if resumed.is_some() || !ctx.record.was_refused(target.id()) {
+                return resumed;
+            }
+        }
+        send_as(ctx.with_request(&self.instruction), target, Form::Instruction).await
+    }
+}
+
+async fn send_as(ctx: RequestContext<'_>, target: &RouteTarget, form: Form) -> Option<Resumed> {
+    match race(ctx, &[target], Start::SEQUENTIAL).await {
+        TargetOutcome::Stream(committed) => Some(Resumed::Stream(committed, form)),
+        TargetOutcome::Blocked(_, block) => Some(Resumed::Blocked(block)),
+        // The caller's own request was answered before: this one failed for what was added to it.
+        TargetOutcome::Surfaced(_) => {
+            ctx.record.amend(target.id(), Next::Hop);
+            ctx.record.leave(target.id());
+            None
+        }
+        TargetOutcome::Reply(..) | TargetOutcome::MoveOn => None,
+    }
+}
+
+/// Returns the instruction to a model that continues the answer of another. The last words mark the seam.
+fn instruction(text: &str) -> String {
+    let last = last_words(text);
+    format!(
+        "Your answer was cut off. Write the rest of it. Begin with its last words, exactly as they are, and go on from \
+         there. Do not start over, correct or introduce anything. The last words are:\n{last}"
+    )
 }

@@ -173,6 +173,18 @@ async fn sent_calls_are_charged_and_refused_calls_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn resumed_stream_is_charged_for_every_call() {
+    let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
+    // The cut stream has read one token and produced three; each other call reports 10 in and 5 out.
+    let script = script(r#"a: cut(2) / b: 200("Certainly! Here is something else.") / c: 200"#);
+    let client = priced_client(&script, &[("acme", limits())], Route::resume);
+    let answer = client.stream(request_of("acme")).await.unwrap().collect().await.unwrap();
+    assert_eq!((answer.text(), answer.served_by()), ("hello from c", "c/m".to_owned()));
+    let calls = ["a", "b", "c"].map(|name| script.provider(name).calls());
+    assert_eq!((calls, spent(&client, "acme")), ([1; 3], (1 + 3 + 15 + 15, 0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn abandoned_stream_is_charged_for_reported_or_estimated_tokens() {
     let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
     // Opened and never read: the prompt's token, and "yes".

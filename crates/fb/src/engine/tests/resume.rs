@@ -39,13 +39,46 @@ async fn another_target_resumes_a_broken_stream() {
     let script = script("a: cut(2) / b: 200");
     let client = resuming(&script);
     expect![[r#"
-        hello from  [b/m] hello from b [done]
-        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
+        hello from  [b/m] b [done]
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
         0.000s  b/m  1  ok  15 tokens                                                         0 ms
     "#]]
     .assert_eq(&read_all(&client, ChatRequest::user("count")).await);
     assert_eq!((client.outstanding_permits(), script.provider("a").in_flight()), (0, 0));
-    expect![[r#"[("m", "count\nhello from \nYour answer was cut off. Continue it exactly where it stopped. Do not repeat, correct or introduce anything.")]"#]].assert_eq(&format!("{:?}", script.provider("b").requests()));
+    expect![[r#"[("m", "count\nhello from\nYour answer was cut off. Write the rest of it. Begin with its last words, exactly as they are, and go on from there. Do not start over, correct or introduce anything. The last words are:\nhello from")]"#]].assert_eq(&format!("{:?}", script.provider("b").requests()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_break_is_resumed() {
+    for fault in ["cut(2)", "stall(2)", "error(2 529)", "error(2 500)", "error(2 malformed)"] {
+        let script = script(&format!("a: {fault} / b: 200"));
+        let client = resuming(&script);
+        let text = read_all(&client, ChatRequest::user("count")).await;
+        assert!(text.starts_with("hello from  [b/m] b [done]"), "{fault}: {text}");
+        assert_eq!((script.provider("a").in_flight(), client.outstanding_permits()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn target_with_another_answer_is_left_for_the_next() {
+    let other = r#"200("Certainly! Here is something else.")"#;
+    let to_the_next = script(&format!("a: cut(2) / b: {other} / c: 200"));
+    expect![[r#"
+        hello from  [c/m] c [done]
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  b/m  1  quality (the continuation does not go on from the answer so far)      0 ms  resume
+        0.000s  c/m  1  ok  15 tokens                                                         0 ms
+    "#]]
+    .assert_eq(&read_all(&resuming(&to_the_next), ChatRequest::user("count")).await);
+    let script = script(&format!("a: cut(2), 503 / b: {other}"));
+    let client = client(&script, |route| Route { max_attempts: 3, ..route.resume() });
+    expect![[r#"
+        hello from  [upstream_interrupted: the stream broke off: interrupted (the stream ended without its provider's end signal)]
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  b/m  1  quality (the continuation does not go on from the answer so far)      0 ms  resume
+        0.000s  a/m  1  server_error (503)                                                    0 ms
+    "#]].assert_eq(&read_all(&client, ChatRequest::user("count")).await);
+    assert_eq!((script.provider("b").in_flight(), client.outstanding_permits()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,12 +86,12 @@ async fn resumed_stream_stays_within_the_envelope() {
     let script = script("a: cut(1) / b: cut(1)");
     let client = client(&script, |route| Route { max_attempts: 4, ..route.resume() });
     expect![[r#"
-        hello  [b/m] hello  [a/m] hello  [b/m] hello  [upstream_interrupted: the stream broke off: interrupted (the stream ended without its provider's end signal)]
-        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
-        0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
-        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
-        0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  hop
-        0.000s  a/m     skipped: no attempts left                                                   hop
+        hello  [b/m]  [a/m]  [b/m]  [upstream_interrupted: the stream broke off: interrupted (the stream ended without its provider's end signal)]
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  a/m     skipped: no attempts left
         0.000s  b/m     skipped: no attempts left
     "#]].assert_eq(&read_all(&client, ChatRequest::user("count")).await);
     assert_eq!(client.outstanding_permits(), 0);

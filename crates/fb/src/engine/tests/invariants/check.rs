@@ -118,7 +118,7 @@ impl Case<'_> {
             wrong.push(format!("{} calls, {most} allowed", self.made.len()));
         }
         let over = received.began + deadline;
-        if self.made.iter().any(|made| made.began > over) {
+        if self.made.iter().any(|made| made.began > over && !self.is_resuming(made)) {
             wrong.push("a call began after the deadline".to_owned());
         }
         let left = matches!(received.end, End::Left);
@@ -188,16 +188,44 @@ impl Case<'_> {
         surfaced: bool,
     ) -> Option<&'static str> {
         match outcome {
+            CallOutcome::Answered if self.is_other_answer(made) => None,
             CallOutcome::Answered => Some("after an answer"),
             CallOutcome::Blocked => Some("after a block"),
-            CallOutcome::Failed(FailureKind::InvalidRequest) if next.model == made.model => {
+            // A target that rejects the beginning of an answer as its last message gets an instruction.
+            CallOutcome::Failed(FailureKind::InvalidRequest)
+                if next.model == made.model && !self.is_resuming(made) =>
+            {
                 Some("to repeat the caller's mistake")
             }
-            CallOutcome::Failed(kind) if surfaced && self.is_new(next) && !self.hops(made, kind) => {
+            CallOutcome::Failed(kind)
+                if surfaced && self.is_new(next) && !self.hops(made, kind) && !self.is_resuming(next) =>
+            {
                 Some("after a failure that is to be surfaced")
             }
             CallOutcome::Failed(_) | CallOutcome::Cut | CallOutcome::Cancelled => None,
         }
+    }
+
+    /// Returns true if the call may be one for the rest of an answer that broke off after its first word.
+    fn is_resuming(&self, made: &CallRecord) -> bool {
+        let has_broken = |earlier: &&CallRecord| -> bool {
+            let unfinished =
+                !matches!(earlier.ended, Some((_, CallOutcome::Answered | CallOutcome::Blocked)));
+            earlier.index < made.index && earlier.words > 0 && unfinished
+        };
+        self.route.resume && self.caller.streams && self.made.iter().any(has_broken)
+    }
+
+    /// Returns true if an answer was left out, because it did not go on from one that broke off.
+    fn is_other_answer(&self, made: &CallRecord) -> bool {
+        let rows = self.received.report().map(|report| report.trace.rows());
+        let is_left_out = |row: &Attempt| {
+            row.target.model() == made.model
+                && self.received.began + row.at == made.began
+                && matches!(&row.end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::Quality)
+        };
+        // The record of a caller who left is not known here.
+        self.is_resuming(made) && rows.is_none_or(|rows| rows.iter().any(is_left_out))
     }
 
     /// Returns true if the call is the first to its target, and not a retry.
@@ -261,7 +289,8 @@ impl Case<'_> {
         }
     }
 
-    /// A caller receives the output of one call: all of it, or a beginning and one error.
+    /// A caller receives the output of one call: all of it, or a beginning and one error. A resumed stream has the
+    /// beginnings of calls that broke off before it.
     fn bytes(&self, wrong: &mut Vec<String>) {
         let received = self.received;
         if received.surplus > 0 {
@@ -271,11 +300,21 @@ impl Case<'_> {
             Ok(words) => words,
             Err(why) => return wrong.push(why),
         };
-        let source = words.as_ref().and_then(|words| self.call_of(words));
-        if words.is_some() && source.is_none() {
+        let sources: Vec<_> = words.iter().map(|words| self.call_of(words)).collect();
+        if sources.iter().any(Option::is_none) {
             wrong.push(format!("{words:?} belong to no call"));
         }
-        let whole = words.as_ref().zip(source).is_some_and(|(words, made)| words.count == made.words);
+        let broke = |made: &&CallRecord| {
+            !matches!(made.ended, None | Some((_, CallOutcome::Answered | CallOutcome::Blocked)))
+        };
+        let (last, before) = sources.split_last().map_or((None, &[][..]), |(last, before)| (*last, before));
+        if before.iter().any(|made| !made.as_ref().is_some_and(broke))
+            || !(before.is_empty() || self.route.resume)
+        {
+            wrong.push(format!("words of two calls: {:?}", received.text));
+        }
+        let (words, source) = (words.last(), last);
+        let whole = words.zip(source).is_some_and(|(words, made)| words.count == made.words);
         match &received.end {
             End::Whole(report) => {
                 if received.end_signals != 1 {
@@ -443,6 +482,7 @@ impl Case<'_> {
         let next = rest.iter().find(|next| next.target == row.target);
         match row.next {
             Next::Surface if !last => Some("surfaced, yet not the last".to_owned()),
+            Next::Resume if !failed || row.first.is_none() => Some("resumed without a break".to_owned()),
             Next::Hop if !failed && !skipped => Some("a hop without a reason".to_owned()),
             Next::RetryIn(wait) => {
                 let again = next.map_or(several, |next| next.at >= row.at + row.took + wait);
@@ -478,6 +518,8 @@ fn matches_outcome(end: &AttemptEnd, made: &CallRecord) -> bool {
         | (AttemptEnd::Blocked { .. }, CallOutcome::Blocked)
         | (AttemptEnd::Cancelled, CallOutcome::Cancelled) => true,
         (AttemptEnd::Failed(failure), CallOutcome::Failed(kind)) => failure.kind() == kind,
+        // The answer did not go on from the one before it.
+        (AttemptEnd::Failed(failure), CallOutcome::Answered) => failure.kind() == FailureKind::Quality,
         (AttemptEnd::Failed(failure), CallOutcome::Cut) => failure.kind() == FailureKind::Interrupted,
         // The engine cancelled the call.
         (AttemptEnd::Failed(failure), CallOutcome::Cancelled) => is_given_up(failure),
@@ -485,9 +527,9 @@ fn matches_outcome(end: &AttemptEnd, made: &CallRecord) -> bool {
     }
 }
 
-/// Returns true if the engine itself ended the call: by a timeout, or after endless pings.
+/// Returns true if the engine itself ended the call: by a timeout, after endless pings, or as another answer.
 fn is_given_up(failure: &Failure) -> bool {
-    matches!(failure.kind(), FailureKind::Timeout(_) | FailureKind::Malformed)
+    matches!(failure.kind(), FailureKind::Timeout(_) | FailureKind::Malformed | FailureKind::Quality)
 }
 
 /// Over all requests, including cancelled ones, every call has a row and no row stays open.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use fb_core::{AttemptEnd, CacheUse, Level, Next, Refusal, Report, ServedBy, Skip};
+use fb_core::{Attempt, AttemptEnd, CacheUse, FailureKind, Level, Next, Refusal, Report, ServedBy, Skip};
 
 use fb_testkit::{CallOutcome, CallRecord};
 
@@ -15,13 +15,15 @@ use super::{
 use crate::Error;
 
 /// The events that must occur often enough.
-pub(super) const REQUIRED: [&str; 35] = [
+pub(super) const REQUIRED: [&str; 37] = [
     "retry",
     "hop",
     "block",
     "surfaced",
     "exhausted",
     "interrupted stream",
+    "resumed stream",
+    "another answer instead of the rest",
     "cancelled caller",
     "cache hit",
     "coalesced",
@@ -174,6 +176,11 @@ impl Seen {
         };
         self.add_if("retry", rows.iter().any(|row| matches!(row.next, Next::RetryIn(_))));
         self.add_if("hop", report.hops > 0);
+        let is_resumed = rows.iter().rev().skip(1).any(|row| row.next == Next::Resume);
+        let is_whole = matches!(rows.last(), Some(row) if matches!(row.end, AttemptEnd::Ok { .. }));
+        self.add_if("resumed stream", is_resumed && is_whole);
+        let is_other = |row: &Attempt| matches!(&row.end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::Quality);
+        self.add_if("another answer instead of the rest", rows.iter().any(is_other));
         self.add_if("wait for reopening", rows.iter().any(|row| matches!(row.next, Next::WaitFor(_))));
         self.add_if("skip by capability", skip(|why| matches!(why, Skip::Inadmissible(_))));
         self.add_if("skip at capacity", skip(|why| *why == Skip::AtCapacity));
@@ -205,7 +212,7 @@ fn is_beyond(world: &World, played: &Played) -> bool {
 /// Returns true if a target was called before the time at which it was to reopen.
 fn is_bypassed(report: &Report) -> bool {
     let rows = report.trace.rows();
-    let is_unavailable = |until: &fb_core::Attempt, call: &fb_core::Attempt| match until.end {
+    let is_unavailable = |until: &Attempt, call: &Attempt| match until.end {
         AttemptEnd::Skipped { reopens: Some(wait), .. } => {
             until.target == call.target && until.at + wait > call.at
         }

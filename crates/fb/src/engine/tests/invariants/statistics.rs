@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fb_core::{Attempt, AttemptEnd, Report, ServedBy, Skip, TargetId};
+use fb_core::{Attempt, AttemptEnd, Next, Report, ServedBy, Skip, TargetId};
 
 use super::{
     play::{End, Played, Received},
@@ -172,7 +172,15 @@ fn hops(world: &World, record: &Record) -> Option<String> {
         matches!(row.end, AttemptEnd::Skipped { why: Skip::Inadmissible(_), .. })
             && plan.inadmissible.iter().any(|excluded| excluded.target == row.target)
     };
-    let tried: Vec<_> = record.report.trace.rows().iter().filter(|row| !is_excluded(row)).collect();
+    let rows = record.report.trace.rows();
+    // The plan of the rest is not recorded, which may exclude others.
+    let is_resumed = rows.iter().any(|row| row.next == Next::Resume);
+    if is_resumed
+        && rows.iter().any(|row| matches!(row.end, AttemptEnd::Skipped { why: Skip::Inadmissible(_), .. }))
+    {
+        return None;
+    }
+    let tried: Vec<_> = rows.iter().filter(|row| !is_excluded(row)).collect();
     let moves = tried.windows(2).filter(|pair| pair[0].target != pair[1].target).count();
     (record.report.hops as usize != moves).then(|| format!("{} hops, {moves} moves", record.report.hops))
 }

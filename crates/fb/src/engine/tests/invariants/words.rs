@@ -9,18 +9,17 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Reads the signatures in a text and in the ids of tool calls; `None` if nothing is signed.
-    pub(super) fn read(text: &str, tools: &[String]) -> Result<Option<Self>, String> {
-        let mut words: Option<Self> = None;
+    /// Reads the signatures in a text and in the ids of tool calls: the words of every call, in order of appearance.
+    pub(super) fn read(text: &str, tools: &[String]) -> Result<Vec<Self>, String> {
+        let mut all: Vec<Self> = Vec::new();
         let tool_marks = tools.iter().map(|id| (id.as_str(), false));
         let text_marks = text.split_whitespace().map(|word| (word, true));
         for (word, is_text) in tool_marks.chain(text_marks).filter(|(word, _)| word.contains('@')) {
             let (model, call, index) = signature(word).ok_or_else(|| format!("no signature: {word:?}"))?;
-            let known = words.get_or_insert_with(|| Self { model: model.to_owned(), call, count: 0 });
-            if (known.model.as_str(), known.call) != (model, call) {
-                return Err(format!("words of two calls: {text:?} {tools:?}"));
+            if all.last().is_none_or(|known| (known.model.as_str(), known.call) != (model, call)) {
+                all.push(Self { model: model.to_owned(), call, count: 0 });
             }
-            if is_text {
+            if let Some(known) = all.last_mut().filter(|_| is_text) {
                 if index != Some(known.count) {
                     return Err(format!("words lost, doubled or out of order: {text:?}"));
                 }
@@ -29,10 +28,10 @@ impl Words {
         }
         // A fixed answer has no signature, and is never mixed with signed words.
         let bare = text.split_whitespace().filter(|word| !word.contains('@')).count();
-        if words.is_some() && bare > 0 {
+        if !all.is_empty() && bare > 0 {
             return Err(format!("unsigned words: {text:?}"));
         }
-        Ok(words)
+        Ok(all)
     }
 }
 

@@ -238,6 +238,7 @@ impl Dice {
             tools: self.chance(80),
             vision: self.chance(80),
             streaming: self.chance(85),
+            prefill: self.chance(85),
             context: self.maybe(50, |dice| dice.pick(&[1_000, 8_000, 128_000])),
             max_body: self.maybe(30, |dice| dice.pick(&[10_000, 1_000_000])),
             ..Capabilities::default()
@@ -281,6 +282,7 @@ impl Dice {
                 ..LadderConfig::default()
             };
         }
+        route.resume = self.chance(85);
         route
     }
 
