@@ -137,7 +137,7 @@ pub struct RampConfig {
 pub struct HalfOpenConfig {
     /// Maximum number of probes in flight. Defaults to 2.
     pub permits: u32,
-    /// Successful probes that close the breaker. May exceed the permits. Defaults to 2.
+    /// Successful probes that close the breaker. As many slow ones reopen it. May exceed the permits. Defaults to 2.
     pub successes: u32,
     /// Failed probes that reopen the breaker. Defaults to 1.
     pub failures: u32,

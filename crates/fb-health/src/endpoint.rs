@@ -23,9 +23,14 @@ pub enum Condition {
     Unknown,
     /// The endpoint answers.
     Healthy,
-    /// The endpoint does not answer.
+    /// The endpoint does not answer. Unless it is checked again, this lasts for three intervals.
     Unhealthy,
 }
+
+/// The number of intervals without a check after which an endpoint is not considered unhealthy any more.
+const UNCHECKED_INTERVALS: u32 = 3;
+/// A limit that keeps sums of times from overflowing.
+const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// One endpoint. `rise` consecutive passed checks make it healthy, `fall` failed ones unhealthy; inconclusive checks
 /// change nothing.
@@ -40,6 +45,8 @@ pub(crate) struct Endpoint {
     /// The start of the latest check.
     begun: Option<Instant>,
     due: Instant,
+    /// The time from which the last check is no sign of the condition any more.
+    outdated: Instant,
 }
 
 impl Endpoint {
@@ -47,11 +54,30 @@ impl Endpoint {
     /// not probe at once.
     pub(crate) fn new(config: &ProbeConfig, now: Instant, random: f64) -> Self {
         let due = now + config.interval.mul_f64(random);
-        Self { condition: Condition::Unknown, passed: 0, failed: 0, last: None, begun: None, due }
+        Self {
+            condition: Condition::Unknown,
+            passed: 0,
+            failed: 0,
+            last: None,
+            begun: None,
+            due,
+            outdated: now,
+        }
     }
 
-    pub(crate) const fn condition(&self) -> Condition {
+    /// Returns the condition. An unhealthy endpoint that is not checked any more is unknown after a while, so that calls are
+    /// made to it again.
+    pub(crate) fn condition(&self, now: Instant) -> Condition {
+        if self.condition == Condition::Unhealthy && self.outdated <= now {
+            return Condition::Unknown;
+        }
         self.condition
+    }
+
+    /// Returns the time until an unhealthy endpoint may be another: at its next check, or when its last one is outdated.
+    pub(crate) fn unhealthy_for(&self, now: Instant) -> Duration {
+        let next = if self.due > now { self.due.min(self.outdated) } else { self.outdated };
+        next.saturating_duration_since(now)
     }
 
     pub(crate) const fn last(&self) -> Option<&(Instant, Check)> {
@@ -89,6 +115,7 @@ impl Endpoint {
             self.condition = Condition::Unhealthy;
         }
         self.last = Some((now, check));
+        self.outdated = now + config.interval.saturating_mul(UNCHECKED_INTERVALS).min(MAX_AGE);
         self.schedule(config, now, random);
     }
 

@@ -392,8 +392,8 @@ impl Member {
     pub fn own_eligibility(&self, now: Instant) -> Eligibility {
         {
             let endpoint = self.target.endpoint.state.lock();
-            if endpoint.condition() == Condition::Unhealthy {
-                let left = endpoint.due().saturating_duration_since(now);
+            if endpoint.condition(now) == Condition::Unhealthy {
+                let left = endpoint.unhealthy_for(now);
                 return Eligibility::unusable(Skip::Unhealthy, Some(left));
             }
         }
@@ -419,8 +419,8 @@ impl Member {
     }
 
     /// Returns the condition of the endpoint by its health checks.
-    pub fn condition(&self) -> Condition {
-        self.target.endpoint.state.lock().condition()
+    pub fn condition(&self, now: Instant) -> Condition {
+        self.target.endpoint.state.lock().condition(now)
     }
 
     /// Returns the latency of recent calls to their first output; `None` before the first.
@@ -437,7 +437,7 @@ impl Member {
             let endpoint = self.target.endpoint.state.lock();
             let last =
                 endpoint.last().map(|(when, result)| LastCheck { ago: ago(*when), result: result.clone() });
-            (endpoint.condition(), last)
+            (endpoint.condition(now), last)
         };
         let TargetHealth { passive, .. } = &*self.target.state.lock();
         let counts = passive.counts(now);
@@ -454,7 +454,7 @@ impl Member {
             latency: passive.latency(now),
             tokens_per_second: passive
                 .seconds_per_token
-                .value()
+                .last()
                 .filter(|seconds| *seconds > 0.0)
                 .map(f64::recip),
             last_check,

@@ -20,8 +20,7 @@ impl PeakEwma {
     pub(crate) fn record(&mut self, sample: f64, now: Instant) {
         let mean = match self.last {
             Some((mean, when)) if sample < mean => {
-                let gap = now.saturating_duration_since(when).as_secs_f64();
-                let kept = (-gap / DECAY.as_secs_f64()).exp();
+                let kept = kept(now.saturating_duration_since(when));
                 mean * kept + sample * (1.0 - kept)
             }
             _ => sample,
@@ -29,9 +28,20 @@ impl PeakEwma {
         self.last = Some((mean, now));
     }
 
-    pub(crate) fn value(&self) -> Option<f64> {
+    /// Returns the average as of the last sample.
+    pub(crate) fn last(&self) -> Option<f64> {
         self.last.map(|(mean, _)| mean)
     }
+
+    /// Returns the average, which decays towards zero without samples, so that what was slow once is tried again.
+    pub(crate) fn value(&self, now: Instant) -> Option<f64> {
+        self.last.map(|(mean, when)| mean * kept(now.saturating_duration_since(when)))
+    }
+}
+
+/// Returns the share of a peak that is left after a time.
+fn kept(gap: Duration) -> f64 {
+    (-gap.as_secs_f64() / DECAY.as_secs_f64()).exp()
 }
 
 /// A ring of the latest samples.

@@ -38,7 +38,7 @@ type CheckFn = Box<dyn Fn(&str) -> PendingCheck + Send + Sync>;
 /// for _ in 0..2 {
 ///     prober.check_now().await;
 /// }
-/// assert_eq!(target.condition(), Condition::Healthy);
+/// assert_eq!(target.condition(std::time::Instant::now()), Condition::Healthy);
 /// prober.shutdown().await;
 /// # Ok(())
 /// # }

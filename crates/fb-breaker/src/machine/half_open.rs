@@ -16,6 +16,8 @@ pub(super) struct HalfOpen {
     pub(super) slots: Vec<Lease>,
     pub(super) successes: u32,
     pub(super) failures: u32,
+    /// Successful probes that were slow.
+    pub(super) slow: u32,
     /// Probes abandoned since the last verdict.
     pub(super) abandoned: u32,
     /// `true` if a successful probe has ended; the others may still fail.
@@ -54,6 +56,14 @@ impl HalfOpen {
         self.successes += 1;
         self.confirmed |= !provisional;
         self.successes >= config.successes
+    }
+
+    /// Records a successful probe that was slow. Returns `true` if the breaker has to open, so that a target that is always
+    /// slow does not keep it half-open.
+    pub(super) fn record_slow(&mut self, config: &HalfOpenConfig) -> bool {
+        self.abandoned = 0;
+        self.slow += 1;
+        self.slow >= config.successes
     }
 
     /// Records a failed probe. Returns `true` if the breaker has to open.

@@ -128,7 +128,11 @@ impl Step<'_> {
                 let had_slot = matches!(pass.mark, Mark::Leased(id) if half_open.release(id));
                 match verdict {
                     // A slow answer is no sign of health.
-                    Verdict::Success | Verdict::Provisional if slow => {}
+                    Verdict::Success | Verdict::Provisional if slow => {
+                        if half_open.record_slow(&self.config.half_open) {
+                            self.open(TransitionReason::SlowCalls, None);
+                        }
+                    }
                     Verdict::Success | Verdict::Provisional => {
                         mark = Mark::ProbeSuccess;
                         if half_open.record_success(provisional, &self.config.half_open) {

@@ -10,7 +10,7 @@ fn consecutive_results_change_the_condition() {
     use Condition::{Healthy, Unhealthy, Unknown};
     let config = ProbeConfig::default();
     let mut endpoint = Endpoint::new(&config, at(0.0), 0.5);
-    assert_eq!((endpoint.condition(), endpoint.due()), (Unknown, at(15.0)));
+    assert_eq!((endpoint.condition(at(0.0)), endpoint.due()), (Unknown, at(15.0)));
     let steps = [
         (Check::Passed, Unknown, 30.0),
         (failed(), Unknown, 5.0),
@@ -27,7 +27,11 @@ fn consecutive_results_change_the_condition() {
     ];
     for (step, (check, condition, next)) in steps.into_iter().enumerate() {
         endpoint.record(&config, check.clone(), at(20.0), 0.5);
-        assert_eq!((endpoint.condition(), endpoint.due()), (condition, at(20.0 + next)), "step {step}");
+        assert_eq!(
+            (endpoint.condition(at(20.0)), endpoint.due()),
+            (condition, at(20.0 + next)),
+            "step {step}"
+        );
         assert_eq!(endpoint.last(), Some(&(at(20.0), check)));
     }
 }
@@ -56,7 +60,24 @@ fn intervals_are_jittered_and_a_served_call_counts_as_passed() {
     for _ in 0..3 {
         endpoint.record(&config, failed(), at(0.0), 0.0);
     }
-    assert_eq!((endpoint.condition(), endpoint.due()), (Condition::Unhealthy, at(4.0)));
+    assert_eq!((endpoint.condition(at(0.0)), endpoint.due()), (Condition::Unhealthy, at(4.0)));
     endpoint.record_served_call(&config, at(10.0), 1.0);
-    assert_eq!((endpoint.condition(), endpoint.due()), (Condition::Healthy, at(46.0)));
+    assert_eq!((endpoint.condition(at(10.0)), endpoint.due()), (Condition::Healthy, at(46.0)));
+}
+
+#[test]
+fn unhealthy_endpoint_is_unknown_when_its_last_check_is_outdated() {
+    let config = ProbeConfig::default();
+    let mut endpoint = Endpoint::new(&config, at(0.0), 0.5);
+    for _ in 0..3 {
+        endpoint.record(&config, failed(), at(10.0), 0.5);
+    }
+    let seen = |endpoint: &Endpoint, secs| {
+        (endpoint.condition(at(secs)), endpoint.unhealthy_for(at(secs)).as_secs())
+    };
+    assert_eq!(seen(&endpoint, 10.0), (Condition::Unhealthy, 5), "until the next check");
+    assert_eq!(seen(&endpoint, 15.0), (Condition::Unhealthy, 85), "it was not made");
+    assert_eq!(seen(&endpoint, 100.0), (Condition::Unknown, 0));
+    endpoint.record(&config, failed(), at(120.0), 0.5);
+    assert_eq!(seen(&endpoint, 120.0), (Condition::Unhealthy, 5));
 }

@@ -140,7 +140,7 @@ fn status_reports_all_measurements() {
             p50: ms(50),
             p95: ms(95),
             max: ms(100),
-            peak: ms(100),
+            peak: Duration::from_nanos(86_070_798),
         }),
         tokens_per_second: Some(40.0),
         last_check: None,
@@ -227,7 +227,7 @@ fn new_probe_settings_bring_the_next_check_forward() {
     fleet.reconfigure_probe("a", probe.clone(), at(1.0)).unwrap();
     let endpoint = fleet.endpoints().remove(0);
     assert_eq!((fleet.due(&endpoint, at(1.0)), endpoint.config()), (at(3.0), probe));
-    assert_eq!(endpoint.state.lock().condition(), Condition::Healthy);
+    assert_eq!(endpoint.state.lock().condition(at(1.0)), Condition::Healthy);
     let wrong = ProbeConfig { rise: 0, ..ProbeConfig::default() };
     assert_eq!(fleet.reconfigure_probe("a", wrong, at(1.0)).unwrap_err().field, "probe.rise");
 }

@@ -4,15 +4,24 @@ use crate::virtual_time::at;
 #[test]
 fn slow_sample_counts_at_once_and_decays() {
     let mut ewma = PeakEwma::default();
-    assert_eq!(ewma.value(), None);
+    assert_eq!(ewma.last(), None);
     ewma.record(1.0, at(0.0));
     ewma.record(5.0, at(1.0));
-    assert_eq!(ewma.value(), Some(5.0));
+    assert_eq!(ewma.last(), Some(5.0));
     ewma.record(1.0, at(11.0));
     let third = 1.0 + 4.0 * (-1.0_f64).exp();
-    assert!((ewma.value().unwrap() - third).abs() < 1e-9);
+    assert!((ewma.last().unwrap() - third).abs() < 1e-9);
     ewma.record(0.0, at(0.0));
-    assert!((ewma.value().unwrap() - third).abs() < 1e-9);
+    assert!((ewma.last().unwrap() - third).abs() < 1e-9);
+}
+
+#[test]
+fn peak_decays_without_samples() {
+    let mut ewma = PeakEwma::default();
+    assert_eq!(ewma.value(at(0.0)), None);
+    ewma.record(5.0, at(0.0));
+    let values = [0.0, 10.0, 30.0].map(|secs| (ewma.value(at(secs)).unwrap() * 100.0).round().to_string());
+    assert_eq!((values, ewma.last()), (["500", "184", "25"].map(str::to_owned), Some(5.0)));
 }
 
 #[test]

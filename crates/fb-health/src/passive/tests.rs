@@ -62,7 +62,7 @@ fn success_lowers_errors_and_ends_consecutive_failures() {
     assert_eq!((passive.errors, passive.consecutive_failures), (2, 0));
     assert_eq!(passive.last_call, Some((at(3.0), None)));
     assert_eq!(passive.last_error, Some((at(2.0), "500".into())));
-    assert_eq!(passive.first_output.value(), Some(0.7));
+    assert_eq!(passive.first_output.last(), Some(0.7));
     assert_eq!(passive.counts(at(3.0)), Counts { calls: 4, failed: 3 });
     passive.record_success(Decay::All, at(3.0));
     assert_eq!(passive.errors, 0);

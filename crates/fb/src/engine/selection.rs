@@ -191,7 +191,7 @@ fn candidate(target: &RouteTarget, strategy: Strategy, panic: bool, at: Instant)
         region: config.region.as_deref(),
         data_classes: &config.data_classes,
         eligibility: target.eligibility(panic, at),
-        healthy: state.health.condition() == Condition::Healthy,
+        healthy: state.health.condition(at) == Condition::Healthy,
         half_open: state.is_probing(at),
         latency: latency.map(|latency| latency.peak.as_secs_f64()),
         p95: latency.map(|latency| latency.p95),

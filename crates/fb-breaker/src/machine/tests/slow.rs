@@ -1,6 +1,6 @@
 //! Slow calls, and the ramp after a recovery.
 //!
-//! Behaviours 4: slow calls alone open; 5: slow probes do not close.
+//! Behaviours 4: slow calls alone open; 5: slow probes reopen.
 
 use crate::config::{RampConfig, SlowConfig};
 
@@ -94,19 +94,23 @@ fn abandoned_call_counts_as_slow_only_after_the_limit() {
 }
 
 #[test]
-fn slow_probe_does_not_close() {
+fn slow_probe_does_not_close_and_as_many_as_would_reopen() {
     check(
         &impatient(),
-        "fail*4 @5s +a +b @15s a:ok b:ok +c +d @16s c:ok d:ok",
+        "fail*4 @5s +a @15s a:ok +b @16s b:ok +c @26s c:ok @36s +d @46s d:ok +e @47s e:ok +f @48s f:ok",
         expect![[r#"
-        0s fail: closed -> open for 5s (failure rate)
-        5s +a: admitted
-        5s +a: open, next call probes -> half-open (open time elapsed)
-        5s +b: admitted
-        15s +c: admitted
-        15s +d: admitted
-        16s d:ok: half-open -> closed (probes succeeded)
-    "#]],
+            0s fail: closed -> open for 5s (failure rate)
+            5s +a: admitted
+            5s +a: open, next call probes -> half-open (open time elapsed)
+            15s +b: admitted
+            16s +c: admitted
+            26s c:ok: half-open -> open for 10s (slow calls)
+            36s +d: admitted
+            36s +d: open, next call probes -> half-open (open time elapsed)
+            46s +e: admitted
+            47s +f: admitted
+            48s f:ok: half-open -> closed (probes succeeded)
+        "#]],
     );
 }
 

@@ -141,3 +141,19 @@ async fn stream_that_breaks_is_one_failed_call_for_health() {
     drop(stream);
     assert_eq!(counts(&client)[1], "b/m 0 of 1 failed", "its caller left");
 }
+
+#[tokio::test(start_paused = true)]
+async fn unhealthy_target_is_called_again_when_it_is_not_checked_any_more() {
+    let script = script("a: 200 / b: 200");
+    let client = without_breakers(&script);
+    script.provider("b").with_probe(Ok(Probe::Reachable));
+    script.provider("a").with_probe(Err(Failure::new(FailureKind::Connect, "connection refused")));
+    for _ in 0..3 {
+        client.check_now().await;
+    }
+    for (after, by) in [(0, "b/m"), (89, "b/m"), (2, "a/m")] {
+        sleep(Duration::from_secs(after)).await;
+        let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+        assert_eq!(answer.served_by(), by, "after {after} s more");
+    }
+}

@@ -94,6 +94,23 @@ async fn cheapest_least_busy_and_fastest_come_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fastest_tries_a_target_again_that_was_slow_once() {
+    let script = script("a: 200 in 5s, 200 in 100ms / b: 200 in 300ms");
+    let client = client_with(&script, Strategy::Fastest, |route| route);
+    let began = tokio::time::Instant::now();
+    while script.provider("a").calls() < 2 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    let after = began.elapsed().as_secs();
+    assert!((20..60).contains(&after), "tried again after {after} s");
+    for _ in 0..40 {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    let calls = script.provider("a").calls();
+    assert!(calls > 20, "it is the fastest now and got {calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
 async fn session_sticks_until_its_target_is_unavailable() {
     let script = script("a: 200 / b: 200 / c: 200");
     let by_session = StickyConfig { by: StickyBy::Session };

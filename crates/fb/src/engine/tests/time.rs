@@ -131,3 +131,20 @@ async fn time_that_others_used_up_is_no_failure_of_the_last_target() {
     expect!["[6, 0]"].assert_eq(&format!("{:?}", counted_failures(&client)));
     assert_eq!(client.outstanding_permits(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn target_that_is_always_slow_gets_few_calls() {
+    let script = script("a: 200 in 3s / b: 200 in 100ms");
+    let slow = fb_breaker::SlowConfig { total: Some(Duration::from_secs(2)), ..Default::default() };
+    let breaker = BreakerConfig { slow, ..BreakerConfig::default() };
+    let client = client(&script, |mut route| {
+        route.targets = route.targets.into_iter().map(|target| target.breaker(&breaker)).collect();
+        route
+    });
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(600) {
+        client.chat(ChatRequest::user("hi")).await.unwrap();
+    }
+    let calls = script.provider("a").calls();
+    assert!((40..150).contains(&calls), "two probes after each open time, not {calls} calls");
+}
