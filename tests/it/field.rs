@@ -6,6 +6,7 @@ mod heartbeat;
 mod keys;
 mod limits;
 mod one_request;
+mod quality;
 mod streams;
 mod thinking;
 mod time;

@@ -93,6 +93,7 @@ impl Config {
         let (mechanisms, overrides) = (self.mechanisms(), self.overrides());
         let mut warnings = check::waits_beyond_deadline(&mechanisms, &overrides, &routes);
         warnings.extend(check::retries_beyond_attempts(&mechanisms, &overrides, &routes));
+        warnings.extend(check::settings_without_effect(&routes));
         warnings
     }
 

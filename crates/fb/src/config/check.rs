@@ -108,6 +108,29 @@ pub(crate) fn retries_beyond_attempts(
     routes.iter().filter_map(warning).collect()
 }
 
+/// Returns the settings that have no effect because a route has no quality gates, or because it has some.
+pub(crate) fn settings_without_effect(routes: &[&Route]) -> Vec<InvalidConfig> {
+    let mut warnings = Vec::new();
+    for route in routes {
+        let quality = &route.quality;
+        let has_gate = Gates::new(quality.clone(), Vec::new()).is_ok_and(|gates| !gates.is_empty());
+        let mut warn = |field: &str, effect: &str| {
+            warnings.push(InvalidConfig::new(format!("routes.{}.{field}", route.name), "true", effect));
+        };
+        if !has_gate {
+            let effect = "without effect, as no gate is set; expected a gate, such as empty = true";
+            for (field, is_set) in [("quality.buffer", quality.buffer), ("quality.repair", quality.repair)] {
+                if is_set {
+                    warn(field, effect);
+                }
+            }
+        } else if route.resume {
+            warn("resume", "without effect, as the answers of a route with quality gates are not resumed");
+        }
+    }
+    warnings
+}
+
 /// Checks the capacity of the cache.
 pub(crate) fn check_cache(config: &CacheConfig, problems: &mut Vec<InvalidConfig>) {
     if let Err(error) = Cache::<()>::new(config.clone()) {
