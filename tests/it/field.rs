@@ -3,6 +3,7 @@
 mod blocks;
 mod environment_keys;
 mod heartbeat;
+mod hints;
 mod keys;
 mod limits;
 mod one_request;

@@ -128,6 +128,7 @@ impl FailureKind {
         use Retry::{Backoff, Free, Immediate, Never, ProviderDelay, Repair, Throttled};
         const FULL: Verdict = Verdict::FULL;
         const NO: Cooldown = Cooldown::None;
+        const HINT: Cooldown = Cooldown::RetryAfter;
         const NEUTRAL: Verdict = Verdict::Neutral;
         const RATE: Verdict = Verdict::Failure { window: 25, streak: false };
         match self {
@@ -136,12 +137,11 @@ impl FailureKind {
             Self::Timeout(Phase::FirstByte | Phase::FirstToken | Phase::Idle | Phase::Total) => {
                 row(Retry::OptIn, Yes, FULL, NO, false)
             }
-            Self::Network | Self::Interrupted | Self::ServerError => {
-                row(Backoff { max: ANY }, Yes, FULL, NO, false)
-            }
+            Self::Network | Self::Interrupted => row(Backoff { max: ANY }, Yes, FULL, NO, false),
+            Self::ServerError => row(Backoff { max: ANY }, Yes, FULL, HINT, false),
             Self::StaleConnection => row(Free, Yes, NEUTRAL, NO, false),
-            Self::Overloaded => row(Throttled { max: ANY }, Yes, FULL, NO, false),
-            Self::RateLimited => row(ProviderDelay, Yes, RATE, Cooldown::RetryAfter, false),
+            Self::Overloaded => row(Throttled { max: ANY }, Yes, FULL, HINT, false),
+            Self::RateLimited => row(ProviderDelay, Yes, RATE, HINT, false),
             Self::QuotaExhausted => row(Never, Yes, NEUTRAL, Cooldown::Key, true),
             Self::Auth => row(Never, Yes, NEUTRAL, Cooldown::KeyRejected, true),
             Self::Permission | Self::Region | Self::ModelNotFound => {
@@ -152,7 +152,7 @@ impl FailureKind {
             Self::TooLarge => row(Never, LargerLimit, NEUTRAL, NO, false),
             Self::Malformed => row(Backoff { max: 1 }, Yes, FULL, NO, false),
             Self::Quality => row(Repair, Yes, NEUTRAL, NO, false),
-            Self::Unknown { server: true } => row(Backoff { max: 1 }, Yes, FULL, NO, true),
+            Self::Unknown { server: true } => row(Backoff { max: 1 }, Yes, FULL, HINT, true),
             Self::Unknown { server: false } => row(Never, Hop::OptIn, NEUTRAL, NO, true),
         }
     }
@@ -223,8 +223,8 @@ mod tests {
             network          Backoff              Yes          100+streak  None
             stale_connection Free                 Yes          -           None
             interrupted      Backoff              Yes          100+streak  None
-            overloaded       Throttled            Yes          100+streak  None
-            server_error     Backoff              Yes          100+streak  None
+            overloaded       Throttled            Yes          100+streak  RetryAfter
+            server_error     Backoff              Yes          100+streak  RetryAfter
             rate_limited     ProviderDelay        Yes          25          RetryAfter
             quota_exhausted  Never                Yes          -           Key         alert
             auth             Never                Yes          -           KeyRejected alert
@@ -236,7 +236,7 @@ mod tests {
             too_large        Never                LargerLimit  -           None
             malformed        Backoff { max: 1 }   Yes          100+streak  None
             quality          Repair               Yes          -           None
-            unknown          Backoff { max: 1 }   Yes          100+streak  None        alert
+            unknown          Backoff { max: 1 }   Yes          100+streak  RetryAfter  alert
         "#]]
         .assert_eq(&table);
     }

@@ -160,6 +160,10 @@ const fn openai_type(error_type: ErrorType) -> &'static str {
 }
 
 fn write_retry_after(headers: &mut HeaderMap, wait: Duration) {
+    // OpenAI's clients would retry after their own, shorter wait.
+    if wait > MAX_RETRY_AFTER {
+        forbid_retry(headers);
+    }
     let wait = wait.min(MAX_RETRY_AFTER);
     headers.insert("retry-after", HeaderValue::from(whole_seconds(wait)));
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Maximum hint; longer ones are reduced to it.
-pub const MAX_HINT: Duration = Duration::from_secs(60);
+/// Maximum hint; longer ones are reduced to it. The longest period of a provider's quota is a day.
+pub const MAX_HINT: Duration = Duration::from_hours(24);
 
 /// A provider's hint about retrying.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -181,7 +181,8 @@ mod tests {
             let value: &'static str = garbage;
             check(&[("retry-after", value)], None);
         }
-        check(&[("retry-after", "86400")], Some(60.0));
+        check(&[("retry-after", "3600")], Some(3_600.0));
+        check(&[("retry-after", "100000")], Some(86_400.0));
     }
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
         let forms: [(&'static str, f64); 8] = [
             ("1s", 1.0),
             ("120ms", 0.12),
-            ("6m0s", 60.0),
+            ("6m0s", 360.0),
             ("12", 12.0),
             ("1795237204", 4.0),
             ("1795237204500", 4.5),

@@ -39,6 +39,7 @@ mod sticky_key;
 pub(crate) mod stream;
 mod suspicion;
 mod target_state;
+mod trials;
 
 use std::{sync::Arc, time::Instant};
 

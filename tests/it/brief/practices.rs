@@ -65,7 +65,7 @@ async fn errors_are_typed_and_every_call_has_a_timeout() {
     assert!(matches!(error("a: 400").await, Error::Surfaced(_)));
     let hung = error("a: hang").await;
     assert!(matches!(hung, Error::Exhausted(_)));
-    assert_eq!((hung.status(), hung.report().unwrap().trace.rows()[0].took), (504, Duration::from_secs(30)));
+    assert_eq!((hung.status(), hung.report().unwrap().trace.rows()[0].took), (504, Duration::from_secs(120)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ async fn rate_limits_server_errors_and_timeouts_move_on() {
         ("503", "server_error (503)"),
         ("504", "server_error (504)"),
         ("529", "overloaded (529 overloaded_error)"),
-        ("hang", "timeout (no answer in 30 s)"),
+        ("hang", "timeout (no answer in 60 s)"),
     ] {
         let (_, builder) = scripted(&format!("a: {step} / b: 200"));
         let client = builder.route(route()).build().unwrap();

@@ -19,7 +19,7 @@ use fb_router::{Candidate, Facts, admissible};
 
 use super::{
     admitted::Admitted, attempt::streams, context::RequestContext, position::Position,
-    route_target::RouteTarget, spend::Spend,
+    route_target::RouteTarget, spend::Spend, target_state::RestTrial,
 };
 use crate::{
     clock::now,
@@ -163,6 +163,7 @@ pub(super) fn acquire(
     if !position.bypass {
         check_state(ctx, target, number == 1 && position.later > 0, at)?;
     }
+    let rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
     let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
     let permit = if position.bypass { state.try_bypass(at) } else { state.try_acquire(at) };
     let permit =
@@ -171,7 +172,7 @@ pub(super) fn acquire(
     let (permit, spend) = reserve(ctx, target, permit, at)?;
     let attempt = record.begin(state, number, at);
     let (permit, until) = (permit.allowing(time.usual), at + time.limit);
-    Ok(Admitted { permit, attempt, slot, spend, trial, until, is_shortened: time.is_shortened() })
+    Ok(Admitted { permit, attempt, slot, spend, trial, rest_trial, until, is_shortened: time.is_shortened() })
 }
 
 /// Returns the time that a call to the target gets now; `None` if too little time remains to start one.
@@ -186,6 +187,14 @@ fn call_time(ctx: RequestContext<'_>, target: &RouteTarget, later: u32, at: Inst
     };
     let shape = target.call_shape(ctx.request, streams(ctx, target));
     Some(target.times().call_time(shape, left))
+}
+
+/// Begins a call to a target that rests. One that may not begin yet is denied for the reason of the rest.
+fn try_rest_trial(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) -> Result<RestTrial, Denied> {
+    target.state.try_rest_trial(at).map_err(|next| {
+        let denied = check(ctx, target, at).err();
+        denied.unwrap_or(Denied { skip: Skip::Cooling, reopens: Some(next) })
+    })
 }
 
 /// Checks if the target can carry the request at all.

@@ -13,7 +13,7 @@ use super::{
     record::AttemptRecord,
     route_target::RouteTarget,
     spend::Spend,
-    target_state::{KeyClaim, Slot, breaker_weight},
+    target_state::{KeyClaim, RestTrial, Slot, breaker_weight},
 };
 use crate::clock::now;
 
@@ -26,6 +26,8 @@ pub(super) struct Admitted {
     pub(super) spend: Option<Box<Spend>>,
     /// Set if the call tries a rejected key.
     pub(super) trial: Option<KeyClaim>,
+    #[expect(dead_code, reason = "a guard, released when the target answers")]
+    pub(super) rest_trial: Option<RestTrial>,
     /// The time at which the call times out.
     pub(super) until: Instant,
     /// True if earlier attempts or the caller left the call less time than usual.
@@ -86,7 +88,7 @@ impl Admitted {
 
     /// Opens the call of a stream that commits. It counts as a success as long as it does not fail.
     pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
-        let Self { permit, attempt, slot, spend, trial: _, until: _, is_shortened: _ } = self;
+        let Self { permit, attempt, slot, spend, trial: _, rest_trial: _, until: _, is_shortened: _ } = self;
         let at = now();
         OpenCall {
             attempt,

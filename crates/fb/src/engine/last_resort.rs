@@ -59,9 +59,10 @@ fn first_to_reopen<'a>(
         wait <= ctx.route.config.last_resort_wait && ctx.envelope.affords_retry(at, wait, calls, 0)
     };
     // No wait for a target that has reopened since this request was turned away.
+    let random = ctx.random();
     let wait = |target: &RouteTarget| match check(ctx, target, at) {
         Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
-        Err(denied) => denied.reopens,
+        Err(denied) => denied.reopens.map(|wait| spread(wait, random)),
     };
     let may_be_called =
         |target: &RouteTarget| target.retry_limit.is_none_or(|most| ctx.record.calls_to(target.id()) <= most);
@@ -72,4 +73,25 @@ fn first_to_reopen<'a>(
         .filter_map(|target| Some((target, wait(target)?)))
         .filter(|(_, wait)| affords(*wait))
         .min_by_key(|(_, wait)| *wait)
+}
+
+/// Spreads the requests that wait for the same target over a quarter of the wait, at most a second after it: a few at the
+/// beginning, most of them at the end.
+fn spread(wait: Duration, random: f64) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(1);
+    wait.saturating_add((wait / 4).min(LONGEST).mul_f64(random.clamp(0.0, 1.0).sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_waiting_requests_are_first_and_none_is_early() {
+        let wait = Duration::from_secs(20);
+        let spread_to: Vec<_> = (0..=4).map(|step| spread(wait, f64::from(step) / 4.0).as_millis()).collect();
+        assert_eq!(spread_to, [20_000, 20_500, 20_707, 20_866, 21_000]);
+        assert_eq!(spread(Duration::from_millis(400), 1.0), Duration::from_millis(500));
+        assert_eq!(spread(Duration::ZERO, 1.0), Duration::ZERO);
+    }
 }

@@ -233,7 +233,9 @@ impl RequestRecord {
                 )
             }
             Some(AttemptEnd::Failed(failure)) => {
-                failure.kind().consequences().cooldown == Cooldown::RetryAfter
+                let is_hinted = failure.consequences().cooldown == Cooldown::RetryAfter;
+                let has_time = failure.retry_after().is_some() || failure.kind() == FailureKind::RateLimited;
+                is_hinted && has_time
             }
             _ => false,
         }

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use super::{
     key_standing::{KeyAdmission, KeyStanding},
     suspicion::Suspicion,
+    trials::Trials,
 };
 use crate::{mechanisms::Mechanisms, stats::TargetCounters};
 
@@ -58,6 +59,7 @@ struct TargetHistory {
     cooling_until: Mutex<Option<Instant>>,
     last_failure: Mutex<LastFailure>,
     suspicion: Mutex<Suspicion>,
+    trials: Mutex<Trials>,
     counters: Mutex<TargetCounters>,
     in_flight: AtomicU32,
     quality: Mutex<Score>,
@@ -107,6 +109,15 @@ impl KeyClaim {
 impl Drop for KeyClaim {
     fn drop(&mut self) {
         self.0.key.lock().release();
+    }
+}
+
+/// A call to a target that rests. Dropping it allows the next one.
+pub(crate) struct RestTrial(Arc<TargetHistory>);
+
+impl Drop for RestTrial {
+    fn drop(&mut self) {
+        self.0.trials.lock().end();
     }
 }
 
@@ -219,6 +230,13 @@ impl TargetState {
         self.provider_state.key.lock().accept();
         *self.provider_state.cooling_until.lock() = None;
         *self.history.cooling_until.lock() = None;
+        self.history.trials.lock().clear();
+    }
+
+    /// Begins a call to the target while it rests, or returns the time until one may begin.
+    pub(super) fn try_rest_trial(&self, at: Instant) -> Result<RestTrial, Duration> {
+        self.history.trials.lock().begin(at)?;
+        Ok(RestTrial(Arc::clone(&self.history)))
     }
 
     /// Returns the time left of the target's or its provider's cool-down, whichever ends later.
@@ -311,9 +329,11 @@ impl TargetState {
         latest.map(|(_, failure)| failure)
     }
 
-    /// Records an answer, which clears the target of the suspicion that every request fails.
+    /// Records an answer, which clears the target of the suspicion that every request fails and ends the pauses between
+    /// trials.
     pub(super) fn record_answer(&self) {
         self.history.suspicion.lock().clear();
+        self.history.trials.lock().clear();
     }
 
     /// Starts the cool-down that follows from a failure, of the target or of its provider. A running cool-down is never

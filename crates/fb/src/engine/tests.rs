@@ -22,6 +22,7 @@ mod ladder;
 mod outage;
 mod quality;
 mod reconfigure;
+mod rest;
 mod resume;
 mod routing;
 mod settings;
@@ -676,9 +677,9 @@ async fn last_resort_waits_for_the_first_target_to_reopen() {
         "a: 429(retry-after 4s), 200 / b: 429(retry-after 8s), 200",
         expect![[r#"
         ok "hello from a" by a/m
-        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  wait 4.00 s
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  wait 4.85 s
         0.000s  b/m  1  rate_limited (429 rate_limit_exceeded)      0 ms
-        4.000s  a/m  1  ok  15 tokens                               0 ms
+        4.848s  a/m  1  ok  15 tokens                               0 ms
         a: 2 calls  b: 1 calls"#]],
     )
     .await;

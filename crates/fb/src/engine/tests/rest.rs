@@ -1,0 +1,77 @@
+//! Targets that rest: a lone one, one that named a time, and the requests that wait for it.
+
+use tokio::{task::JoinSet, time::advance};
+
+use super::*;
+
+/// Creates a client of these targets with a wait of the last resort.
+fn client(script: &Script, targets: &[&str], last_resort_wait: u64) -> Client {
+    let targets: Vec<_> = targets.iter().map(|name| Target::new(*name, "m")).collect();
+    let route = Route {
+        last_resort_wait: Duration::from_secs(last_resort_wait),
+        ..Route::priority("default", targets)
+    };
+    let builder = Client::builder().seed(7).route(route);
+    let providers = script.providers().into_iter();
+    providers.fold(builder, |builder, (name, provider)| builder.provider(name, provider)).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn lone_target_that_rests_gets_trial_calls_with_growing_pauses() {
+    for status in ["429", "503"] {
+        let script = script(&format!("a: {status}(retry-after 60s)"));
+        let client = client(&script, &["a"], 0);
+        for request in 0..150 {
+            let error = client.chat(ChatRequest::user("hi")).await.unwrap_err();
+            let wait = error.retry_after().unwrap_or_default();
+            assert!((45..=60).contains(&wait.as_secs()), "{status}, request {request}: {wait:?}, {error}");
+            advance(Duration::from_millis(100)).await;
+        }
+        // The first request, and trials 0, 1, 3 and 7 s after the second one.
+        assert_eq!(script.provider("a").calls(), 5, "{status}");
+        assert_eq!(client.outstanding_permits(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lone_target_that_named_a_time_is_waited_for() {
+    for status in ["429", "500", "503"] {
+        let script = script(&format!("a: {status}(retry-after 3s), 200"));
+        let client = client(&script, &["a"], 10);
+        let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+        let took = answer.report.took.as_secs_f64();
+        assert!((3.0..=4.0).contains(&took), "{status}: {took} s");
+        assert_eq!(script.provider("a").calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn target_that_named_a_time_goes_before_one_that_is_unreachable() {
+    let script = script("a: 503(retry-after 3s), 200 / b: refused");
+    let client = client(&script, &["a", "b"], 10);
+    let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+    let took = answer.report.took.as_secs_f64();
+    assert!(answer.served_by() == "a/m" && (3.0..=4.0).contains(&took), "{}", answer.trace());
+    assert_eq!(["a", "b"].map(|name| script.provider(name).calls()), [2, 2], "{}", answer.trace());
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_a_target_reach_it_spread_over_a_second() {
+    let script = script("a: 429(retry-after 8s), 200");
+    let client = client(&script, &["a"], 10);
+    let began = tokio::time::Instant::now().into_std();
+    let mut requests = JoinSet::new();
+    for _ in 0..100 {
+        let client = client.clone();
+        requests.spawn(
+            async move { client.chat(ChatRequest::user("hi")).await.map(|answer| answer.served_by()) },
+        );
+    }
+    assert!(requests.join_all().await.into_iter().all(|answer| answer.is_ok()));
+    let calls = script.provider("a").log();
+    let at: Vec<_> =
+        calls.iter().map(|call| (call.began - began).as_secs_f64()).filter(|at| *at >= 8.0).collect();
+    let early = at.iter().filter(|at| **at < 8.25).count();
+    assert!((1..20).contains(&early), "{early} of {} in the first quarter", at.len());
+    assert!(at.iter().all(|at| *at <= 9.0), "{at:?}");
+}
