@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use fb_breaker::BreakerConfig;
+use fb_breaker::{BreakerConfig, OpenConfig};
 use fb_budget::{Book, LedgerConfig, PriceBook, PriceConfigs};
 use fb_cache::CacheConfig;
 use fb_core::{InvalidConfig, ProviderId, preset_or_table};
-use fb_health::HealthConfig;
+use fb_health::{HealthConfig, OutlierConfig};
 use fb_providers::ProviderConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,7 +15,7 @@ mod tenant;
 
 pub use self::tenant::{Tenant, TenantKey};
 use crate::{
-    Evaluations, Route, TracesConfig,
+    Evaluations, Route, Target, TracesConfig,
     clock::now,
     evaluations::check_evaluations,
     mechanisms::{Mechanisms, Overrides},
@@ -95,6 +95,34 @@ impl Config {
         warnings.extend(check::retries_beyond_attempts(&mechanisms, &overrides, &routes));
         warnings.extend(check::settings_without_effect(&routes));
         warnings
+    }
+
+    /// Returns the settings that are at a default which differs from that of version 0.1, each with its default then. For
+    /// a setting of targets, at least one enabled target has the default.
+    pub fn changed_defaults(&self) -> Vec<(&'static str, &'static str)> {
+        let (breaker, health) = (&self.breaker, &self.health);
+        let (open, outlier) = (OpenConfig::default(), OutlierConfig::default());
+        let mut targets = self.routes.values().flat_map(Route::all_targets).map(|(_, target)| target);
+        let is_unlimited = |target: &Target| {
+            target.timeout.is_none() && (target.total.is_none() || target.first_output.is_none())
+        };
+        let changed = [
+            ("breaker.open.max", "5m", breaker.open.max == open.max),
+            ("breaker.slow.first", "20s", breaker.slow.first.is_none()),
+            ("breaker.slow.total", "2m", breaker.slow.total.is_none()),
+            ("health.outlier.base", "30s", health.outlier.enabled && health.outlier.base == outlier.base),
+            ("health.outlier.max", "5m", health.outlier.enabled && health.outlier.max == outlier.max),
+            (
+                "routes.NAME.targets.timeout",
+                "30s",
+                targets.any(|target| target.enabled && is_unlimited(target)),
+            ),
+        ];
+        changed
+            .into_iter()
+            .filter(|(.., applies)| *applies)
+            .map(|(setting, then, _)| (setting, then))
+            .collect()
     }
 
     /// Returns the mechanism settings of the providers.

@@ -24,6 +24,9 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
             for route in loaded.fb.routes.values() {
                 warn_of_missing_evaluations(file, route, &loaded.fb.evaluations);
             }
+            if let Some(note) = changed_defaults(&loaded.fb.changed_defaults()) {
+                print_note(&format!("{}: note: {note}", file.display()));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {
@@ -34,6 +37,24 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Returns a note on the defaults in use that changed since the first version.
+fn changed_defaults(changed: &[(&str, &str)]) -> Option<String> {
+    let settings: Vec<String> =
+        changed.iter().map(|(setting, then)| format!("{setting} (was {then})")).collect();
+    (!settings.is_empty()).then(|| {
+        format!(
+            "defaults that changed since 0.1: {}; docs/reference/defaults.md has the reasons",
+            settings.join(", ")
+        )
+    })
+}
+
+/// Prints a line that is neither an error nor a warning, apart from the result.
+#[expect(clippy::print_stderr, reason = "notes go to standard error, so that the result stays as it was")]
+fn print_note(line: &str) {
+    eprintln!("{line}");
 }
 
 /// Warns about the targets of a route without a passing evaluation.

@@ -171,6 +171,29 @@ fn page_of_defaults_has_every_default_with_a_reason() {
     assert_eq!(written, defaults());
 }
 
+#[test]
+fn page_of_defaults_has_every_changed_default() {
+    let page = include_str!("../../../../docs/reference/defaults.md");
+    let section = page.split("\n## ").find(|section| section.starts_with("Changed since 0.1")).unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+    let written: Vec<_> =
+        rows.filter_map(|(setting, rest)| Some((setting, rest.split_once('`')?.0))).collect();
+    let config = |more: &str| {
+        let text = format!(
+            "[providers.p]\nkind = \"ollama\"\n[routes.default]\n\
+             targets = [{{ provider = \"p\", model = \"m\"{more} }}]"
+        );
+        parse(&text).unwrap().fb.changed_defaults()
+    };
+    assert_eq!(config(""), written);
+    let settings = |changed: Vec<(&'static str, _)>| changed.into_iter().map(|(setting, _)| setting);
+    assert!(settings(config(", timeout = \"30s\"")).all(|setting| setting != "routes.NAME.targets.timeout"));
+    let old = "[breaker]\nopen = { max = \"5m\" }\nslow = { first = \"20s\", total = \"2m\" }\n\
+               [health.outlier]\nbase = \"30s\"\nmax = \"5m\"\n[providers.p]\nkind = \"ollama\"\n\
+               [routes.default]\ntargets = [{ provider = \"p\", model = \"m\", timeout = \"30s\" }]";
+    assert_eq!(parse(old).unwrap().fb.changed_defaults(), []);
+}
+
 /// Returns the canonical form of a value: `1m` equals `60s`, `2` equals `2.0`.
 fn canonical(value: &str) -> String {
     let value = value.trim_matches('"');

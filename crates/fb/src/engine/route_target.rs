@@ -90,7 +90,8 @@ impl RouteTarget {
 
     /// Returns the properties of a call on which its default time limits depend.
     pub(super) fn call_shape(&self, request: &ChatRequest, streams: bool) -> CallShape {
-        let is_thinking_model = fb_providers::is_thinking_model(self.id().model());
+        let by_name = || fb_providers::is_thinking_model(self.id().model());
+        let is_thinking_model = self.config.capabilities.thinking.unwrap_or_else(by_name);
         let thinks = thinks(is_thinking_model, effort(request));
         CallShape { streams, thinks, max_tokens: request.head().max_tokens }
     }

@@ -75,6 +75,11 @@ async fn models_that_think_get_time_for_it() {
         let answer = client.stream(ChatRequest::user("hi")).await.unwrap().collect().await.unwrap();
         assert_eq!(answer.served_by(), "a/o3");
     }
+    let capabilities = crate::TargetCapabilities { thinking: Some(true), ..Default::default() };
+    let deployment = Target { capabilities, ..Target::new("a", "prod-chat") };
+    client.update_route(Route::priority("other", [deployment, Target::new("b", "m")])).unwrap();
+    let answer = client.stream(named("other")).await.unwrap().collect().await.unwrap();
+    assert_eq!(answer.served_by(), "a/prod-chat");
     let answer = client.chat(with_effort(Effort::None)).await.unwrap();
     assert_eq!(answer.served_by(), "b/m", "without thinking 60 s are enough");
 }
