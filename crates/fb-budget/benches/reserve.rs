@@ -5,7 +5,13 @@ use std::{
     collections::BTreeMap,
     hint::black_box,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    thread::{self, Thread},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -41,7 +47,23 @@ fn money() -> Limits {
 
 fn call(account: &Account, target: &TargetId, at: Moment) {
     if let Ok(call) = account.reserve(target, black_box(CALL), black_box(at)) {
+        wait(account);
         call.settle(black_box(CALL));
+    }
+}
+
+/// Blocks until the disk covers an account.
+fn wait(account: &Account) {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let Some(commit) = account.pending_commit() else { return };
+    let (mut commit, waker) = (pin!(commit), Waker::from(Arc::new(Unpark(thread::current()))));
+    while commit.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+        thread::park();
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "ledger")]
 mod durability;
+#[cfg(feature = "ledger")]
+mod pending_commit;
 pub(crate) mod state;
 #[cfg(feature = "ledger")]
 mod write_ahead;
@@ -10,6 +12,8 @@ use std::{iter, sync::Arc};
 
 use fb_core::TargetId;
 
+#[cfg(feature = "ledger")]
+pub use self::pending_commit::{LedgerStalled, PendingCommit};
 use self::state::{AccountState, CallKind};
 use crate::{AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation, Standing, Warning};
 
@@ -46,9 +50,8 @@ impl Account {
 
     /// Reserves for the first call of a request, and counts the request.
     ///
-    /// A call without cost is never refused for money, and a call without tokens never for tokens. Without a ledger
-    /// this takes one lock per account. With a ledger it also blocks for a commit, a few milliseconds, if the
-    /// reservation exceeds what the ledger has written ahead.
+    /// A call without cost is never refused for money, and a call without tokens never for tokens. This takes one lock
+    /// per account. With a ledger, wait for the [`pending_commit`](Self::pending_commit) before the call.
     ///
     /// # Errors
     /// Returns the limit that the call would exceed. Nothing is reserved then; but if the tenant's requests per minute
@@ -59,7 +62,7 @@ impl Account {
         estimate: Amount,
         at: Moment,
     ) -> Result<Reservation, LimitExceeded> {
-        self.reserve_call(target, estimate, at, CallKind::First)
+        self.hold(target, estimate, at, CallKind::First)
     }
 
     /// Reserves for a further call of a request that was already counted: a retry, a fallback, a hedge or a repair.
@@ -73,20 +76,15 @@ impl Account {
         estimate: Amount,
         at: Moment,
     ) -> Result<Reservation, LimitExceeded> {
-        self.reserve_call(target, estimate, at, CallKind::Additional)
+        self.hold(target, estimate, at, CallKind::Additional)
     }
 
-    fn reserve_call(
-        &self,
-        target: &TargetId,
-        estimate: Amount,
-        at: Moment,
-        kind: CallKind,
-    ) -> Result<Reservation, LimitExceeded> {
-        let reservation = self.hold(target, estimate, at, kind)?;
-        #[cfg(feature = "ledger")]
-        AccountState::wait_until_covered([Some(&*self.own), self.tenant.as_deref()]);
-        Ok(reservation)
+    /// Requests a commit if more is spent and reserved than the ledger has written ahead, and returns the wait for it.
+    ///
+    /// Only needed after those amounts have grown: after a reservation, and after a bill beyond its reservation.
+    #[cfg(feature = "ledger")]
+    pub fn pending_commit(&self) -> Option<PendingCommit> {
+        PendingCommit::request([Some(&self.own), self.tenant.as_ref()])
     }
 
     fn hold(

@@ -10,7 +10,10 @@ use crate::{
     Account, AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation, account::state::AccountState,
 };
 #[cfg(feature = "ledger")]
-use crate::{LedgerConfig, LedgerError, ledger::Ledger};
+use crate::{
+    LedgerConfig, LedgerError,
+    ledger::{Ledger, stall::Stall},
+};
 
 /// The tenant of requests without a tenant name, or with one that is not configured.
 const DEFAULT: &str = "default";
@@ -100,9 +103,11 @@ impl Book {
         ledger: &LedgerConfig,
         at: Moment,
     ) -> Result<Self, OpenError> {
+        ledger.validate()?;
         let quantum = ledger.quantum()?;
         let states = account_states(tenants, at.now)?;
-        let (ledger, states) = Ledger::open(&ledger.path, quantum, at.wall, states)?;
+        let stall = Stall::new(ledger.max_wait, ledger.on_stall);
+        let (ledger, states) = Ledger::open(&ledger.path, quantum, stall, at.wall, states)?;
         Ok(Self { ledger: Some(ledger), ..Self::from_states(states) })
     }
 
@@ -112,6 +117,12 @@ impl Book {
     #[cfg(feature = "ledger")]
     pub fn ledger_failure(&self) -> Option<Arc<LedgerError>> {
         self.ledger.as_ref().and_then(Ledger::failure)
+    }
+
+    /// Holds the commits of the ledger back until the guard is dropped, as a disk that hangs; `None` without a ledger.
+    #[cfg(feature = "test-util")]
+    pub fn hold_commits(&self) -> Option<impl Drop + '_> {
+        self.ledger.as_ref().map(Ledger::hold_commits)
     }
 
     /// Commits all pending changes and closes the ledger, as dropping the book does.

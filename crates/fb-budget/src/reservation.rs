@@ -1,5 +1,7 @@
 //! Money and tokens reserved for one call.
 
+#[cfg(feature = "ledger")]
+use std::iter;
 use std::sync::Arc;
 
 use fb_core::TargetId;
@@ -52,8 +54,8 @@ impl Reservation {
 
     /// Bills the used amount, which may be more or less than the reserved one, and releases the rest.
     ///
-    /// With a ledger this blocks until the bill survives a kill of the process. It returns at once unless the call used
-    /// more than it reserved and more than the ledger had written ahead.
+    /// With a ledger, a bill beyond the reservation and beyond what the ledger has written ahead survives a kill of the
+    /// process only after the account's [`pending_commit`](crate::Account::pending_commit), which is requested here.
     pub fn settle(mut self, used: Amount) {
         self.bill(used);
         if let Some(of_tenant) = &mut self.of_tenant {
@@ -61,8 +63,11 @@ impl Reservation {
         }
         #[cfg(feature = "ledger")]
         if used.cost > self.held.cost {
-            let of_tenant = self.of_tenant.as_ref().map(|of_tenant| &*of_tenant.account);
-            AccountState::wait_until_covered([Some(&*self.account), of_tenant]);
+            for account in
+                iter::once(&self.account).chain(self.of_tenant.iter().map(|tenant| &tenant.account))
+            {
+                let _uncovered = account.request_coverage();
+            }
         }
     }
 

@@ -187,6 +187,8 @@ pub enum Skip {
         /// `true` for a limit of the key, `false` for a limit of the tenant.
         of_key: bool,
     },
+    /// The ledger of the tenants' spend does not commit, and calls that it does not cover are refused.
+    Ledger,
     /// The target cannot honour a field of the request.
     Inadmissible(Refusal),
     /// The request has used all its attempts.
@@ -208,6 +210,7 @@ impl fmt::Display for Skip {
             Self::AtCapacity => f.write_str("at capacity"),
             Self::Budget { limit, of_key: false, .. } => write!(f, "the tenant's {limit} is reached"),
             Self::Budget { limit, of_key: true, .. } => write!(f, "the key's {limit} is reached"),
+            Self::Ledger => f.write_str("the ledger does not commit"),
             Self::Inadmissible(refusal) => write!(f, "inadmissible: {refusal}"),
             Self::Attempts => f.write_str("no attempts left"),
             Self::NoTime => f.write_str("no time left"),

@@ -34,6 +34,7 @@ pub(crate) const fn skip_reason(why: &Skip) -> StaticLabel {
         Skip::Unhealthy => "unhealthy",
         Skip::KeyRejected => "key_rejected",
         Skip::AtCapacity => "at_capacity",
+        Skip::Ledger => "ledger",
         Skip::Budget { .. } => "budget",
         Skip::Inadmissible(_) => "inadmissible",
         Skip::Attempts => "attempts",

@@ -1,19 +1,27 @@
-//! Durability of an account: reservations wait until the ledger on disk covers them.
+//! Durability of an account: calls wait until the ledger on disk covers their reservations.
 
-use std::{sync::Arc, time::SystemTime};
-
-use parking_lot::Condvar;
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Waker},
+    time::SystemTime,
+};
 
 use super::{
     state::{AccountState, Balances},
-    write_ahead::{Coverage, WriteAhead},
+    write_ahead::WriteAhead,
 };
-use crate::ledger::{record::Record, signal::Signal};
+use crate::ledger::{record::Record, signal::Signal, stall::Stall};
 
 impl Balances {
     /// Returns the nano-dollars spent and reserved.
     fn committed(&self) -> u128 {
         u128::from(self.total) + self.reserved
+    }
+
+    /// Returns true if the disk covers an amount. A refund may have lowered what was committed since.
+    fn covers(&self, needed: u128) -> bool {
+        needed.min(self.committed()) <= self.coverage.ceiling
     }
 }
 
@@ -27,6 +35,7 @@ impl AccountState {
         record: Option<Record>,
         wall: SystemTime,
         signal: Arc<Signal>,
+        stall: Arc<Stall>,
         quantum: u64,
     ) {
         let record = record.unwrap_or_default();
@@ -35,25 +44,13 @@ impl AccountState {
         balances.calendar.advance(wall);
         balances.calendar.spend(record.ahead);
         balances.total = record.total.saturating_add(record.ahead);
-        self.write_ahead = Some(WriteAhead { signal, quantum, covered: Condvar::new() });
+        self.write_ahead = Some(WriteAhead { signal, stall, quantum });
     }
 
-    /// Blocks until the disk covers the amounts spent and reserved at the time of the call, in all these accounts.
-    ///
-    /// Only needed after those amounts have grown: a call that costs no more than it reserved changes nothing.
-    pub(crate) fn wait_until_covered(accounts: [Option<&Self>; 2]) {
-        // Request all commits before the first wait, so that one commit serves all accounts.
-        let needed = accounts.map(|account| account.map(Self::request_coverage));
-        for (account, needed) in accounts.into_iter().zip(needed) {
-            if let (Some(account), Some(needed)) = (account, needed) {
-                account.wait_for_coverage(needed);
-            }
-        }
-    }
-
-    /// Returns the amount to cover, and requests a commit if little of the covered amount is left.
-    fn request_coverage(&self) -> u128 {
-        let Some(write_ahead) = &self.write_ahead else { return 0 };
+    /// Requests a commit if little of the covered amount is left. Returns the amount spent and reserved if the disk does
+    /// not cover it.
+    pub(crate) fn request_coverage(&self) -> Option<u128> {
+        let write_ahead = self.write_ahead.as_ref()?;
         let mut balances = self.balances.lock();
         let needed = balances.committed();
         if needed.saturating_add(u128::from(write_ahead.quantum / 2)) > balances.coverage.ceiling
@@ -62,16 +59,22 @@ impl AccountState {
             balances.coverage.low = true;
             write_ahead.signal.notify_urgent();
         }
-        needed
+        (!balances.covers(needed)).then_some(needed)
     }
 
-    fn wait_for_coverage(&self, needed: u128) {
-        let Some(write_ahead) = &self.write_ahead else { return };
+    /// Returns true if the disk covers the amount, or else wakes the task when that may have changed.
+    pub(crate) fn poll_covered(&self, needed: u128, cx: &Context<'_>) -> bool {
         let mut balances = self.balances.lock();
-        // A refund may lower the committed amount before a commit raises the ceiling.
-        write_ahead.covered.wait_while(&mut balances, |balances| {
-            needed.min(balances.committed()) > balances.coverage.ceiling
-        });
+        let is_covered = balances.covers(needed);
+        if !is_covered {
+            balances.coverage.waiting.push(cx.waker().clone());
+        }
+        is_covered
+    }
+
+    /// Returns the policy for a ledger that does not commit.
+    pub(crate) fn stall(&self) -> Option<&Stall> {
+        self.write_ahead.as_ref().map(|write_ahead| &*write_ahead.stall)
     }
 
     /// Requests a commit within the next 100 ms.
@@ -123,10 +126,12 @@ impl AccountState {
     }
 
     fn set_ceiling(&self, ceiling: u128) {
-        self.balances.lock().coverage.ceiling = ceiling;
-        if let Some(write_ahead) = &self.write_ahead {
-            write_ahead.covered.notify_all();
-        }
+        let waiting = {
+            let coverage = &mut self.balances.lock().coverage;
+            coverage.ceiling = ceiling;
+            mem::take(&mut coverage.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -135,7 +140,8 @@ fn record(balances: &mut Balances, quantum: u64) -> Record {
     let ahead = reserved.saturating_add(quantum);
     let ceiling = u128::from(balances.total) + u128::from(ahead);
     let ceiling = balances.coverage.ceiling.min(ceiling);
-    balances.coverage = Coverage { ceiling, changed: false, low: false };
+    let coverage = &mut balances.coverage;
+    (coverage.ceiling, coverage.changed, coverage.low) = (ceiling, false, false);
     Record { calendar: balances.calendar, total: balances.total, ahead }
 }
 

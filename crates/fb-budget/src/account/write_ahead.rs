@@ -1,19 +1,16 @@
 //! The write-ahead state of one account: the spend that the ledger on disk already covers.
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Waker};
 
-use parking_lot::Condvar;
-
-use crate::ledger::signal::Signal;
+use crate::ledger::{signal::Signal, stall::Stall};
 
 /// The connection of an account to its ledger.
 #[derive(Debug)]
 pub(super) struct WriteAhead {
     pub(super) signal: Arc<Signal>,
+    pub(super) stall: Arc<Stall>,
     /// Nano-dollars written ahead of what is spent and reserved.
     pub(super) quantum: u64,
-    /// Notified when the ceiling of the coverage changes.
-    pub(super) covered: Condvar,
 }
 
 /// The part of an account's spend that the disk covers.
@@ -26,10 +23,12 @@ pub(super) struct Coverage {
     pub(super) changed: bool,
     /// Set if a commit was requested since the last snapshot because little is left below the ceiling.
     pub(super) low: bool,
+    /// Woken when the ceiling changes.
+    pub(super) waiting: Vec<Waker>,
 }
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self { ceiling: u128::MAX, changed: false, low: false }
+        Self { ceiling: u128::MAX, changed: false, low: false, waiting: Vec::new() }
     }
 }

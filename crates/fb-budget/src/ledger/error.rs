@@ -24,6 +24,8 @@ pub enum LedgerErrorKind {
     },
     /// The operating system failed to read or write the file.
     Io,
+    /// A commit takes longer than calls wait for it.
+    Stalled,
 }
 
 /// A failure to open or write a ledger; the message contains the path of the file.
@@ -43,6 +45,7 @@ fn describe(kind: LedgerErrorKind) -> String {
             format!("format {found} is newer than {known}, the newest supported one")
         }
         LedgerErrorKind::Io => "it cannot be read or written".to_owned(),
+        LedgerErrorKind::Stalled => "a commit is taking too long".to_owned(),
     }
 }
 
@@ -59,6 +62,10 @@ impl LedgerError {
 
     pub(crate) fn newer(path: &Path, found: u64, known: u64) -> Self {
         Self { path: path.to_owned(), kind: LedgerErrorKind::Newer { found, known }, source: None }
+    }
+
+    pub(crate) fn stalled(path: &Path) -> Self {
+        Self { path: path.to_owned(), kind: LedgerErrorKind::Stalled, source: None }
     }
 
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {

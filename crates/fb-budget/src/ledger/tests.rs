@@ -3,7 +3,10 @@ use std::{
     env, fs,
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
+    pin::pin,
     process::{Child, Command, Stdio},
+    sync::Arc,
+    task::{Context, Wake, Waker},
     thread,
 };
 
@@ -11,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    AccountStats, Book, Limit, Limits, OpenError,
+    Account, AccountStats, Book, Limit, Limits, OpenError,
     scenario::{amount, at, target},
 };
 
@@ -35,6 +38,30 @@ fn file() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spend.redb");
     (folder, path)
+}
+
+/// Reserves and bills as a gateway does, and waits for the disk after both.
+fn call(book: &Book, tenant: &str, reserved: u64, used: u64) {
+    let account = book.account(tenant);
+    let call = account.reserve(&target(), amount(reserved, 0), at(0)).unwrap();
+    wait(account);
+    call.settle(amount(used, 0));
+    wait(account);
+}
+
+/// Blocks until the disk covers an account.
+fn wait(account: &Account) {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let Some(commit) = account.pending_commit() else { return };
+    let (mut commit, waker) = (pin!(commit), Waker::from(Arc::new(Unpark(thread::current()))));
+    while commit.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+        thread::park();
+    }
 }
 
 fn seen(book: &Book, tenant: &str) -> AccountStats {
@@ -85,8 +112,7 @@ fn calls_in_flight_at_shutdown_count_as_spent_and_do_not_block() {
 fn call_beyond_the_quantum_waits_for_a_commit() {
     let (_folder, path) = file();
     let book = open(&path);
-    let call = book.reserve("acme", &target(), amount(9_000, 0), at(0)).unwrap();
-    call.settle(amount(30_000, 0));
+    call(&book, "acme", 9_000, 30_000);
     assert!(book.ledger_failure().is_none());
     drop(book);
     assert_eq!(spent(&open(&path), "acme"), [30_000_000; 3]);
@@ -146,7 +172,7 @@ fn unusable_file_is_reported_with_its_path() {
 #[test]
 fn invalid_quantum_is_rejected() {
     let (_folder, path) = file();
-    let config = LedgerConfig { path, ahead_usd: -1.0 };
+    let config = LedgerConfig { ahead_usd: -1.0, ..LedgerConfig::new(path) };
     let error = Book::open(&tenants(), &config, at(0)).unwrap_err();
     let message = "ledger.ahead_usd = -1: expected 0 to 1000000000";
     assert_eq!(error.to_string(), message);
@@ -169,7 +195,9 @@ fn spend(path: &Path) {
     let work = || {
         let mut previous = None;
         for turn in 0..1_000_000 {
-            let call = book.reserve("other", &target(), amount(RESERVED, 0), at(0)).unwrap();
+            let account = book.account("other");
+            let call = account.reserve(&target(), amount(RESERVED, 0), at(0)).unwrap();
+            wait(account);
             print("reserved", RESERVED);
             // One call is always in flight, and every third call is dropped.
             if let Some(previous) = previous.replace(call) {
@@ -177,6 +205,7 @@ fn spend(path: &Path) {
                 if turn % 3 != 0 {
                     let used = if turn % 8 == 0 { EXPENSIVE } else { USED };
                     previous.settle(amount(used, 0));
+                    wait(account);
                     print("settled", used);
                 }
             }

@@ -1,20 +1,26 @@
 //! The thread that writes the ledger.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::SystemTime,
 };
 
 use parking_lot::Mutex;
+#[cfg(feature = "test-util")]
+use parking_lot::MutexGuard;
 
-use super::{error::LedgerError, file::File, record::Record, signal::Signal};
+use super::{error::LedgerError, file::File, record::Record, signal::Signal, stall::Stall};
 use crate::account::state::AccountState;
 
 /// A running ledger. Dropping it commits once more and ends the thread.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    path: PathBuf,
+    stall: Arc<Stall>,
+    /// Locked during a commit.
+    committing: Arc<Mutex<()>>,
     signal: Arc<Signal>,
     thread: Option<JoinHandle<()>>,
     failure: Arc<Mutex<Option<Arc<LedgerError>>>>,
@@ -25,37 +31,53 @@ impl Ledger {
     pub(crate) fn open(
         path: &Path,
         quantum: u64,
+        stall: Stall,
         wall: SystemTime,
         accounts: Vec<AccountState>,
     ) -> Result<(Self, Vec<Arc<AccountState>>), LedgerError> {
         let file = File::open(path)?;
         let mut records = file.read()?;
-        let signal = Arc::new(Signal::default());
+        let (signal, stall) = (Arc::new(Signal::default()), Arc::new(stall));
         let attach = |mut account: AccountState| {
             let record = records.remove(&*account.name);
-            account.attach(record, wall, Arc::clone(&signal), quantum);
+            account.attach(record, wall, Arc::clone(&signal), Arc::clone(&stall), quantum);
             Arc::new(account)
         };
         let accounts: Vec<Arc<AccountState>> = accounts.into_iter().map(attach).collect();
-        let failure = Arc::default();
-        let writer = Writer { file, accounts: accounts.clone(), failure: Arc::clone(&failure) };
+        let (failure, committing) = (Arc::default(), Arc::default());
+        let writer = Writer {
+            file,
+            accounts: accounts.clone(),
+            stall: Arc::clone(&stall),
+            committing: Arc::clone(&committing),
+            failure: Arc::clone(&failure),
+        };
         writer.commit(|account| Some(account.first_record()))?;
 
         let wakeups = Arc::clone(&signal);
         let spawned = thread::Builder::new().name("fb-ledger".to_owned()).spawn(move || writer.run(&wakeups));
         let thread = Some(spawned.map_err(|error| LedgerError::io(path, error))?);
-        Ok((Self { signal, thread, failure }, accounts))
+        Ok((Self { path: path.to_owned(), stall, committing, signal, thread, failure }, accounts))
     }
 
-    /// Returns the error of the last commit, or `None` if it succeeded.
+    /// Returns the error of the last commit, or of one that does not end; `None` if it succeeded.
     pub(crate) fn failure(&self) -> Option<Arc<LedgerError>> {
+        if self.stall.is_stalled() {
+            return Some(Arc::new(LedgerError::stalled(&self.path)));
+        }
         self.failure.lock().clone()
     }
 
-    /// Commits the remaining changes and ends the thread.
+    /// Holds all commits back until the guard is dropped.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn hold_commits(&self) -> MutexGuard<'_, ()> {
+        self.committing.lock()
+    }
+
+    /// Commits the remaining changes and ends the thread, unless a commit does not end.
     pub(crate) fn close(&mut self) {
         self.signal.stop();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take().filter(|_| !self.stall.is_stalled()) {
             // A panic is not propagated: the writer's own drop has already released the waiting calls.
             drop(thread.join());
         }
@@ -71,6 +93,8 @@ impl Drop for Ledger {
 struct Writer {
     file: File,
     accounts: Vec<Arc<AccountState>>,
+    stall: Arc<Stall>,
+    committing: Arc<Mutex<()>>,
     failure: Arc<Mutex<Option<Arc<LedgerError>>>>,
 }
 
@@ -95,7 +119,11 @@ impl Writer {
         let records: Vec<(&Arc<AccountState>, Record)> =
             self.accounts.iter().filter_map(|account| Some((account, record(account)?))).collect();
         let rows = records.iter().map(|(account, record)| (&*account.name, record));
-        let result = self.file.write(rows);
+        let result = {
+            let _committing = self.committing.lock();
+            self.file.write(rows)
+        };
+        self.stall.end();
         for (account, record) in &records {
             match &result {
                 Ok(()) => account.record_written(record),

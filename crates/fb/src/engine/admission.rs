@@ -18,8 +18,13 @@ use fb_quality::{Losses, MaxLoss, TooMuchLost};
 use fb_router::{Candidate, Facts, admissible};
 
 use super::{
-    admitted::Admitted, attempt::streams, context::RequestContext, position::Position,
-    route_target::RouteTarget, spend::Spend, target_state::RestTrial,
+    admitted::Admitted,
+    attempt::streams,
+    context::RequestContext,
+    position::Position,
+    route_target::RouteTarget,
+    spend::{Spend, wait_for_ledger},
+    target_state::RestTrial,
 };
 use crate::{
     clock::now,
@@ -142,8 +147,9 @@ pub(super) fn retry_after(ctx: RequestContext<'_>, at: Instant) -> Option<Durati
 /// Takes everything that one call needs: a slot, a breaker permit, a reservation and a row of the trace. `number` counts
 /// the calls of the request to this target, from 1.
 ///
-/// Nothing awaits here, so no concurrent attempt comes between the checks and the taking.
-pub(super) fn acquire(
+/// Nothing awaits between the checks and the taking, so no concurrent attempt comes between them. A call that the ledger on
+/// disk does not cover waits for it with everything taken.
+pub(super) async fn acquire(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
     position: Position,
@@ -169,10 +175,35 @@ pub(super) fn acquire(
     let permit =
         permit.map_err(|rejected| Denied { skip: Skip::BreakerOpen, reopens: Some(rejected.retry_after) })?;
     // Last, since the first reservation counts the request.
-    let (permit, spend) = reserve(ctx, target, permit, at)?;
-    let attempt = record.begin(state, number, at);
+    let (permit, spend) = match reserve(ctx, target, permit, at)? {
+        (permit, Some(spend)) => cover(ctx, permit, spend).await?,
+        unpaid => unpaid,
+    };
+    let attempt = record.begin(state, number, now());
     let (permit, until) = (permit.allowing(time.usual), at + time.limit);
     Ok(Admitted { permit, attempt, slot, spend, trial, rest_trial, until, is_shortened: time.is_shortened() })
+}
+
+/// Waits until the ledger on disk covers the reservation of a call. A refusal returns permit and reservation unused.
+async fn cover(
+    ctx: RequestContext<'_>,
+    permit: Permit,
+    mut spend: Box<Spend>,
+) -> Result<(Permit, Option<Box<Spend>>), Denied> {
+    let stalled = match ctx.estimate {
+        Some(estimate) => wait_for_ledger(estimate.account).await.is_err(),
+        None => false,
+    };
+    // Other targets of a race may have been called meanwhile.
+    let is_exhausted = ctx.record.calls() >= ctx.envelope.attempts;
+    if stalled || is_exhausted {
+        spend.release();
+        permit.neutral(now());
+        return Err(if stalled { Skip::Ledger } else { Skip::Attempts }.into());
+    }
+    // From here on a call that is cancelled was sent: the provider charges for its prompt.
+    spend.record_output(0);
+    Ok((permit, Some(spend)))
 }
 
 /// Returns the time that a call to the target gets now; `None` if too little time remains to start one.
@@ -252,13 +283,16 @@ fn reserve(
     at: Instant,
 ) -> Result<(Permit, Option<Box<Spend>>), Denied> {
     let Some(estimate) = ctx.estimate else { return Ok((permit, None)) };
-    let is_first_call = ctx.record.calls() == 0;
+    let is_first_call = !ctx.record.is_counted();
     let reserved = estimate.reserve(target.id(), target.prices.as_ref(), is_first_call, at);
     for warning in estimate.account.warnings() {
         ctx.record.publish_budget(&warning);
     }
     match reserved {
-        Ok(spend) => Ok((permit, Some(spend))),
+        Ok(spend) => {
+            ctx.record.set_counted();
+            Ok((permit, Some(spend)))
+        }
         Err(exceeded) => {
             permit.neutral(at);
             let skip = Skip::Budget {

@@ -18,7 +18,7 @@ use super::{
     outcome::{CommittedStream, TargetOutcome},
     position::Position,
     route_target::RouteTarget,
-    spend::output_bytes,
+    spend::{output_bytes, wait_for_ledger},
     suspicion::fingerprint,
 };
 use crate::clock::now;
@@ -84,7 +84,7 @@ async fn call_until_settled(
         let ctx = repaired.as_ref().map_or(ctx, |request| ctx.with_request(request));
         retries.calls += 1;
         target.state.read_resting_key(now()).await;
-        let mut admitted = match acquire(ctx, target, position, retries.calls) {
+        let mut admitted = match acquire(ctx, target, position, retries.calls).await {
             Ok(admitted) => admitted,
             Err(denied) => return skip(ctx, target, position, retries, denied),
         };
@@ -107,7 +107,14 @@ async fn call_until_settled(
                 let may_repair = !position.bypass && retries.repaired.is_none();
                 match inspect(ctx, target, position, may_repair, admitted, received) {
                     Inspected::Accepted(admitted, received) => {
-                        return answer(target, admitted, received, took);
+                        let outcome = answer(target, admitted, received, took);
+                        if matches!(outcome, TargetOutcome::Reply(..))
+                            && let Some(estimate) = ctx.estimate
+                        {
+                            // The call was made and is billed, even if the bill is not on disk in time.
+                            let _stalled = wait_for_ledger(estimate.account).await;
+                        }
+                        return outcome;
                     }
                     Inspected::Rejected(outcome) => return outcome,
                     Inspected::Repair(request) => retries.repaired = Some(*request),

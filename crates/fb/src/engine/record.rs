@@ -54,6 +54,8 @@ struct State {
     degraded: Option<String>,
     plan: Option<Plan>,
     summary: RequestSummary,
+    /// True if the request counts against the rate limits of its tenant.
+    counted: bool,
     /// The context windows that the prompt exceeded.
     context: Exceeded,
     /// The limits on bodies that the body exceeded.
@@ -190,6 +192,16 @@ impl RequestRecord {
         if let Some(row) = state.rows.iter_mut().rev().find(|row| row.target == *target) {
             row.next = next;
         }
+    }
+
+    /// Returns true if the request counts against the rate limits of its tenant already.
+    pub(super) fn is_counted(&self) -> bool {
+        self.state.lock().counted
+    }
+
+    /// Records that the request counts against the rate limits of its tenant.
+    pub(super) fn set_counted(&self) {
+        self.state.lock().counted = true;
     }
 
     /// Returns the number of calls made so far.

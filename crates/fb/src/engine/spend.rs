@@ -2,9 +2,10 @@
 
 use std::time::{Instant, SystemTime};
 
-use fb_budget::{Account, Amount, LimitExceeded, Moment, Reservation, TokenPrices};
+use fb_budget::{Account, Amount, LedgerStalled, LimitExceeded, Moment, Reservation, TokenPrices};
 use fb_core::{ChatRequest, Frame, StreamEvent, TargetId, Usage};
 use fb_router::{Facts, estimate_tokens};
+use tokio::time::timeout;
 
 /// Pairs an instant with the wall clock: budgets of a day or month follow the calendar.
 pub(crate) fn moment(now: Instant) -> Moment {
@@ -39,7 +40,7 @@ impl<'a> CostEstimate<'a> {
         Self { account, input: facts.input_tokens, output: facts.expected_output() }
     }
 
-    /// Reserves the estimated cost of one call. The first call also counts the request against the rate limits.
+    /// Reserves the estimated cost of one call that is not sent yet. The first call also counts the request against the rate limits.
     pub(super) fn reserve(
         self,
         target: &TargetId,
@@ -55,18 +56,28 @@ impl<'a> CostEstimate<'a> {
         } else {
             account.reserve_additional(target, estimate, at)?
         };
-        let mut spend = Box::new(Spend {
+        Ok(Box::new(Spend {
             reservation,
             prices: prices.cloned(),
             input,
             estimated: Amount::default(),
             reported: None,
             is_final: false,
-        });
-        // A call that is cancelled was sent: the provider charges for its prompt.
-        spend.record_output(0);
-        Ok(spend)
+        }))
     }
+}
+
+/// Waits until the ledger on disk covers what the account has reserved and spent, or until it is too slow.
+///
+/// # Errors
+/// If the calls that it does not cover are refused then.
+pub(super) async fn wait_for_ledger(account: &Account) -> Result<(), LedgerStalled> {
+    let Some(mut commit) = account.pending_commit() else { return Ok(()) };
+    let most = commit.max_wait();
+    if !most.is_zero() && timeout(most, &mut commit).await.is_ok() {
+        return Ok(());
+    }
+    commit.stall()
 }
 
 /// The reservation of one call. Dropped unsettled, it charges the spend recorded so far.

@@ -1,15 +1,25 @@
+use std::{
+    pin::pin,
+    task::{Poll, Wake},
+    time::Duration,
+};
+
 use super::*;
 use crate::{
-    Account, Limits,
+    Account, LedgerStalled, Limits, OnStall,
     calendar::Calendar,
     scenario::{amount, at, target},
 };
 
 const QUANTUM: u64 = 10_000;
 
+fn stall() -> Arc<Stall> {
+    Arc::new(Stall::new(Duration::from_secs(2), OnStall::Refuse))
+}
+
 fn account() -> Account {
     let mut state = AccountState::new("acme", &Limits::default(), at(0).now);
-    state.attach(None, at(0).wall, Arc::default(), QUANTUM);
+    state.attach(None, at(0).wall, Arc::default(), stall(), QUANTUM);
     Account::new(Arc::new(state), None)
 }
 
@@ -26,6 +36,7 @@ fn record_covers_reservations_and_a_quantum() {
     assert_eq!(written(state.snapshot()), None, "nothing changed");
 
     let call = account.reserve(&target(), amount(8, 0), at(0)).unwrap();
+    assert!(account.pending_commit().is_none(), "written ahead");
     assert_eq!(written(state.snapshot()), Some((0, 18_000)), "little was left below the ceiling");
     assert_eq!(written(state.snapshot()), None);
     call.settle(amount(3, 0));
@@ -55,6 +66,7 @@ fn ceiling_never_exceeds_the_record_on_disk() {
     let state = &account.own;
     state.record_written(&state.first_record());
     let call = account.reserve(&target(), amount(9, 0), at(0)).unwrap();
+    assert!(account.pending_commit().is_none(), "written ahead");
     let record = state.snapshot().unwrap();
     assert_eq!(state.balances.lock().coverage.ceiling, 10_000, "ceiling of the old record");
     state.record_written(&record);
@@ -70,7 +82,8 @@ fn amount_written_ahead_counts_as_spent_at_the_start() {
     let spent = |hours: u64| {
         let mut state = AccountState::new("acme", &Limits::default(), at(0).now);
         let start = at(hours * 3_600);
-        state.attach(Some(Record { calendar, total: 7, ahead: 10 }), start.wall, Arc::default(), QUANTUM);
+        let record = Record { calendar, total: 7, ahead: 10 };
+        state.attach(Some(record), start.wall, Arc::default(), stall(), QUANTUM);
         let now = Account::new(Arc::new(state), None).stats(start);
         [now.day_nanos, now.month_nanos, now.total_nanos, now.used.nanos]
     };
@@ -93,8 +106,54 @@ fn every_change_wakes_the_writer() {
     assert!(signal.wait(), "released");
     account.own.record_written(&account.own.snapshot().unwrap());
     let held = call(8);
+    assert!(account.pending_commit().is_none(), "written ahead");
     assert!(signal.wait(), "little is left below the ceiling");
     signal.stop();
     assert!(!signal.wait(), "last commit");
     drop(held);
+}
+
+/// Counts the times that a task was woken.
+#[derive(Default)]
+struct Woken(std::sync::atomic::AtomicU32);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn call_waits_for_its_commit_without_blocking() {
+    let account = account();
+    let state = &account.own;
+    state.record_written(&state.first_record());
+    let held = account.reserve(&target(), amount(8, 0), at(0)).unwrap();
+    assert!(account.pending_commit().is_none(), "written ahead");
+    let more = account.reserve(&target(), amount(9, 0), at(0)).unwrap();
+    let mut commit = pin!(account.pending_commit().expect("beyond what is written ahead"));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    assert_eq!(commit.as_mut().poll(&mut cx), Poll::Pending);
+    state.record_written(&state.snapshot().unwrap());
+    assert_eq!(woken.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(commit.as_mut().poll(&mut cx), Poll::Ready(()));
+    drop((held, more));
+}
+
+#[test]
+fn stalled_ledger_refuses_at_once_until_a_commit() {
+    let account = account();
+    let state = &account.own;
+    state.record_written(&state.first_record());
+    let call = account.reserve(&target(), amount(12, 0), at(0)).unwrap();
+    let commit = account.pending_commit().unwrap();
+    assert_eq!(commit.max_wait(), Duration::from_secs(2));
+    assert_eq!(commit.stall(), Err(LedgerStalled));
+    assert_eq!(account.pending_commit().unwrap().max_wait(), Duration::ZERO);
+    state.stall().unwrap().end();
+    state.record_written(&state.snapshot().unwrap());
+    assert!(account.pending_commit().is_none());
+    drop(call);
 }

@@ -1,6 +1,8 @@
 //! Tenant budgets and target rules.
 
-use fb_budget::{Limits, Standing};
+use std::path::Path;
+
+use fb_budget::{LedgerConfig, Limits, OnStall, Standing};
 use fb_core::Price;
 use tokio::time::timeout;
 
@@ -260,4 +262,48 @@ async fn gate_for_an_unknown_route_is_rejected() {
     let gate = |_: &fb_core::Chat, _: &fb_core::Reply| Ok(());
     let error = builder.gate("defualt", gate).build().unwrap_err();
     assert!(error.to_string().contains("defualt"), "{error}");
+}
+
+/// Creates a client with a ledger that writes nothing ahead, so that every reservation waits for a commit.
+fn client_with_ledger(script: &Script, folder: &Path, on_stall: OnStall) -> Client {
+    let ledger = LedgerConfig { ahead_usd: 0.0, on_stall, ..LedgerConfig::new(folder.join("spend.redb")) };
+    let target = Target { price: Some(PRICE), ..Target::new("a", "m").max_retries(0) };
+    let builder = Client::builder().route(Route::priority("default", [target])).ledger(ledger);
+    builder.provider("a", script.provider("a")).tenant("acme", Limits::default()).build().unwrap()
+}
+
+/// Sends two requests at once; returns the time they took, in whole seconds, and their results.
+async fn two(client: &Client) -> (u64, [String; 2]) {
+    let began = tokio::time::Instant::now();
+    let send = async || match client.chat(request_of("acme")).await {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => format!("{} {}", error.status(), error.report().unwrap().trace.one_line()),
+    };
+    let (one, other) = tokio::join!(Box::pin(send()), Box::pin(send()));
+    (began.elapsed().as_secs(), [one, other])
+}
+
+#[tokio::test(start_paused = true)]
+async fn hung_ledger_delays_calls_once_and_then_serves_or_refuses() {
+    let refused = "503 a/m skipped: the ledger does not commit";
+    for (on_stall, result, calls) in [(OnStall::Serve, "ok", 4), (OnStall::Refuse, refused, 0)] {
+        let (script, folder) = (script("a: 200"), tempfile::tempdir().unwrap());
+        let client = client_with_ledger(&script, folder.path(), on_stall);
+        let book = client.engine.book.as_ref().unwrap();
+        let held = book.hold_commits();
+        assert_eq!(two(&client).await, (2, [result, result].map(str::to_owned)), "{on_stall:?}");
+        assert_eq!(two(&client).await, (0, [result, result].map(str::to_owned)), "{on_stall:?}");
+        assert_eq!((script.provider("a").calls(), client.outstanding_permits()), (calls, 0), "{on_stall:?}");
+        assert_eq!(spent(&client, "acme"), (15 * u64::from(calls), 0), "{on_stall:?}");
+        let failure = client.ledger_failure().unwrap();
+        assert!(failure.ends_with("a commit is taking too long"), "{failure}");
+        drop(held);
+        while client.ledger_failure().is_some() {
+            std::thread::yield_now();
+        }
+        // The next commits take real time.
+        tokio::time::resume();
+        assert_eq!(two(&client).await.1, ["ok", "ok"], "{on_stall:?}");
+        tokio::time::pause();
+    }
 }
