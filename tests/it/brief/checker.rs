@@ -85,8 +85,11 @@ async fn a_started_checker_checks_every_60_seconds_until_it_is_stopped() {
 
     prober.shutdown().await;
     script.provider("a").with_probe(Ok(Probe::Reachable));
-    sleep(Duration::from_secs(600)).await;
+    sleep(Duration::from_secs(170)).await;
     assert_eq!(conditions(&client)[0], Condition::Unhealthy);
+    // Three intervals after its last check the condition is not known any more.
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(conditions(&client)[0], Condition::Unknown);
 }
 
 #[tokio::test(start_paused = true)]
