@@ -16,7 +16,9 @@ fn lone_target(sims: &Sims) -> String {
 async fn long_retry_after_is_kept_and_the_caller_gets_two_minutes() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    for (seconds, advised, left) in [("90", 61..=90, "reopens in "), ("3600", 120..=120, "reopens in 36")] {
+    for (seconds, advised, left) in
+        [("90", 61..=90, "reopens in 90.0 s"), ("3600", 120..=120, "reopens in 60 min")]
+    {
         sims.reset();
         let gateway = Gateway::start(&fb, &lone_target(&sims)).await;
         sims.primary.fault(Fault::status(429).with_header("retry-after", seconds));

@@ -20,6 +20,7 @@ pub(crate) struct Ledger {
     path: PathBuf,
     stall: Arc<Stall>,
     /// Locked during a commit.
+    #[cfg_attr(not(feature = "test-util"), expect(dead_code, reason = "only tests hold up a commit"))]
     committing: Arc<Mutex<()>>,
     signal: Arc<Signal>,
     thread: Option<JoinHandle<()>>,

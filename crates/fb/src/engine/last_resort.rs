@@ -34,7 +34,7 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
     }
     let uncalled = targets.iter().filter(|target| {
         let reopens = check(ctx, target, now()).is_err_and(|denied| denied.reopens.is_some());
-        reopens && !ctx.record.has_called(target.id())
+        reopens && !ctx.record.has_called(target.id()) && target.state.may_begin_trial(now())
     });
     for target in uncalled {
         ctx.record.turn_to(target.id());

@@ -233,6 +233,11 @@ impl TargetState {
         self.history.trials.lock().clear();
     }
 
+    /// Returns true if a call to the target may begin while it rests.
+    pub(super) fn may_begin_trial(&self, at: Instant) -> bool {
+        self.history.trials.lock().may_begin(at)
+    }
+
     /// Begins a call to the target while it rests, or returns the time until one may begin.
     pub(super) fn try_rest_trial(&self, at: Instant) -> Result<RestTrial, Duration> {
         self.history.trials.lock().begin(at)?;

@@ -32,6 +32,11 @@ impl Trials {
         Ok(())
     }
 
+    /// Returns true if a trial call may begin.
+    pub(super) fn may_begin(&self, now: Instant) -> bool {
+        !self.is_running && self.next.is_none_or(|(next, _)| now >= next)
+    }
+
     /// Ends the running trial call.
     pub(super) fn end(&mut self) {
         self.is_running = false;

@@ -193,19 +193,20 @@ fn second_target_answers_failed_requests_and_the_prediction_is_stable() {
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                200        200
-        default  success              77.5 %     93.0 %  *
-        default  calls per request      1.03       1.19  *
-        default  p50                 2.010 s    1.554 s  *
-        default  p95                 9.312 s    4.030 s  *
-        default  cost                      -    $0.0088  *
+        default  success              75.5 %     92.0 %  *
+        default  calls per request      1.01       1.18  *
+        default  p50                 1.795 s    1.377 s  *
+        default  p95                 9.422 s    3.636 s  *
+        default  cost                      -    $0.0080  *
         default  by (blocked)              3          3
-        default  by (caller left)          9          9
-        default  by (no answer)           33          2  *
-        default  by a/m                  155        139  *
-        default  by b/n                    0         47  *
+        default  by (caller left)         10         10
+        default  by (no answer)           35          2  *
+        default  by (stream cut)           1          1
+        default  by a/m                  151        129  *
+        default  by b/n                    0         55  *
 
         * differs; replayed in virtual time, no provider was called
-        assumed: b/n was never called: it answers in 800ms"#]]
+        assumed: b/n was never called: it answers in 800ms; 1 answer to requests without a recorded answer, with the median output"#]]
     .assert_eq(&first);
 }
 

@@ -102,7 +102,8 @@ async fn check(
     more: &str,
     expected: (Verdict, Option<&str>, u32),
 ) -> Option<AnswerContent> {
-    let outcome = testbed.evaluator().run_case(0, &case(&format!(r#"{{"text":"hi"{more}}}"#))).await;
+    let (evaluator, case) = (testbed.evaluator(), case(&format!(r#"{{"text":"hi"{more}}}"#)));
+    let outcome = Box::pin(evaluator.run_case(0, &case)).await;
     let reason = outcome.reason.as_deref();
     assert_eq!((outcome.verdict, reason, outcome.calls), expected, "{more}");
     outcome.answer
