@@ -123,6 +123,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_mutation_matches_the_sources() {
+        for mutation in &MUTATIONS {
+            let text = fs::read_to_string(root().join(mutation.file)).unwrap();
+            mutation.apply(&text).unwrap();
+        }
+    }
+
+    #[test]
     fn mutation_must_match_exactly_once() {
         let mutation = Mutation { breaks: "counting", file: "a.rs", from: "a < b", to: "a <= b" };
         assert_eq!(mutation.apply("if a < b {}").unwrap(), "if a <= b {}");

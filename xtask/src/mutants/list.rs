@@ -12,8 +12,8 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
     Mutation {
         breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
-        from: "record.calls() >= ctx.envelope.attempts",
-        to: "record.calls() > ctx.envelope.attempts",
+        from: "if record.calls() >= ctx.envelope.attempts {",
+        to: "if record.calls() > ctx.envelope.attempts {",
     },
     Mutation {
         breaks: "a retry waits past the deadline",
@@ -24,8 +24,8 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
     Mutation {
         breaks: "a dropped permit is never returned",
         file: "crates/fb-breaker/src/permit.rs",
-        from: "if !self.settled {",
-        to: "if !self.settled && thread::panicking() {",
+        from: "if !self.settled {\n            self.abandon();",
+        to: "if !self.settled && thread::panicking() {\n            self.abandon();",
     },
     Mutation {
         breaks: "a slot is never freed",
@@ -109,12 +109,12 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
         breaks: "a race continues after a failure to surface",
         file: "crates/fb/src/engine/race.rs",
         from: "                    if surfaced.is_none() {\n",
-        to: "                    if begun > 0 {\n",
+        to: "                    if left.len() < usize::MAX {\n",
     },
     Mutation {
         breaks: "a cancelled call costs nothing",
-        file: "crates/fb/src/engine/spend.rs",
-        from: "        spend.record_output(0);\n",
+        file: "crates/fb/src/engine/admission.rs",
+        from: "    spend.record_output(0);\n",
         to: "",
     },
     Mutation {
