@@ -114,8 +114,10 @@ impl Endpoint {
         } else if self.failed >= config.fall {
             self.condition = Condition::Unhealthy;
         }
+        if check != Check::Unknown {
+            self.outdated = now + config.interval.saturating_mul(UNCHECKED_INTERVALS).min(MAX_AGE);
+        }
         self.last = Some((now, check));
-        self.outdated = now + config.interval.saturating_mul(UNCHECKED_INTERVALS).min(MAX_AGE);
         self.schedule(config, now, random);
     }
 

@@ -160,7 +160,7 @@ pub(super) async fn acquire(
     if record.calls() >= ctx.envelope.attempts {
         return Err(Skip::Attempts.into());
     }
-    let time = call_time(ctx, target, position.later, at).ok_or(Skip::NoTime)?;
+    call_time(ctx, target, position.later, at).ok_or(Skip::NoTime)?;
     let trial = state.try_key(at)?;
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {
@@ -179,7 +179,16 @@ pub(super) async fn acquire(
         (permit, Some(spend)) => cover(ctx, permit, spend).await?,
         unpaid => unpaid,
     };
-    let attempt = record.begin(state, number, now());
+    // The time that the ledger took is not the target's.
+    let at = now();
+    let Some(time) = call_time(ctx, target, position.later, at) else {
+        permit.neutral(at);
+        if let Some(spend) = spend {
+            spend.release();
+        }
+        return Err(Skip::NoTime.into());
+    };
+    let attempt = record.begin(state, number, at);
     let (permit, until) = (permit.allowing(time.usual), at + time.limit);
     Ok(Admitted { permit, attempt, slot, spend, trial, rest_trial, until, is_shortened: time.is_shortened() })
 }

@@ -26,7 +26,7 @@ pub(super) struct Admitted {
     pub(super) spend: Option<Box<Spend>>,
     /// Set if the call tries a rejected key.
     pub(super) trial: Option<KeyClaim>,
-    #[expect(dead_code, reason = "a guard, released when the target answers")]
+    /// Held by a call to a target that rests.
     pub(super) rest_trial: Option<RestTrial>,
     /// The time at which the call times out.
     pub(super) until: Instant,

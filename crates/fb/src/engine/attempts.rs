@@ -267,6 +267,9 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
     let (state, at) = (&target.state, now());
     state.count(|counters| counters.record_latency(took));
     state.record_answer();
+    if admitted.rest_trial.is_some() {
+        state.end_rest();
+    }
     match received {
         Received::Reply(reply) => {
             state.health.record_success(took, at);

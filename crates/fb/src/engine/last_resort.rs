@@ -59,20 +59,22 @@ fn first_to_reopen<'a>(
         wait <= ctx.route.config.last_resort_wait && ctx.envelope.affords_retry(at, wait, calls, 0)
     };
     // No wait for a target that has reopened since this request was turned away.
-    let random = ctx.random();
     let wait = |target: &RouteTarget| match check(ctx, target, at) {
         Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
-        Err(denied) => denied.reopens.map(|wait| spread(wait, random)),
+        Err(denied) => denied.reopens,
     };
     let may_be_called =
         |target: &RouteTarget| target.retry_limit.is_none_or(|most| ctx.record.calls_to(target.id()) <= most);
-    targets
+    let first = targets
         .iter()
         .copied()
         .filter(|target| !tried.contains(&target.id()) && may_be_called(target))
         .filter_map(|target| Some((target, wait(target)?)))
         .filter(|(_, wait)| affords(*wait))
-        .min_by_key(|(_, wait)| *wait)
+        .min_by_key(|(_, wait)| *wait);
+    let (target, wait) = first?;
+    // A wait that can just be afforded is not spread.
+    Some((target, Some(spread(wait, ctx.random())).filter(|wait| affords(*wait)).unwrap_or(wait)))
 }
 
 /// Spreads the requests that wait for the same target over a quarter of the wait, at most a second after it: a few at the

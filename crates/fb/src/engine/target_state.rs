@@ -228,9 +228,14 @@ impl TargetState {
         self.breaker().reset(at);
         self.provider().reload_key().await;
         self.provider_state.key.lock().accept();
+        self.end_rest();
+        self.history.trials.lock().clear();
+    }
+
+    /// Ends the cool-down of the target and that of its account: it answered before the time that it had named.
+    pub(super) fn end_rest(&self) {
         *self.provider_state.cooling_until.lock() = None;
         *self.history.cooling_until.lock() = None;
-        self.history.trials.lock().clear();
     }
 
     /// Returns true if a call to the target may begin while it rests.

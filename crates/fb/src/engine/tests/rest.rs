@@ -75,3 +75,17 @@ async fn requests_that_wait_for_a_target_reach_it_spread_over_a_second() {
     assert!((1..20).contains(&early), "{early} of {} in the first quarter", at.len());
     assert!(at.iter().all(|at| *at <= 9.0), "{at:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn answered_trial_ends_the_rest() {
+    let script = script("a: 429(retry-after 60min), 200 in 1s");
+    let client = client(&script, &["a"], 0);
+    client.chat(ChatRequest::user("hi")).await.unwrap_err();
+    assert_eq!(client.chat(ChatRequest::user("hi")).await.unwrap().served_by(), "a/m", "the trial");
+    let mut requests = JoinSet::new();
+    for _ in 0..10 {
+        let client = client.clone();
+        requests.spawn(async move { client.chat(ChatRequest::user("hi")).await.is_ok() });
+    }
+    assert_eq!(requests.join_all().await, [true; 10]);
+}
