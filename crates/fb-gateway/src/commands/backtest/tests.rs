@@ -193,20 +193,20 @@ fn second_target_answers_failed_requests_and_the_prediction_is_stable() {
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                200        200
-        default  success              75.5 %     92.0 %  *
-        default  calls per request      1.01       1.18  *
-        default  p50                 1.795 s    1.377 s  *
-        default  p95                 9.422 s    3.636 s  *
-        default  cost                      -    $0.0080  *
+        default  success              76.0 %     92.0 %  *
+        default  calls per request      1.02       1.18  *
+        default  p50                 1.977 s    1.502 s  *
+        default  p95                10.808 s    3.494 s  *
+        default  cost                      -    $0.0082  *
         default  by (blocked)              3          3
         default  by (caller left)         10         10
-        default  by (no answer)           35          2  *
+        default  by (no answer)           34          2  *
         default  by (stream cut)           1          1
-        default  by a/m                  151        129  *
-        default  by b/n                    0         55  *
+        default  by a/m                  152        132  *
+        default  by b/n                    0         52  *
 
         * differs; replayed in virtual time, no provider was called
-        assumed: b/n was never called: it answers in 800ms; 1 answer to requests without a recorded answer, with the median output"#]]
+        assumed: b/n was never called: it answers in 800ms; 2 answers to requests without a recorded answer, with the median output"#]]
     .assert_eq(&first);
 }
 
