@@ -108,8 +108,8 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
     Mutation {
         breaks: "a race continues after a failure to surface",
         file: "crates/fb/src/engine/race.rs",
-        from: "                    if surfaced.is_none() {\n",
-        to: "                    if left.len() < usize::MAX {\n",
+        from: "=> surfaced = surfaced.or(Some(failure)),\n",
+        to: "=> {\n surfaced = surfaced.or(Some(failure));\n running.extend(begin(&mut left));\n }\n",
     },
     Mutation {
         breaks: "a cancelled call costs nothing",
