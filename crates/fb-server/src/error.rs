@@ -29,6 +29,11 @@ impl Rejection {
         Self { code, message: message.into(), param: None }
     }
 
+    /// Rejects a field of the request; the message names its value and what was expected.
+    pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, message).with_param(field)
+    }
+
     pub(crate) fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
         self.param = Some(param.into());
         self

@@ -23,14 +23,9 @@ pub(super) fn table<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, 
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { name.to_owned() } else { format!("{name}.{path}") };
-        invalid(&field, &error.inner().to_string())
+        let message = format!("{field}: {}", error.inner());
+        Rejection::invalid(field, message)
     })
-}
-
-/// Refuses a field; `expected` names its value and what was expected.
-pub(super) fn invalid(field: &str, expected: &str) -> Rejection {
-    let message = format!("{field}: {expected}");
-    Rejection::new(fb::ErrorCode::InvalidRequest, message).with_param(field.to_owned())
 }
 
 /// Refuses a provider that cannot be built.

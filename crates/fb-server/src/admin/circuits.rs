@@ -121,7 +121,7 @@ where
     let change: Change = read(body, expected).await?;
     if change.reason.len() > MAX_REASON {
         let message = format!("the reason has {} bytes; expected at most {MAX_REASON}", change.reason.len());
-        return Err(Rejection::new(ErrorCode::InvalidRequest, message).with_param("reason"));
+        return Err(Rejection::invalid("reason", message));
     }
     let breakers = state.client.breakers();
     let Some((id, breaker)) = breakers.iter().find(|(id, _)| id.to_string() == target) else {

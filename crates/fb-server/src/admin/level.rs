@@ -42,7 +42,10 @@ impl Decision {
                 "route" => self.route = Some(value),
                 "for" => {
                     let duration = humantime::parse_duration(&value).map_err(|error| {
-                        invalid("for", format!("for: {value:?}: {error}; expected a time such as 10m"))
+                        Rejection::invalid(
+                            "for",
+                            format!("for: {value:?}: {error}; expected a time such as 10m"),
+                        )
                     })?;
                     self.duration = Some(duration);
                 }
@@ -54,10 +57,6 @@ impl Decision {
         }
         Ok(self)
     }
-}
-
-fn invalid(param: &'static str, message: String) -> Rejection {
-    Rejection::new(ErrorCode::InvalidRequest, message).with_param(param)
 }
 
 /// Lists every route with its level.
@@ -77,7 +76,7 @@ where
     let Decision { level, route, duration } = decision.with_query(parts.uri.query().unwrap_or_default())?;
     let Some(level) = level else {
         let message = format!("level: missing; expected ?level=reduced, or a body: {expected}");
-        return Err(invalid("level", message));
+        return Err(Rejection::invalid("level", message));
     };
     let decision = match level.as_str() {
         "auto" => None,

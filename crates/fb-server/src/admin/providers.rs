@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    change::{apply, invalid, table, unusable},
+    change::{apply, table, unusable},
     json::{read, read_optional},
     state::AdminState,
 };
@@ -37,8 +37,13 @@ where
     let mut fields: Map<String, Value> = read(body, expected).await?;
     let name = match fields.remove("name") {
         Some(Value::String(name)) => name,
-        Some(other) => return Err(invalid("name", &format!("{other}; expected the name of a provider"))),
-        None => return Err(invalid("name", "missing; expected the name of a provider")),
+        other => {
+            let value = other.map_or_else(|| "missing".to_owned(), |other| other.to_string());
+            return Err(Rejection::invalid(
+                "name",
+                format!("name: {value}; expected the name of a provider"),
+            ));
+        }
     };
     let config: ProviderConfig = table(Value::Object(fields), &format!("providers.{name}"))?;
     apply(state, &Change::new().provider_config(name, &config).map_err(unusable)?)?;

@@ -28,7 +28,7 @@ pub(super) fn list(state: &AdminState, query: Option<&str>) -> Result<Response, 
             let parsed = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
             parsed.ok_or_else(|| {
                 let message = format!("limit: {limit:?}; expected 1 to {MAX_LIMIT}");
-                Rejection::new(ErrorCode::InvalidRequest, message).with_param("limit")
+                Rejection::invalid("limit", message)
             })?
         }
     };
@@ -38,9 +38,7 @@ pub(super) fn list(state: &AdminState, query: Option<&str>) -> Result<Response, 
 
 /// Shows one request in full, as plain text if the client accepts that first.
 pub(super) fn find(state: &AdminState, id: &str, headers: &HeaderMap) -> Result<Response, Rejection> {
-    let id: RequestId = id.parse().map_err(|invalid| {
-        Rejection::new(ErrorCode::InvalidRequest, format!("id: {invalid}")).with_param("id")
-    })?;
+    let id: RequestId = id.parse().map_err(|invalid| Rejection::invalid("id", format!("id: {invalid}")))?;
     let record = state.client.trace(id).ok_or_else(|| {
         let message =
             format!("no request {id} is remembered: it is still running, or newer requests replaced it");
