@@ -2,12 +2,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 /// The root of the repository.
@@ -27,10 +27,7 @@ pub(crate) fn cargo(words: &str) -> Command {
 /// Runs the command to its end. Any exit status but 0 is an error that shows the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
-    if !status.success() {
-        bail!("{} ended with {status}", shown(command));
-    }
-    Ok(())
+    ensure_success(command, status)
 }
 
 /// [`run`], but a command that still runs after `limit` is killed, and that is an error.
@@ -40,10 +37,7 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let mut child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
     for _ in 0..limit.as_millis() / POLL.as_millis() {
         if let Some(status) = child.try_wait()? {
-            if !status.success() {
-                bail!("{} ended with {status}", shown(command));
-            }
-            return Ok(());
+            return ensure_success(command, status);
         }
         thread::sleep(POLL);
     }
@@ -58,10 +52,13 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot start {}", shown(command)))?;
-    if !output.status.success() {
-        bail!("{} ended with {}", shown(command), output.status);
-    }
+    ensure_success(command, output.status)?;
     String::from_utf8(output.stdout).with_context(|| format!("{} did not write UTF-8", shown(command)))
+}
+
+fn ensure_success(command: &Command, status: ExitStatus) -> Result<()> {
+    ensure!(status.success(), "{} ended with {status}", shown(command));
+    Ok(())
 }
 
 /// Returns true when the command starts and succeeds. Its output is discarded.
