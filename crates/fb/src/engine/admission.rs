@@ -160,7 +160,7 @@ pub(super) async fn acquire(
     if record.calls() >= ctx.envelope.attempts {
         return Err(Skip::Attempts.into());
     }
-    call_time(ctx, target, position.later, at).ok_or(Skip::NoTime)?;
+    ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
     let trial = state.try_key(at)?;
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {

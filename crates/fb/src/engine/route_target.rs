@@ -35,6 +35,8 @@ pub(super) struct RouteTarget {
     overrides: Overrides,
     pub(super) prices: Option<TokenPrices>,
     capabilities: Capabilities,
+    /// True for a model that always thinks, by the configuration or else by its name.
+    is_thinking_model: bool,
 }
 
 impl RouteTarget {
@@ -53,6 +55,8 @@ impl RouteTarget {
         let overrides =
             Overrides(config.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         let capabilities = config.capabilities.applied_to(state.provider().capabilities(state.id().model()));
+        let by_name = || fb_providers::is_thinking_model(state.id().model());
+        let is_thinking_model = config.capabilities.thinking.unwrap_or_else(by_name);
         let weight = Arc::new(AtomicU64::new(config.weight.to_bits()));
         let retry_limit = config.max_retries.or(state.settings.mechanisms.retry.max_retries);
         let config = Arc::new(config.clone());
@@ -67,6 +71,7 @@ impl RouteTarget {
             overrides,
             prices,
             capabilities,
+            is_thinking_model,
         }
     }
 
@@ -90,9 +95,7 @@ impl RouteTarget {
 
     /// Returns the properties of a call on which its default time limits depend.
     pub(super) fn call_shape(&self, request: &ChatRequest, streams: bool) -> CallShape {
-        let by_name = || fb_providers::is_thinking_model(self.id().model());
-        let is_thinking_model = self.config.capabilities.thinking.unwrap_or_else(by_name);
-        let thinks = thinks(is_thinking_model, effort(request));
+        let thinks = thinks(self.is_thinking_model, effort(request));
         CallShape { streams, thinks, max_tokens: request.head().max_tokens }
     }
 
