@@ -90,9 +90,10 @@ impl Config {
     /// Returns the settings of a valid configuration that do not have their full effect.
     pub fn warnings(&self) -> Vec<InvalidConfig> {
         let routes: Vec<&Route> = self.routes.values().collect();
-        let (mechanisms, overrides) = (self.mechanisms(), self.overrides());
-        let mut warnings = check::waits_beyond_deadline(&mechanisms, &overrides, &routes);
-        warnings.extend(check::retries_beyond_attempts(&mechanisms, &overrides, &routes));
+        let effective =
+            check::effective_mechanisms(&self.mechanisms(), &self.overrides(), &routes, &mut Vec::new());
+        let mut warnings = check::waits_beyond_deadline(&effective);
+        warnings.extend(check::retries_beyond_attempts(&routes, &effective));
         warnings.extend(check::settings_without_effect(&routes));
         warnings
     }

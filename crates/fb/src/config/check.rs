@@ -34,13 +34,16 @@ pub(crate) fn check_mechanisms(
     effective_mechanisms(global, providers, routes, problems);
 }
 
+/// A target with its route and its effective settings.
+pub(crate) type Effective<'a> = (&'a Route, &'a Target, Mechanisms);
+
 /// Returns every target with its route and its effective settings, and reports the overrides that cannot be applied.
-fn effective_mechanisms<'a>(
+pub(crate) fn effective_mechanisms<'a>(
     global: &Mechanisms,
     providers: &BTreeMap<String, Overrides>,
     routes: &[&'a Route],
     problems: &mut Vec<InvalidConfig>,
-) -> Vec<(&'a Route, &'a Target, Mechanisms)> {
+) -> Vec<Effective<'a>> {
     let by_provider: BTreeMap<&str, Mechanisms> = providers
         .iter()
         .map(|(name, overrides)| {
@@ -61,12 +64,8 @@ fn effective_mechanisms<'a>(
 }
 
 /// Returns the targets with retries that cannot all be made, because their waits exceed the deadline of the route.
-pub(crate) fn waits_beyond_deadline(
-    global: &Mechanisms,
-    providers: &BTreeMap<String, Overrides>,
-    routes: &[&Route],
-) -> Vec<InvalidConfig> {
-    let warning = |(route, target, mechanisms): (&Route, &Target, Mechanisms)| {
+pub(crate) fn waits_beyond_deadline(effective: &[Effective<'_>]) -> Vec<InvalidConfig> {
+    let warning = |(route, target, mechanisms): &Effective<'_>| {
         let retry = target.retry_config(&mechanisms.retry);
         let (retries, deadline) = (retry.max_retries?, route.effective_deadline());
         let waits = retry.total_wait(retries);
@@ -79,18 +78,13 @@ pub(crate) fn waits_beyond_deadline(
             InvalidConfig::new(format!("routes.{}.deadline", route.name), format!("{deadline:?}"), expected)
         })
     };
-    effective_mechanisms(global, providers, routes, &mut Vec::new()).into_iter().filter_map(warning).collect()
+    effective.iter().filter_map(warning).collect()
 }
 
-/// Returns the routes whose targets allow more calls together than the route allows for one request.
-pub(crate) fn retries_beyond_attempts(
-    global: &Mechanisms,
-    providers: &BTreeMap<String, Overrides>,
-    routes: &[&Route],
-) -> Vec<InvalidConfig> {
-    let effective = effective_mechanisms(global, providers, routes, &mut Vec::new());
+/// Returns the routes with targets that together allow more calls than the route does for one request.
+pub(crate) fn retries_beyond_attempts(routes: &[&Route], effective: &[Effective<'_>]) -> Vec<InvalidConfig> {
     let warning = |route: &&Route| {
-        let is_own = |(owner, target, _): &&(&Route, &Target, Mechanisms)| {
+        let is_own = |(owner, target, _): &&Effective<'_>| {
             owner.name == route.name
                 && target.enabled
                 && route.targets.iter().any(|own| std::ptr::eq(own, *target))
