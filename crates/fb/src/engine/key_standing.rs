@@ -55,9 +55,11 @@ impl KeyStanding {
 
     /// Admits a call. A trial lasts until [`release`](Self::release).
     pub(super) fn admit(&mut self, at: Instant) -> KeyAdmission {
+        if self.rests(at) {
+            return KeyAdmission::Denied;
+        }
         match self {
             Self::Accepted => KeyAdmission::Free,
-            Self::Rejected(rejected) if rejected.claimed || at < rejected.due => KeyAdmission::Denied,
             Self::Rejected(rejected) => {
                 rejected.claimed = true;
                 KeyAdmission::Trial

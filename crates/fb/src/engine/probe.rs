@@ -45,14 +45,12 @@ impl Engine {
         let directory = self.directory();
         let Some(provider) = directory.provider(name) else { return Check::Unknown };
         let reached = check(probe(&*provider).await);
-        match directory.fleet().probe_config(name) {
-            Some(ProbeConfig { kind: ProbeKind::Completion, timeout, .. }) => match reached {
-                Check::Failed(_) => reached,
-                Check::Passed | Check::Unknown => match directory.cheapest_of(name) {
-                    Some(route) => self.complete((&directory, route), timeout).await,
-                    None => reached,
-                },
-            },
+        let config = directory.fleet().probe_config(name);
+        let Some(ProbeConfig { kind: ProbeKind::Completion, timeout, .. }) = config else { return reached };
+        match directory.cheapest_of(name) {
+            Some(route) if !matches!(reached, Check::Failed(_)) => {
+                self.complete((&directory, route), timeout).await
+            }
             _ => reached,
         }
     }

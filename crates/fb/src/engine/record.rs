@@ -87,6 +87,13 @@ impl Exceeded {
     }
 }
 
+impl State {
+    /// Returns the latest row of a target.
+    fn last_row(&self, target: &TargetId) -> Option<&Attempt> {
+        self.rows.iter().rfind(|row| row.target == *target)
+    }
+}
+
 impl RequestRecord {
     pub(super) fn new(
         route: &Arc<Route>,
@@ -123,11 +130,10 @@ impl RequestRecord {
         }
     }
 
-    /// Records that the request leaves a target, whose rows are complete, without an answer.
+    /// Records that the request leaves a target without an answer. The rows of the target are complete.
     pub(super) fn leave(&self, target: &TargetId) {
         let mut state = self.state.lock();
-        let row = state.rows.iter().rfind(|row| row.target == *target);
-        state.left = row.map(|row| (target.clone(), row.end.clone()));
+        state.left = state.last_row(target).map(|row| (target.clone(), row.end.clone()));
     }
 
     /// Opens the record of a call.
@@ -177,7 +183,7 @@ impl RequestRecord {
     /// Returns true if the target refused the request as it is: by the last row, it cannot carry it or found it invalid.
     pub(super) fn was_refused(&self, target: &TargetId) -> bool {
         let state = self.state.lock();
-        match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
+        match state.last_row(target).map(|row| &row.end) {
             Some(AttemptEnd::Skipped { why: Skip::Inadmissible(_), .. }) => true,
             Some(AttemptEnd::Failed(failure)) => {
                 matches!(failure.kind(), FailureKind::InvalidRequest | FailureKind::Unknown { server: false })
@@ -213,8 +219,9 @@ impl RequestRecord {
     /// Returns the number of calls to a target that arrived there, as far as is known.
     pub(super) fn calls_to(&self, target: &TargetId) -> u32 {
         let state = self.state.lock();
-        let is_stale = |row: &Attempt| matches!(&row.end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::StaleConnection);
-        let calls = state.rows.iter().filter(|row| row.is_call() && row.target == *target && !is_stale(row));
+        let is_stale = |end: &AttemptEnd| matches!(end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::StaleConnection);
+        let own = state.rows.iter().filter(|row| row.is_call() && row.target == *target);
+        let calls = own.filter(|row| !is_stale(&row.end));
         u32::try_from(calls.count()).unwrap_or(u32::MAX)
     }
 
@@ -232,7 +239,7 @@ impl RequestRecord {
     /// Returns true if the last row of the target is a reason that passes with time: a closed gate, or a rate limit.
     pub(super) fn was_turned_away(&self, target: &TargetId) -> bool {
         let state = self.state.lock();
-        match state.rows.iter().rev().find(|row| row.target == *target).map(|row| &row.end) {
+        match state.last_row(target).map(|row| &row.end) {
             Some(AttemptEnd::Skipped { why, .. }) => {
                 matches!(
                     why,
@@ -253,18 +260,18 @@ impl RequestRecord {
         }
     }
 
-    /// Excludes targets from later attempts whose context window is known and no larger than this one.
+    /// Excludes targets with a known context window no larger than this one from later attempts.
     pub(super) fn require_larger_window(&self, than: &Capabilities) {
         self.state.lock().context.record(than.context);
     }
 
-    /// Excludes targets from later attempts whose body limit is known and no larger than this one.
+    /// Excludes targets with a known body limit no larger than this one from later attempts.
     pub(super) fn require_larger_body(&self, than: &Capabilities) {
         self.state.lock().body.record(than.max_body);
     }
 
     /// Returns true if a limit of the target is unknown that the request exceeded elsewhere: it is tried after the targets
-    /// whose limits are known to be larger.
+    /// with known, larger limits.
     pub(super) fn is_uncertain(&self, capabilities: &Capabilities) -> bool {
         let state = self.state.lock();
         state.context.is_uncertain(capabilities.context) || state.body.is_uncertain(capabilities.max_body)
