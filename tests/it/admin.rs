@@ -3,10 +3,7 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, client, prepared};
-
-const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
-const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
+use crate::harness::{ADMIN, CHAT, Gateway, Sims, client, prepared};
 
 /// Calls the admin listener and returns status and body.
 async fn call(url: &str, change: Option<(&str, Value)>) -> (u16, Value) {
@@ -28,7 +25,7 @@ fn summary(circuit: &Value) -> String {
 async fn operator_forces_a_breaker_open_and_closed_and_resets_it() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{}", sims.config(""))).await;
     let admin = gateway.admin().await;
     let primary = format!("{admin}/v1/circuits/primary/gpt-6.1-sol");
     let change = async |action: &str| {
@@ -86,7 +83,7 @@ async fn probes_detect_the_outage_of_an_uncalled_provider() {
     let sims = Sims::start().await;
     sims.backup.fault(fb_sim::Fault::Refuse);
     let probe = "[health.probe]\ninterval = \"100ms\"\nunhealthy_interval = \"100ms\"\n";
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{probe}{}", sims.config(""))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{probe}{}", sims.config(""))).await;
     let health = format!("{}/v1/health", gateway.admin().await);
     let status_of = async |target: &str| {
         let (_, all) = call(&health, None).await;
@@ -118,7 +115,7 @@ async fn probes_detect_the_outage_of_an_uncalled_provider() {
 async fn changes_require_the_token_and_invalid_bodies_are_rejected() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{}", sims.config(""))).await;
     let admin = gateway.admin().await;
     let mut errors = Vec::new();
     for (target, token, body) in [

@@ -5,7 +5,7 @@
 use fb::{Builder, Client, Config, Report};
 use fb_testkit::{Script, script};
 
-use crate::harness::without_times;
+use crate::harness::{Sims, without_times};
 
 mod breaker;
 mod cached;
@@ -42,6 +42,24 @@ fn scripted(text: &str) -> (Script, Builder) {
         .into_iter()
         .fold(Client::builder(), |builder, (name, provider)| builder.provider(name, provider));
     (script, builder)
+}
+
+/// Returns a config of two targets without retries, `primary` and `backup`, with an admin listener and `more` tables.
+fn without_retries(sims: &Sims, more: &str) -> String {
+    format!(
+        r#"
+        {}
+        [admin]
+        listen = "127.0.0.1:0"
+        {more}
+        [routes.default]
+        targets = [
+            {{ provider = "primary", model = "gpt-4.1", max_retries = 0 }},
+            {{ provider = "backup", model = "claude-sonnet-4", max_retries = 0 }},
+        ]
+        "#,
+        sims.providers()
+    )
 }
 
 /// Returns the calls to each provider of a script, in its order.

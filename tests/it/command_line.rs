@@ -6,7 +6,7 @@ use expect_test::expect;
 use fb_sim::{Dialect, Sim};
 use tokio::process::Command;
 
-use crate::harness::{Gateway, Sims, TempDir, client, prepared};
+use crate::harness::{CHAT, Gateway, Sims, TempDir, client, prepared};
 
 const BAD: &str = r#"
 [server]
@@ -61,10 +61,10 @@ async fn without_a_config_providers_come_from_the_environment() {
     let gateway = Gateway::spawn(command, TempDir::new()).await;
     let output = gateway.output.join("\n");
     assert!(output.contains("openai") && output.contains("ollama") && !output.contains("canary"), "{output}");
-    let response = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
+    let response = gateway.post(CHAT).await;
     assert_eq!((response.status, openai.calls(), ollama.calls()), (200, 1, 0), "{response:?}");
     openai.fault(fb_sim::Fault::Refuse);
-    let response = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
+    let response = gateway.post(CHAT).await;
     assert_eq!((response.status, openai.calls(), ollama.calls()), (200, 1, 1), "{response:?}");
 
     let nothing = Command::new(&fb)

@@ -12,17 +12,13 @@ mod streams;
 mod thinking;
 mod time;
 
-use crate::harness::Sims;
+use crate::harness::{Sims, provider};
 
 /// Returns a config in which the route `default` has two targets: a provider of this kind at the first simulator with the
 /// given model and settings, and the third simulator.
 fn two_targets(sims: &Sims, kind: &str, model: &str, settings: &str) -> String {
     format!(
-        r#"{}
-        [providers.first]
-        kind = "{kind}"
-        base_url = "{}"
-        api_key = {{ env = "FB_TEST_KEY" }}
+        r#"{}{}
         [[routes.default.targets]]
         provider = "first"
         model = "{model}"
@@ -32,7 +28,7 @@ fn two_targets(sims: &Sims, kind: &str, model: &str, settings: &str) -> String {
         model = "llama3.2"
         "#,
         sims.providers(),
-        sims.primary.base_url()
+        provider("first", kind, &sims.primary)
     )
 }
 

@@ -27,6 +27,20 @@ pub(crate) fn prepared(variable: &str) -> Option<PathBuf> {
     None
 }
 
+/// A chat of one message to the route `default`.
+pub(crate) const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
+
+/// The config of an admin listener with the token `sk-test`.
+pub(crate) const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
+
+/// Returns the config of a provider of this kind at a simulator, with a key.
+pub(crate) fn provider(name: &str, kind: &str, sim: &Sim) -> String {
+    let url = sim.base_url();
+    format!(
+        "[providers.{name}]\nkind = \"{kind}\"\nbase_url = \"{url}\"\napi_key = {{ env = \"FB_TEST_KEY\" }}\n"
+    )
+}
+
 /// A temporary directory of one test, removed when dropped.
 pub(crate) struct TempDir(pub(crate) PathBuf);
 
@@ -249,23 +263,8 @@ impl Sims {
     }
 
     pub(crate) fn providers(&self) -> String {
-        format!(
-            r#"
-            [providers.primary]
-            kind = "openai"
-            base_url = "{}"
-            api_key = {{ env = "FB_TEST_KEY" }}
-            [providers.backup]
-            kind = "anthropic"
-            base_url = "{}"
-            api_key = {{ env = "FB_TEST_KEY" }}
-            [providers.third]
-            kind = "ollama"
-            base_url = "{}"
-            "#,
-            self.primary.base_url(),
-            self.backup.base_url(),
-            self.third.base_url()
-        )
+        let third =
+            format!("[providers.third]\nkind = \"ollama\"\nbase_url = \"{}\"\n", self.third.base_url());
+        provider("primary", "openai", &self.primary) + &provider("backup", "anthropic", &self.backup) + &third
     }
 }

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, TempDir, client, prepared};
+use crate::harness::{ADMIN, CHAT, Gateway, Sims, TempDir, client, prepared};
 
-const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
 const LADDER: &str = r#"
     [routes.default.ladder.reduced]
     max_tokens = 50
     targets = [{ provider = "third", model = "llama3.2" }]
     [routes.default.ladder.offline]
 "#;
-const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
-
 async fn set_level(admin: &str, body: Value) -> (u16, Value) {
     let url = format!("{admin}/v1/degradation/level");
     let response = client().post(url).bearer_auth("sk-test").body(body.to_string()).send().await.unwrap();
@@ -25,7 +22,7 @@ async fn set_level(admin: &str, body: Value) -> (u16, Value) {
 async fn operator_forces_a_level_and_releases_it() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(LADDER))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{}", sims.config(LADDER))).await;
     let admin = gateway.admin().await;
     let served = async || {
         let response = gateway.post(CHAT).await;
@@ -103,7 +100,7 @@ async fn short_completion_reports_its_source_in_the_body() {
 async fn metrics_match_the_calls_counted_by_the_providers() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{}", sims.config(""))).await;
     let admin = gateway.admin().await;
     gateway.post(CHAT).await;
     sims.primary.fault(fb_sim::Fault::status(503));
@@ -155,7 +152,7 @@ fn accounting_config(dir: &TempDir) -> String {
 async fn metrics_cover_tenant_spending_quality_gates_and_records() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let (sims, dir) = (Sims::start().await, TempDir::new());
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(&accounting_config(&dir)))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{}", sims.config(&accounting_config(&dir)))).await;
     let admin = gateway.admin().await;
 
     // A token costs a tenth of a cent, so half a dollar is reserved, then two.
@@ -252,7 +249,7 @@ async fn headers_select_a_target_and_invalid_ones_are_rejected() {
 async fn request_is_explained_by_its_id() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let gateway = Gateway::start(&fb, &format!("{TOKEN}{}", sims.config(""))).await;
+    let gateway = Gateway::start(&fb, &format!("{ADMIN}{}", sims.config(""))).await;
     let admin = gateway.admin().await;
     sims.primary.fault(fb_sim::Fault::status(503));
     let secret = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"my secret plan"}]}"#;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, advance};
 
 use super::{configured, scripted};
-use crate::harness::{Gateway, Sims, client, prepared};
+use crate::harness::{CHAT, Gateway, Sims, client, prepared};
 
 fn config(global: &str, provider: &str, target: &str) -> String {
     format!(
@@ -111,7 +111,7 @@ async fn circuit_of_an_open_breaker_shows_failures() {
     let gateway = Gateway::start(&fb, &config).await;
     let admin = gateway.admin().await;
     for _ in 0..5 {
-        gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
+        gateway.post(CHAT).await;
     }
     let all = client().get(format!("{admin}/v1/circuits")).send().await.unwrap().text().await.unwrap();
     let all: Value = serde_json::from_str(&all).unwrap();

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::brief::{calls, scripted};
 
-/// Builds a client with an interval of 60 s and a timeout of 10 s, whose every check counts at once.
+/// Builds a client with an interval of 60 s and a timeout of 10 s. Every check counts at once.
 fn client(builder: Builder, script: &Script) -> Client {
     let probe = ProbeConfig {
         interval: Duration::from_secs(60),

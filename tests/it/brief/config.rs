@@ -6,11 +6,9 @@ use fb_sim::Fault;
 use serde_json::json;
 use tokio::{process::Command, task::JoinSet};
 
-use crate::harness::{Gateway, Sims, TempDir, client, prepared};
+use crate::harness::{CHAT, Gateway, Sims, TempDir, client, prepared};
 
-const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
-
-/// Returns a config of one route whose targets have these settings.
+/// Returns a config of one route with these settings of its targets.
 fn config(sims: &Sims, targets: [&str; 3]) -> String {
     let models = [("primary", "gpt-4.1"), ("backup", "claude-sonnet-4-6"), ("third", "llama3.2")];
     let targets = models.iter().zip(targets).map(|((provider, model), settings)| {

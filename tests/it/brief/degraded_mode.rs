@@ -8,7 +8,7 @@ use fb::{
 
 use crate::brief::scripted;
 
-/// Builds a client whose only provider answers once and is then down.
+/// Builds a client with one provider, which answers once and is then down.
 fn client() -> Client {
     let (_, builder) = scripted("openai: 200(\"Paris.\"), 503");
     let offline = OfflineConfig {

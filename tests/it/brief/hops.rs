@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use fb::{ChatRequest, Options, Route, Target};
 use fb_telemetry::{Metrics, Names};
 
-use super::scripted;
-use crate::harness::{Gateway, Sims, client, prepared};
-
-const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
+use super::{scripted, without_retries};
+use crate::harness::{CHAT, Gateway, Sims, client, prepared};
 
 /// Returns the series of hops with their values.
 async fn hops(admin: &str) -> BTreeMap<String, u64> {
@@ -22,24 +20,8 @@ async fn hops(admin: &str) -> BTreeMap<String, u64> {
 async fn twenty_fallbacks_are_twenty_hops_though_the_breaker_opens_after_five() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let config = format!(
-        r#"
-        {}
-        [admin]
-        listen = "127.0.0.1:0"
-        [tenants.acme]
-        key = {{ env = "FB_TEST_KEY" }}
-        [breaker]
-        consecutive = 5
-        [routes.default]
-        targets = [
-            {{ provider = "primary", model = "gpt-4.1", max_retries = 0 }},
-            {{ provider = "backup", model = "claude-sonnet-4", max_retries = 0 }},
-        ]
-        "#,
-        sims.providers()
-    );
-    let gateway = Gateway::start(&fb, &config).await;
+    let more = "[tenants.acme]\nkey = { env = \"FB_TEST_KEY\" }\n[breaker]\nconsecutive = 5\n";
+    let gateway = Gateway::start(&fb, &without_retries(&sims, more)).await;
     let admin = gateway.admin().await;
     sims.primary.fault(fb_sim::Fault::status(500));
     for _ in 0..20 {

@@ -3,9 +3,7 @@
 use fb_sim::Fault;
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, client, prepared};
-
-const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
+use crate::harness::{ADMIN, Gateway, Sims, client, prepared};
 
 fn tool() -> Value {
     json!({ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } })

@@ -9,10 +9,8 @@ use serde_json::Value;
 use crate::{
     brief::scripted,
     eval,
-    harness::{Gateway, Sims, TempDir, client, prepared},
+    harness::{CHAT, Gateway, Sims, TempDir, client, prepared},
 };
-
-const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failover_is_tested_regularly_by_a_command() {

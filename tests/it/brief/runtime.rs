@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::service::{ADMIN, TOKEN, chat, get, post, send};
-use crate::harness::{Gateway, Sims, TempDir, client, prepared};
+use super::service::{TOKEN, chat, get, post, send};
+use crate::harness::{ADMIN, Gateway, Sims, TempDir, client, prepared};
 
 /// Sends a chat and returns its status and the target that answered.
 async fn ask(gateway: &Gateway, model: &str) -> (u16, String) {

@@ -4,9 +4,8 @@
 use fb_sim::{BlockForm, Fault, RecordedRequest};
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, client, prepared};
+use crate::harness::{ADMIN, Gateway, Sims, client, prepared};
 
-pub(super) const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
 pub(super) const TOKEN: Option<&str> = Some("sk-test");
 
 /// Sends a request and returns its status and its JSON body.

@@ -5,8 +5,8 @@ use fb_testkit::Script;
 use serde_json::{Value, json};
 
 use crate::{
-    brief::scripted,
-    harness::{Gateway, Sims, client, prepared},
+    brief::{scripted, without_retries},
+    harness::{CHAT, Gateway, Sims, client, prepared},
 };
 
 /// Creates a client without retries, of which only the strategy decides which target comes first.
@@ -101,25 +101,11 @@ fn without_times(mut row: Value) -> Value {
 async fn admin_api_shows_statistics_by_provider() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let config = format!(
-        r#"
-        {}
-        [admin]
-        listen = "127.0.0.1:0"
-        [routes.default]
-        targets = [
-            {{ provider = "primary", model = "gpt-4.1", max_retries = 0 }},
-            {{ provider = "backup", model = "claude-sonnet-4", max_retries = 0 }},
-        ]
-        "#,
-        sims.providers()
-    );
-    let gateway = Gateway::start(&fb, &config).await;
+    let gateway = Gateway::start(&fb, &without_retries(&sims, "")).await;
     let admin = gateway.admin().await;
     sims.primary.fault_next(1, fb_sim::Fault::status(500));
     for _ in 0..4 {
-        let body = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
-        assert_eq!(gateway.post(body).await.status, 200);
+        assert_eq!(gateway.post(CHAT).await.status, 200);
     }
     let stats = client().get(format!("{admin}/v1/stats")).send().await.unwrap().text().await.unwrap();
     let mut stats: Value = serde_json::from_str(&stats).unwrap();

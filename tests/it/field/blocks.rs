@@ -3,7 +3,7 @@
 use fb_sim::Fault;
 use serde_json::json;
 
-use crate::harness::{Gateway, Sims, prepared};
+use crate::harness::{Gateway, Sims, prepared, provider};
 
 /// Kind, status and body of a block.
 const BLOCKS: &[(&str, u16, &str)] = &[
@@ -40,11 +40,7 @@ async fn a_block_in_the_form_of_one_provider_is_surfaced() {
     let sims = Sims::start().await;
     let routes = BLOCKS.iter().map(|(kind, ..)| {
         format!(
-            r#"
-            [providers.{kind}]
-            kind = "{kind}"
-            base_url = "{}"
-            api_key = {{ env = "FB_TEST_KEY" }}
+            r#"{}
             [[routes.{kind}.targets]]
             provider = "{kind}"
             model = "m"
@@ -52,7 +48,7 @@ async fn a_block_in_the_form_of_one_provider_is_surfaced() {
             provider = "third"
             model = "llama3.2"
             "#,
-            sims.primary.base_url()
+            provider(kind, kind, &sims.primary)
         )
     });
     let gateway = Gateway::start(&fb, &(sims.providers() + &routes.collect::<String>())).await;

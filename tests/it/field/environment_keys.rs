@@ -3,7 +3,7 @@
 use fb_sim::{Dialect, Sim};
 use tokio::process::Command;
 
-use crate::harness::{Gateway, TempDir, prepared};
+use crate::harness::{CHAT, Gateway, TempDir, prepared};
 
 fn config(sim: &Sim, more: &str) -> String {
     format!(
@@ -43,7 +43,7 @@ async fn a_key_of_the_environment_is_not_sent_to_another_host() {
     let mut command = Command::new(&fb);
     command.args(["serve", "--config"]).arg(file).env("OPENAI_API_KEY", "sk-canary");
     let gateway = Gateway::spawn(command, dir).await;
-    let response = gateway.post(r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#).await;
+    let response = gateway.post(CHAT).await;
     let keys: Vec<_> =
         sim.requests().iter().map(|request| request.header("authorization").is_some()).collect();
     // The simulator rejects requests without a key.

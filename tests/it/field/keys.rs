@@ -6,9 +6,7 @@ use fb_sim::{Fault, Sim, SimReply};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::harness::{Gateway, HttpResponse, Sims, TempDir, client, prepared};
-
-const CHAT: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
+use crate::harness::{CHAT, Gateway, HttpResponse, Sims, TempDir, client, prepared};
 
 /// Returns a config with the key of the primary in a file.
 fn config(sims: &Sims, key: &std::path::Path) -> String {

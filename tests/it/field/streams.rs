@@ -3,9 +3,7 @@
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 use serde_json::Value;
 
-use crate::harness::{Gateway, HttpResponse, client, prepared};
-
-const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
+use crate::harness::{ADMIN, Gateway, HttpResponse, client, prepared, provider};
 
 /// Two providers of one route, `primary` and `backup`.
 struct Pair {
@@ -26,25 +24,17 @@ impl Pair {
     }
 
     fn config(&self, route: &str) -> String {
+        let providers =
+            provider("primary", "openai", &self.primary) + &provider("backup", "anthropic", &self.backup);
         format!(
-            r#"
-            [providers.primary]
-            kind = "openai"
-            base_url = "{}"
-            api_key = {{ env = "FB_TEST_KEY" }}
-            [providers.backup]
-            kind = "anthropic"
-            base_url = "{}"
-            api_key = {{ env = "FB_TEST_KEY" }}
+            r#"{providers}
             [routes.default]
             targets = [
               {{ provider = "primary", model = "gpt-6.1-sol" }},
               {{ provider = "backup", model = "claude-sonnet-4-6" }},
             ]
             {route}
-            "#,
-            self.primary.base_url(),
-            self.backup.base_url(),
+            "#
         )
     }
 
@@ -186,7 +176,7 @@ async fn other_answer_is_no_continuation() {
         pair.backup.reply(SimReply { chunks: 10, ..SimReply::text(other) });
         let (response, calls) =
             broken(&pair, &gateway, Fault::CutAfterEvents { events: 61, reset: true }).await;
-        // The primary is asked again, last, and starts over with what the caller has.
+        // The primary is called again, last, and starts over with what the caller has.
         assert_whole(&response, sent, "primary/gpt-6.1-sol");
         assert_eq!(calls, [2, 1], "{other}");
         pair.primary.fault(Fault::CutAfterEvents { events: 61, reset: true });

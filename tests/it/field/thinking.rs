@@ -1,4 +1,4 @@
-//! Models that always think behind a deployment whose name does not show it.
+//! Models that always think behind a deployment with a name that does not show it.
 
 use fb_sim::Fault;
 use serde_json::{Value, json};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use fb_sim::{Fault, SimReply};
 
-use crate::harness::{Gateway, Sims, prepared};
+use crate::harness::{CHAT, Gateway, Sims, prepared};
 
-const PLAIN: &str = r#"{"model":"default","messages":[{"role":"user","content":"hi"}]}"#;
 const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 
 /// Returns an answer that takes this long to begin.
@@ -28,7 +27,7 @@ async fn hung_primary_leaves_the_backup_half_of_the_deadline() {
     let gateway = Gateway::start(&fb, &(sims.providers() + route)).await;
     sims.primary.fault(Fault::StallHeaders);
     sims.backup.reply(after(6));
-    let response = gateway.post(PLAIN).await;
+    let response = gateway.post(CHAT).await;
     assert_eq!((response.status, response.header("x-fb-served-by")), (200, "backup/claude-sonnet-4-6"));
     assert_eq!(sims.calls(), [1, 1, 0]);
 }
@@ -45,7 +44,7 @@ async fn plain_answers_and_first_outputs_have_limits_of_their_own() {
         ]"#;
     let gateway = Gateway::start(&fb, &(sims.providers() + route)).await;
     sims.primary.reply(after(3));
-    let by = [gateway.post(PLAIN).await, gateway.post(STREAM).await];
+    let by = [gateway.post(CHAT).await, gateway.post(STREAM).await];
     let by = by.each_ref().map(|response| response.header("x-fb-served-by"));
     assert_eq!(by, ["primary/gpt-4o", "backup/claude-sonnet-4-6"]);
     assert_eq!(sims.calls(), [2, 1, 0]);
