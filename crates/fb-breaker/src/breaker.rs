@@ -158,7 +158,7 @@ impl Breaker {
 
     /// Returns the state, ignoring any override.
     ///
-    /// A pure read: a breaker whose open time has elapsed is half-open, although the listener is called with the
+    /// A pure read: a breaker is half-open once its open time has elapsed, although the listener is called with the
     /// transition only at the next call.
     pub fn state(&self, now: Instant) -> State {
         self.shared.core.lock().machine.state(now)

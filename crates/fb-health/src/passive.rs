@@ -69,7 +69,7 @@ impl PassiveHealth {
         self.window = Window::new(span, now);
     }
 
-    /// Records the first output of a call whose end is not known yet.
+    /// Records the first output of a call that has not ended.
     pub(crate) fn record_first_output(&mut self, first: Duration, now: Instant) {
         self.first_output.record(first.as_secs_f64(), now);
         self.recent.record(first, now);

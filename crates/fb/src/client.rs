@@ -150,9 +150,9 @@ impl Client {
         self.engine.eligibility()
     }
 
-    /// Ends everything that keeps calls from a target: a forced or open breaker and its counts, the cool-downs of the
-    /// target and its provider, and the rejection of the provider's key, which is read again. Returns false if there is
-    /// no such target.
+    /// Ends a forced or open breaker of a target and its counts, the cool-downs of the target and its provider, and the
+    /// rejection of the provider's key, which is read again. Health stays as it is. Returns false if there is no such
+    /// target.
     pub async fn reset(&self, target: &TargetId) -> bool {
         self.engine.reset(target).await
     }

@@ -238,7 +238,7 @@ fn openrouter(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     Some(class)
 }
 
-/// Classifies the 404 of a model none of whose endpoints may serve the request: the request needs what none of them
+/// Classifies the 404 of a model without an endpoint that may serve the request: the request needs what none of them
 /// has, or the model has no endpoint at all.
 fn no_endpoint(error: &ErrorResponse<'_>) -> Option<ErrorClass> {
     let of_request = &["no endpoints found that", "no endpoints available that"];

@@ -69,7 +69,7 @@ async fn streamed_chat_is_served_without_a_socket() {
     assert_eq!(deltas(&text(response).await), "hi there[stop][DONE]");
 }
 
-/// Prints the response to a streamed chat whose head is sent after 10 s, with the time of each line.
+/// Prints the response to a streamed chat with a head that is sent after 10 s, with the time of each line.
 async fn early(spec: &str) -> String {
     let server = ServerConfig {
         heartbeat: Duration::from_secs(20),

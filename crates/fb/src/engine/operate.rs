@@ -32,7 +32,7 @@ impl Engine {
         self.directory().targets().map(|state| (state.id().clone(), state.breaker().clone())).collect()
     }
 
-    /// Ends everything that keeps calls from a target; returns false if there is none of this name.
+    /// Resets a target; returns false if there is none of this name.
     pub(crate) async fn reset(&self, target: &TargetId) -> bool {
         let directory = self.directory();
         let Some(state) = directory.targets().find(|state| state.id() == target) else { return false };

@@ -105,7 +105,7 @@ fn take_next<'t>(ctx: RequestContext<'_>, left: &mut Vec<&'t RouteTarget>) -> Op
 }
 
 /// Returns the index of the next target: the first of those left or, once the request exceeded a limit elsewhere, the first
-/// of those whose limits are known.
+/// of those with known limits.
 fn next_index(ctx: RequestContext<'_>, left: &[&RouteTarget]) -> Option<usize> {
     let certain = left.iter().position(|target| !ctx.record.is_uncertain(target.capabilities()));
     certain.or(if left.is_empty() { None } else { Some(0) })

@@ -8,7 +8,7 @@ use std::{
 
 use fb_core::{ChatRequest, Failure, FailureKind};
 
-/// The number of distinct requests in a row whose equal failure is evidence against the target.
+/// The number of distinct requests in a row with equal failures that are evidence against the target.
 const DISTINCT: usize = 3;
 /// The time after which a failure is no evidence any more.
 const WINDOW: Duration = Duration::from_secs(300);

@@ -222,7 +222,8 @@ impl TargetState {
         claim.0.key.lock().record_reading(is_another, at);
     }
 
-    /// Ends everything that keeps calls from the target, of its own or of its provider's account. The key is read again.
+    /// Closes the breaker, and ends the cool-downs of the target and of its provider's account and the rest of the key, which
+    /// is read again.
     pub(super) async fn reset(&self, at: Instant) {
         self.breaker().lift();
         self.breaker().reset(at);

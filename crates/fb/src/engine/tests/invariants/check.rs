@@ -224,7 +224,7 @@ impl Case<'_> {
                 && self.received.began + row.at == made.began
                 && matches!(&row.end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::Quality)
         };
-        // The record of a caller who left is not known here.
+        // The record of a request that its caller left is not available here.
         self.is_resuming(made) && rows.is_none_or(|rows| rows.iter().any(is_left_out))
     }
 
