@@ -30,7 +30,9 @@ async fn waits(behavior: &str, target: &str) -> Vec<Duration> {
     let rows = error.report().unwrap().trace.rows();
     assert_eq!(rows.len(), script.provider("p").calls() as usize);
     let wait = |next| if let Next::RetryIn(wait) = next { Some(wait) } else { None };
-    rows.iter().filter_map(|row| wait(row.next)).collect()
+    let waits: Vec<_> = rows.iter().filter_map(|row| wait(row.next)).collect();
+    assert_eq!(rows.len(), waits.len() + 1, "no call but the first one and the retries");
+    waits
 }
 
 /// Checks that each wait is 0.5 to 1.5 times the one in the list, in milliseconds.

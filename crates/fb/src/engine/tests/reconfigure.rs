@@ -1,10 +1,10 @@
 //! Changes of providers and routes while requests are served.
 
-use fb_core::{Failure, Phase, Probe};
+use fb_core::{Failure, Phase, Probe, ProviderId};
 use tokio::time::sleep;
 
 use super::*;
-use crate::{Change, ChangeError, HealthStatus, Level, RouteCache};
+use crate::{Change, ChangeError, HealthStatus, Level, RouteCache, SuccessCounts};
 
 /// Creates a client with these providers of the script and a route of one target for each of `targets`.
 fn client_of(script: &Script, providers: &[&str], targets: &[&str]) -> Client {
@@ -179,6 +179,29 @@ async fn targets_that_stay_keep_their_state() {
         again.starts_with("a/m: [] breaker Closed 0, 0 errors, latency None, quality 1.00, 0 calls"),
         "{again}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn totals_keep_the_counts_of_a_target_that_was_removed() {
+    let script = script("a: 200 / b: 200");
+    let client = client_of(&script, &["a"], &["a"]);
+    plain(&client).await;
+    let before = client.stats();
+    move_to_b(&client, &script);
+    let after = client.stats();
+    assert_eq!((&after.per_attempt, &after.per_request), (&before.per_attempt, &before.per_request));
+    assert_eq!(after.per_attempt, SuccessCounts { total: 1, by_primary: 1, by_fallback: 0 });
+    let provider = ProviderId::new("a").unwrap();
+    assert_eq!(after.providers[&provider], before.providers[&provider]);
+    assert!(!after.targets.keys().any(|id| id.provider().as_str() == "a"), "{:?}", after.targets);
+
+    // A target that returns begins anew.
+    client.add_provider("a", script.provider("a")).unwrap();
+    client.update_route(route(&["a"])).unwrap();
+    let returned = client.stats();
+    let counts = &returned.targets[&"a/m".parse().unwrap()];
+    assert_eq!((counts.calls, counts.primary_requests), (0, 0));
+    assert_eq!(returned.per_attempt, before.per_attempt);
 }
 
 #[tokio::test(start_paused = true)]
