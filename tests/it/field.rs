@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod one_request;
 mod quality;
+mod shapes;
 mod streams;
 mod thinking;
 mod time;
