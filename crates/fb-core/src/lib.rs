@@ -45,7 +45,9 @@ pub use crate::{
     observer::{BreakerState, Event, Observer},
     overlay::Overlay,
     preset::preset_or_table,
-    provider::{Call, CallError, Capabilities, Overrides, Probe, Provider, Refusal},
+    provider::{
+        AnswerHead, Call, CallError, CallKey, Capabilities, KeyObserver, Overrides, Probe, Provider, Refusal,
+    },
     reply::{FinishReason, Meta, Note, Raw, Reply},
     report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
     request::{CacheControl, ChatRequest, Field, Head, InvalidRequest, Options, RawBody, Rules},

@@ -102,13 +102,19 @@ pub trait Provider: Send + Sync + 'static {
         Ok(Probe::Unknown)
     }
 
-    /// Reads the API key again from where the configuration has it, for the calls that follow, and returns `true` if it
-    /// changed. A key that cannot be read stays as it is.
+    /// Reads the API key again from where the configuration has it, for the calls that follow. A key that cannot be read
+    /// stays as it is.
     ///
     /// Called before a rejected key is tried again. Must not take longer than about a second, even if a disk hangs. The
-    /// default implementation returns `false`.
-    async fn reload_key(&self) -> bool {
-        false
+    /// default implementation does nothing.
+    async fn reload_key(&self) {}
+
+    /// Returns the generation of the API key that calls use from now on: a number that grows whenever another secret takes
+    /// the place of the previous one.
+    ///
+    /// Called for every request: must not block. The default implementation returns 0, as its key never changes.
+    fn key_generation(&self) -> u64 {
+        0
     }
 }
 
@@ -141,8 +147,12 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).probe().await
     }
 
-    async fn reload_key(&self) -> bool {
-        (**self).reload_key().await
+    async fn reload_key(&self) {
+        (**self).reload_key().await;
+    }
+
+    fn key_generation(&self) -> u64 {
+        (**self).key_generation()
     }
 }
 
@@ -158,6 +168,37 @@ pub struct Call<'a> {
     /// `true` if the model always thinks and therefore rejects fields that others accept; `None` if that is to be derived
     /// from its name.
     pub thinking: Option<bool>,
+    /// The API key that the call uses.
+    pub key: CallKey<'a>,
+}
+
+/// The API key of a call, and the observer of the answers to it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallKey<'a> {
+    /// Notified once the head of an answer has arrived; an adapter may leave it out.
+    pub observer: Option<&'a dyn KeyObserver>,
+}
+
+impl CallKey<'_> {
+    /// Notifies the observer, if there is one, that the head of an answer has arrived.
+    pub fn record_head(&self, head: AnswerHead) {
+        if let Some(observer) = self.observer {
+            observer.on_head(head);
+        }
+    }
+}
+
+/// Observes the answers to an API key.
+pub trait KeyObserver: fmt::Debug + Send + Sync {
+    /// Called when the head of an answer has arrived, before its body is read. Must not block.
+    fn on_head(&self, head: AnswerHead);
+}
+
+/// The facts of an answer that concern its API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerHead {
+    /// The HTTP status.
+    pub status: u16,
 }
 
 /// Top-level fields, in the provider's dialect, that replace those of the request.

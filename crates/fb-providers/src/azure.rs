@@ -94,7 +94,11 @@ impl Provider for Azure {
         self.exchange.probe().await
     }
 
-    async fn reload_key(&self) -> bool {
-        self.exchange.reload_key().await
+    async fn reload_key(&self) {
+        self.exchange.reload_key().await;
+    }
+
+    fn key_generation(&self) -> u64 {
+        self.exchange.key_generation()
     }
 }

@@ -9,8 +9,8 @@ mod protocol;
 use std::sync::Arc;
 
 use fb_core::{
-    Block, BlockForm, Call, CallError, Failure, FailureKind, Meta, Note, Probe, Raw, Refusal, Reply,
-    Streaming,
+    AnswerHead, Block, BlockForm, Call, CallError, Failure, FailureKind, Meta, Note, Probe, Raw, Refusal,
+    Reply, Streaming,
 };
 use fb_wire::{Decoded, WireError};
 
@@ -80,9 +80,14 @@ impl<P: Protocol> Exchange<P> {
         }
     }
 
-    /// Reads the API key again and returns true if it changed.
-    pub(crate) async fn reload_key(&self) -> bool {
-        self.upstream.reload_key().await
+    /// Reads the API key again.
+    pub(crate) async fn reload_key(&self) {
+        self.upstream.reload_key().await;
+    }
+
+    /// Returns the generation of the API key.
+    pub(crate) fn key_generation(&self) -> u64 {
+        self.upstream.key_generation()
     }
 
     /// Checks that the upstream answers, without a billed call.
@@ -110,6 +115,7 @@ impl<P: Protocol> Exchange<P> {
         loop {
             let request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
             let mut response = self.upstream.post(&request.url, request.body).await?;
+            call.key.record_head(AnswerHead { status: response.status() });
             if response.is_success() {
                 let request_id = error::request_id(&response);
                 let meta = Meta { request_id, notes: request.notes };

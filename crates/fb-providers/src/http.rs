@@ -76,9 +76,14 @@ impl Upstream {
         Response::receive(self.clients.lease(), self.request(Method::GET, url)).await
     }
 
-    /// Reads the key again and returns true if it changed.
-    pub(crate) async fn reload_key(&self) -> bool {
-        self.credentials.reload().await
+    /// Reads the key again.
+    pub(crate) async fn reload_key(&self) {
+        self.credentials.reload().await;
+    }
+
+    /// Returns the generation of the key.
+    pub(crate) fn key_generation(&self) -> u64 {
+        self.credentials.generation()
     }
 
     fn request(&self, method: Method, url: &reqwest::Url) -> reqwest::Request {

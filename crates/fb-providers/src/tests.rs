@@ -9,7 +9,7 @@ mod secrets;
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use fb_core::{
-    Call, CallError, ChatRequest, Failure, Overrides, Phase, Provider, Reply, StreamEvent, Streaming,
+    Call, CallError, CallKey, ChatRequest, Failure, Overrides, Phase, Provider, Reply, StreamEvent, Streaming,
 };
 use fb_sim::{Dialect, Sim};
 use futures_util::StreamExt;
@@ -37,7 +37,7 @@ fn provider(kind: &str, base_url: &str) -> Arc<dyn Provider> {
 const NONE: &Overrides = &Overrides(Vec::new());
 
 fn call(request: &ChatRequest) -> Call<'_> {
-    Call { request, model: "m", overrides: NONE, thinking: None }
+    Call { request, model: "m", overrides: NONE, thinking: None, key: CallKey::default() }
 }
 
 async fn chat(provider: &dyn Provider, request: &ChatRequest) -> Result<Reply, CallError> {

@@ -2,8 +2,8 @@ use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Chat, Failure, Format, Frame, Meta, Note, Part, Probe, Provider, Refusal,
-    Reply, StreamEvent, Streaming,
+    AnswerHead, BlockForm, Call, CallError, Capabilities, Chat, Failure, Format, Frame, Meta, Note, Part,
+    Probe, Provider, Refusal, Reply, StreamEvent, Streaming,
 };
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -55,6 +55,8 @@ struct Settings {
     losses: Vec<Note>,
     probe: Option<Result<Probe, Failure>>,
     signs: bool,
+    /// The generation of the key, and the one that [`Provider::reload_key`] finds.
+    key: [u64; 2],
 }
 
 impl Settings {
@@ -111,6 +113,12 @@ impl ScriptedProvider {
     /// Sets the result of every probe from now on; by default, it is [`Probe::Unknown`].
     pub fn with_probe(&self, found: Result<Probe, Failure>) -> &Self {
         self.settings.lock().probe = Some(found);
+        self
+    }
+
+    /// Replaces the key by another one, which [`Provider::reload_key`] reads.
+    pub fn replace_key(&self) -> &Self {
+        self.settings.lock().key[1] += 1;
         self
     }
 
@@ -172,6 +180,7 @@ impl Provider for ScriptedProvider {
         let (step, mut signature, guard) = self.begin(call, false);
         pause(step.delay).await;
         let Some(mut answer) = step.plain(call.model) else { return pending().await };
+        record_head(call, answer.as_ref().err());
         if let Some(signature) = &mut signature {
             signature.plain(&mut answer);
             guard.set_words(signature.words());
@@ -188,6 +197,7 @@ impl Provider for ScriptedProvider {
         let (step, mut signature, guard) = self.begin(call, true);
         pause(step.delay).await;
         let Some(head) = step.streamed() else { return pending().await };
+        record_head(call, head.as_ref().err());
         match head {
             Ok(mut scripted) => {
                 if let Some(signature) = &mut signature {
@@ -207,6 +217,30 @@ impl Provider for ScriptedProvider {
 
     async fn probe(&self) -> Result<Probe, Failure> {
         self.settings.lock().probe.clone().unwrap_or(Ok(Probe::Unknown))
+    }
+
+    async fn reload_key(&self) {
+        let mut settings = self.settings.lock();
+        settings.key[0] = settings.key[1];
+    }
+
+    fn key_generation(&self) -> u64 {
+        self.settings.lock().key[0]
+    }
+}
+
+/// Notifies the observer of a call that the head of the answer has arrived, if the answer has one.
+fn record_head(call: Call<'_>, error: Option<&CallError>) {
+    let status = match error {
+        None => Some(200),
+        Some(CallError::Failed(failure)) => failure.status(),
+        Some(CallError::Blocked(block)) => match &block.form {
+            BlockForm::Body { status, .. } => Some(*status),
+            BlockForm::InStream => Some(200),
+        },
+    };
+    if let Some(status) = status {
+        call.key.record_head(AnswerHead { status });
     }
 }
 

@@ -57,6 +57,31 @@ async fn a_rejected_key_is_read_again_and_tried_by_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_changed_key_that_a_probe_reads_first_is_tried_at_once() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let (sims, dir) = (Sims::start().await, TempDir::new());
+    let key = dir.write("key", "sk-old");
+    let probes = "[health.probe]\ninterval = \"1s\"\ntimeout = \"500ms\"\n";
+    let gateway = Gateway::start(&fb, &(probes.to_owned() + &config(&sims, &key))).await;
+    sims.primary.fault(Fault::status(401));
+    assert_eq!(served_by(&gateway.post(CHAT).await), "backup/claude-sonnet-4-6");
+
+    dir.write("key", "sk-new");
+    let is_read =
+        |request: &fb_sim::RecordedRequest| request.header("authorization") == Some("Bearer sk-new");
+    let probed = async {
+        while !sims.primary.requests().iter().any(is_read) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), probed).await.expect("a probe reads the key again");
+    sims.primary.heal();
+    let served = async { while served_by(&gateway.post(CHAT).await) != "primary/gpt-6.1-sol" {} };
+    timeout(Duration::from_secs(10), served).await.expect("tried before the end of the pause");
+    assert_eq!(keys(&sims.primary), ["Bearer sk-old", "Bearer sk-new"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reset_ends_the_rest_of_a_rejected_key_at_once() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let (sims, dir) = (Sims::start().await, TempDir::new());

@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Key {
 pub(super) struct Credentials {
     headers: RwLock<HeaderMap>,
     key: Option<Key>,
+    /// The number of secrets that took the place of another one.
+    generation: AtomicU64,
     /// True while the file of the key is read, which takes for ever on a disk that hangs.
     reading: AtomicBool,
 }
@@ -38,40 +40,49 @@ impl Credentials {
         if let Some(key) = &key {
             key.insert(&mut headers)?;
         }
-        Ok(Self { headers: RwLock::new(headers), key, reading: AtomicBool::new(false) })
+        let headers = RwLock::new(headers);
+        Ok(Self { headers, key, generation: AtomicU64::new(0), reading: AtomicBool::new(false) })
     }
 
     pub(super) fn headers(&self) -> HeaderMap {
         self.headers.read().clone()
     }
 
-    /// Reads the key again and returns true if it changed. A file that cannot be read in time changes nothing now; once
-    /// it is read, later requests use it.
-    pub(super) async fn reload(self: &Arc<Self>) -> bool {
-        let Some(key) = &self.key else { return false };
+    /// Returns the generation of the key. A request whose headers are read later has this key or a later one.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Reads the key again. A file that cannot be read in time changes nothing now; once it is read, later requests use
+    /// it.
+    pub(super) async fn reload(self: &Arc<Self>) {
+        let Some(key) = &self.key else { return };
         if !key.secret.is_file() {
-            return self.read();
+            self.read();
+            return;
         }
         if self.reading.swap(true, Ordering::AcqRel) {
-            return false;
+            return;
         }
         let credentials = Arc::clone(self);
         let reading = spawn_blocking(move || {
-            let is_another = credentials.read();
+            credentials.read();
             credentials.reading.store(false, Ordering::Release);
-            is_another
         });
-        matches!(timeout(READ_TIMEOUT, reading).await, Ok(Ok(true)))
+        let _in_time = timeout(READ_TIMEOUT, reading).await;
     }
 
-    fn read(&self) -> bool {
-        let Some(key) = &self.key else { return false };
+    fn read(&self) {
+        let Some(key) = &self.key else { return };
         let mut headers = self.headers();
-        if key.insert(&mut headers).is_err() || headers == *self.headers.read() {
-            return false;
+        if key.insert(&mut headers).is_err() {
+            return;
         }
-        *self.headers.write() = headers;
-        true
+        let mut current = self.headers.write();
+        if headers != *current {
+            *current = headers;
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};
-use fb_core::{BlockForm, Call, CallError, ChatRequest, Json, Overrides, Probe};
+use fb_core::{BlockForm, Call, CallError, CallKey, ChatRequest, Json, Overrides, Probe};
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 
 use super::{chat, provider, provider_of, show_reply, show_stream, sim, stream, with_timeout};
@@ -56,6 +56,7 @@ async fn overrides_replace_the_callers_fields() {
         model: "m",
         overrides: &overrides,
         thinking: None,
+        key: CallKey::default(),
     }))
     .await
     .unwrap();
@@ -169,7 +170,13 @@ async fn azure_uses_its_v1_or_the_deployments_path() {
         let azure = Azure::new(&config).unwrap();
         let request = ChatRequest::user("hi");
         let overrides = Overrides::default();
-        let call = Call { request: &request, model: "my deployment", overrides: &overrides, thinking: None };
+        let call = Call {
+            request: &request,
+            model: "my deployment",
+            overrides: &overrides,
+            thinking: None,
+            key: CallKey::default(),
+        };
         drop(with_timeout(fb_core::Provider::chat(&azure, call)).await);
     }
     let paths: Vec<String> = sim.requests().into_iter().map(|request| request.path).collect();
@@ -195,7 +202,8 @@ fn check_model(kind: &str, model: &str, body: &'static str, expected: &Expect) {
     let preset = crate::preset::find(kind).unwrap();
     let request = raw(body);
     let overrides = Overrides::default();
-    let call = Call { request: &request, model, overrides: &overrides, thinking: None };
+    let call =
+        Call { request: &request, model, overrides: &overrides, thinking: None, key: CallKey::default() };
     let shown = match crate::openai::prepared_body(call, preset) {
         Ok((body, notes)) => {
             let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use expect_test::{Expect, expect};
 use fb_core::{
-    BlockForm, ChatRequest, Image, ImageSource, Json, Message, Overrides, Role, Schema, Tool, Usage,
+    BlockForm, CallKey, ChatRequest, Image, ImageSource, Json, Message, Overrides, Role, Schema, Tool, Usage,
 };
 use tokio::time::{Instant, timeout};
 
@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_hours(1);
 static NONE: Overrides = Overrides(Vec::new());
 
 fn call(request: &ChatRequest) -> Call<'_> {
-    Call { request, model: "m", overrides: &NONE, thinking: None }
+    Call { request, model: "m", overrides: &NONE, thinking: None, key: CallKey::default() }
 }
 
 fn print_error(error: &CallError) -> String {
@@ -530,7 +530,13 @@ fn request_beyond_the_capabilities_is_refused() {
     let field = |chat: Chat, model: &str| {
         let request = ChatRequest::from_chat("default", chat);
         provider
-            .admit(Call { request: &request, model, overrides: &NONE, thinking: None })
+            .admit(Call {
+                request: &request,
+                model,
+                overrides: &NONE,
+                thinking: None,
+                key: CallKey::default(),
+            })
             .err()
             .map(|refusal| refusal.field)
     };

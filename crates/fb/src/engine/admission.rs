@@ -161,7 +161,7 @@ pub(super) async fn acquire(
         return Err(Skip::Attempts.into());
     }
     ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
-    let trial = state.try_key(at)?;
+    let key = state.try_key(at).map_err(|left| Denied { skip: Skip::KeyRejected, reopens: Some(left) })?;
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {
         check_carries(ctx, target)?;
@@ -190,7 +190,7 @@ pub(super) async fn acquire(
     };
     let attempt = record.begin(state, number, at);
     let (permit, until) = (permit.allowing(time.usual), at + time.limit);
-    Ok(Admitted { permit, attempt, slot, spend, trial, rest_trial, until, is_shortened: time.is_shortened() })
+    Ok(Admitted { permit, attempt, slot, spend, key, rest_trial, until, is_shortened: time.is_shortened() })
 }
 
 /// Waits until the ledger on disk covers the reservation of a call. A refusal returns permit and reservation unused.

@@ -13,7 +13,7 @@ use super::{
     record::AttemptRecord,
     route_target::RouteTarget,
     spend::Spend,
-    target_state::{KeyClaim, RestTrial, Slot, breaker_weight},
+    target_state::{KeyUse, RestTrial, Slot, breaker_weight},
 };
 use crate::clock::now;
 
@@ -24,8 +24,7 @@ pub(super) struct Admitted {
     pub(super) attempt: AttemptRecord,
     pub(super) slot: Slot,
     pub(super) spend: Option<Box<Spend>>,
-    /// Set if the call tries a rejected key.
-    pub(super) trial: Option<KeyClaim>,
+    pub(super) key: KeyUse,
     /// Held by a call to a target that rests.
     pub(super) rest_trial: Option<RestTrial>,
     /// The time at which the call times out.
@@ -88,7 +87,7 @@ impl Admitted {
 
     /// Opens the call of a stream that commits. It counts as a success as long as it does not fail.
     pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
-        let Self { permit, attempt, slot, spend, trial: _, rest_trial: _, until: _, is_shortened: _ } = self;
+        let Self { permit, attempt, slot, spend, key, rest_trial: _, until: _, is_shortened: _ } = self;
         let at = now();
         OpenCall {
             attempt,
@@ -97,6 +96,7 @@ impl Admitted {
             permit: permit.provisional(at),
             prices: target.prices.clone(),
             spend,
+            key,
             health: OpenHealth::new(Arc::clone(&target.state)),
             _slot: slot,
         }

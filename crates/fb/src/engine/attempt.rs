@@ -1,12 +1,13 @@
 //! One call to one target, up to its whole reply or the commit of its stream.
 
-use std::{collections::VecDeque, time::Instant};
+use std::collections::VecDeque;
 
-use fb_core::{CallError, Failure, FailureKind, Phase, Reply, Streaming};
+use fb_core::{Call, CallError, CallKey, Failure, FailureKind, Phase, Reply, Streaming};
 use futures_util::StreamExt;
 use tokio::time::timeout_at;
 
 use super::{
+    admitted::Admitted,
     context::{Mode, RequestContext},
     outcome::OpenedStream,
     route_target::RouteTarget,
@@ -28,10 +29,10 @@ pub(super) enum Received {
 pub(super) async fn attempt(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
-    until: Instant,
+    admitted: &Admitted,
 ) -> Result<Received, CallError> {
-    let began = now();
-    let call = target.call(ctx.request);
+    let (began, until) = (now(), admitted.until);
+    let call = Call { key: CallKey { observer: Some(&admitted.key) }, ..target.call(ctx.request) };
     let timed_out = |phase| {
         let secs = until.saturating_duration_since(began).as_secs_f64();
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);

@@ -92,15 +92,12 @@ async fn call_until_settled(
         if retries.calls == 1 {
             retries.selected = count_first_call(ctx, target, began);
         }
-        if admitted.trial.is_some() {
+        if admitted.key.is_trial() {
             target.provider().reload_key().await;
         }
-        let called = attempt(ctx, target, admitted.until).await;
-        if !matches!(called, Err(CallError::Failed(_)))
-            && let Some(trial) = admitted.trial.take()
-        {
-            trial.accept();
-        }
+        admitted.key.record_generation(target.provider());
+        let called = attempt(ctx, target, &admitted).await;
+        admitted.key.record_end(&called);
         let failure = match called {
             Ok(received) => {
                 let took = now().saturating_duration_since(began);
@@ -147,7 +144,7 @@ impl Retries {
         let is_shortened = admitted.is_shortened && at >= admitted.until;
         let verdict = self.verdict(kind, is_shortened);
         state.record_failure(&failure, verdict, at);
-        state.cool_down(&failure, || fingerprint(ctx.request), at);
+        state.cool_down(&failure, &admitted.key, || fingerprint(ctx.request), at);
         let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
         let situation = self.situation(ctx, target, position, &failure, at);
         match decide_within_budget(&situation, target) {
@@ -188,7 +185,7 @@ impl Retries {
             retries: self.counted,
             last: self.wait,
             stale: self.stale,
-            open: state.is_key_resting(now) || state.breaker().peek(now).is_err(),
+            open: state.key_rest(now).is_some() || state.breaker().peek(now).is_err(),
             envelope: ctx.envelope,
             used: ctx.record.calls(),
             later: position.later,

@@ -11,7 +11,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// The time between two readings of a resting key.
 const READ_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The wait that a request turned away by a trial may expect: most answers begin within it.
+const TRIAL_WAIT: Duration = Duration::from_secs(1);
+
 /// The standing of a key. A rejected key rests; then one call at a time tries it, until one is answered.
+///
+/// Secrets are numbered by generation, so that a key that changed is another one whoever read it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum KeyStanding {
     /// No call was rejected since the key was last accepted.
@@ -23,14 +28,25 @@ pub(super) enum KeyStanding {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rejected {
-    /// The pause that led to `due`; zero for a key that was never tried.
+    /// The generation of the rejected secret.
+    generation: u64,
+    /// The pause that led to `due`.
     pause: Duration,
-    /// The time from which one call may try the key.
+    /// The time from which one call may try the secret.
     due: Instant,
     /// The time of the latest reading of the key.
     read: Instant,
-    /// True while one request tries the key or reads it again.
-    claimed: bool,
+    claim: Claim,
+}
+
+/// The use that one request makes of a rejected key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    None,
+    /// Reads it again.
+    Reading,
+    /// Tries it with a call.
+    Trial,
 }
 
 /// The admission of a call by the standing of its key.
@@ -40,70 +56,76 @@ pub(super) enum KeyAdmission {
     Free,
     /// The call is the trial of a rejected key.
     Trial,
-    /// The key rests, or another call tries it.
-    Denied,
+    /// The key rests for this time, or another call tries it.
+    Denied(Duration),
 }
 
 impl KeyStanding {
-    /// Returns true if no call may be made with the key now.
-    pub(super) fn rests(&self, at: Instant) -> bool {
-        match self {
-            Self::Accepted => false,
-            Self::Rejected(rejected) => rejected.claimed || at < rejected.due,
+    /// Returns the time until a call may be made with the secret of this generation; `None` if one may be made now.
+    pub(super) fn rest(&self, generation: u64, at: Instant) -> Option<Duration> {
+        let Self::Rejected(rejected) = self else { return None };
+        let left = if generation == rejected.generation {
+            rejected.due.saturating_duration_since(at)
+        } else {
+            Duration::ZERO
+        };
+        match rejected.claim {
+            Claim::None => Some(left).filter(|left| !left.is_zero()),
+            Claim::Reading | Claim::Trial => Some(left.max(TRIAL_WAIT)),
         }
     }
 
-    /// Admits a call. A trial lasts until [`release`](Self::release).
-    pub(super) fn admit(&mut self, at: Instant) -> KeyAdmission {
-        if self.rests(at) {
-            return KeyAdmission::Denied;
+    /// Admits a call with the secret of this generation. A trial lasts until [`release`](Self::release).
+    pub(super) fn admit(&mut self, generation: u64, at: Instant) -> KeyAdmission {
+        if let Some(left) = self.rest(generation, at) {
+            return KeyAdmission::Denied(left);
         }
         match self {
             Self::Accepted => KeyAdmission::Free,
             Self::Rejected(rejected) => {
-                rejected.claimed = true;
+                rejected.claim = Claim::Trial;
                 KeyAdmission::Trial
             }
         }
     }
 
-    /// Returns true if a resting key is to be read again by the caller, until [`record_reading`](Self::record_reading).
-    pub(super) fn try_read(&mut self, at: Instant) -> bool {
+    /// Returns true if a key that rests with this generation is to be read again by the caller, until
+    /// [`release`](Self::release).
+    pub(super) fn try_read(&mut self, generation: u64, at: Instant) -> bool {
+        if self.rest(generation, at).is_none() {
+            return false;
+        }
         let Self::Rejected(rejected) = self else { return false };
-        let is_due = !rejected.claimed
-            && at < rejected.due
-            && at >= rejected.read.checked_add(READ_INTERVAL).unwrap_or(at);
-        if is_due {
-            (rejected.claimed, rejected.read) = (true, at);
+        let is_due = at >= rejected.read.checked_add(READ_INTERVAL).unwrap_or(at);
+        let may_read = is_due && rejected.claim == Claim::None;
+        if may_read {
+            (rejected.claim, rejected.read) = (Claim::Reading, at);
         }
-        is_due
+        may_read
     }
 
-    /// Records the result of a reading. Another key than the rejected one may be tried at once.
-    pub(super) const fn record_reading(&mut self, is_another: bool, at: Instant) {
-        if let Self::Rejected(rejected) = self
-            && is_another
-        {
-            (rejected.pause, rejected.due) = (Duration::ZERO, at);
-        }
-    }
-
-    /// Records a rejection: the first, or that of a trial. Calls that were in flight at the first one change nothing.
-    pub(super) fn reject(&mut self, at: Instant) {
+    /// Records that a call was rejected, which was sent with the secret of one generation while that of another may have
+    /// taken its place. Only a trial prolongs the rest of a secret: other calls were in flight when it began.
+    pub(super) fn reject(&mut self, sent: u64, current: u64, is_trial: bool, at: Instant) {
         let last = match self {
-            Self::Accepted => Duration::ZERO,
-            Self::Rejected(rejected) if rejected.claimed => rejected.pause,
-            Self::Rejected(_) => return,
+            _ if sent != current => return,
+            Self::Rejected(rejected) if rejected.generation == sent => {
+                if !is_trial {
+                    return;
+                }
+                rejected.pause
+            }
+            Self::Accepted | Self::Rejected(_) => Duration::ZERO,
         };
         let pause = last.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         let due = at.checked_add(pause).unwrap_or(at);
-        *self = Self::Rejected(Rejected { pause, due, read: at, claimed: false });
+        *self = Self::Rejected(Rejected { generation: sent, pause, due, read: at, claim: Claim::None });
     }
 
     /// Ends a trial or a reading. Without a rejection or an acceptance before, the next call may try the key.
     pub(super) const fn release(&mut self) {
         if let Self::Rejected(rejected) = self {
-            rejected.claimed = false;
+            rejected.claim = Claim::None;
         }
     }
 
@@ -123,13 +145,13 @@ mod tests {
     #[test]
     fn pauses_grow_from_half_a_minute_to_ten_minutes() {
         let (mut key, mut at) = (KeyStanding::default(), now());
-        assert_eq!(key.admit(at), KeyAdmission::Free);
+        assert_eq!(key.admit(0, at), KeyAdmission::Free);
         for seconds in [30, 60, 120, 240, 480, 600, 600] {
-            key.reject(at);
+            key.reject(0, 0, true, at);
             at += (seconds - 1) * SECOND;
-            assert_eq!(key.admit(at), KeyAdmission::Denied, "{seconds}");
+            assert_eq!(key.admit(0, at), KeyAdmission::Denied(SECOND), "{seconds}");
             at += SECOND;
-            assert_eq!(key.admit(at), KeyAdmission::Trial, "{seconds}");
+            assert_eq!(key.admit(0, at), KeyAdmission::Trial, "{seconds}");
         }
         key.accept();
         assert_eq!(key, KeyStanding::Accepted);
@@ -138,42 +160,56 @@ mod tests {
     #[test]
     fn one_call_tries_and_an_undecided_trial_passes_to_the_next() {
         let (mut key, at) = (KeyStanding::default(), now());
-        key.reject(at);
+        key.reject(0, 0, false, at);
         let due = at + 30 * SECOND;
-        assert!(!key.rests(due));
-        assert_eq!(key.admit(due), KeyAdmission::Trial);
-        assert!(key.rests(due));
-        assert_eq!(key.admit(due), KeyAdmission::Denied);
+        assert_eq!(key.rest(0, due), None);
+        assert_eq!(key.admit(0, due), KeyAdmission::Trial);
+        assert_eq!(key.rest(0, due), Some(TRIAL_WAIT));
+        assert_eq!(key.admit(0, due), KeyAdmission::Denied(TRIAL_WAIT));
         key.release();
-        assert_eq!(key.admit(due), KeyAdmission::Trial);
+        assert_eq!(key.admit(0, due), KeyAdmission::Trial);
     }
 
     #[test]
     fn rejections_of_calls_in_flight_do_not_prolong_the_rest() {
         let (mut key, at) = (KeyStanding::default(), now());
-        key.reject(at);
-        key.reject(at + SECOND);
-        assert_eq!(key.admit(at + 30 * SECOND), KeyAdmission::Trial);
+        key.reject(0, 0, false, at);
+        key.reject(0, 0, false, at + SECOND);
+        assert!(key.try_read(0, at + 2 * SECOND));
+        key.reject(0, 0, false, at + 2 * SECOND);
+        key.release();
+        let due = at + 30 * SECOND;
+        assert_eq!(key.admit(0, due), KeyAdmission::Trial);
+        key.reject(0, 0, false, due);
+        assert_eq!(key.admit(0, due), KeyAdmission::Denied(TRIAL_WAIT), "the trial still runs");
     }
 
     #[test]
-    fn another_key_is_tried_at_once_and_begins_with_the_shortest_pause() {
+    fn another_secret_is_tried_at_once_and_begins_with_the_shortest_pause() {
         let (mut key, at) = (KeyStanding::default(), now());
-        key.reject(at);
-        assert_eq!(key.admit(at + 30 * SECOND), KeyAdmission::Trial);
-        key.reject(at + 30 * SECOND);
+        key.reject(0, 0, false, at);
+        assert_eq!(key.admit(0, at + 30 * SECOND), KeyAdmission::Trial);
+        key.reject(0, 0, true, at + 30 * SECOND);
         let later = at + 40 * SECOND;
-        assert!(!key.try_read(at + 31 * SECOND), "read a second ago");
-        assert!(key.try_read(later));
-        assert!(!key.try_read(later), "another request reads it");
-        key.record_reading(false, later);
+        assert!(!key.try_read(0, at + 31 * SECOND), "read a second ago");
+        assert!(key.try_read(0, later));
+        assert!(!key.try_read(0, later), "another request reads it");
         key.release();
-        assert!(key.rests(later));
-        assert!(key.try_read(later + 2 * SECOND));
-        key.record_reading(true, later + 2 * SECOND);
-        key.release();
-        assert_eq!(key.admit(later + 2 * SECOND), KeyAdmission::Trial);
-        key.reject(later + 2 * SECOND);
-        assert_eq!(key.admit(later + 32 * SECOND), KeyAdmission::Trial);
+        assert_eq!(key.rest(0, later), Some(50 * SECOND));
+        assert!(!key.try_read(1, later + 2 * SECOND), "a probe has read it");
+        assert_eq!(key.admit(1, later + 2 * SECOND), KeyAdmission::Trial);
+        key.reject(1, 1, true, later + 2 * SECOND);
+        assert_eq!(key.admit(1, later + 32 * SECOND), KeyAdmission::Trial);
+    }
+
+    #[test]
+    fn rejections_of_an_earlier_secret_change_nothing() {
+        let (mut key, at) = (KeyStanding::default(), now());
+        key.reject(0, 1, false, at);
+        assert_eq!(key, KeyStanding::Accepted);
+        key.reject(1, 1, false, at);
+        assert_eq!(key.admit(2, at), KeyAdmission::Trial);
+        key.reject(1, 2, false, at);
+        assert_eq!(key.rest(2, at), Some(TRIAL_WAIT), "the trial of the latest secret runs");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fb_core::{Next, TargetId};
+use fb_core::{Next, Skip, TargetId};
 
 use super::{
     admission::check,
@@ -33,7 +33,9 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
         return TargetOutcome::MoveOn;
     }
     let uncalled = targets.iter().filter(|target| {
-        let reopens = check(ctx, target, now()).is_err_and(|denied| denied.reopens.is_some());
+        // A rejected key is tried by one call at a time, whatever the policy.
+        let reopens = check(ctx, target, now())
+            .is_err_and(|denied| denied.reopens.is_some() && denied.skip != Skip::KeyRejected);
         reopens && !ctx.record.has_called(target.id()) && target.state.may_begin_trial(now())
     });
     for target in uncalled {

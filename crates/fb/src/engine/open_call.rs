@@ -12,7 +12,7 @@ use fb_core::{AttemptEnd, BlockCategory, Failure, Next, Usage, Verdict};
 use super::{
     record::AttemptRecord,
     spend::Spend,
-    target_state::{Slot, TargetState, breaker_weight},
+    target_state::{KeyUse, Slot, TargetState, breaker_weight},
 };
 use crate::clock::now;
 
@@ -26,6 +26,7 @@ pub(crate) struct OpenCall {
     pub(super) permit: ProvisionalPermit,
     pub(super) prices: Option<TokenPrices>,
     pub(super) spend: Option<Box<Spend>>,
+    pub(super) key: KeyUse,
     pub(super) health: OpenHealth,
     /// Held until the stream ends.
     pub(super) _slot: Slot,
@@ -111,7 +112,7 @@ impl OpenCall {
             self.permit.failure(weight, at);
         }
         // The request is not kept with its stream, so that all failures of unclear cause in streams count as one request.
-        self.health.target.cool_down(failure, || 0, at);
+        self.health.target.cool_down(failure, &self.key, || 0, at);
         self.health.fail(failure, consequences.verdict, at);
         self.attempt.close(AttemptEnd::Failed(failure.clone()), next);
     }

@@ -96,12 +96,13 @@ impl Engine {
 
 /// Probes a provider. After a rejection of its key, probes once more if the key has changed.
 async fn probe(provider: &dyn Provider) -> Result<Probe, Failure> {
-    match provider.probe().await {
-        Err(failure) if failure.kind() == FailureKind::Auth && provider.reload_key().await => {
-            provider.probe().await
-        }
-        probed => probed,
+    let generation = provider.key_generation();
+    let probed = provider.probe().await;
+    if !matches!(&probed, Err(failure) if failure.kind() == FailureKind::Auth) {
+        return probed;
     }
+    provider.reload_key().await;
+    if provider.key_generation() == generation { probed } else { provider.probe().await }
 }
 
 fn last_failure(trace: &Trace) -> Option<Failure> {

@@ -246,6 +246,7 @@ impl RequestRecord {
                     Skip::BreakerOpen
                         | Skip::Cooling
                         | Skip::Ejected
+                        | Skip::KeyRejected
                         | Skip::LowQuality
                         | Skip::Ramping
                         | Skip::Unhealthy

@@ -9,7 +9,9 @@ use std::{
 };
 
 use fb_budget::TokenPrices;
-use fb_core::{Call, Capabilities, ChatRequest, Eligibility, FailureKind, Overrides, Provider, TargetId};
+use fb_core::{
+    Call, CallKey, Capabilities, ChatRequest, Eligibility, FailureKind, Overrides, Provider, TargetId,
+};
 use fb_retry::RetryPolicy;
 
 use super::target_state::TargetState;
@@ -121,7 +123,13 @@ impl RouteTarget {
     /// Returns the call that carries a request to this target.
     pub(super) fn call<'a>(&'a self, request: &'a ChatRequest) -> Call<'a> {
         let thinking = self.config.capabilities.thinking;
-        Call { request, model: self.id().model(), overrides: &self.overrides, thinking }
+        Call {
+            request,
+            model: self.id().model(),
+            overrides: &self.overrides,
+            thinking,
+            key: CallKey::default(),
+        }
     }
 
     /// Returns the eligibility of the target. In panic mode health is ignored.

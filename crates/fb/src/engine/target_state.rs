@@ -1,6 +1,7 @@
 //! The state of a target at run time, shared by all routes that name it.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -9,7 +10,10 @@ use std::{
 };
 
 use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
-use fb_core::{Cooldown, Eligibility, Failure, FailureKind, Provider, Skip, TargetId, Verdict};
+use fb_core::{
+    AnswerHead, CallError, Cooldown, Eligibility, Failure, FailureKind, KeyObserver, Provider, Skip,
+    TargetId, Verdict,
+};
 use fb_health::{Member, Origin};
 use fb_quality::{Score, rank_penalty};
 use fb_retry::RetryBudget;
@@ -97,18 +101,68 @@ impl Drop for Slot {
 }
 
 /// The only request that tries the rejected key of a provider, or that reads it again. Dropping it leaves that to the next.
-pub(crate) struct KeyClaim(Arc<ProviderState>);
-
-impl KeyClaim {
-    /// Records that a call with the key was answered.
-    pub(super) fn accept(self) {
-        self.0.key.lock().accept();
-    }
-}
+struct KeyClaim(Arc<ProviderState>);
 
 impl Drop for KeyClaim {
     fn drop(&mut self) {
         self.0.key.lock().release();
+    }
+}
+
+/// The use of the provider's key by one call.
+pub(crate) struct KeyUse {
+    /// The generation of the secret that the call is sent with, or of an earlier one.
+    generation: u64,
+    /// Set for a call that tries a rejected key; empty once the key is accepted. Boxed, as most calls are no trials.
+    trial: Option<Box<Mutex<Option<KeyClaim>>>>,
+}
+
+impl KeyUse {
+    /// Records that the provider answered the call and took its key.
+    fn accept(&self) {
+        let claim = self.trial.as_ref().and_then(|trial| trial.lock().take());
+        if let Some(claim) = claim {
+            claim.0.key.lock().accept();
+        }
+    }
+
+    /// Returns true if the call tries a rejected key.
+    pub(super) const fn is_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Records the generation of the secret that the call is sent with. It is read before the call.
+    pub(super) fn record_generation(&mut self, provider: &dyn Provider) {
+        self.generation = provider.key_generation();
+    }
+
+    /// Ends the trial of the key if the end of the call shows that the provider took it.
+    pub(super) fn record_end<T>(&self, called: &Result<T, CallError>) {
+        let is_accepted = match called {
+            Ok(_) | Err(CallError::Blocked(_)) => true,
+            Err(CallError::Failed(failure)) => {
+                let is_answer = failure.status().is_some_and(|status| !matches!(status, 401 | 403));
+                is_answer && failure.kind() != FailureKind::Auth
+            }
+        };
+        if is_accepted {
+            self.accept();
+        }
+    }
+}
+
+impl fmt::Debug for KeyUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyUse").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl KeyObserver for KeyUse {
+    /// Ends the trial of the key. Whether an error rejects the key is known from its body only.
+    fn on_head(&self, head: AnswerHead) {
+        if matches!(head.status, 200..=299) {
+            self.accept();
+        }
     }
 }
 
@@ -198,28 +252,34 @@ impl TargetState {
         self.breaker().try_bypass(at)
     }
 
-    /// Returns true if the provider rejected the API key, and no call may try it now.
-    pub(super) fn is_key_resting(&self, at: Instant) -> bool {
-        self.provider_state.key.lock().rests(at)
+    /// Returns the time until a call may be made with the API key, if the provider rejected it.
+    pub(super) fn key_rest(&self, at: Instant) -> Option<Duration> {
+        let key = self.provider_state.key.lock();
+        // Most keys are accepted, and their generation is not needed.
+        if *key == KeyStanding::Accepted { None } else { key.rest(self.provider().key_generation(), at) }
     }
 
-    /// Admits a call by the standing of the provider's key; the claim is that of a trial.
-    pub(super) fn try_key(&self, at: Instant) -> Result<Option<KeyClaim>, Skip> {
-        match self.provider_state.key.lock().admit(at) {
-            KeyAdmission::Free => Ok(None),
-            KeyAdmission::Trial => Ok(Some(KeyClaim(Arc::clone(&self.provider_state)))),
-            KeyAdmission::Denied => Err(Skip::KeyRejected),
-        }
+    /// Admits a call by the standing of the provider's key, or returns the time until the key may be used.
+    pub(super) fn try_key(&self, at: Instant) -> Result<KeyUse, Duration> {
+        let generation = self.provider().key_generation();
+        let admission = self.provider_state.key.lock().admit(generation, at);
+        let trial = match admission {
+            KeyAdmission::Free => None,
+            KeyAdmission::Trial => {
+                Some(Box::new(Mutex::new(Some(KeyClaim(Arc::clone(&self.provider_state))))))
+            }
+            KeyAdmission::Denied(left) => return Err(left),
+        };
+        Ok(KeyUse { generation, trial })
     }
 
-    /// Reads a resting key again, at most every two seconds. A key that changed ends the rest.
+    /// Reads a resting key again, at most every two seconds. A key that changed may be tried at once.
     pub(super) async fn read_resting_key(&self, at: Instant) {
-        if !self.provider_state.key.lock().try_read(at) {
-            return;
+        let generation = self.provider().key_generation();
+        if self.provider_state.key.lock().try_read(generation, at) {
+            let _claim = KeyClaim(Arc::clone(&self.provider_state));
+            self.provider().reload_key().await;
         }
-        let claim = KeyClaim(Arc::clone(&self.provider_state));
-        let is_another = self.provider().reload_key().await;
-        claim.0.key.lock().record_reading(is_another, at);
     }
 
     /// Closes the breaker, and ends the cool-downs of the target and of its provider's account and the rest of the key, which
@@ -261,8 +321,8 @@ impl TargetState {
 
     /// Combines the given view of health with key, cool-down, breaker and quality: the eligibility that the router reads.
     pub(super) fn eligibility(&self, health: Eligibility, at: Instant) -> Eligibility {
-        if self.is_key_resting(at) {
-            return Eligibility::unusable(Skip::KeyRejected, None);
+        if let Some(left) = self.key_rest(at) {
+            return Eligibility::unusable(Skip::KeyRejected, Some(left));
         }
         if let Some(left) = self.cooling(at) {
             return Eligibility::unusable(Skip::Cooling, Some(left));
@@ -349,7 +409,13 @@ impl TargetState {
 
     /// Starts the cool-down that follows from a failure, of the target or of its provider. A running cool-down is never
     /// shortened. `request` is the fingerprint of the failed request.
-    pub(super) fn cool_down(&self, failure: &Failure, request: impl FnOnce() -> u64, at: Instant) {
+    pub(super) fn cool_down(
+        &self,
+        failure: &Failure,
+        key: &KeyUse,
+        request: impl FnOnce() -> u64,
+        at: Instant,
+    ) {
         let hint = failure.retry_after();
         let extend = |until: &Mutex<Option<Instant>>, wait: Duration| {
             let mut until = until.lock();
@@ -372,7 +438,10 @@ impl TargetState {
                 }
             }
             Cooldown::Key => extend(&self.provider_state.cooling_until, hint.unwrap_or(LONG_COOL_DOWN)),
-            Cooldown::KeyRejected => self.provider_state.key.lock().reject(at),
+            Cooldown::KeyRejected => {
+                let current = self.provider().key_generation();
+                self.provider_state.key.lock().reject(key.generation, current, key.is_trial(), at);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod cache;
 mod events;
 mod health;
 mod invariants;
+mod keys;
 mod ladder;
 mod outage;
 mod quality;
@@ -597,7 +598,7 @@ async fn attempts_stay_within_the_envelope_and_reserve_later_targets() {
         route
     };
     expect![[r#"
-        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided), retry after 300s
+        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided), retry after 30s
         0.000s  a/m  1  auth (401 invalid_api_key)             0 ms  hop
         0.000s  b/m  1  permission (403 permission_error)      0 ms  hop
         0.000s  c/m     skipped: no attempts left
@@ -748,6 +749,7 @@ async fn rejected_key_rests_and_is_tried_by_one_call_after_growing_pauses() {
     let script = script("a: 401, 401 in 1s, 503 in 1s, 200 in 1s");
     let client = client(&script, |mut route| {
         route.targets[0] = Target::new("a", "m").max_retries(0);
+        route.last_resort_wait = Duration::ZERO;
         route
     });
     plain(&client).await;
@@ -764,28 +766,28 @@ async fn rejected_key_rests_and_is_tried_by_one_call_after_growing_pauses() {
     }
     expect![[r#"
         1 calls
-        502 upstream_credentials (no target could answer)
-        502 upstream_credentials (no target could answer)
+        502 upstream_credentials (no target could answer), retry after 1s
+        502 upstream_credentials (no target could answer), retry after 1s
         2 calls
-        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided)
-        502 upstream_credentials (no target could answer)
+        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided), retry after 60s
+        502 upstream_credentials (no target could answer), retry after 1s
         2 calls
-        502 upstream_credentials (no target could answer)
-        502 upstream_credentials (no target could answer)
+        502 upstream_credentials (no target could answer), retry after 1s
+        502 upstream_credentials (no target could answer), retry after 1s
         3 calls
         502 upstream_error (no target could answer: server_error (503): Service Unavailable)
-        502 upstream_credentials (no target could answer)
-        4 calls
+        502 upstream_credentials (no target could answer), retry after 1s
+        5 calls
         ok "hello from a" by a/m
-        502 upstream_credentials (no target could answer)
-        6 calls
+        ok "hello from a" by a/m
+        7 calls
         ok "hello from a" by a/m
         ok "hello from a" by a/m
     "#]]
     .assert_eq(&shown);
     expect![[r#"
-        502 upstream_credentials (no target could answer)
-        0.000s  a/m     skipped: key rejected before
+        502 upstream_credentials (no target could answer), retry after 30s
+        0.000s  a/m     skipped: key rejected before, reopens in 30.0 s
     "#]]
     .assert_eq(&{
         let script = fb_testkit::script("a: 401, 200");
@@ -941,8 +943,8 @@ async fn observer_receives_every_step() {
         started b/m 1
         ended b/m ok  15 tokens
         finished 2 calls
-        ended a/m skipped: key rejected before
-        hop a/m to b/m: skipped: key rejected before
+        ended a/m skipped: key rejected before, reopens in 30.0 s
+        hop a/m to b/m: skipped: key rejected before, reopens in 30.0 s
         started b/m 1
 
         ended b/m cancelled

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use fb_core::{Call, Overrides};
+use fb_core::{Call, CallKey, Overrides};
 
 use super::*;
 use crate::preset::{Adapter, COMPATIBLE, PRESETS, Preset};
@@ -19,7 +19,8 @@ fn preset(kind: &str) -> &'static Preset {
 fn sent_to(kind: &str, model: &str, body: &str) -> (String, Vec<String>) {
     let request = fb_wire::openai::request(Bytes::copy_from_slice(body.as_bytes())).unwrap();
     let overrides = Overrides::default();
-    let call = Call { request: &request, model, overrides: &overrides, thinking: None };
+    let call =
+        Call { request: &request, model, overrides: &overrides, thinking: None, key: CallKey::default() };
     let (sent, notes) = crate::openai::prepared_body(call, preset(kind)).unwrap();
     (sent, notes.iter().map(ToString::to_string).collect())
 }
@@ -302,7 +303,13 @@ fn all_changes_of_a_message_are_combined() {
 fn overrides_are_not_removed() {
     let request = fb_wire::openai::request(Bytes::from(body(r#","prompt_cache_key":"k""#))).unwrap();
     let own = vec![("prompt_cache_key".to_owned(), fb_core::Json::parse("\"own\"").unwrap())];
-    let call = Call { request: &request, model: "m", overrides: &Overrides(own), thinking: None };
+    let call = Call {
+        request: &request,
+        model: "m",
+        overrides: &Overrides(own),
+        thinking: None,
+        key: CallKey::default(),
+    };
     let (sent, notes) = crate::openai::prepared_body(call, preset("groq")).unwrap();
     assert_eq!(sent, body(r#","prompt_cache_key":"own""#));
     assert_eq!(notes, [Note::new("prompt_cache_key", MARK)]);
@@ -313,7 +320,13 @@ fn previous_response_id_is_refused() {
     let stored = body(r#","previous_response_id":"resp_1""#);
     let request = fb_wire::openai::request(Bytes::from(stored)).unwrap();
     let overrides = Overrides::default();
-    let call = Call { request: &request, model: "m", overrides: &overrides, thinking: None };
+    let call = Call {
+        request: &request,
+        model: "m",
+        overrides: &overrides,
+        thinking: None,
+        key: CallKey::default(),
+    };
     let expected = "previous_response_id: only the account that stored the answer knows it";
     for preset in kinds() {
         let refused = crate::openai::prepared_body(call, preset).err().map(|refusal| refusal.to_string());
