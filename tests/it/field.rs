@@ -9,6 +9,7 @@ mod limits;
 mod one_request;
 mod quality;
 mod shapes;
+mod siblings;
 mod streams;
 mod thinking;
 mod time;

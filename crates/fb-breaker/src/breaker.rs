@@ -180,6 +180,7 @@ impl Breaker {
     }
 
     /// Returns `true` if the breaker is closed, ignoring any override.
+    #[cfg(test)]
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.core.lock().machine.is_closed()
     }
@@ -192,11 +193,6 @@ impl Breaker {
             && core.machine.outstanding() == 0
             && core.forced(now).is_none()
             && core.machine.escalation() == 0
-    }
-
-    /// Returns `true` if the other is a clone of this breaker.
-    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Closes the breaker and clears its counts.

@@ -85,6 +85,9 @@ pub struct BreakerConfig {
     pub ramp: RampConfig,
     /// The open time.
     pub open: OpenConfig,
+    /// Counts every failure at the circuit of the whole provider too, as for one server that runs all its models. Without
+    /// it only failures to connect count there. The breaker itself does not use this setting. Defaults to false.
+    pub shared: bool,
 }
 
 /// The window of the failure rate.
@@ -189,6 +192,7 @@ impl Default for BreakerConfig {
             half_open: HalfOpenConfig::default(),
             ramp: RampConfig::default(),
             open: OpenConfig::default(),
+            shared: false,
         }
     }
 }
@@ -253,7 +257,7 @@ impl BreakerConfig {
         Self {
             failure_rate: 1.0,
             min_calls: u32::MAX,
-            slow: SlowConfig { first: Some(NEVER_SLOW), total: Some(NEVER_SLOW), rate: 1.0 },
+            slow: SlowConfig::never(),
             ramp: RampConfig { span: Duration::ZERO, from: 1.0 },
             half_open: HalfOpenConfig { permits, successes, ..HalfOpenConfig::default() },
             open: OpenConfig { base: open, factor: 1.0, max: open, jitter: 0.0 },
@@ -262,7 +266,8 @@ impl BreakerConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
-        let Self { consecutive, window, failure_rate, min_calls, slow, half_open, ramp, open } = self;
+        let Self { consecutive, window, failure_rate, min_calls, slow, half_open, ramp, open, shared: _ } =
+            self;
         at_least_one("consecutive", consecutive.unwrap_or(1))?;
         check(!window.span.is_zero(), "window.span", &window.span, "more than no time")?;
         check((1..=MAX_BUCKETS).contains(&window.buckets), "window.buckets", &window.buckets, "1 to 1000")?;
@@ -298,6 +303,11 @@ impl BreakerConfig {
 }
 
 impl SlowConfig {
+    /// Returns the limits of a breaker that ignores the durations of calls.
+    pub const fn never() -> Self {
+        Self { first: Some(NEVER_SLOW), total: Some(NEVER_SLOW), rate: 1.0 }
+    }
+
     /// Returns the time to the first output from which a call is slow that may take `allowed`.
     pub(crate) fn first_limit(&self, allowed: Duration) -> Duration {
         self.first.unwrap_or_else(|| SLOW_FIRST.max(allowed))

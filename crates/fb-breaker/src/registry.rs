@@ -1,11 +1,11 @@
-//! Breakers by provider and model, and the state of a provider derived from its models.
+//! Breakers by provider and model, and suspensions of whole providers.
 
 use std::{
     collections::HashMap,
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,33 +18,29 @@ use crate::{
     config::{BreakerConfig, InvalidConfig},
     permit::Permit,
     snapshot::Snapshot,
-    state::{RejectReason, Rejected, State, Transition, TransitionListener},
+    state::{RejectReason, Rejected, Transition, TransitionListener},
 };
 
-/// The capacity of a registry, and the threshold for opening a whole provider.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The capacity of a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistryConfig {
     /// Maximum number of circuits, 1 to 1,000,000. Beyond it the least recently used circuit is evicted, but never one
     /// that is not closed or has outstanding permits. Defaults to 10,000.
     pub capacity: usize,
-    /// Minimum number of known models before the provider can open as a whole. Defaults to 3.
-    pub least_models: usize,
-    /// Share of open models, above 0 and at most 1, at which the provider opens as a whole. Defaults to 0.6.
-    pub open_share: f64,
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self { capacity: 10_000, least_models: 3, open_share: 0.6 }
+        Self { capacity: 10_000 }
     }
 }
 
 /// Circuits by provider and model.
 ///
 /// A provider is one account: a base URL and a key. Report problems of the key with [`Circuit::suspend`] and all other
-/// failures to the breaker of the model. While most models of a provider are open, calls to its other models are rejected
-/// too, until the first of the open ones may be probed.
+/// failures to the breaker of the model, since the models of one provider fail on their own. For failures that concern all
+/// of them, such as an unreachable host, use one more circuit under a name that no model has.
 ///
 /// Cloning is cheap, and all clones share one state.
 ///
@@ -91,10 +87,8 @@ struct Table {
 pub type CircuitListener = Arc<dyn Fn(&str, &str, &Transition) + Send + Sync>;
 
 /// The shared state of the models of one provider.
+#[derive(Default)]
 struct Provider {
-    models: Mutex<Vec<Breaker>>,
-    /// Set if most models may be open; clear if they certainly are not.
-    maybe_open: AtomicBool,
     suspension: Mutex<Option<Suspension>>,
 }
 
@@ -104,14 +98,13 @@ enum Suspension {
     Indefinite,
 }
 
-/// The breaker of one model, combined with the state of its provider.
+/// The breaker of one model, combined with the suspension of its provider.
 ///
 /// Cloning is cheap, and all clones share one state.
 #[derive(Clone)]
 pub struct Circuit {
     breaker: Breaker,
     provider: Arc<Provider>,
-    config: RegistryConfig,
     last_used: Arc<AtomicU64>,
 }
 
@@ -121,14 +114,11 @@ impl Registry {
     /// # Errors
     /// [`InvalidConfig`], naming the first invalid field of `config`.
     pub fn new(config: RegistryConfig, now: fn() -> Instant) -> Result<Self, InvalidConfig> {
-        let check = |valid: bool, field, value: String, expected| {
-            if valid { Ok(()) } else { Err(InvalidConfig { field, value, expected }) }
-        };
-        let RegistryConfig { capacity, least_models, open_share } = &config;
-        check((1..=1_000_000).contains(capacity), "capacity", capacity.to_string(), "1 to 1000000")?;
-        check(*least_models >= 1, "least_models", least_models.to_string(), "at least 1")?;
-        let share = *open_share > 0.0 && *open_share <= 1.0;
-        check(share, "open_share", open_share.to_string(), "above 0 and at most 1")?;
+        let RegistryConfig { capacity } = &config;
+        if !(1..=1_000_000).contains(capacity) {
+            let (field, value) = ("capacity", capacity.to_string());
+            return Err(InvalidConfig { field, value, expected: "1 to 1000000" });
+        }
         let shared = Shared { config, now, table: Mutex::default(), lookups: AtomicU64::new(0) };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -162,32 +152,27 @@ impl Registry {
         }
         let breaker = Breaker::new(config.clone(), shared.now)?;
         let provider = Arc::clone(table.providers.entry(Arc::clone(&name.0)).or_default());
-        let listener = listener(&provider, &shared.config, table.listener.clone(), &name);
-        let breaker = breaker.with_listener(listener);
-        let circuit = Circuit {
-            breaker: breaker.clone(),
-            provider: Arc::clone(&provider),
-            config: shared.config.clone(),
-            last_used: Arc::new(AtomicU64::new(lookup)),
+        let breaker = match &table.listener {
+            Some(forward) => breaker.with_listener(listener(Arc::clone(forward), &name)),
+            None => breaker,
         };
+        let circuit =
+            Circuit { breaker, provider: Arc::clone(&provider), last_used: Arc::new(AtomicU64::new(lookup)) };
         if table.circuits.len() >= shared.config.capacity && !table.evict_one((shared.now)()) {
             return Ok(circuit);
         }
         // The eviction may have removed the last other model of the provider, and the provider with it.
         table.providers.entry(Arc::clone(&name.0)).or_insert_with(|| Arc::clone(&provider));
-        provider.models.lock().push(breaker);
         table.circuits.insert(name, circuit.clone());
         Ok(circuit)
     }
 
-    /// Removes the circuit of a model and returns it. Its permits stay valid, but its transitions are no longer reported and
-    /// no longer count for the provider.
+    /// Removes the circuit of a model and returns it. Its permits stay valid, but its transitions are no longer reported.
     pub fn remove(&self, provider: &str, model: &str) -> Option<Circuit> {
         let mut table = self.shared.table.lock();
         let removed = table.remove(&(provider.into(), model.into()))?;
         drop(table);
         removed.breaker.remove_listener();
-        removed.provider.update(&self.shared.config);
         Some(removed)
     }
 
@@ -208,7 +193,6 @@ impl Registry {
         let circuit = self.circuit(provider, model, config)?;
         if let Some(old) = old {
             circuit.breaker.restore(&old.breaker.snapshot(now), now);
-            circuit.provider.update(&self.shared.config);
         }
         Ok(circuit)
     }
@@ -249,23 +233,10 @@ impl Registry {
     }
 }
 
-/// Creates a listener that updates the provider and forwards the transition.
-fn listener(
-    provider: &Arc<Provider>,
-    config: &RegistryConfig,
-    forward: Option<CircuitListener>,
-    name: &(Arc<str>, Arc<str>),
-) -> TransitionListener {
-    // Weak, because a breaker and its provider would otherwise keep each other alive.
-    let (provider, config, name) = (Arc::downgrade(provider), config.clone(), name.clone());
-    Arc::new(move |transition| {
-        if let Some(provider) = provider.upgrade() {
-            provider.update(&config);
-        }
-        if let Some(forward) = &forward {
-            forward(&name.0, &name.1, transition);
-        }
-    })
+/// Creates a listener that forwards the transitions of one circuit.
+fn listener(forward: CircuitListener, name: &(Arc<str>, Arc<str>)) -> TransitionListener {
+    let name = name.clone();
+    Arc::new(move |transition| forward(&name.0, &name.1, transition))
 }
 
 impl Table {
@@ -281,61 +252,11 @@ impl Table {
     /// Removes a circuit, and its provider if that has no other models and is not suspended.
     fn remove(&mut self, name: &(Arc<str>, Arc<str>)) -> Option<Circuit> {
         let removed = self.circuits.remove(name)?;
-        {
-            let mut models = removed.provider.models.lock();
-            models.retain(|model| !model.ptr_eq(&removed.breaker));
-            if models.is_empty() && removed.provider.suspension.lock().is_none() {
-                self.providers.remove(&name.0);
-            }
+        let has_others = self.circuits.keys().any(|(provider, _)| *provider == name.0);
+        if !has_others && removed.provider.suspension.lock().is_none() {
+            self.providers.remove(&name.0);
         }
         Some(removed)
-    }
-}
-
-impl RegistryConfig {
-    #[expect(clippy::cast_precision_loss, reason = "a provider has few models")]
-    fn is_provider_open(&self, open: usize, models: usize) -> bool {
-        models >= self.least_models && open as f64 >= self.open_share * models as f64
-    }
-}
-
-impl Default for Provider {
-    fn default() -> Self {
-        Self { models: Mutex::default(), maybe_open: AtomicBool::new(false), suspension: Mutex::default() }
-    }
-}
-
-impl Provider {
-    /// Notes whether most models may be open, after a change of one of them.
-    fn update(&self, config: &RegistryConfig) {
-        let models = self.models.lock().clone();
-        let not_closed = models.iter().filter(|model| !model.is_closed()).count();
-        self.maybe_open.store(config.is_provider_open(not_closed, models.len()), Ordering::Relaxed);
-    }
-
-    /// Returns the rejection that applies to all models of the provider, if there is one.
-    fn rejection(&self, config: &RegistryConfig, now: Instant) -> Option<Rejected> {
-        let reject = |reason, retry_after| Some(Rejected { retry_after, reason });
-        match *self.suspension.lock() {
-            Some(Suspension::Indefinite) => return reject(RejectReason::ProviderSuspended, Duration::MAX),
-            Some(Suspension::Until(until)) if until > now => {
-                return reject(RejectReason::ProviderSuspended, until.saturating_duration_since(now));
-            }
-            Some(Suspension::Until(_)) | None => {}
-        }
-        // The common case only reads a flag.
-        if !self.maybe_open.load(Ordering::Relaxed) {
-            return None;
-        }
-        let models = self.models.lock();
-        let remaining = models.iter().filter_map(|model| match model.state(now) {
-            State::Open { reopens_in } if !reopens_in.is_zero() => Some(reopens_in),
-            _ => None,
-        });
-        let remaining: Vec<Duration> = remaining.collect();
-        let open = config.is_provider_open(remaining.len(), models.len());
-        open.then(|| remaining.into_iter().min())?
-            .and_then(|soonest| reject(RejectReason::ProviderOpen, soonest))
     }
 }
 
@@ -345,11 +266,10 @@ impl Circuit {
         &self.breaker
     }
 
-    /// Admits or rejects a call, as [`Breaker::try_acquire`], considering the provider as well.
+    /// Admits or rejects a call, as [`Breaker::try_acquire`], considering the suspension of the provider as well.
     ///
     /// # Errors
-    /// [`Rejected`] while the provider is suspended, while most of its models are open and this one is closed, or if the
-    /// breaker of the model rejects the call.
+    /// [`Rejected`] while the provider is suspended, or if the breaker of the model rejects the call.
     pub fn try_acquire(&self, now: Instant) -> Result<Permit, Rejected> {
         self.check_provider(now)?;
         self.breaker.try_acquire(now)
@@ -381,14 +301,14 @@ impl Circuit {
         *self.provider.suspension.lock() = None;
     }
 
-    /// Checks the state of the provider. A model that is not closed passes while its provider is open, so that its probes
-    /// can detect the recovery.
+    /// Checks that the provider is not suspended.
     fn check_provider(&self, now: Instant) -> Result<(), Rejected> {
-        match self.provider.rejection(&self.config, now) {
-            Some(rejected) if rejected.reason == RejectReason::ProviderSuspended => Err(rejected),
-            Some(rejected) if self.breaker.is_closed() => Err(rejected),
-            Some(_) | None => Ok(()),
-        }
+        let retry_after = match *self.provider.suspension.lock() {
+            Some(Suspension::Indefinite) => Duration::MAX,
+            Some(Suspension::Until(until)) if until > now => until.saturating_duration_since(now),
+            Some(Suspension::Until(_)) | None => return Ok(()),
+        };
+        Err(Rejected { retry_after, reason: RejectReason::ProviderSuspended })
     }
 }
 

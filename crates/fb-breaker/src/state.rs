@@ -43,8 +43,6 @@ pub enum RejectReason {
     BypassInFlight,
     /// The breaker is forced open.
     Forced,
-    /// Most models of its provider are open.
-    ProviderOpen,
     /// Its provider is suspended.
     ProviderSuspended,
 }
@@ -135,7 +133,6 @@ impl fmt::Display for RejectReason {
             Self::HalfOpenFull => "half-open and full",
             Self::BypassInFlight => "bypassed already",
             Self::Forced => "forced open",
-            Self::ProviderOpen => "open for the whole provider",
             Self::ProviderSuspended => "suspended for the whole provider",
         })
     }

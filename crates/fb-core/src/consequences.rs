@@ -105,6 +105,17 @@ pub enum Cooldown {
     KeyRejected,
 }
 
+/// The evidence that a failure gives about the provider as a whole, whichever of its models was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The provider could not be reached.
+    Unreachable,
+    /// The provider answered, however it did.
+    Answered,
+    /// No evidence: nothing was answered, and the model may be the cause.
+    Unknown,
+}
+
 const ANY: u32 = u32::MAX;
 
 /// Builds a row of the table, in the order of its columns.
@@ -158,6 +169,34 @@ impl FailureKind {
     }
 }
 
+impl FailureKind {
+    /// Returns the evidence that a failure of this kind gives about the provider as a whole.
+    pub const fn reach(self) -> Reach {
+        match self {
+            Self::Connect | Self::Timeout(Phase::Connect) | Self::Network => Reach::Unreachable,
+            Self::StaleConnection
+            | Self::Timeout(Phase::FirstByte | Phase::FirstToken | Phase::Idle | Phase::Total) => {
+                Reach::Unknown
+            }
+            Self::Interrupted
+            | Self::Overloaded
+            | Self::ServerError
+            | Self::RateLimited
+            | Self::QuotaExhausted
+            | Self::Auth
+            | Self::Permission
+            | Self::Region
+            | Self::ModelNotFound
+            | Self::ContextLength
+            | Self::InvalidRequest
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::Quality
+            | Self::Unknown { .. } => Reach::Answered,
+        }
+    }
+}
+
 impl Consequences {
     /// Returns the consequences of a failure of this scope.
     #[must_use]
@@ -177,6 +216,12 @@ impl Consequences {
 }
 
 impl Failure {
+    /// Returns the evidence that the failure gives about the provider as a whole. With a status it answered, even if its
+    /// gateway reports a broken connection.
+    pub fn reach(&self) -> Reach {
+        if self.status().is_some() { Reach::Answered } else { self.kind().reach() }
+    }
+
     /// Returns the consequences before any output was sent to the caller: those of its kind, within its scope.
     pub fn consequences(&self) -> Consequences {
         self.kind().consequences().within(self.scope())

@@ -33,7 +33,7 @@ pub use crate::{
         Chat, Effort, Extra, Format, Image, ImageSource, Message, Part, Role, Sampling, Schema, Tool,
         ToolCall, ToolChoice, ToolResult,
     },
-    consequences::{Consequences, Cooldown, Hop, Retry, Verdict},
+    consequences::{Consequences, Cooldown, Hop, Reach, Retry, Verdict},
     dialect::Dialect,
     eligibility::Eligibility,
     envelope::Envelope,

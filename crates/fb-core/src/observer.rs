@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::{Attempt, AttemptEnd, Level, Report, RequestSummary, TargetId};
+use crate::{Attempt, AttemptEnd, Level, ProviderId, Report, RequestSummary, TargetId};
 
 /// A receiver of the events of all requests, for metrics, spans, logs and live displays.
 ///
@@ -114,6 +114,17 @@ pub enum Event<'a> {
         /// The new state.
         to: BreakerState,
         /// The cause, one of a fixed set of names in `snake_case`.
+        reason: &'static str,
+    },
+    /// The circuit breaker of a whole provider changed state.
+    ProviderBreaker {
+        /// The provider.
+        provider: &'a ProviderId,
+        /// The previous state.
+        from: BreakerState,
+        /// The new state.
+        to: BreakerState,
+        /// The cause, as for [`Breaker`](Self::Breaker).
         reason: &'static str,
     },
     /// A tenant or one of its keys reached the warning share of a limit, or was refused a call because of it.

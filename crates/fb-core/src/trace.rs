@@ -163,6 +163,9 @@ impl fmt::Display for AttemptEnd {
 pub enum Skip {
     /// The circuit breaker is open, or half-open with all probes in flight.
     BreakerOpen,
+    /// The circuit of the whole provider is open, as no connection to it could be made, or half-open with all probes in
+    /// flight.
+    ProviderOpen,
     /// The target is in cooldown: it sent a `Retry-After`, or its account has to be fixed first.
     Cooling,
     /// The target has just recovered, and this request is outside its share of the traffic.
@@ -201,6 +204,7 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BreakerOpen => f.write_str("breaker open"),
+            Self::ProviderOpen => f.write_str("provider's breaker open"),
             Self::Cooling => f.write_str("cooling"),
             Self::Ramping => f.write_str("just back, others take its share"),
             Self::LowQuality => f.write_str("low quality, others take its share"),

@@ -1,6 +1,6 @@
 //! The controls of a running simulator.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +40,19 @@ pub(crate) struct SimState {
 struct Faults {
     standing: Option<Fault>,
     queue: VecDeque<(u32, Fault)>,
+    by_model: BTreeMap<String, Fault>,
 }
 
 impl Faults {
+    /// Returns the fault of the model that the body of a request names.
+    fn of_model(&self, body: &[u8]) -> Option<Fault> {
+        if self.by_model.is_empty() {
+            return None;
+        }
+        let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+        self.by_model.get(body.get("model")?.as_str()?).cloned()
+    }
+
     fn next(&mut self, counted: bool) -> Option<Fault> {
         match self.queue.front_mut() {
             Some((left, fault)) if counted => {
@@ -102,6 +112,13 @@ impl Handle {
         self.state.fault_next(count, fault);
     }
 
+    /// Sets the fault of every inference request for this model, before any other fault, until [`heal`](Self::heal) or
+    /// another call of [`fault`](Self::fault). The model is the one named in the body, and its fault follows the request:
+    /// [`Fault::Refuse`], which precedes it, closes the connection instead.
+    pub fn fault_model(&self, model: impl Into<String>, fault: Fault) {
+        self.state.faults.lock().by_model.insert(model.into(), fault);
+    }
+
     /// Removes every fault, including queued ones, and reopens the listener after [`Fault::Refuse`]. Connections that are
     /// already stalled remain stalled.
     pub fn heal(&self) {
@@ -150,7 +167,7 @@ impl Handle {
 impl SimState {
     pub(crate) fn fault(&self, fault: Fault, heal_at: Option<Instant>) {
         let refuse = fault == Fault::Refuse;
-        *self.faults.lock() = Faults { standing: Some(fault), queue: VecDeque::new() };
+        *self.faults.lock() = Faults { standing: Some(fault), ..Faults::default() };
         self.heal_at.send_replace(heal_at);
         if refuse {
             self.listener.close();
@@ -186,8 +203,10 @@ impl SimState {
     }
 
     /// Takes the fault for a request that has arrived.
-    pub(crate) fn take_fault(&self, inference: bool) -> Option<Fault> {
-        self.faults.lock().next(inference)
+    pub(crate) fn take_fault(&self, inference: bool, body: &[u8]) -> Option<Fault> {
+        let mut faults = self.faults.lock();
+        let of_model = if inference { faults.of_model(body) } else { None };
+        of_model.or_else(|| faults.next(inference))
     }
 
     /// Takes the fault for a new connection, if it applies before a request is read.

@@ -131,8 +131,11 @@ async fn respond(
         let answer = state.dialect.failure(413, None, in_flight.number());
         return Ok(response(Playback::healthy(answer), None, Some(in_flight), &connection));
     }
-    let fault =
-        if connection.closes_on_next() { Some(Fault::CloseOnAccept) } else { state.take_fault(inference) };
+    let fault = if connection.closes_on_next() {
+        Some(Fault::CloseOnAccept)
+    } else {
+        state.take_fault(inference, &body)
+    };
     if let Some(fault) = &fault {
         end_without_answer(fault, &connection, &mut in_flight).await;
     }

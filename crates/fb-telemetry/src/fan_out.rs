@@ -49,7 +49,7 @@ mod tests {
         let events = Arc::default();
         let log = |name| Arc::new(Log(name, Arc::clone(&events))) as Arc<dyn Observer>;
         everything(&FanOut::new([log("first"), log("second")]), "default", ["a", "a", "b"]);
-        let kinds = "Ended Started Ended Hop Started Ended Finished FirstToken Breaker Ladder Resumed";
+        let kinds = "Ended Started Ended Hop Started Ended Finished FirstToken Breaker ProviderBreaker Ladder Resumed";
         let expected = kinds.split(' ').flat_map(|kind| [format!("first {kind}"), format!("second {kind}")]);
         assert_eq!(*events.lock(), expected.collect::<Vec<_>>());
     }

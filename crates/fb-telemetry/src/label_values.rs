@@ -27,6 +27,7 @@ pub(crate) fn hop_reason(end: &AttemptEnd) -> StaticLabel {
 pub(crate) const fn skip_reason(why: &Skip) -> StaticLabel {
     match why {
         Skip::BreakerOpen => "breaker_open",
+        Skip::ProviderOpen => "provider_open",
         Skip::Cooling => "cooling",
         Skip::Ramping => "ramping",
         Skip::LowQuality => "low_quality",

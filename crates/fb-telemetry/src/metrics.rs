@@ -20,15 +20,15 @@ use self::{
     families::{Cost, Families, Ratio, dollars},
     labels::{
         AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
-        RefusalLabels, RequestLabels, RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
-        TokenLabels, TransitionLabels,
+        ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels, RoleLabels,
+        RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels, TransitionLabels,
     },
     recent::Recent,
 };
 use crate::{
     Alarm, Names, Outcome, TargetRole, fell_back,
     label_values::{StaticLabel, attempt_outcome, cache_result, hop_reason, skip_reason},
-    names::{DEFAULT_TENANT, GrowingMap, Label, LabelMap, route_labels},
+    names::{DEFAULT_TENANT, GrowingMap, Label, LabelMap, provider_labels, route_labels},
 };
 
 #[cfg(test)]
@@ -59,6 +59,7 @@ pub struct Metrics {
     families: Families,
     routes: GrowingMap<Label, Route>,
     targets: GrowingMap<TargetId, Target>,
+    providers: GrowingMap<Label, Provider>,
     tenants: LabelMap<Label, Label>,
 }
 
@@ -80,9 +81,17 @@ struct Target {
     input: Counter,
     output: Counter,
     cost: Cost,
-    /// One for each of [`BreakerState::ALL`].
-    states: [(BreakerState, Gauge); 3],
+    states: BreakerStates,
 }
+
+/// The series of the breaker of one whole provider.
+struct Provider {
+    label: Label,
+    states: BreakerStates,
+}
+
+/// The gauges of one breaker: one for each of [`BreakerState::ALL`].
+struct BreakerStates([(BreakerState, Gauge); 3]);
 
 impl Metrics {
     /// The content type of [`render`](Self::render).
@@ -97,6 +106,7 @@ impl Metrics {
         Self {
             routes: names.per_route(|label| Route::new(label, &families)),
             targets: names.per_target(|label| Target::new(label, &families)),
+            providers: names.per_provider(|label| Provider::new(label, &families)),
             tenants: names.per_tenant(|label| label),
             registry,
             families,
@@ -258,7 +268,15 @@ impl Metrics {
         let labels =
             TransitionLabels { target: target.label.clone(), from: from.name(), to: to.name(), reason };
         self.families.breaker_transitions.get_or_create(&labels).inc();
-        target.set_state(to);
+        target.states.set(to);
+    }
+
+    fn provider_breaker(&self, provider: &str, from: BreakerState, to: BreakerState, reason: StaticLabel) {
+        let provider = self.providers.get(provider);
+        let (label, from, state) = (provider.label.clone(), from.name(), to.name());
+        let labels = ProviderTransitionLabels { provider: label, from, to: state, reason };
+        self.families.provider_breaker_transitions.get_or_create(&labels).inc();
+        provider.states.set(to);
     }
 
     fn ladder(&self, route: &str, from: Level, to: Level) {
@@ -285,10 +303,16 @@ impl Observer for Metrics {
                 self.finished(route, tenant, cancelled, coalesced, report);
             }
             Event::Breaker { target, from, to, reason } => self.breaker(target, from, to, reason),
+            Event::ProviderBreaker { provider, from, to, reason } => {
+                self.provider_breaker(provider.as_str(), from, to, reason);
+            }
             Event::Ladder { route, from, to } => self.ladder(route, from, to),
             Event::Reconfigured { routes, targets } => {
                 self.routes.extend(route_labels(routes, targets), |label| Route::new(label, &self.families));
-                self.targets.for_each(|id, target| target.set_listed(targets.contains(id)));
+                self.targets.for_each(|id, target| target.states.set_listed(targets.contains(id)));
+                let has_target = |name: &str| targets.iter().any(|target| target.provider().as_str() == name);
+                self.providers.for_each(|name, provider| provider.states.set_listed(has_target(name)));
+                self.providers.extend(provider_labels(targets), |label| Provider::new(label, &self.families));
                 let targets = targets.iter().map(|id| (id.clone(), id.to_string().into()));
                 self.targets.extend(targets, |label| Target::new(label, &self.families));
             }
@@ -316,6 +340,42 @@ impl Route {
     }
 }
 
+impl Provider {
+    fn new(label: Label, families: &Families) -> Self {
+        let state = |state: BreakerState| {
+            let labels = ProviderBreakerLabels { provider: label.clone(), state: state.name() };
+            (state, families.provider_breaker_state.get_or_create_owned(&labels))
+        };
+        Self { states: BreakerStates::closed(state), label }
+    }
+}
+
+impl BreakerStates {
+    fn closed(gauge: impl FnMut(BreakerState) -> (BreakerState, Gauge)) -> Self {
+        let states = Self(BreakerState::ALL.map(gauge));
+        states.set(BreakerState::Closed);
+        states
+    }
+
+    fn set(&self, state: BreakerState) {
+        for (circuit, gauge) in &self.0 {
+            gauge.set(i64::from(*circuit == state));
+        }
+    }
+
+    /// Leaves a breaker that was removed in no state. One that is listed again begins closed.
+    fn set_listed(&self, is_listed: bool) {
+        let is_removed = self.0.iter().all(|(_, gauge)| gauge.get() == 0);
+        match (is_listed, is_removed) {
+            (false, _) => self.0.iter().for_each(|(_, gauge)| {
+                gauge.set(0);
+            }),
+            (true, true) => self.set(BreakerState::Closed),
+            (true, false) => {}
+        }
+    }
+}
+
 impl Target {
     fn new(label: Label, families: &Families) -> Self {
         let labels = TargetLabels { target: label.clone() };
@@ -326,35 +386,15 @@ impl Target {
             let labels = BreakerLabels { target: label.clone(), state: circuit.name() };
             (circuit, families.breaker_state.get_or_create_owned(&labels))
         };
-        let target = Self {
+        Self {
             duration: families.attempt_duration.get_or_create_owned(&labels),
             first_token: families.first_token.get_or_create_owned(&labels),
             in_flight: families.in_flight.get_or_create_owned(&labels),
             input: tokens("input"),
             output: tokens("output"),
             cost: families.cost.get_or_create_owned(&labels),
-            states: BreakerState::ALL.map(state),
+            states: BreakerStates::closed(state),
             label,
-        };
-        target.set_state(BreakerState::Closed);
-        target
-    }
-
-    fn set_state(&self, state: BreakerState) {
-        for (circuit, gauge) in &self.states {
-            gauge.set(i64::from(*circuit == state));
-        }
-    }
-
-    /// Leaves a breaker that was removed in no state. One that is listed again begins closed.
-    fn set_listed(&self, is_listed: bool) {
-        let is_removed = self.states.iter().all(|(_, gauge)| gauge.get() == 0);
-        match (is_listed, is_removed) {
-            (false, _) => self.states.iter().for_each(|(_, gauge)| {
-                gauge.set(0);
-            }),
-            (true, true) => self.set_state(BreakerState::Closed),
-            (true, false) => {}
         }
     }
 

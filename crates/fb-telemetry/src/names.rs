@@ -1,4 +1,9 @@
-use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+    sync::Arc,
+};
 
 use fb_core::TargetId;
 use parking_lot::RwLock;
@@ -33,6 +38,11 @@ impl Names {
     /// Builds a value for each target.
     pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> GrowingMap<TargetId, V> {
         GrowingMap::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
+    }
+
+    /// Builds a value for the provider of each target.
+    pub(crate) fn per_provider<V>(&self, make: impl FnMut(Label) -> V) -> GrowingMap<Label, V> {
+        GrowingMap::new(provider_labels(&self.targets), make)
     }
 
     /// Builds a value for each tenant.
@@ -94,6 +104,12 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
         let known = self.known.read();
         Arc::clone(known.get(key).unwrap_or(&self.other))
     }
+}
+
+/// Returns the providers of these targets.
+pub(crate) fn provider_labels(targets: &[TargetId]) -> impl Iterator<Item = (Label, Label)> {
+    let names: BTreeSet<&str> = targets.iter().map(|id| id.provider().as_str()).collect();
+    names.into_iter().map(|name| (name.into(), name.into()))
 }
 
 /// Returns the routes of a changed configuration: a target is also a route, because requests can name it as their model.

@@ -94,6 +94,12 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     observer.on_event(&Event::FirstToken { route, target: &target, after: Duration::from_millis(90) });
     let (from, to, reason) = (BreakerState::Closed, BreakerState::Open, "failure_rate");
     observer.on_event(&Event::Breaker { target: &target, from, to, reason });
+    observer.on_event(&Event::ProviderBreaker {
+        provider: target.provider(),
+        from,
+        to,
+        reason: "consecutive_failures",
+    });
     observer.on_event(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
     observer.on_event(&Event::Resumed { route, from: &target, by: None });
 }

@@ -17,6 +17,12 @@ impl Observer for TracingEvents {
                 fb.from = from.name(),
                 fb.to = to.name(),
                 fb.reason = reason, }, "a breaker is {to}"),
+            Event::ProviderBreaker { provider, from, to, reason } => info!(
+                target: "fb::breaker", {
+                gen_ai.provider.name = provider.as_str(),
+                fb.from = from.name(),
+                fb.to = to.name(),
+                fb.reason = reason, }, "the breaker of a provider is {to}"),
             Event::Ladder { route, from, to } => info!(
                 target: "fb::ladder", {
                 fb.route = route,

@@ -150,7 +150,7 @@ impl Client {
         self.engine.eligibility()
     }
 
-    /// Ends a forced or open breaker of a target and its counts, the cool-downs of the target and its provider, and the
+    /// Ends a forced or open breaker of a target and of its provider and their counts, the cool-downs of the target and its provider, and the
     /// rejection of the provider's key, which is read again. Health stays as it is. Returns false if there is no such
     /// target.
     pub async fn reset(&self, target: &TargetId) -> bool {
@@ -161,6 +161,12 @@ impl Client {
     /// closed, and reset.
     pub fn breakers(&self) -> Vec<(TargetId, Breaker)> {
         self.engine.breakers()
+    }
+
+    /// Returns every provider with the circuit breaker that all its targets share, in order of name. Failures to connect
+    /// open it, or all failures with [`BreakerConfig::shared`](fb_breaker::BreakerConfig::shared).
+    pub fn provider_breakers(&self) -> Vec<(String, Breaker)> {
+        self.engine.provider_breakers()
     }
 
     /// Returns the health of every target, in order of name.

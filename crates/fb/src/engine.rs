@@ -22,6 +22,7 @@ mod last_resort;
 mod open_call;
 mod operate;
 mod outcome;
+mod permits;
 mod position;
 mod probe;
 mod race;

@@ -20,7 +20,8 @@ use crate::{
 /// Maximum length of the reason for a change, in bytes.
 const MAX_REASON: usize = 500;
 
-/// Lists every circuit breaker: in full under `circuits`, and in short under the name of each target.
+/// Lists every circuit breaker: in full under `circuits`, in short under the name of each target, and those of whole
+/// providers under `providers`.
 pub(super) fn list(state: &AdminState) -> Response {
     let at = now();
     let stats = state.client.stats();
@@ -35,8 +36,11 @@ pub(super) fn list(state: &AdminState) -> Response {
         listed.insert(id.to_string(), summary);
         circuits.push(circuit(&id, &breaker, &counted, at));
     }
-    // The name of a target contains a slash, so it is never `circuits`.
+    let providers = state.client.provider_breakers();
+    let providers: Vec<_> = providers.iter().map(|(name, breaker)| provider(name, breaker, at)).collect();
+    // The name of a target contains a slash, so it is neither of these.
     listed.insert("circuits".to_owned(), circuits.into());
+    listed.insert("providers".to_owned(), providers.into());
     body::json(&Value::Object(listed))
 }
 
@@ -48,12 +52,28 @@ const fn state_name(state: State) -> &'static str {
     }
 }
 
-fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant) -> Value {
-    let state = breaker.state(at);
-    let reopens_in = match state {
+fn reopens_in_ms(state: State) -> Option<u64> {
+    match state {
         State::Open { reopens_in } => Some(millis(reopens_in)),
         _ => None,
-    };
+    }
+}
+
+/// Returns the breaker that all targets of a provider share.
+fn provider(name: &str, breaker: &Breaker, at: Instant) -> Value {
+    let state = breaker.state(at);
+    json!({
+        "provider": name,
+        "state": state_name(state),
+        "allows_request": breaker.peek(at).is_ok(),
+        "reopens_in_ms": reopens_in_ms(state),
+        "in_flight": breaker.outstanding(),
+        "consecutive_failures": breaker.consecutive_failures(),
+    })
+}
+
+fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant) -> Value {
+    let state = breaker.state(at);
     let forced = breaker.forced(at).map(|decision| {
         let left = decision.until.map(|until| millis(until.saturating_duration_since(at)));
         json!({ "mode": decision.mode, "reason": &*decision.reason, "left_ms": left })
@@ -62,7 +82,7 @@ fn circuit(id: &TargetId, breaker: &Breaker, counted: &TargetStats, at: Instant)
         "target": id.to_string(),
         "state": state_name(state),
         "allows_request": breaker.peek(at).is_ok(),
-        "reopens_in_ms": reopens_in,
+        "reopens_in_ms": reopens_in_ms(state),
         "share": breaker.share(at),
         "override": forced,
         "in_flight": breaker.outstanding(),

@@ -8,8 +8,8 @@ use prometheus_client::{
 
 use super::labels::{
     AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
-    RefusalLabels, RequestLabels, RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels,
-    TokenLabels, TransitionLabels,
+    ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels, RoleLabels, RouteLabels,
+    SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels, TransitionLabels,
 };
 
 pub(super) type Cost = Counter<f64, AtomicU64>;
@@ -39,6 +39,8 @@ pub(super) struct Families {
     pub(super) cost: Family<TargetLabels, Cost>,
     pub(super) breaker_state: Family<BreakerLabels, Gauge>,
     pub(super) breaker_transitions: Family<TransitionLabels, Counter>,
+    pub(super) provider_breaker_state: Family<ProviderBreakerLabels, Gauge>,
+    pub(super) provider_breaker_transitions: Family<ProviderTransitionLabels, Counter>,
     pub(super) ladder_level: Family<RouteLabels, Gauge>,
     pub(super) ladder_moves: Family<MoveLabels, Counter>,
     pub(super) cache_results: Family<CacheLabels, Counter>,
@@ -98,6 +100,14 @@ impl Families {
             breaker_state: with
                 .plain("fb_breaker_state", "1 for the current state of the breaker, 0 for the others"),
             breaker_transitions: with.plain("fb_breaker_transitions", "State changes of the breaker"),
+            provider_breaker_state: with.plain(
+                "fb_provider_breaker_state",
+                "1 for the current state of the breaker of the whole provider, 0 for the others",
+            ),
+            provider_breaker_transitions: with.plain(
+                "fb_provider_breaker_transitions",
+                "State changes of the breaker of the whole provider",
+            ),
             ladder_level: with.plain(
                 "fb_ladder_level",
                 "Rung of the ladder: 0 full, 1 reduced, 2 minimal, 3 cached, 4 offline",

@@ -71,6 +71,20 @@ pub(super) struct TransitionLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProviderBreakerLabels {
+    pub(super) provider: Label,
+    pub(super) state: StaticLabel,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProviderTransitionLabels {
+    pub(super) provider: Label,
+    pub(super) from: StaticLabel,
+    pub(super) to: StaticLabel,
+    pub(super) reason: StaticLabel,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct MoveLabels {
     pub(super) route: Label,
     pub(super) from: StaticLabel,

@@ -11,7 +11,6 @@
 
 use std::time::{Duration, Instant};
 
-use fb_breaker::Permit;
 use fb_budget::Limits;
 use fb_core::{ChatRequest, Refusal, Skip};
 use fb_quality::{Losses, MaxLoss, TooMuchLost};
@@ -21,6 +20,7 @@ use super::{
     admitted::Admitted,
     attempt::streams,
     context::RequestContext,
+    permits::Permits,
     position::Position,
     route_target::RouteTarget,
     spend::{Spend, wait_for_ledger},
@@ -171,34 +171,33 @@ pub(super) async fn acquire(
     }
     let rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
     let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
-    let permit = if position.bypass { state.try_bypass(at) } else { state.try_acquire(at) };
-    let permit =
-        permit.map_err(|rejected| Denied { skip: Skip::BreakerOpen, reopens: Some(rejected.retry_after) })?;
+    let permits = state.try_acquire(position.bypass, at);
+    let permits = permits.map_err(|(skip, left)| Denied { skip, reopens: Some(left) })?;
     // Last, since the first reservation counts the request.
-    let (permit, spend) = match reserve(ctx, target, permit, at)? {
-        (permit, Some(spend)) => cover(ctx, permit, spend).await?,
+    let (permits, spend) = match reserve(ctx, target, permits, at)? {
+        (permits, Some(spend)) => cover(ctx, permits, spend).await?,
         unpaid => unpaid,
     };
     // The time that the ledger took is not the target's.
     let at = now();
     let Some(time) = call_time(ctx, target, position.later, at) else {
-        permit.neutral(at);
+        permits.neutral(at);
         if let Some(spend) = spend {
             spend.release();
         }
         return Err(Skip::NoTime.into());
     };
     let attempt = record.begin(state, number, at);
-    let (permit, until) = (permit.allowing(time.usual), at + time.limit);
-    Ok(Admitted { permit, attempt, slot, spend, key, rest_trial, until, is_shortened: time.is_shortened() })
+    let (permits, until) = (permits.allowing(time.usual), at + time.limit);
+    Ok(Admitted { permits, attempt, slot, spend, key, rest_trial, until, is_shortened: time.is_shortened() })
 }
 
 /// Waits until the ledger on disk covers the reservation of a call. A refusal returns permit and reservation unused.
 async fn cover(
     ctx: RequestContext<'_>,
-    permit: Permit,
+    permits: Permits,
     mut spend: Box<Spend>,
-) -> Result<(Permit, Option<Box<Spend>>), Denied> {
+) -> Result<(Permits, Option<Box<Spend>>), Denied> {
     let stalled = match ctx.estimate {
         Some(estimate) => wait_for_ledger(estimate.account).await.is_err(),
         None => false,
@@ -207,12 +206,12 @@ async fn cover(
     let is_exhausted = ctx.record.calls() >= ctx.envelope.attempts;
     if stalled || is_exhausted {
         spend.release();
-        permit.neutral(now());
+        permits.neutral(now());
         return Err(if stalled { Skip::Ledger } else { Skip::Attempts }.into());
     }
     // From here on a call that is cancelled was sent: the provider charges for its prompt.
     spend.record_output(0);
-    Ok((permit, Some(spend)))
+    Ok((permits, Some(spend)))
 }
 
 /// Returns the time that a call to the target gets now; `None` if too little time remains to start one.
@@ -288,10 +287,10 @@ fn check_state(
 fn reserve(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
-    permit: Permit,
+    permits: Permits,
     at: Instant,
-) -> Result<(Permit, Option<Box<Spend>>), Denied> {
-    let Some(estimate) = ctx.estimate else { return Ok((permit, None)) };
+) -> Result<(Permits, Option<Box<Spend>>), Denied> {
+    let Some(estimate) = ctx.estimate else { return Ok((permits, None)) };
     let is_first_call = !ctx.record.is_counted();
     let reserved = estimate.reserve(target.id(), target.prices.as_ref(), is_first_call, at);
     for warning in estimate.account.warnings() {
@@ -300,10 +299,10 @@ fn reserve(
     match reserved {
         Ok(spend) => {
             ctx.record.set_counted();
-            Ok((permit, Some(spend)))
+            Ok((permits, Some(spend)))
         }
         Err(exceeded) => {
-            permit.neutral(at);
+            permits.neutral(at);
             let skip = Skip::Budget {
                 limit: exceeded.limit.as_str(),
                 money: exceeded.limit.is_money(),

@@ -5,22 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_breaker::Permit;
-use fb_core::{FailureKind, Phase, Reply, Usage, Verdict};
+use fb_core::{FailureKind, Phase, Reach, Reply, Usage, Verdict};
 
 use super::{
     open_call::{OpenCall, OpenHealth},
+    permits::Permits,
     record::AttemptRecord,
     route_target::RouteTarget,
     spend::Spend,
-    target_state::{KeyUse, RestTrial, Slot, breaker_weight},
+    target_state::{KeyUse, RestTrial, Slot},
 };
 use crate::clock::now;
 
 /// The guards of one attempt. Dropping it undoes everything: the attempt is recorded as cancelled, and the breaker counts
 /// nothing.
 pub(super) struct Admitted {
-    pub(super) permit: Permit,
+    pub(super) permits: Permits,
     pub(super) attempt: AttemptRecord,
     pub(super) slot: Slot,
     pub(super) spend: Option<Box<Spend>>,
@@ -63,8 +63,20 @@ impl Charge {
 }
 
 impl Admitted {
-    /// Settles permit and spend, and returns the attempt to be closed with the decision that follows.
-    pub(super) fn settle(self, verdict: Verdict, hint: Option<Duration>, charge: Charge) -> AttemptRecord {
+    /// Settles the call as one that the provider answered, and returns the attempt to be closed with the decision that
+    /// follows.
+    pub(super) fn settle(self, verdict: Verdict, charge: Charge) -> AttemptRecord {
+        self.settle_failure(verdict, Reach::Answered, None, charge)
+    }
+
+    /// Settles permits and spend of a call that failed, with the time to wait that the provider named.
+    pub(super) fn settle_failure(
+        self,
+        verdict: Verdict,
+        reach: Reach,
+        hint: Option<Duration>,
+        charge: Charge,
+    ) -> AttemptRecord {
         let at = now();
         match (self.spend, charge) {
             (Some(mut spend), Charge::Used(usage, bytes)) => {
@@ -74,26 +86,19 @@ impl Admitted {
             (Some(spend), Charge::Nothing) => spend.release(),
             (None, _) => {}
         }
-        match verdict {
-            Verdict::Success => self.permit.success(at),
-            Verdict::Neutral => self.permit.neutral(at),
-            Verdict::Failure { .. } => match breaker_weight(verdict, hint) {
-                Some(weight) => self.permit.failure(weight, at),
-                None => self.permit.neutral(at),
-            },
-        }
+        self.permits.settle(verdict, reach, hint, at);
         self.attempt
     }
 
     /// Opens the call of a stream that commits. It counts as a success as long as it does not fail.
     pub(super) fn commit(self, target: &RouteTarget) -> OpenCall {
-        let Self { permit, attempt, slot, spend, key, rest_trial: _, until: _, is_shortened: _ } = self;
+        let Self { permits, attempt, slot, spend, key, rest_trial: _, until: _, is_shortened: _ } = self;
         let at = now();
         OpenCall {
             attempt,
             committed_at: at,
             idle: target.config.idle,
-            permit: permit.provisional(at),
+            permits: permits.provisional(at),
             prices: target.prices.clone(),
             spend,
             key,

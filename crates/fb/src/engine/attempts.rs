@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Verdict};
+use fb_core::{
+    AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Reach, Verdict,
+};
 use tokio::time::sleep;
 
 use super::{
@@ -104,7 +106,7 @@ async fn call_until_settled(
                 let may_repair = !position.bypass && retries.repaired.is_none();
                 match inspect(ctx, target, position, may_repair, admitted, received) {
                     Inspected::Accepted(admitted, received) => {
-                        let outcome = answer(target, admitted, received, took);
+                        let outcome = answer(target, *admitted, received, took);
                         if matches!(outcome, TargetOutcome::Reply(..))
                             && let Some(estimate) = ctx.estimate
                         {
@@ -145,7 +147,10 @@ impl Retries {
         let verdict = self.verdict(kind, is_shortened);
         state.record_failure(&failure, verdict, at);
         state.cool_down(&failure, &admitted.key, || fingerprint(ctx.request), at);
-        let attempt = admitted.settle(verdict, failure.retry_after(), Charge::for_failure(kind));
+        // A connection that is closed again before any answer was not a stale one.
+        let reach = if is_stale && self.stale > 1 { Reach::Unreachable } else { failure.reach() };
+        let (hint, charge) = (failure.retry_after(), Charge::for_failure(kind));
+        let attempt = admitted.settle_failure(verdict, reach, hint, charge);
         let situation = self.situation(ctx, target, position, &failure, at);
         match decide_within_budget(&situation, target) {
             Step::RetrySame(wait) => {
@@ -185,7 +190,7 @@ impl Retries {
             retries: self.counted,
             last: self.wait,
             stale: self.stale,
-            open: state.key_rest(now).is_some() || state.breaker().peek(now).is_err(),
+            open: state.key_rest(now).is_some() || state.peek(now).is_err(),
             envelope: ctx.envelope,
             used: ctx.record.calls(),
             later: position.later,
@@ -273,7 +278,7 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
             let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
-            admitted.settle(Verdict::Success, None, Charge::for_reply(&reply)).close(end, Next::Nothing);
+            admitted.settle(Verdict::Success, Charge::for_reply(&reply)).close(end, Next::Nothing);
             TargetOutcome::Reply(target.id().clone(), reply)
         }
         Received::Stream(stream) => {
@@ -296,6 +301,6 @@ fn blocked(target: &RouteTarget, admitted: Admitted, block: Box<Block>) -> Targe
     };
     let end = AttemptEnd::Blocked { category: block.category, usage: block.usage };
     let charge = Charge::Used(block.usage, block.partial.len());
-    admitted.settle(verdict, None, charge).close(end, Next::Surface);
+    admitted.settle(verdict, charge).close(end, Next::Surface);
     TargetOutcome::Blocked(target.id().clone(), block)
 }

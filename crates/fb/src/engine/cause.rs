@@ -19,7 +19,12 @@ pub(super) fn known_cause(ctx: RequestContext<'_>) -> Option<Failure> {
     let last_failure = |target: &TargetId, why: &Skip| {
         let is_unavailable = matches!(
             why,
-            Skip::BreakerOpen | Skip::Cooling | Skip::Ejected | Skip::KeyRejected | Skip::Unhealthy
+            Skip::BreakerOpen
+                | Skip::ProviderOpen
+                | Skip::Cooling
+                | Skip::Ejected
+                | Skip::KeyRejected
+                | Skip::Unhealthy
         );
         ctx.route.target_state(target).filter(|_| is_unavailable)?.last_failure()
     };

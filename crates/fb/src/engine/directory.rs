@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use fb_breaker::{Circuit, CircuitListener, Registry, RegistryConfig, State};
+use fb_breaker::{
+    BreakerConfig, Circuit, CircuitListener, HalfOpenConfig, Registry, RegistryConfig, SlowConfig, State,
+};
 use fb_budget::TokenPrices;
 use fb_cache::{Flights, FlightsConfig};
 use fb_core::{
@@ -31,6 +33,9 @@ use crate::{
     mechanisms::{Mechanisms, Overrides},
 };
 
+/// The name under which the registry has the circuit of a whole provider. No model has it.
+const WHOLE_PROVIDER: &str = "";
+
 /// Every name that `model` may have, and the targets behind it.
 pub(super) struct Directory {
     /// The configuration from which the directory was built.
@@ -43,6 +48,8 @@ pub(super) struct Directory {
     /// Bare model names that a provider lists, with the `PROVIDER/MODEL` they mean.
     bare: BTreeMap<String, String>,
     targets: BTreeMap<TargetId, Arc<TargetState>>,
+    /// The circuits of whole providers with their configurations.
+    provider_circuits: BTreeMap<String, (BreakerConfig, Circuit)>,
     provider_states: BTreeMap<String, Arc<ProviderState>>,
 }
 
@@ -84,6 +91,7 @@ impl Directory {
             single: BTreeMap::new(),
             bare: BTreeMap::new(),
             targets: BTreeMap::new(),
+            provider_circuits: BTreeMap::new(),
             provider_states: BTreeMap::new(),
         }
     }
@@ -114,6 +122,10 @@ impl Directory {
         for id in self.targets.keys().filter(|id| !other.has_target(id)) {
             self.stores.fleet.leave(&id.to_string());
             self.stores.registry.remove(id.provider().as_str(), id.model());
+        }
+        for name in self.provider_circuits.keys().filter(|name| !other.provider_circuits.contains_key(*name))
+        {
+            self.stores.registry.remove(name, WHOLE_PROVIDER);
         }
     }
 
@@ -147,6 +159,11 @@ impl Directory {
 
     pub(super) fn targets(&self) -> impl Iterator<Item = &TargetState> {
         self.targets.values().map(AsRef::as_ref)
+    }
+
+    /// Returns the circuits of whole providers by name.
+    pub(super) fn provider_circuits(&self) -> impl Iterator<Item = (&str, &Circuit)> {
+        self.provider_circuits.iter().map(|(name, (_, circuit))| (name.as_str(), circuit))
     }
 
     /// Returns a provider by name.
@@ -186,9 +203,52 @@ fn listener(observer: Arc<dyn Observer>) -> CircuitListener {
     };
     Arc::new(move |provider, model, event| {
         let Ok(provider) = ProviderId::new(provider) else { return };
-        let (target, from, to) = (TargetId::new(provider, model), state(event.from), state(event.to));
-        observer.on_event(&Event::Breaker { target: &target, from, to, reason: event.reason.name() });
+        let (from, to, reason) = (state(event.from), state(event.to), event.reason.name());
+        if model == WHOLE_PROVIDER {
+            return observer.on_event(&Event::ProviderBreaker { provider: &provider, from, to, reason });
+        }
+        observer.on_event(&Event::Breaker { target: &TargetId::new(provider, model), from, to, reason });
     })
+}
+
+impl Stores {
+    /// Returns the circuit of a model by the names of its provider and itself, given the previous one with its
+    /// configuration.
+    fn circuit(
+        &self,
+        [provider, model]: [&str; 2],
+        config: &BreakerConfig,
+        previous: Option<(&BreakerConfig, &Circuit)>,
+    ) -> Result<Circuit, BuildError> {
+        let circuit = match previous {
+            Some((same, previous)) if same == config => return Ok(previous.clone()),
+            Some(_) => self.registry.reconfigure(provider, model, config, now()),
+            None => self.registry.circuit(provider, model, config),
+        };
+        let circuit =
+            circuit.map_err(|error| invalid("breaker", error.field, error.value, error.expected))?;
+        if let Some(seed) = self.seed {
+            let _same_breaker = circuit.breaker().clone().with_seed(seed);
+        }
+        Ok(circuit)
+    }
+}
+
+/// Returns the configuration of a provider's circuit, given that of its targets. One answer of any model shows that the
+/// provider can be reached, however long it took.
+fn provider_breaker(config: &BreakerConfig) -> BreakerConfig {
+    if config.shared {
+        return config.clone();
+    }
+    let half_open = HalfOpenConfig { successes: 1, ..config.half_open.clone() };
+    BreakerConfig { half_open, slow: SlowConfig::never(), ..config.clone() }
+}
+
+/// Returns settings with the overrides of an inner layer.
+fn with_overrides(outer: &Mechanisms, inner: &Overrides, path: &str) -> Result<Mechanisms, BuildError> {
+    let mut problems = Vec::new();
+    let effective = outer.with_overrides(inner, path, &mut problems);
+    if problems.is_empty() { Ok(effective) } else { Err(BuildError { problems }) }
 }
 
 /// Converts the error of a crate that does not depend on fb-core.
@@ -317,9 +377,11 @@ impl Assembler<'_> {
         let name = ProviderId::new(&target.provider).map_err(|error| unknown(error.to_string()))?;
         let id = TargetId::new(name, &target.model);
         let provider = self.next.provider(&target.provider);
+        let of_provider = self.provider_mechanisms(&target.provider)?;
         let settings = TargetSettings {
             provider: provider.ok_or_else(|| unknown("no such provider".to_owned()))?,
-            mechanisms: self.mechanisms(target)?,
+            mechanisms: with_overrides(&of_provider, &Overrides::from(target), "target")?,
+            provider_breaker: provider_breaker(&of_provider.breaker),
             max_in_flight: target.max_in_flight,
         };
         let retry = RetryPolicy::new(target.retry_config(&settings.mechanisms.retry))
@@ -335,16 +397,13 @@ impl Assembler<'_> {
         Ok(RouteTarget::new(state, target, target.priority.unwrap_or(index), retry, prices))
     }
 
-    /// Returns the effective settings of a target: the innermost override wins.
-    fn mechanisms(&self, target: &Target) -> Result<Mechanisms, BuildError> {
-        let mut problems = Vec::new();
-        let mut effective = self.next.catalog.mechanisms.clone();
-        if let Some(overrides) = self.next.catalog.overrides.get(&target.provider) {
-            let path = format!("providers.{}", target.provider);
-            effective = effective.with_overrides(overrides, &path, &mut problems);
+    /// Returns the effective settings of a provider, which those of its targets override.
+    fn provider_mechanisms(&self, provider: &str) -> Result<Mechanisms, BuildError> {
+        let Catalog { mechanisms, overrides, .. } = &self.next.catalog;
+        match overrides.get(provider) {
+            Some(overrides) => with_overrides(mechanisms, overrides, &format!("providers.{provider}")),
+            None => Ok(mechanisms.clone()),
         }
-        effective = effective.with_overrides(&Overrides::from(target), "target", &mut problems);
-        if problems.is_empty() { Ok(effective) } else { Err(BuildError { problems }) }
     }
 
     /// Returns the shared state of a target. The first route that names it decides its settings.
@@ -359,7 +418,7 @@ impl Assembler<'_> {
         }
         let in_health = |error: InvalidConfig| BuildError::new(error.within("health"));
         let health = settings.mechanisms.health.clone();
-        let (name, fleet) = (id.provider().as_str(), &self.next.stores.fleet);
+        let (name, fleet) = (id.provider().as_str(), self.next.stores.fleet.clone());
         if !self.next.provider_states.contains_key(name) {
             fleet.reconfigure_probe(name, health.probe.clone(), now()).map_err(in_health)?;
         }
@@ -368,17 +427,23 @@ impl Assembler<'_> {
             previous.health.reconfigure(health, group, now()).map_err(in_health)?;
             let provider_state = self.provider_state(&id)?;
             let is_same = previous.settings == settings && previous.is_of(&provider_state);
-            let circuit = self.circuit(&id, &settings.mechanisms, Some(previous))?;
+            let circuits = [
+                self.circuit(&id, &settings.mechanisms, Some(previous))?,
+                self.provider_circuit(&id, &settings.provider_breaker)?,
+            ];
             if is_same {
                 Arc::clone(previous)
             } else {
-                Arc::new(previous.with_settings(settings, circuit, provider_state))
+                Arc::new(previous.with_settings(settings, circuits, provider_state))
             }
         } else {
-            let circuit = self.circuit(&id, &settings.mechanisms, None)?;
+            let circuits = [
+                self.circuit(&id, &settings.mechanisms, None)?,
+                self.provider_circuit(&id, &settings.provider_breaker)?,
+            ];
             let health = fleet.join_with(health, &id.to_string(), name, group, now()).map_err(in_health)?;
             let provider_state = self.provider_state(&id)?;
-            Arc::new(TargetState::new(id.clone(), settings, circuit, health, provider_state))
+            Arc::new(TargetState::new(id.clone(), settings, circuits, health, provider_state))
         };
         self.next.targets.insert(id, Arc::clone(&state));
         Ok(state)
@@ -391,20 +456,20 @@ impl Assembler<'_> {
         mechanisms: &Mechanisms,
         previous: Option<&Arc<TargetState>>,
     ) -> Result<Circuit, BuildError> {
-        let Stores { registry, seed, .. } = &self.next.stores;
-        let (provider, config) = (id.provider().as_str(), &mechanisms.breaker);
-        let circuit = match previous {
-            Some(previous) if previous.settings.mechanisms.breaker == *config => {
-                return Ok(previous.circuit().clone());
-            }
-            Some(_) => registry.reconfigure(provider, id.model(), config, now()),
-            None => registry.circuit(provider, id.model(), config),
-        };
-        let circuit =
-            circuit.map_err(|error| invalid("breaker", error.field, error.value, error.expected))?;
-        if let Some(seed) = seed {
-            let _same_breaker = circuit.breaker().clone().with_seed(*seed);
+        let previous = previous.map(|previous| (&previous.settings.mechanisms.breaker, previous.circuit()));
+        self.next.stores.circuit([id.provider().as_str(), id.model()], &mechanisms.breaker, previous)
+    }
+
+    /// Returns the circuit of a target's whole provider: the previous one unless its configuration changed.
+    fn provider_circuit(&mut self, id: &TargetId, config: &BreakerConfig) -> Result<Circuit, BuildError> {
+        let name = id.provider().as_str();
+        if let Some((_, known)) = self.next.provider_circuits.get(name) {
+            return Ok(known.clone());
         }
+        let previous = self.previous.provider_circuits.get(name);
+        let previous = previous.map(|(config, circuit)| (config, circuit));
+        let circuit = self.next.stores.circuit([name, WHOLE_PROVIDER], config, previous)?;
+        self.next.provider_circuits.insert(name.to_owned(), (config.clone(), circuit.clone()));
         Ok(circuit)
     }
 

@@ -18,7 +18,7 @@ use crate::clock::now;
 /// The result of an inspection.
 pub(super) enum Inspected {
     /// The answer may be given.
-    Accepted(Admitted, Received),
+    Accepted(Box<Admitted>, Received),
     /// The answer has a defect, and the same target is called again with this request.
     Repair(Box<ChatRequest>),
     /// The answer has a defect, and the attempts at this target end.
@@ -35,19 +35,19 @@ pub(super) fn inspect(
     received: Received,
 ) -> Inspected {
     let gates = &ctx.route.gates;
-    let Received::Reply(reply) = &received else { return Inspected::Accepted(admitted, received) };
+    let Received::Reply(reply) = &received else { return Inspected::Accepted(Box::new(admitted), received) };
     // Messages are not parsed without a gate that reads them.
     if gates.is_empty() {
-        return Inspected::Accepted(admitted, received);
+        return Inspected::Accepted(Box::new(admitted), received);
     }
-    let Ok(chat) = ctx.request.chat() else { return Inspected::Accepted(admitted, received) };
+    let Ok(chat) = ctx.request.chat() else { return Inspected::Accepted(Box::new(admitted), received) };
     let (found, at) = (gates.check(chat, reply), now());
     target.state.record_quality(found.is_ok(), at);
-    let Err(defect) = found else { return Inspected::Accepted(admitted, received) };
+    let Err(defect) = found else { return Inspected::Accepted(Box::new(admitted), received) };
 
     let failure = quality_failure(&defect);
     // The breaker counts no failure: the target answered, and quality has its own score.
-    let attempt = admitted.settle(Verdict::Neutral, None, Charge::for_reply(reply));
+    let attempt = admitted.settle(Verdict::Neutral, Charge::for_reply(reply));
     let affords = ctx.envelope.affords_retry(at, Duration::ZERO, ctx.record.calls(), position.later);
     if may_repair
         && affords

@@ -38,6 +38,9 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
             .is_err_and(|denied| denied.reopens.is_some() && denied.skip != Skip::KeyRejected);
         reopens && !ctx.record.has_called(target.id()) && target.state.may_begin_trial(now())
     });
+    let mut uncalled: Vec<_> = uncalled.collect();
+    // Closed breakers first: a target that only rests is more likely to answer.
+    uncalled.sort_by_key(|target| target.state.is_probing(now()));
     for target in uncalled {
         ctx.record.turn_to(target.id());
         match try_target(ctx, target, Position::BYPASS).await {

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_breaker::ProvisionalPermit;
 use fb_budget::TokenPrices;
 use fb_core::{AttemptEnd, BlockCategory, Failure, Next, Usage, Verdict};
 
 use super::{
+    permits::OpenPermits,
     record::AttemptRecord,
     spend::Spend,
-    target_state::{KeyUse, Slot, TargetState, breaker_weight},
+    target_state::{KeyUse, Slot, TargetState},
 };
 use crate::clock::now;
 
@@ -23,7 +23,7 @@ pub(crate) struct OpenCall {
     pub(super) committed_at: Instant,
     /// The longest silence of the stream, if the target sets it.
     pub(super) idle: Option<Duration>,
-    pub(super) permit: ProvisionalPermit,
+    pub(super) permits: OpenPermits,
     pub(super) prices: Option<TokenPrices>,
     pub(super) spend: Option<Box<Spend>>,
     pub(super) key: KeyUse,
@@ -108,9 +108,7 @@ impl OpenCall {
         }
         let (kind, at) = (failure.kind(), now());
         let (consequences, hint) = (kind.consequences_after_commit(), failure.retry_after());
-        if let Some(weight) = breaker_weight(consequences.verdict, hint) {
-            self.permit.failure(weight, at);
-        }
+        self.permits.fail(consequences.verdict, hint, at);
         // The request is not kept with its stream, so that all failures of unclear cause in streams count as one request.
         self.health.target.cool_down(failure, &self.key, || 0, at);
         self.health.fail(failure, consequences.verdict, at);

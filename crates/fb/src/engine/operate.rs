@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fb_breaker::Breaker;
+use fb_breaker::{Breaker, Circuit};
 use fb_budget::{Account, AccountStats, Standing};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
@@ -30,6 +30,11 @@ impl Engine {
 
     pub(crate) fn breakers(&self) -> Vec<(TargetId, Breaker)> {
         self.directory().targets().map(|state| (state.id().clone(), state.breaker().clone())).collect()
+    }
+
+    pub(crate) fn provider_breakers(&self) -> Vec<(String, Breaker)> {
+        let breaker = |(name, circuit): (&str, &Circuit)| (name.to_owned(), circuit.breaker().clone());
+        self.directory().provider_circuits().map(breaker).collect()
     }
 
     /// Resets a target; returns false if there is none of this name.
@@ -145,6 +150,8 @@ impl Engine {
     }
 
     pub(crate) fn outstanding_permits(&self) -> u32 {
-        self.directory().targets().map(TargetState::outstanding_permits).sum()
+        let directory = self.directory();
+        let of_providers = directory.provider_circuits().map(|(_, circuit)| circuit.breaker().outstanding());
+        directory.targets().map(TargetState::outstanding_permits).chain(of_providers).sum()
     }
 }

@@ -244,6 +244,7 @@ impl RequestRecord {
                 matches!(
                     why,
                     Skip::BreakerOpen
+                        | Skip::ProviderOpen
                         | Skip::Cooling
                         | Skip::Ejected
                         | Skip::KeyRejected
@@ -310,6 +311,7 @@ impl RequestRecord {
             AttemptEnd::Skipped { why, .. } => matches!(
                 why,
                 Skip::BreakerOpen
+                    | Skip::ProviderOpen
                     | Skip::Cooling
                     | Skip::Ejected
                     | Skip::Unhealthy

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_breaker::{Breaker, Circuit, Permit, Rejected, State, Weight};
+use fb_breaker::{Breaker, BreakerConfig, Circuit, State};
 use fb_core::{
     AnswerHead, CallError, Cooldown, Eligibility, Failure, FailureKind, KeyObserver, Provider, Skip,
     TargetId, Verdict,
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 use super::{
     key_standing::{KeyAdmission, KeyStanding},
+    permits::Permits,
     suspicion::Suspicion,
     trials::Trials,
 };
@@ -34,6 +35,8 @@ pub(crate) struct TargetState {
     id: TargetId,
     pub(super) settings: TargetSettings,
     circuit: Circuit,
+    /// The circuit of the whole provider, which its targets share.
+    provider_circuit: Circuit,
     pub(crate) health: Member,
     provider_state: Arc<ProviderState>,
     history: Arc<TargetHistory>,
@@ -45,6 +48,8 @@ pub(crate) struct TargetState {
 pub(super) struct TargetSettings {
     pub(super) provider: Arc<dyn Provider>,
     pub(super) mechanisms: Mechanisms,
+    /// The configuration of the provider's circuit.
+    pub(super) provider_breaker: BreakerConfig,
     /// The maximum number of concurrent calls; `None` for no limit.
     pub(super) max_in_flight: Option<u32>,
 }
@@ -53,6 +58,7 @@ impl PartialEq for TargetSettings {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.provider, &other.provider)
             && self.mechanisms == other.mechanisms
+            && self.provider_breaker == other.provider_breaker
             && self.max_in_flight == other.max_in_flight
     }
 }
@@ -180,22 +186,23 @@ impl TargetState {
     pub(super) fn new(
         id: TargetId,
         settings: TargetSettings,
-        circuit: Circuit,
+        [circuit, provider_circuit]: [Circuit; 2],
         health: Member,
         provider_state: Arc<ProviderState>,
     ) -> Self {
-        Self { id, settings, circuit, health, provider_state, history: Arc::default() }
+        let history = Arc::default();
+        Self { id, settings, circuit, provider_circuit, health, provider_state, history }
     }
 
     /// Returns the state of the same target with other settings.
     pub(super) fn with_settings(
         &self,
         settings: TargetSettings,
-        circuit: Circuit,
+        [circuit, provider_circuit]: [Circuit; 2],
         provider_state: Arc<ProviderState>,
     ) -> Self {
         let (health, history) = (self.health.clone(), Arc::clone(&self.history));
-        Self { id: self.id.clone(), settings, circuit, health, provider_state, history }
+        Self { id: self.id.clone(), settings, circuit, provider_circuit, health, provider_state, history }
     }
 
     pub(crate) const fn id(&self) -> &TargetId {
@@ -229,9 +236,11 @@ impl TargetState {
         self.breaker().outstanding()
     }
 
-    /// Returns true if the breaker is not closed, so that it admits probes at most.
+    /// Returns true if the breaker of the target or of its provider is not closed, so that it admits probes at most.
     pub(super) fn is_probing(&self, at: Instant) -> bool {
-        self.breaker().state(at) != State::Closed
+        [self.breaker(), self.provider_circuit.breaker()]
+            .iter()
+            .any(|breaker| breaker.state(at) != State::Closed)
     }
 
     /// Takes a slot for one call, unless the target is at capacity.
@@ -242,14 +251,50 @@ impl TargetState {
         self.settings.max_in_flight.is_none_or(|max| before < max).then_some(slot)
     }
 
-    /// Takes a permit of the target's breaker.
-    pub(super) fn try_acquire(&self, at: Instant) -> Result<Permit, Rejected> {
-        self.circuit.try_acquire(at)
+    /// Checks if the breakers of the target and its provider would admit a call. The error has the time until they may.
+    pub(super) fn peek(&self, at: Instant) -> Result<(), (Skip, Duration)> {
+        let of_provider = || self.provider_circuit.peek(at).err().filter(|_| !self.is_overridden(at));
+        match (self.circuit.peek(at).err(), of_provider()) {
+            (None, None) => Ok(()),
+            (None, Some(rejected)) => Err((Skip::ProviderOpen, rejected.retry_after)),
+            (Some(rejected), provider) => {
+                let later = provider.map_or(Duration::ZERO, |rejected| rejected.retry_after);
+                Err((Skip::BreakerOpen, rejected.retry_after.max(later)))
+            }
+        }
     }
 
-    /// Takes a permit for one call past an open breaker.
-    pub(super) fn try_bypass(&self, at: Instant) -> Result<Permit, Rejected> {
-        self.breaker().try_bypass(at)
+    /// Takes the permits of a call: those of the target's breaker and of its provider's. With `bypass` they are taken past
+    /// open breakers.
+    pub(super) fn try_acquire(&self, bypass: bool, at: Instant) -> Result<Permits, (Skip, Duration)> {
+        let take = |circuit: &Circuit| {
+            if bypass { circuit.breaker().try_bypass(at) } else { circuit.try_acquire(at) }
+        };
+        let provider = match take(&self.provider_circuit) {
+            Ok(permit) => Some(permit),
+            Err(_) if self.is_overridden(at) => None,
+            Err(rejected) => {
+                let skip =
+                    if self.circuit.peek(at).is_err() { Skip::BreakerOpen } else { Skip::ProviderOpen };
+                return Err((skip, rejected.retry_after));
+            }
+        };
+        match take(&self.circuit) {
+            Ok(target) => {
+                Ok(Permits { target, provider, is_shared: self.settings.mechanisms.breaker.shared })
+            }
+            Err(rejected) => {
+                if let Some(permit) = provider {
+                    permit.neutral(at);
+                }
+                Err((Skip::BreakerOpen, rejected.retry_after))
+            }
+        }
+    }
+
+    /// Returns true if an operator decides which calls the target's breaker admits.
+    fn is_overridden(&self, at: Instant) -> bool {
+        self.breaker().forced(at).is_some()
     }
 
     /// Returns the time until a call may be made with the API key, if the provider rejected it.
@@ -282,11 +327,13 @@ impl TargetState {
         }
     }
 
-    /// Closes the breaker, and ends the cool-downs of the target and of its provider's account and the rest of the key, which
-    /// is read again.
+    /// Closes the breakers of the target and its provider, and ends the cool-downs of the target and of its provider's account
+    /// and the rest of the key, which is read again.
     pub(super) async fn reset(&self, at: Instant) {
-        self.breaker().lift();
-        self.breaker().reset(at);
+        for breaker in [self.breaker(), self.provider_circuit.breaker()] {
+            breaker.lift();
+            breaker.reset(at);
+        }
         self.provider().reload_key().await;
         self.provider_state.key.lock().accept();
         self.end_rest();
@@ -327,8 +374,8 @@ impl TargetState {
         if let Some(left) = self.cooling(at) {
             return Eligibility::unusable(Skip::Cooling, Some(left));
         }
-        if let Err(rejected) = self.circuit.peek(at) {
-            return Eligibility::unusable(Skip::BreakerOpen, Some(rejected.retry_after));
+        if let Err((skip, left)) = self.peek(at) {
+            return Eligibility::unusable(skip, Some(left));
         }
         let share = self.breaker().share(at);
         // A half-open breaker has a share of 0 and may still admit a probe now, as `peek` found.
@@ -442,16 +489,6 @@ impl TargetState {
                 let current = self.provider().key_generation();
                 self.provider_state.key.lock().reject(key.generation, current, key.is_trial(), at);
             }
-        }
-    }
-}
-
-/// Returns the weight with which the breaker counts a failure; `None` if the verdict is no failure.
-pub(super) fn breaker_weight(verdict: Verdict, hint: Option<Duration>) -> Option<Weight> {
-    match verdict {
-        Verdict::Success | Verdict::Neutral => None,
-        Verdict::Failure { window, streak } => {
-            Some(Weight { window, streak, probe: true, retry_after: hint })
         }
     }
 }

@@ -80,14 +80,13 @@ async fn target_and_provider_override_breaker_and_retry() {
     .assert_eq(&plain(&client).await);
 }
 
-/// When most models of a provider are down, its other models are not called either.
-#[tokio::test(start_paused = true)]
-async fn open_breakers_of_models_open_the_provider_breaker() {
-    let script = script("p: 503 / q: 200");
+/// Returns the outcome at a fourth model of a provider after its three others have failed with this fault.
+async fn fourth_after(fault: &str, shared: bool) -> String {
+    let script = script(&format!("p: {fault} / q: 200"));
     let targets = ["one", "two", "three"].map(|model| Target::new("p", model).max_retries(0));
     let mut builder = Client::builder()
         .seed(7)
-        .breaker(BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() })
+        .breaker(BreakerConfig { consecutive: Some(3), shared, ..BreakerConfig::default() })
         .route(Route::priority("default", targets.into_iter().chain([Target::new("q", "m")])))
         .route(Route::priority("other", [Target::new("p", "four"), Target::new("q", "m")]));
     for (name, provider) in script.providers() {
@@ -95,11 +94,27 @@ async fn open_breakers_of_models_open_the_provider_breaker() {
     }
     let client = builder.build().unwrap();
     plain(&client).await;
-    let other = outcome(&client.chat(named("other")).await);
-    expect![[r#"
-        ok "hello from q" by q/m
-        0.000s  p/four     skipped: breaker open, reopens in 4.43 s            hop
-        0.000s  q/m     1  ok  15 tokens                                 0 ms
-    "#]]
-    .assert_eq(&other);
+    let fourth = outcome(&client.chat(named("other")).await);
+    assert_eq!(client.outstanding_permits(), 0);
+    fourth
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_to_connect_open_the_breaker_of_the_provider() {
+    for fault in ["refused", "unreachable", "reset"] {
+        expect![[r#"
+            ok "hello from q" by q/m
+            0.000s  p/four     skipped: provider's breaker open, reopens in 4.43 s            hop
+            0.000s  q/m     1  ok  15 tokens                                            0 ms
+        "#]]
+        .assert_eq(&fourth_after(fault, false).await);
+    }
+    for fault in ["500", "503", "429", "timeout", "malformed", "404"] {
+        let fourth = fourth_after(fault, false).await;
+        assert!(fourth.contains("p/four  1  "), "{fault}: {fourth}");
+    }
+    for (fault, is_called) in [("500", false), ("timeout", false), ("404", true)] {
+        let fourth = fourth_after(fault, true).await;
+        assert_eq!(fourth.contains("p/four  1  "), is_called, "shared {fault}: {fourth}");
+    }
 }
