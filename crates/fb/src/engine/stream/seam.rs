@@ -28,8 +28,10 @@ const HOLD: usize = 160;
 const TAIL: usize = 100;
 /// The bytes at the end of the answer that an instruction quotes.
 const QUOTED: usize = 60;
-/// The fewest letters of a repetition of the last words.
+/// The fewest letters of a repetition that may end within a word.
 const MIN_REPEATED: usize = 6;
+/// The fewest letters of a repetition of whole words, which an instruction requests.
+const MIN_WORDS: usize = 2;
 /// The fewest letters that a text has in common with another by design, and not by chance.
 const MIN_COMMON: usize = 16;
 /// Punctuation that a model puts around or before the words that it repeats.
@@ -92,13 +94,22 @@ impl Comparison<'_> {
         if let Some(seam) = later {
             return seam;
         }
-        if self.is_within_a_sentence() {
-            return self.join(0);
+        let preamble = Preamble::of(self.text);
+        let is_within = self.is_within_a_sentence();
+        match preamble {
+            Preamble::No if is_within => return self.join(0),
+            Preamble::Unclear if is_within && !self.ended => {
+                return Seam::Open { until: self.text.len() + 1 };
+            }
+            Preamble::No | Preamble::Unclear | Preamble::Yes => {}
         }
         if !self.ended && self.text.len() < HOLD {
             return Seam::Open { until: HOLD };
         }
-        if has_preamble(self.text) || is_rephrased(self.sent, self.text) { Seam::Apart } else { self.join(0) }
+        // Within a sentence, "of course" introduces nothing unless a colon follows.
+        let introduces = preamble == Preamble::Yes && (!is_within || self.text.contains(':'));
+        let is_apart = introduces || (!is_within && is_rephrased(self.sent, self.text));
+        if is_apart { Seam::Apart } else { self.join(0) }
     }
 
     /// Compares the text at `start` with the beginning of the answer and with its last words.
@@ -113,7 +124,7 @@ impl Comparison<'_> {
             Walk::Differs(common) => common,
         };
         if self.form == Form::Instruction
-            && let Some(seam) = self.repeated(start, MIN_REPEATED)
+            && let Some(seam) = self.repeated(start, MIN_WORDS)
         {
             return Some(seam);
         }
@@ -121,31 +132,46 @@ impl Comparison<'_> {
             Form::Prefill => MIN_COMMON,
             Form::Instruction => (letters(self.sent).count() / 2).clamp(MIN_REPEATED, MIN_COMMON),
         };
-        let is_restart = common >= least
-            && !occurs_twice(self.sent, &letters(text).take(common).map(|(_, c)| c).collect::<String>());
+        let is_restart = common >= least && !occurs_twice(self.sent, &first_letters(text, common));
         is_restart.then_some(Seam::Apart)
     }
 
     /// Compares the text at `start` as [`at`](Self::at) does, but regards only what is common by design.
     fn after_preamble(&self, start: usize) -> Option<Seam> {
         let text = self.text.get(start..)?;
-        let least = if has_preamble(self.text) { MIN_REPEATED } else { MIN_COMMON };
+        let introduces = Preamble::of(self.text) == Preamble::Yes;
+        let least = if introduces { MIN_REPEATED } else { MIN_COMMON };
+        // Where the answer itself begins like this more than once, that is no restart.
+        let is_restart = |common: usize| {
+            common >= least && (introduces || !occurs_twice(self.sent, &first_letters(text, common)))
+        };
         match walk(self.sent, text) {
             Walk::Whole(end) => Some(self.join(start + end)),
-            Walk::Short(common) if common >= least && !self.ended => Some(self.open(start)),
-            Walk::Short(common) | Walk::Differs(common) if common >= least => Some(Seam::Apart),
+            Walk::Short(common) if is_restart(common) && !self.ended => Some(self.open(start)),
+            Walk::Short(common) | Walk::Differs(common) if is_restart(common) => Some(Seam::Apart),
             Walk::Short(_) | Walk::Differs(_) => self.repeated(start, least),
         }
     }
 
-    /// Looks for a repetition of the last words of the answer at `start`.
+    /// Looks for a repetition of the last words of the answer at `start`. A short one counts if a word ends with it.
     fn repeated(&self, start: usize, least: usize) -> Option<Seam> {
         let text = self.text.get(start..)?;
-        let is_long = |suffix: &&str| letters(suffix).count() >= least;
-        suffixes(self.sent, TAIL).filter(is_long).find_map(|suffix| match walk(suffix, text) {
-            Walk::Whole(end) => Some(self.join(start + end)),
-            Walk::Short(_) if !self.ended => Some(Seam::Open { until: self.text.len() + 1 }),
-            Walk::Short(_) | Walk::Differs(_) => None,
+        let more = || Seam::Open { until: self.text.len() + 1 };
+        suffixes(self.sent, TAIL).find_map(|suffix| {
+            let length = letters(suffix).count();
+            let is_short = length < MIN_REPEATED;
+            if length < least || (is_short && !suffix.chars().all(is_spaced_script)) {
+                return None;
+            }
+            match walk(suffix, text) {
+                Walk::Whole(end) => match text.get(end..).and_then(|rest| rest.chars().next()) {
+                    None if is_short && !self.ended => Some(more()),
+                    Some(next) if is_short && next.is_alphanumeric() => None,
+                    Some(_) | None => Some(self.join(start + end)),
+                },
+                Walk::Short(_) if !self.ended => Some(more()),
+                Walk::Short(_) | Walk::Differs(_) => None,
+            }
         })
     }
 
@@ -247,6 +273,11 @@ fn suffixes(text: &str, bytes: usize) -> impl Iterator<Item = &str> {
     starts.filter_map(|(at, _)| text.get(at..))
 }
 
+/// Returns the first letters of a text.
+fn first_letters(text: &str, count: usize) -> String {
+    letters(text).take(count).map(|(_, c)| c).collect()
+}
+
 /// Returns true if the letters of `part` occur at two places in `text`.
 fn occurs_twice(text: &str, part: &str) -> bool {
     let compact = |text: &str| letters(text).map(|(_, c)| c).collect::<String>();
@@ -254,23 +285,44 @@ fn occurs_twice(text: &str, part: &str) -> bool {
     !part.is_empty() && text.find(&part) != text.rfind(&part)
 }
 
-/// Returns true if a text begins with a sentence that introduces an answer.
-fn has_preamble(text: &str) -> bool {
-    let head: String = text.chars().take(32).collect::<String>().to_lowercase();
-    let head = head.trim_start_matches(is_decoration);
-    PREAMBLES.iter().any(|preamble| head.starts_with(preamble))
+/// Whether a text begins with a sentence that introduces an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Preamble {
+    Yes,
+    /// Too little of the text has arrived.
+    Unclear,
+    No,
+}
+
+impl Preamble {
+    fn of(text: &str) -> Self {
+        let head: String = text.chars().take(32).collect::<String>().to_lowercase();
+        let head = head.trim_start_matches(is_decoration);
+        if PREAMBLES.iter().any(|preamble| preamble.starts_with(head)) {
+            return Self::Unclear;
+        }
+        let begins = |preamble: &str| {
+            head.strip_prefix(preamble).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        if PREAMBLES.iter().any(|preamble| begins(preamble)) { Self::Yes } else { Self::No }
+    }
 }
 
 /// Returns true if a text begins as the answer does, with other words: if half of its first words occur in the same order
-/// at the beginning of the answer.
+/// at the beginning of the answer, and not because the answer repeats itself, as a table does.
 fn is_rephrased(sent: &str, text: &str) -> bool {
     let words = |text: &str, most: usize| -> Vec<String> {
         let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         words.take(most).map(str::to_lowercase).collect()
     };
-    let (first, beginning) = (words(text, 16), words(sent, 32));
-    let common = common_words(&first, &beginning);
-    common >= 4 && 2 * common >= first.len()
+    let resembles = |first: &[String], beginning: &[String]| {
+        let common = common_words(first, beginning);
+        common >= 4 && 2 * common >= first.len()
+    };
+    let sent = words(sent, usize::MAX);
+    let (before, last) = sent.split_at(sent.len().saturating_sub(16));
+    let beginning = |sent: &[String]| sent.get(..32).unwrap_or(sent).to_vec();
+    resembles(&words(text, 16), &beginning(&sent)) && !resembles(last, &beginning(before))
 }
 
 /// Returns the length of the longest common subsequence.

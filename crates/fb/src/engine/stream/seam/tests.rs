@@ -51,6 +51,19 @@ fn table(rows: &[(&str, &str, String)]) -> String {
     table
 }
 
+/// The beginning and the rest of a table, of which every row resembles the first.
+const TABLE: &str = "| name of the product | price in euros |\n| name of the product 1 | price in euros 1.50 |\n\
+                     | name of the product 2 | price in euros 2.50 |\n| name of the product 3 | price in euros 3.50 |\n";
+const TABLE_REST: &str = "| name of the product 4 | price in euros 4.50 |\n| name of the product 5 | price in euros 5.50 |\n\
+                          | name of the product 6 | price in euros 6.50 |\n";
+
+/// The beginning and the rest of a program.
+const CODE: &str = "assert_eq!(parse(\"one\"), Some(1));\nassert_eq!(parse(\"two\"), Some(2));\n\
+                    assert_eq!(parse(\"three\"), Some(3));\nassert_eq!(parse(\"four\"), Some(4));\n\
+                    assert_eq!(parse(\"five\"), Some(5));";
+const CODE_REST: &str = "\nassert_eq!(parse(\"six\"), Some(6));\nassert_eq!(parse(\"seven\"), Some(7));\n\
+                         assert_eq!(parse(\"eight\"), Some(8));\nassert_eq!(parse(\"nine\"), Some(9));";
+
 #[test]
 fn continuation_goes_on_where_the_text_ends() {
     let rows = [
@@ -64,6 +77,12 @@ fn continuation_goes_on_where_the_text_ends() {
         ("quotes them", SENT, format!("\"known for the Eiffel\"{REST}")),
         ("repeats half a word", "He goes to the super", "to the supermarket every day.".to_owned()),
         ("introduces them", SENT, format!("Sure, here is the rest:\n\nknown for the Eiffel{REST}")),
+        ("repeats two short words", "The cat sat on the", "on the mat.".to_owned()),
+        ("repeats one short word", "The cat sat on the", "the mat.".to_owned()),
+        ("repeats the letters of another word", "The cat sat on the", "then".to_owned()),
+        ("goes on with words of a preamble", "That is", "of course true, and it has never been in doubt in the many years since the first observation was published by the society, nor will it be.".to_owned()),
+        ("goes on with a word that begins like one", "He was", "surely late.".to_owned()),
+        ("goes on with a letter that begins one", "The s", "s".to_owned()),
         ("only repeats them", SENT, "known for the Eiffel".to_owned()),
         ("space on both sides", "The cat ", " sat.".to_owned()),
         ("line feeds on both sides", "# Title\n\n", "\n\nText of the first paragraph.".to_owned()),
@@ -86,9 +105,9 @@ fn continuation_goes_on_where_the_text_ends() {
         goes on within a sentence
            14: "The capital of France is Paris. It is known for the Eiffel|-shaped tower."
         goes on with a lower-case word
-            1: "The cat| sat on the mat."
+            2: "The cat| sat on the mat."
         goes on within a word, which is not seen
-            1: "The cata| logue is long."
+            2: "The cata| logue is long."
         repeats the last words
            26: "The capital of France is Paris. It is known for the Eiffel| […]"
         repeats a few of them
@@ -99,6 +118,18 @@ fn continuation_goes_on_where_the_text_ends() {
            12: "He goes to the super|market every day."
         introduces them
           160: "The capital of France is Paris. It is known for the Eiffel| […]"
+        repeats two short words
+            7: "The cat sat on the| mat."
+        repeats one short word
+            4: "The cat sat on the| mat."
+        repeats the letters of another word
+            4: "The cat sat on the| then"
+        goes on with words of a preamble
+          138: "That is| of course true, and it has never been in doubt in the many years since the first observation was published by the society, nor will it be."
+        goes on with a word that begins like one
+            5: "He was| surely late."
+        goes on with a letter that begins one
+            1: "The s| s"
         only repeats them
            20: "The capital of France is Paris. It is known for the Eiffel|"
         space on both sides
@@ -134,6 +165,11 @@ fn answer_that_starts_over_is_shortened_or_apart() {
         ("restarts with other words", SENT, "France's capital is Paris. It is known for the Louvre and the Eiffel Tower, and has two million people.".to_owned()),
         ("restarts after a preamble and differs", SENT, "Of course! The capital of France is Paris, the city of light.".to_owned()),
         ("introduces and goes on", SENT, "Certainly, I will continue. Tower is a landmark of the city.".to_owned()),
+        ("introduces in lower case", SENT, "sure, here is the rest: a landmark of the city.".to_owned()),
+        ("restarts after a preamble in lower case", SENT, format!("sure, here it is: {whole}")),
+        ("goes on with a table", TABLE, TABLE_REST.to_owned()),
+        ("table restarts", TABLE, format!("{TABLE}{TABLE_REST}")),
+        ("goes on with code", CODE, CODE_REST.to_owned()),
         ("short answer restarts", "Hello from op", "Hello from openai.".to_owned()),
         ("short answer differs", "Hello from op", "Hello from anthropic.".to_owned()),
         ("repetitive answer goes on", "word word word word ", "word word ".to_owned()),
@@ -160,6 +196,16 @@ fn answer_that_starts_over_is_shortened_or_apart() {
           apart at its end
         introduces and goes on
           apart at its end
+        introduces in lower case
+          apart at its end
+        restarts after a preamble in lower case
+          160: "The capital of France is Paris. It is known for the Eiffel| […]"
+        goes on with a table
+          144: "| name of the product | price in euros |\n| name of the product 1 | price in euros 1.50 |\n| name of the product 2 | price in euros 2.50 |\n| name of the product 3 | price in euros 3.50 |\n|| name of the product 4 | price in euros 4.50 |\n| name of the product 5 | price in euros 5.50 |\n| name of the product 6 | price in euros 6.50 |\n"
+        table restarts
+          185: "| name of the product | price in euros |\n| name of the product 1 | price in euros 1.50 |\n| name of the product 2 | price in euros 2.50 |\n| name of the product 3 | price in euros 3.50 |\n|| name of the product 4 | price in euros 4.50 |\n| name of the product 5 | price in euros 5.50 |\n| name of the product 6 | price in euros 6.50 |\n"
+        goes on with code
+          145: "assert_eq!(parse(\"one\"), Some(1));\nassert_eq!(parse(\"two\"), Some(2));\nassert_eq!(parse(\"three\"), Some(3));\nassert_eq!(parse(\"four\"), Some(4));\nassert_eq!(parse(\"five\"), Some(5));|\nassert_eq!(parse(\"six\"), Some(6));\nassert_eq!(parse(\"seven\"), Some(7));\nassert_eq!(parse(\"eight\"), Some(8));\nassert_eq!(parse(\"nine\"), Some(9));"
         short answer restarts
            13: "Hello from op|enai."
         short answer differs
