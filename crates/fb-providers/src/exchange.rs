@@ -102,21 +102,27 @@ impl<P: Protocol> Exchange<P> {
             // The server lacks the resource, which is no evidence about its models.
             404 | 405 => Ok(Probe::Unknown),
             _ => match self.read_error(&mut response, "", None).await {
-                Some(CallError::Failed(failure)) => Err(failure),
-                Some(CallError::Blocked(_)) | None => Ok(Probe::Reachable),
+                ErrorAnswer::Final(CallError::Failed(failure)) => Err(failure),
+                ErrorAnswer::Final(CallError::Blocked(_)) | ErrorAnswer::Learned { .. } => {
+                    Ok(Probe::Reachable)
+                }
             },
         }
     }
 
     /// Sends the request of a call and returns the response if its status is a success, and whether to hide its token
-    /// counts. If the error shows what the model rejects, the request is adapted and sent once more.
+    /// counts. If the error shows what the model rejects, the request is adapted and sent once more, with a note.
     async fn send(&self, call: Call<'_>, stream: bool) -> Result<(Response, ResponseHead, bool), CallError> {
         let mut may_adapt = true;
+        let mut rejected = None;
         loop {
-            let request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
+            let mut request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
             let mut response = self.upstream.post(&request.url, request.body).await?;
             call.key.record_head(AnswerHead { status: response.status() });
             if response.is_success() {
+                if let Some(field) = rejected {
+                    add_resent(&mut request.notes, field);
+                }
                 let request_id = error::request_id(&response);
                 let meta = Meta { request_id, notes: request.notes };
                 let head = ResponseHead { status: response.status(), meta };
@@ -124,11 +130,10 @@ impl<P: Protocol> Exchange<P> {
             }
             may_adapt &= !request.thinking;
             let learner = may_adapt.then_some(call);
-            let Some(error) = self.read_error(&mut response, call.model, learner).await else {
-                may_adapt = false;
-                continue;
-            };
-            return Err(error);
+            match self.read_error(&mut response, call.model, learner).await {
+                ErrorAnswer::Final(error) => return Err(error),
+                ErrorAnswer::Learned { field } => (may_adapt, rejected) = (false, Some(field)),
+            }
         }
     }
 
@@ -156,22 +161,21 @@ impl<P: Protocol> Exchange<P> {
         }
     }
 
-    /// Reads and classifies the body of a response with an error status; `model` is the one that was called. Returns `None` if
-    /// the protocol has learned from it how to send the call.
+    /// Reads and classifies the body of a response with an error status; `model` is the one that was called.
     async fn read_error(
         &self,
         response: &mut Response,
         model: &str,
         learner: Option<Call<'_>>,
-    ) -> Option<CallError> {
+    ) -> ErrorAnswer {
         let status = response.status();
         let bytes = response.collect_error().await;
         let body = fb_wire::errors::read(&bytes);
         let error = ErrorResponse { status: Some(status), body: &body };
         if learner.is_some_and(|call| self.protocol.learn(&error, call)) {
-            return None;
+            return ErrorAnswer::Learned { field: body.param.as_deref().unwrap_or_default().to_owned() };
         }
-        Some(match error.of_model(error.correct(self.protocol.classify(&error)), model) {
+        ErrorAnswer::Final(match error.of_model(error.correct(self.protocol.classify(&error)), model) {
             ErrorClass::Failed(kind, scope) => error::failure(kind, scope, &error, response).into(),
             ErrorClass::Blocked(category) => {
                 let detail = self.protocol.block_detail(&bytes, &error);
@@ -179,6 +183,23 @@ impl<P: Protocol> Exchange<P> {
                 Block { form, ..Block::in_stream(category, detail) }.into()
             }
         })
+    }
+}
+
+/// An answer with an error status.
+enum ErrorAnswer {
+    Final(CallError),
+    /// The protocol has learned from it that the model rejects this field, and how to send the call.
+    Learned {
+        field: String,
+    },
+}
+
+/// Adds that the request was sent a second time without this field, which the model had rejected.
+fn add_resent(notes: &mut Vec<Note>, field: String) {
+    match notes.iter_mut().find(|note| note.field == field) {
+        Some(note) => note.what.push_str("; sent again after the model had rejected it"),
+        None => notes.push(Note::new(field, "sent again after the model had rejected it")),
     }
 }
 

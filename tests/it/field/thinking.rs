@@ -33,9 +33,11 @@ async fn a_thinking_deployment_is_configured_or_learned() {
     sims.reset();
     let gateway = Gateway::start(&fb, &two_targets(&sims, "azure", "prod-chat", "")).await;
     sims.primary.fault_next(1, Fault::status(400).with_body(REJECTED));
-    for _ in 0..2 {
+    // Only the answer to the request that was sent twice has a note about that.
+    for degraded in ["temperature,max_tokens", "temperature"] {
         let answer = gateway.post(body.to_string()).await;
         assert_eq!((answer.status, sims.third.calls()), (200, 0), "{answer:?}");
+        assert_eq!(answer.header("x-fb-degraded"), degraded);
     }
     let adapted = json!([null, 9, null]);
     assert_eq!(received(&sims), [json!([9, null, 0.5]), adapted.clone(), adapted]);
