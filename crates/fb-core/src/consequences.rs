@@ -125,11 +125,15 @@ const fn row(retry: Retry, hop: Hop, verdict: Verdict, cooldown: Cooldown, alert
 
 impl FailureKind {
     /// Returns the consequences of a failure of this kind after a stream's first semantic event was sent to the
-    /// caller: no failure is retried, and none causes failover. It counts against the target as before any output.
+    /// caller: no failure is retried, and none causes failover. It counts against the target as before any output, except
+    /// for the time limit of a whole stream, of which others may have used a part.
     pub const fn consequences_after_commit(self) -> Consequences {
         let mut consequences = self.consequences();
         consequences.retry = Retry::Never;
         consequences.hop = Hop::No;
+        if let Self::Timeout(Phase::Total) = self {
+            consequences.verdict = Verdict::Neutral;
+        }
         consequences
     }
 

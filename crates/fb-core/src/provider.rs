@@ -65,6 +65,13 @@ pub trait Provider: Send + Sync + 'static {
     /// Called for every request: must not block or make a call.
     fn capabilities(&self, model: &str) -> Capabilities;
 
+    /// Returns true if an answer has shown that the model always thinks, which its name does not.
+    ///
+    /// Called for every request: must not block. The default implementation returns false.
+    fn has_learned_thinking(&self, _model: &str) -> bool {
+        false
+    }
+
     /// Checks whether the call can be made without dropping anything the caller set. Sends nothing.
     ///
     /// # Errors
@@ -125,6 +132,10 @@ const _: fn(&dyn Provider) = |_| {};
 impl<P: Provider + ?Sized> Provider for Arc<P> {
     fn capabilities(&self, model: &str) -> Capabilities {
         (**self).capabilities(model)
+    }
+
+    fn has_learned_thinking(&self, model: &str) -> bool {
+        (**self).has_learned_thinking(model)
     }
 
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {

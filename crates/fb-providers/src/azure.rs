@@ -74,6 +74,10 @@ impl Provider for Azure {
         self.exchange.protocol().capabilities(model)
     }
 
+    fn has_learned_thinking(&self, model: &str) -> bool {
+        self.exchange.protocol().has_learned_thinking(model)
+    }
+
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
         self.exchange.protocol().admit(call)
     }

@@ -55,6 +55,7 @@ struct Settings {
     losses: Vec<Note>,
     probe: Option<Result<Probe, Failure>>,
     signs: bool,
+    thinks: bool,
     /// The generation of the key, and the one that [`Provider::reload_key`] finds.
     key: [u64; 2],
 }
@@ -101,6 +102,12 @@ impl ScriptedProvider {
     /// `m`; calls are counted from 0 over all models.
     pub fn signed(&self) -> &Self {
         self.settings.lock().signs = true;
+        self
+    }
+
+    /// Makes [`Provider::has_learned_thinking`] return true for every model from now on.
+    pub fn learned_thinking(&self) -> &Self {
+        self.settings.lock().thinks = true;
         self
     }
 
@@ -166,6 +173,10 @@ impl Provider for ScriptedProvider {
     }
 
     /// Refuses requests that need a missing capability of the model.
+    fn has_learned_thinking(&self, _model: &str) -> bool {
+        self.settings.lock().thinks
+    }
+
     fn admit(&self, call: Call<'_>) -> Result<(), Refusal> {
         let settings = self.settings.lock();
         let lacking = || lacking(settings.capabilities(call.model), call.request.chat().ok()?);

@@ -17,6 +17,7 @@ mod parts;
 mod route;
 mod stats;
 mod target;
+mod thinking;
 mod time_limits;
 mod traces;
 

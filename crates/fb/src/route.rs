@@ -13,6 +13,7 @@ pub(crate) use self::cache::MAX_WINDOW as MAX_CACHE_WINDOW;
 pub use self::cache::{CacheKey, RouteCache};
 use crate::{
     LadderConfig, Rung, Target,
+    thinking::{is_thinking_model, set_effort, thinks},
     time_limits::{CallShape, TargetTimes, default_deadline},
 };
 
@@ -286,9 +287,11 @@ impl Route {
 
     /// Returns the configured deadline, or else the default one of a plain request without a limit of tokens.
     pub(crate) fn effective_deadline(&self) -> Duration {
-        let shape = CallShape { streams: false, thinks: false, max_tokens: None };
+        let call = |target: &Target| {
+            let thinks = thinks(is_thinking_model(target), set_effort(target));
+            (TargetTimes::of(target), CallShape { streams: false, thinks, max_tokens: None })
+        };
         let enabled = self.targets.iter().filter(|target| target.enabled);
-        self.deadline
-            .unwrap_or_else(|| default_deadline(enabled.map(|target| (TargetTimes::of(target), shape))))
+        self.deadline.unwrap_or_else(|| default_deadline(enabled.map(call)))
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use fb_core::{ChatRequest, Effort};
-
 use crate::Target;
 
 /// The time to the first output while another target could be called: most streams have begun by then.
@@ -147,24 +145,6 @@ pub(crate) fn default_deadline(calls: impl IntoIterator<Item = (TargetTimes, Cal
 
 /// The least default deadline.
 const MIN_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Returns true if a model thinks for a while before its first output: at medium effort and above any model may, and a model
-/// that always thinks does unless the request turns that off.
-pub(crate) fn thinks(is_thinking_model: bool, effort: Option<Effort>) -> bool {
-    effort.map_or(is_thinking_model, |effort| {
-        effort >= Effort::Medium || (is_thinking_model && effort > Effort::Minimal)
-    })
-}
-
-/// Returns the reasoning effort that a request names, without parsing its messages.
-pub(crate) fn effort(request: &ChatRequest) -> Option<Effort> {
-    if let Some(chat) = request.parsed() {
-        return chat.effort;
-    }
-    let raw = request.raw()?;
-    let field = raw.fields.iter().rfind(|field| &*field.name == "reasoning_effort")?;
-    serde_json::from_slice(raw.bytes.get(field.value.clone())?).ok()
-}
 
 #[cfg(test)]
 mod tests;

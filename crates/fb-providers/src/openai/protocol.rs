@@ -42,9 +42,14 @@ impl ThinkingModels {
 }
 
 impl ChatCompletions {
+    /// Returns true if an error has shown that the model always thinks.
+    pub(crate) fn has_learned_thinking(&self, model: &str) -> bool {
+        self.learned.contains(model)
+    }
+
     /// Returns whether the model always thinks; `None` if its name decides.
     fn thinking(&self, call: Call<'_>) -> Option<bool> {
-        call.thinking.or_else(|| self.learned.contains(call.model).then_some(true))
+        call.thinking.or_else(|| self.has_learned_thinking(call.model).then_some(true))
     }
 }
 

@@ -10,14 +10,15 @@ use std::{
 
 use fb_budget::TokenPrices;
 use fb_core::{
-    Call, CallKey, Capabilities, ChatRequest, Eligibility, FailureKind, Overrides, Provider, TargetId,
+    Call, CallKey, Capabilities, ChatRequest, Effort, Eligibility, FailureKind, Overrides, Provider, TargetId,
 };
 use fb_retry::RetryPolicy;
 
 use super::target_state::TargetState;
 use crate::{
     Target,
-    time_limits::{CallShape, TargetTimes, effort, thinks},
+    thinking::{effort, is_thinking_model, set_effort, thinks},
+    time_limits::{CallShape, TargetTimes},
 };
 
 /// A target as one route uses it. Clones share the state and the weight.
@@ -39,6 +40,8 @@ pub(super) struct RouteTarget {
     capabilities: Capabilities,
     /// True for a model that always thinks, by the configuration or else by its name.
     is_thinking_model: bool,
+    /// The reasoning effort that the target sets in place of that of its requests.
+    set_effort: Option<Effort>,
 }
 
 impl RouteTarget {
@@ -57,8 +60,7 @@ impl RouteTarget {
         let overrides =
             Overrides(config.set.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         let capabilities = config.capabilities.applied_to(state.provider().capabilities(state.id().model()));
-        let by_name = || fb_providers::is_thinking_model(state.id().model());
-        let is_thinking_model = config.capabilities.thinking.unwrap_or_else(by_name);
+        let (is_thinking_model, set_effort) = (is_thinking_model(config), set_effort(config));
         let weight = Arc::new(AtomicU64::new(config.weight.to_bits()));
         let retry_limit = config.max_retries.or(state.settings.mechanisms.retry.max_retries);
         let config = Arc::new(config.clone());
@@ -74,6 +76,7 @@ impl RouteTarget {
             prices,
             capabilities,
             is_thinking_model,
+            set_effort,
         }
     }
 
@@ -97,7 +100,12 @@ impl RouteTarget {
 
     /// Returns the properties of a call on which its default time limits depend.
     pub(super) fn call_shape(&self, request: &ChatRequest, streams: bool) -> CallShape {
-        let thinks = thinks(self.is_thinking_model, effort(request));
+        let has_learned = || {
+            let is_stated = self.config.capabilities.thinking.is_some();
+            !is_stated && self.provider().has_learned_thinking(self.id().model())
+        };
+        let effort = self.set_effort.or_else(|| effort(request));
+        let thinks = thinks(self.is_thinking_model || has_learned(), effort);
         CallShape { streams, thinks, max_tokens: request.head().max_tokens }
     }
 

@@ -66,6 +66,16 @@ fn time_of_a_call_follows_from_settings_request_and_position() {
 }
 
 #[test]
+fn deadline_of_a_route_has_room_for_models_that_think() {
+    let seconds = |models: [&str; 2]| {
+        let targets = models.map(|model| Target::new("a", model));
+        crate::Route::priority("default", targets).effective_deadline().as_secs()
+    };
+    assert_eq!(seconds(["gpt-4o", "claude-sonnet-4-6"]), 180);
+    assert_eq!(seconds(["gpt-6.1-sol", "claude-sonnet-4-6"]), 240);
+}
+
+#[test]
 fn default_deadline_is_the_sum_of_the_planned_times() {
     let sum = |calls: &[(TargetTimes, CallShape)]| default_deadline(calls.iter().copied()).as_secs();
     assert_eq!(sum(&[(UNSET, PLAIN)]), 120);
@@ -76,11 +86,4 @@ fn default_deadline_is_the_sum_of_the_planned_times() {
     assert_eq!([sum(&[(UNSET, PLAIN), (SET, PLAIN)]), sum(&[(SET, PLAIN), (UNSET, PLAIN)])], [150, 150]);
     assert_eq!(sum(&[(SET, PLAIN), (SET, PLAIN), (SET, PLAIN)]), 90);
     assert_eq!([sum(&[(SET, PLAIN)]), sum(&[])], [60, 60], "the least");
-}
-
-#[test]
-fn effort_decides_whether_a_model_thinks() {
-    let cases = [None, Some(Effort::None), Some(Effort::Minimal), Some(Effort::Low), Some(Effort::Medium)];
-    assert_eq!(cases.map(|effort| thinks(false, effort)), [false, false, false, false, true]);
-    assert_eq!(cases.map(|effort| thinks(true, effort)), [true, false, false, true, true]);
 }

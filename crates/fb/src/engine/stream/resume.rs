@@ -64,8 +64,9 @@ impl Resume {
         })
     }
 
-    /// Requests the rest of an answer. Targets that broke are tried last, and those that refused the request or did not go on are not tried. Calls
-    /// count against the attempts of the request, and time against the rest of the stream's, at most the route's deadline.
+    /// Requests the rest of an answer. Targets that broke are tried last, and those that refused the request or did not go
+    /// on are not tried. Calls count against the attempts of the request, and time against the rest of the stream's, at most
+    /// the route's deadline.
     pub(super) async fn run(
         self: Arc<Self>,
         record: Arc<RequestRecord>,
@@ -77,7 +78,7 @@ impl Resume {
         let Ok(chat) = request.chat() else { return Resumed::Failed };
         let requests = Requests::new(request, chat, &text);
         let at = now();
-        let left = end.saturating_duration_since(at).min(route.config.effective_deadline());
+        let left = end.saturating_duration_since(at).min(route.deadline(&requests.instruction, true).after);
         if left < Duration::from_millis(1) {
             return Resumed::Failed;
         }

@@ -1,6 +1,6 @@
 //! The time that calls get, and what follows when they run out of it.
 
-use fb_core::{Chat, Effort, Message, Role};
+use fb_core::{Chat, Effort, Extra, Json, Message, Role};
 
 use super::*;
 
@@ -91,6 +91,59 @@ async fn reasoning_effort_gives_any_model_time_to_think() {
         let answer = client.stream(with_effort(effort)).await.unwrap().collect().await.unwrap();
         assert_eq!(answer.served_by(), by, "{effort:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn thinking_is_set_by_other_fields_or_learned() {
+    let with_field = |name: &str, value: &str| {
+        let extra =
+            Extra { path: name.to_owned(), name: name.to_owned(), value: Json::parse(value).unwrap() };
+        let messages = vec![Message::text(Role::User, "hi")];
+        ChatRequest::from_chat("default", Chat { messages, extra: vec![extra], ..Chat::default() })
+    };
+    let text = "a: 200 in 100s / b: 200";
+    let by = async |client: &Client, request: ChatRequest| {
+        client.stream(request).await.unwrap().collect().await.unwrap().served_by()
+    };
+    let plain = client(&script(text), |route| route);
+    let thinking = with_field("thinking", r#"{"type":"enabled","budget_tokens":4000}"#);
+    assert_eq!(by(&plain, thinking).await, "a/m");
+    assert_eq!(by(&plain, with_field("reasoning", r#"{"effort":"high"}"#)).await, "a/m");
+    assert_eq!(by(&plain, with_field("reasoning", r#"{"effort":"low"}"#)).await, "b/m");
+
+    let set = client(&script(text), |mut route| {
+        let high = Json::parse(r#""high""#).unwrap();
+        route.targets[0].set.insert("reasoning_effort".to_owned(), high);
+        route
+    });
+    assert_eq!(by(&set, ChatRequest::user("hi")).await, "a/m");
+    assert_eq!(
+        by(&set, with_effort(Effort::Low)).await,
+        "a/m",
+        "the target replaces the field of the request"
+    );
+
+    let script = script(text);
+    script.provider("a").learned_thinking();
+    assert_eq!(by(&client(&script, |route| route), ChatRequest::user("hi")).await, "a/m");
+}
+
+#[tokio::test(start_paused = true)]
+async fn total_limit_of_a_stream_is_no_failure_of_its_target() {
+    // The first target uses up most of the time, and the second one is still writing at the limit.
+    let client = client(&script("a: stall(2) / b: 200 gap 900ms"), |route| Route {
+        idle_timeout: Duration::from_secs(6),
+        stream_total: Duration::from_secs(8),
+        ..route.resume()
+    });
+    let ended = streamed(&client).await;
+    expect![[r#"
+        "hello from " then 504 upstream_timeout (the stream broke off: timeout (the stream took longer than its route allows))
+        0.000s  a/m  1  timeout (the stream fell silent)                          6.00 s  resume
+        6.000s  b/m  1  timeout (the stream took longer than its route allows)    2.00 s  resume
+    "#]].assert_eq(&ended);
+    expect!["[1, 0]"].assert_eq(&format!("{:?}", counted_failures(&client)));
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
