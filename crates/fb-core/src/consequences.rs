@@ -20,30 +20,19 @@ pub struct Consequences {
 }
 
 /// Retries of the same target.
-///
-/// `max` limits the retries after failures of this kind, in addition to the target's `max_retries`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// No retry.
     Never,
-    /// A retry without delay.
-    Immediate {
-        /// Maximum number of retries.
-        max: u32,
-    },
+    /// A first retry without delay, and further ones after the usual backoff.
+    Immediate,
     /// One retry without delay that does not count towards `max_retries`: a stale kept-alive connection is not the
     /// target's failure.
     Free,
     /// A retry after the usual backoff.
-    Backoff {
-        /// Maximum number of retries.
-        max: u32,
-    },
+    Backoff,
     /// A retry after a longer backoff, because the provider is short of capacity.
-    Throttled {
-        /// Maximum number of retries.
-        max: u32,
-    },
+    Throttled,
     /// A retry after the provider's `Retry-After` if that is short; without one, after the longer backoff.
     ProviderDelay,
     /// A retry after the usual backoff only if the retry settings of the target include timeouts.
@@ -116,8 +105,6 @@ pub enum Reach {
     Unknown,
 }
 
-const ANY: u32 = u32::MAX;
-
 /// Builds a row of the table, in the order of its columns.
 const fn row(retry: Retry, hop: Hop, verdict: Verdict, cooldown: Cooldown, alert: bool) -> Consequences {
     Consequences { retry, hop, verdict, cooldown, alert }
@@ -147,15 +134,18 @@ impl FailureKind {
         const NEUTRAL: Verdict = Verdict::Neutral;
         const RATE: Verdict = Verdict::Failure { window: 25, streak: false };
         match self {
-            Self::Connect | Self::Timeout(Phase::Connect) => row(Immediate { max: 1 }, Yes, FULL, NO, false),
+            // Often one connection broke, such as that to a server which is being replaced.
+            Self::Connect | Self::Network | Self::Timeout(Phase::Connect) => {
+                row(Immediate, Yes, FULL, NO, false)
+            }
             // The request was sent: a retry could be billed twice and time out again.
             Self::Timeout(Phase::FirstByte | Phase::FirstToken | Phase::Idle | Phase::Total) => {
                 row(Retry::OptIn, Yes, FULL, NO, false)
             }
-            Self::Network | Self::Interrupted => row(Backoff { max: ANY }, Yes, FULL, NO, false),
-            Self::ServerError => row(Backoff { max: ANY }, Yes, FULL, HINT, false),
+            Self::Interrupted | Self::Malformed => row(Backoff, Yes, FULL, NO, false),
+            Self::ServerError => row(Backoff, Yes, FULL, HINT, false),
             Self::StaleConnection => row(Free, Yes, NEUTRAL, NO, false),
-            Self::Overloaded => row(Throttled { max: ANY }, Yes, FULL, HINT, false),
+            Self::Overloaded => row(Throttled, Yes, FULL, HINT, false),
             Self::RateLimited => row(ProviderDelay, Yes, RATE, HINT, false),
             Self::QuotaExhausted => row(Never, Yes, NEUTRAL, Cooldown::Key, true),
             Self::Auth => row(Never, Yes, NEUTRAL, Cooldown::KeyRejected, true),
@@ -165,9 +155,8 @@ impl FailureKind {
             Self::ContextLength => row(Never, LargerWindow, NEUTRAL, NO, false),
             Self::InvalidRequest => row(Never, Hop::OptIn, NEUTRAL, NO, false),
             Self::TooLarge => row(Never, LargerLimit, NEUTRAL, NO, false),
-            Self::Malformed => row(Backoff { max: 1 }, Yes, FULL, NO, false),
             Self::Quality => row(Repair, Yes, NEUTRAL, NO, false),
-            Self::Unknown { server: true } => row(Backoff { max: 1 }, Yes, FULL, HINT, true),
+            Self::Unknown { server: true } => row(Backoff, Yes, FULL, HINT, true),
             Self::Unknown { server: false } => row(Never, Hop::OptIn, NEUTRAL, NO, true),
         }
     }
@@ -260,32 +249,32 @@ mod tests {
                     format!("{window}{}", if streak { "+streak" } else { "" })
                 }
             };
-            let retry = format!("{:?}", c.retry).replace(" { max: 4294967295 }", "");
+            let retry = format!("{:?}", c.retry);
             let (hop, cooldown) = (format!("{:?}", c.hop), format!("{:?}", c.cooldown));
-            let cells = format!("{kind:<16} {retry:<20} {hop:<13}{verdict:<11} {cooldown:<12}");
+            let cells = format!("{kind:<16} {retry:<14} {hop:<13}{verdict:<11} {cooldown:<12}");
             writeln!(table, "{}", format!("{cells}{}", if c.alert { "alert" } else { "" }).trim_end())
                 .unwrap();
         }
         expect![[r#"
-            connect          Immediate { max: 1 } Yes          100+streak  None
-            timeout          OptIn                Yes          100+streak  None
-            network          Backoff              Yes          100+streak  None
-            stale_connection Free                 Yes          -           None
-            interrupted      Backoff              Yes          100+streak  None
-            overloaded       Throttled            Yes          100+streak  RetryAfter
-            server_error     Backoff              Yes          100+streak  RetryAfter
-            rate_limited     ProviderDelay        Yes          25          RetryAfter
-            quota_exhausted  Never                Yes          -           Key         alert
-            auth             Never                Yes          -           KeyRejected alert
-            permission       Never                Yes          -           Target      alert
-            region           Never                Yes          -           Target      alert
-            model_not_found  Never                Yes          -           Target      alert
-            context_length   Never                LargerWindow -           None
-            invalid_request  Never                OptIn        -           None
-            too_large        Never                LargerLimit  -           None
-            malformed        Backoff { max: 1 }   Yes          100+streak  None
-            quality          Repair               Yes          -           None
-            unknown          Backoff { max: 1 }   Yes          100+streak  RetryAfter  alert
+            connect          Immediate      Yes          100+streak  None
+            timeout          OptIn          Yes          100+streak  None
+            network          Immediate      Yes          100+streak  None
+            stale_connection Free           Yes          -           None
+            interrupted      Backoff        Yes          100+streak  None
+            overloaded       Throttled      Yes          100+streak  RetryAfter
+            server_error     Backoff        Yes          100+streak  RetryAfter
+            rate_limited     ProviderDelay  Yes          25          RetryAfter
+            quota_exhausted  Never          Yes          -           Key         alert
+            auth             Never          Yes          -           KeyRejected alert
+            permission       Never          Yes          -           Target      alert
+            region           Never          Yes          -           Target      alert
+            model_not_found  Never          Yes          -           Target      alert
+            context_length   Never          LargerWindow -           None
+            invalid_request  Never          OptIn        -           None
+            too_large        Never          LargerLimit  -           None
+            malformed        Backoff        Yes          100+streak  None
+            quality          Repair         Yes          -           None
+            unknown          Backoff        Yes          100+streak  RetryAfter  alert
         "#]]
         .assert_eq(&table);
     }

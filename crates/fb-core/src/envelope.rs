@@ -59,12 +59,16 @@ impl Envelope {
         Some(left.saturating_sub(self.min_slice.saturating_mul(later)).max(self.min_slice))
     }
 
+    /// Returns `true` if `used` attempts leave one, and one more for each of `later` untried targets.
+    pub fn affords_attempts(&self, used: u32, later: u32) -> bool {
+        used.saturating_add(1).saturating_add(later) <= self.attempts
+    }
+
     /// Returns `true` if a retry after `wait` leaves one attempt and one minimum slice for itself and for each of
     /// `later` untried targets, given that `used` attempts were made.
     pub fn affords_retry(&self, now: Instant, wait: Duration, used: u32, later: u32) -> bool {
-        let attempts = used.saturating_add(1).saturating_add(later) <= self.attempts;
         let need = self.min_slice.saturating_mul(later.saturating_add(1));
-        attempts && self.remaining(now) >= wait.saturating_add(need)
+        self.affords_attempts(used, later) && self.remaining(now) >= wait.saturating_add(need)
     }
 }
 

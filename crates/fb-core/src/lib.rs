@@ -49,7 +49,7 @@ pub use crate::{
         AnswerHead, Call, CallError, CallKey, Capabilities, KeyObserver, Overrides, Probe, Provider, Refusal,
     },
     reply::{FinishReason, Meta, Note, Raw, Reply},
-    report::{CacheUse, Level, Report, ServedBy, UnknownLevel},
+    report::{CacheUse, Level, Limit, Report, ServedBy, UnknownLevel},
     request::{CacheControl, ChatRequest, Field, Head, InvalidRequest, Options, RawBody, Rules},
     request_id::{InvalidRequestId, RequestId},
     request_summary::RequestSummary,

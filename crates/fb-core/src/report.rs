@@ -25,8 +25,35 @@ pub struct Report {
     pub cache: Option<CacheUse>,
     /// The error that the degraded answer replaces; `None` for a full answer.
     pub degraded: Option<String>,
+    /// The limit that prevented another call to a target that failed; `None` after an answer, and if no limit did.
+    pub limit: Option<Limit>,
     /// All attempts and skips, in order.
     pub trace: Trace,
+}
+
+/// A limit on the calls of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// The retries at one target.
+    Retries,
+    /// The calls of the request.
+    Attempts,
+    /// The deadline of the request.
+    Deadline,
+    /// The retry budget of the provider.
+    RetryBudget,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Retries => "max_retries is reached",
+            Self::Attempts => "max_attempts is reached",
+            Self::Deadline => "the deadline is too near",
+            Self::RetryBudget => "the retry budget is empty",
+        })
+    }
 }
 
 /// The use of the cache for an answer.

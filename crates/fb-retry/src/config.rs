@@ -61,8 +61,9 @@ pub struct RetryConfig {
     /// Maximum `Retry-After`; a longer one stops the retries. Defaults to 2 s.
     #[serde(with = "humantime_serde")]
     pub max_hint_wait: Duration,
-    /// Maximum number of retries after the first attempt, 0 to 100. Defaults to 1 at a target of a route, the
-    /// `max_retries` of which takes precedence, and to 2 in `retry`.
+    /// Maximum number of retries after the first attempt, 0 to 100. A target of a route takes its own first; without either, the
+    /// next target is called at once, and the limits on the request bound later retries. Defaults to none in a route, and to 2
+    /// in `retry`.
     pub max_retries: Option<u32>,
     /// Retries calls that timed out after the request was sent. The server may have answered such a call, and bill it.
     /// Defaults to false.

@@ -103,20 +103,23 @@ impl Config {
     pub fn changed_defaults(&self) -> Vec<(&'static str, &'static str)> {
         let (breaker, health) = (&self.breaker, &self.health);
         let (open, outlier) = (OpenConfig::default(), OutlierConfig::default());
-        let mut targets = self.routes.values().flat_map(Route::all_targets).map(|(_, target)| target);
+        let targets = || self.routes.values().flat_map(Route::all_targets).map(|(_, target)| target);
         let is_unlimited = |target: &Target| {
             target.timeout.is_none() && (target.total.is_none() || target.first_output.is_none())
         };
+        let is_unset =
+            |target: &Target| target.enabled && target.retry_config(&self.retry).max_retries.is_none();
         let changed = [
             ("breaker.open.max", "5m", breaker.open.max == open.max),
             ("breaker.slow.first", "20s", breaker.slow.first.is_none()),
             ("breaker.slow.total", "2m", breaker.slow.total.is_none()),
             ("health.outlier.base", "30s", health.outlier.enabled && health.outlier.base == outlier.base),
             ("health.outlier.max", "5m", health.outlier.enabled && health.outlier.max == outlier.max),
+            ("routes.NAME.targets.max_retries", "1", targets().any(is_unset)),
             (
                 "routes.NAME.targets.timeout",
                 "30s",
-                targets.any(|target| target.enabled && is_unlimited(target)),
+                targets().any(|target| target.enabled && is_unlimited(target)),
             ),
         ];
         changed

@@ -30,6 +30,7 @@ mod reconfigure;
 mod record;
 mod request_summary;
 mod response;
+mod retries;
 mod route_state;
 mod route_target;
 mod routing;

@@ -31,7 +31,7 @@ pub enum Error {
     #[error("{}", .0.cause.with_detail())]
     Surfaced(Box<Ended<Failure>>),
     /// Every target failed or was skipped. The cause is the most significant failure; `None` if no target was called.
-    #[error("no target could answer{}", suffix(.0.cause.as_ref()))]
+    #[error("no target could answer{}", suffix(.0))]
     Exhausted(Box<Ended<Option<Failure>>>),
     /// A stream failed after its first output had been returned.
     #[error("the stream broke off: {}", .0.cause.with_detail())]
@@ -55,8 +55,11 @@ pub enum Error {
     Build(#[from] BuildError),
 }
 
-fn suffix(cause: Option<&Failure>) -> String {
-    cause.map(|failure| format!(": {}", failure.with_detail())).unwrap_or_default()
+/// Returns the cause, and the limit that prevented another call.
+fn suffix(ended: &Ended<Option<Failure>>) -> String {
+    let cause = ended.cause.as_ref().map(|failure| format!(": {}", failure.with_detail()));
+    let limit = ended.report.limit.map(|limit| format!("; {limit}"));
+    [cause, limit].into_iter().flatten().collect()
 }
 
 /// The end of a request without an answer.

@@ -6,9 +6,6 @@ use fb_health::HealthConfig;
 use fb_retry::RetryConfig;
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// The retries after the first attempt unless the target or its retry settings have a number of their own.
-const DEFAULT_RETRIES: u32 = 1;
-
 /// A model of a provider, with the policy for calling it.
 ///
 /// The same type is the config table `[[routes.NAME.targets]]` and the value given to
@@ -41,7 +38,7 @@ pub struct Target {
     /// list.
     #[serde(default)]
     pub priority: Option<u32>,
-    /// Retries after the first attempt, 0 to 20; some kinds of failure allow fewer. Defaults to that of the
+    /// Retries after the first attempt and before the next target is called, 0 to 20. Defaults to that of the
     /// [retry settings](RetryConfig::max_retries).
     #[serde(default)]
     pub max_retries: Option<u32>,
@@ -215,7 +212,7 @@ impl Target {
         self
     }
 
-    /// Sets the number of retries after the first attempt.
+    /// Sets the number of retries after the first attempt and before the next target is called.
     #[must_use]
     pub const fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries);
@@ -301,8 +298,7 @@ impl Target {
 
     /// Returns the retry configuration of the target, given that of its provider with its own overrides applied.
     pub(crate) fn retry_config(&self, settings: &RetryConfig) -> RetryConfig {
-        let max_retries = self.max_retries.or(settings.max_retries).unwrap_or(DEFAULT_RETRIES);
-        RetryConfig { max_retries: Some(max_retries), ..settings.clone() }
+        RetryConfig { max_retries: self.max_retries.or(settings.max_retries), ..settings.clone() }
     }
 
     /// Sets the price of its tokens.

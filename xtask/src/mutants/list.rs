@@ -18,8 +18,8 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
     Mutation {
         breaks: "a retry waits past the deadline",
         file: "crates/fb/src/engine/decide.rs",
-        from: "s.envelope.affords_retry(s.now, wait, s.used, s.later).then_some(wait)",
-        to: "(s.used + s.later < s.envelope.attempts).then_some(wait)",
+        from: "if envelope.affords_retry(now, wait, used, later) {",
+        to: "if envelope.affords_attempts(used, later) {",
     },
     Mutation {
         breaks: "a dropped permit is never returned",
@@ -60,8 +60,8 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
     Mutation {
         breaks: "a caller mistake is retried",
         file: "crates/fb/src/engine/decide.rs",
-        from: "Retry::Never | Retry::Repair => return None,",
-        to: "Retry::Never | Retry::Repair => (Pace::Immediate, 1),",
+        from: "Retry::Never | Retry::Repair => return Err(None),",
+        to: "Retry::Never | Retry::Repair => Pace::Immediate,",
     },
     Mutation {
         breaks: "the frame that commits a stream is lost",

@@ -88,7 +88,7 @@ impl Demo {
         self.screen.title("openai down (503)");
         self.send_request().await?;
         self.screen.title("openai still down, until its breaker opens");
-        for _ in 0..3 {
+        for _ in 0..5 {
             self.send_request().await?;
         }
 

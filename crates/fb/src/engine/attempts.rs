@@ -1,12 +1,13 @@
 //! The attempts at one target: the first call, and its retries.
 
 use std::{
+    mem,
     ops::ControlFlow,
     time::{Duration, Instant},
 };
 
 use fb_core::{
-    AttemptEnd, Block, BlockForm, CallError, ChatRequest, Failure, FailureKind, Next, Reach, Verdict,
+    AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Limit, Next, Reach, Verdict,
 };
 use tokio::time::sleep;
 
@@ -19,56 +20,33 @@ use super::{
     inspect::{Inspected, inspect},
     outcome::{CommittedStream, TargetOutcome},
     position::Position,
+    retries::Retries,
     route_target::RouteTarget,
     spend::{output_bytes, wait_for_ledger},
     suspicion::fingerprint,
 };
 use crate::clock::now;
 
-/// The calls that one request has made to one target.
-#[derive(Default)]
-struct Retries {
-    /// Calls, of which the latest may be in flight.
-    calls: u32,
-    /// True if the target was called without a failure at another one before.
-    selected: bool,
-    /// Retries, not counting repairs and those after a stale connection.
-    counted: u32,
-    /// Stale connections met.
-    stale: u32,
-    /// The wait before the latest call.
-    wait: Duration,
-    /// The latest failure, if it has to be surfaced in case its retry is not admitted.
-    to_surface: Option<Failure>,
-    /// The request with the defect of its first answer named. It is repaired once.
-    repaired: Option<ChatRequest>,
-}
-
-/// Calls one target, and retries as the failures, the policy of the target and the envelope of the request allow.
-pub(super) async fn try_target(
-    ctx: RequestContext<'_>,
-    target: &RouteTarget,
-    position: Position,
-) -> TargetOutcome {
-    try_with(ctx, target, position, &mut Retries::default()).await
-}
-
 /// Calls a target that the request waited for. If the configuration sets a number of retries, the calls made before count
 /// towards it.
 pub(super) async fn try_again(ctx: RequestContext<'_>, target: &RouteTarget) -> TargetOutcome {
     let counted = target.retry_limit.map_or(0, |_| ctx.record.calls_to(target.id()));
     let mut retries = Retries { counted, ..Retries::default() };
-    try_with(ctx, target, Position::AFTER_WAIT, &mut retries).await
+    try_target(ctx, target, Position::AFTER_WAIT, &mut retries).await
 }
 
-async fn try_with(
+/// Calls one target, and retries as the failures, the policy of the target and the envelope of the request allow. If the
+/// target may be called again later, `retries` says from when.
+pub(super) async fn try_target(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
     position: Position,
     retries: &mut Retries,
 ) -> TargetOutcome {
+    retries.due = None;
     let outcome = call_until_settled(ctx, target, position, retries).await;
-    if retries.selected && position.is_followed && matches!(outcome, TargetOutcome::MoveOn) {
+    let moves_on = position.is_followed && matches!(outcome, TargetOutcome::MoveOn);
+    if moves_on && mem::take(&mut retries.selected) {
         target.state.count(|counters| counters.fallback_from += 1);
     }
     outcome
@@ -161,8 +139,18 @@ impl Retries {
                 attempt.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
                 ControlFlow::Continue(wait)
             }
-            Step::Next(requirement) => {
+            Step::Later(wait) => {
+                self.counted += 1;
+                self.wait = wait;
+                self.due = at.checked_add(wait);
+                attempt.close(AttemptEnd::Failed(failure), position.next());
+                ControlFlow::Break(TargetOutcome::MoveOn)
+            }
+            Step::Next(requirement, limit) => {
                 require(ctx, target, requirement);
+                if let Some(limit) = limit.filter(|_| !position.bypass) {
+                    ctx.record.set_limit(limit);
+                }
                 attempt.close(AttemptEnd::Failed(failure), position.next());
                 ControlFlow::Break(TargetOutcome::MoveOn)
             }
@@ -186,10 +174,11 @@ impl Retries {
         Situation {
             failure,
             triggers: target.triggers.as_deref(),
-            max_retries: if position.bypass { 0 } else { target.retry.max_retries() },
+            max_retries: if position.bypass { Some(0) } else { target.retry_limit },
             retries: self.counted,
             last: self.wait,
             stale: self.stale,
+            elsewhere: position.elsewhere,
             open: state.key_rest(now).is_some() || state.peek(now).is_err(),
             envelope: ctx.envelope,
             used: ctx.record.calls(),
@@ -219,7 +208,10 @@ fn decide_within_budget(situation: &Situation<'_>, target: &RouteTarget) -> Step
     if !is_retry || is_free || target.state.retry_budget().try_withdraw(situation.now) {
         return step;
     }
-    decide(&Situation { max_retries: 0, ..*situation }, &target.retry)
+    match without_retry(situation) {
+        Step::Next(requirement, _) => Step::Next(requirement, Some(Limit::RetryBudget)),
+        other => other,
+    }
 }
 
 /// Counts the first call of a request to a target, which funds the retry budget. Returns true if the target was

@@ -5,24 +5,50 @@ use std::time::Duration;
 use fb_core::{Next, Skip, TargetId};
 
 use super::{
-    admission::check,
+    admission::{Denied, check},
     attempts::{pause, try_again, try_target},
     context::RequestContext,
     outcome::TargetOutcome,
     position::Position,
+    retries::Retries,
     route_target::RouteTarget,
 };
 use crate::{UnavailablePolicy, clock::now};
 
+/// The time after which a request looks again if a target answers its probes.
+const PROBED: Duration = Duration::from_millis(100);
+
 /// Waits for the target that reopens first, then for the next, as long as deadline and `last_resort_wait` allow. Each
-/// target is waited for once at most, including those that began to cool down in this request and have retries left. If none reopens in time,
-/// lets one call through to a target that this request has not called.
+/// target is called once at most after a wait, including those that began to cool down in this request and have retries
+/// left. If none reopens in time, lets one call through to a target that this request has not called.
 pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget]) -> TargetOutcome {
     let mut tried: Vec<&TargetId> = Vec::new();
-    while let Some((target, wait)) = first_to_reopen(ctx, targets, &tried) {
-        tried.push(target.id());
-        ctx.record.amend(target.id(), Next::WaitFor(wait));
+    let (mut left, mut waited) = (ctx.route.config.last_resort_wait, Duration::ZERO);
+    let mut turned_away: Option<(&RouteTarget, Denied)> = None;
+    loop {
+        let next = first_to_reopen(ctx, targets, &tried, left);
+        let leaves = |from: &RouteTarget| next.is_none_or(|(target, _)| target.id() != from.id());
+        if let Some((from, denied)) = turned_away.take().filter(|(from, _)| leaves(from)) {
+            let next = if next.is_some() { Next::Hop } else { Next::Nothing };
+            ctx.record.turn_to(from.id());
+            ctx.record.skip(from.id(), denied.skip, denied.reopens, next);
+            ctx.record.leave(from.id());
+            waited = Duration::ZERO;
+        }
+        let Some((target, wait)) = next else { break };
+        (left, waited) = (left.saturating_sub(wait), waited.saturating_add(wait));
+        ctx.record.amend(target.id(), Next::WaitFor(waited));
         pause(wait).await;
+        // Others may wait for the same target, and a breaker lets a few of them in first.
+        if let Err(denied) = check(ctx, target, now())
+            && denied.reopens.is_some()
+            && !wait.is_zero()
+        {
+            turned_away = Some((target, denied));
+            continue;
+        }
+        tried.push(target.id());
+        waited = Duration::ZERO;
         ctx.record.turn_to(target.id());
         match try_again(ctx, target).await {
             TargetOutcome::MoveOn => ctx.record.leave(target.id()),
@@ -43,7 +69,7 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
     uncalled.sort_by_key(|target| target.state.is_probing(now()));
     for target in uncalled {
         ctx.record.turn_to(target.id());
-        match try_target(ctx, target, Position::BYPASS).await {
+        match try_target(ctx, target, Position::BYPASS, &mut Retries::default()).await {
             // The call was not admitted after all, so it is still to be made.
             TargetOutcome::MoveOn if !ctx.record.has_called(target.id()) => ctx.record.leave(target.id()),
             ended => return ended,
@@ -52,20 +78,23 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
     TargetOutcome::MoveOn
 }
 
-/// Returns the untried target that reopens first and the wait until then, if request and route afford that wait.
+/// Returns the untried target that reopens first and the wait until then, if the request affords that wait and it is not
+/// longer than `left`.
 fn first_to_reopen<'a>(
     ctx: RequestContext<'_>,
     targets: &[&'a RouteTarget],
     tried: &[&TargetId],
+    left: Duration,
 ) -> Option<(&'a RouteTarget, Duration)> {
     let at = now();
     let affords = |wait: Duration| {
         let calls = ctx.record.calls();
-        wait <= ctx.route.config.last_resort_wait && ctx.envelope.affords_retry(at, wait, calls, 0)
+        wait <= left && ctx.envelope.affords_retry(at, wait, calls, 0)
     };
     // No wait for a target that has reopened since this request was turned away.
     let wait = |target: &RouteTarget| match check(ctx, target, at) {
         Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
+        Err(denied) if target.state.is_half_open(at) => denied.reopens.and(Some(PROBED)),
         Err(denied) => denied.reopens,
     };
     let may_be_called =

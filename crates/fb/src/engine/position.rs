@@ -9,18 +9,20 @@ pub(super) struct Position {
     pub(super) later: u32,
     /// True if any target follows, callable or not.
     pub(super) is_followed: bool,
+    /// True if another target of the level may answer before this one is retried.
+    pub(super) elsewhere: bool,
     /// True if the call passes cool-down, health and an open breaker. There is one such call, without retries.
     pub(super) bypass: bool,
 }
 
 impl Position {
     /// A target that the request waited for.
-    pub(super) const AFTER_WAIT: Self = Self { later: 0, is_followed: true, bypass: false };
+    pub(super) const AFTER_WAIT: Self = Self { later: 0, is_followed: true, elsewhere: false, bypass: false };
     /// The one call that is let through when every target is unavailable.
-    pub(super) const BYPASS: Self = Self { later: 0, is_followed: false, bypass: true };
+    pub(super) const BYPASS: Self = Self { later: 0, is_followed: false, elsewhere: false, bypass: true };
 
     /// Returns the decision to record when the request leaves this target.
     pub(super) const fn next(self) -> Next {
-        if self.is_followed { Next::Hop } else { Next::Nothing }
+        if self.is_followed || self.elsewhere { Next::Hop } else { Next::Nothing }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     outcome::TargetOutcome,
     position::Position,
     record::RequestRecord,
+    retries::Retries,
     route_state::RouteState,
     state::Engine,
 };
@@ -75,9 +76,9 @@ impl Engine {
             deadline_shortened: true,
             ..self.context(&request, Mode::Plain, (directory, route), &record, envelope)
         };
-        let position = Position { later: 0, is_followed: false, bypass: false };
+        let position = Position { later: 0, is_followed: false, elsewhere: false, bypass: false };
         record.turn_to(target.id());
-        let (by, check) = match try_target(ctx, target, position).await {
+        let (by, check) = match try_target(ctx, target, position, &mut Retries::default()).await {
             TargetOutcome::Reply(id, _) | TargetOutcome::Blocked(id, _) => {
                 (Some(ServedBy::Target(id)), Check::Passed)
             }

@@ -5,17 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::Failure;
+use fb_core::{Failure, Limit, Next};
 use fb_router::HedgeBudget;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep_until;
 
 use super::{
-    admission::{count_callable, may_hedge},
-    attempts::try_target,
+    admission::{check, count_callable, may_hedge},
+    attempts::{pause, try_target},
     context::RequestContext,
+    decide::affords,
     outcome::TargetOutcome,
     position::Position,
+    retries::Retries,
     route_target::RouteTarget,
 };
 use crate::clock::now;
@@ -45,6 +47,9 @@ impl Start<'_> {
 
 /// Tries the targets in order until one ends the request. Dropping those still running cancels their calls.
 ///
+/// Targets that failed in a way that may pass are called again when no other one is left, as long as the limits on the
+/// request and the retry budgets of their providers allow.
+///
 /// After a failure that no other target may hide, no new target is started. The failure is surfaced unless a target that
 /// was already running answers.
 pub(super) async fn race(
@@ -55,15 +60,18 @@ pub(super) async fn race(
     let mut running = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
     let mut left = targets.to_vec();
-    let begin = |rest: &mut Vec<_>| {
+    let mut waiting: Vec<Waiting<'_>> = Vec::new();
+    let begin = |rest: &mut Vec<_>, waiting: &[Waiting<'_>]| {
         let target = take_next(ctx, rest)?;
         ctx.record.turn_to(target.id());
-        let later = count_callable(ctx, rest.iter().copied()).saturating_add(ctx.reserve);
-        let position = Position { later, is_followed: !rest.is_empty(), bypass: false };
-        Some(async move { (target, try_target(ctx, target, position).await) })
+        let here = count_callable(ctx, rest.iter().copied());
+        let later = here.saturating_add(ctx.reserve);
+        let elsewhere = here > 0 || !waiting.is_empty();
+        let position = Position { later, is_followed: !rest.is_empty(), elsewhere, bypass: false };
+        Some(visit(ctx, target, position, Retries::default()))
     };
     for _ in 0..start.at_once.max(1) {
-        running.extend(begin(&mut left));
+        running.extend(begin(&mut left, &waiting));
     }
     let mut hedge = pin!(start.hedge.and_then(|hedge| now().checked_add(hedge.after)).map(at));
     loop {
@@ -76,15 +84,31 @@ pub(super) async fn race(
         tokio::select! {
             biased;
             ended = running.next() => match ended {
-                None => return surfaced.map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced),
-                Some((target, TargetOutcome::MoveOn)) => {
+                None => {
+                    if let Some(failure) = surfaced {
+                        return TargetOutcome::Surfaced(failure);
+                    }
+                    let Some((Waiting { target, retries, .. }, wait)) = take_due(ctx, &mut waiting) else {
+                        return TargetOutcome::MoveOn;
+                    };
+                    ctx.record.amend(target.id(), Next::RetryIn(wait));
+                    pause(wait).await;
+                    ctx.record.turn_to(target.id());
+                    let (later, elsewhere) = (ctx.reserve, !waiting.is_empty());
+                    let position = Position { later, is_followed: elsewhere, elsewhere, bypass: false };
+                    running.push(visit(ctx, target, position, retries));
+                }
+                Some((target, TargetOutcome::MoveOn, retries)) => {
                     ctx.record.leave(target.id());
+                    if let Some(due) = retries.due {
+                        waiting.push(Waiting { target, retries, due });
+                    }
                     if surfaced.is_none() {
-                        running.extend(begin(&mut left));
+                        running.extend(begin(&mut left, &waiting));
                     }
                 }
-                Some((_, TargetOutcome::Surfaced(failure))) => surfaced = surfaced.or(Some(failure)),
-                Some((_, ended)) => return ended,
+                Some((_, TargetOutcome::Surfaced(failure), _)) => surfaced = surfaced.or(Some(failure)),
+                Some((_, ended, _)) => return ended,
             },
             () = hedge_is_due => {
                 hedge.set(None);
@@ -92,10 +116,51 @@ pub(super) async fn race(
                 let affords = |hedge: Hedge<'_>| hedge.budget.try_withdraw();
                 let next = next_index(ctx, &left).and_then(|index| left.get(index));
                 if surfaced.is_none() && next.is_some_and(is_admitted) && start.hedge.is_some_and(affords) {
-                    running.extend(begin(&mut left));
+                    running.extend(begin(&mut left, &waiting));
                 }
             }
         }
+    }
+}
+
+/// A target that may be called again.
+struct Waiting<'t> {
+    target: &'t RouteTarget,
+    retries: Retries,
+    /// The time from which it may be called.
+    due: Instant,
+}
+
+/// Tries one target.
+async fn visit<'t>(
+    ctx: RequestContext<'_>,
+    target: &'t RouteTarget,
+    position: Position,
+    mut retries: Retries,
+) -> (&'t RouteTarget, TargetOutcome, Retries) {
+    let outcome = try_target(ctx, target, position, &mut retries).await;
+    (target, outcome, retries)
+}
+
+/// Takes the target that may be called again first, and returns it with the wait until then. Those that may not be called
+/// then are dropped, and so are those whose provider has no retry left.
+fn take_due<'t>(ctx: RequestContext<'_>, waiting: &mut Vec<Waiting<'t>>) -> Option<(Waiting<'t>, Duration)> {
+    let at = now();
+    loop {
+        let first = waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.due)?.0;
+        let next = waiting.remove(first);
+        let wait = next.due.saturating_duration_since(at);
+        let may_be_called = match check(ctx, next.target, at) {
+            Ok(()) => true,
+            Err(denied) => denied.reopens.is_some_and(|reopens| reopens <= wait),
+        };
+        let limit = match affords(ctx.envelope, at, wait, ctx.record.calls(), ctx.reserve) {
+            Err(limit) => limit,
+            Ok(()) if !may_be_called => continue,
+            Ok(()) if next.target.state.retry_budget().try_withdraw(at) => return Some((next, wait)),
+            Ok(()) => Limit::RetryBudget,
+        };
+        ctx.record.set_limit(limit);
     }
 }
 

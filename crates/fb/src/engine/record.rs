@@ -9,7 +9,7 @@ use std::{
 use fb_budget::Warning;
 use fb_core::{
     Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cooldown, Envelope, Event, FailureKind, Level,
-    Next, Observer, Refusal, Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace,
+    Limit, Next, Observer, Refusal, Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace,
 };
 use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, RequestSpan};
@@ -52,6 +52,7 @@ struct State {
     cache: Option<CacheUse>,
     level: Level,
     degraded: Option<String>,
+    limit: Option<Limit>,
     plan: Option<Plan>,
     summary: RequestSummary,
     /// True if the request counts against the rate limits of its tenant.
@@ -156,6 +157,7 @@ impl RequestRecord {
         let span = self.span.attempt(id, number);
         let index = {
             let mut state = self.state.lock();
+            state.limit = None;
             state.rows.push(row);
             state.rows.len() - 1
         };
@@ -198,6 +200,11 @@ impl RequestRecord {
         if let Some(row) = state.rows.iter_mut().rev().find(|row| row.target == *target) {
             row.next = next;
         }
+    }
+
+    /// Records the limit that prevents another call to a target that failed. The next call clears it.
+    pub(super) fn set_limit(&self, limit: Limit) {
+        self.state.lock().limit = Some(limit);
     }
 
     /// Returns true if the request counts against the rate limits of its tenant already.
@@ -408,6 +415,7 @@ impl RequestRecord {
             took: state.took.unwrap_or_else(so_far),
             cache: state.cache.clone(),
             degraded: state.degraded.clone(),
+            limit: state.limit.filter(|_| state.served_by.is_none()),
             trace: Trace::new(state.rows.clone()),
         }
     }

@@ -251,6 +251,12 @@ impl TargetState {
         self.settings.max_in_flight.is_none_or(|max| before < max).then_some(slot)
     }
 
+    /// Returns true if the breaker of the target or that of its provider waits for the results of its probes.
+    pub(super) fn is_half_open(&self, at: Instant) -> bool {
+        let is_half_open = |circuit: &Circuit| circuit.breaker().state(at) == State::HalfOpen;
+        is_half_open(&self.circuit) || is_half_open(&self.provider_circuit)
+    }
+
     /// Checks if the breakers of the target and its provider would admit a call. The error has the time until they may.
     pub(super) fn peek(&self, at: Instant) -> Result<(), (Skip, Duration)> {
         let of_provider = || self.provider_circuit.peek(at).err().filter(|_| !self.is_overridden(at));

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 
 use crate::{Client, Error, Route, SuccessCounts, Target, UnavailablePolicy};
 
+mod again;
 mod budget;
 mod cache;
 mod events;
@@ -100,6 +101,14 @@ async fn run(text: &str, route: impl Fn(Route) -> Route, stream: bool) -> String
     printed.trim_end().to_owned()
 }
 
+/// Sets one retry at each target, which is made before the next target is called.
+fn retry_once(mut route: Route) -> Route {
+    for target in &mut route.targets {
+        target.max_retries = Some(1);
+    }
+    route
+}
+
 async fn check(text: &str, expected: Expect) {
     expected.assert_eq(&run(text, |route| route, false).await);
 }
@@ -129,46 +138,43 @@ async fn healthy_primary_answers_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failing_primary_is_retried_then_left() {
+async fn failing_primary_is_left_at_once_or_after_its_retries() {
     check(
         "a: 503 / b: 200",
         expect![[r#"
-        ok "hello from b" by b/m
-        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
-        0.194s  a/m  2  server_error (503)      0 ms  hop
-        0.194s  b/m  1  ok  15 tokens           0 ms
-        a: 2 calls  b: 1 calls"#]],
+            ok "hello from b" by b/m
+            0.000s  a/m  1  server_error (503)      0 ms  hop
+            0.000s  b/m  1  ok  15 tokens           0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check(
         "a: 503, 200 / b: 200",
         expect![[r#"
-        ok "hello from a" by a/m
-        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
-        0.194s  a/m  2  ok  15 tokens           0 ms
-        a: 2 calls  b: 0 calls"#]],
+            ok "hello from b" by b/m
+            0.000s  a/m  1  server_error (503)      0 ms  hop
+            0.000s  b/m  1  ok  15 tokens           0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check(
         "a: 529 / b: refused / c: 200",
         expect![[r#"
-        ok "hello from c" by c/m
-        0.000s  a/m  1  overloaded (529 overloaded_error)      0 ms  retry in 773 ms
-        0.774s  a/m  2  overloaded (529 overloaded_error)      0 ms  hop
-        0.774s  b/m  1  connect (connection refused)           0 ms  retry at once
-        0.774s  b/m  2  connect (connection refused)           0 ms  hop
-        0.774s  c/m  1  ok  15 tokens                          0 ms
-        a: 2 calls  b: 2 calls  c: 1 calls"#]],
+            ok "hello from c" by c/m
+            0.000s  a/m  1  overloaded (529 overloaded_error)      0 ms  hop
+            0.000s  b/m  1  connect (connection refused)           0 ms  retry at once
+            0.000s  b/m  2  connect (connection refused)           0 ms  hop
+            0.000s  c/m  1  ok  15 tokens                          0 ms
+            a: 1 calls  b: 2 calls  c: 1 calls"#]],
     )
     .await;
     check_stream(
         "a: 503 / b: 200",
         expect![[r#"
-        "hello from b [done]"
-        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
-        0.194s  a/m  2  server_error (503)      0 ms  hop
-        0.194s  b/m  1  ok  15 tokens           0 ms
-        a: 2 calls  b: 1 calls"#]],
+            "hello from b [done]"
+            0.000s  a/m  1  server_error (503)      0 ms  hop
+            0.000s  b/m  1  ok  15 tokens           0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
 }
@@ -241,11 +247,11 @@ async fn stale_connection_is_retried_once_for_free() {
     check(
         "a: stale, 503, 200 / b: 200",
         expect![[r#"
-        ok "hello from a" by a/m
-        0.000s  a/m  1  stale_connection (kept-alive connection was closed)      0 ms  retry at once
-        0.000s  a/m  2  server_error (503)                                       0 ms  retry in 56 ms
-        0.056s  a/m  3  ok  15 tokens                                            0 ms
-        a: 3 calls  b: 0 calls"#]],
+            ok "hello from b" by b/m
+            0.000s  a/m  1  stale_connection (kept-alive connection was closed)      0 ms  retry at once
+            0.000s  a/m  2  server_error (503)                                       0 ms  hop
+            0.000s  b/m  1  ok  15 tokens                                            0 ms
+            a: 2 calls  b: 1 calls"#]],
     )
     .await;
     check(
@@ -337,21 +343,19 @@ async fn stream_fails_over_only_before_its_first_output() {
     check_stream(
         "a: cut(0) / b: 200",
         expect![[r#"
-        "hello from b [done]"
-        0.000s  a/m  1  interrupted (the stream ended before its first output)      0 ms  retry in 193 ms
-        0.194s  a/m  2  interrupted (the stream ended before its first output)      0 ms  hop
-        0.194s  b/m  1  ok  15 tokens                                               0 ms
-        a: 2 calls  b: 1 calls"#]],
+            "hello from b [done]"
+            0.000s  a/m  1  interrupted (the stream ended before its first output)      0 ms  hop
+            0.000s  b/m  1  ok  15 tokens                                               0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check_stream(
         "a: error(0 overloaded) / b: 200",
         expect![[r#"
-        "hello from b [done]"
-        0.000s  a/m  1  overloaded (overloaded_error)      0 ms  retry in 773 ms
-        0.774s  a/m  2  overloaded (overloaded_error)      0 ms  hop
-        0.774s  b/m  1  ok  15 tokens                      0 ms
-        a: 2 calls  b: 1 calls"#]],
+            "hello from b [done]"
+            0.000s  a/m  1  overloaded (overloaded_error)      0 ms  hop
+            0.000s  b/m  1  ok  15 tokens                      0 ms
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check_stream(
@@ -390,30 +394,33 @@ async fn exhaustion_reports_the_primary_cause_unless_another_is_repairable() {
     check(
         "a: 503 / b: 529",
         expect![[r#"
-        502 upstream_error (no target could answer: server_error (503): Service Unavailable)
-        0.000s  a/m  1  server_error (503)                     0 ms  retry in 193 ms
-        0.194s  a/m  2  server_error (503)                     0 ms  hop
-        0.194s  b/m  1  overloaded (529 overloaded_error)      0 ms  retry in 718 ms
-        0.913s  b/m  2  overloaded (529 overloaded_error)      0 ms
-        a: 2 calls  b: 2 calls"#]],
+            502 upstream_error (no target could answer: server_error (503): Service Unavailable; max_attempts is reached)
+            0.000s  a/m  1  server_error (503)                     0 ms  retry in 193 ms
+            0.000s  b/m  1  overloaded (529 overloaded_error)      0 ms  retry in 28 ms
+            0.194s  a/m  2  server_error (503)                     0 ms  retry in 330 ms
+            0.223s  b/m  2  overloaded (529 overloaded_error)      0 ms  hop
+            0.554s  a/m  3  server_error (503)                     0 ms  retry in 116 ms
+            0.671s  a/m  4  server_error (503)                     0 ms  hop
+            a: 4 calls  b: 2 calls"#]],
     )
     .await;
     check(
         "a: 503 / b: 400",
         expect![[r#"
-        400 invalid_request (invalid_request (400 invalid_request_error): Invalid request)
-        0.000s  a/m  1  server_error (503)                               0 ms  retry in 193 ms
-        0.194s  a/m  2  server_error (503)                               0 ms  hop
-        0.194s  b/m  1  invalid_request (400 invalid_request_error)      0 ms  surface
-        a: 2 calls  b: 1 calls"#]],
+            400 invalid_request (invalid_request (400 invalid_request_error): Invalid request)
+            0.000s  a/m  1  server_error (503)                               0 ms  hop
+            0.000s  b/m  1  invalid_request (400 invalid_request_error)      0 ms  surface
+            a: 1 calls  b: 1 calls"#]],
     )
     .await;
     check("a: 404 / b: 500", expect![[r#"
-        502 upstream_error (no target could answer: server_error (500): Internal Server Error), retry after 299.944s
+        502 upstream_error (no target could answer: server_error (500): Internal Server Error; the retry budget is empty), retry after 299.102s
         0.000s  a/m  1  model_not_found (404 model_not_found)      0 ms  hop
         0.000s  b/m  1  server_error (500)                         0 ms  retry in 56 ms
-        0.056s  b/m  2  server_error (500)                         0 ms
-        a: 1 calls  b: 2 calls"#]]).await;
+        0.056s  b/m  2  server_error (500)                         0 ms  retry in 359 ms
+        0.416s  b/m  3  server_error (500)                         0 ms  retry in 481 ms
+        0.898s  b/m  4  server_error (500)                         0 ms
+        a: 1 calls  b: 4 calls"#]]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -478,8 +485,10 @@ async fn trigger_on_restricts_which_failures_hop() {
     expect![[r#"
         502 upstream_error (server_error (503): Service Unavailable)
         0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
-        0.194s  a/m  2  server_error (503)      0 ms  surface
-        a: 2 calls  b: 0 calls"#]]
+        0.194s  a/m  2  server_error (503)      0 ms  retry in 111 ms
+        0.306s  a/m  3  server_error (503)      0 ms  retry in 718 ms
+        1.025s  a/m  4  server_error (503)      0 ms  surface
+        a: 4 calls  b: 0 calls"#]]
     .assert_eq(&run("a: 503 / b: 200", only_timeouts, false).await);
     let opted_in = |mut route: Route| {
         route.targets[0] = route.targets[0].clone().trigger_on([FailureKind::InvalidRequest]);
@@ -568,10 +577,9 @@ async fn priority_and_enabled_are_respected() {
     };
     expect![[r#"
         ok "hello from a" by a/m
-        0.000s  c/m  1  server_error (503)      0 ms  retry in 193 ms
-        0.194s  c/m  2  server_error (503)      0 ms  hop
-        0.194s  a/m  1  ok  15 tokens           0 ms
-        a: 1 calls  b: 0 calls  c: 2 calls"#]]
+        0.000s  c/m  1  server_error (503)      0 ms  hop
+        0.000s  a/m  1  ok  15 tokens           0 ms
+        a: 1 calls  b: 0 calls  c: 1 calls"#]]
     .assert_eq(&run("a: 200 / b: 200 / c: 503", route, false).await);
 }
 
@@ -653,7 +661,7 @@ async fn short_caller_deadline_leaves_attempts_and_trips_no_breaker() {
 #[tokio::test(start_paused = true)]
 async fn open_breaker_is_skipped_and_probed_again() {
     let script = script("a: 503x5, 200 / b: 200");
-    let client = client(&script, |route| route);
+    let client = client(&script, retry_once);
     for _ in 0..3 {
         plain(&client).await;
     }
@@ -693,7 +701,7 @@ async fn last_resort_waits_for_the_first_target_to_reopen() {
 #[tokio::test(start_paused = true)]
 async fn last_resort_returns_to_a_target_that_reopened() {
     let script = script("a: 503x5, 200 / b: 200x3, 529 in 3s");
-    let client = client(&script, |route| route);
+    let client = client(&script, retry_once);
     for _ in 0..3 {
         plain(&client).await;
     }
@@ -709,12 +717,14 @@ async fn last_resort_returns_to_a_target_that_reopened() {
     check(
         "a: 503 / b: 503",
         expect![[r#"
-        502 upstream_error (no target could answer: server_error (503): Service Unavailable)
-        0.000s  a/m  1  server_error (503)      0 ms  retry in 193 ms
-        0.194s  a/m  2  server_error (503)      0 ms  hop
-        0.194s  b/m  1  server_error (503)      0 ms  retry in 180 ms
-        0.374s  b/m  2  server_error (503)      0 ms
-        a: 2 calls  b: 2 calls"#]],
+            502 upstream_error (no target could answer: server_error (503): Service Unavailable; max_attempts is reached)
+            0.000s  a/m  1  server_error (503)      0 ms  retry in 137 ms
+            0.000s  b/m  1  server_error (503)      0 ms  retry in 56 ms
+            0.056s  b/m  2  server_error (503)      0 ms  retry in 221 ms
+            0.194s  a/m  2  server_error (503)      0 ms  retry in 19 ms
+            0.416s  b/m  3  server_error (503)      0 ms  hop
+            0.435s  a/m  3  server_error (503)      0 ms  hop
+            a: 3 calls  b: 3 calls"#]],
     )
     .await;
 }
@@ -838,7 +848,7 @@ async fn cancelled_request_cancels_calls_and_frees_permits() {
 #[tokio::test(start_paused = true)]
 async fn statistics_count_fallbacks_per_target() {
     let script = script("a: 503, 503, 200, block / b: 200");
-    let client = client(&script, |route| route);
+    let client = client(&script, retry_once);
     for _ in 0..3 {
         plain(&client).await;
     }
@@ -955,7 +965,7 @@ async fn observer_receives_every_step() {
 #[tokio::test(start_paused = true)]
 async fn targets_of_a_provider_share_its_retry_budget() {
     let script = script("a: 503 / b: 200");
-    let targets = |names: [&str; 2]| names.map(|name| Target::new(name, "m"));
+    let targets = |names: [&str; 2]| names.map(|name| Target::new(name, "m").max_retries(1));
     let mut builder = Client::builder()
         .seed(7)
         .retry_budget(BudgetConfig { ratio: 0.0, per_second: 0.2, burst: 1, ..BudgetConfig::default() })

@@ -34,21 +34,21 @@ fn second_target_covers_one_outage_and_the_cache_covers_both() {
         "#,
         &expect![[r#"
             route    down         fails with  answered by               level   calls  slowest     last
-            default  a/m          503         b/n                       full        8    0.9 s    0.6 s
+            default  a/m          503         b/n                       full        6    0.6 s    0.6 s
             default  a/m          no answer   b/n                       full        6   20.5 s   20.5 s
             default  a/m          401         b/n                       full        4    0.6 s    0.5 s
             default  a/m          429, 30 s   b/n                       full        4    0.6 s    0.5 s
-            default  a/m          stream cut  b/n                       full        8    0.9 s    0.6 s
+            default  a/m          stream cut  b/n                       full        6    0.6 s    0.6 s
             default  b/n          503         a/m                       full        3    0.5 s    0.5 s
             default  b/n          no answer   a/m                       full        3    0.5 s    0.5 s
             default  b/n          401         a/m                       full        3    0.5 s    0.5 s
             default  b/n          429, 30 s   a/m                       full        3    0.5 s    0.5 s
             default  b/n          stream cut  a/m                       full        3    0.5 s    0.5 s
-            default  all targets  503         cache                     cached     10    0.6 s    0.2 s
+            default  all targets  503         cache                     cached     10    0.9 s    0.0 s
             default  all targets  no answer   cache                     cached      6  140.0 s  140.0 s
             default  all targets  401         502 upstream_credentials  error       2    0.2 s    0.0 s
             default  all targets  429, 30 s   cache                     cached      2    0.2 s    0.0 s
-            default  all targets  stream cut  cache                     cached     10    0.6 s    0.2 s
+            default  all targets  stream cut  cache                     cached     10    0.9 s    0.0 s
 
             one target down: 10 outages, 10 survived, 0 with errors
             all targets down: 5 outages, 4 survived, 1 with errors
@@ -66,16 +66,16 @@ fn single_target_is_a_single_point_of_failure() {
         "#,
         &expect![[r#"
             route    down         fails with  answered by                                               level  calls  slowest     last
-            default  a/m          503         502 upstream_error                                        error      5    0.4 s    0.1 s
+            default  a/m          503         502 upstream_error                                        error      6    1.1 s    0.1 s
             default  a/m          no answer   504 upstream_timeout                                      error      3  120.0 s  120.0 s
             default  a/m          401         502 upstream_credentials                                  error      1    0.1 s    0.0 s
             default  a/m          429, 30 s   2 429 rate_limit_exceeded, 1 503 all_targets_unavailable  error      2    0.1 s    0.0 s
-            default  a/m          stream cut  502 upstream_interrupted                                  error      5    0.4 s    0.1 s
-            default  all targets  503         502 upstream_error                                        error      5    0.4 s    0.1 s
+            default  a/m          stream cut  502 upstream_interrupted                                  error      6    1.1 s    0.1 s
+            default  all targets  503         502 upstream_error                                        error      6    1.1 s    0.1 s
             default  all targets  no answer   504 upstream_timeout                                      error      3  120.0 s  120.0 s
             default  all targets  401         502 upstream_credentials                                  error      1    0.1 s    0.0 s
             default  all targets  429, 30 s   2 429 rate_limit_exceeded, 1 503 all_targets_unavailable  error      2    0.1 s    0.0 s
-            default  all targets  stream cut  502 upstream_interrupted                                  error      5    0.4 s    0.1 s
+            default  all targets  stream cut  502 upstream_interrupted                                  error      6    1.1 s    0.1 s
 
             one target down: 5 outages, 0 survived, 5 with errors
             all targets down: 5 outages, 0 survived, 5 with errors

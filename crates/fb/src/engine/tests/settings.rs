@@ -60,6 +60,7 @@ async fn target_and_provider_override_breaker_and_retry() {
         jitter: Jitter::None,
         base: Duration::from_secs(3),
         throttled_base: Duration::from_secs(3),
+        max_retries: Some(1),
         ..RetryConfig::default()
     };
     let mut builder = Client::builder().seed(7).provider_retry("b", &still).route(Route::priority(

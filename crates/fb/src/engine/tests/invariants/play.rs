@@ -294,12 +294,12 @@ pub(super) fn print(world: &World, played: &Played) -> String {
             End::Left => "left".to_owned(),
         };
         writeln!(out, "  {head}").unwrap();
-        if let Some(Report { id: _, primary, hops, served_by, level, took, cache, degraded, trace }) =
+        if let Some(Report { id: _, primary, hops, served_by, level, took, cache, degraded, limit, trace }) =
             received.report()
         {
             let [primary, by] =
                 [primary.as_ref().map(ToString::to_string), served_by.as_ref().map(ToString::to_string)];
-            writeln!(out, "  primary {primary:?}, {hops} hops, by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}\n{trace}")
+            writeln!(out, "  primary {primary:?}, {hops} hops, by {by:?} at {level} in {took:?}, {cache:?}, instead of {degraded:?}, limit {limit:?}\n{trace}")
                 .unwrap();
         }
     }

@@ -1,0 +1,158 @@
+//! Targets that are called again: at once, after the others, or after a set number of retries, and what ends that.
+
+use fb_retry::BudgetConfig;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::Builder;
+
+fn build(script: &Script, set: impl Fn(Builder) -> Builder, change: impl Fn(Route) -> Route) -> Client {
+    let targets: Vec<_> =
+        script.providers().iter().map(|(name, _)| Target::new(name.as_str(), "m")).collect();
+    let builder = set(Client::builder().seed(7)).route(change(Route::priority("default", targets)));
+    let providers = script.providers().into_iter();
+    providers.fold(builder, |builder, (name, provider)| builder.provider(name, provider)).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_that_failed_are_called_again_until_one_answers() {
+    check(
+        "a: 503, 503, 200 / b: 529",
+        expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m  1  server_error (503)                     0 ms  retry in 193 ms
+        0.000s  b/m  1  overloaded (529 overloaded_error)      0 ms  retry in 28 ms
+        0.194s  a/m  2  server_error (503)                     0 ms  retry in 330 ms
+        0.223s  b/m  2  overloaded (529 overloaded_error)      0 ms  hop
+        0.554s  a/m  3  ok  15 tokens                          0 ms
+        a: 3 calls  b: 2 calls"#]],
+    )
+    .await;
+    check(
+        "a: 401 / b: cut(0), 500, 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  auth (401 invalid_api_key)                     0 ms  hop
+        0.000s  b/m  1  interrupted (ended before its end signal)      0 ms  retry in 56 ms
+        0.056s  b/m  2  server_error (500)                             0 ms  retry in 359 ms
+        0.416s  b/m  3  ok  15 tokens                                  0 ms
+        a: 1 calls  b: 3 calls"#]],
+    )
+    .await;
+    // A broken connection is tried again at once, and a rate limit is waited for.
+    check(
+        "a: reset, 503 / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  network (connection reset)      0 ms  retry at once
+        0.000s  a/m  2  server_error (503)              0 ms  hop
+        0.000s  b/m  1  ok  15 tokens                   0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check(
+        "a: 429(retry-after 1s), 429(retry-after 1s), 200 / b: 200",
+        expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms  retry in 1.08 s
+        1.078s  a/m  2  rate_limited (429 rate_limit_exceeded)      0 ms  hop
+        1.078s  b/m  1  ok  15 tokens                               0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+    check_stream(
+        "a: cut(0), 200 / b: error(0 overloaded)",
+        expect![[r#"
+        "hello from a [done]"
+        0.000s  a/m  1  interrupted (the stream ended before its first output)      0 ms  retry in 193 ms
+        0.000s  b/m  1  overloaded (overloaded_error)                               0 ms  hop
+        0.194s  a/m  2  ok  15 tokens                                               0 ms
+        a: 2 calls  b: 1 calls"#]],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn set_number_of_retries_is_kept_for_every_kind_that_is_retried() {
+    for fault in ["refused", "reset", "malformed", "503", "529", "429", "cut(0)"] {
+        for retries in [0, 1, 3] {
+            let script = script(&format!("a: {fault} / b: 200"));
+            let set = |mut route: Route| {
+                route.targets[0].max_retries = Some(retries);
+                route.max_attempts = 20;
+                route
+            };
+            let lasting = BreakerConfig {
+                consecutive: None,
+                failure_rate: 1.0,
+                min_calls: 100,
+                ..BreakerConfig::default()
+            };
+            let client = build(&script, |builder| builder.breaker(lasting.clone()), set);
+            client.chat(ChatRequest::user("hi")).await.unwrap();
+            let calls = ["a", "b"].map(|name| script.provider(name).calls());
+            assert_eq!(calls, [retries + 1, 1], "{fault} with {retries}");
+        }
+    }
+}
+
+/// What ends the calls of a request is named in its error.
+#[tokio::test(start_paused = true)]
+async fn error_names_the_limit_that_ended_the_calls() {
+    let few = BudgetConfig { ratio: 0.0, per_second: 0.0, burst: 1, ..BudgetConfig::default() };
+    let many = BudgetConfig { ratio: 10.0, ..BudgetConfig::default() };
+    let same = |route: Route| route;
+    let hasty = |route: Route| Route { deadline: Some(Duration::from_secs(2)), ..route };
+    let mut lines = String::new();
+    for (text, budget, change) in [
+        ("a: 503 / b: 503", few, &same as &dyn Fn(Route) -> Route),
+        ("a: 503 / b: 503", many.clone(), &same),
+        ("a: 503 in 900ms / b: 503", many.clone(), &hasty),
+        ("a: 503 / b: 401", many.clone(), &retry_once),
+    ] {
+        let script = script(text);
+        let error = build(&script, |builder| builder.retry_budget(budget.clone()), change)
+            .chat(ChatRequest::user("hi"))
+            .await
+            .unwrap_err();
+        let calls = ["a", "b"].map(|name| script.provider(name).calls());
+        writeln!(lines, "{calls:?} {error}").unwrap();
+    }
+    expect![[r#"
+        [2, 2] no target could answer: server_error (503): Service Unavailable; the retry budget is empty
+        [3, 3] no target could answer: server_error (503): Service Unavailable; max_attempts is reached
+        [1, 2] no target could answer: server_error (503): Service Unavailable; the deadline is too near
+        [2, 1] no target could answer: server_error (503): Service Unavailable
+    "#]]
+    .assert_eq(&lines);
+}
+
+/// Requests that wait for an open breaker are all answered, though its probes are few and take their time.
+#[tokio::test(start_paused = true)]
+async fn crowd_waits_until_the_probes_of_an_open_breaker_are_answered() {
+    let script = script("a: 503x5, 200 in 2s");
+    let client = build(
+        &script,
+        |builder| builder,
+        |mut route| {
+            route.targets[0].max_retries = Some(0);
+            route
+        },
+    );
+    for _ in 0..5 {
+        client.chat(ChatRequest::user("hi")).await.unwrap_err();
+    }
+    let mut requests = JoinSet::new();
+    for _ in 0..100 {
+        let client = client.clone();
+        requests.spawn(async move { client.chat(ChatRequest::user("hi")).await });
+    }
+    let answers = requests.join_all().await;
+    let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).map(outcome_of).collect();
+    assert_eq!((failed.len(), client.outstanding_permits()), (0, 0), "{failed:?}");
+    assert_eq!(script.provider("a").calls(), 105);
+}
+
+fn outcome_of(error: &Error) -> String {
+    format!("{error} {:?}", error.report().map(|report| report.trace.to_string()))
+}
