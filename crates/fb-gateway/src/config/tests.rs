@@ -190,7 +190,7 @@ fn page_of_defaults_has_every_changed_default() {
     assert!(settings(config(", timeout = \"30s\"")).all(|setting| setting != "routes.NAME.targets.timeout"));
     let old = "[breaker]\nopen = { max = \"5m\" }\nslow = { first = \"20s\", total = \"2m\" }\n\
                [health.outlier]\nbase = \"30s\"\nmax = \"5m\"\n[providers.p]\nkind = \"ollama\"\n\
-               [routes.default]\ntargets = [{ provider = \"p\", model = \"m\", timeout = \"30s\" }]";
+               [routes.default]\ntargets = [{ provider = \"p\", model = \"m\", timeout = \"30s\", max_retries = 1 }]";
     assert_eq!(parse(old).unwrap().fb.changed_defaults(), []);
 }
 

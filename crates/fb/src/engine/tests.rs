@@ -785,7 +785,7 @@ async fn rejected_key_rests_and_is_tried_by_one_call_after_growing_pauses() {
         502 upstream_credentials (no target could answer), retry after 1s
         502 upstream_credentials (no target could answer), retry after 1s
         3 calls
-        502 upstream_error (no target could answer: server_error (503): Service Unavailable)
+        502 upstream_error (no target could answer: server_error (503): Service Unavailable; max_retries is reached)
         502 upstream_credentials (no target could answer), retry after 1s
         5 calls
         ok "hello from a" by a/m
