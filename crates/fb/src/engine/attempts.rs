@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{
-    AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Limit, Next, Reach, Verdict,
-};
+use fb_core::{AttemptEnd, Block, BlockForm, CallError, Failure, FailureKind, Limit, Next, Reach, Verdict};
 use tokio::time::sleep;
 
 use super::{
