@@ -92,7 +92,7 @@ async fn call_until_settled(
                         return outcome;
                     }
                     Inspected::Rejected(outcome) => return outcome,
-                    Inspected::Repair(request) => retries.repaired = Some(*request),
+                    Inspected::Repair(request) => retries.repaired = Some(request),
                 }
                 continue;
             }
@@ -131,7 +131,7 @@ impl Retries {
         match decide_within_budget(&situation, target) {
             Step::RetrySame(wait) => {
                 let surfaces = without_retry(&situation) == Step::Surface;
-                self.to_surface = surfaces.then(|| failure.clone());
+                self.to_surface = surfaces.then(|| Box::new(failure.clone()));
                 self.counted += u32::from(!is_stale);
                 self.wait = wait;
                 attempt.close(AttemptEnd::Failed(failure), Next::RetryIn(wait));
@@ -235,7 +235,7 @@ fn skip(
     target.state.count(|counters| counters.skipped += 1);
     let next = if retries.to_surface.is_some() { Next::Surface } else { position.next() };
     ctx.record.skip(target.id(), denied.skip, denied.reopens, next);
-    retries.to_surface.take().map_or(TargetOutcome::MoveOn, TargetOutcome::Surfaced)
+    retries.to_surface.take().map_or(TargetOutcome::MoveOn, |failure| TargetOutcome::Surfaced(*failure))
 }
 
 /// Restricts the targets that the request may still try.

@@ -20,7 +20,7 @@ pub(super) struct Retries {
     /// The time from which the target may be called again, if its last call failed in a way that may pass.
     pub(super) due: Option<Instant>,
     /// The latest failure, if it has to be surfaced in case its retry is not admitted.
-    pub(super) to_surface: Option<Failure>,
-    /// The request with the defect of its first answer named. It is repaired once.
-    pub(super) repaired: Option<ChatRequest>,
+    pub(super) to_surface: Option<Box<Failure>>,
+    /// The request with the defect of its first answer named. It is repaired once. Boxed, as few requests are.
+    pub(super) repaired: Option<Box<ChatRequest>>,
 }
