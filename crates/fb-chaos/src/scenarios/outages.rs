@@ -40,14 +40,14 @@ fn all_answered(calls: [u64; 3]) -> Summary {
     Summary { clients: format!("{REQUESTS}/{REQUESTS} ok"), providers: format_calls(calls) }
 }
 
-/// A failure is retried once, then the next target is called, and after five failures the breaker opens.
+/// The next target is called at once, and after five failures the breaker opens.
 pub(super) async fn primary_503(fb: PathBuf) -> anyhow::Result<Summary> {
     let testbed = Testbed::start(&fb, Setup { more: STEADY, ..Setup::default() }).await?;
     testbed.primary.fault(Fault::status(503));
     let trace = answered_by_backup(&testbed, REQUESTS).await?;
     ensure!(
         trace.contains(&format!("{PRIMARY} 1 "))
-            && trace.contains(&format!("{PRIMARY} 2 "))
+            && !trace.contains(&format!("{PRIMARY} 2 "))
             && trace.contains("ok"),
         "first trace {trace:?}"
     );
@@ -197,7 +197,7 @@ pub(super) async fn outage(fb: PathBuf) -> anyhow::Result<Summary> {
     })
 }
 
-/// With every target down, each is tried within the envelope, the client gets a typed error, and soon no target is called
+/// With every target down, each is tried, and again until the request has made its six calls, the client gets a typed error, and soon no target is called
 /// any more.
 pub(super) async fn all_down(fb: PathBuf) -> anyhow::Result<Summary> {
     let testbed = Testbed::start(&fb, Setup { more: STEADY, ..Setup::default() }).await?;
@@ -208,7 +208,8 @@ pub(super) async fn all_down(fb: PathBuf) -> anyhow::Result<Summary> {
     ensure!(matches!(response.status, 502 | 503), "{response:?}");
     ensure!(response.code()?.starts_with("upstream_"), "{response:?}");
     let first = testbed.calls();
-    ensure!(first == [2, 2, 2], "calls of the first request {first:?}");
+    let all_called = first.iter().all(|calls| *calls > 0);
+    ensure!(all_called && first.iter().sum::<u64>() == 6, "calls of the first request {first:?}");
     let requests = 8;
     for _ in 1..requests {
         let response = testbed.chat(false).await?;
