@@ -128,6 +128,12 @@ impl Endpoint {
         self.schedule(config, when, random);
     }
 
+    /// Returns to the condition before the first check, which is due at once.
+    pub(crate) fn reset(&mut self, now: Instant) {
+        (self.condition, self.passed, self.failed) = (Condition::Unknown, 0, 0);
+        (self.due, self.outdated) = (now, now);
+    }
+
     /// Brings the next check forward if it is due later than the interval of new settings allows.
     pub(crate) fn expedite(&mut self, config: &ProbeConfig, now: Instant) {
         self.due = self.due.min(now + self.interval(config));

@@ -347,6 +347,13 @@ impl Member {
         Ok(())
     }
 
+    /// Ends the ejection of the target and the unhealthy condition of its endpoint, which is then unknown, and clears their
+    /// counts of failures. Latencies stay.
+    pub fn reset(&self, now: Instant) {
+        self.target.endpoint.state.lock().reset(now);
+        self.target.state.lock().passive.reset(now);
+    }
+
     /// Records a successful call with the time to its first output, or to the whole answer of an unstreamed call.
     pub fn record_success(&self, first_output: Duration, now: Instant) {
         self.record_first_output(first_output, now);

@@ -114,6 +114,12 @@ impl PassiveHealth {
         }
     }
 
+    /// Ends an ejection, its ramp and all counts of failures.
+    pub(crate) fn reset(&mut self, now: Instant) {
+        (self.errors, self.consecutive_failures, self.ejection) = (0, 0, None);
+        self.window.clear(now);
+    }
+
     pub(crate) fn counts(&self, now: Instant) -> Counts {
         self.window.counts(now)
     }

@@ -24,15 +24,22 @@ pub fn admissible(facts: &Facts<'_>, candidate: &Candidate<'_>) -> Result<(), Re
 /// is admissible all the same.
 pub fn admissible_among(facts: &Facts<'_>, candidates: &[Candidate<'_>]) -> Vec<Result<(), Refusal>> {
     let mut verdicts: Vec<_> = candidates.iter().map(|candidate| admissible(facts, candidate)).collect();
-    if verdicts.iter().all(Result::is_err) {
-        let able = verdicts.iter_mut().zip(candidates).rev();
-        let able = able.filter(|(_, candidate)| check_rules(facts, candidate).is_ok());
-        // From the end, so that the first of several with the same window is found.
-        if let Some((verdict, _)) = able.max_by_key(|(_, candidate)| candidate.capabilities.context) {
-            *verdict = Ok(());
-        }
+    if verdicts.iter().all(Result::is_err)
+        && let Some(index) = largest_excluded(facts, candidates)
+    {
+        verdicts[index] = Ok(());
     }
     verdicts
+}
+
+/// Returns the index of the target with the largest window among those that only the estimated number of tokens excludes.
+pub(crate) fn largest_excluded(facts: &Facts<'_>, candidates: &[Candidate<'_>]) -> Option<usize> {
+    let is_excluded = |candidate: &Candidate<'_>| {
+        check_rules(facts, candidate).is_ok() && check_window(facts, candidate).is_err()
+    };
+    let excluded = candidates.iter().enumerate().filter(|(_, candidate)| is_excluded(candidate));
+    // From the end, so that the first of several with the same window is found.
+    excluded.rev().max_by_key(|(_, candidate)| candidate.capabilities.context).map(|(index, _)| index)
 }
 
 /// Returns true if the request fits the target's context window by estimate, or if the window is unknown.

@@ -13,6 +13,9 @@ pub struct Plan {
     pub order: Vec<Ranked>,
     /// The targets that this request must not reach, in list order.
     pub inadmissible: Vec<Inadmissible>,
+    /// The index in the list of candidates of an inadmissible target that only the estimated number of tokens excludes: the
+    /// one with the largest window. It may be tried once all others have failed.
+    pub doubtful: Option<usize>,
     /// The number of targets that start at once.
     pub start: Start,
 }

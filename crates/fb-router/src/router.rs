@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use crate::{
     Candidate, Facts, Inadmissible, Plan, RankReason, Ranked, RouterConfig, Start, Strategy,
     admissible_among, admissible_as_hedge,
-    admission::fits_window,
+    admission::{fits_window, largest_excluded},
     order::{self, Rank},
     rotation::Rotation,
 };
@@ -114,7 +114,9 @@ impl Router {
             let skip = eligibility.reasons.first().filter(|_| !eligibility.is_usable());
             Ranked { index, target: (*target).clone(), reason, skip: skip.cloned() }
         };
-        Plan { order: ranks.into_iter().map(ranked).collect(), inadmissible, start }
+        let doubtful = largest_excluded(facts, candidates)
+            .filter(|index| inadmissible.iter().any(|excluded| excluded.index == *index));
+        Plan { order: ranks.into_iter().map(ranked).collect(), inadmissible, doubtful, start }
     }
 
     fn order(

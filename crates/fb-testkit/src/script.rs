@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use fb_core::{Failure, ProviderId};
+use fb_core::{Failure, ProviderId, Scope};
 
 use crate::{
     ScriptedProvider, fault,
@@ -151,6 +151,8 @@ fn parse_outcome(provider: &str, text: &str) -> Result<Outcome, String> {
         (name, argument) => {
             let failure = fault::failure(name).ok_or_else(|| unknown(text))?;
             Outcome::Failed(match argument {
+                Some("request") => failure.with_scope(Scope::Request),
+                Some("unclear") => failure.with_scope(Scope::Unclear),
                 Some(argument) => hinted(failure, argument)?,
                 None => failure,
             })
@@ -160,7 +162,8 @@ fn parse_outcome(provider: &str, text: &str) -> Result<Outcome, String> {
 
 fn hinted(failure: Failure, argument: &str) -> Result<Failure, String> {
     let wait = argument.strip_prefix("retry-after ");
-    let wait = wait.ok_or_else(|| format!("{argument:?} is not a `retry-after TIME`"))?;
+    let wait =
+        wait.ok_or_else(|| format!("{argument:?} is none of `retry-after TIME`, `request`, `unclear`"))?;
     Ok(failure.with_retry_after(Some(duration(wait.trim())?)))
 }
 

@@ -150,9 +150,9 @@ impl Client {
         self.engine.eligibility()
     }
 
-    /// Ends a forced or open breaker of a target and of its provider and their counts, the cool-downs of the target and its provider, and the
-    /// rejection of the provider's key, which is read again. Health stays as it is. Returns false if there is no such
-    /// target.
+    /// Ends whatever keeps calls from a target: a forced or open breaker of the target and of its provider, the cool-downs of
+    /// both, the rejection of the provider's key, which is read again, the ejection of the target, and the unhealthy condition
+    /// of its provider. Counts of failures begin anew. Returns false if there is no such target.
     pub async fn reset(&self, target: &TargetId) -> bool {
         self.engine.reset(target).await
     }

@@ -109,7 +109,13 @@ impl Engine {
         if level == Level::Full {
             let reserve = if whole_only { 0 } else { count_callable_below(ctx, route.levels_from(level)) };
             let ctx = context::RequestContext { reserve, ..ctx };
-            outcome = race(ctx, &selection.targets, selection.start).await;
+            for is_last in [false, true] {
+                let (targets, start) = selection.stage(is_last);
+                outcome = race(ctx, targets, start).await;
+                if !matches!(outcome, TargetOutcome::MoveOn) {
+                    break;
+                }
+            }
             if let TargetOutcome::MoveOn = outcome {
                 self.record_unanswered(ctx, Level::Full);
             }

@@ -135,10 +135,12 @@ fn plan_contains_every_candidate_once() {
             target: ids[0].clone(),
             refusal: fb_core::Refusal::new("vision", "sees no pictures"),
         }],
+        doubtful: None,
         start: Start::Sequential,
     };
     assert_eq!(router(Strategy::Cheapest).plan(&candidates, &facts, [0.0, 0.0]), expected);
-    let nothing = Plan { order: Vec::new(), inadmissible: Vec::new(), start: Start::Sequential };
+    let nothing =
+        Plan { order: Vec::new(), inadmissible: Vec::new(), doubtful: None, start: Start::Sequential };
     for strategy in [Strategy::Weighted, Strategy::Fastest, Strategy::LeastBusy, Strategy::Race] {
         assert_eq!(router(strategy).plan(&[], &facts, [0.9, 0.9]), nothing);
     }
@@ -459,4 +461,24 @@ fn windows_that_are_too_small_by_estimate_come_last() {
     assert_eq!(order(&Facts { input_tokens: 100, ..Facts::default() }), [0, 1, 2]);
     assert_eq!(order(&facts), [1, 2, 0]);
     assert_eq!(order(&Facts { preferred: Some("a/m"), ..facts }), [0, 1, 2]);
+}
+
+#[test]
+fn largest_target_that_an_estimate_excludes_is_doubtful_beside_others() {
+    let ids: [TargetId; 4] = ["a/m", "b/m", "c/m", "d/m"].map(|name| name.parse().unwrap());
+    let candidate = |index: usize, context| Candidate {
+        capabilities: Capabilities { context, ..Capabilities::default() },
+        ..Candidate::new(&ids[index])
+    };
+    let all = [candidate(0, Some(10)), candidate(1, Some(30)), candidate(2, Some(20)), candidate(3, None)];
+    let facts = |input_tokens| Facts { input_tokens, ..Facts::default() };
+    let plan = |candidates: &[Candidate<'_>], tokens| {
+        let plan = router(Strategy::Priority).plan(candidates, &facts(tokens), [0.0; 2]);
+        (plan.order.iter().map(|ranked| ranked.index).collect::<Vec<_>>(), plan.doubtful)
+    };
+    assert_eq!(plan(&all, 100), (vec![3], Some(1)));
+    assert_eq!(plan(&all, 40), (vec![3, 1], Some(2)));
+    assert_eq!(plan(&all, 10), (vec![0, 1, 2, 3], None));
+    // The last one that could take the request is no doubtful one, but the only one.
+    assert_eq!(plan(&all[..3], 100), (vec![1], None));
 }

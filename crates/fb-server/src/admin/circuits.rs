@@ -121,7 +121,7 @@ enum Action {
     MetricsOnly,
     /// Ends an override.
     Lift,
-    /// Ends an override, closes the breaker and clears its statistics; ends the cool-downs and the rejection of the key.
+    /// Ends whatever keeps calls from the target: see [`Client::reset`](fb::Client::reset).
     Reset,
 }
 

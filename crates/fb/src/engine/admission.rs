@@ -169,7 +169,7 @@ pub(super) async fn acquire(
     if !position.bypass {
         check_state(ctx, target, number == 1 && position.later > 0, at)?;
     }
-    let rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
+    let mut rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
     let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
     let permits = state.try_acquire(position.bypass, at);
     let permits = permits.map_err(|(skip, left)| Denied { skip, reopens: Some(left) })?;
@@ -187,6 +187,9 @@ pub(super) async fn acquire(
         }
         return Err(Skip::NoTime.into());
     };
+    if let Some(trial) = &mut rest_trial {
+        trial.begin_call();
+    }
     let attempt = record.begin(state, number, at);
     let (permits, until) = (permits.allowing(time.usual), at + time.limit);
     Ok(Admitted { permits, attempt, slot, spend, key, rest_trial, until, is_shortened: time.is_shortened() })

@@ -41,7 +41,18 @@ fn failures(
     skipped: impl Fn(&TargetId, &Skip) -> Option<Failure>,
 ) -> Vec<(TargetId, Failure)> {
     let report = ctx.record.report();
+    // A target that was tried although the prompt seemed too long for it does not explain the failures of the others.
+    let is_expected = |row: &Attempt, failure: &Failure| {
+        let excludes = |end: &AttemptEnd| match end {
+            AttemptEnd::Skipped { why: Skip::Inadmissible(refusal), .. } => refusal.field == "context",
+            _ => false,
+        };
+        let mut rows = report.trace.rows().iter();
+        failure.kind() == FailureKind::ContextLength
+            && rows.any(|other| other.target == row.target && excludes(&other.end))
+    };
     let failure = |row: &Attempt| match &row.end {
+        AttemptEnd::Failed(failure) if is_expected(row, failure) => None,
         AttemptEnd::Failed(failure) => Some(failure.clone()),
         AttemptEnd::Skipped { why, .. } => skipped(&row.target, why),
         AttemptEnd::Running | AttemptEnd::Ok { .. } | AttemptEnd::Blocked { .. } | AttemptEnd::Cancelled => {

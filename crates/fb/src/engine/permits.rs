@@ -9,7 +9,7 @@ use fb_core::{Reach, Verdict};
 pub(crate) struct Permits {
     pub(super) target: Permit,
     /// None if an override of the target's breaker admits calls whatever the state of the provider.
-    pub(super) provider: Option<Permit>,
+    pub(super) provider: Option<Box<Permit>>,
     /// True if all failures of the target count for its provider.
     pub(super) is_shared: bool,
 }
@@ -24,7 +24,7 @@ pub(crate) struct OpenPermits {
 impl Permits {
     /// States the time that the call may take.
     pub(super) fn allowing(self, time: Duration) -> Self {
-        let provider = self.provider.map(|permit| permit.allowing(time));
+        let provider = self.provider.map(|permit| Box::new(permit.allowing(time)));
         Self { target: self.target.allowing(time), provider, is_shared: self.is_shared }
     }
 
@@ -39,7 +39,7 @@ impl Permits {
     /// Settles the call with a verdict on the target and the evidence about its provider.
     pub(super) fn settle(self, verdict: Verdict, reach: Reach, hint: Option<Duration>, at: Instant) {
         let of_provider = provider_verdict(verdict, reach, self.is_shared);
-        let both = [(Some(self.target), verdict), (self.provider, of_provider)];
+        let both = [(Some(self.target), verdict), (self.provider.map(|permit| *permit), of_provider)];
         for (permit, verdict) in both {
             let Some(permit) = permit else { continue };
             match (verdict, weight(verdict, hint)) {

@@ -26,7 +26,16 @@ use crate::clock::now;
 /// The targets of a request in the order in which they are tried.
 pub(super) struct Selection<'a> {
     pub(super) targets: Vec<&'a RouteTarget>,
+    /// A target to be tried once all others have failed: the estimated number of tokens excludes it.
+    pub(super) doubtful: Option<&'a RouteTarget>,
     pub(super) start: Start<'a>,
+}
+
+impl<'a> Selection<'a> {
+    /// Returns the targets that are tried first, or those that are tried last, with the rule for starting them.
+    pub(super) fn stage(&self, is_last: bool) -> (&[&'a RouteTarget], Start<'a>) {
+        if is_last { (self.doubtful.as_slice(), Start::SEQUENTIAL) } else { (&self.targets, self.start) }
+    }
 }
 
 impl Engine {
@@ -51,8 +60,9 @@ impl Engine {
             }
         };
         let targets = plan.order.iter().map(|ranked| visible[ranked.index]).collect();
+        let doubtful = plan.doubtful.map(|index| visible[index]);
         ctx.record.set_plan(plan);
-        Selection { targets, start }
+        Selection { targets, doubtful, start }
     }
 
     /// Returns the plan that a request would get now, without taking a turn in the route's rotation.

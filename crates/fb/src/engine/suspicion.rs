@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_core::{ChatRequest, Failure, FailureKind};
+use fb_core::{ChatRequest, Failure, FailureKind, Role};
 
-/// The number of distinct requests in a row with equal failures that are evidence against the target.
+/// The number of distinct conversations in a row with equal failures that are evidence against the target.
 const DISTINCT: usize = 3;
 /// The time after which a failure is no evidence any more.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -45,18 +45,27 @@ impl Suspicion {
     }
 }
 
-/// Returns a number that differs between requests with different content.
+/// Returns a number that differs between conversations: between tenants, and between first messages of the user. Further
+/// turns and other settings make no difference, as what a firewall blocks stays in the history of a conversation.
 pub(super) fn fingerprint(request: &ChatRequest) -> u64 {
     let mut hasher = DefaultHasher::new();
-    match request.raw() {
-        Some(raw) => raw.bytes.hash(&mut hasher),
-        None => request.chat().map(|chat| format!("{chat:?}")).unwrap_or_default().hash(&mut hasher),
+    request.options().tenant.hash(&mut hasher);
+    let first = request.chat().ok().and_then(|chat| {
+        let mut of_user = chat.messages.iter().filter(|message| message.role == Role::User);
+        of_user.next().or_else(|| chat.messages.first())
+    });
+    match (first, request.raw()) {
+        (Some(message), _) => format!("{:?}", message.parts).hash(&mut hasher),
+        (None, Some(raw)) => raw.bytes.hash(&mut hasher),
+        (None, None) => {}
     }
     hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
+    use fb_core::{Chat, Message, Options};
+
     use super::*;
 
     #[test]
@@ -82,9 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_differ_by_content() {
-        let of = |text: &str| fingerprint(&ChatRequest::user(text));
-        assert_eq!(of("a"), of("a"));
-        assert_ne!(of("a"), of("b"));
+    fn fingerprints_differ_between_conversations() {
+        let chat = |messages: &[(Role, &str)], max_tokens| {
+            let messages = messages.iter().map(|(role, text)| Message::text(*role, *text)).collect();
+            Chat { messages, max_tokens, ..Chat::default() }
+        };
+        let of = |chat| fingerprint(&ChatRequest::from_chat("m", chat));
+        let first = [(Role::System, "be brief"), (Role::User, "a")];
+        let second = [&first[..], &[(Role::Assistant, "b"), (Role::User, "c")]].concat();
+        assert_eq!(of(chat(&first, None)), of(chat(&second, Some(1))), "a later turn");
+        assert_ne!(of(chat(&first, None)), of(chat(&[(Role::User, "b")], None)));
+        let acme = Options { tenant: Some("acme".into()), ..Options::default() };
+        let of_acme = ChatRequest::from_chat("m", chat(&first, None)).with_options(acme);
+        assert_ne!(of(chat(&first, None)), fingerprint(&of_acme));
     }
 }

@@ -23,7 +23,7 @@ use super::{
     key_standing::{KeyAdmission, KeyStanding},
     permits::Permits,
     suspicion::Suspicion,
-    trials::Trials,
+    trials::{Trials, Turn},
 };
 use crate::{mechanisms::Mechanisms, stats::TargetCounters};
 
@@ -172,12 +172,27 @@ impl KeyObserver for KeyUse {
     }
 }
 
-/// A call to a target that rests. Dropping it allows the next one.
-pub(crate) struct RestTrial(Arc<TargetHistory>);
+/// A call to a target that rests. Dropping it allows the next one: at once if no call was made, else after a pause.
+pub(crate) struct RestTrial {
+    history: Arc<TargetHistory>,
+    /// The turn before this one, until the call is made.
+    before: Option<Turn>,
+}
+
+impl RestTrial {
+    /// Records that the call is made.
+    pub(super) const fn begin_call(&mut self) {
+        self.before = None;
+    }
+}
 
 impl Drop for RestTrial {
     fn drop(&mut self) {
-        self.0.trials.lock().end();
+        let mut trials = self.history.trials.lock();
+        match self.before {
+            Some(before) => trials.undo(before),
+            None => trials.end(),
+        }
     }
 }
 
@@ -277,7 +292,7 @@ impl TargetState {
             if bypass { circuit.breaker().try_bypass(at) } else { circuit.try_acquire(at) }
         };
         let provider = match take(&self.provider_circuit) {
-            Ok(permit) => Some(permit),
+            Ok(permit) => Some(Box::new(permit)),
             Err(_) if self.is_overridden(at) => None,
             Err(rejected) => {
                 let skip =
@@ -333,8 +348,9 @@ impl TargetState {
         }
     }
 
-    /// Closes the breakers of the target and its provider, and ends the cool-downs of the target and of its provider's account
-    /// and the rest of the key, which is read again.
+    /// Ends everything that keeps calls from the target: closes the breakers of the target and its provider, and ends the
+    /// cool-downs of the target and of its provider's account, the rest of the key, which is read again, the ejection, the
+    /// unhealthy condition of the provider, and the suspicion that every request fails.
     pub(super) async fn reset(&self, at: Instant) {
         for breaker in [self.breaker(), self.provider_circuit.breaker()] {
             breaker.lift();
@@ -344,6 +360,8 @@ impl TargetState {
         self.provider_state.key.lock().accept();
         self.end_rest();
         self.history.trials.lock().clear();
+        self.history.suspicion.lock().clear();
+        self.health.reset(at);
     }
 
     /// Ends the cool-down of the target and that of its account: it answered before the time that it had named.
@@ -359,8 +377,8 @@ impl TargetState {
 
     /// Begins a call to the target while it rests, or returns the time until one may begin.
     pub(super) fn try_rest_trial(&self, at: Instant) -> Result<RestTrial, Duration> {
-        self.history.trials.lock().begin(at)?;
-        Ok(RestTrial(Arc::clone(&self.history)))
+        let before = self.history.trials.lock().begin(at)?;
+        Ok(RestTrial { history: Arc::clone(&self.history), before: Some(before) })
     }
 
     /// Returns the time left of the target's or its provider's cool-down, whichever ends later.

@@ -11,14 +11,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Trials {
     is_running: bool,
-    /// The time of the next trial call, and the pause after it; `None` before the first.
-    next: Option<(Instant, Duration)>,
+    /// The next trial call.
+    next: Turn,
 }
+
+/// The time of a trial call, and the pause after it; `None` before the first.
+pub(super) type Turn = Option<(Instant, Duration)>;
 
 impl Trials {
     /// Begins a trial call, or returns the time until one may begin; zero while one is running. The pauses start again
-    /// once no trial was made for twice the pause.
-    pub(super) fn begin(&mut self, now: Instant) -> Result<(), Duration> {
+    /// once no trial was made for twice the pause. Returns the turn before, for [`undo`](Self::undo).
+    pub(super) fn begin(&mut self, now: Instant) -> Result<Turn, Duration> {
         if self.is_running {
             return Err(Duration::ZERO);
         }
@@ -28,8 +31,13 @@ impl Trials {
             Some(_) | None => FIRST_PAUSE,
         };
         self.is_running = true;
-        self.next = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
-        Ok(())
+        let next = Some((now + pause, (pause * 2).min(LONGEST_PAUSE)));
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+
+    /// Ends a trial of which no call was made: the turn is that of the next request.
+    pub(super) fn undo(&mut self, before: Turn) {
+        (self.is_running, self.next) = (false, before);
     }
 
     /// Returns true if a trial call may begin.
@@ -68,15 +76,17 @@ mod tests {
     fn one_trial_runs_at_a_time_and_an_answer_ends_the_pauses() {
         let (now, mut trials) = (crate::clock::now(), Trials::default());
         let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(trials.begin(now), Ok(()));
+        assert_eq!(trials.begin(now), Ok(None));
         assert_eq!(trials.begin(at(500)), Err(Duration::ZERO), "it still runs");
         trials.end();
         assert_eq!(trials.begin(now), Err(FIRST_PAUSE));
         trials.clear();
-        assert_eq!(trials.begin(now), Ok(()));
+        assert_eq!(trials.begin(now), Ok(None));
         trials.end();
         // A trial after a long time is the first of another rest.
-        assert_eq!(trials.begin(at(100)), Ok(()));
+        let before = trials.begin(at(100)).unwrap();
+        trials.undo(before);
+        assert_eq!(trials.begin(at(100)), Ok(before), "no call was made");
         trials.end();
         assert_eq!(trials.begin(at(100)), Err(FIRST_PAUSE));
     }

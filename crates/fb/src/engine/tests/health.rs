@@ -1,6 +1,7 @@
 //! Requests and the health of targets.
 
-use fb_core::{Failure, Probe};
+use fb_core::{Failure, Probe, TargetId};
+use fb_health::HealthConfig;
 use tokio::time::sleep;
 
 use super::*;
@@ -156,4 +157,62 @@ async fn unhealthy_target_is_called_again_when_it_is_not_checked_any_more() {
         let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
         assert_eq!(answer.served_by(), by, "after {after} s more");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reset_ends_whatever_keeps_calls_from_a_target() {
+    let answers = async |client: &Client| client.chat(named("default")).await.unwrap().served_by();
+    let a: TargetId = "a/m".parse().unwrap();
+
+    // Ejected as an outlier.
+    let ejected = script("a: 503 x20, 200 / b: 200 / c: 200");
+    let client = without_breakers(&ejected);
+    for _ in 0..20 {
+        send(&client, "b/m").await;
+        send(&client, "c/m").await;
+        plain(&client).await;
+    }
+    assert_eq!(answers(&client).await, "b/m");
+    assert!(client.reset(&a).await);
+    for _ in 0..20 {
+        assert_eq!(answers(&client).await, "a/m", "no ramp either");
+    }
+
+    // Ejected by its error count.
+    let counted = script("a: 503 x3, 200 / b: 200");
+    let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
+    let builder =
+        Client::builder().health(HealthConfig::without_breakers()).route(Route::priority("default", targets));
+    let providers = counted.providers().into_iter();
+    let client = providers
+        .fold(builder, |builder, (name, provider)| builder.provider(name, provider))
+        .build()
+        .unwrap();
+    for _ in 0..4 {
+        assert_eq!(answers(&client).await, "b/m");
+    }
+    assert!(client.reset(&a).await);
+    assert_eq!((answers(&client).await.as_str(), client.health()[0].1.errors), ("a/m", 0));
+
+    // Unhealthy by its probes.
+    let unhealthy = script("a: 200 / b: 200");
+    let client = without_breakers(&unhealthy);
+    unhealthy.provider("a").with_probe(Err(Failure::new(FailureKind::Connect, "connection refused")));
+    for _ in 0..3 {
+        client.check_now().await;
+    }
+    assert_eq!(answers(&client).await, "b/m");
+    assert!(client.reset(&a).await);
+    assert_eq!(answers(&client).await, "a/m");
+
+    // Suspected after two of the three requests that would pause it.
+    let suspected = script("a: 403(unclear) / b: 200");
+    let client = without_breakers(&suspected);
+    for prompt in ["one", "two", "three", "four"] {
+        if prompt == "three" {
+            assert!(client.reset(&a).await);
+        }
+        client.chat(ChatRequest::user(prompt)).await.unwrap();
+    }
+    assert_eq!(suspected.provider("a").calls(), 4);
 }

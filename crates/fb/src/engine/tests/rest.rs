@@ -89,3 +89,29 @@ async fn answered_trial_ends_the_rest() {
     }
     assert_eq!(requests.join_all().await, [true; 10]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn denied_request_uses_up_no_trial() {
+    let script = script("a: 429(retry-after 60min), 429, 429, 200");
+    let no_tokens = fb_budget::Limits { tokens_per_minute: Some(1), ..fb_budget::Limits::default() };
+    let route =
+        Route { last_resort_wait: Duration::ZERO, ..Route::priority("default", [Target::new("a", "m")]) };
+    let builder = Client::builder().seed(7).route(route).tenant("poor", no_tokens);
+    let client = builder.provider("a", script.provider("a")).build().unwrap();
+    let chat = |tenant: Option<&str>| {
+        let options = Options { tenant: tenant.map(Into::into), ..Options::default() };
+        client.chat(ChatRequest::user("hi").with_options(options))
+    };
+    chat(None).await.unwrap_err();
+    for trial in 1..=3 {
+        // Requests that are refused before a call, ten times a second.
+        for _ in 0..100 {
+            chat(Some("poor")).await.unwrap_err();
+            advance(Duration::from_millis(100)).await;
+        }
+        assert_eq!(script.provider("a").calls(), trial);
+        let answered = chat(None).await.is_ok();
+        assert_eq!((answered, script.provider("a").calls()), (trial == 3, trial + 1));
+    }
+    assert_eq!(client.outstanding_permits(), 0);
+}

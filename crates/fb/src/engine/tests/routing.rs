@@ -356,3 +356,26 @@ fn strategy_without_its_settings_is_rejected() {
         routes.odd.classes.complex = "odd": this route has classes itself; expected one that has none"#]]
     .assert_eq(&problems.join("\n"));
 }
+
+/// A target whose window a prompt exceeds by estimate is tried once the others have failed, and does not explain their
+/// failures.
+#[tokio::test(start_paused = true)]
+async fn target_that_an_estimate_excludes_is_tried_after_all_others() {
+    for (of_a, of_b, calls, ended) in [
+        ("200", "200", [0, 1], "ok \"hello from b\" by b/m"),
+        ("200", "500", [1, 1], "ok \"hello from a\" by a/m"),
+        ("context", "500", [1, 1], "502 upstream_error (no target could answer: server_error"),
+    ] {
+        let script = script(&format!("a: {of_a} / b: {of_b}"));
+        let context = Some(1_000);
+        script.provider("a").with_capabilities(Capabilities { context, ..Capabilities::default() });
+        let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
+        let builder = Client::builder().seed(7).route(Route::priority("default", targets));
+        let providers = script.providers().into_iter();
+        let client = providers.fold(builder, |builder, (name, provider)| builder.provider(name, provider));
+        let client = client.build().unwrap();
+        let end = outcome(&client.chat(ChatRequest::user("word ".repeat(2_000))).await);
+        assert!(end.starts_with(ended), "{of_a} {of_b}: {end}");
+        assert_eq!(["a", "b"].map(|name| script.provider(name).calls()), calls, "{end}");
+    }
+}
