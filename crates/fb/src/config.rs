@@ -90,8 +90,7 @@ impl Config {
     /// Returns the settings of a valid configuration that do not have their full effect.
     pub fn warnings(&self) -> Vec<InvalidConfig> {
         let routes: Vec<&Route> = self.routes.values().collect();
-        let effective =
-            check::effective_mechanisms(&self.mechanisms(), &self.overrides(), &routes, &mut Vec::new());
+        let effective = self.effective_mechanisms(&routes);
         let mut warnings = check::waits_beyond_deadline(&effective);
         warnings.extend(check::retries_beyond_attempts(&routes, &effective));
         warnings.extend(check::settings_without_effect(&routes));
@@ -99,34 +98,49 @@ impl Config {
     }
 
     /// Returns the settings that are at a default which differs from that of version 0.1, each with its default then. For
-    /// a setting of targets, at least one enabled target has the default.
+    /// a setting of targets, providers or routes, at least one enabled target has the default in effect.
     pub fn changed_defaults(&self) -> Vec<(&'static str, &'static str)> {
-        let (breaker, health) = (&self.breaker, &self.health);
+        let routes: Vec<&Route> = self.routes.values().collect();
+        let mut effective = self.effective_mechanisms(&routes);
+        effective.retain(|(_, target, _)| target.enabled);
         let (open, outlier) = (OpenConfig::default(), OutlierConfig::default());
-        let targets = || self.routes.values().flat_map(Route::all_targets).map(|(_, target)| target);
+        let any = |applies: &dyn Fn(&Target, &Mechanisms) -> bool| {
+            effective.iter().any(|(_, target, mechanisms)| applies(target, mechanisms))
+        };
+        let any_outlier = |applies: &dyn Fn(&OutlierConfig) -> bool| {
+            any(&|_, Mechanisms { health, .. }| health.outlier.enabled && applies(&health.outlier))
+        };
         let is_unlimited = |target: &Target| {
             target.timeout.is_none() && (target.total.is_none() || target.first_output.is_none())
         };
-        let is_unset =
-            |target: &Target| target.enabled && target.retry_config(&self.retry).max_retries.is_none();
         let changed = [
-            ("breaker.open.max", "5m", breaker.open.max == open.max),
-            ("breaker.slow.first", "20s", breaker.slow.first.is_none()),
-            ("breaker.slow.total", "2m", breaker.slow.total.is_none()),
-            ("health.outlier.base", "30s", health.outlier.enabled && health.outlier.base == outlier.base),
-            ("health.outlier.max", "5m", health.outlier.enabled && health.outlier.max == outlier.max),
-            ("routes.NAME.targets.max_retries", "1", targets().any(is_unset)),
+            ("breaker.open.max", "5m", any(&|_, set| set.breaker.open.max == open.max)),
+            ("breaker.slow.first", "20s", any(&|_, set| set.breaker.slow.first.is_none())),
+            ("breaker.slow.total", "2m", any(&|_, set| set.breaker.slow.total.is_none())),
+            ("health.outlier.base", "30s", any_outlier(&|set| set.base == outlier.base)),
+            ("health.outlier.max", "5m", any_outlier(&|set| set.max == outlier.max)),
             (
-                "routes.NAME.targets.timeout",
-                "30s",
-                targets().any(|target| target.enabled && is_unlimited(target)),
+                "routes.NAME.deadline",
+                "30s per target, at least 60s",
+                routes.iter().any(|route| route.deadline.is_none()),
             ),
+            (
+                "routes.NAME.targets.max_retries",
+                "1",
+                any(&|target, set| target.retry_config(&set.retry).max_retries.is_none()),
+            ),
+            ("routes.NAME.targets.timeout", "30s", any(&|target, _| is_unlimited(target))),
         ];
         changed
             .into_iter()
             .filter(|(.., applies)| *applies)
             .map(|(setting, then, _)| (setting, then))
             .collect()
+    }
+
+    /// Returns every target with its route and its settings in effect.
+    fn effective_mechanisms<'a>(&self, routes: &[&'a Route]) -> Vec<check::Effective<'a>> {
+        check::effective_mechanisms(&self.mechanisms(), &self.overrides(), routes, &mut Vec::new())
     }
 
     /// Returns the mechanism settings of the providers.

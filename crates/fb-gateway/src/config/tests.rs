@@ -190,8 +190,17 @@ fn page_of_defaults_has_every_changed_default() {
     assert!(settings(config(", timeout = \"30s\"")).all(|setting| setting != "routes.NAME.targets.timeout"));
     let old = "[breaker]\nopen = { max = \"5m\" }\nslow = { first = \"20s\", total = \"2m\" }\n\
                [health.outlier]\nbase = \"30s\"\nmax = \"5m\"\n[providers.p]\nkind = \"ollama\"\n\
-               [routes.default]\ntargets = [{ provider = \"p\", model = \"m\", timeout = \"30s\", max_retries = 1 }]";
+               [routes.default]\ndeadline = \"60s\"\ntargets = [{ provider = \"p\", model = \"m\", timeout = \"30s\", max_retries = 1 }]";
     assert_eq!(parse(old).unwrap().fb.changed_defaults(), []);
+    // What a provider or a target overrides counts, and what no target uses does not.
+    let by_provider = old
+        .replace("[breaker]", "[providers.p.breaker]")
+        .replace("[health.outlier]", "[providers.p.health.outlier]");
+    let by_provider = by_provider.replacen("[providers.p]\nkind", "[providers.other]\nkind", 1)
+        + "\n[providers.p]\nkind = \"ollama\"";
+    assert_eq!(parse(&by_provider).unwrap().fb.changed_defaults(), []);
+    let again = format!("{old}\n[providers.p.breaker]\nopen = {{ max = \"15s\" }}");
+    assert_eq!(parse(&again).unwrap().fb.changed_defaults(), [("breaker.open.max", "5m")]);
 }
 
 /// Returns the canonical form of a value: `1m` equals `60s`, `2` equals `2.0`.
