@@ -66,10 +66,16 @@ impl AccountState {
     pub(crate) fn poll_covered(&self, needed: u128, cx: &Context<'_>) -> bool {
         let mut balances = self.balances.lock();
         let is_covered = balances.covers(needed);
-        if !is_covered {
-            balances.coverage.waiting.push(cx.waker().clone());
+        let waiting = &mut balances.coverage.waiting;
+        if !is_covered && !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
         }
         is_covered
+    }
+
+    /// Returns true if the disk covers the amount.
+    pub(super) fn is_covered(&self, needed: u128) -> bool {
+        self.balances.lock().covers(needed)
     }
 
     /// Returns the policy for a ledger that does not commit.

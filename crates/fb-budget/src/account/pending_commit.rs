@@ -48,13 +48,25 @@ impl PendingCommit {
         self.policy().map_or(Duration::ZERO, Stall::max_wait)
     }
 
-    /// Records that the wait was in vain: until the next commit, no call waits.
+    fn is_covered(&self) -> bool {
+        self.accounts.iter().all(|(account, needed)| account.is_covered(*needed))
+    }
+
+    /// Records that the wait was in vain, unless the commit has ended meanwhile: until the next commit, no call waits.
     ///
     /// # Errors
     /// If such calls are refused by `on_stall`.
     pub fn stall(self) -> Result<(), LedgerStalled> {
         let Some(stall) = self.policy() else { return Ok(()) };
+        if self.is_covered() {
+            return Ok(());
+        }
         stall.begin();
+        // A commit that ended in between may have been the last for a long time, and ends no later stall.
+        if self.is_covered() {
+            stall.end();
+            return Ok(());
+        }
         match stall.policy() {
             OnStall::Serve => Ok(()),
             OnStall::Refuse => Err(LedgerStalled),

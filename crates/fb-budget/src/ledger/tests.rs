@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
     task::{Context, Wake, Waker},
     thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -94,6 +95,20 @@ fn clean_shutdown_keeps_exactly_the_settled_spend() {
     let book = open(&path);
     let now = book.account("acme").stats(next_day);
     assert_eq!([now.day_nanos, now.month_nanos, now.total_nanos], [3_001_000, 10_001_000, 10_001_000]);
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_disk_that_hangs() {
+    let (_folder, path) = file();
+    let stall = stall::Stall::new(Duration::from_millis(50), OnStall::Serve);
+    let (mut ledger, _) = Ledger::open(&path, QUANTUM, stall, at(0).wall, Vec::new()).unwrap();
+    let committing = Arc::clone(&ledger.committing);
+    let held = committing.lock();
+    // Without a bound this never returns.
+    ledger.close();
+    let failure = ledger.failure().unwrap().to_string();
+    assert!(failure.ends_with("a commit is taking too long"), "{failure}");
+    drop(held);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread::{self, JoinHandle},
     time::SystemTime,
 };
@@ -20,10 +23,14 @@ pub(crate) struct Ledger {
     path: PathBuf,
     stall: Arc<Stall>,
     /// Locked during a commit.
-    #[cfg_attr(not(feature = "test-util"), expect(dead_code, reason = "only tests hold up a commit"))]
-    committing: Arc<Mutex<()>>,
+    #[cfg_attr(
+        not(any(test, feature = "test-util")),
+        expect(dead_code, reason = "only tests hold up a commit")
+    )]
+    pub(super) committing: Arc<Mutex<()>>,
     signal: Arc<Signal>,
-    thread: Option<JoinHandle<()>>,
+    /// The thread, and a channel that is closed when it ends.
+    thread: Option<(JoinHandle<()>, Mutex<Receiver<()>>)>,
     failure: Arc<Mutex<Option<Arc<LedgerError>>>>,
 }
 
@@ -56,8 +63,14 @@ impl Ledger {
         writer.commit(|account| Some(account.first_record()))?;
 
         let wakeups = Arc::clone(&signal);
-        let spawned = thread::Builder::new().name("fb-ledger".to_owned()).spawn(move || writer.run(&wakeups));
-        let thread = Some(spawned.map_err(|error| LedgerError::io(path, error))?);
+        // The sender is dropped when the thread ends, also by a panic.
+        let (running, ended) = channel::<()>();
+        let write = move || {
+            let _running = running;
+            writer.run(&wakeups);
+        };
+        let spawned = thread::Builder::new().name("fb-ledger".to_owned()).spawn(write);
+        let thread = Some((spawned.map_err(|error| LedgerError::io(path, error))?, Mutex::new(ended)));
         Ok((Self { path: path.to_owned(), stall, committing, signal, thread, failure }, accounts))
     }
 
@@ -75,12 +88,15 @@ impl Ledger {
         self.committing.lock()
     }
 
-    /// Commits the remaining changes and ends the thread, unless a commit does not end.
+    /// Commits the remaining changes and ends the thread, unless a commit does not end: the one that may be running and the
+    /// last one get as much time as calls give them.
     pub(crate) fn close(&mut self) {
         self.signal.stop();
-        if let Some(thread) = self.thread.take().filter(|_| !self.stall.is_stalled()) {
+        let Some((thread, ended)) = self.thread.take() else { return };
+        match ended.into_inner().recv_timeout(2 * self.stall.max_wait()) {
+            Err(RecvTimeoutError::Timeout) => self.stall.begin(),
             // A panic is not propagated: the writer's own drop has already released the waiting calls.
-            drop(thread.join());
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => drop(thread.join()),
         }
     }
 }
@@ -124,13 +140,14 @@ impl Writer {
             let _committing = self.committing.lock();
             self.file.write(rows)
         };
-        self.stall.end();
         for (account, record) in &records {
             match &result {
                 Ok(()) => account.record_written(record),
                 Err(_) => account.commit_failed(),
             }
         }
+        // Last, so that a call that sees the stall end sees what the commit covers.
+        self.stall.end();
         result
     }
 }

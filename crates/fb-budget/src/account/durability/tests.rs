@@ -157,3 +157,34 @@ fn stalled_ledger_refuses_at_once_until_a_commit() {
     assert!(account.pending_commit().is_none());
     drop(call);
 }
+
+#[test]
+fn commit_that_ends_with_the_wait_leaves_no_stall() {
+    let account = account();
+    let state = &account.own;
+    state.record_written(&state.first_record());
+    let call = account.reserve(&target(), amount(12, 0), at(0)).unwrap();
+    let commit = account.pending_commit().unwrap();
+    state.record_written(&state.snapshot().unwrap());
+    // The caller noticed its timeout first.
+    assert_eq!(commit.stall(), Ok(()));
+    assert!(!state.stall().unwrap().is_stalled());
+    drop(call);
+}
+
+#[test]
+fn task_that_polls_often_is_woken_once() {
+    let account = account();
+    let state = &account.own;
+    state.record_written(&state.first_record());
+    let call = account.reserve(&target(), amount(12, 0), at(0)).unwrap();
+    let mut commit = pin!(account.pending_commit().unwrap());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    for _ in 0..3 {
+        assert_eq!(commit.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    }
+    state.record_written(&state.snapshot().unwrap());
+    assert_eq!(woken.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+    drop(call);
+}
