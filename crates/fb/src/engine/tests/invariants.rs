@@ -18,6 +18,7 @@ use self::{
     money::money,
     play::{play, print},
     seen::{REQUIRED, Seen},
+    shapes::shape,
     statistics::statistics,
     tenancy::tenancy,
     world::World,
@@ -28,6 +29,7 @@ mod check;
 mod money;
 mod play;
 mod seen;
+mod shapes;
 mod statistics;
 mod tenancy;
 mod tenants;
@@ -98,6 +100,7 @@ fn try_world(seed: u64) -> Result<Seen, String> {
             money(&world, &played),
             tenancy(&world, &played),
             statistics(&world, &played),
+            shape(&world, &played),
         ]
         .concat();
         if !wrong.is_empty() {

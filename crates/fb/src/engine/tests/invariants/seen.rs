@@ -10,13 +10,17 @@ use super::{
     check::rejected_at,
     money::{charges, whole},
     play::{End, Played, user},
+    shapes::Shape,
     world::World,
 };
 use crate::Error;
 
 /// The events that must occur often enough.
-pub(super) const REQUIRED: [&str; 37] = [
+pub(super) const REQUIRED: [&str; 40] = [
     "retry",
+    "call again after another target",
+    "request that waits in a crowd",
+    "timeout in a hurry",
     "hop",
     "block",
     "surfaced",
@@ -73,6 +77,7 @@ impl Seen {
         }
         seen.changes(world, played);
         seen.keys(world, played);
+        seen.shape(world, played);
         for received in &played.received {
             match &received.end {
                 End::Whole(report) => seen.report(report),
@@ -101,6 +106,22 @@ impl Seen {
             self.add_if("change during a call", during);
             self.add_if("change between two calls of a request", between);
         }
+    }
+
+    /// Counts what worlds of a shape are for.
+    fn shape(&mut self, world: &World, played: &Played) {
+        let rows = || played.observed.finished.iter().flat_map(|finished| finished.report.trace.rows());
+        let waits = rows().filter(|row| matches!(row.next, Next::WaitFor(_))).count();
+        self.add_if("request that waits in a crowd", world.shape == Shape::Waiters && waits > 1);
+        let is_late = |row: &Attempt| matches!(&row.end, AttemptEnd::Failed(failure) if matches!(failure.kind(), FailureKind::Timeout(_)));
+        self.add_if("timeout in a hurry", world.shape == Shape::Hurry && rows().any(is_late));
+        let comes_back = |rows: &[Attempt]| {
+            rows.windows(2)
+                .any(|row| matches!(row[0].next, Next::RetryIn(_)) && row[0].target != row[1].target)
+        };
+        let mut finished = played.observed.finished.iter();
+        let again = finished.any(|finished| comes_back(finished.report.trace.rows()));
+        self.add_if("call again after another target", again && !world.route.strategy.is_concurrent());
     }
 
     /// Counts the calls after the rest of a rejected key.

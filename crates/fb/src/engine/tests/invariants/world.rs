@@ -11,6 +11,7 @@ use fb_router::{HedgeAfter, HedgeConfig};
 
 use super::{
     changes::{self, Planned},
+    shapes::{self, Shape},
     tenants,
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) struct World {
     pub(super) cheap: Option<Route>,
     /// Changes of providers and routes while requests are served.
     pub(super) changes: Vec<Planned>,
+    pub(super) shape: Shape,
 }
 
 /// One request, and the behavior of its caller.
@@ -70,9 +72,12 @@ impl Caller {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut world = Dice::new(seed).world(seed);
-        world.reject_a_key();
-        tenants::add(&mut world);
-        changes::add(&mut world);
+        shapes::add(&mut world);
+        if world.shape == Shape::Any {
+            world.reject_a_key();
+            tenants::add(&mut world);
+            changes::add(&mut world);
+        }
         world
     }
 
@@ -211,6 +216,7 @@ impl Dice {
             tenants: BTreeMap::new(),
             cheap: None,
             changes: Vec::new(),
+            shape: Shape::Any,
         }
     }
 
