@@ -8,7 +8,7 @@ pub(super) struct Mutation {
 }
 
 /// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, statistics, cost.
-pub(super) const MUTATIONS: [Mutation; 20] = [
+pub(super) const MUTATIONS: [Mutation; 22] = [
     Mutation {
         breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
@@ -128,5 +128,17 @@ pub(super) const MUTATIONS: [Mutation; 20] = [
         file: "crates/fb-budget/src/account/state.rs",
         from: "window.used + u128::from(cost) > u128::from(window.most)",
         to: "window.used > u128::from(window.most)",
+    },
+    Mutation {
+        breaks: "a request that waits for the probes of a breaker gives up",
+        file: "crates/fb/src/engine/last_resort.rs",
+        from: "&& !wait.is_zero()\n        {\n            turned_away",
+        to: "&& false\n        {\n            turned_away",
+    },
+    Mutation {
+        breaks: "a caller in a hurry opens the breaker of a target that works",
+        file: "crates/fb/src/engine/attempts.rs",
+        from: "FailureKind::Timeout(_) if is_shortened => Verdict::Neutral,",
+        to: "FailureKind::Timeout(_) if is_shortened => Verdict::FULL,",
     },
 ];

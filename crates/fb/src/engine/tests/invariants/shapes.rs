@@ -35,9 +35,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(7);
 /// Gives some worlds a shape, and some of the others targets without a set number of retries.
 pub(super) fn add(world: &mut World) {
     let mut dice = Dice::new(world.seed ^ SALT);
-    if dice.chance(4) {
+    let (waits, hurries) = (dice.chance(4), dice.chance(4));
+    if waits {
         wait(world, &mut dice);
-    } else if dice.chance(4) {
+    } else if hurries {
         hurry(world, &mut dice);
     } else if dice.chance(60) {
         for target in &mut world.targets {
