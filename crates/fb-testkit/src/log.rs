@@ -85,6 +85,11 @@ impl Log {
         self.records.lock()
     }
 
+    /// Returns the number of calls to a model among the first `count` of all.
+    pub(crate) fn calls_to(&self, model: &str, count: usize) -> usize {
+        self.records().iter().take(count).filter(|record| record.model == model).count()
+    }
+
     pub(crate) fn begin(&self, call: Call<'_>, streamed: bool) -> CallGuard {
         let mut records = self.records();
         let concurrent =

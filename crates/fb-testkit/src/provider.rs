@@ -26,6 +26,8 @@ const PING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ScriptedProvider {
     plan: Mutex<Plan>,
+    /// The plans of single models, which count the calls to their model alone.
+    plans_by_model: Mutex<BTreeMap<String, Plan>>,
     settings: Mutex<Settings>,
     log: Log,
 }
@@ -70,13 +72,20 @@ impl ScriptedProvider {
     /// Creates a provider; `counters` is shared by all providers of the script.
     pub(crate) fn new(steps: Vec<Step>, counters: Arc<CallCounters>) -> Self {
         let plan = Mutex::new(Plan { steps, first: 0 });
-        Self { plan, settings: Mutex::default(), log: Log::new(counters) }
+        Self { plan, plans_by_model: Mutex::default(), settings: Mutex::default(), log: Log::new(counters) }
     }
 
     /// Follows the steps of another provider from now on, beginning with the first one.
     pub fn follow(&self, other: &Self) -> &Self {
         let steps = other.plan.lock().steps.clone();
         *self.plan.lock() = Plan { steps, first: self.log.records().len() };
+        self
+    }
+
+    /// Follows the steps of another provider in all further calls to this model, beginning with the first step.
+    pub fn follow_for_model(&self, model: &str, other: &Self) -> &Self {
+        let (steps, first) = (other.plan.lock().steps.clone(), self.log.calls_to(model, usize::MAX));
+        self.plans_by_model.lock().insert(model.to_owned(), Plan { steps, first });
         self
     }
 
@@ -162,7 +171,12 @@ impl ScriptedProvider {
     fn begin(&self, call: Call<'_>, streamed: bool) -> (Step, Option<Signature>, CallGuard) {
         let guard = self.log.begin(call, streamed);
         let signature = self.settings.lock().signs.then(|| Signature::new(call.model, guard.number()));
-        (self.plan.lock().step(guard.number()), signature, guard)
+        let of_model = self.plans_by_model.lock();
+        let step = match of_model.get(call.model) {
+            Some(plan) => plan.step(self.log.calls_to(call.model, guard.number())),
+            None => self.plan.lock().step(guard.number()),
+        };
+        (step, signature, guard)
     }
 }
 

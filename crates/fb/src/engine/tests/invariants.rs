@@ -30,6 +30,7 @@ mod money;
 mod play;
 mod seen;
 mod shapes;
+mod siblings;
 mod statistics;
 mod tenancy;
 mod tenants;

@@ -12,6 +12,7 @@ use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
     play::{End, Played, Received, user},
+    siblings::skips_have_causes,
     watch::Finished,
     words::Words,
     world::{Caller, World},
@@ -44,6 +45,7 @@ pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
     }
     rows_are_calls(played, &mut wrong);
     keys_rest(world, played, &mut wrong);
+    skips_have_causes(world, played, &mut wrong);
     wrong
 }
 

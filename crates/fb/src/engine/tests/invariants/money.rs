@@ -6,7 +6,7 @@ use std::{
 };
 
 use fb_budget::Tally;
-use fb_core::{AttemptEnd, CacheUse, FailureKind, Report, Skip};
+use fb_core::{AttemptEnd, CacheUse, FailureKind, Phase, Report, Skip};
 use fb_router::Facts;
 use fb_testkit::{CallOutcome, CallRecord};
 
@@ -69,8 +69,10 @@ pub(super) fn whole(usd: f64) -> u64 {
 
 /// Returns the cost of a call from its estimated and its reported usage.
 fn due(made: &CallRecord, estimated: Sum, reported: Option<Sum>) -> Sum {
-    let refused =
-        |kind| !matches!(kind, FailureKind::Timeout(_) | FailureKind::Interrupted | FailureKind::Malformed);
+    let refused = |kind| match kind {
+        FailureKind::Timeout(phase) => phase == Phase::Connect,
+        kind => !matches!(kind, FailureKind::Interrupted | FailureKind::Malformed),
+    };
     match (made.ended.map(|(_, outcome)| outcome), reported) {
         // The provider refused the call before any output, or was not reached.
         (Some(CallOutcome::Failed(kind)), None) if made.output_bytes == 0 && refused(kind) => Sum::default(),

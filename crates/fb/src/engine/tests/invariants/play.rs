@@ -109,6 +109,10 @@ async fn play_all(world: &World) -> Played {
             }
         }
     }
+    if let Some((model, text)) = &world.own_script {
+        let own = fb_testkit::script(text).provider("own");
+        script.provider(&world.target(model).provider).follow_for_model(model, &own);
+    }
     let watch = Arc::new(Watch::default());
     let client = client(world, &script, &watch);
     if !world.tenants.is_empty() {

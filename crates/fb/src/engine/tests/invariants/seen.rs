@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use fb_core::{Attempt, AttemptEnd, CacheUse, FailureKind, Level, Next, Refusal, Report, ServedBy, Skip};
+use fb_core::{
+    Attempt, AttemptEnd, CacheUse, FailureKind, Level, Next, Refusal, Report, Scope, ServedBy, Skip,
+};
 
 use fb_testkit::{CallOutcome, CallRecord};
 
@@ -11,12 +13,13 @@ use super::{
     money::{charges, whole},
     play::{End, Played, user},
     shapes::Shape,
+    siblings::distinct_refusals,
     world::World,
 };
 use crate::Error;
 
 /// The events that must occur often enough.
-pub(super) const REQUIRED: [&str; 40] = [
+pub(super) const REQUIRED: [&str; 44] = [
     "retry",
     "call again after another target",
     "request that waits in a crowd",
@@ -57,6 +60,10 @@ pub(super) const REQUIRED: [&str; 40] = [
     "change during a call",
     "change between two calls of a request",
     "call after a rejected key rested",
+    "provider open skip",
+    "call beside an open sibling",
+    "refusal of one request",
+    "pause after distinct refusals",
 ];
 
 /// The number of occurrences of each event.
@@ -78,6 +85,7 @@ impl Seen {
         seen.changes(world, played);
         seen.keys(world, played);
         seen.shape(world, played);
+        seen.siblings(world, played);
         for received in &played.received {
             match &received.end {
                 End::Whole(report) => seen.report(report),
@@ -132,6 +140,27 @@ impl Seen {
             played.calls.iter().any(|made| provider(made) == name && made.began > at)
         });
         self.add_if("call after a rejected key rested", later && played.changed.is_empty());
+    }
+
+    /// Counts the failures of single models and of single requests.
+    fn siblings(&mut self, world: &World, played: &Played) {
+        let rows = &played.observed.rows;
+        let is_skipped =
+            |row: &Attempt, by: &Skip| matches!(&row.end, AttemptEnd::Skipped { why, .. } if why == by);
+        let open: Vec<_> = rows.iter().filter(|row| is_skipped(row, &Skip::BreakerOpen)).collect();
+        let beside = |row: &Attempt| {
+            row.is_call()
+                && open.iter().any(|other| {
+                    other.target != row.target && other.target.provider() == row.target.provider()
+                })
+        };
+        self.add_if("call beside an open sibling", rows.iter().any(beside));
+        self.add_if("provider open skip", rows.iter().any(|row| is_skipped(row, &Skip::ProviderOpen)));
+        let has_scope = |row: &Attempt, scope| matches!(&row.end, AttemptEnd::Failed(failure) if failure.scope() == scope);
+        self.add_if("refusal of one request", rows.iter().any(|row| has_scope(row, Scope::Request)));
+        let is_paused =
+            |row: &Attempt| is_skipped(row, &Skip::Cooling) && distinct_refusals(world, played, row) >= 3;
+        self.add_if("pause after distinct refusals", rows.iter().any(is_paused));
     }
 
     /// Counts the events of tenants and their charges.

@@ -12,7 +12,7 @@ use fb_router::{HedgeAfter, HedgeConfig};
 use super::{
     changes::{self, Planned},
     shapes::{self, Shape},
-    tenants,
+    siblings, tenants,
 };
 use crate::{
     Feature, LadderConfig, OfflineConfig, Route, RouteCache, Rung, Strategy, Target, UnavailablePolicy,
@@ -24,6 +24,8 @@ pub(super) struct World {
     pub(super) seed: u64,
     /// A script in the language of the testkit, with the providers `p0`, `p1`, ...
     pub(super) script: String,
+    /// A model with a script of its own, which differs from that of its provider.
+    pub(super) own_script: Option<(String, String)>,
     /// All targets: provider `pN` and model `mN`, which no other provider has.
     pub(super) targets: Vec<Target>,
     /// The capabilities of the targets, in the same order.
@@ -75,6 +77,7 @@ impl World {
         shapes::add(&mut world);
         if world.shape == Shape::Any {
             world.reject_a_key();
+            siblings::add(&mut world);
             tenants::add(&mut world);
             changes::add(&mut world);
         }
@@ -202,6 +205,7 @@ impl Dice {
         World {
             seed,
             script: self.script(providers),
+            own_script: None,
             capabilities,
             breaker: self.breaker(),
             health: if self.chance(70) { HealthConfig::default() } else { HealthConfig::without_breakers() },
