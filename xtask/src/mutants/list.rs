@@ -8,7 +8,7 @@ pub(super) struct Mutation {
 }
 
 /// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, statistics, cost.
-pub(super) const MUTATIONS: [Mutation; 22] = [
+pub(super) const MUTATIONS: [Mutation; 24] = [
     Mutation {
         breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
@@ -140,5 +140,17 @@ pub(super) const MUTATIONS: [Mutation; 22] = [
         file: "crates/fb/src/engine/attempts.rs",
         from: "FailureKind::Timeout(_) if is_shortened => Verdict::Neutral,",
         to: "FailureKind::Timeout(_) if is_shortened => Verdict::FULL,",
+    },
+    Mutation {
+        breaks: "an error of one model opens the circuit of its provider",
+        file: "crates/fb/src/engine/permits.rs",
+        from: "(_, Reach::Answered) => Verdict::Success,",
+        to: "(_, Reach::Answered) => verdict,",
+    },
+    Mutation {
+        breaks: "a target pauses after one conversation's unexplained refusals",
+        file: "crates/fb/src/engine/suspicion.rs",
+        from: "if !self.requests.iter().any(|(known, _)| *known == request) {",
+        to: "if self.requests.len() < DISTINCT {",
     },
 ];
