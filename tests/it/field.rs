@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod one_request;
 mod quality;
+mod resets;
 mod shapes;
 mod siblings;
 mod streams;

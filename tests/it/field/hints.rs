@@ -50,3 +50,20 @@ async fn server_error_with_a_longer_retry_after_than_a_retry_waits_for_is_waited
         assert_eq!((answer.status, sims.primary.calls()), (200, 2), "{answer:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_denied_leaves_the_trial_to_the_next() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let tenants = "[tenants.poor]\nkey = { env = \"FB_TEST_KEY\" }\ntokens_per_minute = 1\n";
+    let config = lone_target(&sims) + tenants;
+    let gateway = Gateway::start(&fb, &config).await;
+    sims.primary.fault_next(1, Fault::status(429).with_header("retry-after", "3600"));
+    assert_eq!(gateway.post(request("x")).await.status, 429);
+    for _ in 0..5 {
+        let denied = gateway.post_with("authorization", "Bearer sk-test", request("x")).await;
+        assert!(denied.status == 429 && denied.body.contains("budget"), "{denied:?}");
+    }
+    assert_eq!(sims.primary.calls(), 1);
+    assert_eq!((gateway.post(request("x")).await.status, sims.primary.calls()), (200, 2));
+}

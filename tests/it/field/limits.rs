@@ -91,3 +91,18 @@ async fn a_prompt_too_long_by_estimate_is_sent() {
     let words = gateway.post(request(&"word ".repeat(120_000))).await;
     assert_eq!((words.status, sims.calls()), (200, [0, 0, 1]), "{}", words.body);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_an_estimate_excludes_is_called_after_the_others_failed() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &two_targets(&sims, "openai", "gpt-4o", "")).await;
+    // Twice the window by estimate; the window of the other target is unknown.
+    let long = request(&"word ".repeat(210_000));
+    let other = gateway.post(long.clone()).await;
+    assert_eq!((other.status, sims.calls()), (200, [0, 0, 1]), "{}", other.body);
+    sims.third.fault(Fault::status(500));
+    let answer = gateway.post(long).await;
+    assert_eq!((answer.status, answer.header("x-fb-served-by")), (200, "first/gpt-4o"), "{}", answer.body);
+    assert_eq!(sims.primary.calls(), 1);
+}

@@ -47,3 +47,19 @@ async fn a_target_rests_after_a_specific_code_or_distinct_requests_that_fail_ali
     }
     assert_eq!(sims.calls(), [5, 0, 6], "the third distinct request");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_of_one_conversation_are_one_request() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &two_targets(&sims, "openai", "m", "")).await;
+    sims.primary.fault(Fault::status(403).with_body(FIREWALL));
+    let mut messages = vec![serde_json::json!({ "role": "user", "content": "rm -rf /" })];
+    for turn in 0..5 {
+        let body = serde_json::json!({ "model": "default", "seed": turn, "messages": messages });
+        assert_eq!(gateway.post(body.to_string()).await.status, 200);
+        messages.push(serde_json::json!({ "role": "assistant", "content": "no" }));
+        messages.push(serde_json::json!({ "role": "user", "content": format!("why {turn}") }));
+    }
+    assert_eq!(sims.calls(), [5, 0, 5]);
+}

@@ -81,23 +81,49 @@ async fn target_and_provider_override_breaker_and_retry() {
     .assert_eq(&plain(&client).await);
 }
 
-/// Returns the outcome at a fourth model of a provider after its three others have failed with this fault.
-async fn fourth_after(fault: &str, shared: bool) -> String {
-    let script = script(&format!("p: {fault} / q: 200"));
+/// Creates a client of which three models of the provider `p` have failed with the script.
+async fn after_three(script: &str, shared: bool) -> Client {
+    let script = fb_testkit::script(&format!("p: {script} / q: 200"));
     let targets = ["one", "two", "three"].map(|model| Target::new("p", model).max_retries(0));
+    let alone = Route {
+        last_resort_wait: Duration::ZERO,
+        when_all_unavailable: UnavailablePolicy::Fail,
+        ..Route::priority("alone", [Target::new("p", "four")])
+    };
     let mut builder = Client::builder()
         .seed(7)
         .breaker(BreakerConfig { consecutive: Some(3), shared, ..BreakerConfig::default() })
         .route(Route::priority("default", targets.into_iter().chain([Target::new("q", "m")])))
-        .route(Route::priority("other", [Target::new("p", "four"), Target::new("q", "m")]));
+        .route(Route::priority("other", [Target::new("p", "four"), Target::new("q", "m")]))
+        .route(alone);
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
     }
     let client = builder.build().unwrap();
     plain(&client).await;
+    client
+}
+
+/// Returns the outcome at a fourth model of a provider after its three others have failed with this fault.
+async fn fourth_after(fault: &str, shared: bool) -> String {
+    let client = after_three(fault, shared).await;
     let fourth = outcome(&client.chat(named("other")).await);
     assert_eq!(client.outstanding_permits(), 0);
     fourth
+}
+
+#[tokio::test(start_paused = true)]
+async fn provider_that_can_be_reached_again_is_called_again() {
+    let client = after_three("refused x3, 500, 200 in 1s", false).await;
+    let alone = client.chat(named("alone")).await.unwrap_err();
+    assert_eq!((alone.code(), alone.retry_after().is_some()), ("all_targets_unavailable", true), "{alone}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // An error is an answer too.
+    let failed = outcome(&client.chat(named("other")).await);
+    assert!(failed.contains("p/four  1  server_error (500)"), "{failed}");
+    let both = tokio::join!(client.chat(named("alone")), client.chat(named("alone")));
+    assert_eq!([both.0, both.1].map(|answer| answer.unwrap().served_by()), ["p/four", "p/four"]);
+    assert_eq!(client.outstanding_permits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
