@@ -52,15 +52,46 @@ impl Start<'_> {
 ///
 /// After a failure that no other target may hide, no new target is started. The failure is surfaced unless a target that
 /// was already running answers.
-pub(super) async fn race(
+pub(super) fn race<'t>(
+    ctx: RequestContext<'t>,
+    targets: &[&'t RouteTarget],
+    start: Start<'t>,
+) -> impl Future<Output = TargetOutcome> + use<'t> {
+    race_on(ctx, targets.to_vec(), start, Vec::new())
+}
+
+/// Calls targets again that failed in a way that may pass, as [`race`] does.
+pub(super) fn call_again<'t>(
+    ctx: RequestContext<'t>,
+    waiting: Vec<Waiting<'t>>,
+) -> impl Future<Output = TargetOutcome> + use<'t> {
+    race_on(ctx, Vec::new(), Start::SEQUENTIAL, waiting)
+}
+
+/// Tries one target. If it failed in a way that may pass, it is added to those that may be called again.
+pub(super) async fn try_one<'t>(
     ctx: RequestContext<'_>,
-    targets: &[&RouteTarget],
+    target: &'t RouteTarget,
+    position: Position,
+    waiting: &mut Vec<Waiting<'t>>,
+) -> TargetOutcome {
+    ctx.record.turn_to(target.id());
+    let (target, outcome, retries) = visit(ctx, target, position, Retries::default()).await;
+    if let TargetOutcome::MoveOn = outcome {
+        ctx.record.leave(target.id());
+        waiting.extend(retries.due.map(|due| Waiting { target, retries, due }));
+    }
+    outcome
+}
+
+async fn race_on(
+    ctx: RequestContext<'_>,
+    mut left: Vec<&RouteTarget>,
     start: Start<'_>,
+    mut waiting: Vec<Waiting<'_>>,
 ) -> TargetOutcome {
     let mut running = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
-    let mut left = targets.to_vec();
-    let mut waiting: Vec<Waiting<'_>> = Vec::new();
     let begin = |rest: &mut Vec<_>, waiting: &[Waiting<'_>]| {
         let target = take_next(ctx, rest)?;
         ctx.record.turn_to(target.id());
@@ -124,7 +155,7 @@ pub(super) async fn race(
 }
 
 /// A target that may be called again.
-struct Waiting<'t> {
+pub(super) struct Waiting<'t> {
     target: &'t RouteTarget,
     retries: Retries,
     /// The time from which it may be called.

@@ -11,8 +11,10 @@ use super::super::{
     admission::count_callable,
     context::{Mode, RequestContext},
     directory::Directory,
+    last_resort::last_resort,
     outcome::{CommittedStream, TargetOutcome},
-    race::{Start, race},
+    position::Position,
+    race::{Waiting, call_again, try_one},
     record::RequestRecord,
     route_state::RouteState,
     route_target::RouteTarget,
@@ -89,15 +91,23 @@ impl Resume {
         let is_unfit = |id: &TargetId| unfit.contains(id) || record.was_refused(id);
         targets.retain(|target| target.capabilities().streaming && !is_unfit(target.id()));
         targets.sort_by_key(|target| broken.iter().rposition(|id| id == target.id()));
+        let mut waiting = Vec::new();
         for (index, target) in targets.iter().enumerate() {
-            let later = targets.get(index + 1..).unwrap_or_default();
-            let reserve = count_callable(ctx, later.iter().copied());
-            let ctx = RequestContext { reserve, ..ctx };
-            if let Some(resumed) = requests.send(ctx, target).await {
+            let rest = targets.get(index + 1..).unwrap_or_default();
+            let later = count_callable(ctx, rest.iter().copied());
+            let elsewhere = later > 0 || !waiting.is_empty();
+            let position = Position { later, is_followed: !rest.is_empty(), elsewhere, bypass: false };
+            if let Some(resumed) = requests.send(ctx, target, position, &mut waiting).await {
                 return resumed;
             }
         }
-        Resumed::Failed
+        // Those that failed in a way that may pass are called again, and one that rests is waited for.
+        targets.retain(|target| !record.was_refused(target.id()));
+        let outcome = match call_again(ctx, waiting).await {
+            TargetOutcome::MoveOn => last_resort(ctx, &targets).await,
+            outcome => outcome,
+        };
+        resumed(outcome, Form::Instruction).unwrap_or(Resumed::Failed)
     }
 }
 
@@ -128,28 +138,41 @@ impl Requests {
     }
 
     /// Requests the rest from one target. Returns `None` if it gives none.
-    async fn send(&self, ctx: RequestContext<'_>, target: &RouteTarget) -> Option<Resumed> {
-        if let Some(request) = self.prefill.as_ref().filter(|_| target.capabilities().prefill) {
-            let resumed = send_as(ctx.with_request(request), target, Form::Prefill).await;
-            if resumed.is_some() || !ctx.record.was_refused(target.id()) {
-                return resumed;
+    async fn send<'t>(
+        &self,
+        ctx: RequestContext<'_>,
+        target: &'t RouteTarget,
+        position: Position,
+        waiting: &mut Vec<Waiting<'t>>,
+    ) -> Option<Resumed> {
+        let forms = [(self.prefill.as_ref(), Form::Prefill), (Some(&self.instruction), Form::Instruction)];
+        for (request, form) in forms {
+            let Some(request) =
+                request.filter(|_| form == Form::Instruction || target.capabilities().prefill)
+            else {
+                continue;
+            };
+            let outcome = try_one(ctx.with_request(request), target, position, waiting).await;
+            match outcome {
+                // The caller's own request was answered before: this one failed for what was added to it.
+                TargetOutcome::Surfaced(_) => {
+                    ctx.record.amend(target.id(), Next::Hop);
+                    ctx.record.leave(target.id());
+                }
+                TargetOutcome::MoveOn if ctx.record.was_refused(target.id()) => {}
+                outcome => return resumed(outcome, form),
             }
         }
-        send_as(ctx.with_request(&self.instruction), target, Form::Instruction).await
+        None
     }
 }
 
-async fn send_as(ctx: RequestContext<'_>, target: &RouteTarget, form: Form) -> Option<Resumed> {
-    match race(ctx, &[target], Start::SEQUENTIAL).await {
+/// Returns the result of a request for the rest in this form; `None` if it was not given.
+fn resumed(outcome: TargetOutcome, form: Form) -> Option<Resumed> {
+    match outcome {
         TargetOutcome::Stream(committed) => Some(Resumed::Stream(committed, form)),
         TargetOutcome::Blocked(_, block) => Some(Resumed::Blocked(block)),
-        // The caller's own request was answered before: this one failed for what was added to it.
-        TargetOutcome::Surfaced(_) => {
-            ctx.record.amend(target.id(), Next::Hop);
-            ctx.record.leave(target.id());
-            None
-        }
-        TargetOutcome::Reply(..) | TargetOutcome::MoveOn => None,
+        TargetOutcome::Surfaced(_) | TargetOutcome::Reply(..) | TargetOutcome::MoveOn => None,
     }
 }
 

@@ -82,6 +82,26 @@ async fn target_with_another_answer_is_left_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn broken_stream_waits_for_a_target_that_rests() {
+    let script = script("a: cut(2), 404 / b: 429(retry-after 3s), 200");
+    let client = resuming(&script);
+    expect![[r#"
+        hello from  [b/m] b [done]
+        0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
+        0.000s  b/m  1  rate_limited (429 rate_limit_exceeded)                                0 ms  wait 3.64 s
+        0.000s  a/m  1  model_not_found (404 model_not_found)                                 0 ms
+        3.636s  b/m  1  ok  15 tokens                                                         0 ms
+    "#]]
+    .assert_eq(&read_all(&client, ChatRequest::user("count")).await);
+    assert_eq!((client.outstanding_permits(), script.provider("a").in_flight()), (0, 0));
+    // Not for longer than `last_resort_wait`.
+    let script = fb_testkit::script("a: cut(2), 404 / b: 429(retry-after 30s), 200");
+    let client = resuming(&script);
+    let text = read_all(&client, ChatRequest::user("count")).await;
+    assert!(text.contains("[upstream_interrupted"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn resumed_stream_stays_within_the_envelope() {
     let script = script("a: cut(1) / b: cut(1)");
     let client = client(&script, |route| Route { max_attempts: 4, ..route.resume() });
@@ -91,7 +111,7 @@ async fn resumed_stream_stays_within_the_envelope() {
         0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
         0.000s  a/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
         0.000s  b/m  1  interrupted (the stream ended without its provider's end signal)      0 ms  resume
-        0.000s  a/m     skipped: no attempts left
+        0.000s  a/m     skipped: no attempts left                                                   hop
         0.000s  b/m     skipped: no attempts left
     "#]].assert_eq(&read_all(&client, ChatRequest::user("count")).await);
     assert_eq!(client.outstanding_permits(), 0);
