@@ -487,7 +487,10 @@ impl Case<'_> {
             Next::Resume if !failed || row.first.is_none() => Some("resumed without a break".to_owned()),
             Next::Hop if !failed && !skipped => Some("a hop without a reason".to_owned()),
             Next::RetryIn(wait) => {
-                let again = next.map_or(several, |next| next.at >= row.at + row.took + wait);
+                // The first answer of a race ends the retries of the others. If it breaks off, they may be called for its rest.
+                let rows = self.received.report().map_or(&[][..], |report| report.trace.rows());
+                let is_over = several && rows.iter().any(|row| row.next == Next::Resume);
+                let again = is_over || next.map_or(several, |next| next.at >= row.at + row.took + wait);
                 (!failed || !again).then(|| "not retried as recorded".to_owned())
             }
             Next::WaitFor(_) if next.is_none() || !(failed || skipped) => Some("not waited for".to_owned()),
