@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -41,6 +42,8 @@ struct Faults {
     standing: Option<Fault>,
     queue: VecDeque<(u32, Fault)>,
     by_model: BTreeMap<String, Fault>,
+    by_key: BTreeMap<String, Fault>,
+    headers_by_key: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Faults {
@@ -117,6 +120,18 @@ impl Handle {
     /// [`Fault::Refuse`], which precedes it, closes the connection instead.
     pub fn fault_model(&self, model: impl Into<String>, fault: Fault) {
         self.state.faults.lock().by_model.insert(model.into(), fault);
+    }
+
+    /// Sets the fault of every inference request with this API key, like [`fault_model`](Self::fault_model) and before it.
+    pub fn fault_key(&self, key: impl Into<String>, fault: Fault) {
+        self.state.faults.lock().by_key.insert(key.into(), fault);
+    }
+
+    /// Sets the headers that are added to the answers to this API key, replacing headers of the same name, until
+    /// [`heal`](Self::heal) or another call of [`fault`](Self::fault).
+    pub fn answer_key<const N: usize>(&self, key: impl Into<String>, headers: [(&str, &str); N]) {
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.state.faults.lock().headers_by_key.insert(key.into(), headers.into());
     }
 
     /// Removes every fault, including queued ones, and reopens the listener after [`Fault::Refuse`]. Connections that are
@@ -203,10 +218,19 @@ impl SimState {
     }
 
     /// Takes the fault for a request that has arrived.
-    pub(crate) fn take_fault(&self, inference: bool, body: &[u8]) -> Option<Fault> {
+    pub(crate) fn take_fault(&self, inference: bool, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
         let mut faults = self.faults.lock();
-        let of_model = if inference { faults.of_model(body) } else { None };
-        of_model.or_else(|| faults.next(inference))
+        if !inference {
+            return faults.next(false);
+        }
+        let of_key = api_key(headers).and_then(|key| faults.by_key.get(key)).cloned();
+        of_key.or_else(|| faults.of_model(body)).or_else(|| faults.next(true))
+    }
+
+    /// The headers that are added to the answer to a request with these headers.
+    pub(crate) fn answer_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let faults = self.faults.lock();
+        api_key(headers).and_then(|key| faults.headers_by_key.get(key)).cloned().unwrap_or_default()
     }
 
     /// Takes the fault for a new connection, if it applies before a request is read.
@@ -215,4 +239,11 @@ impl SimState {
         let early = matches!(faults.upcoming(), Some(Fault::ResetOnAccept | Fault::CloseOnAccept));
         early.then(|| faults.next(true)).flatten()
     }
+}
+
+/// The API key of a request.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    let header = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    bearer.or_else(|| header("x-api-key")).or_else(|| header("api-key"))
 }

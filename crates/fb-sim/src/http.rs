@@ -134,7 +134,7 @@ async fn respond(
     let fault = if connection.closes_on_next() {
         Some(Fault::CloseOnAccept)
     } else {
-        state.take_fault(inference, &body)
+        state.take_fault(inference, &head.headers, &body)
     };
     if let Some(fault) = &fault {
         end_without_answer(fault, &connection, &mut in_flight).await;
@@ -152,6 +152,8 @@ async fn respond(
         _ => None,
     };
     let answer = state.dialect.answer(request, &state.current_reply(), block);
+    let added = state.answer_headers(&head.headers);
+    let answer = added.into_iter().fold(answer, |answer, (name, value)| answer.with_header(name, value));
     let playback = Playback::new(state.dialect, in_flight.number(), answer, fault.as_ref());
     sleep(playback.latency).await;
     Ok(response(playback, fault.as_ref(), Some(in_flight), &connection))
