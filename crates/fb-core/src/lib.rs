@@ -46,7 +46,8 @@ pub use crate::{
     overlay::Overlay,
     preset::preset_or_table,
     provider::{
-        AnswerHead, Call, CallError, CallKey, Capabilities, KeyObserver, Overrides, Probe, Provider, Refusal,
+        AnswerHead, Call, CallError, CallKey, Capabilities, KeyInfo, KeyObserver, Overrides, Probe, Provider,
+        RateLimits, Refusal,
     },
     reply::{FinishReason, Meta, Note, Raw, Reply},
     report::{CacheUse, Level, Limit, Report, ServedBy, UnknownLevel},

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -99,28 +99,36 @@ pub trait Provider: Send + Sync + 'static {
     /// A classified failure, or a content-policy refusal.
     async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError>;
 
-    /// Checks whether the provider is reachable, without a billed call.
+    /// Checks whether the provider is reachable, without a billed call, with one of its API keys.
     ///
     /// The default implementation returns [`Probe::Unknown`].
     ///
     /// # Errors
     /// A classified failure.
-    async fn probe(&self) -> Result<Probe, Failure> {
+    async fn probe(&self, _key: usize) -> Result<Probe, Failure> {
         Ok(Probe::Unknown)
     }
 
-    /// Reads the API key again from where the configuration has it, for the calls that follow. A key that cannot be read
+    /// Returns the API keys, if there are several: a call names one of them by its place in [`CallKey::index`]. Each has rate
+    /// limits, pauses and rejections of its own.
+    ///
+    /// The default implementation returns none: the provider has one key at most, at place 0.
+    fn keys(&self) -> &[KeyInfo] {
+        &[]
+    }
+
+    /// Reads an API key again from where the configuration has it, for the calls that follow. A key that cannot be read
     /// stays as it is.
     ///
     /// Called before a rejected key is tried again. Must not take longer than about a second, even if a disk hangs. The
     /// default implementation does nothing.
-    async fn reload_key(&self) {}
+    async fn reload_key(&self, _key: usize) {}
 
-    /// Returns the generation of the API key that calls use from now on: a number that grows whenever another secret takes
+    /// Returns the generation of an API key as calls use it from now on: a number that grows whenever another secret takes
     /// the place of the previous one.
     ///
     /// Called for every request: must not block. The default implementation returns 0, as its key never changes.
-    fn key_generation(&self) -> u64 {
+    fn key_generation(&self, _key: usize) -> u64 {
         0
     }
 }
@@ -154,16 +162,20 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).stream(call).await
     }
 
-    async fn probe(&self) -> Result<Probe, Failure> {
-        (**self).probe().await
+    async fn probe(&self, key: usize) -> Result<Probe, Failure> {
+        (**self).probe(key).await
     }
 
-    async fn reload_key(&self) {
-        (**self).reload_key().await;
+    fn keys(&self) -> &[KeyInfo] {
+        (**self).keys()
     }
 
-    fn key_generation(&self) -> u64 {
-        (**self).key_generation()
+    async fn reload_key(&self, key: usize) {
+        (**self).reload_key(key).await;
+    }
+
+    fn key_generation(&self, key: usize) -> u64 {
+        (**self).key_generation(key)
     }
 }
 
@@ -186,6 +198,8 @@ pub struct Call<'a> {
 /// The API key of a call, and the observer of the answers to it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CallKey<'a> {
+    /// The place of the key among those of the provider.
+    pub index: usize,
     /// Notified once the head of an answer has arrived; an adapter may leave it out.
     pub observer: Option<&'a dyn KeyObserver>,
 }
@@ -206,10 +220,30 @@ pub trait KeyObserver: fmt::Debug + Send + Sync {
 }
 
 /// The facts of an answer that concern its API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnswerHead {
     /// The HTTP status.
     pub status: u16,
+    /// The rate limits as the headers state them.
+    pub limits: RateLimits,
+}
+
+/// What an answer states about the rate limits of its API key.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RateLimits {
+    /// The smallest share of any limit that is left, from 0 to 1, and the time until that limit is whole again.
+    pub left: Option<(f64, Duration)>,
+    /// The time until every limit of which nothing is left is reset; `None` if something is left of all.
+    pub exhausted: Option<Duration>,
+}
+
+/// An API key of a provider that has several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyInfo {
+    /// The name in traces and metrics, which is not the secret.
+    pub name: Arc<str>,
+    /// The share of the calls that the key gets, relative to the other keys.
+    pub weight: f64,
 }
 
 /// Top-level fields, in the provider's dialect, that replace those of the request.

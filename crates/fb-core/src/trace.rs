@@ -1,5 +1,6 @@
 use std::{
     fmt::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -35,6 +36,7 @@ impl Trace {
             let between = if index > 0 { "; " } else { "" };
             let printed = if row.is_call() {
                 let Attempt { target, number, end, took, .. } = row;
+                let end = WithKey { end, key: row.key.as_deref() };
                 write!(line, "{between}{target} {number} {end} {}ms", took.as_millis())
             } else {
                 write!(line, "{between}{} {}", row.target, row.end)
@@ -59,7 +61,8 @@ impl Write for Ascii {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.0.iter().map(|row| row.target.to_string()).collect();
-        let ends: Vec<String> = self.0.iter().map(|row| row.end.to_string()).collect();
+        let end = |row: &Attempt| WithKey { end: &row.end, key: row.key.as_deref() }.to_string();
+        let ends: Vec<String> = self.0.iter().map(end).collect();
         let width = |texts: &[String]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
         let (name_width, end_width) = (width(&names), width(&ends));
         for ((row, name), end) in self.0.iter().zip(&names).zip(&ends) {
@@ -76,6 +79,19 @@ impl fmt::Display for Trace {
     }
 }
 
+/// Displays the end of a call, followed by the key if the provider has several.
+struct WithKey<'a> {
+    end: &'a AttemptEnd,
+    key: Option<&'a str>,
+}
+
+impl fmt::Display for WithKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.end)?;
+        self.key.map_or(Ok(()), |key| write!(f, "  key {key}"))
+    }
+}
+
 /// A row of a trace: a call to a target, or a skipped target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
@@ -83,6 +99,8 @@ pub struct Attempt {
     pub target: TargetId,
     /// The number of the call to this target, from 1; 0 for a skip.
     pub number: u32,
+    /// The name of the API key, if the provider has several; `None` for a skip.
+    pub key: Option<Arc<str>>,
     /// The start, measured from the start of the request.
     pub at: Duration,
     /// The duration of the call.
@@ -229,6 +247,8 @@ pub enum Next {
     Nothing,
     /// Retry the same target after this delay.
     RetryIn(Duration),
+    /// Call the same target with another API key at once.
+    OtherKey,
     /// Retry the same target with the quality gate's message added to the prompt.
     Repair,
     /// Wait until this target may be called again.
@@ -247,6 +267,7 @@ impl fmt::Display for Next {
             Self::Nothing => Ok(()),
             Self::RetryIn(wait) if wait.is_zero() => f.write_str("retry at once"),
             Self::RetryIn(wait) => write!(f, "retry in {}", Took(*wait)),
+            Self::OtherKey => f.write_str("other key"),
             Self::Repair => f.write_str("repair"),
             Self::WaitFor(wait) => write!(f, "wait {}", Took(*wait)),
             Self::Hop => f.write_str("hop"),
@@ -293,6 +314,7 @@ mod tests {
         Attempt {
             target: target.parse().unwrap(),
             number,
+            key: None,
             at: Duration::from_millis(at_ms),
             took: Duration::from_millis(took_ms),
             first: None,

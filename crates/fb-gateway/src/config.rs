@@ -255,8 +255,10 @@ fn read_evaluations(
 
 /// Replaces a missing API key by a placeholder.
 fn use_placeholder_key(provider: &mut ProviderConfig) {
-    if provider.build().is_err_and(|error| error.field == "api_key") {
+    let is_key = |field: &str| field == "api_key" || field.starts_with("api_keys[");
+    if provider.build().is_err_and(|error| is_key(&error.field)) {
         provider.api_key = Some(Secret::value("none"));
+        provider.api_keys.clear();
     }
 }
 

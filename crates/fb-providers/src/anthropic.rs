@@ -8,7 +8,8 @@ mod stream;
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+    Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
+    Streaming,
 };
 use reqwest::header::HeaderMap;
 
@@ -16,7 +17,7 @@ pub use self::config::AnthropicConfig;
 use self::protocol::Messages;
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{self, Base, Key, Settings, Upstream},
+    http::{self, Base, Keys, Settings, Upstream},
     preset,
 };
 
@@ -36,15 +37,15 @@ impl Anthropic {
         let base = Base::parse("base_url", address)?;
         let mut headers = HeaderMap::new();
         http::insert_header(&mut headers, "anthropic-version", "api_version", &config.api_version)?;
-        let key = match preset::find("anthropic") {
-            Some(preset) => preset::key(preset, config.api_key.as_ref(), &base)?,
-            None => None,
+        let keys = match preset::find("anthropic") {
+            Some(preset) => preset::keys(preset, config.api_key.as_ref(), &config.api_keys, &base)?,
+            None => Vec::new(),
         };
-        let key = key.map(|secret| Key { secret, header: config.auth.into() });
+        let keys = Keys { keys, header: config.auth.into() };
         let protocol =
             Messages { url: base.endpoint("/v1/messages"), probe_url: base.endpoint("/v1/models?limit=1") };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, key, &settings)?) })
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &settings)?) })
     }
 
     /// Builds Anthropic, with the key in `ANTHROPIC_API_KEY`.
@@ -78,15 +79,19 @@ impl Provider for Anthropic {
         self.exchange.stream(call).await
     }
 
-    async fn probe(&self) -> Result<Probe, Failure> {
-        self.exchange.probe().await
+    async fn probe(&self, key: usize) -> Result<Probe, Failure> {
+        self.exchange.probe(key).await
     }
 
-    async fn reload_key(&self) {
-        self.exchange.reload_key().await;
+    fn keys(&self) -> &[KeyInfo] {
+        self.exchange.keys()
     }
 
-    fn key_generation(&self) -> u64 {
-        self.exchange.key_generation()
+    async fn reload_key(&self, key: usize) {
+        self.exchange.reload_key(key).await;
+    }
+
+    fn key_generation(&self, key: usize) -> u64 {
+        self.exchange.key_generation(key)
     }
 }

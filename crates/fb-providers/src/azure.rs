@@ -7,14 +7,15 @@ use std::env;
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+    Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
+    Streaming,
 };
 use reqwest::header::HeaderMap;
 
 pub use self::config::AzureConfig;
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{Base, Key, Settings, Upstream},
+    http::{Base, Keys, Settings, Upstream},
     openai::{ChatCompletions, ThinkingModels},
     preset,
     secret::Secret,
@@ -45,9 +46,11 @@ impl Azure {
         };
         let base = Base::parse("base_url", &address)?;
         // An address from the environment goes with the key from the environment.
-        let with_address = config.base_url.is_none().then(|| preset.env.map(Secret::env)).flatten();
-        let key = preset::key(preset, config.api_key.as_ref().or(with_address.as_ref()), &base)?
-            .map(|secret| Key { secret, header: config.auth.into() });
+        let is_from_environment = config.base_url.is_none() && config.api_keys.is_empty();
+        let with_address = is_from_environment.then(|| preset.env.map(Secret::env)).flatten();
+        let configured = config.api_key.as_ref().or(with_address.as_ref());
+        let keys = preset::keys(preset, configured, &config.api_keys, &base)?;
+        let keys = Keys { keys, header: config.auth.into() };
         let (endpoint, probe_url) = endpoint::resolve(&base, config.api_version.as_deref())?;
         let protocol = ChatCompletions {
             preset,
@@ -56,7 +59,9 @@ impl Azure {
             learned: ThinkingModels::default(),
         };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), key, &settings)?) })
+        Ok(Self {
+            exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), keys, &settings)?),
+        })
     }
 
     /// Builds the resource in `AZURE_OPENAI_ENDPOINT`, with the key in `AZURE_OPENAI_API_KEY`.
@@ -94,15 +99,19 @@ impl Provider for Azure {
         self.exchange.stream(call).await
     }
 
-    async fn probe(&self) -> Result<Probe, Failure> {
-        self.exchange.probe().await
+    async fn probe(&self, key: usize) -> Result<Probe, Failure> {
+        self.exchange.probe(key).await
     }
 
-    async fn reload_key(&self) {
-        self.exchange.reload_key().await;
+    fn keys(&self) -> &[KeyInfo] {
+        self.exchange.keys()
     }
 
-    fn key_generation(&self) -> u64 {
-        self.exchange.key_generation()
+    async fn reload_key(&self, key: usize) {
+        self.exchange.reload_key(key).await;
+    }
+
+    fn key_generation(&self, key: usize) -> u64 {
+        self.exchange.key_generation(key)
     }
 }

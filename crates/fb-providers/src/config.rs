@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     anthropic::{Anthropic, AnthropicConfig},
+    api_key::{self, ApiKey},
     azure::{Azure, AzureConfig},
     ollama::{Ollama, OllamaConfig},
     openai::{OpenAi, OpenAiConfig},
@@ -35,6 +36,10 @@ pub struct ProviderConfig {
     /// A reference to the API key, or `"none"` for a server that needs no key. Defaults to the preset's environment
     /// variable, which is sent to the preset's own hosts only: with another `base_url` the setting is required.
     pub api_key: Option<Secret>,
+    /// Several API keys instead of `api_key`, each with its own limits: `[{ env = "A", weight = 2 }, { file = "b" }]`. A call
+    /// uses one that is free, by what its rate limits leave times its `weight` (1 unless set), and moves to the next one
+    /// when it meets a limit. None unless set.
+    pub api_keys: Vec<ApiKey>,
     /// The header that carries the key. Defaults to the preset's.
     pub auth: Option<Auth>,
     /// The version of Anthropic's or Azure's API.
@@ -71,6 +76,11 @@ impl ProviderConfig {
     /// Creates a config of this kind with this key, for programs that obtain it elsewhere.
     pub fn with_key(kind: impl Into<String>, key: impl Into<String>) -> Self {
         Self { api_key: Some(Secret::value(key)), ..Self::new(kind) }
+    }
+
+    /// Returns the names of the keys, if there are several: the environment variable, the file or the place of each.
+    pub fn key_names(&self) -> Vec<String> {
+        api_key::infos(&self.api_keys).iter().map(|info| info.name.to_string()).collect()
     }
 
     /// Builds the provider; sends nothing.
@@ -114,6 +124,7 @@ impl ProviderConfig {
             preset: self.kind.clone(),
             base_url: self.base_url.clone(),
             api_key: self.api_key.clone(),
+            api_keys: self.api_keys.clone(),
             auth: self.auth,
             organization: self.organization.clone(),
             project: self.project.clone(),
@@ -127,6 +138,7 @@ impl ProviderConfig {
         AnthropicConfig {
             base_url: self.base_url.clone().unwrap_or(default.base_url),
             api_key: self.api_key.clone(),
+            api_keys: self.api_keys.clone(),
             auth: self.auth.unwrap_or(default.auth),
             api_version: self.api_version.clone().unwrap_or(default.api_version),
             connect_timeout: self.connect_timeout,
@@ -138,6 +150,7 @@ impl ProviderConfig {
         AzureConfig {
             base_url: self.base_url.clone(),
             api_key: self.api_key.clone(),
+            api_keys: self.api_keys.clone(),
             auth: self.auth.unwrap_or(Auth::ApiKey),
             api_version: self.api_version.clone(),
             connect_timeout: self.connect_timeout,
@@ -149,6 +162,7 @@ impl ProviderConfig {
         OllamaConfig {
             base_url: self.base_url.clone().unwrap_or_else(|| OllamaConfig::default().base_url),
             api_key: self.api_key.clone(),
+            api_keys: self.api_keys.clone(),
             num_ctx: self.num_ctx,
             connect_timeout: self.connect_timeout,
             proxy: self.proxy.clone(),

@@ -9,8 +9,8 @@ mod protocol;
 use std::sync::Arc;
 
 use fb_core::{
-    AnswerHead, Block, BlockForm, Call, CallError, Failure, FailureKind, Meta, Note, Probe, Raw, Refusal,
-    Reply, Streaming,
+    AnswerHead, Block, BlockForm, Call, CallError, Failure, FailureKind, KeyInfo, Meta, Note, Probe, Raw,
+    Refusal, Reply, Streaming,
 };
 use fb_wire::{Decoded, WireError};
 
@@ -80,23 +80,28 @@ impl<P: Protocol> Exchange<P> {
         }
     }
 
-    /// Reads the API key again.
-    pub(crate) async fn reload_key(&self) {
-        self.upstream.reload_key().await;
+    /// Returns the names and weights of the API keys, if there are several.
+    pub(crate) fn keys(&self) -> &[KeyInfo] {
+        self.upstream.keys()
     }
 
-    /// Returns the generation of the API key.
-    pub(crate) fn key_generation(&self) -> u64 {
-        self.upstream.key_generation()
+    /// Reads an API key again.
+    pub(crate) async fn reload_key(&self, key: usize) {
+        self.upstream.reload_key(key).await;
+    }
+
+    /// Returns the generation of an API key.
+    pub(crate) fn key_generation(&self, key: usize) -> u64 {
+        self.upstream.key_generation(key)
     }
 
     /// Checks that the upstream answers, without a billed call.
     ///
     /// # Cancel safety
     /// Dropping the future drops the connection.
-    pub(crate) async fn probe(&self) -> Result<Probe, Failure> {
+    pub(crate) async fn probe(&self, key: usize) -> Result<Probe, Failure> {
         let Some(url) = self.protocol.probe_url() else { return Ok(Probe::Unknown) };
-        let mut response = self.upstream.get(url).await?;
+        let mut response = self.upstream.get(url, key).await?;
         match response.status() {
             200..=299 => Ok(Probe::Reachable),
             // The server lacks the resource, which is no evidence about its models.
@@ -117,8 +122,9 @@ impl<P: Protocol> Exchange<P> {
         let mut rejected = None;
         loop {
             let mut request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
-            let mut response = self.upstream.post(&request.url, request.body).await?;
-            call.key.record_head(AnswerHead { status: response.status() });
+            let mut response = self.upstream.post(&request.url, request.body, call.key.index).await?;
+            let (status, limits) = (response.status(), error::rate_limits(&response));
+            call.key.record_head(AnswerHead { status, limits });
             if response.is_success() {
                 if let Some(field) = rejected {
                     add_resent(&mut request.notes, field);

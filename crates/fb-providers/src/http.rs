@@ -6,10 +6,10 @@ mod error;
 mod key;
 mod url;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use fb_core::{Failure, FailureKind, InvalidConfig};
+use fb_core::{Failure, FailureKind, InvalidConfig, KeyInfo};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,7 +17,7 @@ pub use self::client::plain_http_client;
 pub(crate) use self::{
     body::BodyParts,
     client::Settings,
-    key::{Key, KeyHeader},
+    key::{KeyHeader, Keys},
     url::Base,
 };
 use self::{
@@ -37,7 +37,7 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// One account at an upstream: its address, HTTP clients and credentials.
 pub(crate) struct Upstream {
     base: Base,
-    credentials: Arc<Credentials>,
+    credentials: Credentials,
     clients: Clients,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Debug for Upstream {
         // The values of sensitive headers print as "Sensitive".
         f.debug_struct("Upstream")
             .field("base", &self.base)
-            .field("headers", &self.credentials.headers())
+            .field("headers", &self.credentials.headers(0))
             .finish_non_exhaustive()
     }
 }
@@ -55,40 +55,50 @@ impl Upstream {
     pub(crate) fn new(
         base: Base,
         mut headers: HeaderMap,
-        key: Option<Key>,
+        keys: Keys,
         settings: &Settings,
     ) -> Result<Self, InvalidConfig> {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let credentials = Arc::new(Credentials::new(headers, key)?);
+        let credentials = Credentials::new(&headers, keys)?;
         let clients = Clients::new(&base, settings)?;
         Ok(Self { base, credentials, clients })
     }
 
-    /// Posts a body; returns once the head of the response has arrived.
-    pub(crate) async fn post(&self, url: &reqwest::Url, body: BodyParts) -> Result<Response, Failure> {
-        let mut request = self.request(Method::POST, url);
+    /// Posts a body with one of the keys; returns once the head of the response has arrived.
+    pub(crate) async fn post(
+        &self,
+        url: &reqwest::Url,
+        body: BodyParts,
+        key: usize,
+    ) -> Result<Response, Failure> {
+        let mut request = self.request(Method::POST, url, key);
         *request.body_mut() = Some(body.into_body());
         Response::receive(self.clients.lease(), request).await
     }
 
-    /// Gets a resource; returns once the head of the response has arrived.
-    pub(crate) async fn get(&self, url: &reqwest::Url) -> Result<Response, Failure> {
-        Response::receive(self.clients.lease(), self.request(Method::GET, url)).await
+    /// Gets a resource with one of the keys; returns once the head of the response has arrived.
+    pub(crate) async fn get(&self, url: &reqwest::Url, key: usize) -> Result<Response, Failure> {
+        Response::receive(self.clients.lease(), self.request(Method::GET, url, key)).await
     }
 
-    /// Reads the key again.
-    pub(crate) async fn reload_key(&self) {
-        self.credentials.reload().await;
+    /// Returns the names and weights of the keys, if there are several.
+    pub(crate) fn keys(&self) -> &[KeyInfo] {
+        self.credentials.infos()
     }
 
-    /// Returns the generation of the key.
-    pub(crate) fn key_generation(&self) -> u64 {
-        self.credentials.generation()
+    /// Reads a key again.
+    pub(crate) async fn reload_key(&self, key: usize) {
+        self.credentials.reload(key).await;
     }
 
-    fn request(&self, method: Method, url: &reqwest::Url) -> reqwest::Request {
+    /// Returns the generation of a key.
+    pub(crate) fn key_generation(&self, key: usize) -> u64 {
+        self.credentials.generation(key)
+    }
+
+    fn request(&self, method: Method, url: &reqwest::Url, key: usize) -> reqwest::Request {
         let mut request = reqwest::Request::new(method, url.clone());
-        *request.headers_mut() = self.credentials.headers();
+        *request.headers_mut() = self.credentials.headers(key);
         request
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod anthropic;
+mod api_key;
 mod azure;
 mod config;
 mod discover;
@@ -23,6 +24,7 @@ pub use fb_core::InvalidConfig;
 
 pub use crate::{
     anthropic::{Anthropic, AnthropicConfig},
+    api_key::ApiKey,
     azure::{Azure, AzureConfig},
     config::ProviderConfig,
     discover::{DiscoveredProvider, discover, environment_variables},

@@ -8,15 +8,17 @@ mod stream;
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+    Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
+    Streaming,
 };
 use reqwest::header::HeaderMap;
 
 pub use self::config::OllamaConfig;
 use self::protocol::NativeChat;
 use crate::{
+    api_key::{self, ApiKey},
     exchange::{Exchange, Protocol},
-    http::{Base, Key, KeyHeader, Settings, Upstream},
+    http::{Base, KeyHeader, Keys, Settings, Upstream},
 };
 
 /// An Ollama server.
@@ -36,18 +38,19 @@ impl Ollama {
         if config.num_ctx == Some(0) {
             return Err(InvalidConfig::new("num_ctx", "0", "expected a number of tokens, such as 8192"));
         }
-        let key = config
-            .api_key
-            .clone()
-            .filter(|secret| !secret.is_none())
-            .map(|secret| Key { secret, header: KeyHeader::Bearer });
+        api_key::check(config.api_key.as_ref(), &config.api_keys)?;
+        let single = config.api_key.clone().filter(|secret| !secret.is_none()).map(ApiKey::new);
+        let keys = single.into_iter().chain(config.api_keys.iter().cloned()).collect();
+        let keys = Keys { keys, header: KeyHeader::Bearer };
         let protocol = NativeChat {
             url: base.endpoint("/api/chat"),
             probe_url: base.endpoint("/api/version"),
             num_ctx: config.num_ctx,
         };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), key, &settings)?) })
+        Ok(Self {
+            exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), keys, &settings)?),
+        })
     }
 
     /// Builds the Ollama server of the local machine, at its default port.
@@ -81,15 +84,19 @@ impl Provider for Ollama {
         self.exchange.stream(call).await
     }
 
-    async fn probe(&self) -> Result<Probe, Failure> {
-        self.exchange.probe().await
+    async fn probe(&self, key: usize) -> Result<Probe, Failure> {
+        self.exchange.probe(key).await
     }
 
-    async fn reload_key(&self) {
-        self.exchange.reload_key().await;
+    fn keys(&self) -> &[KeyInfo] {
+        self.exchange.keys()
     }
 
-    fn key_generation(&self) -> u64 {
-        self.exchange.key_generation()
+    async fn reload_key(&self, key: usize) {
+        self.exchange.reload_key(key).await;
+    }
+
+    fn key_generation(&self, key: usize) -> u64 {
+        self.exchange.key_generation(key)
     }
 }

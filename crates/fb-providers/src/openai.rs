@@ -12,7 +12,8 @@ mod stream;
 
 use async_trait::async_trait;
 use fb_core::{
-    Call, CallError, Capabilities, Failure, InvalidConfig, Note, Probe, Provider, Refusal, Reply, Streaming,
+    Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
+    Streaming,
 };
 use reqwest::header::HeaderMap;
 
@@ -23,7 +24,7 @@ pub(crate) use self::{
 };
 use crate::{
     exchange::{Exchange, Protocol},
-    http::{self, Base, Key, Settings, Upstream},
+    http::{self, Base, Keys, Settings, Upstream},
     preset,
 };
 
@@ -49,8 +50,8 @@ impl OpenAi {
         })?;
         let base = Base::parse("base_url", address)?;
         let mut headers = HeaderMap::new();
-        let key = preset::key(preset, config.api_key.as_ref(), &base)?
-            .map(|secret| Key { secret, header: config.auth.unwrap_or(preset.auth).into() });
+        let keys = preset::keys(preset, config.api_key.as_ref(), &config.api_keys, &base)?;
+        let keys = Keys { keys, header: config.auth.unwrap_or(preset.auth).into() };
         if let Some(organization) = &config.organization {
             http::insert_header(&mut headers, "openai-organization", "organization", organization)?;
         }
@@ -64,7 +65,7 @@ impl OpenAi {
             learned: ThinkingModels::default(),
         };
         let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, key, &settings)?) })
+        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &settings)?) })
     }
 
     /// Builds OpenAI, with the key in `OPENAI_API_KEY`.
@@ -110,16 +111,20 @@ impl Provider for OpenAi {
         self.exchange.stream(call).await
     }
 
-    async fn probe(&self) -> Result<Probe, Failure> {
-        self.exchange.probe().await
+    async fn probe(&self, key: usize) -> Result<Probe, Failure> {
+        self.exchange.probe(key).await
     }
 
-    async fn reload_key(&self) {
-        self.exchange.reload_key().await;
+    fn keys(&self) -> &[KeyInfo] {
+        self.exchange.keys()
     }
 
-    fn key_generation(&self) -> u64 {
-        self.exchange.key_generation()
+    async fn reload_key(&self, key: usize) {
+        self.exchange.reload_key(key).await;
+    }
+
+    fn key_generation(&self, key: usize) -> u64 {
+        self.exchange.key_generation(key)
     }
 }
 

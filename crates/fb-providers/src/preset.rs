@@ -14,7 +14,12 @@ pub(crate) use self::{
 };
 use fb_core::InvalidConfig;
 
-use crate::{http::Base, nearest::nearest, secret::Secret};
+use crate::{
+    api_key::{self, ApiKey},
+    http::Base,
+    nearest::nearest,
+    secret::Secret,
+};
 
 /// Returns the preset with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Preset> {
@@ -43,19 +48,24 @@ pub(crate) fn unknown(
     InvalidConfig::quoted(field, name, expected)
 }
 
-/// Returns the configured key, or else the one in the provider's usual environment variable.
+/// Returns the configured keys, or else the one in the provider's usual environment variable.
 ///
 /// The variable holds a key for the provider itself, so it is read for the provider's own hosts only. For any other
 /// server the config must name a key, or state that none is needed.
-pub(crate) fn key(
+pub(crate) fn keys(
     preset: &Preset,
     configured: Option<&Secret>,
+    several: &[ApiKey],
     base: &Base,
-) -> Result<Option<Secret>, InvalidConfig> {
+) -> Result<Vec<ApiKey>, InvalidConfig> {
+    if !several.is_empty() {
+        api_key::check(configured, several)?;
+        return Ok(several.to_vec());
+    }
     let secret = match (configured, preset.env) {
-        (Some(secret), _) if secret.is_none() => return Ok(None),
+        (Some(secret), _) if secret.is_none() => return Ok(Vec::new()),
         (Some(secret), _) => secret.clone(),
-        (None, None) => return Ok(None),
+        (None, None) => return Ok(Vec::new()),
         (None, Some(name)) if preset.is_own_address(base) => Secret::env(name),
         (None, Some(name)) => {
             let expected = format!(
@@ -67,5 +77,5 @@ pub(crate) fn key(
         }
     };
     secret.resolve("api_key")?;
-    Ok(Some(secret))
+    Ok(vec![secret.into()])
 }

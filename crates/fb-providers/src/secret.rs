@@ -41,6 +41,15 @@ impl Secret {
         matches!(self.0, Source::File(_))
     }
 
+    /// Returns the name of the variable or the path of the file; `None` for a secret held directly.
+    pub(crate) fn source(&self) -> Option<String> {
+        match &self.0 {
+            Source::Env(name) => Some(name.clone()),
+            Source::File(path) => Some(path.display().to_string()),
+            Source::Value(_) | Source::None => None,
+        }
+    }
+
     /// States that no secret is needed. A config file expresses this as `"none"`.
     pub const fn none() -> Self {
         Self(Source::None)

@@ -40,6 +40,7 @@ fn events(criterion: &mut Criterion) {
         number: 1,
         at: Duration::ZERO,
         took: Duration::from_millis(800),
+        key: None,
         first: None,
         end: AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) },
         next: Next::Nothing,

@@ -59,7 +59,7 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
 
 fn call(target: &TargetId, end: AttemptEnd, next: Next) -> Attempt {
     let (at, took) = (Duration::ZERO, Duration::from_millis(800));
-    Attempt { target: target.clone(), number: 1, at, took, first: None, end, next }
+    Attempt { target: target.clone(), number: 1, at, took, key: None, first: None, end, next }
 }
 
 fn answered() -> AttemptEnd {

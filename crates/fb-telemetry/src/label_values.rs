@@ -48,6 +48,7 @@ pub(crate) const fn next_step(next: Next) -> StaticLabel {
     match next {
         Next::Nothing => "nothing",
         Next::RetryIn(_) => "retry",
+        Next::OtherKey => "other_key",
         Next::Repair => "repair",
         Next::WaitFor(_) => "wait",
         Next::Hop => "hop",

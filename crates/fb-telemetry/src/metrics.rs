@@ -3,7 +3,7 @@ mod labels;
 mod readings;
 mod recent;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use fb_core::{
     Attempt, AttemptEnd, BreakerState, Event, Level, Next, Observer, Report, Skip, TargetId, Usage,
@@ -19,9 +19,10 @@ pub use self::readings::{Account, Readings, Records};
 use self::{
     families::{Cost, Families, Ratio, dollars},
     labels::{
-        AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
-        ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels, RoleLabels,
-        RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels, TransitionLabels,
+        AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, KeyLabels,
+        MoveLabels, ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels,
+        RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels,
+        TransitionLabels,
     },
     recent::Recent,
 };
@@ -150,7 +151,12 @@ impl Metrics {
             let labels = DefectLabels { route: route.clone(), target: label.clone(), gate };
             self.families.gate_defects.get_or_create(&labels).inc();
         }
-        let labels = AttemptLabels { route, target: label, outcome: attempt_outcome(&attempt.end) };
+        let outcome = attempt_outcome(&attempt.end);
+        if let Some(key) = &attempt.key {
+            let labels = KeyLabels { target: label.clone(), key: Arc::clone(key), outcome };
+            self.families.keys.get_or_create(&labels).inc();
+        }
+        let labels = AttemptLabels { route, target: label, outcome };
         self.families.attempts.get_or_create(&labels).inc();
         target.in_flight.dec();
         target.record_call(&attempt.end, attempt.took);

@@ -25,7 +25,7 @@ pub(crate) fn names() -> Names {
 pub(crate) fn attempt(name: &str, end: AttemptEnd, next: Next) -> Attempt {
     let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
     let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-    Attempt { target: target(name), number, at, took, first: None, end, next }
+    Attempt { target: target(name), number, at, took, key: None, first: None, end, next }
 }
 
 /// A skip, a failure and an answer.
@@ -104,7 +104,7 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     observer.on_event(&Event::Resumed { route, from: &target, by: None });
 }
 
-/// The attempts of a request that skips one target over its tenant's limit, repairs the answer of a second one, and
+/// The attempts of a request that skips one target over its tenant's limit, repairs the answer of a second one with one of its keys, and
 /// cancels a third one that lost a race.
 pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
     let [refused, repaired, raced] = targets;
@@ -118,7 +118,7 @@ pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
         attempt(refused, unpaid, Next::Hop),
         attempt(repaired, AttemptEnd::Failed(defect), Next::Repair),
         attempt(raced, AttemptEnd::Cancelled, Next::Nothing),
-        attempt(repaired, ok, Next::Nothing),
+        Attempt { key: Some("KEY_A".into()), ..attempt(repaired, ok, Next::Nothing) },
     ]
 }
 

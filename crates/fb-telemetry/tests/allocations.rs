@@ -45,7 +45,7 @@ fn emit(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
 fn report() -> Report {
     let row = |name: &str, end, next| {
         let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-        Attempt { target: target(name), number: 1, at, took, first: None, end, next }
+        Attempt { target: target(name), number: 1, at, took, key: None, first: None, end, next }
     };
     let skipped = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
     let unpaid = AttemptEnd::Skipped {

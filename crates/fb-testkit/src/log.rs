@@ -16,6 +16,8 @@ pub struct CallRecord {
     pub request: ChatRequest,
     /// The model that was called.
     pub model: String,
+    /// The place of the API key among those of the provider.
+    pub key: usize,
     /// `true` for a streamed call.
     pub streamed: bool,
     /// Index of the call within the script, from 0.
@@ -97,6 +99,7 @@ impl Log {
         records.push(CallRecord {
             request: call.request.clone(),
             model: call.model.to_owned(),
+            key: call.key.index,
             streamed,
             index: self.counters.begun.fetch_add(1, Ordering::Relaxed),
             words: 0,

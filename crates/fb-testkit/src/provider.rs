@@ -1,9 +1,14 @@
-use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fb_core::{
-    AnswerHead, BlockForm, Call, CallError, Capabilities, Chat, Failure, Format, Frame, Meta, Note, Part,
-    Probe, Provider, Refusal, Reply, StreamEvent, Streaming,
+    AnswerHead, BlockForm, Call, CallError, Capabilities, Chat, Failure, Format, Frame, KeyInfo, Meta, Note,
+    Part, Probe, Provider, RateLimits, Refusal, Reply, StreamEvent, Streaming,
 };
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -29,6 +34,7 @@ pub struct ScriptedProvider {
     /// The plans of single models, which count the calls to their model alone.
     plans_by_model: Mutex<BTreeMap<String, Plan>>,
     settings: Mutex<Settings>,
+    keys: OnceLock<Vec<KeyInfo>>,
     log: Log,
 }
 
@@ -58,7 +64,8 @@ struct Settings {
     probe: Option<Result<Probe, Failure>>,
     signs: bool,
     thinks: bool,
-    /// The generation of the key, and the one that [`Provider::reload_key`] finds.
+    limits: RateLimits,
+    /// The generation of the keys, and the one that [`Provider::reload_key`] finds.
     key: [u64; 2],
 }
 
@@ -72,7 +79,8 @@ impl ScriptedProvider {
     /// Creates a provider; `counters` is shared by all providers of the script.
     pub(crate) fn new(steps: Vec<Step>, counters: Arc<CallCounters>) -> Self {
         let plan = Mutex::new(Plan { steps, first: 0 });
-        Self { plan, plans_by_model: Mutex::default(), settings: Mutex::default(), log: Log::new(counters) }
+        let (plans_by_model, settings) = (Mutex::default(), Mutex::default());
+        Self { plan, plans_by_model, settings, keys: OnceLock::new(), log: Log::new(counters) }
     }
 
     /// Follows the steps of another provider from now on, beginning with the first one.
@@ -132,7 +140,20 @@ impl ScriptedProvider {
         self
     }
 
-    /// Replaces the key by another one, which [`Provider::reload_key`] reads.
+    /// Gives the provider this number of keys of equal weight, `k0`, `k1` and so on. Only the first call has an effect.
+    pub fn with_keys(&self, count: usize) -> &Self {
+        let key = |index| KeyInfo { name: format!("k{index}").into(), weight: 1.0 };
+        self.keys.get_or_init(|| (0..count).map(key).collect());
+        self
+    }
+
+    /// Sets the rate limits that the heads of all answers state from now on.
+    pub fn with_limits(&self, limits: RateLimits) -> &Self {
+        self.settings.lock().limits = limits;
+        self
+    }
+
+    /// Replaces the keys by others, which [`Provider::reload_key`] reads.
     pub fn replace_key(&self) -> &Self {
         self.settings.lock().key[1] += 1;
         self
@@ -166,6 +187,22 @@ impl ScriptedProvider {
 
     fn count(&self, which: impl Fn(&CallRecord) -> bool) -> u32 {
         u32::try_from(self.log.records().iter().filter(|record| which(record)).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Notifies the observer of a call that the head of the answer has arrived, if the answer has one.
+    fn record_head(&self, call: Call<'_>, error: Option<&CallError>) {
+        let status = match error {
+            None => Some(200),
+            Some(CallError::Failed(failure)) => failure.status(),
+            Some(CallError::Blocked(block)) => match &block.form {
+                BlockForm::Body { status, .. } => Some(*status),
+                BlockForm::InStream => Some(200),
+            },
+        };
+        if let Some(status) = status {
+            let limits = self.settings.lock().limits;
+            call.key.record_head(AnswerHead { status, limits });
+        }
     }
 
     fn begin(&self, call: Call<'_>, streamed: bool) -> (Step, Option<Signature>, CallGuard) {
@@ -205,7 +242,7 @@ impl Provider for ScriptedProvider {
         let (step, mut signature, guard) = self.begin(call, false);
         pause(step.delay).await;
         let Some(mut answer) = step.plain(call.model) else { return pending().await };
-        record_head(call, answer.as_ref().err());
+        self.record_head(call, answer.as_ref().err());
         if let Some(signature) = &mut signature {
             signature.plain(&mut answer);
             guard.set_words(signature.words());
@@ -222,7 +259,7 @@ impl Provider for ScriptedProvider {
         let (step, mut signature, guard) = self.begin(call, true);
         pause(step.delay).await;
         let Some(head) = step.streamed() else { return pending().await };
-        record_head(call, head.as_ref().err());
+        self.record_head(call, head.as_ref().err());
         match head {
             Ok(mut scripted) => {
                 if let Some(signature) = &mut signature {
@@ -240,32 +277,21 @@ impl Provider for ScriptedProvider {
         }
     }
 
-    async fn probe(&self) -> Result<Probe, Failure> {
+    async fn probe(&self, _key: usize) -> Result<Probe, Failure> {
         self.settings.lock().probe.clone().unwrap_or(Ok(Probe::Unknown))
     }
 
-    async fn reload_key(&self) {
+    fn keys(&self) -> &[KeyInfo] {
+        self.keys.get().map_or(&[], Vec::as_slice)
+    }
+
+    async fn reload_key(&self, _key: usize) {
         let mut settings = self.settings.lock();
         settings.key[0] = settings.key[1];
     }
 
-    fn key_generation(&self) -> u64 {
+    fn key_generation(&self, _key: usize) -> u64 {
         self.settings.lock().key[0]
-    }
-}
-
-/// Notifies the observer of a call that the head of the answer has arrived, if the answer has one.
-fn record_head(call: Call<'_>, error: Option<&CallError>) {
-    let status = match error {
-        None => Some(200),
-        Some(CallError::Failed(failure)) => failure.status(),
-        Some(CallError::Blocked(block)) => match &block.form {
-            BlockForm::Body { status, .. } => Some(*status),
-            BlockForm::InStream => Some(200),
-        },
-    };
-    if let Some(status) = status {
-        call.key.record_head(AnswerHead { status });
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use fb_core::RateLimits;
+
 /// Maximum hint; longer ones are reduced to it. The longest period of a provider's quota is a day.
 pub const MAX_HINT: Duration = Duration::from_hours(24);
 
@@ -27,7 +29,7 @@ pub fn retry_hint<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime
         Some("false") => Some(false),
         _ => None,
     };
-    let now = look_up("date").and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or(now);
+    let now = date(look_up).unwrap_or(now);
     let after = look_up("retry-after-ms")
         .and_then(|ms| seconds(ms.trim().parse::<f64>().ok()? / 1e3))
         .or_else(|| retry_after(look_up("retry-after")?.trim(), now))
@@ -43,22 +45,63 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     at.duration_since(now).ok().filter(|wait| !wait.is_zero())
 }
 
+/// The headers of the rate limits: what is left, the limit, and its reset time.
+const LIMITS: [[&str; 3]; 7] = [
+    ["x-ratelimit-remaining-requests", "x-ratelimit-limit-requests", "x-ratelimit-reset-requests"],
+    ["x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens"],
+    ["x-ratelimit-remaining", "x-ratelimit-limit", "x-ratelimit-reset"],
+    [
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-reset",
+    ],
+    [
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-reset",
+    ],
+    [
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-limit",
+        "anthropic-ratelimit-input-tokens-reset",
+    ],
+    [
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-limit",
+        "anthropic-ratelimit-output-tokens-reset",
+    ],
+];
+
 /// Returns the time until all exhausted limits are reset.
 fn exhausted<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
-    const LIMITS: [(&str, &str); 7] = [
-        ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
-        ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-        ("x-ratelimit-remaining", "x-ratelimit-reset"),
-        ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
-        ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
-        ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
-        ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
-    ];
-    let waits = LIMITS.iter().filter_map(|(remaining, reset)| {
+    let waits = LIMITS.iter().filter_map(|[remaining, _, reset]| {
         let none_left = look_up(remaining)?.trim() == "0";
         if none_left { reset_in(look_up(reset)?.trim(), now) } else { None }
     });
     waits.max()
+}
+
+/// Reads the rate limits that an answer of any status states: those of OpenAI's dialect (`x-ratelimit-*`) and Anthropic's.
+/// Values that cannot be read count as missing; reset times above [`MAX_HINT`] are reduced to it.
+///
+/// `look_up` and `now` are as for [`retry_hint`].
+pub fn rate_limits<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> RateLimits {
+    let now = date(look_up).unwrap_or(now);
+    let number = |name: &str| look_up(name)?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
+    let left = LIMITS.iter().filter_map(|[remaining, limit, reset]| {
+        let (remaining, limit) = (number(remaining)?, number(limit).filter(|limit| *limit > 0.0)?);
+        let resets = look_up(reset).and_then(|reset| reset_in(reset.trim(), now)).unwrap_or_default();
+        Some(((remaining / limit).min(1.0), resets.min(MAX_HINT)))
+    });
+    RateLimits {
+        left: left.min_by(|(one, _), (other, _)| one.total_cmp(other)),
+        exhausted: exhausted(look_up, now).map(|wait| wait.min(MAX_HINT)),
+    }
+}
+
+/// Returns the time at which the answer was sent.
+fn date<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>) -> Option<SystemTime> {
+    httpdate::parse_http_date(look_up("date")?.trim()).ok()
 }
 
 /// Parses a reset time: seconds, epoch seconds or milliseconds, Go duration, RFC 3339, or HTTP date.
@@ -163,6 +206,43 @@ mod tests {
     #[track_caller]
     fn check(headers: &[(&str, &'static str)], seconds: Option<f64>) {
         assert_eq!(hint(headers).after.map(|wait| wait.as_secs_f64()), seconds, "{headers:?}");
+    }
+
+    #[test]
+    fn rate_limits_are_read_from_both_dialects() {
+        let limits = |headers: &[(&str, &'static str)]| {
+            let look_up = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+            rate_limits(&look_up, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
+        };
+        assert_eq!(limits(&[]), RateLimits::default());
+        let openai = [
+            ("x-ratelimit-limit-requests", "100"),
+            ("x-ratelimit-remaining-requests", "50"),
+            ("x-ratelimit-reset-requests", "30s"),
+            ("x-ratelimit-limit-tokens", "30000"),
+            ("x-ratelimit-remaining-tokens", "3000"),
+            ("x-ratelimit-reset-tokens", "54s"),
+        ];
+        let left = Some((0.1, Duration::from_secs(54)));
+        assert_eq!(limits(&openai), RateLimits { left, exhausted: None });
+        let anthropic = [
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-output-tokens-limit", "8000"),
+            ("anthropic-ratelimit-output-tokens-remaining", "0"),
+            ("anthropic-ratelimit-output-tokens-reset", "2026-11-21T05:00:20Z"),
+        ];
+        let wait = Duration::from_secs(20);
+        assert_eq!(limits(&anthropic), RateLimits { left: Some((0.0, wait)), exhausted: Some(wait) });
+        // A limit of zero or without a number means nothing; a reset in the past is over.
+        let odd = [
+            ("x-ratelimit-limit", "0"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "1795237100"),
+            ("x-ratelimit-limit-tokens", "many"),
+            ("x-ratelimit-remaining-tokens", "NaN"),
+        ];
+        assert_eq!(limits(&odd), RateLimits::default());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use fb_core::{ChatRequest, Eligibility, Level, Provider, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
-    Answer, Change, ChangeError, ChatStream, Destination, Error, Plan, Record, Route, RouteLevel, Stats,
+    Answer, Change, ChangeError, ChatStream, Destination, Error, KeyStatus, Plan, Record, Route, RouteLevel,
+    Stats,
     clock::now,
     engine::{Engine, Mode, Response},
 };
@@ -172,6 +173,11 @@ impl Client {
     /// Returns the health of every target, in order of name.
     pub fn health(&self) -> Vec<(TargetId, HealthStatus)> {
         self.engine.health()
+    }
+
+    /// Returns the status of the API keys of every target, in order of name; of providers with several keys only.
+    pub fn keys(&self) -> Vec<(TargetId, Vec<KeyStatus>)> {
+        self.engine.keys()
     }
 
     /// Returns the quality score of every target, in order of name: the share of its answers that passed the quality

@@ -66,7 +66,7 @@ pub use crate::{
     evaluations::Evaluations,
     ladder::{Feature, LadderConfig, OfflineConfig, RouteLevel, Rung},
     route::{CacheKey, Route, RouteCache, UnavailablePolicy},
-    stats::{ProviderStats, Stats, SuccessCounts, TargetStats},
+    stats::{KeyStatus, ProviderStats, Stats, SuccessCounts, TargetStats},
     target::{Target, TargetCapabilities},
     traces::{Record, TracesConfig},
 };

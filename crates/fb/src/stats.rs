@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -81,6 +82,19 @@ pub struct ProviderStats {
     pub mean_latency: Option<Duration>,
     /// Longest such time.
     pub max_latency: Duration,
+}
+
+/// The status of one of several API keys at a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyStatus {
+    /// The name of the key: its environment variable, its file or its place.
+    pub name: Arc<str>,
+    /// True if the provider rejected the key and no call may try it now.
+    pub rejected: bool,
+    /// The time until the key may be used, if it rests.
+    pub free_in: Option<Duration>,
+    /// The smallest share that is left of its rate limits, 0 to 1, as far as the answers state it.
+    pub share_left: f64,
 }
 
 /// Counts of one target.

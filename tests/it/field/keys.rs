@@ -1,4 +1,4 @@
-//! Rejected API keys.
+//! API keys: rejected ones, and providers with several.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fb_sim::{Fault, Sim, SimReply};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::harness::{CHAT, Gateway, HttpResponse, Sims, TempDir, client, prepared};
+use crate::harness::{ADMIN, CHAT, Gateway, HttpResponse, Sims, TempDir, client, prepared};
 
 /// Returns a config with the key of the primary in a file.
 fn config(sims: &Sims, key: &std::path::Path) -> String {
@@ -125,4 +125,139 @@ async fn a_rejection_that_names_a_model_concerns_only_that_model() {
     assert_eq!((answered.status, served_by(&answered)), (200, "primary/gpt-6.1-luna"));
     assert_eq!(gateway.post(CHAT).await.status, 200);
     assert_eq!(sims.primary.calls(), 3);
+}
+
+/// Returns a config like that of [`Sims::config`] with two keys of the provider `name`, in files, and the options of the
+/// second.
+fn two_keys(sims: &Sims, dir: &TempDir, name: &str, second: &str) -> String {
+    let (one, two) = (dir.write("one", "sk-one"), dir.write("two", "sk-two"));
+    let keys = format!(
+        "api_keys = [{{ file = \"{}\" }}, {{ file = \"{}\"{second} }}]",
+        one.display(),
+        two.display()
+    );
+    let config = sims.config("");
+    let at = config.find(&format!("[providers.{name}]")).unwrap();
+    config[..at].to_owned() + &config[at..].replacen("api_key = { env = \"FB_TEST_KEY\" }", &keys, 1)
+}
+
+/// Returns the number of calls with each of the two keys.
+fn used(sim: &Sim) -> [usize; 2] {
+    let keys: Vec<String> = sim
+        .requests()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .filter_map(|request| {
+            let header = |name| request.header(name).map(str::to_owned);
+            header("authorization").or_else(|| header("x-api-key"))
+        })
+        .collect();
+    ["sk-one", "sk-two"].map(|key| keys.iter().filter(|used| used.ends_with(key)).count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limit_of_a_key_moves_to_the_next_key_without_a_hop() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let (sims, dir) = (Sims::start().await, TempDir::new());
+    let gateway = Gateway::start(&fb, &(ADMIN.to_owned() + &two_keys(&sims, &dir, "primary", ""))).await;
+    sims.primary.fault_key("sk-one", Fault::status(429).with_header("retry-after", "60"));
+    let mut traces = String::new();
+    for _ in 0..30 {
+        let response = gateway.post(CHAT).await;
+        assert_eq!((response.status, served_by(&response)), (200, "primary/gpt-6.1-sol"));
+        traces.push_str(response.header("x-fb-trace"));
+    }
+    assert_eq!(used(&sims.primary), [1, 30], "one call met the limit");
+    assert!(traces.contains("/one") && traces.contains("/two") && !traces.contains("sk-"), "{traces}");
+    assert_eq!(sims.calls(), [31, 0, 0]);
+    let admin = gateway.admin().await;
+    let status = format!("{admin}/v1/health");
+    let health = client().get(status).bearer_auth("sk-test").send().await.unwrap().text().await.unwrap();
+    let health: serde_json::Value = serde_json::from_str(&health).unwrap();
+    let target = health["targets"].as_array().unwrap().iter().find(|row| row["keys"][0].is_object()).unwrap();
+    assert_eq!((&target["available"], &target["keys"][1]["free_in_ms"]), (&json!(true), &json!(null)));
+    assert!(target["keys"][0]["free_in_ms"].as_u64().is_some_and(|left| left > 30_000), "{target}");
+    let metrics = format!("{admin}/metrics");
+    let metrics = client().get(metrics).bearer_auth("sk-test").send().await.unwrap().text().await.unwrap();
+    let limited =
+        metrics.lines().find(|line| line.starts_with("fb_key_attempts_total") && line.contains("/one"));
+    assert!(limited.is_some_and(|line| line.contains("rate_limited") && line.ends_with(" 1")), "{metrics}");
+
+    // Once all keys rest, the target is passed by.
+    sims.primary.fault_key("sk-two", Fault::status(429).with_header("retry-after", "60"));
+    for _ in 0..5 {
+        assert_eq!(served_by(&gateway.post(CHAT).await), "backup/claude-sonnet-4-6");
+    }
+    assert_eq!(used(&sims.primary), [1, 31]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_and_what_the_limits_leave_steer_the_calls() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let (sims, dir) = (Sims::start().await, TempDir::new());
+    let gateway = Gateway::start(&fb, &two_keys(&sims, &dir, "primary", ", weight = 4")).await;
+    for _ in 0..100 {
+        gateway.post(CHAT).await;
+    }
+    let [one, two] = used(&sims.primary);
+    assert!((5..=40).contains(&one) && one + two == 100, "{one} and {two}");
+
+    // Almost nothing is left of the heavier key.
+    let limits = |left| {
+        [
+            ("x-ratelimit-limit-tokens", "1000"),
+            ("x-ratelimit-remaining-tokens", left),
+            ("x-ratelimit-reset-tokens", "10m0s"),
+        ]
+    };
+    sims.primary.answer_key("sk-two", limits("1"));
+    sims.primary.answer_key("sk-one", limits("900"));
+    for _ in 0..100 {
+        gateway.post(CHAT).await;
+    }
+    let [before, after] = [two, used(&sims.primary)[1]];
+    assert!(after - before <= 15, "{} calls with a key that is almost used up", after - before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_nothing_left_rests_before_its_limit_is_met() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let gateway = Gateway::start(&fb, &sims.config("")).await;
+    let nothing = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "1m0s")];
+    sims.primary.answer_key("sk-test", nothing);
+    let mut by = Vec::new();
+    for _ in 0..3 {
+        by.push(served_by(&gateway.post(CHAT).await).to_owned());
+    }
+    assert_eq!(by, ["primary/gpt-6.1-sol", "backup/claude-sonnet-4-6", "backup/claude-sonnet-4-6"]);
+    assert_eq!(sims.calls(), [1, 2, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_anthropic_and_a_rejection_of_one_key_leave_the_other() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let (sims, dir) = (Sims::start().await, TempDir::new());
+    let config = two_keys(&sims, &dir, "backup", "");
+    let gateway = Gateway::start(&fb, &config).await;
+    let chat = CHAT.replace("default", "backup/claude-sonnet-4-6");
+    let nothing = [
+        ("anthropic-ratelimit-output-tokens-limit", "8000"),
+        ("anthropic-ratelimit-output-tokens-remaining", "0"),
+        ("anthropic-ratelimit-output-tokens-reset", "2099-01-01T00:00:00Z"),
+    ];
+    sims.backup.answer_key("sk-one", nothing);
+    for _ in 0..20 {
+        assert_eq!(gateway.post(chat.clone()).await.status, 200);
+    }
+    let [one, two] = used(&sims.backup);
+    assert!(one <= 1 && one + two == 20, "{one} and {two}");
+
+    let gateway = Gateway::start(&fb, &config).await;
+    sims.reset();
+    sims.backup.fault_key("sk-two", Fault::status(401));
+    for _ in 0..20 {
+        assert_eq!(gateway.post(chat.clone()).await.status, 200);
+    }
+    assert_eq!(used(&sims.backup), [20, 1]);
 }

@@ -18,6 +18,16 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
             let (providers, routes) = (loaded.fb.providers.len(), loaded.fb.routes.len());
             let (providers, routes) = (count(providers, "provider"), count(routes, "route"));
             print_line(&format!("{}: ok, {providers} and {routes}", file.display()));
+            for (name, provider) in &loaded.fb.providers {
+                let keys = provider.key_names();
+                if !keys.is_empty() {
+                    print_line(&format!(
+                        "  provider {name}: {}: {}",
+                        count(keys.len(), "key"),
+                        keys.join(", ")
+                    ));
+                }
+            }
             for warning in &loaded.warnings {
                 print_line(&format!("{}: warning: {warning}", file.display()));
             }

@@ -84,7 +84,11 @@ fn announce(loaded: &LoadedConfig, origin: &str, addr: SocketAddr) {
     print_line(&format!("fb  http://{addr}/v1   ({origin})"));
     for (name, provider) in &loaded.fb.providers {
         let address = provider.base_url.as_deref().unwrap_or("its default address");
-        let key = provider.api_key.as_ref().map(|key| format!(", key from {key:?}")).unwrap_or_default();
+        let key = match (&provider.api_key, provider.api_keys.len()) {
+            (Some(key), _) => format!(", key from {key:?}"),
+            (None, 0) => String::new(),
+            (None, count) => format!(", {count} keys: {}", provider.key_names().join(", ")),
+        };
         print_line(&format!("  provider {name}: {} at {address}{key}", provider.kind));
     }
     for route in loaded.fb.routes.values() {

@@ -62,5 +62,5 @@ fn config(found: &DiscoveredProvider) -> ProviderConfig {
 
 async fn is_reachable(candidate: &DiscoveredProvider) -> bool {
     let Ok(provider) = config(candidate).build() else { return false };
-    matches!(tokio::time::timeout(PROBE_TIMEOUT, provider.probe()).await, Ok(Ok(fb::Probe::Reachable)))
+    matches!(tokio::time::timeout(PROBE_TIMEOUT, provider.probe(0)).await, Ok(Ok(fb::Probe::Reachable)))
 }

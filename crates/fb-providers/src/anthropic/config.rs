@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{preset::Auth, secret::Secret};
+use crate::{api_key::ApiKey, preset::Auth, secret::Secret};
 
 /// Settings of [`Anthropic`](crate::Anthropic).
 #[derive(Debug, Clone, Deserialize)]
@@ -13,6 +13,8 @@ pub struct AnthropicConfig {
     /// The API key. `None` uses `ANTHROPIC_API_KEY`, which is sent to Anthropic's own hosts
     /// only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
+    /// Several API keys instead of one: a call uses one that is free, and moves to the next one when it meets a limit.
+    pub api_keys: Vec<ApiKey>,
     /// The header that carries the key. Defaults to `x_api_key`, which every version of the API accepts.
     pub auth: Auth,
     /// The value of the header `anthropic-version`. Defaults to `2023-06-01`: `2026-10-21` rejects sampling settings on
@@ -33,6 +35,7 @@ impl Default for AnthropicConfig {
         Self {
             base_url: ADDRESS.to_owned(),
             api_key: None,
+            api_keys: Vec::new(),
             auth: Auth::XApiKey,
             api_version: "2023-06-01".to_owned(),
             connect_timeout: None,

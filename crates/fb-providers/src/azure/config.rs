@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{preset::Auth, secret::Secret};
+use crate::{api_key::ApiKey, preset::Auth, secret::Secret};
 
 /// Settings of [`Azure`](crate::Azure).
 #[derive(Debug, Clone, Deserialize)]
@@ -13,6 +13,8 @@ pub struct AzureConfig {
     /// The API key or the Entra token. `None` uses `AZURE_OPENAI_API_KEY`, which is sent to Azure's own hosts
     /// and to the one in `AZURE_OPENAI_ENDPOINT` only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
+    /// Several API keys instead of one: a call uses one that is free, and moves to the next one when it meets a limit.
+    pub api_keys: Vec<ApiKey>,
     /// `api_key` or, for an Entra token, `bearer`. Defaults to `api_key`.
     pub auth: Auth,
     /// A dated version such as `2024-10-21` calls each deployment at its own path, as before the v1 API. `None` uses
@@ -30,6 +32,7 @@ impl Default for AzureConfig {
         Self {
             base_url: None,
             api_key: None,
+            api_keys: Vec::new(),
             auth: Auth::ApiKey,
             api_version: None,
             connect_timeout: None,

@@ -41,7 +41,7 @@ fn errors_name_the_field_and_the_expectation() {
     check(
         r#"{"kind":"openai","apikey":{"env":"X"}}"#,
         &expect![
-            "unknown field `apikey`, expected one of `kind`, `base_url`, `api_key`, `auth`, `api_version`, `organization`, `project`, `num_ctx`, `models`, `connect_timeout`, `proxy`, `breaker`, `retry`, `health` at line 1 column 25"
+            "unknown field `apikey`, expected one of `kind`, `base_url`, `api_key`, `api_keys`, `auth`, `api_version`, `organization`, `project`, `num_ctx`, `models`, `connect_timeout`, `proxy`, `breaker`, `retry`, `health` at line 1 column 25"
         ],
     );
     check(
@@ -50,6 +50,19 @@ fn errors_name_the_field_and_the_expectation() {
             r#"api_key = { env = "FB_TEST_NO_SUCH_VARIABLE" }: the environment variable FB_TEST_NO_SUCH_VARIABLE is not set"#
         ]],
     );
+    check(
+        r#"{"kind":"openai","api_key":{"env":"PATH"},"api_keys":[{"env":"HOME"}]}"#,
+        &expect!["api_keys = (set): expected either api_key or api_keys"],
+    );
+    check(
+        r#"{"kind":"openai","api_keys":[{"env":"PATH"},{"env":"HOME","weight":-1}]}"#,
+        &expect!["api_keys[1].weight = -1: expected a number above 0, such as 2"],
+    );
+    check(
+        r#"{"kind":"openai","api_keys":[{"env":"PATH"},{"env":"PATH","weight":2}]}"#,
+        &expect!["api_keys[1] = (hidden): the same key as api_keys[0]; expected each key once"],
+    );
+    check(r#"{"kind":"groq","api_keys":[{"env":"PATH"},{"env":"HOME","weight":2}]}"#, &expect!["built"]);
     check(
         r#"{"kind":"compatible"}"#,
         &expect!["base_url = (missing): expected the address of the server, up to and with /v1"],

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use fb_core::{BlockCategory, Failure, FailureKind, Phase, Scope};
+use fb_core::{BlockCategory, Failure, FailureKind, Phase, RateLimits, Scope};
 use fb_wire::{
     errors::ErrorBody,
     headers::{self, RetryHint},
@@ -167,6 +167,11 @@ const fn by_status(status: u16) -> FailureKind {
 /// Returns the provider's request id from the headers.
 pub(super) fn request_id(response: &Response) -> Option<String> {
     headers::request_id(&|name| response.header(name)).map(ToOwned::to_owned)
+}
+
+/// Returns what the headers state about the rate limits of the key.
+pub(super) fn rate_limits(response: &Response) -> RateLimits {
+    headers::rate_limits(&|name| response.header(name), wall_clock())
 }
 
 /// Creates a failure with the details of the head and the body of a response.

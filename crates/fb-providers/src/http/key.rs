@@ -6,26 +6,91 @@ use std::{
     time::Duration,
 };
 
-use fb_core::InvalidConfig;
+use fb_core::{InvalidConfig, KeyInfo};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{task::spawn_blocking, time::timeout};
 
-use crate::secret::Secret;
+use crate::{
+    api_key::{self, ApiKey},
+    secret::Secret,
+};
 
 /// Maximum time to wait for the file of a key.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An API key by reference, and the header that carries it.
+/// The API keys of an upstream by reference, and the header that carries one.
 #[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) secret: Secret,
+pub(crate) struct Keys {
+    /// None for an upstream that needs no key.
+    pub(crate) keys: Vec<ApiKey>,
     pub(crate) header: KeyHeader,
 }
 
-/// The headers of every request, of which that of the key may change.
+/// The headers of every request, one set for each key.
 pub(super) struct Credentials {
+    sets: Vec<Arc<HeaderSet>>,
+    infos: Vec<KeyInfo>,
+}
+
+impl Credentials {
+    /// Reads the keys and adds each to a set of the headers.
+    pub(super) fn new(headers: &HeaderMap, keys: Keys) -> Result<Self, InvalidConfig> {
+        let Keys { keys, header } = keys;
+        let infos = api_key::infos(&keys);
+        let fields = (0..keys.len()).map(|index| match infos.len() {
+            0 => "api_key".to_owned(),
+            _ => format!("api_keys[{index}]"),
+        });
+        let keys = keys.into_iter().zip(fields);
+        let keys = keys.map(|(key, field)| Some(Key { secret: key.secret, header, field }));
+        let mut sets = keys.map(|key| HeaderSet::new(headers.clone(), key)).collect::<Result<Vec<_>, _>>()?;
+        if sets.is_empty() {
+            sets.push(HeaderSet::new(headers.clone(), None)?);
+        }
+        Ok(Self { sets: sets.into_iter().map(Arc::new).collect(), infos })
+    }
+
+    /// Returns the names and weights of the keys, if there are several.
+    pub(super) fn infos(&self) -> &[KeyInfo] {
+        &self.infos
+    }
+
+    /// Returns the headers with a key, by its place among the keys.
+    pub(super) fn headers(&self, key: usize) -> HeaderMap {
+        self.sets.get(key).map(|set| set.headers()).unwrap_or_default()
+    }
+
+    /// Returns the generation of a key. A request whose headers are read later has this secret or a later one.
+    pub(super) fn generation(&self, key: usize) -> u64 {
+        self.sets.get(key).map_or(0, |set| set.generation.load(Ordering::Acquire))
+    }
+
+    /// Reads a key again. A file that cannot be read in time changes nothing now; once it is read, later requests use
+    /// it.
+    pub(super) async fn reload(&self, key: usize) {
+        if let Some(set) = self.sets.get(key) {
+            set.reload().await;
+        }
+    }
+}
+
+/// A reference to the secret of one key, and its place in a request and in the config.
+struct Key {
+    secret: Secret,
+    header: KeyHeader,
+    field: String,
+}
+
+impl Key {
+    fn insert(&self, headers: &mut HeaderMap) -> Result<(), InvalidConfig> {
+        self.header.insert(headers, &self.secret.resolve(&self.field)?, &self.field)
+    }
+}
+
+/// The headers with one key, which may change.
+struct HeaderSet {
     headers: RwLock<HeaderMap>,
     key: Option<Key>,
     /// The number of secrets that took the place of another one.
@@ -34,9 +99,8 @@ pub(super) struct Credentials {
     reading: AtomicBool,
 }
 
-impl Credentials {
-    /// Reads the key and adds it to the headers.
-    pub(super) fn new(mut headers: HeaderMap, key: Option<Key>) -> Result<Self, InvalidConfig> {
+impl HeaderSet {
+    fn new(mut headers: HeaderMap, key: Option<Key>) -> Result<Self, InvalidConfig> {
         if let Some(key) = &key {
             key.insert(&mut headers)?;
         }
@@ -44,18 +108,11 @@ impl Credentials {
         Ok(Self { headers, key, generation: AtomicU64::new(0), reading: AtomicBool::new(false) })
     }
 
-    pub(super) fn headers(&self) -> HeaderMap {
+    fn headers(&self) -> HeaderMap {
         self.headers.read().clone()
     }
 
-    /// Returns the generation of the key. A request whose headers are read later has this key or a later one.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// Reads the key again. A file that cannot be read in time changes nothing now; once it is read, later requests use
-    /// it.
-    pub(super) async fn reload(self: &Arc<Self>) {
+    async fn reload(self: &Arc<Self>) {
         let Some(key) = &self.key else { return };
         if !key.secret.is_file() {
             self.read();
@@ -64,10 +121,10 @@ impl Credentials {
         if self.reading.swap(true, Ordering::AcqRel) {
             return;
         }
-        let credentials = Arc::clone(self);
+        let set = Arc::clone(self);
         let reading = spawn_blocking(move || {
-            credentials.read();
-            credentials.reading.store(false, Ordering::Release);
+            set.read();
+            set.reading.store(false, Ordering::Release);
         });
         let _in_time = timeout(READ_TIMEOUT, reading).await;
     }
@@ -86,12 +143,6 @@ impl Credentials {
     }
 }
 
-impl Key {
-    fn insert(&self, headers: &mut HeaderMap) -> Result<(), InvalidConfig> {
-        self.header.insert(headers, &self.secret.resolve("api_key")?)
-    }
-}
-
 /// The header that carries an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyHeader {
@@ -103,7 +154,7 @@ pub(crate) enum KeyHeader {
 
 impl KeyHeader {
     /// Adds the key to the headers; the value is marked as sensitive.
-    fn insert(self, headers: &mut HeaderMap, key: &SecretString) -> Result<(), InvalidConfig> {
+    fn insert(self, headers: &mut HeaderMap, key: &SecretString, field: &str) -> Result<(), InvalidConfig> {
         let (name, mut text) = match self {
             Self::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
             Self::Named(name) => (HeaderName::from_static(name), key.expose_secret().to_owned()),
@@ -111,7 +162,7 @@ impl KeyHeader {
         let value = HeaderValue::try_from(std::mem::take(&mut text));
         let mut value = value.map_err(|_invalid| {
             InvalidConfig::new(
-                "api_key",
+                field,
                 "(hidden)",
                 "expected a key of visible ASCII characters, without line breaks",
             )

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::secret::Secret;
+use crate::{api_key::ApiKey, secret::Secret};
 
 /// Settings of [`Ollama`](crate::Ollama).
 #[derive(Debug, Clone, Deserialize)]
@@ -12,6 +12,8 @@ pub struct OllamaConfig {
     pub base_url: String,
     /// The API key of a hosted Ollama; a local server needs none.
     pub api_key: Option<Secret>,
+    /// Several API keys instead of one: a call uses one that is free, and moves to the next one when it meets a limit.
+    pub api_keys: Vec<ApiKey>,
     /// The context window to run models with, in tokens. A prompt that exceeds it is refused; without this setting
     /// Ollama truncates it silently.
     pub num_ctx: Option<u32>,
@@ -27,6 +29,13 @@ const LOCAL: &str = "http://127.0.0.1:11434";
 
 impl Default for OllamaConfig {
     fn default() -> Self {
-        Self { base_url: LOCAL.to_owned(), api_key: None, num_ctx: None, connect_timeout: None, proxy: None }
+        Self {
+            base_url: LOCAL.to_owned(),
+            api_key: None,
+            api_keys: Vec::new(),
+            num_ctx: None,
+            connect_timeout: None,
+            proxy: None,
+        }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{preset::Auth, secret::Secret};
+use crate::{api_key::ApiKey, preset::Auth, secret::Secret};
 
 /// Settings of [`OpenAi`](crate::OpenAi).
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +16,8 @@ pub struct OpenAiConfig {
     /// The API key. `None` uses the environment variable of the preset, which is sent to the preset's own hosts
     /// only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
+    /// Several API keys instead of one: a call uses one that is free, and moves to the next one when it meets a limit.
+    pub api_keys: Vec<ApiKey>,
     /// The header that carries the key. `None` uses the preset's.
     pub auth: Option<Auth>,
     /// The value of the header `OpenAI-Organization`.
@@ -35,6 +37,7 @@ impl Default for OpenAiConfig {
             preset: "openai".to_owned(),
             base_url: None,
             api_key: None,
+            api_keys: Vec::new(),
             auth: None,
             organization: None,
             project: None,

@@ -141,18 +141,18 @@ async fn probes_are_free_and_detect_a_wrong_key() {
     for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
         let sim = sim(dialect).await;
         let provider = provider_of(&sim);
-        assert_eq!(with_timeout(provider.probe()).await, Ok(Probe::Reachable), "{dialect}");
+        assert_eq!(with_timeout(provider.probe(0)).await, Ok(Probe::Reachable), "{dialect}");
         assert_eq!(sim.calls(), 0, "{dialect}");
         sim.fault(Fault::status(401));
         assert_eq!(
-            with_timeout(provider.probe()).await.unwrap_err().to_string().split(' ').next(),
+            with_timeout(provider.probe(0)).await.unwrap_err().to_string().split(' ').next(),
             Some("auth"),
             "{dialect}"
         );
         sim.fault(Fault::status(404));
-        assert_eq!(with_timeout(provider.probe()).await, Ok(Probe::Unknown), "{dialect}");
+        assert_eq!(with_timeout(provider.probe(0)).await, Ok(Probe::Unknown), "{dialect}");
         sim.fault(Fault::Refuse);
-        let refused = with_timeout(provider_of(&sim).probe()).await.unwrap_err().to_string();
+        let refused = with_timeout(provider_of(&sim).probe(0)).await.unwrap_err().to_string();
         assert!(refused.starts_with("connect"), "{dialect}: {refused}");
     }
 }

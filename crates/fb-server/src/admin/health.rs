@@ -1,4 +1,4 @@
-use fb::{Check, Condition, Eligibility, HealthStatus, LastCheck};
+use fb::{Check, Condition, Eligibility, HealthStatus, KeyStatus, LastCheck};
 use serde_json::{Value, json};
 
 use super::{
@@ -23,9 +23,10 @@ pub(super) fn health(state: &AdminState) -> Response {
         true => "degraded",
         false => "unavailable",
     };
-    let rows = targets.iter().zip(&health).map(|((id, eligibility), (_, seen))| {
+    let keys = state.client.keys();
+    let rows = targets.iter().zip(&health).zip(&keys).map(|(((id, eligibility), (_, seen)), (_, keys))| {
         let counted = stats.targets.get(id).cloned().unwrap_or_default();
-        json!({
+        let mut row = json!({
             "target": id.to_string(),
             "model": id.model(),
             "healthy": is_healthy(eligibility, seen),
@@ -46,7 +47,11 @@ pub(super) fn health(state: &AdminState) -> Response {
             "last_check": seen.last_check.as_ref().map(last_check),
             "last_error": seen.last_error.as_ref().map(|(why, ago)| json!({ "error": **why, "ago_ms": millis(*ago) })),
             "last_failure": last_failure(&counted, at),
-        })
+        });
+        if !keys.is_empty() {
+            row["keys"] = keys.iter().map(key).collect();
+        }
+        row
     });
     let providers = targets.iter().zip(&health).map(|((id, eligibility), (_, seen))| {
         let last_failure = stats.targets.get(id).and_then(|counted| counted.last_failure);
@@ -60,6 +65,15 @@ pub(super) fn health(state: &AdminState) -> Response {
     });
     let providers: Vec<_> = providers.collect();
     body::json(&json!({ "status": status, "providers": providers, "targets": rows.collect::<Vec<_>>() }))
+}
+
+fn key(key: &KeyStatus) -> Value {
+    json!({
+        "name": &*key.name,
+        "rejected": key.rejected,
+        "free_in_ms": key.free_in.map(millis),
+        "share_left": key.share_left,
+    })
 }
 
 const fn condition(condition: Condition) -> &'static str {

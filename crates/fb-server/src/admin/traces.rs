@@ -82,6 +82,7 @@ fn full(record: &Arc<Record>) -> Value {
         json!({
             "target": row.target.to_string(),
             "number": row.number,
+            "key": row.key.as_deref(),
             "at_ms": millis(row.at),
             "took_ms": millis(row.took),
             "end": row.end.to_string(),

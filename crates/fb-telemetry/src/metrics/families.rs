@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 use super::labels::{
-    AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, MoveLabels,
+    AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, KeyLabels, MoveLabels,
     ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels, RoleLabels, RouteLabels,
     SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels, TransitionLabels,
 };
@@ -31,6 +31,7 @@ pub(super) struct Families {
     pub(super) hops: Family<HopLabels, Counter>,
     pub(super) skips: Family<SkipLabels, Counter>,
     pub(super) attempts: Family<AttemptLabels, Counter>,
+    pub(super) keys: Family<KeyLabels, Counter>,
     pub(super) attempt_successes: Family<RoleLabels, Counter>,
     pub(super) attempt_duration: Histograms<TargetLabels>,
     pub(super) first_token: Histograms<TargetLabels>,
@@ -75,6 +76,8 @@ impl Families {
             hops: with.plain("fb_hops", "Moves of requests from a failed or skipped target to the next"),
             skips: with.plain("fb_skips", "Targets skipped without a call"),
             attempts: with.plain("fb_attempts", "Finished calls to targets"),
+            keys: with
+                .plain("fb_key_attempts", "Finished calls with each key of providers that have several"),
             attempt_successes: with
                 .plain("fb_attempt_successes", "Calls with a usable answer by the role of their target"),
             attempt_duration: with.unit(

@@ -28,6 +28,13 @@ pub(super) struct AttemptLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct KeyLabels {
+    pub(super) target: Label,
+    pub(super) key: Label,
+    pub(super) outcome: StaticLabel,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct HopLabels {
     pub(super) route: Label,
     pub(super) tenant: Label,

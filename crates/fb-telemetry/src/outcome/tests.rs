@@ -35,6 +35,7 @@ fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Opti
         number: 1,
         at: Duration::ZERO,
         took: SECOND,
+        key: None,
         first: None,
         end,
         next,

@@ -14,7 +14,7 @@ use super::*;
 fn row(target: &str, at: u64, took: u64, end: AttemptEnd, next: Next) -> Attempt {
     let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
     let [at, took] = [at, took].map(Duration::from_millis);
-    Attempt { target: target.parse().unwrap(), number, at, took, first: None, end, next }
+    Attempt { target: target.parse().unwrap(), number, at, took, key: None, first: None, end, next }
 }
 
 fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {

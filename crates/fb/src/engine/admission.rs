@@ -20,6 +20,7 @@ use super::{
     admitted::Admitted,
     attempt::streams,
     context::RequestContext,
+    keys::KeyRest,
     permits::Permits,
     position::Position,
     route_target::RouteTarget,
@@ -161,7 +162,9 @@ pub(super) async fn acquire(
         return Err(Skip::Attempts.into());
     }
     ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
-    let key = state.try_key(at).map_err(|left| Denied { skip: Skip::KeyRejected, reopens: Some(left) })?;
+    if let Some(KeyRest::Rejected(left)) = state.keys.rest(at) {
+        return Err(Denied { skip: Skip::KeyRejected, reopens: Some(left) });
+    }
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {
         check_carries(ctx, target)?;
@@ -169,6 +172,10 @@ pub(super) async fn acquire(
     if !position.bypass {
         check_state(ctx, target, number == 1 && position.later > 0, at)?;
     }
+    let key = state.keys.take(position.bypass, at, || ctx.random()).map_err(|rest| match rest {
+        KeyRest::Rejected(left) => Denied { skip: Skip::KeyRejected, reopens: Some(left) },
+        KeyRest::Cooling(left) => Denied { skip: Skip::Cooling, reopens: Some(left) },
+    })?;
     let mut rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
     let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
     let permits = state.try_acquire(position.bypass, at);
@@ -190,7 +197,7 @@ pub(super) async fn acquire(
     if let Some(trial) = &mut rest_trial {
         trial.begin_call();
     }
-    let attempt = record.begin(state, number, at);
+    let attempt = record.begin(state, number, state.keys.name(&key), at);
     let (permits, until) = (permits.allowing(time.usual), at + time.limit);
     Ok(Admitted { permits, attempt, slot, spend, key, rest_trial, until, is_shortened: time.is_shortened() })
 }

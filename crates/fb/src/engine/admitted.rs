@@ -8,12 +8,13 @@ use std::{
 use fb_core::{FailureKind, Phase, Reach, Reply, Usage, Verdict};
 
 use super::{
+    key_ring::KeyUse,
     open_call::{OpenCall, OpenHealth},
     permits::Permits,
     record::AttemptRecord,
     route_target::RouteTarget,
     spend::Spend,
-    target_state::{KeyUse, RestTrial, Slot},
+    target_state::{RestTrial, Slot},
 };
 use crate::clock::now;
 

@@ -32,7 +32,9 @@ pub(super) async fn attempt(
     admitted: &Admitted,
 ) -> Result<Received, CallError> {
     let (began, until) = (now(), admitted.until);
-    let call = Call { key: CallKey { observer: Some(&admitted.key) }, ..target.call(ctx.request) };
+    let observer = target.state.keys.observer(&admitted.key);
+    let key = CallKey { index: admitted.key.index(), observer: Some(&observer) };
+    let call = Call { key, ..target.call(ctx.request) };
     let timed_out = |phase| {
         let secs = until.saturating_duration_since(began).as_secs_f64();
         let detail = format!("no answer in {} s", (secs * 10.0).round() / 10.0);

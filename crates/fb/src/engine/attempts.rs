@@ -16,6 +16,7 @@ use super::{
     context::RequestContext,
     decide::{Requirement, Situation, Step, decide, without_retry},
     inspect::{Inspected, inspect},
+    keys::KeyRest,
     outcome::{CommittedStream, TargetOutcome},
     position::Position,
     retries::Retries,
@@ -61,7 +62,7 @@ async fn call_until_settled(
         let repaired = retries.repaired.clone();
         let ctx = repaired.as_ref().map_or(ctx, |request| ctx.with_request(request));
         retries.calls += 1;
-        target.state.read_resting_key(now()).await;
+        target.state.keys.read_resting(now()).await;
         let mut admitted = match acquire(ctx, target, position, retries.calls).await {
             Ok(admitted) => admitted,
             Err(denied) => return skip(ctx, target, position, retries, denied),
@@ -71,7 +72,7 @@ async fn call_until_settled(
             retries.selected = count_first_call(ctx, target, began);
         }
         if admitted.key.is_trial() {
-            target.provider().reload_key().await;
+            target.provider().reload_key(admitted.key.index()).await;
         }
         admitted.key.record_generation(target.provider());
         let called = attempt(ctx, target, &admitted).await;
@@ -120,13 +121,23 @@ impl Retries {
         let is_stale = kind == FailureKind::StaleConnection;
         self.stale += u32::from(is_stale);
         let is_shortened = admitted.is_shortened && at >= admitted.until;
-        let verdict = self.verdict(kind, is_shortened);
-        state.record_failure(&failure, verdict, at);
         state.cool_down(&failure, &admitted.key, || fingerprint(ctx.request), at);
+        // A limit or a rejection of one key is no failure of the target as long as another key is free.
+        let has_other_key = state.has_other_key(&failure, at);
+        let verdict = if has_other_key { Verdict::Neutral } else { self.verdict(kind, is_shortened) };
+        state.record_failure(&failure, verdict, at);
         // A connection that is closed again before any answer was not a stale one.
         let reach = if is_stale && self.stale > 1 { Reach::Unreachable } else { failure.reach() };
         let (hint, charge) = (failure.retry_after(), Charge::for_failure(kind));
         let attempt = admitted.settle_failure(verdict, reach, hint, charge);
+        if has_other_key && !position.bypass {
+            let calls = ctx.record.calls();
+            if ctx.envelope.affords_retry(at, Duration::ZERO, calls, position.later) {
+                attempt.close(AttemptEnd::Failed(failure), Next::OtherKey);
+                return ControlFlow::Continue(Duration::ZERO);
+            }
+        }
+        let failure = state.with_key_hint(failure, at);
         let situation = self.situation(ctx, target, position, &failure, at);
         match decide_within_budget(&situation, target) {
             Step::RetrySame(wait) => {
@@ -177,7 +188,7 @@ impl Retries {
             last: self.wait,
             stale: self.stale,
             elsewhere: position.elsewhere,
-            open: state.key_rest(now).is_some() || state.peek(now).is_err(),
+            open: matches!(state.keys.rest(now), Some(KeyRest::Rejected(_))) || state.peek(now).is_err(),
             envelope: ctx.envelope,
             used: ctx.record.calls(),
             later: position.later,
@@ -260,7 +271,7 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
     state.count(|counters| counters.record_latency(took));
     state.record_answer();
     if admitted.rest_trial.is_some() {
-        state.end_rest();
+        state.end_rest(&admitted.key);
     }
     match received {
         Received::Reply(reply) => {

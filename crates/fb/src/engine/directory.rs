@@ -3,7 +3,7 @@
 //! A directory is not changed after it is built. [`Directory::next`] builds the one that takes its place from a changed
 //! catalog, and keeps the state of every target, provider and route that stays.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use fb_breaker::{
     BreakerConfig, Circuit, CircuitListener, HalfOpenConfig, Registry, RegistryConfig, SlowConfig, State,
@@ -169,6 +169,12 @@ impl Directory {
     /// Returns a provider by name.
     pub(super) fn provider(&self, name: &str) -> Option<Arc<dyn Provider>> {
         self.catalog.providers.get(name).cloned()
+    }
+
+    /// Returns the key with which a provider is probed.
+    pub(super) fn key_for_probe(&self, provider: &str, at: Instant) -> usize {
+        let (state, provider) = (self.provider_states.get(provider), self.catalog.providers.get(provider));
+        state.zip(provider).map_or(0, |(state, provider)| state.keys.for_probe(&**provider, at))
     }
 
     /// Returns the route of the cheapest single target of a provider, of the targets that routes name. One without a price
@@ -425,7 +431,7 @@ impl Assembler<'_> {
         let previous = self.previous.targets.get(&id);
         let state = if let Some(previous) = previous {
             previous.health.reconfigure(health, group, now()).map_err(in_health)?;
-            let provider_state = self.provider_state(&id)?;
+            let provider_state = self.provider_state(&id, &*settings.provider)?;
             let is_same = previous.settings == settings && previous.is_of(&provider_state);
             let circuits = [
                 self.circuit(&id, &settings.mechanisms, Some(previous))?,
@@ -442,7 +448,7 @@ impl Assembler<'_> {
                 self.provider_circuit(&id, &settings.provider_breaker)?,
             ];
             let health = fleet.join_with(health, &id.to_string(), name, group, now()).map_err(in_health)?;
-            let provider_state = self.provider_state(&id)?;
+            let provider_state = self.provider_state(&id, &*settings.provider)?;
             Arc::new(TargetState::new(id.clone(), settings, circuits, health, provider_state))
         };
         self.next.targets.insert(id, Arc::clone(&state));
@@ -475,7 +481,11 @@ impl Assembler<'_> {
 
     /// Returns the state of a target's provider. It belongs to the account: another adapter, such as one with a new key,
     /// begins without a rejected key, without cool-down and with a full retry budget.
-    fn provider_state(&mut self, id: &TargetId) -> Result<Arc<ProviderState>, BuildError> {
+    fn provider_state(
+        &mut self,
+        id: &TargetId,
+        provider: &dyn Provider,
+    ) -> Result<Arc<ProviderState>, BuildError> {
         let name = id.provider().as_str();
         if let Some(known) = self.next.provider_states.get(name) {
             return Ok(Arc::clone(known));
@@ -489,7 +499,7 @@ impl Assembler<'_> {
         } else {
             let retry_budget = RetryBudget::new(&self.next.catalog.retry_budget)
                 .map_err(|error| invalid("retry_budget", error.field, error.value, error.expected))?;
-            Arc::new(ProviderState::new(retry_budget))
+            Arc::new(ProviderState::new(provider, retry_budget))
         };
         self.next.provider_states.insert(name.to_owned(), Arc::clone(&state));
         Ok(state)

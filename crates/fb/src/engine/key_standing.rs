@@ -17,7 +17,7 @@ const TRIAL_WAIT: Duration = Duration::from_secs(1);
 /// The standing of a key. A rejected key rests; then one call at a time tries it, until one is answered.
 ///
 /// Secrets are numbered by generation, so that a key that changed is another one whoever read it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum KeyStanding {
     /// No call was rejected since the key was last accepted.
     #[default]
@@ -26,7 +26,7 @@ pub(super) enum KeyStanding {
     Rejected(Rejected),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rejected {
     /// The generation of the rejected secret.
     generation: u64,
@@ -61,6 +61,11 @@ pub(super) enum KeyAdmission {
 }
 
 impl KeyStanding {
+    /// Returns true if the latest answer to the key was a rejection.
+    pub(super) const fn is_rejected(self) -> bool {
+        matches!(self, Self::Rejected(_))
+    }
+
     /// Returns the time until a call may be made with the secret of this generation; `None` if one may be made now.
     pub(super) fn rest(&self, generation: u64, at: Instant) -> Option<Duration> {
         let Self::Rejected(rejected) = self else { return None };

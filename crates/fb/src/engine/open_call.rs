@@ -9,10 +9,11 @@ use fb_budget::TokenPrices;
 use fb_core::{AttemptEnd, BlockCategory, Failure, Next, Usage, Verdict};
 
 use super::{
+    key_ring::KeyUse,
     permits::OpenPermits,
     record::AttemptRecord,
     spend::Spend,
-    target_state::{KeyUse, Slot, TargetState},
+    target_state::{Slot, TargetState},
 };
 use crate::clock::now;
 

@@ -13,7 +13,7 @@ use super::{
     cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment, state::Engine,
     target_state::TargetState,
 };
-use crate::{Error, Record, RouteLevel, Stats, TargetStats, clock::now};
+use crate::{Error, KeyStatus, Record, RouteLevel, Stats, TargetStats, clock::now};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
@@ -48,6 +48,11 @@ impl Engine {
     pub(crate) fn health(&self) -> Vec<(TargetId, HealthStatus)> {
         let at = now();
         self.directory().targets().map(|state| (state.id().clone(), state.health.status(at))).collect()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<(TargetId, Vec<KeyStatus>)> {
+        let at = now();
+        self.directory().targets().map(|state| (state.id().clone(), state.keys.status(at))).collect()
     }
 
     pub(crate) fn quality(&self) -> Vec<(TargetId, f64)> {

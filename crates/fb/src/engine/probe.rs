@@ -45,7 +45,8 @@ impl Engine {
     async fn check_provider(&self, name: &str) -> Check {
         let directory = self.directory();
         let Some(provider) = directory.provider(name) else { return Check::Unknown };
-        let reached = check(probe(&*provider).await);
+        let key = directory.key_for_probe(name, now());
+        let reached = check(probe(&*provider, key).await);
         let config = directory.fleet().probe_config(name);
         let Some(ProbeConfig { kind: ProbeKind::Completion, timeout, .. }) = config else { return reached };
         match directory.cheapest_of(name) {
@@ -96,14 +97,14 @@ impl Engine {
 }
 
 /// Probes a provider. After a rejection of its key, probes once more if the key has changed.
-async fn probe(provider: &dyn Provider) -> Result<Probe, Failure> {
-    let generation = provider.key_generation();
-    let probed = provider.probe().await;
+async fn probe(provider: &dyn Provider, key: usize) -> Result<Probe, Failure> {
+    let generation = provider.key_generation(key);
+    let probed = provider.probe(key).await;
     if !matches!(&probed, Err(failure) if failure.kind() == FailureKind::Auth) {
         return probed;
     }
-    provider.reload_key().await;
-    if provider.key_generation() == generation { probed } else { provider.probe().await }
+    provider.reload_key(key).await;
+    if provider.key_generation(key) == generation { probed } else { provider.probe(key).await }
 }
 
 fn last_failure(trace: &Trace) -> Option<Failure> {

@@ -142,12 +142,14 @@ impl RequestRecord {
         self: &Arc<Self>,
         target: &Arc<TargetState>,
         number: u32,
+        key: Option<Arc<str>>,
         at: Instant,
     ) -> AttemptRecord {
         let id = target.id();
         let row = Attempt {
             target: id.clone(),
             number,
+            key,
             at: at.saturating_duration_since(self.envelope.started),
             took: Duration::ZERO,
             first: None,
@@ -171,6 +173,7 @@ impl RequestRecord {
         let row = Attempt {
             target: target.clone(),
             number: 0,
+            key: None,
             at: now().saturating_duration_since(self.envelope.started),
             took: Duration::ZERO,
             first: None,
@@ -223,12 +226,13 @@ impl RequestRecord {
         u32::try_from(state.rows.iter().filter(|row| row.is_call()).count()).unwrap_or(u32::MAX)
     }
 
-    /// Returns the number of calls to a target that arrived there, as far as is known.
+    /// Returns the number of calls to a target that arrived there, as far as is known, without those after which another key
+    /// was used.
     pub(super) fn calls_to(&self, target: &TargetId) -> u32 {
         let state = self.state.lock();
         let is_stale = |end: &AttemptEnd| matches!(end, AttemptEnd::Failed(failure) if failure.kind() == FailureKind::StaleConnection);
         let own = state.rows.iter().filter(|row| row.is_call() && row.target == *target);
-        let calls = own.filter(|row| !is_stale(&row.end));
+        let calls = own.filter(|row| !is_stale(&row.end) && row.next != Next::OtherKey);
         u32::try_from(calls.count()).unwrap_or(u32::MAX)
     }
 

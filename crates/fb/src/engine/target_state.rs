@@ -1,7 +1,6 @@
 //! The state of a target at run time, shared by all routes that name it.
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -10,17 +9,15 @@ use std::{
 };
 
 use fb_breaker::{Breaker, BreakerConfig, Circuit, State};
-use fb_core::{
-    AnswerHead, CallError, Cooldown, Eligibility, Failure, FailureKind, KeyObserver, Provider, Skip,
-    TargetId, Verdict,
-};
+use fb_core::{Cooldown, Eligibility, Failure, FailureKind, Provider, Skip, TargetId, Verdict};
 use fb_health::{Member, Origin};
 use fb_quality::{Score, rank_penalty};
 use fb_retry::RetryBudget;
 use parking_lot::Mutex;
 
 use super::{
-    key_standing::{KeyAdmission, KeyStanding},
+    key_ring::{AccountKeys, KeyRing, KeyUse},
+    keys::KeyRest,
     permits::Permits,
     suspicion::Suspicion,
     trials::{Trials, Turn},
@@ -39,6 +36,7 @@ pub(crate) struct TargetState {
     provider_circuit: Circuit,
     pub(crate) health: Member,
     provider_state: Arc<ProviderState>,
+    pub(super) keys: KeyRing,
     history: Arc<TargetHistory>,
 }
 
@@ -80,20 +78,15 @@ type LastFailure = Option<(Instant, Failure)>;
 
 /// The state that all targets of one provider share: its account.
 pub(super) struct ProviderState {
-    cooling_until: Mutex<Option<Instant>>,
     last_failure: Mutex<LastFailure>,
-    key: Mutex<KeyStanding>,
+    pub(super) keys: Arc<AccountKeys>,
     retry_budget: RetryBudget,
 }
 
 impl ProviderState {
-    pub(super) fn new(retry_budget: RetryBudget) -> Self {
-        Self {
-            cooling_until: Mutex::default(),
-            last_failure: Mutex::default(),
-            key: Mutex::default(),
-            retry_budget,
-        }
+    pub(super) fn new(provider: &dyn Provider, retry_budget: RetryBudget) -> Self {
+        let keys = Arc::new(AccountKeys::new(provider));
+        Self { last_failure: Mutex::default(), keys, retry_budget }
     }
 }
 
@@ -103,72 +96,6 @@ pub(crate) struct Slot(Arc<TargetHistory>);
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The only request that tries the rejected key of a provider, or that reads it again. Dropping it leaves that to the next.
-struct KeyClaim(Arc<ProviderState>);
-
-impl Drop for KeyClaim {
-    fn drop(&mut self) {
-        self.0.key.lock().release();
-    }
-}
-
-/// The use of the provider's key by one call.
-pub(crate) struct KeyUse {
-    /// The generation of the secret that the call is sent with, or of an earlier one.
-    generation: u64,
-    /// Set for a call that tries a rejected key; empty once the key is accepted. Boxed, as most calls are no trials.
-    trial: Option<Box<Mutex<Option<KeyClaim>>>>,
-}
-
-impl KeyUse {
-    /// Records that the provider answered the call and took its key.
-    fn accept(&self) {
-        let claim = self.trial.as_ref().and_then(|trial| trial.lock().take());
-        if let Some(claim) = claim {
-            claim.0.key.lock().accept();
-        }
-    }
-
-    /// Returns true if the call tries a rejected key.
-    pub(super) const fn is_trial(&self) -> bool {
-        self.trial.is_some()
-    }
-
-    /// Records the generation of the secret that the call is sent with. It is read before the call.
-    pub(super) fn record_generation(&mut self, provider: &dyn Provider) {
-        self.generation = provider.key_generation();
-    }
-
-    /// Ends the trial of the key if the end of the call shows that the provider took it.
-    pub(super) fn record_end<T>(&self, called: &Result<T, CallError>) {
-        let is_accepted = match called {
-            Ok(_) | Err(CallError::Blocked(_)) => true,
-            Err(CallError::Failed(failure)) => {
-                let is_answer = failure.status().is_some_and(|status| !matches!(status, 401 | 403));
-                is_answer && failure.kind() != FailureKind::Auth
-            }
-        };
-        if is_accepted {
-            self.accept();
-        }
-    }
-}
-
-impl fmt::Debug for KeyUse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyUse").field("generation", &self.generation).finish_non_exhaustive()
-    }
-}
-
-impl KeyObserver for KeyUse {
-    /// Ends the trial of the key. Whether an error rejects the key is known from its body only.
-    fn on_head(&self, head: AnswerHead) {
-        if matches!(head.status, 200..=299) {
-            self.accept();
-        }
     }
 }
 
@@ -206,7 +133,8 @@ impl TargetState {
         provider_state: Arc<ProviderState>,
     ) -> Self {
         let history = Arc::default();
-        Self { id, settings, circuit, provider_circuit, health, provider_state, history }
+        let keys = KeyRing::new(Arc::clone(&settings.provider), Arc::clone(&provider_state.keys));
+        Self { id, settings, circuit, provider_circuit, health, provider_state, keys, history }
     }
 
     /// Returns the state of the same target with other settings.
@@ -217,7 +145,9 @@ impl TargetState {
         provider_state: Arc<ProviderState>,
     ) -> Self {
         let (health, history) = (self.health.clone(), Arc::clone(&self.history));
-        Self { id: self.id.clone(), settings, circuit, provider_circuit, health, provider_state, history }
+        let (id, provider) = (self.id.clone(), Arc::clone(&settings.provider));
+        let keys = self.keys.with_account(provider, Arc::clone(&provider_state.keys));
+        Self { id, settings, circuit, provider_circuit, health, provider_state, keys, history }
     }
 
     pub(crate) const fn id(&self) -> &TargetId {
@@ -318,55 +248,24 @@ impl TargetState {
         self.breaker().forced(at).is_some()
     }
 
-    /// Returns the time until a call may be made with the API key, if the provider rejected it.
-    pub(super) fn key_rest(&self, at: Instant) -> Option<Duration> {
-        let key = self.provider_state.key.lock();
-        // Most keys are accepted, and their generation is not needed.
-        if *key == KeyStanding::Accepted { None } else { key.rest(self.provider().key_generation(), at) }
-    }
-
-    /// Admits a call by the standing of the provider's key, or returns the time until the key may be used.
-    pub(super) fn try_key(&self, at: Instant) -> Result<KeyUse, Duration> {
-        let generation = self.provider().key_generation();
-        let admission = self.provider_state.key.lock().admit(generation, at);
-        let trial = match admission {
-            KeyAdmission::Free => None,
-            KeyAdmission::Trial => {
-                Some(Box::new(Mutex::new(Some(KeyClaim(Arc::clone(&self.provider_state))))))
-            }
-            KeyAdmission::Denied(left) => return Err(left),
-        };
-        Ok(KeyUse { generation, trial })
-    }
-
-    /// Reads a resting key again, at most every two seconds. A key that changed may be tried at once.
-    pub(super) async fn read_resting_key(&self, at: Instant) {
-        let generation = self.provider().key_generation();
-        if self.provider_state.key.lock().try_read(generation, at) {
-            let _claim = KeyClaim(Arc::clone(&self.provider_state));
-            self.provider().reload_key().await;
-        }
-    }
-
     /// Ends everything that keeps calls from the target: closes the breakers of the target and its provider, and ends the
-    /// cool-downs of the target and of its provider's account, the rest of the key, which is read again, the ejection, the
-    /// unhealthy condition of the provider, and the suspicion that every request fails.
+    /// cool-downs of the target and of all keys of its provider, the rest of those that were rejected, which are read again, the
+    /// ejection, the unhealthy condition of the provider, and the suspicion that every request fails.
     pub(super) async fn reset(&self, at: Instant) {
         for breaker in [self.breaker(), self.provider_circuit.breaker()] {
             breaker.lift();
             breaker.reset(at);
         }
-        self.provider().reload_key().await;
-        self.provider_state.key.lock().accept();
-        self.end_rest();
+        self.keys.reset().await;
+        *self.history.cooling_until.lock() = None;
         self.history.trials.lock().clear();
         self.history.suspicion.lock().clear();
         self.health.reset(at);
     }
 
-    /// Ends the cool-down of the target and that of its account: it answered before the time that it had named.
-    pub(super) fn end_rest(&self) {
-        *self.provider_state.cooling_until.lock() = None;
+    /// Ends the cool-downs of the target and of a key: it answered before the time that it had named.
+    pub(super) fn end_rest(&self, key: &KeyUse) {
+        self.keys.end_rest(key);
         *self.history.cooling_until.lock() = None;
     }
 
@@ -381,21 +280,37 @@ impl TargetState {
         Ok(RestTrial { history: Arc::clone(&self.history), before: Some(before) })
     }
 
-    /// Returns the time left of the target's or its provider's cool-down, whichever ends later.
+    /// Returns the time left of the target's cool-down or until one of its keys is free, whichever ends later.
     pub(super) fn cooling(&self, at: Instant) -> Option<Duration> {
-        let left = |until: &Mutex<Option<Instant>>| {
-            let until = *until.lock();
-            until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero())
-        };
-        left(&self.history.cooling_until).max(left(&self.provider_state.cooling_until))
+        self.own_cooling(at).max(self.keys.rest(at).map(KeyRest::left))
+    }
+
+    fn own_cooling(&self, at: Instant) -> Option<Duration> {
+        let until = *self.history.cooling_until.lock();
+        until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero())
+    }
+
+    /// Returns a failure with the time until one of several keys is free, if it concerns the key of its call.
+    pub(super) fn with_key_hint(&self, failure: Failure, at: Instant) -> Failure {
+        if !is_of_key(failure.kind()) || !self.keys.has_several() {
+            return failure;
+        }
+        let left = self.cooling(at);
+        failure.with_retry_after(left)
+    }
+
+    /// Returns true if a failure concerns the key of its call and another key can be used now.
+    pub(super) fn has_other_key(&self, failure: &Failure, at: Instant) -> bool {
+        is_of_key(failure.kind()) && self.keys.has_several() && self.cooling(at).is_none()
     }
 
     /// Combines the given view of health with key, cool-down, breaker and quality: the eligibility that the router reads.
     pub(super) fn eligibility(&self, health: Eligibility, at: Instant) -> Eligibility {
-        if let Some(left) = self.key_rest(at) {
+        let rest = self.keys.rest(at);
+        if let Some(KeyRest::Rejected(left)) = rest {
             return Eligibility::unusable(Skip::KeyRejected, Some(left));
         }
-        if let Some(left) = self.cooling(at) {
+        if let Some(left) = self.own_cooling(at).max(rest.map(KeyRest::left)) {
             return Eligibility::unusable(Skip::Cooling, Some(left));
         }
         if let Err((skip, left)) = self.peek(at) {
@@ -494,6 +409,7 @@ impl TargetState {
         };
         match failure.consequences().cooldown {
             Cooldown::None => {}
+            Cooldown::RetryAfter if is_of_key(failure.kind()) => self.keys.cool_down(key, hint, at),
             Cooldown::RetryAfter => {
                 if let Some(wait) = hint {
                     extend(&self.history.cooling_until, wait);
@@ -501,18 +417,24 @@ impl TargetState {
             }
             Cooldown::Target => {
                 let wait = hint.map_or(LONG_COOL_DOWN, |hint| hint.max(LONG_COOL_DOWN));
-                extend(&self.history.cooling_until, wait);
+                if is_of_key(failure.kind()) {
+                    self.keys.cool_down(key, Some(wait), at);
+                } else {
+                    extend(&self.history.cooling_until, wait);
+                }
             }
             Cooldown::TargetIfRepeated => {
                 if self.history.suspicion.lock().record(failure, request(), at) {
                     extend(&self.history.cooling_until, LONG_COOL_DOWN);
                 }
             }
-            Cooldown::Key => extend(&self.provider_state.cooling_until, hint.unwrap_or(LONG_COOL_DOWN)),
-            Cooldown::KeyRejected => {
-                let current = self.provider().key_generation();
-                self.provider_state.key.lock().reject(key.generation, current, key.is_trial(), at);
-            }
+            Cooldown::Key => self.keys.cool_down_everywhere(key, hint.unwrap_or(LONG_COOL_DOWN), at),
+            Cooldown::KeyRejected => self.keys.reject(key, at),
         }
     }
+}
+
+/// Returns true if a failure concerns the key of the call, so that another key may be free of it.
+const fn is_of_key(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::RateLimited | FailureKind::QuotaExhausted | FailureKind::Auth)
 }

@@ -14,6 +14,7 @@ fn report(skips: &[Skip]) -> Report {
         number: 0,
         at: Duration::ZERO,
         took: Duration::ZERO,
+        key: None,
         first: None,
         end: AttemptEnd::Skipped { why: skip.clone(), reopens: None },
         next: Next::Nothing,
