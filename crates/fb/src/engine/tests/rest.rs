@@ -115,3 +115,20 @@ async fn denied_request_uses_up_no_trial() {
     }
     assert_eq!(client.outstanding_permits(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn target_with_a_closed_breaker_is_called_before_one_with_an_open_one() {
+    let script = script("a: 500, 200 / b: 429(retry-after 60min), 200");
+    let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
+    let route = Route { last_resort_wait: Duration::ZERO, ..Route::priority("default", targets) };
+    let breaker = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let builder = Client::builder().seed(7).breaker(breaker).route(route);
+    let providers = script.providers().into_iter();
+    let client = providers
+        .fold(builder, |builder, (name, provider)| builder.provider(name, provider))
+        .build()
+        .unwrap();
+    client.chat(ChatRequest::user("hi")).await.unwrap_err();
+    let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+    assert_eq!((answer.served_by().as_str(), script.provider("a").calls()), ("b/m", 1), "{}", answer.trace());
+}
