@@ -41,7 +41,7 @@ async fn a_quota_of_gemini_is_that_of_one_model() {
         // The model rests, at most 120 s of which are advised; another model of the same key does not.
         let resting = gateway.post(request("x").replace("default", "alone")).await;
         let wait: u64 = resting.header("retry-after").parse().unwrap();
-        assert!(resting.status == 503 && rest.contains(&wait), "{id}: {resting:?}");
+        assert!(resting.status == 429 && rest.contains(&wait), "{id}: {resting:?}");
         let other = gateway.post(request("x").replace("default", "other")).await;
         assert_eq!((other.status, sims.calls()), (200, [2, 0, 1]), "{other:?}");
     }

@@ -7,7 +7,7 @@ use fb_core::ServedBy;
 use super::{
     admission::retry_after,
     cache::{Lookup, Recorder},
-    cause::cause,
+    cause::{cause, cause_of_rest},
     context::RequestContext,
     outcome::{CommittedStream, TargetOutcome},
     response::Response,
@@ -48,7 +48,7 @@ impl Engine {
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             TargetOutcome::MoveOn => {
-                let cause = cause(ctx);
+                let cause = cause(ctx).or_else(|| cause_of_rest(ctx));
                 let report = record.finish(None);
                 let reopens = retry_after(ctx, now());
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))

@@ -65,17 +65,17 @@ fn single_target_is_a_single_point_of_failure() {
         targets = [{ provider = "a", model = "m" }]
         "#,
         &expect![[r#"
-            route    down         fails with  answered by                                               level  calls  slowest     last
-            default  a/m          503         502 upstream_error                                        error      6    1.1 s    0.1 s
-            default  a/m          no answer   504 upstream_timeout                                      error      3  120.0 s  120.0 s
-            default  a/m          401         502 upstream_credentials                                  error      1    0.1 s    0.0 s
-            default  a/m          429, 30 s   2 429 rate_limit_exceeded, 1 503 all_targets_unavailable  error      2    0.1 s    0.0 s
-            default  a/m          stream cut  502 upstream_interrupted                                  error      6    1.1 s    0.1 s
-            default  all targets  503         502 upstream_error                                        error      6    1.1 s    0.1 s
-            default  all targets  no answer   504 upstream_timeout                                      error      3  120.0 s  120.0 s
-            default  all targets  401         502 upstream_credentials                                  error      1    0.1 s    0.0 s
-            default  all targets  429, 30 s   2 429 rate_limit_exceeded, 1 503 all_targets_unavailable  error      2    0.1 s    0.0 s
-            default  all targets  stream cut  502 upstream_interrupted                                  error      6    1.1 s    0.1 s
+            route    down         fails with  answered by               level  calls  slowest     last
+            default  a/m          503         502 upstream_error        error      6    1.1 s    0.1 s
+            default  a/m          no answer   504 upstream_timeout      error      3  120.0 s  120.0 s
+            default  a/m          401         502 upstream_credentials  error      1    0.1 s    0.0 s
+            default  a/m          429, 30 s   429 rate_limit_exceeded   error      2    0.1 s    0.0 s
+            default  a/m          stream cut  502 upstream_interrupted  error      6    1.1 s    0.1 s
+            default  all targets  503         502 upstream_error        error      6    1.1 s    0.1 s
+            default  all targets  no answer   504 upstream_timeout      error      3  120.0 s  120.0 s
+            default  all targets  401         502 upstream_credentials  error      1    0.1 s    0.0 s
+            default  all targets  429, 30 s   429 rate_limit_exceeded   error      2    0.1 s    0.0 s
+            default  all targets  stream cut  502 upstream_interrupted  error      6    1.1 s    0.1 s
 
             one target down: 5 outages, 0 survived, 5 with errors
             all targets down: 5 outages, 0 survived, 5 with errors
