@@ -1,5 +1,7 @@
 //! The official OpenAI Python SDK against a server with failing providers.
 
+use std::time::Duration;
+
 use expect_test::{Expect, expect, expect_file};
 use fb_sim::{Fault, SimReply};
 use serde_json::{Value, json};
@@ -18,9 +20,13 @@ struct Bench {
 impl Bench {
     /// Starts a fresh server, so that breakers and cool-downs of one case do not affect another.
     async fn start() -> Option<Self> {
+        Self::with(|sims| sims.config("")).await
+    }
+
+    async fn with(config: impl Fn(&Sims) -> String) -> Option<Self> {
         let (fb, python) = (prepared("FB_BIN")?, prepared("FB_PYTHON")?);
         let sims = Sims::start().await;
-        let gateway = Gateway::start(&fb, &sims.config("")).await;
+        let gateway = Gateway::start(&fb, &config(&sims)).await;
         let sdk = OpenAiSdk::start(&python, &gateway.url);
         Some(Self { sims, sdk, _gateway: gateway })
     }
@@ -94,7 +100,7 @@ async fn plain_chats_survive_a_primary_that_is_down() {
     bench.sims.primary.fault(Fault::status(503));
     bench.check(chat("gpt-4o", json!({})), expect![[r#"
         {
-          "attempts": "3",
+          "attempts": "2",
           "finish": "stop",
           "level": "full",
           "refusal": null,
@@ -103,8 +109,8 @@ async fn plain_chats_survive_a_primary_that_is_down() {
           "tools": [],
           "usage": 4
         }
-        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  4 tokens  $0.0000
-        calls [2, 1, 0]"#]]).await;
+        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  4 tokens  $0.0000
+        calls [1, 1, 0]"#]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +120,7 @@ async fn streams_survive_a_primary_that_is_down() {
     let with = json!({ "stream": true, "stream_options": { "include_usage": true } });
     bench.check(chat("default", with), expect![[r#"
         {
-          "attempts": "3",
+          "attempts": "2",
           "finish": "stop",
           "level": "full",
           "refusal": null,
@@ -126,8 +132,8 @@ async fn streams_survive_a_primary_that_is_down() {
           "tools": [],
           "usage": 4
         }
-        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 running
-        calls [2, 1, 0]"#]]).await;
+        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 running
+        calls [1, 1, 0]"#]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +142,7 @@ async fn tool_calls_survive_a_primary_that_is_down() {
     bench.sims.primary.fault(Fault::status(503));
     bench.check(chat("default", weather()), expect![[r#"
         {
-          "attempts": "3",
+          "attempts": "2",
           "finish": "tool_calls",
           "level": "full",
           "refusal": null,
@@ -150,14 +156,14 @@ async fn tool_calls_survive_a_primary_that_is_down() {
           ],
           "usage": 6
         }
-        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  6 tokens  $0.0000
-        calls [2, 1, 0]"#]]).await;
+        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 ok  6 tokens  $0.0000
+        calls [1, 1, 0]"#]]).await;
     let mut streamed = weather();
     streamed["stream"] = json!(true);
     bench.sims.primary.fault(Fault::status(503));
     bench.check(chat("default", streamed), expect![[r#"
         {
-          "attempts": "3",
+          "attempts": "2",
           "finish": "tool_calls",
           "level": "full",
           "refusal": null,
@@ -174,8 +180,8 @@ async fn tool_calls_survive_a_primary_that_is_down() {
           ],
           "usage": null
         }
-        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); primary/gpt-6.1-sol 2 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 running
-        calls [2, 1, 0]"#]]).await;
+        primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 running
+        calls [1, 1, 0]"#]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +212,7 @@ async fn json_schema_chats_survive_a_primary_that_is_down() {
     bench.sims.primary.fault(Fault::status(500));
     bench.check(chat("default", schema()), expect![[r#"
         {
-          "attempts": "3",
+          "attempts": "2",
           "finish": "stop",
           "level": "full",
           "refusal": null,
@@ -215,13 +221,13 @@ async fn json_schema_chats_survive_a_primary_that_is_down() {
           "tools": [],
           "usage": 2
         }
-        primary/gpt-6.1-sol 1 server_error (500 server_error); primary/gpt-6.1-sol 2 server_error (500 server_error); backup/claude-sonnet-4-6 1 ok  2 tokens  $0.0000
-        calls [2, 1, 0]"#]]).await;
+        primary/gpt-6.1-sol 1 server_error (500 server_error); backup/claude-sonnet-4-6 1 ok  2 tokens  $0.0000
+        calls [1, 1, 0]"#]]).await;
     bench.sims.primary.fault(Fault::status(500));
     bench.sims.backup.fault(Fault::Refuse);
     bench.check(chat("default", schema()), expect![[r#"
         {
-          "attempts": "5",
+          "attempts": "4",
           "finish": "stop",
           "level": "full",
           "refusal": null,
@@ -230,8 +236,8 @@ async fn json_schema_chats_survive_a_primary_that_is_down() {
           "tools": [],
           "usage": 2
         }
-        primary/gpt-6.1-sol 1 server_error (500 server_error); primary/gpt-6.1-sol 2 server_error (500 server_error); backup/claude-sonnet-4-6 1 connect (Connection refused (os error 111)); backup/claude-sonnet-4-6 2 connect (Connection refused (os error 111)); third/llama3.2 1 ok  2 tokens
-        calls [2, 0, 1]"#]]).await;
+        primary/gpt-6.1-sol 1 server_error (500 server_error); backup/claude-sonnet-4-6 1 connect (Connection refused (os error 111)); backup/claude-sonnet-4-6 2 connect (Connection refused (os error 111)); third/llama3.2 1 ok  2 tokens
+        calls [1, 0, 1]"#]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -354,6 +360,48 @@ async fn stream_cut_after_its_first_token_raises_in_the_sdk() {
         calls [1, 0, 0]"#]],
         )
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_and_early_headers_are_no_part_of_a_stream() {
+    let config = |sims: &Sims| {
+        let server = "heartbeat = \"50ms\"\nearly_headers = \"100ms\"\n";
+        server.to_owned() + &sims.config("").replace("timeout = \"5s\"", "timeout = \"1s\"")
+    };
+    let Some(mut bench) = Bench::with(config).await else { return };
+    // The head and some comments come before the failover, more of them between the words.
+    bench.sims.primary.fault(Fault::StallHeaders);
+    let slow = SimReply { chunks: 3, gap: Duration::from_millis(250), ..SimReply::text("one two three") };
+    bench.sims.backup.reply(slow);
+    let with = json!({ "stream": true, "stream_options": { "include_usage": true } });
+    bench.check(chat("default", with), expect![[r#"
+        {
+          "attempts": "",
+          "finish": "stop",
+          "level": "",
+          "refusal": null,
+          "roles": [
+            "assistant"
+          ],
+          "served-by": "",
+          "text": "one two three",
+          "tools": [],
+          "usage": 4
+        }
+
+        calls [1, 1, 0]"#]]).await;
+
+    // An error after the head is raised.
+    bench.sims.primary.fault(Fault::StallHeaders);
+    bench.sims.backup.fault(Fault::status(401));
+    bench.sims.third.fault(Fault::status(401));
+    bench.check(chat("default", json!({ "stream": true })), expect![[r#"
+        {
+          "error": "APIError",
+          "message": "no target could answer: timeout (no answer in 1 s)"
+        }
+
+        calls [1, 1, 1]"#]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
