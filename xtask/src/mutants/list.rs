@@ -8,12 +8,24 @@ pub(super) struct Mutation {
 }
 
 /// At least one mutation for each kind of invariant: limits, order, guards, bytes, traces, statistics, cost.
-pub(super) const MUTATIONS: [Mutation; 24] = [
+pub(super) const MUTATIONS: [Mutation; 26] = [
     Mutation {
         breaks: "one attempt more than the envelope allows",
         file: "crates/fb/src/engine/admission.rs",
         from: "if record.calls() >= ctx.envelope.attempts {",
         to: "if record.calls() > ctx.envelope.attempts {",
+    },
+    Mutation {
+        breaks: "a resting key is used",
+        file: "crates/fb/src/engine/keys.rs",
+        from: "let free = || keys.iter().enumerate().filter(|(_, key)| key.rest.is_none());",
+        to: "let free = || keys.iter().enumerate().filter(|(_, key)| !key.is_trial);",
+    },
+    Mutation {
+        breaks: "a rejection concerns the first key, whichever was rejected",
+        file: "crates/fb/src/engine/key_ring.rs",
+        from: "self.account.update(key.index(), |state| state.standing.reject(",
+        to: "self.account.update(0, |state| state.standing.reject(",
     },
     Mutation {
         breaks: "a retry waits past the deadline",

@@ -26,6 +26,7 @@ use self::{
 
 mod changes;
 mod check;
+mod keys;
 mod money;
 mod play;
 mod seen;

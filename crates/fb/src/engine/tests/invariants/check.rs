@@ -11,6 +11,7 @@ use fb_core::{
 use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
+    keys::{self, limited_keys_rest},
     play::{End, Played, Received, user},
     siblings::skips_have_causes,
     watch::Finished,
@@ -45,6 +46,7 @@ pub(super) fn check(world: &World, played: &Played) -> Vec<String> {
     }
     rows_are_calls(played, &mut wrong);
     keys_rest(world, played, &mut wrong);
+    limited_keys_rest(world, played, &mut wrong);
     skips_have_causes(world, played, &mut wrong);
     wrong
 }
@@ -61,17 +63,18 @@ fn keys_rest(world: &World, played: &Played, wrong: &mut Vec<String>) {
     let mut rejected: Vec<_> =
         played.calls.iter().filter_map(|made| Some((rejected_at(made)?, made))).collect();
     rejected.sort_by_key(|(at, _)| *at);
-    let mut rests: BTreeMap<&str, Instant> = BTreeMap::new();
+    let key = |made: &CallRecord| (provider(made).clone(), made.key);
+    let mut rests: BTreeMap<(String, usize), Instant> = BTreeMap::new();
     for (at, made) in rejected {
         // The rejection of a call that began before the rest does not prolong it.
-        if rests.get(provider(made).as_str()).is_some_and(|since| made.began <= *since) {
+        if rests.get(&key(made)).is_some_and(|since| made.began <= *since) {
             continue;
         }
-        rests.insert(provider(made), at);
+        rests.insert(key(made), at);
         let early = played
             .calls
             .iter()
-            .find(|next| provider(next) == provider(made) && next.began > at && next.began < at + KEY_REST);
+            .find(|next| key(next) == key(made) && next.began > at && next.began < at + KEY_REST);
         if let Some(early) = early {
             wrong.push(format!("{} was called while its key rested", early.model));
         }
@@ -493,6 +496,7 @@ impl Case<'_> {
                 let again = is_over || next.map_or(several, |next| next.at >= row.at + row.took + wait);
                 (!failed || !again).then(|| "not retried as recorded".to_owned())
             }
+            Next::OtherKey => keys::untrue(row, next, several),
             Next::WaitFor(_) if next.is_none() || !(failed || skipped) => Some("not waited for".to_owned()),
             _ => None,
         }

@@ -103,6 +103,9 @@ async fn play_all(world: &World) -> Played {
     let script = script(&world.script);
     for (name, provider) in script.providers() {
         provider.signed();
+        if world.keys > 1 {
+            provider.with_keys(world.keys);
+        }
         for (target, capabilities) in world.targets.iter().zip(&world.capabilities) {
             if target.provider == name {
                 provider.with_model_capabilities(&target.model, *capabilities);

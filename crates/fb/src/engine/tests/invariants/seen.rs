@@ -19,7 +19,7 @@ use super::{
 use crate::Error;
 
 /// The events that must occur often enough.
-pub(super) const REQUIRED: [&str; 44] = [
+pub(super) const REQUIRED: [&str; 46] = [
     "retry",
     "call again after another target",
     "request that waits in a crowd",
@@ -60,6 +60,8 @@ pub(super) const REQUIRED: [&str; 44] = [
     "change during a call",
     "change between two calls of a request",
     "call after a rejected key rested",
+    "call with another key",
+    "skip while all keys rest",
     "provider open skip",
     "call beside an open sibling",
     "refusal of one request",
@@ -140,6 +142,12 @@ impl Seen {
             played.calls.iter().any(|made| provider(made) == name && made.began > at)
         });
         self.add_if("call after a rejected key rested", later && played.changed.is_empty());
+        let rows = || played.observed.finished.iter().flat_map(|finished| finished.report.trace.rows());
+        self.add_if("call with another key", rows().any(|row| row.next == Next::OtherKey));
+        let rests = |row: &Attempt| {
+            matches!(row.end, AttemptEnd::Skipped { why: Skip::Cooling, .. }) && world.keys > 1
+        };
+        self.add_if("skip while all keys rest", rows().any(rests));
     }
 
     /// Counts the failures of single models and of single requests.

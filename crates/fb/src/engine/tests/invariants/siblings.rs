@@ -7,6 +7,7 @@ use fb_core::{Attempt, AttemptEnd, Cooldown, Failure, FailureKind, Phase, Role, 
 use fb_testkit::{CallOutcome, CallRecord};
 
 use super::{
+    keys,
     play::{Played, user},
     world::{Dice, World},
 };
@@ -64,7 +65,9 @@ pub(super) fn skips_have_causes(world: &World, played: &Played, wrong: &mut Vec<
             Skip::ProviderOpen => {
                 calls().filter(of_provider).filter(|made| is_unreachable(made)).count() >= least
             }
-            Skip::Cooling => is_paused(played, row) || distinct_refusals(world, played, row) >= DISTINCT,
+            Skip::Cooling => {
+                is_paused(world, played, row) || distinct_refusals(world, played, row) >= DISTINCT
+            }
             _ => true,
         };
         if !is_caused {
@@ -94,8 +97,9 @@ fn is_unreachable(made: &CallRecord) -> bool {
     matches!(kind, Connect | Network | StaleConnection | Timeout(Phase::Connect))
 }
 
-/// Returns true if a single failure pauses the target of a row.
-fn is_paused(played: &Played, row: &Attempt) -> bool {
+/// Returns true if a single failure pauses the target of a row, or if one paused each of its keys.
+fn is_paused(world: &World, played: &Played, row: &Attempt) -> bool {
+    let is_of_key = |failure: &Failure| world.keys > 1 && keys::is_of_key(failure);
     let pauses = |other: &Attempt, failure: &Failure| match failure.consequences().cooldown {
         Cooldown::Key => other.target.provider() == row.target.provider(),
         Cooldown::Target => other.target == row.target,
@@ -103,9 +107,9 @@ fn is_paused(played: &Played, row: &Attempt) -> bool {
         Cooldown::None | Cooldown::TargetIfRepeated | Cooldown::KeyRejected => false,
     };
     played.observed.rows.iter().any(|other| match &other.end {
-        AttemptEnd::Failed(failure) => pauses(other, failure),
+        AttemptEnd::Failed(failure) => !is_of_key(failure) && pauses(other, failure),
         _ => false,
-    })
+    }) || keys::all_were_limited(world, played, row)
 }
 
 /// Returns the number of different conversations that the target of a row refused.

@@ -11,6 +11,7 @@ use fb_router::{HedgeAfter, HedgeConfig};
 
 use super::{
     changes::{self, Planned},
+    keys,
     shapes::{self, Shape},
     siblings, tenants,
 };
@@ -41,6 +42,8 @@ pub(super) struct World {
     pub(super) tenants: BTreeMap<String, Limits>,
     /// The route for tenants near their limit.
     pub(super) cheap: Option<Route>,
+    /// The number of keys of every provider.
+    pub(super) keys: usize,
     /// Changes of providers and routes while requests are served.
     pub(super) changes: Vec<Planned>,
     pub(super) shape: Shape,
@@ -78,6 +81,7 @@ impl World {
         if world.shape == Shape::Any {
             world.reject_a_key();
             siblings::add(&mut world);
+            keys::add(&mut world);
             tenants::add(&mut world);
             changes::add(&mut world);
         }
@@ -219,6 +223,7 @@ impl Dice {
             route,
             tenants: BTreeMap::new(),
             cheap: None,
+            keys: 1,
             changes: Vec::new(),
             shape: Shape::Any,
         }
