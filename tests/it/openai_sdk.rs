@@ -118,7 +118,10 @@ async fn streams_survive_a_primary_that_is_down() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.sims.primary.fault(Fault::status(503));
     let with = json!({ "stream": true, "stream_options": { "include_usage": true } });
-    bench.check(chat("default", with), expect![[r#"
+    bench
+        .check(
+            chat("default", with),
+            expect![[r#"
         {
           "attempts": "2",
           "finish": "stop",
@@ -133,7 +136,9 @@ async fn streams_survive_a_primary_that_is_down() {
           "usage": 4
         }
         primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 running
-        calls [1, 1, 0]"#]]).await;
+        calls [1, 1, 0]"#]],
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +166,10 @@ async fn tool_calls_survive_a_primary_that_is_down() {
     let mut streamed = weather();
     streamed["stream"] = json!(true);
     bench.sims.primary.fault(Fault::status(503));
-    bench.check(chat("default", streamed), expect![[r#"
+    bench
+        .check(
+            chat("default", streamed),
+            expect![[r#"
         {
           "attempts": "2",
           "finish": "tool_calls",
@@ -181,7 +189,9 @@ async fn tool_calls_survive_a_primary_that_is_down() {
           "usage": null
         }
         primary/gpt-6.1-sol 1 overloaded (503 server_is_overloaded); backup/claude-sonnet-4-6 1 running
-        calls [1, 1, 0]"#]]).await;
+        calls [1, 1, 0]"#]],
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -374,7 +384,10 @@ async fn heartbeats_and_early_headers_are_no_part_of_a_stream() {
     let slow = SimReply { chunks: 3, gap: Duration::from_millis(250), ..SimReply::text("one two three") };
     bench.sims.backup.reply(slow);
     let with = json!({ "stream": true, "stream_options": { "include_usage": true } });
-    bench.check(chat("default", with), expect![[r#"
+    bench
+        .check(
+            chat("default", with),
+            expect![[r#"
         {
           "attempts": "",
           "finish": "stop",
@@ -389,19 +402,26 @@ async fn heartbeats_and_early_headers_are_no_part_of_a_stream() {
           "usage": 4
         }
 
-        calls [1, 1, 0]"#]]).await;
+        calls [1, 1, 0]"#]],
+        )
+        .await;
 
     // An error after the head is raised.
     bench.sims.primary.fault(Fault::StallHeaders);
     bench.sims.backup.fault(Fault::status(401));
     bench.sims.third.fault(Fault::status(401));
-    bench.check(chat("default", json!({ "stream": true })), expect![[r#"
+    bench
+        .check(
+            chat("default", json!({ "stream": true })),
+            expect![[r#"
         {
           "error": "APIError",
           "message": "no target could answer: timeout (no answer in 1 s)"
         }
 
-        calls [1, 1, 1]"#]]).await;
+        calls [1, 1, 1]"#]],
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

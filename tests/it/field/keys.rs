@@ -261,3 +261,34 @@ async fn headers_of_anthropic_and_a_rejection_of_one_key_leave_the_other() {
     }
     assert_eq!(used(&sims.backup), [20, 1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_the_keys_and_shows_no_secret() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let dir = TempDir::new();
+    let check = async |keys: &str| {
+        let routes = "[routes.default]\ntargets = [{ provider = \"a\", model = \"m\" }]\n";
+        let config = format!("[providers.a]\nkind = \"openai\"\n{keys}\n{routes}");
+        let mut command = tokio::process::Command::new(&fb);
+        command.arg("check").arg(dir.write("fb.toml", &config)).env("KEY_A", "sk-a").env("KEY_B", "sk-b");
+        let output = command.output().await.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let both = r#"api_keys = [{ env = "KEY_A", weight = 2 }, { env = "KEY_B" }]"#;
+    let shown = check(both).await;
+    assert!(shown.contains("provider a: 2 keys: KEY_A, KEY_B") && !shown.contains("sk-"), "{shown}");
+    for (keys, problem) in [
+        (r#"api_keys = [{ env = "KEY_A" }, "sk-plain"]"#, "api_keys[1]: a string here"),
+        (r#"api_keys = [{ env = "KEY_A" }, { env = "KEY_A" }]"#, "the same key as api_keys[0]"),
+        (
+            r#"api_keys = [{ env = "KEY_A", weight = 0 }]"#,
+            "api_keys[0].weight = 0   expected a number above 0",
+        ),
+        (r#"api_keys = [{ env = "NO_KEY" }]"#, "NO_KEY is not set"),
+    ] {
+        let shown = check(keys).await;
+        assert!(shown.contains(problem) && !shown.contains("sk-"), "{shown}");
+    }
+    let shown = check(&format!("api_key = {{ env = \"KEY_A\" }}\n{both}")).await;
+    assert!(shown.contains("expected either api_key or api_keys"), "{shown}");
+}

@@ -16,7 +16,7 @@ const TRIAL_WAIT: Duration = Duration::from_secs(1);
 
 /// The standing of a key. A rejected key rests; then one call at a time tries it, until one is answered.
 ///
-/// Secrets are numbered by generation, so that a key that changed is another one whoever read it.
+/// Secrets are numbered by generation, so that a key that changed is another one, whether a request or a probe read it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum KeyStanding {
     /// No call was rejected since the key was last accepted.

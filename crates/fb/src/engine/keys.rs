@@ -156,7 +156,7 @@ mod tests {
         key
     }
 
-    /// Returns how often each key is chosen over evenly spread random numbers.
+    /// Counts the choices of each key over evenly spread random numbers.
     fn shares(keys: &[KeyView]) -> Vec<usize> {
         let mut counts = vec![0; keys.len()];
         for number in 0..100 {
