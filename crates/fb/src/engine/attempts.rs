@@ -26,12 +26,11 @@ use super::{
 };
 use crate::clock::now;
 
-/// Calls a target that the request waited for. If the configuration sets a number of retries, the calls made before count
-/// towards it.
-pub(super) async fn try_again(ctx: RequestContext<'_>, target: &RouteTarget) -> TargetOutcome {
+/// Returns the calls to a target that the request waited for, before it is called again. If the configuration sets a number
+/// of retries, the calls made before count towards it.
+pub(super) fn retries_after_wait(ctx: RequestContext<'_>, target: &RouteTarget) -> Retries {
     let counted = target.retry_limit.map_or(0, |_| ctx.record.calls_to(target.id()));
-    let mut retries = Retries { counted, ..Retries::default() };
-    try_target(ctx, target, Position::AFTER_WAIT, &mut retries).await
+    Retries { counted, ..Retries::default() }
 }
 
 /// Calls one target, and retries as the failures, the policy of the target and the envelope of the request allow. If the

@@ -6,10 +6,11 @@ use fb_core::{Next, Skip, TargetId};
 
 use super::{
     admission::{Denied, check},
-    attempts::{pause, try_again, try_target},
+    attempts::{pause, retries_after_wait, try_target},
     context::RequestContext,
     outcome::TargetOutcome,
     position::Position,
+    race::{call_again, try_one},
     retries::Retries,
     route_target::RouteTarget,
 };
@@ -25,6 +26,7 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
     let mut tried: Vec<&TargetId> = Vec::new();
     let (mut left, mut waited) = (ctx.route.config.last_resort_wait, Duration::ZERO);
     let mut turned_away: Option<(&RouteTarget, Denied)> = None;
+    let mut waiting = Vec::new();
     loop {
         let next = first_to_reopen(ctx, targets, &tried, left);
         let leaves = |from: &RouteTarget| next.is_none_or(|(target, _)| target.id() != from.id());
@@ -49,11 +51,16 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
         }
         tried.push(target.id());
         waited = Duration::ZERO;
-        ctx.record.turn_to(target.id());
-        match try_again(ctx, target).await {
-            TargetOutcome::MoveOn => ctx.record.leave(target.id()),
+        let (retries, position) = (retries_after_wait(ctx, target), Position::AFTER_WAIT);
+        match try_one(ctx, target, position, retries, &mut waiting).await {
+            TargetOutcome::MoveOn => {}
             ended => return ended,
         }
+    }
+    // Those that failed in a way that may pass are called again, as before the wait.
+    match call_again(ctx, waiting).await {
+        TargetOutcome::MoveOn => {}
+        ended => return ended,
     }
     if ctx.route.config.when_all_unavailable == UnavailablePolicy::Fail {
         return TargetOutcome::MoveOn;

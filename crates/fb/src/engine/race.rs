@@ -73,10 +73,11 @@ pub(super) async fn try_one<'t>(
     ctx: RequestContext<'_>,
     target: &'t RouteTarget,
     position: Position,
+    retries: Retries,
     waiting: &mut Vec<Waiting<'t>>,
 ) -> TargetOutcome {
     ctx.record.turn_to(target.id());
-    let (target, outcome, retries) = visit(ctx, target, position, Retries::default()).await;
+    let (target, outcome, retries) = visit(ctx, target, position, retries).await;
     if let TargetOutcome::MoveOn = outcome {
         ctx.record.leave(target.id());
         waiting.extend(retries.due.map(|due| Waiting { target, retries, due }));

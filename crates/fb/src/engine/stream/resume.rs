@@ -16,6 +16,7 @@ use super::super::{
     position::Position,
     race::{Waiting, call_again, try_one},
     record::RequestRecord,
+    retries::Retries,
     route_state::RouteState,
     route_target::RouteTarget,
     state::Engine,
@@ -152,7 +153,8 @@ impl Requests {
             else {
                 continue;
             };
-            let outcome = try_one(ctx.with_request(request), target, position, waiting).await;
+            let outcome =
+                try_one(ctx.with_request(request), target, position, Retries::default(), waiting).await;
             match outcome {
                 // The caller's own request was answered before: this one failed for what was added to it.
                 TargetOutcome::Surfaced(_) => {

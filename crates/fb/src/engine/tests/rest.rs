@@ -46,6 +46,14 @@ async fn lone_target_that_named_a_time_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn target_that_fails_after_the_wait_for_it_is_called_again() {
+    let script = script("a: 503(retry-after 3s), 503, 200");
+    let client = client(&script, &["a"], 10);
+    let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+    assert_eq!((answer.served_by(), script.provider("a").calls()), ("a/m".to_owned(), 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn target_that_named_a_time_goes_before_one_that_is_unreachable() {
     let script = script("a: 503(retry-after 3s), 200 / b: refused");
     let client = client(&script, &["a", "b"], 10);
