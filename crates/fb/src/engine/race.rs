@@ -93,17 +93,18 @@ async fn race_on(
 ) -> TargetOutcome {
     let mut running = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
-    let begin = |rest: &mut Vec<_>, waiting: &[Waiting<'_>]| {
+    let mut turned_away: Vec<&RouteTarget> = Vec::new();
+    let begin = |rest: &mut Vec<_>, others: bool| {
         let target = take_next(ctx, rest)?;
         ctx.record.turn_to(target.id());
         let here = count_callable(ctx, rest.iter().copied());
         let later = here.saturating_add(ctx.reserve);
-        let elsewhere = here > 0 || !waiting.is_empty();
+        let elsewhere = here > 0 || others;
         let position = Position { later, is_followed: !rest.is_empty(), elsewhere, bypass: false };
         Some(visit(ctx, target, position, Retries::default()))
     };
     for _ in 0..start.at_once.max(1) {
-        running.extend(begin(&mut left, &waiting));
+        running.extend(begin(&mut left, !waiting.is_empty()));
     }
     let mut hedge = pin!(start.hedge.and_then(|hedge| now().checked_add(hedge.after)).map(at));
     loop {
@@ -120,13 +121,16 @@ async fn race_on(
                     if let Some(failure) = surfaced {
                         return TargetOutcome::Surfaced(failure);
                     }
-                    let Some((Waiting { target, retries, .. }, wait)) = take_due(ctx, &mut waiting) else {
+                    let next = take_due(ctx, &mut waiting, &mut turned_away);
+                    let Some((Waiting { target, retries, .. }, wait)) = next else {
                         return TargetOutcome::MoveOn;
                     };
-                    ctx.record.amend(target.id(), Next::RetryIn(wait));
+                    let is_retry = retries.calls > 0;
+                    let next = if is_retry { Next::RetryIn(wait) } else { Next::WaitFor(wait) };
+                    ctx.record.amend(target.id(), next);
                     pause(wait).await;
                     ctx.record.turn_to(target.id());
-                    let (later, elsewhere) = (ctx.reserve, !waiting.is_empty());
+                    let (later, elsewhere) = (ctx.reserve, !(waiting.is_empty() && turned_away.is_empty()));
                     let position = Position { later, is_followed: elsewhere, elsewhere, bypass: false };
                     running.push(visit(ctx, target, position, retries));
                 }
@@ -134,9 +138,11 @@ async fn race_on(
                     ctx.record.leave(target.id());
                     if let Some(due) = retries.due {
                         waiting.push(Waiting { target, retries, due });
+                    } else if !ctx.record.has_called(target.id()) && ctx.record.was_turned_away(target.id()) {
+                        turned_away.push(target);
                     }
                     if surfaced.is_none() {
-                        running.extend(begin(&mut left, &waiting));
+                        running.extend(begin(&mut left, !(waiting.is_empty() && turned_away.is_empty())));
                     }
                 }
                 Some((_, TargetOutcome::Surfaced(failure), _)) => surfaced = surfaced.or(Some(failure)),
@@ -148,7 +154,7 @@ async fn race_on(
                 let affords = |hedge: Hedge<'_>| hedge.budget.try_withdraw();
                 let next = next_index(ctx, &left).and_then(|index| left.get(index));
                 if surfaced.is_none() && next.is_some_and(is_admitted) && start.hedge.is_some_and(affords) {
-                    running.extend(begin(&mut left, &waiting));
+                    running.extend(begin(&mut left, !(waiting.is_empty() && turned_away.is_empty())));
                 }
             }
         }
@@ -175,8 +181,13 @@ async fn visit<'t>(
 }
 
 /// Takes the target that may be called again first, and returns it with the wait until then. Those that may not be called
-/// then are dropped, and so are those whose provider has no retry left.
-fn take_due<'t>(ctx: RequestContext<'_>, waiting: &mut Vec<Waiting<'t>>) -> Option<(Waiting<'t>, Duration)> {
+/// then are dropped, and so are those whose provider has no retry left. A target that was turned away goes first if it
+/// reopens by then.
+fn take_due<'t>(
+    ctx: RequestContext<'_>,
+    waiting: &mut Vec<Waiting<'t>>,
+    turned_away: &mut Vec<&'t RouteTarget>,
+) -> Option<(Waiting<'t>, Duration)> {
     let at = now();
     loop {
         let first = waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.due)?.0;
@@ -189,11 +200,31 @@ fn take_due<'t>(ctx: RequestContext<'_>, waiting: &mut Vec<Waiting<'t>>) -> Opti
         let limit = match affords(ctx.envelope, at, wait, ctx.record.calls(), ctx.reserve) {
             Err(limit) => limit,
             Ok(()) if !may_be_called => continue,
+            Ok(()) if let Some((target, sooner)) = take_reopened(ctx, turned_away, wait, at) => {
+                waiting.push(next);
+                return Some((Waiting { target, retries: Retries::default(), due: at }, sooner));
+            }
             Ok(()) if next.target.state.retry_budget().try_withdraw(at) => return Some((next, wait)),
             Ok(()) => Limit::RetryBudget,
         };
         ctx.record.set_limit(limit);
     }
+}
+
+/// Takes the target that reopens first of those that were turned away, if that is within `most`, with the wait until then.
+fn take_reopened<'t>(
+    ctx: RequestContext<'_>,
+    turned_away: &mut Vec<&'t RouteTarget>,
+    most: Duration,
+    at: Instant,
+) -> Option<(&'t RouteTarget, Duration)> {
+    let wait = |target: &RouteTarget| match check(ctx, target, at) {
+        Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
+        Err(denied) => denied.reopens,
+    };
+    let waits = turned_away.iter().enumerate().filter_map(|(index, target)| Some((index, wait(target)?)));
+    let (index, wait) = waits.filter(|(_, wait)| *wait <= most).min_by_key(|(_, wait)| *wait)?;
+    Some((turned_away.remove(index), wait))
 }
 
 /// Takes the next target.

@@ -709,7 +709,7 @@ async fn last_resort_returns_to_a_target_that_reopened() {
         ok "hello from a" by a/m
         0.000s  a/m     skipped: breaker open, reopens in 4.43 s            wait 0 ms
         0.000s  b/m  1  overloaded (529 overloaded_error)           3.00 s  retry in 166 ms
-        3.166s  b/m  2  overloaded (529 overloaded_error)           3.00 s
+        3.166s  b/m  2  overloaded (529 overloaded_error)           3.00 s  hop
         6.166s  a/m  1  ok  15 tokens                                 0 ms
     "#]]
     .assert_eq(&plain(&client).await);
@@ -1039,7 +1039,7 @@ async fn recovering_target_takes_all_requests_if_it_is_the_last() {
     expect![[r#"
         ok "hello from a" by a/m
         0.000s  a/m     skipped: just back, others take its share            wait 0 ms
-        0.000s  b/m  1  server_error (503)                             0 ms
+        0.000s  b/m  1  server_error (503)                             0 ms  hop
         0.000s  a/m  1  ok  15 tokens                                  0 ms
     "#]]
     .assert_eq(&plain(&client).await);

@@ -156,3 +156,19 @@ async fn crowd_waits_until_the_probes_of_an_open_breaker_are_answered() {
 fn outcome_of(error: &Error) -> String {
     format!("{error} {:?}", error.report().map(|report| report.trace.to_string()))
 }
+
+/// A target that was turned away is called when it reopens before the next retry of another one.
+#[tokio::test(start_paused = true)]
+async fn target_that_rests_for_a_moment_is_called_before_a_retry() {
+    let script = script("a: 429(retry-after 2500ms), 200 / b: 200, 503");
+    let client = build(&script, |builder| builder, |route| route);
+    assert_eq!(client.chat(ChatRequest::user("hi")).await.unwrap().served_by(), "b/m");
+    tokio::time::advance(Duration::from_millis(2_490)).await;
+    expect![[r#"
+        ok "hello from a" by a/m
+        0.000s  a/m     skipped: cooling, reopens in 10 ms            wait 10 ms
+        0.000s  b/m  1  server_error (503)                      0 ms  hop
+        0.010s  a/m  1  ok  15 tokens                           0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+}
