@@ -144,8 +144,8 @@ pub(super) const MUTATIONS: [Mutation; 26] = [
     Mutation {
         breaks: "a request that waits for the probes of a breaker gives up",
         file: "crates/fb/src/engine/last_resort.rs",
-        from: "&& !wait.is_zero()\n        {\n            turned_away",
-        to: "&& false\n        {\n            turned_away",
+        from: "&& !wait.is_zero()\n            {\n                turned_away",
+        to: "&& false\n            {\n                turned_away",
     },
     Mutation {
         breaks: "a caller in a hurry opens the breaker of a target that works",

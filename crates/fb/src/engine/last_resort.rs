@@ -10,7 +10,7 @@ use super::{
     context::RequestContext,
     outcome::TargetOutcome,
     position::Position,
-    race::{call_again, try_one},
+    race::{Waiting, call_again, try_one},
     retries::Retries,
     route_target::RouteTarget,
 };
@@ -19,48 +19,24 @@ use crate::{UnavailablePolicy, clock::now};
 /// The time after which a request looks again if a target answers its probes.
 const PROBED: Duration = Duration::from_millis(100);
 
-/// Waits for the target that reopens first, then for the next, as long as deadline and `last_resort_wait` allow. Each
-/// target is called once at most after a wait, including those that began to cool down in this request and have retries
-/// left. If none reopens in time, lets one call through to a target that this request has not called.
+/// Waits for the target that reopens first, then for the next, as long as deadline and `last_resort_wait` allow, and calls
+/// targets again that fail after the wait. If none reopens in time, lets one call through to a target that this request has
+/// not called.
 pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget]) -> TargetOutcome {
-    let mut tried: Vec<&TargetId> = Vec::new();
-    let (mut left, mut waited) = (ctx.route.config.last_resort_wait, Duration::ZERO);
-    let mut turned_away: Option<(&RouteTarget, Denied)> = None;
-    let mut waiting = Vec::new();
+    let mut reopening = Reopening { done: Vec::new(), left: ctx.route.config.last_resort_wait };
     loop {
-        let next = first_to_reopen(ctx, targets, &tried, left);
-        let leaves = |from: &RouteTarget| next.is_none_or(|(target, _)| target.id() != from.id());
-        if let Some((from, denied)) = turned_away.take().filter(|(from, _)| leaves(from)) {
-            let next = if next.is_some() { Next::Hop } else { Next::Nothing };
-            ctx.record.turn_to(from.id());
-            ctx.record.skip(from.id(), denied.skip, denied.reopens, next);
-            ctx.record.leave(from.id());
-            waited = Duration::ZERO;
-        }
-        let Some((target, wait)) = next else { break };
-        (left, waited) = (left.saturating_sub(wait), waited.saturating_add(wait));
-        ctx.record.amend(target.id(), Next::WaitFor(waited));
-        pause(wait).await;
-        // Others may wait for the same target, and a breaker lets a few of them in first.
-        if let Err(denied) = check(ctx, target, now())
-            && denied.reopens.is_some()
-            && !wait.is_zero()
-        {
-            turned_away = Some((target, denied));
-            continue;
-        }
-        tried.push(target.id());
-        waited = Duration::ZERO;
-        let (retries, position) = (retries_after_wait(ctx, target), Position::AFTER_WAIT);
-        match try_one(ctx, target, position, retries, &mut waiting).await {
+        let mut waiting = Vec::new();
+        match reopening.wait(ctx, targets, &mut waiting).await {
             TargetOutcome::MoveOn => {}
             ended => return ended,
         }
-    }
-    // Those that failed in a way that may pass are called again, as before the wait.
-    match call_again(ctx, waiting).await {
-        TargetOutcome::MoveOn => {}
-        ended => return ended,
+        // Those that failed in a way that may pass are called again, as before the wait.
+        let calls = ctx.record.calls();
+        match call_again(ctx, waiting).await {
+            TargetOutcome::MoveOn if ctx.record.calls() > calls => {}
+            TargetOutcome::MoveOn => break,
+            ended => return ended,
+        }
     }
     if ctx.route.config.when_all_unavailable == UnavailablePolicy::Fail {
         return TargetOutcome::MoveOn;
@@ -85,12 +61,69 @@ pub(super) async fn last_resort(ctx: RequestContext<'_>, targets: &[&RouteTarget
     TargetOutcome::MoveOn
 }
 
-/// Returns the untried target that reopens first and the wait until then, if the request affords that wait and it is not
+/// The targets that a request waits for.
+struct Reopening<'t> {
+    /// The targets that are not waited for again.
+    done: Vec<&'t TargetId>,
+    /// The time left to wait.
+    left: Duration,
+}
+
+impl<'t> Reopening<'t> {
+    /// Waits for the targets that reopen in time, and calls each of them then. One that has no number of retries set is waited
+    /// for again after a failure, if its retry budget allows. Those that failed in a way that may pass are added to `waiting`.
+    async fn wait(
+        &mut self,
+        ctx: RequestContext<'_>,
+        targets: &[&'t RouteTarget],
+        waiting: &mut Vec<Waiting<'t>>,
+    ) -> TargetOutcome {
+        let mut waited = Duration::ZERO;
+        let mut turned_away: Option<(&RouteTarget, Denied)> = None;
+        loop {
+            let next = first_to_reopen(ctx, targets, &self.done, self.left);
+            let leaves = |from: &RouteTarget| next.is_none_or(|(target, _)| target.id() != from.id());
+            if let Some((from, denied)) = turned_away.take().filter(|(from, _)| leaves(from)) {
+                let next = if next.is_some() { Next::Hop } else { Next::Nothing };
+                ctx.record.turn_to(from.id());
+                ctx.record.skip(from.id(), denied.skip, denied.reopens, next);
+                ctx.record.leave(from.id());
+                waited = Duration::ZERO;
+            }
+            let Some((target, wait)) = next else { return TargetOutcome::MoveOn };
+            (self.left, waited) = (self.left.saturating_sub(wait), waited.saturating_add(wait));
+            ctx.record.amend(target.id(), Next::WaitFor(waited));
+            pause(wait).await;
+            // Others may wait for the same target, and a breaker lets a few of them in first.
+            if let Err(denied) = check(ctx, target, now())
+                && denied.reopens.is_some()
+                && !wait.is_zero()
+            {
+                turned_away = Some((target, denied));
+                continue;
+            }
+            waited = Duration::ZERO;
+            let (retries, position) = (retries_after_wait(ctx, target), Position::AFTER_WAIT);
+            let calls = ctx.record.calls();
+            match try_one(ctx, target, position, retries, waiting).await {
+                TargetOutcome::MoveOn => {}
+                ended => return ended,
+            }
+            let was_called = ctx.record.calls() > calls;
+            let is_limited = target.retry_limit.is_some();
+            if !was_called || is_limited || !target.state.retry_budget().try_withdraw(now()) {
+                self.done.push(target.id());
+            }
+        }
+    }
+}
+
+/// Returns the target that reopens first, of those not done, and the wait until then, if the request affords that wait and it is not
 /// longer than `left`.
 fn first_to_reopen<'a>(
     ctx: RequestContext<'_>,
     targets: &[&'a RouteTarget],
-    tried: &[&TargetId],
+    done: &[&TargetId],
     left: Duration,
 ) -> Option<(&'a RouteTarget, Duration)> {
     let at = now();
@@ -109,7 +142,7 @@ fn first_to_reopen<'a>(
     let first = targets
         .iter()
         .copied()
-        .filter(|target| !tried.contains(&target.id()) && may_be_called(target))
+        .filter(|target| !done.contains(&target.id()) && may_be_called(target))
         .filter_map(|target| Some((target, wait(target)?)))
         .filter(|(_, wait)| affords(*wait))
         .min_by_key(|(_, wait)| *wait);
