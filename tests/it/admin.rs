@@ -3,13 +3,13 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN, CHAT, Gateway, Sims, client, prepared};
+use crate::harness::{ADMIN, CHAT, Gateway, Sims, client, operator, prepared};
 
 /// Calls the admin listener and returns status and body.
 async fn call(url: &str, change: Option<(&str, Value)>) -> (u16, Value) {
     let request = match change {
         Some((token, body)) => client().post(url).bearer_auth(token).body(body.to_string()),
-        None => client().get(url),
+        None => operator().get(url),
     };
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();

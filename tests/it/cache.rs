@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Sims, client, prepared};
+use crate::harness::{Gateway, Sims, client, operator, prepared};
 
 const TOKEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"FB_TEST_KEY\" }\n";
 const KEEP: &str = "[routes.default.cache]\nfresh = true\nstale_if_error = true\n";
@@ -84,7 +84,7 @@ async fn cache_control_bypasses_the_cache_and_operators_purge_it() {
         1
     );
     assert_eq!(used("").await, ("miss".to_owned(), 5));
-    let stats = client().get(format!("{admin}/v1/cache")).send().await.unwrap().text().await.unwrap();
+    let stats = operator().get(format!("{admin}/v1/cache")).send().await.unwrap().text().await.unwrap();
     let stats: Value = serde_json::from_str(&stats).unwrap();
     let counted = ["hits", "stored", "purged", "entries"].map(|name| stats[name].as_u64().unwrap());
     assert_eq!(counted, [1, 3, 1, 1], "{stats}");

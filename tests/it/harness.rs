@@ -85,7 +85,8 @@ impl Gateway {
 
     pub(crate) async fn start_with_key(fb: &Path, config: &str, key: &str) -> Self {
         let dir = TempDir::new();
-        let file = dir.write("fb.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\n{config}"));
+        let file = dir
+            .write("fb.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\ndrain_delay = \"0s\"\n{config}"));
         let mut command = Command::new(fb);
         command.args(["serve", "--config"]).arg(file).env("FB_TEST_KEY", key);
         Self::spawn(command, dir).await
@@ -177,6 +178,14 @@ impl Gateway {
 pub(crate) fn client() -> reqwest::Client {
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// Returns a client of the admin API with the token of [`ADMIN`].
+pub(crate) fn operator() -> reqwest::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let token = ("authorization".parse().unwrap(), "Bearer sk-test".parse().unwrap());
+    let headers = [token].into_iter().collect();
+    reqwest::Client::builder().no_proxy().default_headers(headers).build().unwrap()
 }
 
 /// A response with its whole body.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN, CHAT, Gateway, Sims, TempDir, client, prepared};
+use crate::harness::{ADMIN, CHAT, Gateway, Sims, TempDir, client, operator, prepared};
 
 const LADDER: &str = r#"
     [routes.default.ladder.reduced]
@@ -51,7 +51,7 @@ async fn operator_forces_a_level_and_releases_it() {
     let (status, unknown) = set_level(&admin, json!({ "level": "full", "route": "other" })).await;
     assert_eq!((status, &unknown["error"]["code"]), (404, &json!("route_not_found")));
     let shown =
-        client().get(format!("{admin}/v1/degradation/level")).send().await.unwrap().text().await.unwrap();
+        operator().get(format!("{admin}/v1/degradation/level")).send().await.unwrap().text().await.unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(
         shown["routes"],
@@ -107,7 +107,7 @@ async fn metrics_match_the_calls_counted_by_the_providers() {
     for _ in 0..6 {
         assert_eq!(gateway.post(CHAT).await.status, 200);
     }
-    let metrics = client().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics = operator().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
     let sum = |name: &str, label: &str| -> u64 {
         let of = |line: &&str| line.starts_with(name) && line.contains(label);
         let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
@@ -137,6 +137,8 @@ fn accounting_config(dir: &TempDir) -> String {
         [tenants.acme]
         key = {{ env = "FB_TEST_KEY" }}
         usd_per_day = 1.0
+        [tenants.default]
+        anonymous = true
         [routes.default.quality]
         schema = true
         repair = true
@@ -175,7 +177,7 @@ async fn metrics_cover_tenant_spending_quality_gates_and_records() {
     // A background thread writes the records.
     let written = async {
         loop {
-            let response = client().get(format!("{admin}/metrics")).send().await.unwrap();
+            let response = operator().get(format!("{admin}/metrics")).send().await.unwrap();
             let metrics = response.text().await.unwrap();
             if metrics.contains("fb_records_total{result=\"written\"} 3\n") {
                 return metrics;
@@ -256,7 +258,12 @@ async fn request_is_explained_by_its_id() {
     let id = gateway.post(secret).await.header("x-request-id").to_owned();
     let explain = async |id: &str| {
         let mut command = tokio::process::Command::new(&fb);
-        let output = command.args(["explain", id, "--admin", &admin]).output().await.unwrap();
+        let output = command
+            .args(["explain", id, "--admin", &admin])
+            .env("FB_ADMIN_TOKEN", "sk-test")
+            .output()
+            .await
+            .unwrap();
         let printed = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(printed).unwrap())
     };
@@ -273,7 +280,7 @@ async fn request_is_explained_by_its_id() {
     assert!(!printed.contains("secret"), "{printed}");
     let url = format!("{admin}/v1/traces");
     let get = async |url: String| {
-        let text = client().get(url).send().await.unwrap().text().await.unwrap();
+        let text = operator().get(url).send().await.unwrap().text().await.unwrap();
         assert!(!text.contains("secret"), "{text}");
         serde_json::from_str::<Value>(&text).unwrap()
     };

@@ -28,6 +28,18 @@ impl Trace {
         u32::try_from(self.0.iter().filter(|row| row.is_call()).count()).unwrap_or(u32::MAX)
     }
 
+    /// Returns the trace without the costs of its calls.
+    #[must_use]
+    pub fn without_costs(&self) -> Self {
+        let mut rows = self.0.clone();
+        for row in &mut rows {
+            if let AttemptEnd::Ok { cost, .. } = &mut row.end {
+                *cost = None;
+            }
+        }
+        Self(rows)
+    }
+
     /// Returns the whole trace as one line of ASCII for a header, such as
     /// `openai/gpt-6.1-sol 1 server_error (503) 2ms; anthropic/claude-sonnet-4-6 1 ok 38ms`.
     pub fn one_line(&self) -> String {

@@ -46,7 +46,8 @@ pub enum Command {
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
     },
-    /// Print the decisions of a running gateway for one request, with reasons.
+    /// Print the decisions of a running gateway for one request, with reasons. The environment variable `FB_ADMIN_TOKEN` has
+    /// the admin token, if the gateway has one.
     Explain {
         /// Request ID: the response header `x-request-id`.
         id: String,

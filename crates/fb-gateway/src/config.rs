@@ -4,7 +4,7 @@ pub(crate) mod eval;
 pub(crate) mod from_environment;
 mod locate;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use fb::{
     BreakerConfig, BudgetConfig, CacheConfig, Config, Evaluations, HealthConfig, InvalidConfig, LedgerConfig,
@@ -72,6 +72,33 @@ pub struct LoadedConfig {
     pub fb: Config,
     /// Problems that do not prevent serving.
     pub warnings: Vec<InvalidConfig>,
+}
+
+impl LoadedConfig {
+    /// Returns everything that an operator should know about the config although the gateway can serve with it.
+    pub(crate) fn all_warnings(&self) -> impl Iterator<Item = InvalidConfig> + '_ {
+        self.warnings.iter().cloned().chain(self.open_listeners())
+    }
+
+    /// Returns the listeners that other machines may use without a key or token.
+    fn open_listeners(&self) -> impl Iterator<Item = InvalidConfig> {
+        let tenants = &self.fb.tenants;
+        let has_keys = tenants.values().any(|tenant| tenant.all_keys().next().is_some());
+        let is_anonymous = tenants.get("default").is_some_and(|tenant| tenant.anonymous);
+        let is_open = |listen: SocketAddr| !listen.ip().is_loopback();
+        let server = (!has_keys || is_anonymous) && is_open(self.server.listen);
+        let server = server.then(|| {
+            let expected =
+                "takes callers without an API key; expected a key for each tenant, or a loopback address";
+            InvalidConfig::new("server.listen", self.server.listen.to_string(), expected)
+        });
+        let admin = self.admin.as_ref().filter(|admin| admin.token.is_none() && is_open(admin.listen));
+        let admin = admin.map(|admin| {
+            let expected = "is read by anyone; expected admin.token, or a loopback address";
+            InvalidConfig::new("admin.listen", admin.listen.to_string(), expected)
+        });
+        server.into_iter().chain(admin)
+    }
 }
 
 /// Reads the text of a config file.

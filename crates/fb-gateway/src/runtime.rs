@@ -15,16 +15,28 @@ pub(crate) fn runtime() -> Result<Runtime, String> {
     builder.event_interval(256).enable_all().build().map_err(|error| format!("cannot start: {error}"))
 }
 
+/// A signal that ends the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopSignal {
+    /// SIGTERM, from a supervisor.
+    Terminate,
+    /// SIGINT, from a terminal.
+    Interrupt,
+}
+
 /// Completes on SIGINT or SIGTERM.
-pub(crate) async fn stop_signal() {
+pub(crate) async fn stop_signal() -> StopSignal {
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
+                _ = terminate.recv() => StopSignal::Terminate,
             }
         }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+        Err(_) => {
+            drop(tokio::signal::ctrl_c().await);
+            StopSignal::Interrupt
+        }
     }
 }
 

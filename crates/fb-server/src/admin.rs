@@ -17,6 +17,7 @@ mod traces;
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -24,13 +25,14 @@ use std::{
 use bytes::Bytes;
 use fb::{Client, InvalidConfig};
 use fb_telemetry::Metrics;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, request::Parts};
 
 pub(crate) use self::{operator::OperatorEndpoint, state::AdminState};
 use crate::{
     body::{self, Body, Response},
     config::AdminConfig,
     error::Rejection,
+    origin::OriginPolicy,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
     telemetry::Scrape,
 };
@@ -40,8 +42,9 @@ mod tests;
 
 /// The admin API as a tower service, which needs no socket.
 ///
-/// The service accepts requests with any body, is always ready and never fails: errors are responses. Reading needs no
-/// authentication; changes need the token of [`AdminConfig`].
+/// The service accepts requests with any body, is always ready and never fails: errors are responses. Changes need the token of
+/// [`AdminConfig`], and so does reading where one is set, except for `/metrics` with `open_metrics`. Requests of web pages of
+/// other origins are refused.
 ///
 /// | endpoint | answer or effect |
 /// |---|---|
@@ -59,16 +62,26 @@ mod tests;
 pub struct AdminService {
     state: Arc<AdminState>,
     scrape: Scrape,
+    origins: OriginPolicy,
+    open_metrics: bool,
 }
 
 impl AdminService {
-    /// Creates the admin service of a client. Of `config`, only the token applies; the address is the listener's.
+    /// Creates the admin service of a client. Of `config`, `token` and `open_metrics` apply; the address is the listener's.
     ///
     /// # Errors
     ///
     /// Returns an error if the token is configured and cannot be read.
     pub fn new(client: Client, scrape: Scrape, config: &AdminConfig) -> Result<Self, InvalidConfig> {
-        Ok(Self { state: Arc::new(AdminState::new(client, config)?), scrape })
+        let (state, origins) = (Arc::new(AdminState::new(client, config)?), OriginPolicy::default());
+        Ok(Self { state, scrape, origins, open_metrics: config.open_metrics })
+    }
+
+    /// Restricts the host names that a listener on a loopback address serves: see [`AdminConfig::hosts`].
+    /// [`start_admin`](crate::start_admin) does so.
+    #[must_use]
+    pub fn on(self, address: IpAddr, config: &AdminConfig) -> Self {
+        Self { origins: self.origins.on(address, &config.hosts), ..self }
     }
 }
 
@@ -86,9 +99,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (Self { state, scrape }, method) = (self.clone(), request.method().clone());
+        let (service, method) = (self.clone(), request.method().clone());
         ResponseFuture::new(&method, async move {
-            respond(&state, &scrape, request).await.unwrap_or_else(Rejection::into_response)
+            service.respond(request).await.unwrap_or_else(Rejection::into_response)
         })
     }
 }
@@ -155,20 +168,42 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-async fn respond<B>(state: &AdminState, scrape: &Scrape, request: Request<B>) -> Result<Response, Rejection>
+impl AdminService {
+    async fn respond<B>(&self, request: Request<B>) -> Result<Response, Rejection>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        self.origins.check(&request)?;
+        let (parts, body) = request.into_parts();
+        let (method, path) = (&parts.method, parts.uri.path());
+        let Some(endpoint) = Endpoint::find(path) else { return Ok(no_such_path(method, path)) };
+        if !endpoint.methods().accept(method) {
+            return Ok(endpoint.methods().refuse(method, path));
+        }
+        let is_open = self.open_metrics && matches!(endpoint, Endpoint::Metrics);
+        if (method == Method::GET || method == Method::HEAD) && !is_open {
+            self.state.authorize_read(&parts.headers)?;
+        }
+        respond(&self.state, &self.scrape, endpoint, &parts, body).await
+    }
+}
+
+async fn respond<B>(
+    state: &AdminState,
+    scrape: &Scrape,
+    endpoint: Endpoint<'_>,
+    parts: &Parts,
+    body: B,
+) -> Result<Response, Rejection>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let (parts, body) = request.into_parts();
-    let (method, path) = (&parts.method, parts.uri.path());
-    let Some(endpoint) = Endpoint::find(path) else { return Ok(no_such_path(method, path)) };
-    if !endpoint.methods().accept(method) {
-        return Ok(endpoint.methods().refuse(method, path));
-    }
+    let method = &parts.method;
     match endpoint {
         Endpoint::Stats => Ok(stats::stats(state)),
-        Endpoint::Operator(endpoint) => endpoint.respond(state, &parts, body).await,
+        Endpoint::Operator(endpoint) => endpoint.respond(state, parts, body).await,
         Endpoint::Circuit(target) => {
             circuits::change(state, &path_parameter(target)?, &parts.headers, body).await
         }

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use fb::{InvalidConfig, providers::Secret};
 use serde::Deserialize;
 
+use crate::origin::check_origin;
+
 /// Longest accepted drain time: a day.
 const MAX_DRAIN: Duration = Duration::from_secs(86_400);
 
@@ -21,9 +23,15 @@ pub struct ServerConfig {
     pub max_bodies: usize,
     /// Maximum number of open connections; more wait in the kernel's queue. Defaults to 10,000.
     pub max_connections: usize,
+    /// Maximum size of the head of a request in bytes, 8 KiB to 1 MiB. Defaults to 64 KiB.
+    pub max_head: usize,
     /// Maximum time to receive the head of a request. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
+    /// Time for which a connection without a request stays open. A proxy in front must keep it for a shorter time. Defaults
+    /// to 75 s.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
     /// Maximum time to receive the body of a request. Defaults to 60 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
@@ -38,23 +46,57 @@ pub struct ServerConfig {
     /// and a failure is an event of the stream. None unless set.
     #[serde(with = "humantime_serde::option")]
     pub early_headers: Option<Duration>,
-    /// Time for requests in flight to finish after SIGTERM. Defaults to 30 s.
+    /// Time after SIGTERM in which `/readyz` returns 503 while requests are still accepted, so that balancers stop to send
+    /// some. SIGINT and a second signal skip it. Defaults to 5 s.
+    #[serde(with = "humantime_serde")]
+    pub drain_delay: Duration,
+    /// Time after SIGTERM, `drain_delay` included, for requests in flight to finish. Defaults to 28 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
+    /// Origins of web pages that may use the gateway, such as "https://app.example.com". Pages of any other origin get 403.
+    /// None unless set.
+    pub cors: Vec<String>,
+    /// Further host names of a listener on a loopback address, which serves loopback addresses and localhost only. None
+    /// unless set.
+    pub hosts: Vec<String>,
+    /// Accepts `PROVIDER/MODEL` as a model, which goes around the gates, classes and downshift of a route: "allow" or "deny".
+    /// Defaults to "deny" once a tenant has an API key.
+    pub direct_targets: Option<DirectTargets>,
+    /// Sends `x-fb-trace` and names targets in errors. Defaults to true.
+    pub expose_trace: bool,
+    /// Has the cost of calls in `x-fb-trace`. Defaults to true.
+    pub expose_costs: bool,
     /// Serves `/v1/health`, `/v1/circuits` and `/v1/degradation/level` on this listener too, to requests with the token of
     /// `[admin]`. Defaults to false.
     pub operator_routes: bool,
+}
+
+/// The acceptance of names of targets as models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectTargets {
+    /// They are accepted.
+    Allow,
+    /// They are unknown models.
+    Deny,
 }
 
 /// The table `[admin]`: the listener of the admin API. Without the table there is none.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
-    /// The address to listen on. Reading needs no token, so keep it on loopback or a private network.
+    /// The address to listen on. Without a token reading is open, so keep it on loopback or a private network.
     pub listen: SocketAddr,
-    /// The token for changes, sent as `Authorization: Bearer TOKEN`. Without a token every change is refused.
+    /// The token of operators, sent as `Authorization: Bearer TOKEN`. Without a token every change is refused.
     #[serde(default)]
     pub token: Option<Secret>,
+    /// Further host names of a listener on a loopback address, which serves loopback addresses and localhost only. None
+    /// unless set.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Serves `/metrics` without the token. Defaults to false.
+    #[serde(default)]
+    pub open_metrics: bool,
 }
 
 impl Default for ServerConfig {
@@ -64,12 +106,20 @@ impl Default for ServerConfig {
             max_body: 32 << 20,
             max_bodies: 1 << 30,
             max_connections: 10_000,
+            max_head: 64 << 10,
             head_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             early_headers: None,
-            drain: Duration::from_secs(30),
+            drain_delay: Duration::from_secs(5),
+            drain: Duration::from_secs(28),
+            cors: Vec::new(),
+            hosts: Vec::new(),
+            direct_targets: None,
+            expose_trace: true,
+            expose_costs: true,
             operator_routes: false,
         }
     }
@@ -90,6 +140,7 @@ impl ServerConfig {
         }
         let times = [
             ("server.head_timeout", self.head_timeout),
+            ("server.keep_alive", self.keep_alive),
             ("server.body_timeout", self.body_timeout),
             ("server.write_timeout", self.write_timeout),
         ];
@@ -99,6 +150,15 @@ impl ServerConfig {
         problems.extend(
             optional.iter().filter_map(|(field, time)| InvalidConfig::check_duration(field, (*time)?)),
         );
+        if !(8 << 10..=1 << 20).contains(&self.max_head) {
+            let value = self.max_head.to_string();
+            problems.push(InvalidConfig::new("server.max_head", value, "expected 8192 to 1048576 bytes"));
+        }
+        problems.extend(self.cors.iter().filter_map(|origin| check_origin("server.cors", origin)));
+        if self.drain_delay > self.drain {
+            let value = format!("{:?}", self.drain_delay);
+            problems.push(InvalidConfig::new("server.drain_delay", value, "expected at most server.drain"));
+        }
         if self.drain > MAX_DRAIN {
             let value = format!("{:?}", self.drain);
             problems.push(InvalidConfig::new("server.drain", value, "expected a time of up to a day"));
@@ -111,6 +171,11 @@ impl ServerConfig {
 }
 
 impl AdminConfig {
+    /// Creates the configuration of a listener without a token.
+    pub const fn new(listen: SocketAddr) -> Self {
+        Self { listen, token: None, hosts: Vec::new(), open_metrics: false }
+    }
+
     /// Returns a problem if the token is configured and cannot be read.
     pub fn problems(&self) -> Vec<InvalidConfig> {
         let token = self.token.as_ref().and_then(|token| token.resolve("admin.token").err());

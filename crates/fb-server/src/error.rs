@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::{
     body::{JSON, Response, response},
-    report_headers::{random_request_id, write_report_headers},
+    report_headers::{Exposed, random_request_id, write_report_headers},
 };
 
 /// Longest `Retry-After` sent: OpenAI's SDK does not retry at all after a longer one.
@@ -54,30 +54,30 @@ impl Rejection {
 }
 
 /// Returns the response to a request that failed, with the status and headers that OpenAI's clients act on.
-pub(crate) fn respond(error: &Error) -> Response {
-    let (param, message) = describe(error);
-    respond_with(error, error.http(), &message, param)
+pub(crate) fn respond(error: &Error, exposed: Exposed) -> Response {
+    let (param, message) = describe(error, exposed);
+    respond_with(error, error.http(), &message, param, exposed)
 }
 
 /// Returns the event of a stream that failed after the head of its response was sent, with the body of that response.
-pub(crate) fn event(error: &Error) -> Bytes {
-    let (http, (param, message)) = (error.http(), describe(error));
+pub(crate) fn event(error: &Error, exposed: Exposed) -> Bytes {
+    let (http, (param, message)) = (error.http(), describe(error, exposed));
     openai::error_event(&message, openai_type(http.error_type), param, Some(http.code))
 }
 
 /// Returns the parameter at fault and the message.
-fn describe(error: &Error) -> (Option<&str>, String) {
+fn describe(error: &Error, exposed: Exposed) -> (Option<&str>, String) {
     match error {
         Error::InvalidRequest(invalid) => (invalid.param.as_deref(), invalid.message.clone()),
         Error::UnknownModel { .. } => (Some("model"), error.to_string()),
-        other => (None, error_message(other)),
+        other => (None, error_message(other, exposed)),
     }
 }
 
 /// Returns the response to a request that failed, which is 503 with the error of every target whatever the kinds of
 /// failure, unless the caller or its tenant has to change something. An unknown model is the caller's mistake if the
 /// request `names_a_target`.
-pub(crate) fn respond_unavailable(error: &Error, names_a_target: bool) -> Response {
+pub(crate) fn respond_unavailable(error: &Error, names_a_target: bool, exposed: Exposed) -> Response {
     let code = error.error_code();
     let is_unavailable = match code {
         ErrorCode::MoneyBudgetExceeded | ErrorCode::RateBudgetExceeded | ErrorCode::InvalidConfig => false,
@@ -88,9 +88,10 @@ pub(crate) fn respond_unavailable(error: &Error, names_a_target: bool) -> Respon
         Some(report) if is_unavailable => {
             let retry_after = error.retry_after();
             let http = HttpError { retry_after, ..ErrorCode::AllTargetsUnavailable.http() };
-            respond_with(error, http, &format!("no target could answer: {}", each_target(report)), None)
+            let targets = if exposed.trace { format!(": {}", each_target(report)) } else { String::new() };
+            respond_with(error, http, &format!("no target could answer{targets}"), None, exposed)
         }
-        _ => respond(error),
+        _ => respond(error, exposed),
     }
 }
 
@@ -117,7 +118,13 @@ fn each_target(report: &Report) -> String {
     if targets.is_empty() { "none could be called".to_owned() } else { errors.collect::<Vec<_>>().join("; ") }
 }
 
-fn respond_with(error: &Error, http: HttpError, message: &str, param: Option<&str>) -> Response {
+fn respond_with(
+    error: &Error,
+    http: HttpError,
+    message: &str,
+    param: Option<&str>,
+    exposed: Exposed,
+) -> Response {
     let mut response = error_response(http, message, param);
     let headers = response.headers_mut();
     match http.retry_after {
@@ -126,7 +133,7 @@ fn respond_with(error: &Error, http: HttpError, message: &str, param: Option<&st
         None => {}
     }
     match error.report() {
-        Some(report) => write_report_headers(headers, report, &[]),
+        Some(report) => write_report_headers(headers, report, &[], exposed),
         None => {
             headers.insert("x-request-id", random_request_id());
         }
@@ -135,14 +142,15 @@ fn respond_with(error: &Error, http: HttpError, message: &str, param: Option<&st
 }
 
 /// Returns the error's message, followed by the reason for each target if none was called.
-fn error_message(error: &Error) -> String {
+fn error_message(error: &Error, exposed: Exposed) -> String {
     let mut message = error.to_string();
     if let Error::Exhausted(ended) = error
         && ended.cause.is_none()
         && !ended.report.trace.rows().is_empty()
+        && let Some(trace) = exposed.trace(&ended.report)
     {
         message.push_str(": ");
-        message.push_str(&ended.report.trace.one_line());
+        message.push_str(&trace);
     }
     message
 }

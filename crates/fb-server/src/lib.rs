@@ -4,17 +4,20 @@ mod admin;
 mod auth;
 mod body;
 mod config;
+mod connection;
 mod doors;
 mod error;
 mod heartbeat;
 mod listen;
 mod log;
+mod origin;
 mod preferred_provider;
 mod report_headers;
 mod request_body;
 mod request_headers;
 mod routing;
 mod service;
+mod shutdown;
 mod state;
 mod stream_body;
 mod telemetry;
@@ -23,10 +26,11 @@ mod write_timeout;
 pub use crate::{
     admin::AdminService,
     body::Body,
-    config::{AdminConfig, ServerConfig},
+    config::{AdminConfig, DirectTargets, ServerConfig},
     listen::{Server, start, start_admin},
     log::Log,
     routing::ResponseFuture,
     service::Service,
+    shutdown::Shutdown,
     telemetry::{Scrape, observers},
 };

@@ -5,10 +5,7 @@ use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, t
 use fb::{Client, Config, InvalidConfig};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,7 +16,9 @@ use crate::{
     admin::AdminService,
     body::Body,
     config::{AdminConfig, ServerConfig},
+    connection::{InFlight, ReadTimeout},
     service::Service,
+    shutdown::Shutdown,
     telemetry::Scrape,
     write_timeout::WriteTimeout,
 };
@@ -27,6 +26,10 @@ use crate::{
 /// Limits of the admin listener, which has few clients with small requests.
 const ADMIN_CONNECTIONS: usize = 64;
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(75);
+const ADMIN_MAX_HEAD: usize = 64 << 10;
+/// The time to send the error events of the streams that are ended.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// Pause after a failed `accept`: without file descriptors left, an immediate retry would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -37,9 +40,18 @@ pub struct Server<S = Service> {
     addr: SocketAddr,
     service: S,
     connections: Arc<Semaphore>,
-    head_timeout: Duration,
-    write_timeout: Duration,
+    limits: Limits,
     drain: Duration,
+    shutdown: Shutdown,
+}
+
+/// The limits on every connection.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    max_head: usize,
+    head_timeout: Duration,
+    keep_alive: Duration,
+    write_timeout: Duration,
 }
 
 /// Binds the gateway's listener. No connection is accepted before [`Server::run_until`].
@@ -55,14 +67,21 @@ pub async fn start(server: &ServerConfig, config: &Config, client: Client) -> io
     let listener = TcpListener::bind(server.listen).await?;
     let addr = listener.local_addr()?;
     let service = Service::new(client, server, config).map_err(|error| config_error(&error))?;
+    let service = service.on(addr.ip(), server);
+    let shutdown = service.shutdown();
     Ok(Server {
         listener,
         addr,
         service,
         connections: Arc::new(Semaphore::new(server.max_connections.min(Semaphore::MAX_PERMITS))),
-        head_timeout: server.head_timeout,
-        write_timeout: server.write_timeout,
+        limits: Limits {
+            max_head: server.max_head,
+            head_timeout: server.head_timeout,
+            keep_alive: server.keep_alive,
+            write_timeout: server.write_timeout,
+        },
         drain: server.drain,
+        shutdown,
     })
 }
 
@@ -83,18 +102,34 @@ pub async fn start_admin(
     let service = AdminService::new(client, scrape, admin).map_err(|error| config_error(&error))?;
     let listener = TcpListener::bind(admin.listen).await?;
     let addr = listener.local_addr()?;
+    let service = service.on(addr.ip(), admin);
     Ok(Server {
         listener,
         addr,
         service,
         connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS)),
-        head_timeout: ADMIN_TIMEOUT,
-        write_timeout: ADMIN_TIMEOUT,
+        limits: Limits {
+            max_head: ADMIN_MAX_HEAD,
+            head_timeout: ADMIN_TIMEOUT,
+            keep_alive: ADMIN_KEEP_ALIVE,
+            write_timeout: ADMIN_TIMEOUT,
+        },
         drain: ADMIN_TIMEOUT,
+        shutdown: Shutdown::new(),
     })
 }
 
 impl Server {
+    /// Returns the details of `/readyz` to operators: see [`Service::with_operators`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the admin token cannot be read.
+    pub fn with_operators(self, admin: &AdminConfig) -> io::Result<Self> {
+        let service = self.service.with_operators(admin).map_err(|error| config_error(&error))?;
+        Ok(Self { service, ..self })
+    }
+
     /// Serves the operators' endpoints too: see [`Service::with_operator_routes`].
     ///
     /// # Errors
@@ -115,6 +150,11 @@ impl<S> Server<S> {
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
+
+    /// Returns a handle with which `/readyz` is set to 503 before the server stops.
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
 }
 
 impl<S> Server<S>
@@ -126,7 +166,8 @@ where
     S::Future: Send,
 {
     /// Serves connections until `stop` completes, then accepts no more and drains: requests in flight may finish within
-    /// the configured time.
+    /// the configured time, which counts from [`Shutdown::begin`] if that was called before. What is in flight then ends
+    /// with an error: 503, or an event of a stream.
     ///
     /// # Cancel safety
     ///
@@ -135,7 +176,8 @@ where
         let graceful = GracefulShutdown::new();
         let mut tasks = JoinSet::new();
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.head_timeout);
+        // The time of a head is limited by the socket, as hyper's limit includes the time without a request.
+        http.max_buf_size(self.limits.max_head).header_read_timeout(None);
         tokio::pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -145,10 +187,15 @@ where
                 accepted = accept(&self.listener, &self.connections) => accepted,
             };
             let Some((socket, slot)) = accepted else { continue };
-            let service = self.service.clone();
+            let (service, in_flight) = (self.service.clone(), InFlight::default());
+            let Limits { head_timeout, keep_alive, write_timeout, .. } = self.limits;
+            let socket = WriteTimeout::new(socket, write_timeout);
+            let socket = TokioIo::new(ReadTimeout::new(socket, in_flight.clone(), head_timeout, keep_alive));
             // Both services are always ready.
-            let service = service_fn(move |request| service.clone().call(request));
-            let socket = TokioIo::new(WriteTimeout::new(socket, self.write_timeout));
+            let service = service_fn(move |request| {
+                let (guard, response) = (in_flight.begin(), service.clone().call(request));
+                async move { response.await.map(|response| response.map(|body| body.with_guard(guard))) }
+            });
             let connection = graceful.watch(http.serve_connection(socket, service));
             tasks.spawn(async move {
                 // A broken connection is the client's concern; the trace of its request contains the rest.
@@ -157,8 +204,14 @@ where
             });
         }
         drop(self.listener);
-        if tokio::time::timeout(self.drain, graceful.shutdown()).await.is_err() {
-            tracing::warn!(open = tasks.len(), "drain timeout elapsed, closing open connections");
+        self.shutdown.begin();
+        let left = self.drain.saturating_sub(self.shutdown.elapsed());
+        let drained = graceful.shutdown();
+        tokio::pin!(drained);
+        if tokio::time::timeout(left, &mut drained).await.is_err() {
+            tracing::warn!(open = tasks.len(), "drain time is over, ending the requests in flight");
+            self.shutdown.end();
+            let _still_open = tokio::time::timeout(LAST_EVENTS, drained).await;
         }
         tasks.shutdown().await;
     }

@@ -8,8 +8,29 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// Maximum length of `x-fb-reason`, in characters.
 const MAX_REASON: usize = 300;
 
+/// The parts of a report that callers may see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exposed {
+    pub(crate) trace: bool,
+    pub(crate) costs: bool,
+}
+
+impl Exposed {
+    /// Returns the trace as one line, if callers may see it.
+    pub(crate) fn trace(self, report: &Report) -> Option<String> {
+        self.trace.then(|| {
+            if self.costs { report.trace.one_line() } else { report.trace.without_costs().one_line() }
+        })
+    }
+}
+
 /// Adds `x-request-id` and the `x-fb-*` headers of a request.
-pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, notes: &[Note]) {
+pub(crate) fn write_report_headers(
+    headers: &mut HeaderMap,
+    report: &Report,
+    notes: &[Note],
+    exposed: Exposed,
+) {
     headers.reserve(8);
     headers.insert("x-request-id", id_header(report.id));
     headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
@@ -29,7 +50,9 @@ pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, not
         let ascii = |char: char| if char.is_ascii() && !char.is_ascii_control() { char } else { '?' };
         set("x-fb-reason", reason.chars().take(MAX_REASON).map(ascii).collect());
     }
-    set("x-fb-trace", report.trace.one_line());
+    if let Some(trace) = exposed.trace(report) {
+        set("x-fb-trace", trace);
+    }
     if !notes.is_empty() {
         let fields: Vec<&str> = notes.iter().map(|note| note.field.as_str()).collect();
         set("x-fb-degraded", fields.join(","));
@@ -37,9 +60,9 @@ pub(crate) fn write_report_headers(headers: &mut HeaderMap, report: &Report, not
 }
 
 /// Prints the same headers as comments of a stream, for a response with a head that was sent before they were known.
-pub(crate) fn report_comments(report: &Report, notes: &[Note]) -> Bytes {
+pub(crate) fn report_comments(report: &Report, notes: &[Note], exposed: Exposed) -> Bytes {
     let mut headers = HeaderMap::new();
-    write_report_headers(&mut headers, report, notes);
+    write_report_headers(&mut headers, report, notes, exposed);
     let mut comments = BytesMut::new();
     for (name, value) in &headers {
         let value = String::from_utf8_lossy(value.as_bytes());

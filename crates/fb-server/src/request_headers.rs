@@ -8,7 +8,7 @@ use http::{
     header::{CACHE_CONTROL, HeaderName},
 };
 
-use crate::auth::ApiKeys;
+use crate::auth::Caller;
 
 /// Maximum number of tags of a request.
 const MAX_TAGS: usize = 16;
@@ -17,14 +17,16 @@ const MAX_TAG_LENGTH: usize = 128;
 /// Largest accepted `x-fb-max-cost`: a million dollars, in nano-dollars.
 const MAX_COST: f64 = 1e15;
 
-/// Returns the options that the headers set, with the tenant of the API key; `None` if there are none.
+/// Returns the options that the headers set, with the tenant of the caller; `None` if there are none.
 ///
 /// # Errors
 ///
 /// Returns an error that names the header, its value and the expected format.
-pub(crate) fn options(headers: &HeaderMap, keys: &ApiKeys) -> Result<Option<Options>, InvalidRequest> {
+pub(crate) fn options(
+    headers: &HeaderMap,
+    caller: Option<&Caller>,
+) -> Result<Option<Options>, InvalidRequest> {
     let is_option = |name: &HeaderName| name == CACHE_CONTROL || name.as_str().starts_with("x-fb-");
-    let caller = keys.authenticate(headers);
     if caller.is_none() && !headers.keys().any(is_option) {
         return Ok(None);
     }
@@ -122,7 +124,7 @@ mod tests {
 
     fn read(headers: &[(&'static str, &'static str)]) -> Result<Option<Options>, InvalidRequest> {
         let pair = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-        options(&headers.iter().map(pair).collect(), &ApiKeys::default())
+        options(&headers.iter().map(pair).collect(), None)
     }
 
     #[test]

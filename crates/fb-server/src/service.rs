@@ -1,22 +1,26 @@
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use fb::{Client, Config, InvalidConfig};
+use fb::{Client, Config, ErrorCode, InvalidConfig};
 use http::Request;
 
 use crate::{
     admin::{AdminState, OperatorEndpoint},
     auth::ApiKeys,
     body::{Body, Response},
-    config::{AdminConfig, ServerConfig},
+    config::{AdminConfig, DirectTargets, ServerConfig},
     doors,
     error::Rejection,
+    origin::{Access, OriginPolicy, permit},
+    report_headers::Exposed,
     request_body::BodyReader,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
+    shutdown::Shutdown,
     state::State,
 };
 
@@ -86,7 +90,46 @@ impl Service {
         let (keys, bodies) = (ApiKeys::from_config(config)?, BodyReader::new(server));
         let heartbeat = Some(server.heartbeat).filter(|interval| !interval.is_zero());
         let early_headers = server.early_headers;
-        let state = State { client, keys, bodies, heartbeat, early_headers, operators: None };
+        // With keys, what a tenant may call is decided by its routes.
+        let default = if keys.is_empty() { DirectTargets::Allow } else { DirectTargets::Deny };
+        let denies_direct_targets = server.direct_targets.unwrap_or(default) == DirectTargets::Deny;
+        let exposed = Exposed { trace: server.expose_trace, costs: server.expose_costs };
+        let state = State {
+            client,
+            keys,
+            bodies,
+            heartbeat,
+            early_headers,
+            shutdown: Shutdown::new(),
+            origins: OriginPolicy::new(&server.cors),
+            denies_direct_targets,
+            exposed,
+            operators: None,
+            serves_operators: false,
+        };
+        Ok(Self { state: Arc::new(state) })
+    }
+
+    /// Restricts the host names that a listener on a loopback address serves: see [`ServerConfig::hosts`]. [`start`](crate::start)
+    /// does so.
+    #[must_use]
+    pub fn on(self, address: IpAddr, server: &ServerConfig) -> Self {
+        let origins = self.state.origins.clone().on(address, &server.hosts);
+        Self { state: Arc::new(State { origins, ..(*self.state).clone() }) }
+    }
+
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.state.shutdown.clone()
+    }
+
+    /// Returns the details of `GET /readyz` to requests with the token of `admin`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the token is configured and cannot be read.
+    pub fn with_operators(self, admin: &AdminConfig) -> Result<Self, InvalidConfig> {
+        let operators = AdminState::new(self.state.client.clone(), admin)?;
+        let state = State { operators: Some(Arc::new(operators)), ..(*self.state).clone() };
         Ok(Self { state: Arc::new(state) })
     }
 
@@ -97,8 +140,8 @@ impl Service {
     ///
     /// Returns an error if the token is configured and cannot be read.
     pub fn with_operator_routes(self, admin: &AdminConfig) -> Result<Self, InvalidConfig> {
-        let operators = AdminState::new(self.state.client.clone(), admin)?;
-        let state = State { operators: Some(Arc::new(operators)), ..(*self.state).clone() };
+        let service = self.with_operators(admin)?;
+        let state = State { serves_operators: true, ..(*service.state).clone() };
         Ok(Self { state: Arc::new(state) })
     }
 }
@@ -118,7 +161,18 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (state, method) = (Arc::clone(&self.state), request.method().clone());
-        ResponseFuture::new(&method, async move { respond(&state, request).await })
+        ResponseFuture::new(&method, async move {
+            match state.origins.check(&request) {
+                Ok(Access::Plain) => respond_in_time(&state, request).await,
+                Ok(Access::Foreign(origin)) => {
+                    let mut response = respond_in_time(&state, request).await;
+                    permit(&mut response, origin);
+                    response
+                }
+                Ok(Access::Preflight(response)) => response,
+                Err(rejection) => rejection.into_response(),
+            }
+        })
     }
 }
 
@@ -152,13 +206,30 @@ impl<'a> Endpoint<'a> {
     }
 }
 
+/// Answers a request, with 503 if the server ends before.
+async fn respond_in_time<B>(state: &State, request: Request<B>) -> Response
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    tokio::select! {
+        biased;
+        response = respond(state, request) => response,
+        () = state.shutdown.ended() => {
+            Rejection::new(ErrorCode::Overloaded, "the gateway is shutting down").into_response()
+        }
+    }
+}
+
 async fn respond<B>(state: &State, request: Request<B>) -> Response
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let (method, path) = (request.method(), request.uri().path());
-    if let (Some(operators), Some(endpoint)) = (&state.operators, OperatorEndpoint::find(path)) {
+    if let Some(operators) = state.operators.as_ref().filter(|_| state.serves_operators)
+        && let Some(endpoint) = OperatorEndpoint::find(path)
+    {
         let response = respond_to_operator(endpoint, operators, request).await;
         return response.unwrap_or_else(Rejection::into_response);
     }
@@ -166,16 +237,25 @@ where
     if !endpoint.methods().accept(method) {
         return endpoint.methods().refuse(method, path);
     }
+    let caller = match endpoint {
+        // Neither names anything, and balancers have no key.
+        Endpoint::Liveness | Endpoint::Readiness => None,
+        // Before the body is read.
+        _ => match state.keys.authenticate(request.headers()) {
+            Ok(caller) => caller,
+            Err(rejection) => return rejection.into_response(),
+        },
+    };
     match endpoint {
-        Endpoint::Chat => doors::chat(state, request).await,
-        Endpoint::Completions => doors::completions(state, request).await,
-        Endpoint::Models => doors::models(state),
+        Endpoint::Chat => doors::chat(state, request, caller).await,
+        Endpoint::Completions => doors::completions(state, request, caller).await,
+        Endpoint::Models => doors::models(state, caller),
         Endpoint::Model(id) => match path_parameter(id) {
-            Ok(id) => doors::model(state, &id),
+            Ok(id) => doors::model(state, &id, caller),
             Err(rejection) => rejection.into_response(),
         },
         Endpoint::Liveness => doors::livez(),
-        Endpoint::Readiness => doors::readyz(state),
+        Endpoint::Readiness => doors::readyz(state, request.headers()),
     }
 }
 

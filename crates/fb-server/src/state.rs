@@ -1,8 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
-use fb::Client;
+use fb::{Client, Error};
 
-use crate::{admin::AdminState, auth::ApiKeys, request_body::BodyReader};
+use crate::{
+    admin::AdminState,
+    auth::{ApiKeys, Caller},
+    origin::OriginPolicy,
+    report_headers::Exposed,
+    request_body::BodyReader,
+    shutdown::Shutdown,
+};
 
 /// The state shared by all requests of a service.
 #[derive(Debug, Clone)]
@@ -14,6 +21,31 @@ pub(crate) struct State {
     pub(crate) heartbeat: Option<Duration>,
     /// The time after which the head of a stream is sent in any case.
     pub(crate) early_headers: Option<Duration>,
-    /// Set if the operators' endpoints are served too.
+    pub(crate) shutdown: Shutdown,
+    pub(crate) origins: OriginPolicy,
+    /// True if only routes and aliases are accepted as models.
+    pub(crate) denies_direct_targets: bool,
+    pub(crate) exposed: Exposed,
+    /// Set where operators are known by their token.
     pub(crate) operators: Option<Arc<AdminState>>,
+    /// True if the operators' endpoints are served too.
+    pub(crate) serves_operators: bool,
+}
+
+impl State {
+    /// Checks that a model is the name of a route or alias, where others are denied.
+    pub(crate) fn check_model(&self, model: &str) -> Result<(), Error> {
+        if !self.denies_direct_targets || self.client.has_route(model) {
+            return Ok(());
+        }
+        let model = model.chars().take(256).collect();
+        Err(Error::UnknownModel { model, routes: self.client.routes() })
+    }
+
+    /// Returns the values of `model` that a caller may send.
+    pub(crate) fn models(&self, caller: Option<&Caller>) -> Vec<String> {
+        let mut models = self.client.models_of(caller.map_or("default", |caller| &*caller.tenant));
+        models.retain(|model| self.check_model(model).is_ok());
+        models
+    }
 }

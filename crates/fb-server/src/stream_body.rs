@@ -15,7 +15,11 @@ use fb_wire::{
 use futures_core::Stream;
 use http_body::{Body, Frame};
 
-use crate::{heartbeat::Heartbeat, report_headers::report_comments};
+use crate::{
+    heartbeat::Heartbeat,
+    report_headers::{Exposed, report_comments},
+    shutdown::Shutdown,
+};
 
 /// A streamed answer as a response body in OpenAI's dialect.
 ///
@@ -27,6 +31,9 @@ pub(crate) struct StreamBody {
     printer: ChunkPrinter,
     state: State,
     heartbeat: Option<Heartbeat>,
+    exposed: Exposed,
+    /// Completes when the server ends.
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// The origin of the events.
@@ -62,22 +69,54 @@ enum State {
 }
 
 impl StreamBody {
-    pub(crate) fn new(stream: ChatStream, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Self {
-        Self::from_source(Source::Open(Box::new(stream)), printer, heartbeat)
+    pub(crate) fn new(
+        stream: ChatStream,
+        printer: ChunkPrinter,
+        heartbeat: Option<Duration>,
+        exposed: Exposed,
+        shutdown: &Shutdown,
+    ) -> Self {
+        Self::from_source(Source::Open(Box::new(stream)), printer, heartbeat, exposed, shutdown)
     }
 
     /// Creates the body of a stream that is not open yet. It begins with a comment.
-    pub(crate) fn opening(opening: Opening, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Self {
-        Self { state: State::Beginning, ..Self::from_source(Source::Opening(opening), printer, heartbeat) }
+    pub(crate) fn opening(
+        opening: Opening,
+        printer: ChunkPrinter,
+        heartbeat: Option<Duration>,
+        exposed: Exposed,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let source = Source::Opening(opening);
+        Self { state: State::Beginning, ..Self::from_source(source, printer, heartbeat, exposed, shutdown) }
     }
 
-    fn from_source(source: Source, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Self {
-        Self { source, printer, state: State::Streaming, heartbeat: heartbeat.map(Heartbeat::new) }
+    fn from_source(
+        source: Source,
+        printer: ChunkPrinter,
+        heartbeat: Option<Duration>,
+        exposed: Exposed,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let shutdown = shutdown.clone();
+        let ended = Box::pin(async move { shutdown.ended().await });
+        let heartbeat = heartbeat.map(Heartbeat::new);
+        Self { source, printer, state: State::Streaming, heartbeat, exposed, ended }
     }
 
     /// Returns the next output, or a comment if there was none for a while.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let chunk = self.poll_chunk(cx);
+        if chunk.is_pending() && self.ended.as_mut().poll(cx).is_ready() {
+            self.state = State::Flushing;
+            let message = "the gateway is shutting down";
+            return Poll::Ready(Some(openai::error_event(
+                message,
+                "service_unavailable_error",
+                None,
+                Some("overloaded"),
+            )));
+        }
         let Some(heartbeat) = &mut self.heartbeat else { return chunk };
         if chunk.is_ready() {
             heartbeat.record_output();
@@ -92,7 +131,7 @@ impl StreamBody {
             Source::Opening(opening) => {
                 let (state, bytes) = match ready!(opening.as_mut().poll(cx)) {
                     Ok(stream) => {
-                        let comments = report_comments(&stream.report(), &stream.meta().notes);
+                        let comments = report_comments(&stream.report(), &stream.meta().notes, self.exposed);
                         self.source = Source::Open(Box::new(stream));
                         (State::Streaming, comments)
                     }

@@ -301,6 +301,16 @@ impl Client {
         self.engine.models()
     }
 
+    /// Returns the values of `model` with a target that the tenant may call. Without budgets all are returned.
+    pub fn models_of(&self, tenant: &str) -> Vec<String> {
+        self.engine.models_of(tenant)
+    }
+
+    /// Returns true if a route has this name or alias, and false for the name of a target.
+    pub fn has_route(&self, name: &str) -> bool {
+        self.engine.has_route(name)
+    }
+
     /// Returns the number of breaker permits in use; 0 when no request is in flight.
     pub fn outstanding_permits(&self) -> u32 {
         self.engine.outstanding_permits()

@@ -150,6 +150,10 @@ impl Config {
 
     /// Checks the limits of the tenants, and that every API key can be resolved and is unique.
     fn check_tenants(&self, problems: &mut Vec<InvalidConfig>) {
+        for (name, _) in self.tenants.iter().filter(|(name, tenant)| tenant.anonymous && *name != "default") {
+            let field = format!("tenants.{name}.anonymous");
+            problems.push(InvalidConfig::new(field, "true", "expected it only at tenants.default"));
+        }
         let limits = self.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())).collect();
         if let Err(error) = Book::new(&limits, now()) {
             problems.push(error);

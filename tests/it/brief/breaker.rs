@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, advance};
 
 use super::{configured, scripted};
-use crate::harness::{CHAT, Gateway, Sims, client, prepared};
+use crate::harness::{CHAT, Gateway, Sims, operator, prepared};
 
 fn config(global: &str, provider: &str, target: &str) -> String {
     format!(
@@ -113,7 +113,7 @@ async fn circuit_of_an_open_breaker_shows_failures() {
     for _ in 0..5 {
         gateway.post(CHAT).await;
     }
-    let all = client().get(format!("{admin}/v1/circuits")).send().await.unwrap().text().await.unwrap();
+    let all = operator().get(format!("{admin}/v1/circuits")).send().await.unwrap().text().await.unwrap();
     let all: Value = serde_json::from_str(&all).unwrap();
     let circuits = all["circuits"].as_array().unwrap();
     let primary = circuits.iter().find(|circuit| circuit["target"] == "primary/gpt-6.1-sol").unwrap();

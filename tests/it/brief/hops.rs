@@ -6,11 +6,11 @@ use fb::{ChatRequest, Options, Route, Target};
 use fb_telemetry::{Metrics, Names};
 
 use super::{scripted, without_retries};
-use crate::harness::{CHAT, Gateway, Sims, client, prepared};
+use crate::harness::{CHAT, Gateway, Sims, operator, prepared};
 
 /// Returns the series of hops with their values.
 async fn hops(admin: &str) -> BTreeMap<String, u64> {
-    let metrics = client().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics = operator().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
     let series = metrics.lines().filter_map(|line| line.strip_prefix("fb_hops_total"));
     let counted = series.map(|line| line.rsplit_once(' ').unwrap());
     counted.map(|(labels, value)| (labels.to_owned(), value.parse().unwrap())).collect()
@@ -20,7 +20,7 @@ async fn hops(admin: &str) -> BTreeMap<String, u64> {
 async fn twenty_fallbacks_are_twenty_hops_though_the_breaker_opens_after_five() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let more = "[tenants.acme]\nkey = { env = \"FB_TEST_KEY\" }\n[breaker]\nconsecutive = 5\n";
+    let more = "[tenants.acme]\nkey = { env = \"FB_TEST_KEY\" }\n[tenants.default]\nanonymous = true\n[breaker]\nconsecutive = 5\n";
     let gateway = Gateway::start(&fb, &without_retries(&sims, more)).await;
     let admin = gateway.admin().await;
     sims.primary.fault(fb_sim::Fault::status(500));
@@ -75,7 +75,7 @@ async fn slow_drift_of_the_share_of_fallbacks_raises_an_alarm() {
     let gateway = Gateway::start(&fb, &config).await;
     let admin = gateway.admin().await;
     let alarms = async || {
-        let metrics = client().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+        let metrics = operator().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
         metrics
             .lines()
             .filter(|line| line.starts_with("fb_drift_alarms_total{"))

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     brief::scripted,
     eval,
-    harness::{CHAT, Gateway, Sims, TempDir, client, prepared},
+    harness::{CHAT, Gateway, Sims, TempDir, operator, prepared},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,8 +31,9 @@ async fn degradation_is_in_the_answer_the_metrics_and_the_health_of_every_depend
     let gateway =
         Gateway::start(&fb, &sims.config(more).replace("timeout = \"5s\"", "max_retries = 0")).await;
     let admin = gateway.admin().await;
-    let get =
-        async |path: &str| client().get(format!("{admin}{path}")).send().await.unwrap().text().await.unwrap();
+    let get = async |path: &str| {
+        operator().get(format!("{admin}{path}")).send().await.unwrap().text().await.unwrap()
+    };
     for sim in [&sims.primary, &sims.backup, &sims.third] {
         sim.fault(Fault::status(500));
     }

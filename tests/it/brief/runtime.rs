@@ -41,8 +41,8 @@ async fn provider_is_added_used_and_removed_while_requests_are_served() {
     sims.primary.fault_next(1, Fault::status(500));
     assert_eq!(ask(&gateway, "default").await, (200, "backup/claude-sonnet-4-6".to_owned()));
     let kept = async || {
-        let (_, circuits) = get(&format!("{admin}/v1/circuits"), None).await;
-        let (_, stats) = get(&format!("{admin}/v1/stats"), None).await;
+        let (_, circuits) = get(&format!("{admin}/v1/circuits"), TOKEN).await;
+        let (_, stats) = get(&format!("{admin}/v1/stats"), TOKEN).await;
         (
             circuits["primary/gpt-6.1-sol"]["failure_count"].clone(),
             stats["by_provider"]["primary"]["total"].clone(),
@@ -153,6 +153,6 @@ async fn invalid_change_is_refused_with_its_field_and_changes_nothing() {
     for request in refused {
         assert_eq!(send(request, None).await.0, 401);
     }
-    assert_eq!(get(&providers, None).await.1, json!({ "providers": ["backup", "primary", "third"] }));
+    assert_eq!(get(&providers, TOKEN).await.1, json!({ "providers": ["backup", "primary", "third"] }));
     assert_eq!(ask(&gateway, "default").await, (200, "primary/gpt-6.1-sol".to_owned()));
 }

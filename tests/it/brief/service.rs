@@ -190,7 +190,7 @@ async fn health_and_circuits_list_the_providers() {
         200
     );
 
-    let (_, health) = get(&format!("{admin}/v1/health"), None).await;
+    let (_, health) = get(&format!("{admin}/v1/health"), TOKEN).await;
     assert_eq!(health["status"], "healthy");
     let mut primary = health["providers"][1].clone();
     assert!(is_iso_time(&primary["last_failure"]), "{primary}");
@@ -204,7 +204,7 @@ async fn health_and_circuits_list_the_providers() {
     });
     assert_eq!(health["providers"][2], expected);
 
-    let (_, circuits) = get(&format!("{admin}/v1/circuits"), None).await;
+    let (_, circuits) = get(&format!("{admin}/v1/circuits"), TOKEN).await;
     let mut primary = circuits["primary/gpt-6.1-sol"].clone();
     assert!(is_iso_time(&primary["last_failure"]), "{primary}");
     primary["last_failure"] = json!("then");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     brief::{scripted, without_retries},
-    harness::{CHAT, Gateway, Sims, client, prepared},
+    harness::{CHAT, Gateway, Sims, operator, prepared},
 };
 
 /// Creates a client without retries, of which only the strategy decides which target comes first.
@@ -107,7 +107,7 @@ async fn admin_api_shows_statistics_by_provider() {
     for _ in 0..4 {
         assert_eq!(gateway.post(CHAT).await.status, 200);
     }
-    let stats = client().get(format!("{admin}/v1/stats")).send().await.unwrap().text().await.unwrap();
+    let stats = operator().get(format!("{admin}/v1/stats")).send().await.unwrap().text().await.unwrap();
     let mut stats: Value = serde_json::from_str(&stats).unwrap();
     let row = |total: u64, success: u64, failures: Value| {
         json!({
@@ -138,7 +138,7 @@ async fn admin_api_shows_statistics_by_provider() {
     assert_eq!(stats["per_attempt"], rates(5, 0.6, 0.2));
     assert_eq!(stats["per_request"], rates(4, 0.75, 0.25));
     assert_eq!(stats["requests"], json!({ "total": 4, "answered": 4, "cached": 0, "cancelled": 0 }));
-    let metrics = client().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics = operator().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
     for series in [
         r#"fb_attempt_successes_total{route="default",target="primary/gpt-4.1",role="primary"} 3"#,
         r#"fb_attempt_successes_total{route="default",target="backup/claude-sonnet-4",role="fallback"} 1"#,

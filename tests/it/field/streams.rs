@@ -3,7 +3,7 @@
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 use serde_json::Value;
 
-use crate::harness::{ADMIN, Gateway, HttpResponse, client, prepared, provider};
+use crate::harness::{ADMIN, Gateway, HttpResponse, operator, prepared, provider};
 
 /// Two providers of one route, `primary` and `backup`.
 struct Pair {
@@ -154,7 +154,7 @@ async fn broken_stream_is_resumed_without_a_gap_or_a_repetition() {
         assert!(is_whole(&stream(&gateway).await));
     }
     let admin = gateway.admin().await;
-    let metrics = client().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics = operator().get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
     let resumed =
         "fb_resumed_streams_total{route=\"default\",target=\"primary/gpt-6.1-sol\",outcome=\"resumed\"} 5";
     assert!(metrics.contains(resumed), "{metrics}");

@@ -28,7 +28,7 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
                     ));
                 }
             }
-            for warning in &loaded.warnings {
+            for warning in loaded.all_warnings() {
                 print_line(&format!("{}: warning: {warning}", file.display()));
             }
             for route in loaded.fb.routes.values() {

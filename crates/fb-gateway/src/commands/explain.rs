@@ -6,6 +6,8 @@ use crate::{runtime::runtime, stdout::print_line};
 
 /// Longest wait for the gateway.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The environment variable with the admin token.
+const TOKEN: &str = "FB_ADMIN_TOKEN";
 
 /// Prints the trace of a request, fetched from the admin listener at `admin`.
 pub(crate) fn explain(id: &str, admin: &str) -> Result<ExitCode, String> {
@@ -18,7 +20,11 @@ pub(crate) fn explain(id: &str, admin: &str) -> Result<ExitCode, String> {
     runtime()?.block_on(async {
         let url = format!("{base}/v1/traces/{id}");
         let client = fb::providers::plain_http_client().map_err(|error| error.to_string())?;
-        let sent = client.get(&url).timeout(TIMEOUT).header("accept", "text/plain").send().await;
+        let mut request = client.get(&url).timeout(TIMEOUT).header("accept", "text/plain");
+        if let Ok(token) = std::env::var(TOKEN) {
+            request = request.bearer_auth(token);
+        }
+        let sent = request.send().await;
         let response = sent.map_err(|error| format!("{url}: {error}"))?;
         let status = response.status();
         let text = response.text().await.map_err(|error| format!("{url}: {error}"))?;

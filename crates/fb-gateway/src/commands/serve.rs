@@ -1,14 +1,15 @@
 //! `fb serve`: runs the gateway.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use fb::Client;
-use fb_server::Log;
+use fb_server::{Log, Shutdown};
 use fb_telemetry::record::{RecordConfig, Recorder};
+use tokio::sync::oneshot;
 
 use crate::{
     config::{self, LoadedConfig, from_environment},
-    runtime::{hangup_signal, ignore_hangups, runtime, stop_signal},
+    runtime::{StopSignal, hangup_signal, ignore_hangups, runtime, stop_signal},
     stdout::print_line,
 };
 
@@ -39,30 +40,38 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
         let gateway = match &loaded.admin {
-            Some(admin) if loaded.server.operator_routes => {
-                gateway.with_operator_routes(admin).map_err(|error| error.to_string())?
-            }
-            _ => gateway,
-        };
+            Some(admin) if loaded.server.operator_routes => gateway.with_operator_routes(admin),
+            Some(admin) => gateway.with_operators(admin),
+            None => Ok(gateway),
+        }
+        .map_err(|error| error.to_string())?;
         announce(&loaded, &origin, gateway.addr());
-        for warning in &loaded.warnings {
+        for warning in loaded.all_warnings() {
             print_line(&format!("  warning: {warning}"));
         }
         let prober = operator.probe();
+        let stop = stop(gateway.shutdown(), loaded.server.drain_delay);
         if let Some(admin) = &loaded.admin {
             let admin = fb_server::start_admin(admin, operator, scrape)
                 .await
                 .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
             print_line(&format!("  admin http://{}/v1/health", admin.addr()));
-            let both =
-                async { tokio::join!(gateway.run_until(stop_signal()), admin.run_until(stop_signal())) };
+            // Operators look at the gateway until it has ended.
+            let (ended, end) = oneshot::channel::<()>();
+            let gateway = async {
+                gateway.run_until(stop).await;
+                drop(ended);
+            };
+            let admin = admin.run_until(async {
+                let _ended = end.await;
+            });
             tokio::select! {
-                _ = both => {}
+                _ = async { tokio::join!(gateway, admin) } => {}
                 () = ignore_hangups(hangups) => {}
             }
         } else {
             tokio::select! {
-                () = gateway.run_until(stop_signal()) => {}
+                () = gateway.run_until(stop) => {}
                 () = ignore_hangups(hangups) => {}
             }
         }
@@ -73,6 +82,16 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         log.flush();
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Completes when the gateway has to stop accepting connections: after a delay for a supervisor, in which balancers notice
+/// that the gateway is not ready, and at once after SIGINT or a second signal.
+async fn stop(shutdown: Shutdown, delay: Duration) {
+    let signal = stop_signal().await;
+    shutdown.begin();
+    if signal == StopSignal::Terminate {
+        let _elapsed = tokio::time::timeout(delay, stop_signal()).await;
+    }
 }
 
 fn record(config: &RecordConfig) -> Result<Recorder, String> {

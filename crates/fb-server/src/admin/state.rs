@@ -2,7 +2,11 @@ use fb::{Client, ErrorCode, InvalidConfig};
 use http::{HeaderMap, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{auth::constant_time_eq, config::AdminConfig, error::Rejection};
+use crate::{
+    auth::{bearer, constant_time_eq},
+    config::AdminConfig,
+    error::Rejection,
+};
 
 /// The state shared by all requests of operators.
 #[derive(Debug, Clone)]
@@ -19,14 +23,18 @@ impl AdminState {
         Ok(Self { client, token })
     }
 
+    /// Refuses a request that reads unless it carries the admin token, if there is one.
+    pub(crate) fn authorize_read(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+        if self.token.is_none() { Ok(()) } else { self.authorize(headers) }
+    }
+
     /// Refuses a request unless it carries the admin token.
     pub(crate) fn authorize(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         let Some(token) = &self.token else {
             let message = "nothing can be changed here: no admin.token is configured";
             return Err(Rejection::new(ErrorCode::AdminTokenNotConfigured, message));
         };
-        let presented =
-            headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let presented = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         if presented.is_some_and(|presented| constant_time_eq(presented, token.expose_secret().as_bytes())) {
             return Ok(());
         }

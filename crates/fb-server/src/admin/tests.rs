@@ -15,7 +15,7 @@ fn service(token: Option<&str>) -> AdminService {
     let client = Client::builder().provider("a", script.provider("a")).route(route).build().unwrap();
     let metrics = Arc::new(Metrics::new(&Names::default()));
     let listen = ([127, 0, 0, 1], 0).into();
-    let config = AdminConfig { listen, token: token.map(Secret::value) };
+    let config = AdminConfig { token: token.map(Secret::value), ..AdminConfig::new(listen) };
     AdminService::new(client, Scrape::new(metrics, &Config::default()), &config).unwrap()
 }
 

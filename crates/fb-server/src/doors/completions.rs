@@ -8,10 +8,11 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use crate::{
+    auth::Caller,
     body::{self, Response},
     error,
     preferred_provider::{self, IsSetByField},
-    report_headers::write_report_headers,
+    report_headers::{Exposed, write_report_headers},
     request_headers::options,
     state::State,
 };
@@ -37,6 +38,7 @@ struct Fields {
 pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
     state: &State,
     request: Request<B>,
+    caller: Option<&Caller>,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let body = match state.bodies.read(body).await {
@@ -45,13 +47,16 @@ pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
     };
     let has_temperature = match check(&body) {
         Ok(has_temperature) => has_temperature,
-        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
+        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
     };
-    let parse = |defaults| parse(body.clone(), defaults, &parts.headers, state);
+    let parse = |defaults| parse(body.clone(), defaults, &parts.headers, caller);
     let (request, preference) = match parse(&DEFAULTS) {
         Ok(parsed) => parsed,
-        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
+        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
     };
+    if let Err(error) = state.check_model(&request.head().model) {
+        return error::respond(&error, state.exposed);
+    }
     let names_a_target = request.head().model.contains('/');
     let mut result = state.client.chat(request).await;
     // The adapters leave the default out for the models that are known to reject it.
@@ -63,8 +68,8 @@ pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
         result = state.client.chat(with_less_time(request, took)).await;
     }
     match result {
-        Ok(answer) => print(&answer, has_temperature),
-        Err(error) => error::respond_unavailable(&preference.name_in(error), names_a_target),
+        Ok(answer) => print(&answer, has_temperature, state.exposed),
+        Err(error) => error::respond_unavailable(&preference.name_in(error), names_a_target, state.exposed),
     }
 }
 
@@ -83,14 +88,14 @@ fn parse(
     body: Bytes,
     defaults: &[(&str, &str)],
     headers: &HeaderMap,
-    state: &State,
+    caller: Option<&Caller>,
 ) -> Result<(ChatRequest, IsSetByField), InvalidRequest> {
     let request = openai::request_with_defaults(body, defaults)?;
     if request.head().stream {
         let message = "stream: true; expected false: /v1/chat/completions streams";
         return Err(InvalidRequest::field("stream", message));
     }
-    preferred_provider::take(request.with_options(options(headers, &state.keys)?.unwrap_or_default()))
+    preferred_provider::take(request.with_options(options(headers, caller)?.unwrap_or_default()))
 }
 
 /// Returns true if a provider rejected the request because of its temperature.
@@ -106,7 +111,7 @@ fn with_less_time(request: ChatRequest, took: Duration) -> ChatRequest {
     request.with_options(options)
 }
 
-fn print(answer: &Answer, has_temperature: bool) -> Response {
+fn print(answer: &Answer, has_temperature: bool, exposed: Exposed) -> Response {
     let report = &answer.report;
     let (from_cache, by) = match (&report.cache, &report.served_by) {
         (Some(CacheUse::Hit { by, .. } | CacheUse::Stale { by, .. }), _) => (true, Some(by)),
@@ -127,6 +132,6 @@ fn print(answer: &Answer, has_temperature: bool) -> Response {
     // The caller did not set the default, so nothing of the request is missing without it.
     let mut notes = answer.reply.meta.notes.clone();
     notes.retain(|note| has_temperature || note.field != TEMPERATURE);
-    write_report_headers(response.headers_mut(), report, &notes);
+    write_report_headers(response.headers_mut(), report, &notes, exposed);
     response
 }

@@ -1,4 +1,4 @@
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use fb::{
@@ -10,24 +10,29 @@ use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
 use tokio::time::timeout;
 
 use crate::{
+    auth::Caller,
     body::{Body, EVENT_STREAM, JSON, Response, response},
     error,
     preferred_provider::{self, IsSetByField},
-    report_headers::{report_comments, write_report_headers},
+    report_headers::{Exposed, report_comments, write_report_headers},
     request_headers::options,
     state::State,
     stream_body::{StreamBody, Unopened},
 };
 
 /// `POST /v1/chat/completions`, plain and streamed.
-pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(state: &State, request: Request<B>) -> Response {
+pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(
+    state: &State,
+    request: Request<B>,
+    caller: Option<&Caller>,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = match state.bodies.read(body).await {
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
     let parsed = openai::request(body).and_then(|request| {
-        let options = options(&parts.headers, &state.keys)?;
+        let options = options(&parts.headers, caller)?;
         preferred_provider::take(match options {
             Some(options) => request.with_options(options),
             None => request,
@@ -35,14 +40,17 @@ pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(state: &State, reques
     });
     let (request, preference) = match parsed {
         Ok(parsed) => parsed,
-        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid)),
+        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
     };
+    if let Err(error) = state.check_model(&request.head().model) {
+        return error::respond(&error, state.exposed);
+    }
     let head = request.head().clone();
     let response =
         if head.stream { streamed(state, request, preference).await } else { plain(state, request).await };
     response.unwrap_or_else(|error| match error {
-        Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head),
-        error => error::respond(&preference.name_in(error)),
+        Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head, state.exposed),
+        error => error::respond(&preference.name_in(error), state.exposed),
     })
 }
 
@@ -55,7 +63,7 @@ async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
         _ => openai::print_reply(&reply, created(), &model),
     };
     let mut response = response(JSON, body);
-    write_report_headers(response.headers_mut(), &report, &reply.meta.notes);
+    write_report_headers(response.headers_mut(), &report, &reply.meta.notes, state.exposed);
     Ok(response)
 }
 
@@ -64,18 +72,25 @@ async fn streamed(state: &State, request: ChatRequest, preference: IsSetByField)
     let printer = ChunkPrinter::new(created(), &head.model, head.include_usage);
     let Some(early) = state.early_headers else {
         let stream = state.client.stream(request).await?;
-        return Ok(open_stream(stream, printer, state.heartbeat));
+        return Ok(open_stream(stream, printer, state));
     };
     let client = state.client.clone();
     let mut opening = Box::pin(async move { client.stream(request).await });
     match timeout(early, &mut opening).await {
-        Ok(opened) => Ok(open_stream(opened?, printer, state.heartbeat)),
+        Ok(opened) => Ok(open_stream(opened?, printer, state)),
         Err(_elapsed) => {
+            let exposed = state.exposed;
             let opening = Box::pin(async move {
                 let opened = opening.await;
-                opened.map_err(|error| unopened(&preference.name_in(error), &head))
+                opened.map_err(|error| unopened(&preference.name_in(error), &head, exposed))
             });
-            let body = Body::stream(StreamBody::opening(opening, printer, state.heartbeat));
+            let body = Body::stream(StreamBody::opening(
+                opening,
+                printer,
+                state.heartbeat,
+                exposed,
+                &state.shutdown,
+            ));
             let mut response = response(EVENT_STREAM, body);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             Ok(response)
@@ -83,30 +98,31 @@ async fn streamed(state: &State, request: ChatRequest, preference: IsSetByField)
     }
 }
 
-fn open_stream(stream: ChatStream, printer: ChunkPrinter, heartbeat: Option<Duration>) -> Response {
+fn open_stream(stream: ChatStream, printer: ChunkPrinter, state: &State) -> Response {
     let (report, notes) = (stream.report(), stream.meta().notes.clone());
-    let mut response = response(EVENT_STREAM, Body::stream(StreamBody::new(stream, printer, heartbeat)));
+    let body = StreamBody::new(stream, printer, state.heartbeat, state.exposed, &state.shutdown);
+    let mut response = response(EVENT_STREAM, Body::stream(body));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    write_report_headers(headers, &report, &notes);
+    write_report_headers(headers, &report, &notes, state.exposed);
     response
 }
 
 /// Returns the body of a stream for a request that failed, or was blocked, after the head of its response was sent.
-fn unopened(error: &Error, head: &Head) -> Unopened {
-    let comments = error.report().map(|report| report_comments(report, &[])).unwrap_or_default();
+fn unopened(error: &Error, head: &Head, exposed: Exposed) -> Unopened {
+    let comments = error.report().map(|report| report_comments(report, &[], exposed)).unwrap_or_default();
     let after_comments = |events: &[u8]| [&*comments, events].concat().into();
     match error {
         Error::Blocked(ended) if print_block(&ended.cause, head).0 == 200 => {
             Unopened::Complete(after_comments(&block_stream(&ended.cause, head)))
         }
-        error => Unopened::Failed(after_comments(&error::event(error))),
+        error => Unopened::Failed(after_comments(&error::event(error, exposed))),
     }
 }
 
 /// Returns a content-policy refusal in the form that its provider gave it. A refusal in another dialect is printed in
 /// OpenAI's, and as a stream if the client requested one.
-fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
+fn blocked(block: &Block, report: &Report, head: &Head, exposed: Exposed) -> Response {
     let (status, body) = print_block(block, head);
     let as_stream = head.stream && status == 200;
     let mut response =
@@ -114,7 +130,7 @@ fn blocked(block: &Block, report: &Report, head: &Head) -> Response {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
     headers.insert("x-should-retry", HeaderValue::from_static("false"));
-    write_report_headers(headers, report, &[]);
+    write_report_headers(headers, report, &[], exposed);
     response
 }
 

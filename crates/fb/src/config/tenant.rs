@@ -11,6 +11,10 @@ pub struct Tenant {
     /// The API key of its callers, sent as `Authorization: Bearer KEY`. None unless set. Only the server reads it.
     #[serde(default)]
     pub key: Option<Secret>,
+    /// Accepts requests without an API key although some tenant has one; only for the tenant `default`, to which they belong.
+    /// Only the server reads it. Defaults to false.
+    #[serde(default)]
+    pub anonymous: bool,
     /// Requests per minute, 1 or more; after a quiet minute as many may arrive at once. No limit unless set.
     #[serde(default)]
     pub requests_per_minute: Option<u32>,

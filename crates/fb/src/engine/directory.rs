@@ -148,6 +148,11 @@ impl Directory {
         })
     }
 
+    /// Returns true if a route has this name or alias.
+    pub(super) fn has_route(&self, name: &str) -> bool {
+        self.routes.contains_key(name) || self.aliases.contains_key(name)
+    }
+
     /// Returns a target that a route or provider names, by `PROVIDER/MODEL`.
     pub(super) fn target(&self, id: &str) -> Option<&RouteTarget> {
         self.single.get(id)?.targets.first()

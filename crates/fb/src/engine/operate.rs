@@ -10,8 +10,8 @@ use fb_health::Status as HealthStatus;
 use fb_router::adjust_weights;
 
 use super::{
-    cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment, state::Engine,
-    target_state::TargetState,
+    admission::check_tenant, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
+    state::Engine, target_state::TargetState,
 };
 use crate::{Error, KeyStatus, Record, RouteLevel, Stats, TargetStats, clock::now};
 
@@ -144,6 +144,23 @@ impl Engine {
 
     pub(crate) fn models(&self) -> Vec<String> {
         self.directory().models()
+    }
+
+    /// Returns the models of which a tenant may call at least one target.
+    pub(crate) fn models_of(&self, tenant: &str) -> Vec<String> {
+        let directory = self.directory();
+        let mut models = directory.models();
+        if let Some(book) = &self.book {
+            let limits = book.account(tenant).limits();
+            let is_open =
+                |route: &RouteState| route.targets.iter().any(|target| check_tenant(limits, target).is_ok());
+            models.retain(|model| directory.route(model).is_ok_and(|route| is_open(route)));
+        }
+        models
+    }
+
+    pub(crate) fn has_route(&self, name: &str) -> bool {
+        self.directory().has_route(name)
     }
 
     pub(crate) fn provider_names(&self) -> Vec<String> {

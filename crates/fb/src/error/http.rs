@@ -100,6 +100,10 @@ pub enum ErrorCode {
     AllTargetsUnavailable,
     /// The admin token is missing or wrong.
     InvalidAdminToken,
+    /// The API key of a caller is missing or unknown.
+    InvalidApiKey,
+    /// A web page of another origin, or a name that the listener does not serve.
+    ForbiddenOrigin,
     /// The admin API refuses changes because no token is configured.
     AdminTokenNotConfigured,
     /// No endpoint has this path.
@@ -160,6 +164,8 @@ impl ErrorCode {
             Self::NoTarget => row(503, "no_target", Unavailable, true),
             Self::AllTargetsUnavailable => row(503, "all_targets_unavailable", Unavailable, true),
             Self::InvalidAdminToken => row(401, "invalid_admin_token", InvalidRequest, false),
+            Self::InvalidApiKey => row(401, "invalid_api_key", InvalidRequest, false),
+            Self::ForbiddenOrigin => row(403, "forbidden_origin", InvalidRequest, false),
             Self::AdminTokenNotConfigured => row(403, "admin_token_not_configured", InvalidRequest, false),
             Self::UnknownUrl => row(404, "unknown_url", InvalidRequest, false),
             Self::TargetNotFound => row(404, "target_not_found", InvalidRequest, false),

@@ -120,6 +120,8 @@ fn every_server_rejection_has_one_row() {
         ErrorCode::UnknownUrl,
         ErrorCode::MethodNotAllowed,
         ErrorCode::InvalidAdminToken,
+        ErrorCode::InvalidApiKey,
+        ErrorCode::ForbiddenOrigin,
         ErrorCode::AdminTokenNotConfigured,
         ErrorCode::TargetNotFound,
         ErrorCode::RouteNotFound,

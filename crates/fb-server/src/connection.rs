@@ -1,0 +1,179 @@
+//! The time limits on a connection: between two requests, and for the head of one.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+/// The requests of one connection that are being answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InFlight(Arc<AtomicU32>);
+
+/// Counts a request until it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlightGuard(InFlight);
+
+impl InFlight {
+    /// Counts a request until the guard is dropped.
+    pub(crate) fn begin(&self) -> InFlightGuard {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        InFlightGuard(self.clone())
+    }
+
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A socket that ends after a time without a request, or if the head of a request takes too long.
+///
+/// The connection reads whenever it has no request, so both limits are checked where it waits for bytes.
+#[derive(Debug)]
+pub(crate) struct ReadTimeout<S> {
+    socket: S,
+    in_flight: InFlight,
+    head: Duration,
+    keep_alive: Duration,
+    phase: Phase,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A head is due: the connection is new, or some bytes have arrived.
+    Head,
+    /// A request is being answered, and other limits apply.
+    Request,
+    /// A request was answered, and no byte of the next one has arrived.
+    Idle,
+}
+
+impl<S> ReadTimeout<S> {
+    pub(crate) const fn new(socket: S, in_flight: InFlight, head: Duration, keep_alive: Duration) -> Self {
+        Self { socket, in_flight, head, keep_alive, phase: Phase::Head, timer: None }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        if self.phase != phase {
+            (self.phase, self.timer) = (phase, None);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ReadTimeout<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.in_flight.any() {
+            this.enter(Phase::Request);
+        } else if this.phase == Phase::Request {
+            this.enter(Phase::Idle);
+        }
+        let before = into.filled().len();
+        let read = Pin::new(&mut this.socket).poll_read(cx, into);
+        let limit = match this.phase {
+            Phase::Request => return read,
+            Phase::Head => this.head,
+            Phase::Idle if into.filled().len() > before => {
+                this.enter(Phase::Head);
+                return read;
+            }
+            Phase::Idle => this.keep_alive,
+        };
+        if read.is_ready() {
+            return read;
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        // As if the client had closed the connection.
+        timer.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadTimeout<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn head_and_idle_connection_have_limits_of_their_own() {
+        let seconds = Duration::from_secs;
+        let (near, mut far) = duplex(64);
+        let in_flight = InFlight::default();
+        let mut socket = ReadTimeout::new(near, in_flight.clone(), seconds(30), seconds(75));
+        let mut buffer = [0; 8];
+        let begin = Instant::now();
+        let elapsed = || begin.elapsed().as_secs();
+        far.write_all(b"GET").await.unwrap();
+        assert_eq!(socket.read(&mut buffer).await.unwrap(), 3);
+
+        // A request takes its time, and the connection is then idle.
+        let guard = in_flight.begin();
+        let slow = async {
+            sleep(seconds(100)).await;
+            far.write_all(b"body").await.unwrap();
+        };
+        let (read, ()) = tokio::join!(socket.read(&mut buffer), slow);
+        assert_eq!((read.unwrap(), elapsed()), (4, 100));
+        drop(guard);
+        let next = async {
+            sleep(seconds(70)).await;
+            far.write_all(b"GE").await.unwrap();
+        };
+        let (read, ()) = tokio::join!(socket.read(&mut buffer), next);
+        assert_eq!((read.unwrap(), elapsed()), (2, 170));
+        // The rest of the head does not come.
+        assert_eq!((socket.read(&mut buffer).await.unwrap(), elapsed()), (0, 200));
+
+        drop(in_flight.begin());
+        let (near, _far) = duplex(64);
+        let mut socket = ReadTimeout::new(near, in_flight, seconds(30), seconds(75));
+        assert_eq!((socket.read(&mut buffer).await.unwrap(), elapsed()), (0, 230), "a new connection");
+    }
+}
