@@ -84,9 +84,17 @@ impl Gateway {
     }
 
     pub(crate) async fn start_with_key(fb: &Path, config: &str, key: &str) -> Self {
+        Self::start_as(fb, &format!("drain_delay = \"0s\"\n{config}"), key).await
+    }
+
+    /// Starts the gateway with the text of a config that sets the delay before it stops.
+    pub(crate) async fn start_with_delay(fb: &Path, config: &str) -> Self {
+        Self::start_as(fb, config, "sk-test").await
+    }
+
+    async fn start_as(fb: &Path, config: &str, key: &str) -> Self {
         let dir = TempDir::new();
-        let file = dir
-            .write("fb.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\ndrain_delay = \"0s\"\n{config}"));
+        let file = dir.write("fb.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\n{config}"));
         let mut command = Command::new(fb);
         command.args(["serve", "--config"]).arg(file).env("FB_TEST_KEY", key);
         Self::spawn(command, dir).await
@@ -125,6 +133,19 @@ impl Gateway {
     pub(crate) async fn stop(mut self) {
         self.signal("-TERM").await;
         assert!(self.child.wait().await.unwrap().success(), "a clean end");
+    }
+
+    /// Waits until the gateway has ended after a signal.
+    pub(crate) async fn ended(mut self) {
+        assert!(self.child.wait().await.unwrap().success(), "a clean end");
+    }
+
+    /// Returns a figure of the gateway's memory in KiB, such as `VmHWM`, the peak.
+    pub(crate) async fn memory_kib(&self, figure: &str) -> u64 {
+        let id = self.child.id().expect("the gateway runs");
+        let status = tokio::fs::read_to_string(format!("/proc/{id}/status")).await.unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+        line.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").trim().parse().unwrap()
     }
 
     /// Returns the address of the admin listener, which is printed after that of the gateway.

@@ -14,6 +14,7 @@ mod blocks;
 mod brief;
 mod cache;
 mod command_line;
+mod door;
 mod eval;
 mod field;
 mod harness;

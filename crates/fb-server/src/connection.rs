@@ -8,10 +8,11 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -19,7 +20,14 @@ use tokio::{
 
 /// The requests of one connection that are being answered.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InFlight(Arc<AtomicU32>);
+pub(crate) struct InFlight(Arc<Requests>);
+
+#[derive(Debug, Default)]
+struct Requests {
+    count: AtomicU32,
+    /// The connection, which may have stopped reading before its last response was dropped.
+    connection: Mutex<Option<Waker>>,
+}
 
 /// Counts a request until it is dropped.
 #[derive(Debug)]
@@ -28,18 +36,33 @@ pub(crate) struct InFlightGuard(InFlight);
 impl InFlight {
     /// Counts a request until the guard is dropped.
     pub(crate) fn begin(&self) -> InFlightGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
         InFlightGuard(self.clone())
     }
 
-    fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+    /// Returns true if a request is being answered. The connection is then woken at its end.
+    fn any(&self, cx: &Context<'_>) -> bool {
+        if self.0.count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let mut connection = self.0.connection.lock();
+        if !connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *connection = Some(cx.waker().clone());
+        }
+        drop(connection);
+        // The request may have ended before the waker was there.
+        self.0.count.load(Ordering::Acquire) > 0
     }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        let Requests { count, connection } = &*self.0.0;
+        count.fetch_sub(1, Ordering::Release);
+        let connection = connection.lock().take();
+        if let Some(connection) = connection {
+            connection.wake();
+        }
     }
 }
 
@@ -81,7 +104,7 @@ impl<S> ReadTimeout<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for ReadTimeout<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.in_flight.any() {
+        if this.in_flight.any(cx) {
             this.enter(Phase::Request);
         } else if this.phase == Phase::Request {
             this.enter(Phase::Idle);

@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use fb::{Client, Config, InvalidConfig};
-use http::Request;
+use fb::{Client, Config, ErrorCode, InvalidConfig};
+use http::{HeaderValue, Request, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
@@ -14,9 +14,10 @@ use tokio::{
 
 use crate::{
     admin::AdminService,
-    body::Body,
+    body::{Body, Response},
     config::{AdminConfig, ServerConfig},
     connection::{InFlight, ReadTimeout},
+    error::Rejection,
     service::Service,
     shutdown::Shutdown,
     telemetry::Scrape,
@@ -177,6 +178,7 @@ where
         let mut tasks = JoinSet::new();
         let mut http = http1::Builder::new();
         // The time of a head is limited by the socket, as hyper's limit includes the time without a request.
+        // hyper reads up to twice this size before it refuses a head by itself.
         http.max_buf_size(self.limits.max_head).header_read_timeout(None);
         tokio::pin!(stop);
         loop {
@@ -188,13 +190,20 @@ where
             };
             let Some((socket, slot)) = accepted else { continue };
             let (service, in_flight) = (self.service.clone(), InFlight::default());
-            let Limits { head_timeout, keep_alive, write_timeout, .. } = self.limits;
+            let Limits { max_head, head_timeout, keep_alive, write_timeout } = self.limits;
             let socket = WriteTimeout::new(socket, write_timeout);
             let socket = TokioIo::new(ReadTimeout::new(socket, in_flight.clone(), head_timeout, keep_alive));
             // Both services are always ready.
             let service = service_fn(move |request| {
-                let (guard, response) = (in_flight.begin(), service.clone().call(request));
-                async move { response.await.map(|response| response.map(|body| body.with_guard(guard))) }
+                let guard = in_flight.begin();
+                let response = (head_size(&request) <= max_head).then(|| service.clone().call(request));
+                async move {
+                    let response = match response {
+                        Some(response) => response.await?,
+                        None => head_too_large(max_head),
+                    };
+                    Ok::<_, Infallible>(response.map(|body| body.with_guard(guard)))
+                }
             });
             let connection = graceful.watch(http.serve_connection(socket, service));
             tasks.spawn(async move {
@@ -215,6 +224,21 @@ where
         }
         tasks.shutdown().await;
     }
+}
+
+/// Returns the size of a request's head, without the line ends.
+fn head_size<B>(request: &Request<B>) -> usize {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": ".len());
+    request.method().as_str().len() + uri + headers.sum::<usize>()
+}
+
+fn head_too_large(most: usize) -> Response {
+    let message = format!("the head of the request is larger than {most} bytes");
+    let mut response = Rejection::new(ErrorCode::HeadTooLarge, message).into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Accepts the next connection once one of the connection slots is free.

@@ -100,6 +100,8 @@ pub enum ErrorCode {
     AllTargetsUnavailable,
     /// The admin token is missing or wrong.
     InvalidAdminToken,
+    /// The head of a request is larger than the server accepts.
+    HeadTooLarge,
     /// The API key of a caller is missing or unknown.
     InvalidApiKey,
     /// A web page of another origin, or a name that the listener does not serve.
@@ -164,6 +166,7 @@ impl ErrorCode {
             Self::NoTarget => row(503, "no_target", Unavailable, true),
             Self::AllTargetsUnavailable => row(503, "all_targets_unavailable", Unavailable, true),
             Self::InvalidAdminToken => row(401, "invalid_admin_token", InvalidRequest, false),
+            Self::HeadTooLarge => row(431, "head_too_large", InvalidRequest, false),
             Self::InvalidApiKey => row(401, "invalid_api_key", InvalidRequest, false),
             Self::ForbiddenOrigin => row(403, "forbidden_origin", InvalidRequest, false),
             Self::AdminTokenNotConfigured => row(403, "admin_token_not_configured", InvalidRequest, false),

@@ -120,6 +120,7 @@ fn every_server_rejection_has_one_row() {
         ErrorCode::UnknownUrl,
         ErrorCode::MethodNotAllowed,
         ErrorCode::InvalidAdminToken,
+        ErrorCode::HeadTooLarge,
         ErrorCode::InvalidApiKey,
         ErrorCode::ForbiddenOrigin,
         ErrorCode::AdminTokenNotConfigured,
@@ -142,6 +143,9 @@ fn every_server_rejection_has_one_row() {
         UnknownUrl           404 unknown_url              InvalidRequest     -
         MethodNotAllowed     405 method_not_allowed       InvalidRequest     -
         InvalidAdminToken    401 invalid_admin_token      InvalidRequest     -
+        HeadTooLarge         431 head_too_large           InvalidRequest     -
+        InvalidApiKey        401 invalid_api_key          InvalidRequest     -
+        ForbiddenOrigin      403 forbidden_origin         InvalidRequest     -
         AdminTokenNotConfigu 403 admin_token_not_configured InvalidRequest     -
         TargetNotFound       404 target_not_found         InvalidRequest     -
         RouteNotFound        404 route_not_found          InvalidRequest     -
