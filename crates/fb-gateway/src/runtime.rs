@@ -26,17 +26,14 @@ pub(crate) enum StopSignal {
 
 /// Completes on SIGINT or SIGTERM.
 pub(crate) async fn stop_signal() -> StopSignal {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
-                _ = terminate.recv() => StopSignal::Terminate,
-            }
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
+            _ = terminate.recv() => StopSignal::Terminate,
         }
-        Err(_) => {
-            drop(tokio::signal::ctrl_c().await);
-            StopSignal::Interrupt
-        }
+    } else {
+        drop(tokio::signal::ctrl_c().await);
+        StopSignal::Interrupt
     }
 }
 

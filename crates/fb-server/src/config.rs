@@ -53,7 +53,7 @@ pub struct ServerConfig {
     /// Time after SIGTERM, `drain_delay` included, for requests in flight to finish. Defaults to 28 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
-    /// Origins of web pages that may use the gateway, such as "https://app.example.com". Pages of any other origin get 403.
+    /// Origins of web pages that may use the gateway, such as `https://app.example.com`. Pages of any other origin get 403.
     /// None unless set.
     pub cors: Vec<String>,
     /// Further host names of a listener on a loopback address, which serves loopback addresses and localhost only. None

@@ -7,6 +7,7 @@ use fb::{ErrorCode, InvalidConfig};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{self, HOST, ORIGIN},
+    uri::Authority,
 };
 
 use crate::{
@@ -113,7 +114,7 @@ fn preflight(headers: &HeaderMap, origin: &HeaderValue) -> Response {
 /// Returns the host that a request names, with its port.
 fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     // An address in the request line takes precedence over the header (RFC 9112, section 3.2.2).
-    uri.authority().map(|authority| authority.as_str()).or_else(|| headers.get(HOST)?.to_str().ok())
+    uri.authority().map(Authority::as_str).or_else(|| headers.get(HOST)?.to_str().ok())
 }
 
 fn without_port(host: &str) -> &str {

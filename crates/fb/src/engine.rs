@@ -137,7 +137,8 @@ impl Engine {
             && level < Level::Cached
         {
             record.set_level(Level::Full);
-            outcome = last_resort(ctx, &selection.targets).await;
+            // Boxed, as few requests need it and every one has this future.
+            outcome = Box::pin(last_resort(ctx, &selection.targets)).await;
         }
         if record.level() == Level::Full {
             let notes = bounded.as_ref().map_or_else(Vec::new, |bounded| bounded.1.clone());

@@ -55,7 +55,7 @@ async fn server_error_with_a_longer_retry_after_than_a_retry_waits_for_is_waited
 async fn a_request_that_is_denied_leaves_the_trial_to_the_next() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    let tenants = "[tenants.poor]\nkey = { env = \"FB_TEST_KEY\" }\ntokens_per_minute = 1\n";
+    let tenants = "[tenants.poor]\nkey = { env = \"FB_TEST_KEY\" }\ntokens_per_minute = 1\n[tenants.default]\nanonymous = true\n";
     let config = lone_target(&sims) + tenants;
     let gateway = Gateway::start(&fb, &config).await;
     sims.primary.fault_next(1, Fault::status(429).with_header("retry-after", "3600"));
