@@ -1,11 +1,11 @@
 //! Connections: how long an idle one stays open, and how a gateway stops.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::authority;
