@@ -180,7 +180,8 @@ async fn visit<'t>(
     (target, outcome, retries)
 }
 
-/// Takes the target that may be called again first, and returns it with the wait until then. Those that may not be called
+/// Takes the target with the fewest retries of those that may be called again, or else the one due first, and returns it with
+/// the wait until then. Those that may not be called
 /// then are dropped, and so are those whose provider has no retry left. A target that was turned away goes first if it
 /// reopens by then.
 fn take_due<'t>(
@@ -190,7 +191,9 @@ fn take_due<'t>(
 ) -> Option<(Waiting<'t>, Duration)> {
     let at = now();
     loop {
-        let first = waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.due)?.0;
+        // In turns, so that a target with short waits does not use up all calls.
+        let turn = |waiting: &Waiting<'_>| (waiting.retries.counted, waiting.due);
+        let first = waiting.iter().enumerate().min_by_key(|(_, waiting)| turn(waiting))?.0;
         let next = waiting.remove(first);
         let wait = next.due.saturating_duration_since(at);
         let may_be_called = match check(ctx, next.target, at) {

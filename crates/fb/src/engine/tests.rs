@@ -398,10 +398,10 @@ async fn exhaustion_reports_the_primary_cause_unless_another_is_repairable() {
             0.000s  a/m  1  server_error (503)                     0 ms  retry in 193 ms
             0.000s  b/m  1  overloaded (529 overloaded_error)      0 ms  retry in 28 ms
             0.194s  a/m  2  server_error (503)                     0 ms  retry in 330 ms
-            0.223s  b/m  2  overloaded (529 overloaded_error)      0 ms  hop
-            0.554s  a/m  3  server_error (503)                     0 ms  retry in 116 ms
-            0.671s  a/m  4  server_error (503)                     0 ms  hop
-            a: 4 calls  b: 2 calls"#]],
+            0.223s  b/m  2  overloaded (529 overloaded_error)      0 ms  retry in 631 ms
+            0.554s  a/m  3  server_error (503)                     0 ms  hop
+            1.186s  b/m  3  overloaded (529 overloaded_error)      0 ms  hop
+            a: 3 calls  b: 3 calls"#]],
     )
     .await;
     check(
