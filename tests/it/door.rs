@@ -1,6 +1,7 @@
 //! The door: who may call, what a caller may send, and what is seen of it, over real sockets.
 
 mod abuse;
+mod bodies;
 mod callers;
 mod connections;
 mod pages;

@@ -129,6 +129,15 @@ impl Gateway {
         assert!(kill.success(), "no signal to {id}");
     }
 
+    /// Returns the largest amount of memory that the gateway has used so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let id = self.child.id().expect("the gateway runs");
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kilobytes: usize = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
+        kilobytes << 10
+    }
+
     /// Stops the gateway with SIGTERM and waits for its exit.
     pub(crate) async fn stop(mut self) {
         self.signal("-TERM").await;

@@ -10,11 +10,15 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+/// The most top-level fields of a body. No dialect has a tenth of them, and each takes more memory than its bytes.
+pub const MAX_FIELDS: usize = 512;
+
 /// Locates the top-level fields of a JSON object, including duplicates, in one pass. Nested values are not parsed, so
 /// any depth of nesting is accepted.
 ///
 /// # Errors
-/// When the bytes are not UTF-8, not JSON, or not a single object. The error contains the position.
+/// When the bytes are not UTF-8, not JSON, or not a single object; the error contains the position. When the object has
+/// more than [`MAX_FIELDS`] fields; the error contains their number.
 pub fn scan(bytes: &[u8]) -> Result<Vec<Field>, InvalidRequest> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         InvalidRequest::body(format!(
@@ -24,6 +28,12 @@ pub fn scan(bytes: &[u8]) -> Result<Vec<Field>, InvalidRequest> {
     })?;
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| InvalidRequest::body(format!("the body is not a JSON object: {error}")))?;
+    if fields.count > MAX_FIELDS {
+        return Err(InvalidRequest::body(format!(
+            "the body has {} top-level fields; expected at most {MAX_FIELDS}",
+            fields.count
+        )));
+    }
     let base = text.as_ptr().addr();
     let span = |value: &RawValue| {
         let start = value.get().as_ptr().addr() - base;
@@ -34,10 +44,14 @@ pub fn scan(bytes: &[u8]) -> Result<Vec<Field>, InvalidRequest> {
             .map_err(|error| InvalidRequest::body(format!("a key of the body is no string: {error}")))?;
         Ok(Field { name: name.into(), key: span(key), value: span(value) })
     };
-    fields.0.into_iter().map(field).collect()
+    fields.kept.into_iter().map(field).collect()
 }
 
-struct Fields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+/// The first [`MAX_FIELDS`] fields of an object, and the number of all of them.
+struct Fields<'a> {
+    kept: Vec<(&'a RawValue, &'a RawValue)>,
+    count: usize,
+}
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -51,11 +65,15 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::with_capacity(16);
+                let mut fields = Fields { kept: Vec::with_capacity(16), count: 0 };
                 while let Some(key) = map.next_key()? {
-                    fields.push((key, map.next_value()?));
+                    let value = map.next_value()?;
+                    fields.count += 1;
+                    if fields.count <= MAX_FIELDS {
+                        fields.kept.push((key, value));
+                    }
                 }
-                Ok(Fields(fields))
+                Ok(fields)
             }
         }
 
