@@ -4,6 +4,7 @@ mod abuse;
 mod bodies;
 mod callers;
 mod connections;
+mod media;
 mod pages;
 
 use std::time::Duration;

@@ -8,8 +8,17 @@ use crate::{Candidate, Strategy};
 const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens per image; about what providers count for a photo.
 const IMAGE_TOKENS: u64 = 1_000;
+/// Base64 characters of audio per token: 32 tokens per second (Gemini's rate, the highest) of speech as MP3 at 64 kbit/s.
+const AUDIO_CHARS_PER_TOKEN: u64 = 333;
+/// Tokens per page of a document: the upper end of the 1,500 to 3,000 that Anthropic documents.
+const PAGE_TOKENS: u64 = 3_000;
+/// Base64 characters per page of a document, about those of a scanned page of 200 kB.
+const PAGE_CHARS: u64 = 266_000;
 /// The output assumed for a request without a limit: a long answer to a person's question.
 const DEFAULT_OUTPUT: u64 = 1_024;
+
+/// Bodies up to this size, in bytes, count as text in estimates of cost.
+const SMALL_BODY: usize = 4_096;
 
 /// The properties of a request that routing depends on. The default is a request that every target may serve.
 ///
@@ -116,7 +125,20 @@ impl Facts<'_> {
         }
     }
 
-    /// Adds the facts that only parsed messages provide; images then count by number instead of by their bytes.
+    /// Reads the facts of a request for an estimate of its cost. A body large enough to contain a picture is parsed, so that
+    /// images, audio and files do not count as text.
+    pub fn for_cost(request: &ChatRequest) -> Self {
+        let facts = Self::from_request(request);
+        match request.raw() {
+            Some(raw) if raw.bytes.len() > SMALL_BODY => match request.chat() {
+                Ok(chat) => facts.with_messages(chat),
+                Err(_) => facts,
+            },
+            _ => facts,
+        }
+    }
+
+    /// Adds the facts that only parsed messages provide; images, audio and files then do not count by their bytes.
     #[must_use]
     pub fn with_messages(mut self, chat: &Chat) -> Self {
         let content = Content::measure(chat);
@@ -124,8 +146,7 @@ impl Facts<'_> {
         self.needs.parallel_tools = self.needs.tools && chat.parallel_tools == Some(true);
         self.needs.json_schema = matches!(chat.format, Format::JsonSchema(_));
         self.needs.vision = content.images > 0;
-        self.input_tokens =
-            estimate_tokens(content.bytes).saturating_add(content.images.saturating_mul(IMAGE_TOKENS));
+        self.input_tokens = content.tokens().saturating_add(content.images.saturating_mul(IMAGE_TOKENS));
         self.server_tools =
             chat.extra.iter().any(|extra| is_server_tools_field(&extra.name) || extra.name == "tools");
         self
@@ -165,11 +186,13 @@ pub(crate) fn size(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// The amount of text and images in a conversation.
+/// The amount of text, images and other media in a conversation.
 #[derive(Default)]
 pub(crate) struct Content {
     bytes: u64,
     pub(crate) images: u64,
+    /// Estimated tokens of audio and files.
+    media_tokens: u64,
 }
 
 impl Content {
@@ -188,7 +211,7 @@ impl Content {
     }
 
     pub(crate) fn tokens(&self) -> u64 {
-        estimate_tokens(self.bytes)
+        estimate_tokens(self.bytes).saturating_add(self.media_tokens)
     }
 
     fn add(&mut self, parts: &[Part]) {
@@ -201,13 +224,30 @@ impl Content {
                     self.add_text(&call.arguments);
                 }
                 Part::ToolResult(result) => self.add(&result.parts),
-                Part::Other { value, .. } => self.add_text(value.get()),
+                Part::Other { kind, value } => match media_tokens(kind, value.get()) {
+                    Some(tokens) => self.media_tokens = self.media_tokens.saturating_add(tokens),
+                    None => self.add_text(value.get()),
+                },
             }
         }
     }
 
     fn add_text(&mut self, text: &str) {
         self.bytes = self.bytes.saturating_add(size(text.len()));
+    }
+}
+
+/// Estimates the tokens of audio or of a file in a dialect of OpenAI or Anthropic; `None` for a part that is text.
+fn media_tokens(kind: &str, value: &str) -> Option<u64> {
+    let chars = size(value.len());
+    match kind {
+        "input_audio" => Some(chars.div_ceil(AUDIO_CHARS_PER_TOKEN)),
+        "file" => Some(chars.div_ceil(PAGE_CHARS).saturating_mul(PAGE_TOKENS)),
+        // Its source may also be a text.
+        "document" if value.contains("base64") => {
+            Some(chars.div_ceil(PAGE_CHARS).saturating_mul(PAGE_TOKENS))
+        }
+        _ => None,
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct CostEstimate<'a> {
 
 impl<'a> CostEstimate<'a> {
     pub(super) fn new(account: &'a Account, request: &ChatRequest) -> Self {
-        let facts = Facts::from_request(request);
+        let facts = Facts::for_cost(request);
         Self { account, input: facts.input_tokens, output: facts.expected_output() }
     }
 
