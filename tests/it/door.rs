@@ -6,6 +6,7 @@ mod callers;
 mod connections;
 mod media;
 mod pages;
+mod private;
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
 //! The file of the ledger: a table of accounts, and the version of the format.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
@@ -28,6 +32,7 @@ impl File {
     /// Opens or creates the file.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
         let failed = |error| LedgerError::new(path, error);
+        create_private(path).map_err(|error| failed(error.into()))?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
         let database = database.map_err(|error| failed(error.into()))?;
         let found = prepare(&database).map_err(failed)?;
@@ -51,6 +56,18 @@ impl File {
 }
 
 /// Creates missing tables and returns the format version of the file.
+/// Creates a missing file so that only its owner can read it; redb formats an empty one.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn prepare(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let found = {

@@ -84,8 +84,13 @@ impl Files {
     }
 }
 
+/// Opens a file for appending. A new one is readable only by its owner: records may contain prompts.
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Renames a file; a missing file is not an error.
