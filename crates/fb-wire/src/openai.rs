@@ -27,7 +27,7 @@ pub use self::{
     chunk_printer::ChunkPrinter,
     complete::complete,
     encode::encode,
-    print::{error_body, error_event, print_block, print_reply},
+    print::{Stamp, error_body, error_event, print_block, print_reply},
     reply::reply,
     request::{request, request_with_defaults, take_field},
 };

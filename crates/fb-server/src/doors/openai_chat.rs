@@ -5,7 +5,7 @@ use fb::{
     Answer, Block, BlockCategory, BlockForm, ChatRequest, ChatStream, Dialect, Error, FinishReason, Head,
     Raw, Report, StreamEvent,
 };
-use fb_wire::openai::{self, ChunkPrinter};
+use fb_wire::openai::{self, ChunkPrinter, Stamp};
 use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
 use tokio::time::timeout;
 
@@ -59,8 +59,8 @@ async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
     let Answer { reply, report } = state.client.chat(request).await?;
     let body = match &reply.raw {
         Some(Raw { dialect: Dialect::OpenAi, bytes }) if reply.complete => bytes.clone(),
-        Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, created(), &model),
-        _ => openai::print_reply(&reply, created(), &model),
+        Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, stamp(), &model),
+        _ => openai::print_reply(&reply, stamp(), &model),
     };
     let mut response = response(JSON, body);
     write_report_headers(response.headers_mut(), &report, &reply.meta.notes, state.exposed);
@@ -69,7 +69,7 @@ async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
 
 async fn streamed(state: &State, request: ChatRequest, preference: IsSetByField) -> Result<Response, Error> {
     let head = request.head().clone();
-    let printer = ChunkPrinter::new(created(), &head.model, head.include_usage);
+    let printer = ChunkPrinter::new(stamp(), &head.model, head.include_usage);
     let Some(early) = state.early_headers else {
         let stream = state.client.stream(request).await?;
         return Ok(open_stream(stream, printer, state));
@@ -140,7 +140,7 @@ fn print_block(block: &Block, head: &Head) -> (u16, Bytes) {
         BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
             (*status, bytes.clone())
         }
-        _ => openai::print_block(block, created(), &head.model),
+        _ => openai::print_block(block, stamp(), &head.model),
     }
 }
 
@@ -159,12 +159,13 @@ fn block_stream(block: &Block, head: &Head) -> Bytes {
     events.extend(block.usage.map(StreamEvent::Usage));
     events.push(StreamEvent::Done);
     let mut printed = BytesMut::new();
-    ChunkPrinter::new(created(), &head.model, head.include_usage).print(&events, &mut printed);
+    ChunkPrinter::new(stamp(), &head.model, head.include_usage).print(&events, &mut printed);
     printed.freeze()
 }
 
-/// Returns the current time in seconds since 1970, as OpenAI's `created`.
+/// Returns the current time and a random number, for answers that lack `created` or an id.
 #[expect(clippy::disallowed_methods, reason = "a wall-clock field of the answer, no decision depends on it")]
-fn created() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+fn stamp() -> Stamp {
+    let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Stamp { created, unique: fastrand::u64(..) }
 }

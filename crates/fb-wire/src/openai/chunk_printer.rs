@@ -2,7 +2,7 @@ use bytes::BytesMut;
 use fb_core::{Block, BlockCategory, FinishReason, StreamEvent, ToolDelta, Usage};
 use serde::Serialize;
 
-use super::print::{PrintedUsage, fallback_id, finish_reason};
+use super::print::{PrintedUsage, Stamp, fallback_id, finish_reason};
 use crate::{
     print::{block_message, print},
     sse,
@@ -33,10 +33,10 @@ enum Stage {
 
 impl ChunkPrinter {
     /// Creates a printer for one answer; `model` is used until the provider names its own.
-    pub fn new(created: u64, model: &str, include_usage: bool) -> Self {
+    pub fn new(stamp: Stamp, model: &str, include_usage: bool) -> Self {
         Self {
-            id: fallback_id(created),
-            created,
+            id: fallback_id(stamp),
+            created: stamp.created,
             model: model.to_owned(),
             include_usage,
             stage: Stage::NotStarted,

@@ -3,7 +3,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::print::fallback_id;
+use super::print::{Stamp, fallback_id};
 use crate::{
     print::print,
     value::{Fields, holds_items},
@@ -12,10 +12,10 @@ use crate::{
 /// Adds the fields that OpenAI's schema requires and the provider left out. A complete body is returned unchanged.
 ///
 /// Intended for bodies that [`reply`](super::reply) accepted; a body that is not an answer is returned unchanged too.
-pub fn complete(body: &Bytes, created: u64, fallback_model: &str) -> Bytes {
+pub fn complete(body: &Bytes, stamp: Stamp, fallback_model: &str) -> Bytes {
     let Ok(text) = std::str::from_utf8(body) else { return body.clone() };
     let mut gaps = Gaps { text, edits: Vec::new() };
-    if gaps.answer(created, fallback_model).is_none() || gaps.edits.is_empty() {
+    if gaps.answer(stamp, fallback_model).is_none() || gaps.edits.is_empty() {
         return body.clone();
     }
     gaps.fill()
@@ -28,12 +28,12 @@ struct Gaps<'a> {
 }
 
 impl<'a> Gaps<'a> {
-    fn answer(&mut self, created: u64, fallback_model: &str) -> Option<()> {
+    fn answer(&mut self, stamp: Stamp, fallback_model: &str) -> Option<()> {
         let text = self.text.trim();
         let answer: Fields<'a> = serde_json::from_str(text).ok()?;
-        self.require(text, &answer, "id", Requirement::Value, &fallback_id(created));
+        self.require(text, &answer, "id", Requirement::Value, &fallback_id(stamp));
         self.require(text, &answer, "object", Requirement::Value, &"chat.completion");
-        self.require(text, &answer, "created", Requirement::Value, &created);
+        self.require(text, &answer, "created", Requirement::Value, &stamp.created);
         self.require(text, &answer, "model", Requirement::Value, &fallback_model);
         let choices: Vec<&serde_json::value::RawValue> = serde_json::from_str(answer.get("choices")?).ok()?;
         for (index, choice) in choices.iter().enumerate() {

@@ -7,8 +7,17 @@ use crate::{
     sse,
 };
 
+/// The values of fields that OpenAI's answers have and those of other dialects lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The time of the answer, in seconds since 1970.
+    pub created: u64,
+    /// A random number, from which the id of an answer without one is made.
+    pub unique: u64,
+}
+
 /// Prints an answer in OpenAI's format, with every field that its schema requires.
-pub fn print_reply(reply: &Reply, created: u64, fallback_model: &str) -> Bytes {
+pub fn print_reply(reply: &Reply, stamp: Stamp, fallback_model: &str) -> Bytes {
     let calls: Vec<Call<'_>> = reply
         .tool_calls
         .iter()
@@ -26,11 +35,11 @@ pub fn print_reply(reply: &Reply, created: u64, fallback_model: &str) -> Bytes {
         tool_calls: calls,
     };
     let model = reply.model.as_deref().unwrap_or(fallback_model);
-    completion(reply.id.as_deref(), created, model, message, finish_reason(&reply.finish), reply.usage)
+    completion(reply.id.as_deref(), stamp, model, message, finish_reason(&reply.finish), reply.usage)
 }
 
 /// Prints a block of another dialect in OpenAI's format; returns its HTTP status and body.
-pub fn print_block(block: &Block, created: u64, model: &str) -> (u16, Bytes) {
+pub fn print_block(block: &Block, stamp: Stamp, model: &str) -> (u16, Bytes) {
     let partial = Some(&*block.partial).filter(|text| !text.is_empty());
     let message = Message { content: partial, ..Message::empty() };
     match block.category {
@@ -44,11 +53,11 @@ pub fn print_block(block: &Block, created: u64, model: &str) -> (u16, Bytes) {
             (400, body)
         }
         BlockCategory::Output => {
-            (200, completion(None, created, model, message, "content_filter", block.usage))
+            (200, completion(None, stamp, model, message, "content_filter", block.usage))
         }
         BlockCategory::Refusal => {
             let message = Message { refusal: Some(block_message(block)), ..message };
-            (200, completion(None, created, model, message, "stop", block.usage))
+            (200, completion(None, stamp, model, message, "stop", block.usage))
         }
     }
 }
@@ -75,13 +84,13 @@ pub(super) fn finish_reason(finish: &FinishReason) -> &'static str {
 }
 
 /// Returns an id for an answer without one.
-pub(super) fn fallback_id(created: u64) -> String {
-    format!("chatcmpl-fb-{created}")
+pub(super) fn fallback_id(stamp: Stamp) -> String {
+    format!("chatcmpl-fb-{:016x}", stamp.unique)
 }
 
 fn completion(
     id: Option<&str>,
-    created: u64,
+    stamp: Stamp,
     model: &str,
     message: Message<'_>,
     finish_reason: &'static str,
@@ -91,11 +100,12 @@ fn completion(
     let id = if let Some(id) = id {
         id
     } else {
-        fallback = fallback_id(created);
+        fallback = fallback_id(stamp);
         &fallback
     };
     let choices = [Choice { index: 0, message, finish_reason, logprobs: () }];
     let usage = usage.map(PrintedUsage::from);
+    let created = stamp.created;
     print(&Completion { id, object: "chat.completion", created, model, choices, usage }).into()
 }
 

@@ -4,9 +4,11 @@ use fb_core::ToolDelta;
 use super::*;
 use crate::{openai::ChunkDecoder, sse::SseEvent};
 
+const STAMP: Stamp = Stamp { created: 7, unique: 7 };
+
 fn printed(events: &[StreamEvent], include_usage: bool) -> String {
     let mut out = BytesMut::new();
-    ChunkPrinter::new(7, "m", include_usage).print(events, &mut out);
+    ChunkPrinter::new(STAMP, "m", include_usage).print(events, &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
@@ -57,11 +59,11 @@ fn first_delta_names_the_tool_call() {
         &[call(0, Some("t1"), ""), call(0, None, "{}"), call(1, Some("t2"), "{}"), StreamEvent::Done],
         false,
         &expect![[r#"
-            data: {"id":"chatcmpl-fb-7","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"logprobs":null}]}
-            data: {"id":"chatcmpl-fb-7","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null,"logprobs":null}]}
-            data: {"id":"chatcmpl-fb-7","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":null,"logprobs":null}]}
-            data: {"id":"chatcmpl-fb-7","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":null,"logprobs":null}]}
-            data: {"id":"chatcmpl-fb-7","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls","logprobs":null}]}
+            data: {"id":"chatcmpl-fb-0000000000000007","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"logprobs":null}]}
+            data: {"id":"chatcmpl-fb-0000000000000007","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]},"finish_reason":null,"logprobs":null}]}
+            data: {"id":"chatcmpl-fb-0000000000000007","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":null,"logprobs":null}]}
+            data: {"id":"chatcmpl-fb-0000000000000007","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":null,"logprobs":null}]}
+            data: {"id":"chatcmpl-fb-0000000000000007","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls","logprobs":null}]}
             data: [DONE]
         "#]],
     );

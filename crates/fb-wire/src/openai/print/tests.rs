@@ -7,6 +7,8 @@ use crate::{
     openai::{complete, reply},
 };
 
+const STAMP: Stamp = Stamp { created: 7, unique: 7 };
+
 fn text(bytes: &Bytes) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
@@ -27,16 +29,16 @@ fn full() -> Reply {
 #[test]
 fn reply_has_all_required_fields() {
     expect![[r#"{"id":"msg_1","object":"chat.completion","created":7,"model":"claude","choices":[{"index":0,"message":{"role":"assistant","content":"hi","refusal":null,"reasoning_content":"hm","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls","logprobs":null}],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"completion_tokens_details":{"reasoning_tokens":2}}}"#]]
-    .assert_eq(text(&print_reply(&full(), 7, "m")));
-    expect![[r#"{"id":"chatcmpl-fb-7","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"finish_reason":"stop","logprobs":null}],"usage":null}"#]]
-    .assert_eq(text(&print_reply(&Reply::default(), 7, "m")));
+    .assert_eq(text(&print_reply(&full(), STAMP, "m")));
+    expect![[r#"{"id":"chatcmpl-fb-0000000000000007","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"finish_reason":"stop","logprobs":null}],"usage":null}"#]]
+    .assert_eq(text(&print_reply(&Reply::default(), STAMP, "m")));
 }
 
 #[test]
 fn printed_reply_is_complete_and_reads_back() {
     for reply_in in [full(), Reply { text: String::new(), ..full() }] {
-        let body = print_reply(&reply_in, 7, "m");
-        assert_eq!(complete(&body, 1, "x").as_ptr(), body.as_ptr());
+        let body = print_reply(&reply_in, STAMP, "m");
+        assert_eq!(complete(&body, STAMP, "x").as_ptr(), body.as_ptr());
         let Decoded::Reply(read) = reply(&body).unwrap() else { panic!("blocked") };
         assert!(read.complete);
         assert_eq!(Reply { raw: None, complete: false, ..read }, reply_in);
@@ -67,7 +69,7 @@ fn block(category: BlockCategory, detail: &str, partial: &str) -> (u16, String) 
         usage: None,
         form: BlockForm::InStream,
     };
-    let (status, body) = print_block(&block, 7, "m");
+    let (status, body) = print_block(&block, STAMP, "m");
     (status, text(&body).to_owned())
 }
 
@@ -79,11 +81,11 @@ fn block_is_printed_in_openais_format() {
         .assert_eq(&body);
     let (status, body) = block(BlockCategory::Output, "no", "half");
     assert_eq!(status, 200);
-    expect![[r#"{"id":"chatcmpl-fb-7","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"half","refusal":null},"finish_reason":"content_filter","logprobs":null}],"usage":null}"#]]
+    expect![[r#"{"id":"chatcmpl-fb-0000000000000007","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"half","refusal":null},"finish_reason":"content_filter","logprobs":null}],"usage":null}"#]]
     .assert_eq(&body);
     let (status, body) = block(BlockCategory::Refusal, "", "");
     assert_eq!(status, 200);
-    expect![[r#"{"id":"chatcmpl-fb-7","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":"The model declined to answer."},"finish_reason":"stop","logprobs":null}],"usage":null}"#]]
+    expect![[r#"{"id":"chatcmpl-fb-0000000000000007","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":"The model declined to answer."},"finish_reason":"stop","logprobs":null}],"usage":null}"#]]
     .assert_eq(&body);
     for category in [BlockCategory::Output, BlockCategory::Refusal] {
         let Decoded::Blocked(read) = reply(&block(category, "no", "half").1.into()).unwrap() else {
