@@ -1,6 +1,7 @@
 //! The properties of a request that routing depends on.
 
 use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, Usage};
+use serde::Deserialize;
 
 use crate::{Candidate, Strategy};
 
@@ -243,12 +244,24 @@ fn media_tokens(kind: &str, value: &str) -> Option<u64> {
     match kind {
         "input_audio" => Some(chars.div_ceil(AUDIO_CHARS_PER_TOKEN)),
         "file" => Some(chars.div_ceil(PAGE_CHARS).saturating_mul(PAGE_TOKENS)),
-        // Its source may also be a text.
-        "document" if value.contains("base64") => {
+        "document" if has_base64_source(value) => {
             Some(chars.div_ceil(PAGE_CHARS).saturating_mul(PAGE_TOKENS))
         }
         _ => None,
     }
+}
+
+/// Returns true if a document has its bytes in it; its source may also be a text.
+fn has_base64_source(document: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Document {
+        source: Source,
+    }
+    #[derive(Deserialize)]
+    struct Source {
+        r#type: String,
+    }
+    serde_json::from_str::<Document>(document).is_ok_and(|document| document.source.r#type == "base64")
 }
 
 #[cfg(test)]
