@@ -193,17 +193,17 @@ fn second_target_answers_failed_requests_and_the_prediction_is_stable() {
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                200        200
-        default  success              77.5 %     91.5 %  *
-        default  calls per request      1.03       1.15  *
-        default  p50                 1.977 s    1.295 s  *
-        default  p95                10.313 s    2.915 s  *
-        default  cost                      -    $0.0080  *
-        default  by (blocked)              3          2  *
-        default  by (caller left)         12         12
-        default  by (no answer)           29          2  *
-        default  by (stream cut)           1          1
-        default  by a/m                  155        126  *
-        default  by b/n                    0         57  *
+        default  success              78.5 %     93.0 %  *
+        default  calls per request      1.04       1.16  *
+        default  p50                 1.859 s    1.374 s  *
+        default  p95                11.241 s    2.922 s  *
+        default  cost                      -    $0.0086  *
+        default  by (blocked)              3          1  *
+        default  by (caller left)         11         11
+        default  by (no answer)           28          2  *
+        default  by (stream cut)           1          0  *
+        default  by a/m                  157        133  *
+        default  by b/n                    0         53  *
 
         * differs; replayed in virtual time, no provider was called
         assumed: b/n was never called: it answers in 800ms"#]]

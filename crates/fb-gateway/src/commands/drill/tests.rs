@@ -44,11 +44,11 @@ fn second_target_covers_one_outage_and_the_cache_covers_both() {
             default  b/n          401         a/m                       full        3    0.5 s    0.5 s
             default  b/n          429, 30 s   a/m                       full        3    0.5 s    0.5 s
             default  b/n          stream cut  a/m                       full        3    0.5 s    0.5 s
-            default  all targets  503         cache                     cached     10    0.9 s    0.0 s
+            default  all targets  503         cache                     cached     10    1.0 s    0.0 s
             default  all targets  no answer   cache                     cached      6  140.0 s  140.0 s
             default  all targets  401         502 upstream_credentials  error       2    0.2 s    0.0 s
             default  all targets  429, 30 s   cache                     cached      2    0.2 s    0.0 s
-            default  all targets  stream cut  cache                     cached     10    0.9 s    0.0 s
+            default  all targets  stream cut  cache                     cached     10    1.0 s    0.0 s
 
             one target down: 10 outages, 10 survived, 0 with errors
             all targets down: 5 outages, 4 survived, 1 with errors
