@@ -23,6 +23,9 @@ struct Args {
     /// Run only the scenarios with this text in their name.
     #[arg(long)]
     only: Option<String>,
+    /// Replay incidents for this many minutes instead of the few seconds of the suite.
+    #[arg(long)]
+    minutes: Option<u32>,
 }
 
 #[tokio::main]
@@ -36,16 +39,18 @@ async fn main() -> anyhow::Result<ExitCode> {
         .collect();
     anyhow::ensure!(!chosen.is_empty(), "no scenario's name contains {:?}", args.only.unwrap_or_default());
 
+    let replay = args.minutes.map(|minutes| Duration::from_secs(60) * minutes);
+    let limit = SCENARIO_TIMEOUT + replay.unwrap_or_default();
+
     // The gateway serves plain HTTP here, but the HTTP client requires a TLS provider nevertheless.
     drop(rustls::crypto::ring::default_provider().install_default());
     println!("{:<24} {:>8}  {:<34} {:<34} verdict", "scenario", "time", "clients", "calls to providers");
     let mut red = 0;
     for scenario in &chosen {
         let began = Instant::now();
-        let run = tokio::time::timeout(SCENARIO_TIMEOUT, (scenario.run)(fb.clone())).await;
+        let run = tokio::time::timeout(limit, (scenario.run)(fb.clone(), replay)).await;
         let took = format!("{:.1} s", began.elapsed().as_secs_f64());
-        let run =
-            run.unwrap_or_else(|_elapsed| Err(anyhow::anyhow!("not finished after {SCENARIO_TIMEOUT:?}")));
+        let run = run.unwrap_or_else(|_elapsed| Err(anyhow::anyhow!("not finished after {limit:?}")));
         match run {
             Ok(summary) => println!(
                 "{:<24} {took:>8}  {:<34} {:<34} ok",

@@ -120,30 +120,17 @@ impl Testbed {
         prompt: &str,
         stream: bool,
     ) -> anyhow::Result<ClientResponse> {
-        let mut response = self.send(headers, prompt, stream).await?;
-        let status = response.status().as_u16();
-        let header = |name: &str| {
-            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
-            value.unwrap_or_default().to_owned()
-        };
-        let (served_by, trace, retry_after) =
-            (header("x-fb-served-by"), header("x-fb-trace"), header("retry-after"));
-        let (level, cache) = (header("x-fb-level"), header("x-fb-cache"));
-        let mut text = Vec::new();
-        let clean_end = loop {
-            match response.chunk().await {
-                Ok(Some(bytes)) => text.extend_from_slice(&bytes),
-                Ok(None) => break true,
-                Err(_) => break false,
-            }
-        };
-        let body = String::from_utf8(text).context("the answer is not UTF-8")?;
-        Ok(ClientResponse { status, served_by, trace, retry_after, level, cache, body, clean_end })
+        ClientResponse::read(self.send("default", headers, prompt, stream).await?).await
+    }
+
+    /// Sends one chat request to this route and reads the complete response.
+    pub(crate) async fn chat_at(&self, route: &str, stream: bool) -> anyhow::Result<ClientResponse> {
+        ClientResponse::read(self.send(route, &[], "What is a circuit breaker?", stream).await?).await
     }
 
     /// Requests a stream, reads its first text, and disconnects. Returns the data read.
     pub(crate) async fn start_and_cancel_stream(&self) -> anyhow::Result<String> {
-        let mut response = self.send(&[], "What is a circuit breaker?", true).await?;
+        let mut response = self.send("default", &[], "What is a circuit breaker?", true).await?;
         let mut read = Vec::new();
         while let Some(bytes) = response.chunk().await? {
             read.extend_from_slice(&bytes);
@@ -156,12 +143,13 @@ impl Testbed {
 
     async fn send(
         &self,
+        route: &str,
         headers: &[(&str, &str)],
         prompt: &str,
         stream: bool,
     ) -> anyhow::Result<reqwest::Response> {
         let body = json!({
-            "model": "default",
+            "model": route,
             "messages": [{ "role": "user", "content": prompt }],
             "temperature": 0,
             "stream": stream,
@@ -328,6 +316,27 @@ pub(crate) struct ClientResponse {
 }
 
 impl ClientResponse {
+    async fn read(mut response: reqwest::Response) -> anyhow::Result<Self> {
+        let status = response.status().as_u16();
+        let header = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let (served_by, trace, retry_after) =
+            (header("x-fb-served-by"), header("x-fb-trace"), header("retry-after"));
+        let (level, cache) = (header("x-fb-level"), header("x-fb-cache"));
+        let mut text = Vec::new();
+        let clean_end = loop {
+            match response.chunk().await {
+                Ok(Some(bytes)) => text.extend_from_slice(&bytes),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let body = String::from_utf8(text).context("the answer is not UTF-8")?;
+        Ok(Self { status, served_by, trace, retry_after, level, cache, body, clean_end })
+    }
+
     /// The text of a plain answer.
     pub(crate) fn text(&self) -> anyhow::Result<String> {
         let body: Value = serde_json::from_str(&self.body).context("the answer is not JSON")?;

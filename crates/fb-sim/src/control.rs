@@ -40,7 +40,8 @@ pub(crate) struct SimState {
 #[derive(Debug, Default)]
 struct Faults {
     standing: Option<Fault>,
-    queue: VecDeque<(u32, Fault)>,
+    /// The faults of the next inference requests; `None` answers them.
+    queue: VecDeque<(u32, Option<Fault>)>,
     by_model: BTreeMap<String, Fault>,
     by_key: BTreeMap<String, Fault>,
     headers_by_key: BTreeMap<String, Vec<(String, String)>>,
@@ -64,14 +65,14 @@ impl Faults {
                 if *left == 0 {
                     self.queue.pop_front();
                 }
-                Some(fault)
+                fault
             }
             _ => self.standing.clone(),
         }
     }
 
     fn upcoming(&self) -> Option<&Fault> {
-        self.queue.front().map(|(_, fault)| fault).or(self.standing.as_ref())
+        self.queue.front().map_or(self.standing.as_ref(), |(_, fault)| fault.as_ref())
     }
 }
 
@@ -134,6 +135,11 @@ impl Handle {
         self.state.faults.lock().headers_by_key.insert(key.into(), headers.into());
     }
 
+    /// Queues answers without a fault for `count` inference requests, after the faults already queued.
+    pub fn answer_next(&self, count: u32) {
+        self.state.queue_next(count, None);
+    }
+
     /// Removes every fault, including queued ones, and reopens the listener after [`Fault::Refuse`]. Connections that are
     /// already stalled remain stalled.
     pub fn heal(&self) {
@@ -193,13 +199,16 @@ impl SimState {
     }
 
     pub(crate) fn fault_next(&self, count: u32, fault: Fault) {
-        if count == 0 {
-            return;
-        }
-        if fault == Fault::Refuse {
+        if fault == Fault::Refuse && count > 0 {
             return self.fault(fault, None);
         }
-        self.faults.lock().queue.push_back((count, fault));
+        self.queue_next(count, Some(fault));
+    }
+
+    fn queue_next(&self, count: u32, fault: Option<Fault>) {
+        if count > 0 {
+            self.faults.lock().queue.push_back((count, fault));
+        }
     }
 
     pub(crate) fn heal(&self) {
