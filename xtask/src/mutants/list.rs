@@ -121,7 +121,7 @@ pub(super) const MUTATIONS: [Mutation; 26] = [
         breaks: "a race continues after a failure to surface",
         file: "crates/fb/src/engine/race.rs",
         from: "=> surfaced = surfaced.or(Some(failure)),\n",
-        to: "=> {\n surfaced = surfaced.or(Some(failure));\n running.extend(begin(&mut left));\n }\n",
+        to: "=> {\n surfaced = surfaced.or(Some(failure));\n running.extend(begin(&mut left, true));\n }\n",
     },
     Mutation {
         breaks: "a cancelled call costs nothing",
