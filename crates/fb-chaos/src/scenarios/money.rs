@@ -27,6 +27,7 @@ fn tenants(more: &str) -> String {
         key = {{ env = "FB_CHAOS_ACME_CI" }}
         usd_per_day = 0.1
         [tenants.default]
+        anonymous = true
         usd_per_day = 1000000.0
         "#
     )
