@@ -206,15 +206,18 @@ impl Gateway {
 
 /// Creates an HTTP client. The gateway is called over plain HTTP, but reqwest requires a TLS provider anyway.
 pub(crate) fn client() -> reqwest::Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    client_with(reqwest::header::HeaderMap::new())
 }
 
 /// Returns a client of the admin API with the token of [`ADMIN`].
 pub(crate) fn operator() -> reqwest::Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
     let token = ("authorization".parse().unwrap(), "Bearer sk-test".parse().unwrap());
-    let headers = [token].into_iter().collect();
+    client_with([token].into_iter().collect())
+}
+
+/// Returns a client that sends these headers with every request.
+fn client_with(headers: reqwest::header::HeaderMap) -> reqwest::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy().default_headers(headers).build().unwrap()
 }
 

@@ -230,6 +230,22 @@ pub enum Skip {
     NoTime,
 }
 
+impl Skip {
+    /// Returns `true` if earlier calls or probes are the reason: the target, its provider or its key is kept from calls for a
+    /// while.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::BreakerOpen
+                | Self::ProviderOpen
+                | Self::Cooling
+                | Self::Ejected
+                | Self::KeyRejected
+                | Self::Unhealthy
+        )
+    }
+}
+
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

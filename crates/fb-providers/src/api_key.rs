@@ -1,6 +1,6 @@
 //! Several API keys of one provider.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use fb_core::{InvalidConfig, KeyInfo};
 use secrecy::ExposeSecret;
@@ -97,9 +97,10 @@ impl<'de> de::Visitor<'de> for Visitor {
         let (mut secret, mut weight) = (None, None);
         while let Some(field) = map.next_key::<String>()? {
             match field.as_str() {
-                "env" if secret.is_none() => secret = Some(Secret::env(map.next_value::<String>()?)),
-                "file" if secret.is_none() => secret = Some(Secret::file(map.next_value::<PathBuf>()?)),
                 "weight" if weight.is_none() => weight = Some(map.next_value::<f64>()?),
+                field if secret.is_none() => {
+                    secret = Some(Secret::read_reference(field, &mut map)?.ok_or_else(wrong)?);
+                }
                 _ => return Err(wrong()),
             }
         }

@@ -116,6 +116,20 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+impl Secret {
+    /// Reads the value of the field `env` or `file` of a table in a config; `None` for any other field.
+    pub(crate) fn read_reference<'de, A: de::MapAccess<'de>>(
+        field: &str,
+        map: &mut A,
+    ) -> Result<Option<Self>, A::Error> {
+        Ok(match field {
+            "env" => Some(Self::env(map.next_value::<String>()?)),
+            "file" => Some(Self::file(map.next_value::<PathBuf>()?)),
+            _ => None,
+        })
+    }
+}
+
 /// The accepted forms in a config; part of every error about it.
 const FORMS: &str = "{ env = \"NAME\" } or { file = \"PATH\" }; a secret does not belong in a config file";
 
@@ -139,11 +153,7 @@ impl<'de> de::Visitor<'de> for Visitor {
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
         let wrong = || de::Error::custom(format_args!("expected exactly one of {FORMS}"));
         let Some(key) = map.next_key::<String>()? else { return Err(wrong()) };
-        let secret = match key.as_str() {
-            "env" => Secret::env(map.next_value::<String>()?),
-            "file" => Secret::file(map.next_value::<PathBuf>()?),
-            _ => return Err(wrong()),
-        };
+        let secret = Secret::read_reference(&key, &mut map)?.ok_or_else(wrong)?;
         if map.next_key::<String>()?.is_some() {
             return Err(wrong());
         }

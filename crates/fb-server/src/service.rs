@@ -20,7 +20,7 @@ use crate::{
     report_headers::Exposed,
     request_body::BodyReader,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
-    shutdown::Shutdown,
+    shutdown::{ENDED, Shutdown},
     state::State,
 };
 
@@ -216,7 +216,7 @@ where
         biased;
         response = respond(state, request) => response,
         () = state.shutdown.ended() => {
-            Rejection::new(ErrorCode::Overloaded, "the gateway is shutting down").into_response()
+            Rejection::new(ErrorCode::Overloaded, ENDED).into_response()
         }
     }
 }

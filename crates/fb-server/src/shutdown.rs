@@ -8,6 +8,9 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
+/// The message of the error with which a request in flight ends.
+pub(crate) const ENDED: &str = "the gateway is shutting down";
+
 /// A handle on the end of a server. Clones share it.
 #[derive(Clone)]
 pub struct Shutdown(Arc<State>);

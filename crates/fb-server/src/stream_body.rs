@@ -18,7 +18,7 @@ use http_body::{Body, Frame};
 use crate::{
     heartbeat::Heartbeat,
     report_headers::{Exposed, report_comments},
-    shutdown::Shutdown,
+    shutdown::{ENDED, Shutdown},
 };
 
 /// A streamed answer as a response body in OpenAI's dialect.
@@ -109,9 +109,8 @@ impl StreamBody {
         let chunk = self.poll_chunk(cx);
         if chunk.is_pending() && self.ended.as_mut().poll(cx).is_ready() {
             self.state = State::Flushing;
-            let message = "the gateway is shutting down";
             return Poll::Ready(Some(openai::error_event(
-                message,
+                ENDED,
                 "service_unavailable_error",
                 None,
                 Some("overloaded"),

@@ -62,7 +62,7 @@ impl Credentials {
         self.sets.get(key).map(|set| set.headers()).unwrap_or_default()
     }
 
-    /// Returns the generation of a key. A request whose headers are read later has this secret or a later one.
+    /// Returns the generation of a key. A request with headers that are read later has this secret or a later one.
     pub(super) fn generation(&self, key: usize) -> u64 {
         self.sets.get(key).map_or(0, |set| set.generation.load(Ordering::Acquire))
     }

@@ -45,6 +45,12 @@ impl From<Skip> for Denied {
     }
 }
 
+impl From<KeyRest> for Denied {
+    fn from(rest: KeyRest) -> Self {
+        Self { skip: rest.skip(), reopens: Some(rest.left()) }
+    }
+}
+
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
         Skip::Inadmissible(refusal).into()
@@ -162,8 +168,8 @@ pub(super) async fn acquire(
         return Err(Skip::Attempts.into());
     }
     ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
-    if let Some(KeyRest::Rejected(left)) = state.keys.rest(at) {
-        return Err(Denied { skip: Skip::KeyRejected, reopens: Some(left) });
+    if let Some(rejected @ KeyRest::Rejected(_)) = state.keys.rest(at) {
+        return Err(rejected.into());
     }
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
     if number == 1 {
@@ -172,10 +178,7 @@ pub(super) async fn acquire(
     if !position.bypass {
         check_state(ctx, target, number == 1 && position.later > 0, at)?;
     }
-    let key = state.keys.take(position.bypass, at, || ctx.random()).map_err(|rest| match rest {
-        KeyRest::Rejected(left) => Denied { skip: Skip::KeyRejected, reopens: Some(left) },
-        KeyRest::Cooling(left) => Denied { skip: Skip::Cooling, reopens: Some(left) },
-    })?;
+    let key = state.keys.take(position.bypass, at, || ctx.random())?;
     let mut rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
     let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
     let permits = state.try_acquire(position.bypass, at);

@@ -34,7 +34,7 @@ pub(super) fn retries_after_wait(ctx: RequestContext<'_>, target: &RouteTarget) 
 }
 
 /// Calls one target, and retries as the failures, the policy of the target and the envelope of the request allow. If the
-/// target may be called again later, `retries` says from when.
+/// target may be called again later, `retries.due` is the time from which.
 pub(super) async fn try_target(
     ctx: RequestContext<'_>,
     target: &RouteTarget,

@@ -17,7 +17,7 @@ pub(super) fn cause(ctx: RequestContext<'_>) -> Option<Failure> {
 /// Returns the same among the failures of this request and of the calls before it that made a target unavailable.
 pub(super) fn known_cause(ctx: RequestContext<'_>) -> Option<Failure> {
     let last_failure = |target: &TargetId, why: &Skip| {
-        ctx.route.target_state(target).filter(|_| is_unavailable(why))?.last_failure()
+        ctx.route.target_state(target).filter(|_| why.is_unavailable())?.last_failure()
     };
     most_helpful(
         &failures(ctx, last_failure),
@@ -30,7 +30,8 @@ pub(super) fn known_cause(ctx: RequestContext<'_>) -> Option<Failure> {
 /// meet again. `None` if a limit on the request explains more.
 pub(super) fn cause_of_rest(ctx: RequestContext<'_>) -> Option<Failure> {
     let report = ctx.record.report();
-    let explains = |row: &Attempt| matches!(&row.end, AttemptEnd::Skipped { why, .. } if is_unavailable(why));
+    let explains =
+        |row: &Attempt| matches!(&row.end, AttemptEnd::Skipped { why, .. } if why.is_unavailable());
     if !report.trace.rows().iter().all(explains) {
         return None;
     }
@@ -38,19 +39,6 @@ pub(super) fn cause_of_rest(ctx: RequestContext<'_>) -> Option<Failure> {
         ctx.route.target_state(target).filter(|_| *why == Skip::Cooling)?.last_failure()
     };
     most_helpful(&failures(ctx, last_failure), report.primary.as_ref(), names_a_target(ctx.request))
-}
-
-/// Returns true if earlier calls are the reason to skip a target.
-const fn is_unavailable(why: &Skip) -> bool {
-    matches!(
-        why,
-        Skip::BreakerOpen
-            | Skip::ProviderOpen
-            | Skip::Cooling
-            | Skip::Ejected
-            | Skip::KeyRejected
-            | Skip::Unhealthy
-    )
 }
 
 /// Returns the failures of a request in order, with those that `skipped` returns for targets that were not called.

@@ -111,7 +111,7 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Result<Step, Option<Limit>>
         Decision::Stop(StopReason::Exhausted) => return Err(Some(Limit::Retries)),
         Decision::Stop(_) => return Err(None),
     };
-    // A broken connection may be one of many, and a rate limit says when the target answers again.
+    // A broken connection may be one of many, and a rate limit passes soon.
     let is_first_here = s.retries == 0 && matches!(pace, Pace::Immediate | Pace::RetryAfter);
     let may_leave = matches!(without_retry(s), Step::Next(..));
     if s.max_retries.is_none() && s.elsewhere && may_leave && !is_first_here {

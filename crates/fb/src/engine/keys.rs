@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fb_core::RateLimits;
+use fb_core::{RateLimits, Skip};
 
 use super::key_standing::KeyStanding;
 
@@ -59,6 +59,14 @@ impl KeyRest {
         }
     }
 
+    /// Returns the reason for which a target is passed over, if all its keys rest like this one.
+    pub(super) const fn skip(self) -> Skip {
+        match self {
+            Self::Rejected(_) => Skip::KeyRejected,
+            Self::Cooling(_) => Skip::Cooling,
+        }
+    }
+
     const fn is_rejected(self) -> bool {
         matches!(self, Self::Rejected(_))
     }
@@ -100,9 +108,9 @@ impl KeyView {
     }
 }
 
-/// Chooses a key for a call: one whose trial is due, or else a free one at random, by its weight and what its rate limits
-/// leave. `random` is in `[0, 1)`. If all rest, returns the rest of the first that is free again; it is a rejection only if
-/// all were rejected.
+/// Chooses a key for a call: one with a trial that is due, or else a free one at random, by its weight and what its rate
+/// limits leave. `random` is in `[0, 1)`. If all rest, returns the rest of the first that is free again; it is a rejection
+/// only if all were rejected.
 pub(super) fn choose(keys: &[KeyView], random: f64) -> Result<usize, KeyRest> {
     if let Some(trial) = keys.iter().position(|key| key.is_trial && key.rest.is_none()) {
         return Ok(trial);

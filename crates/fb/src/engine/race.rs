@@ -182,7 +182,7 @@ async fn visit<'t>(
 
 /// Takes the target with the fewest retries of those that may be called again, or else the one due first, and returns it with
 /// the wait until then. Those that may not be called
-/// then are dropped, and so are those whose provider has no retry left. A target that was turned away goes first if it
+/// then are dropped, and so are those of a provider without a retry left. A target that was turned away goes first if it
 /// reopens by then.
 fn take_due<'t>(
     ctx: RequestContext<'_>,

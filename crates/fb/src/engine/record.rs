@@ -252,17 +252,7 @@ impl RequestRecord {
         let state = self.state.lock();
         match state.last_row(target).map(|row| &row.end) {
             Some(AttemptEnd::Skipped { why, .. }) => {
-                matches!(
-                    why,
-                    Skip::BreakerOpen
-                        | Skip::ProviderOpen
-                        | Skip::Cooling
-                        | Skip::Ejected
-                        | Skip::KeyRejected
-                        | Skip::LowQuality
-                        | Skip::Ramping
-                        | Skip::Unhealthy
-                )
+                why.is_unavailable() || matches!(why, Skip::LowQuality | Skip::Ramping)
             }
             Some(AttemptEnd::Failed(failure)) => {
                 let is_hinted = failure.consequences().cooldown == Cooldown::RetryAfter;
@@ -319,16 +309,7 @@ impl RequestRecord {
             AttemptEnd::Failed(failure) => {
                 !(deadline_shortened && matches!(failure.kind(), FailureKind::Timeout(_)))
             }
-            AttemptEnd::Skipped { why, .. } => matches!(
-                why,
-                Skip::BreakerOpen
-                    | Skip::ProviderOpen
-                    | Skip::Cooling
-                    | Skip::Ejected
-                    | Skip::Unhealthy
-                    | Skip::KeyRejected
-                    | Skip::AtCapacity
-            ),
+            AttemptEnd::Skipped { why, .. } => why.is_unavailable() || *why == Skip::AtCapacity,
             _ => false,
         };
         self.state.lock().rows.iter().any(blames)

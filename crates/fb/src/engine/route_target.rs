@@ -62,7 +62,7 @@ impl RouteTarget {
         let capabilities = config.capabilities.applied_to(state.provider().capabilities(state.id().model()));
         let (is_thinking_model, set_effort) = (is_thinking_model(config), set_effort(config));
         let weight = Arc::new(AtomicU64::new(config.weight.to_bits()));
-        let retry_limit = config.max_retries.or(state.settings.mechanisms.retry.max_retries);
+        let retry_limit = config.retry_config(&state.settings.mechanisms.retry).max_retries;
         let config = Arc::new(config.clone());
         Self {
             state,

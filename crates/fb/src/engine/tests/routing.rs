@@ -357,7 +357,7 @@ fn strategy_without_its_settings_is_rejected() {
     .assert_eq(&problems.join("\n"));
 }
 
-/// A target whose window a prompt exceeds by estimate is tried once the others have failed, and does not explain their
+/// A target with a window that a prompt exceeds by estimate is tried once the others have failed, and does not explain their
 /// failures.
 #[tokio::test(start_paused = true)]
 async fn target_that_an_estimate_excludes_is_tried_after_all_others() {
