@@ -1,4 +1,4 @@
-//! The door: who may call, what a caller may send, and what is seen of it, over real sockets.
+//! The door: authentication, limits on requests, and what callers can see, over real sockets.
 
 mod abuse;
 mod bodies;

@@ -32,7 +32,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "primary hangs", run: |fb, _| Box::pin(outages::hang(fb)) },
     Scenario { name: "primary refuses", run: |fb, _| Box::pin(outages::refused(fb)) },
     Scenario { name: "outage under load", run: |fb, _| Box::pin(outages::outage(fb)) },
-    Scenario { name: "down before it is asked", run: |fb, _| Box::pin(outages::probed(fb)) },
+    Scenario { name: "down before it is called", run: |fb, _| Box::pin(outages::probed(fb)) },
     Scenario { name: "all down", run: |fb, _| Box::pin(outages::all_down(fb)) },
     Scenario { name: "all down, answers kept", run: |fb, _| Box::pin(answers::kept(fb)) },
     Scenario { name: "down the ladder and up", run: |fb, _| Box::pin(answers::ladder(fb)) },

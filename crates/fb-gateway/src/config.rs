@@ -75,7 +75,7 @@ pub struct LoadedConfig {
 }
 
 impl LoadedConfig {
-    /// Returns everything that an operator should know about the config although the gateway can serve with it.
+    /// Returns all problems of the config that do not prevent serving, those of the listeners included.
     pub(crate) fn all_warnings(&self) -> impl Iterator<Item = InvalidConfig> + '_ {
         self.warnings.iter().cloned().chain(self.open_listeners())
     }

@@ -78,7 +78,7 @@ pub(crate) enum Access {
     Plain,
     /// A page of this origin sent the request and may read the response.
     Foreign(HeaderValue),
-    /// The browser asks for permission; this is the response.
+    /// The response to a preflight request of a browser.
     Preflight(Response),
 }
 

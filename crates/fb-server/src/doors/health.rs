@@ -12,8 +12,8 @@ pub(crate) fn livez() -> Response {
     body::text("ok")
 }
 
-/// `GET /readyz`: 200 if at least one target is usable and the server is not about to stop, else 503. A request of an operator, who has the admin token,
-/// gets the reasons for each target.
+/// `GET /readyz`: 200 if at least one target is usable and the server is not about to stop, else 503. A request with the
+/// admin token gets the reasons for each target.
 pub(crate) fn readyz(state: &State, headers: &HeaderMap) -> Response {
     let targets = state.client.targets();
     let ready = !state.shutdown.has_begun() && targets.iter().any(|(_, eligibility)| eligibility.is_usable());
