@@ -4,6 +4,7 @@ mod abuse;
 mod bodies;
 mod callers;
 mod connections;
+mod limits;
 mod media;
 mod pages;
 mod private;

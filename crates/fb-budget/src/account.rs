@@ -8,14 +8,16 @@ pub(crate) mod state;
 #[cfg(feature = "ledger")]
 mod write_ahead;
 
-use std::{iter, sync::Arc};
+use std::{iter, sync::Arc, time::Instant};
 
 use fb_core::TargetId;
 
 #[cfg(feature = "ledger")]
 pub use self::pending_commit::{LedgerStalled, PendingCommit};
 use self::state::{AccountState, CallKind};
-use crate::{AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation, Standing, Warning};
+use crate::{
+    AccountStats, Allowances, Amount, LimitExceeded, Limits, Moment, Reservation, Standing, Warning,
+};
 
 /// The account of a tenant, or of one of its keys; a clone is a handle to the same account.
 ///
@@ -131,6 +133,13 @@ impl Account {
     pub fn standing(&self, at: Moment) -> Standing {
         let own = self.own.standing(at);
         self.tenant.as_ref().map_or(own, |tenant| own.or_nearer(tenant.standing(at)))
+    }
+
+    /// Returns what is left of the limits per minute; for a key, that of which the smaller share is left, its own or its
+    /// tenant's. Calls wait for no more than a copy of the counts.
+    pub fn allowances(&self, now: Instant) -> Allowances {
+        let own = self.own.allowances(now);
+        self.tenant.as_ref().map_or(own, |tenant| own.or_stricter(tenant.allowances(now)))
     }
 
     /// Returns whether requests should take a cheaper route now.

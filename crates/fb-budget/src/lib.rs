@@ -12,6 +12,7 @@ mod calendar;
 mod minute;
 mod request_limiter;
 
+mod allowance;
 mod limit;
 
 mod account;
@@ -32,6 +33,7 @@ pub use fb_core::InvalidConfig;
 pub use self::account::Account;
 #[cfg(feature = "ledger")]
 pub use self::account::{LedgerStalled, PendingCommit};
+pub use self::allowance::{Allowance, Allowances};
 pub use self::amount::Amount;
 pub use self::book::Book;
 #[cfg(feature = "ledger")]

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Allowance;
+
 const SLOT: Duration = Duration::from_secs(5);
 /// A minute has twelve slots; the current one is extra, so that no span of 60 s exceeds the limit.
 const SLOTS: usize = 13;
 const AGES: u64 = SLOTS as u64;
 
 /// A count of tokens, each of which expires 60 to 65 s after it was added. A clock that steps back changes nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct MinuteWindow {
     limit: u64,
     origin: Option<Instant>,
@@ -68,12 +70,30 @@ impl MinuteWindow {
             let Some(slot) = self.head.checked_sub(age) else { continue };
             sum -= self.slots[index(slot)];
             if sum <= limit {
-                let age_at_end = u32::try_from(slot + AGES).unwrap_or(u32::MAX);
-                let end = self.origin.unwrap_or(now) + SLOT * age_at_end;
-                return Err(Some(end.saturating_duration_since(now)));
+                return Err(Some(self.until_expired(slot, now)));
             }
         }
         Err(None)
+    }
+
+    /// Returns what is left at `now`, which includes what expires until then.
+    pub(crate) fn allowance(mut self, now: Instant) -> Allowance {
+        self.advance(now);
+        let used = u64::try_from(self.used()).unwrap_or(u64::MAX);
+        let slots = (0..AGES).filter_map(|age| self.head.checked_sub(age));
+        let latest = slots.into_iter().find(|slot| self.slots[index(*slot)] > 0);
+        Allowance {
+            limit: self.limit,
+            remaining: self.limit.saturating_sub(used),
+            resets_in: latest.map_or(Duration::ZERO, |slot| self.until_expired(slot, now)),
+        }
+    }
+
+    /// Returns the time until the tokens of a slot no longer count.
+    fn until_expired(&self, slot: u64, now: Instant) -> Duration {
+        let age_at_end = u32::try_from(slot + AGES).unwrap_or(u32::MAX);
+        let end = self.origin.unwrap_or(now) + SLOT * age_at_end;
+        end.saturating_duration_since(now)
     }
 
     pub(crate) fn add(&mut self, tokens: u64) -> Counted {

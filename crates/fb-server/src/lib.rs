@@ -8,6 +8,7 @@ mod connection;
 mod doors;
 mod error;
 mod heartbeat;
+mod limit_headers;
 mod listen;
 mod log;
 mod origin;

@@ -19,7 +19,9 @@ use crate::{
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// The response headers that a permitted page may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, x-fb-attempts, x-fb-level, x-fb-served-by, x-fb-cache, x-fb-reason, x-fb-trace, x-fb-degraded",
+    "x-request-id, retry-after, x-fb-attempts, x-fb-level, x-fb-served-by, x-fb-cache, x-fb-reason, x-fb-trace, x-fb-degraded, \
+     x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens",
 );
 
 /// The origins and host names that are accepted. Clones share them.

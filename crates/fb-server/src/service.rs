@@ -11,11 +11,12 @@ use http::Request;
 
 use crate::{
     admin::{AdminState, OperatorEndpoint},
-    auth::ApiKeys,
+    auth::{ApiKeys, Caller},
     body::{Body, Response},
     config::{AdminConfig, DirectTargets, ServerConfig},
     doors,
     error::Rejection,
+    limit_headers,
     origin::{Access, OriginPolicy, permit},
     report_headers::Exposed,
     request_body::BodyReader,
@@ -247,8 +248,8 @@ where
         },
     };
     match endpoint {
-        Endpoint::Chat => doors::chat(state, request, caller).await,
-        Endpoint::Completions => doors::completions(state, request, caller).await,
+        Endpoint::Chat => with_limits(doors::chat(state, request, caller).await, state, caller),
+        Endpoint::Completions => with_limits(doors::completions(state, request, caller).await, state, caller),
         Endpoint::Models => doors::models(state, caller),
         Endpoint::Model(id) => match path_parameter(id) {
             Ok(id) => doors::model(state, &id, caller),
@@ -257,6 +258,12 @@ where
         Endpoint::Liveness => doors::livez(),
         Endpoint::Readiness => doors::readyz(state, request.headers()),
     }
+}
+
+/// Adds what is left of the caller's limits to a response in OpenAI's dialect.
+fn with_limits(mut response: Response, state: &State, caller: Option<&Caller>) -> Response {
+    limit_headers::write_openai(response.headers_mut(), &state.allowances(caller));
+    response
 }
 
 /// Answers an operator on the listener of the clients, where reading needs the admin token too.

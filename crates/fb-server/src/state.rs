@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use fb::{Client, Error};
+use fb::{Allowances, Client, Error};
 
 use crate::{
     admin::AdminState,
@@ -40,6 +40,13 @@ impl State {
         }
         let model = model.chars().take(256).collect();
         Err(Error::UnknownModel { model, routes: self.client.routes() })
+    }
+
+    /// Returns what is left of the limits per minute of a caller.
+    pub(crate) fn allowances(&self, caller: Option<&Caller>) -> Allowances {
+        let (tenant, key) =
+            (caller.map(|caller| &*caller.tenant), caller.and_then(|caller| caller.key.as_deref()));
+        self.client.allowances(tenant, key)
     }
 
     /// Returns the values of `model` that a caller may send.

@@ -151,6 +151,19 @@ pub(crate) fn go_duration(text: &str) -> Option<Duration> {
     seconds(total)
 }
 
+/// Prints a duration in Go's format, such as `6m0s`, `120ms` or `2m59.56s`, in minutes at most and rounded up to milliseconds.
+pub fn print_go_duration(time: Duration) -> String {
+    let millis = time.as_nanos().div_ceil(1_000_000);
+    let (minutes, millis) = (millis / 60_000, millis % 60_000);
+    let (seconds, fraction) = (millis / 1_000, format!(".{:03}", millis % 1_000));
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    match (minutes, seconds) {
+        (0, 0) if millis > 0 => format!("{millis}ms"),
+        (0, _) => format!("{seconds}{fraction}s"),
+        _ => format!("{minutes}m{seconds}{fraction}s"),
+    }
+}
+
 /// Parses a timestamp such as `2026-11-21T05:00:00Z`, with `Z` or an offset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date, time) = text.split_once(['T', 't'])?;
@@ -292,6 +305,24 @@ mod tests {
             None,
         );
         assert_eq!(go_duration("2m59.56s"), Some(Duration::from_millis(179_560)));
+        for (millis, printed) in [
+            (0, "0s"),
+            (1, "1ms"),
+            (120, "120ms"),
+            (1_000, "1s"),
+            (1_005, "1.005s"),
+            (10_500, "10.5s"),
+            (60_000, "1m0s"),
+            (179_560, "2m59.56s"),
+            (360_000, "6m0s"),
+            (360_001, "6m0.001s"),
+            (5_400_000, "90m0s"),
+        ] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(print_go_duration(time), printed);
+            assert_eq!(go_duration(printed).unwrap_or_default(), time);
+        }
+        assert_eq!(print_go_duration(Duration::from_nanos(1_000_001)), "2ms", "not too early");
         for garbage in ["5x", "s", "1.2.3s", "--", "9999-99-99T00:00:00Z"] {
             let value: &'static str = garbage;
             check(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", value)], None);

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
-use fb_budget::{AccountStats, Standing};
+use fb_budget::{AccountStats, Allowances, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
 use fb_core::{ChatRequest, Eligibility, Level, Provider, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
@@ -265,6 +265,12 @@ impl Client {
     /// limits.
     pub fn tenants(&self) -> Vec<(String, AccountStats, Standing)> {
         self.engine.tenants()
+    }
+
+    /// Returns what is left of the limits per minute of a tenant, or of one of its keys within those of the tenant. Without a
+    /// tenant, those of `default`.
+    pub fn allowances(&self, tenant: Option<&str>, key: Option<&str>) -> Allowances {
+        self.engine.allowances(tenant, key)
     }
 
     /// Returns the reason why the ledger cannot be written at present, if there is one. Requests are served meanwhile,

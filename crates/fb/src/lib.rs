@@ -28,7 +28,8 @@ pub mod providers {
 
 pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
 pub use fb_budget::{
-    AccountStats, KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfig, PriceConfigs, Standing, Tier,
+    AccountStats, Allowance, Allowances, KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfig,
+    PriceConfigs, Standing, Tier,
 };
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{

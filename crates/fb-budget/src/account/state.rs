@@ -16,7 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "ledger")]
 use super::write_ahead::{Coverage, WriteAhead};
 use crate::{
-    AccountStats, Amount, Limit, LimitExceeded, Limits, Moment, Standing, Tally, Warning,
+    AccountStats, Allowances, Amount, Limit, LimitExceeded, Limits, Moment, Standing, Tally, Warning,
     calendar::{Calendar, until_next_day, until_next_month},
     config::money,
     minute::{Counted, MinuteWindow},
@@ -282,6 +282,14 @@ impl AccountState {
         }
         let (share, limit) = self.nearest(&balances);
         if self.reaches_warning(share) { Standing::Soft { limit, share } } else { Standing::Free }
+    }
+
+    pub(super) fn allowances(&self, now: Instant) -> Allowances {
+        let minute = self.limits.tokens_per_minute.and_then(|_limit| self.balances.lock().minute.clone());
+        Allowances {
+            requests: self.requests.as_ref().map(|requests| requests.allowance(now)),
+            tokens: minute.map(|minute| minute.allowance(now)),
+        }
     }
 
     pub(super) fn stats(&self, at: Moment) -> AccountStats {

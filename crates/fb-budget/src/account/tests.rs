@@ -196,3 +196,22 @@ fn refusal_by_the_tenants_money_consumes_no_request_of_the_key() {
     let refused = ci.reserve(&target(), amount(1, 0), at(0)).unwrap_err();
     assert_eq!((refused.limit, refused.is_key_limit()), (Limit::RequestsPerMinute, true));
 }
+
+#[test]
+fn allowances_of_a_key_are_the_stricter_of_its_own_and_its_tenants() {
+    let book = book(
+        "[acme]\nrequests_per_minute = 100\ntokens_per_minute = 1000\n[acme.keys.ci]\nrequests_per_minute = 10",
+    );
+    let (tenant, key) = (book.account("acme"), book.key_account("acme", "ci"));
+    let left = |account: &Account| {
+        let Allowances { requests, tokens } = account.allowances(at(0).now);
+        [requests, tokens].map(|left| left.map(|left| (left.remaining, left.limit)))
+    };
+    let call = tenant.reserve(&target(), amount(0, 400), at(0)).unwrap();
+    assert_eq!(left(tenant), [Some((99, 100)), Some((600, 1000))]);
+    assert_eq!(left(key), [Some((99, 100)), Some((600, 1000))], "of the key, all is left");
+    call.settle(amount(0, 100));
+    drop(key.reserve(&target(), amount(0, 0), at(0)).unwrap());
+    assert_eq!(left(key), [Some((9, 10)), Some((900, 1000))]);
+    assert_eq!(left(book.account("nobody")), [None, None]);
+}

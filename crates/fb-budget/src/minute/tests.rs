@@ -57,6 +57,24 @@ fn backward_clock_and_long_idle_time_are_handled() {
     assert_eq!(minute.used(), 0);
 }
 
+#[test]
+fn allowance_is_what_fits_and_the_time_until_nothing_counts() {
+    let t = origin();
+    let mut minute = MinuteWindow::new(100);
+    let left = |minute: &MinuteWindow, at| {
+        let Allowance { limit, remaining, resets_in } = minute.clone().allowance(t + secs(at));
+        (limit, remaining, resets_in)
+    };
+    assert_eq!(left(&minute, 0), (100, 100, secs(0)));
+    minute.advance(t);
+    minute.add(60);
+    minute.advance(t + secs(12));
+    minute.add(50);
+    assert_eq!(left(&minute, 12), (100, 0, secs(63)), "an answer may be longer than its estimate");
+    assert_eq!(left(&minute, 65), (100, 50, secs(10)));
+    assert_eq!(left(&minute, 75), (100, 100, secs(0)));
+}
+
 proptest! {
     #[test]
     fn no_sixty_seconds_exceed_the_limit(steps in prop::collection::vec((0..20_000u64, 0..60u64), 1..80)) {

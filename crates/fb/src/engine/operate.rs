@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::{Breaker, Circuit};
-use fb_budget::{Account, AccountStats, Standing};
+use fb_budget::{Account, AccountStats, Allowances, Standing};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::Status as HealthStatus;
@@ -90,6 +90,11 @@ impl Engine {
         let mut tenants: Vec<_> = book.accounts().map(usage).collect();
         tenants.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         tenants
+    }
+
+    /// Returns what is left of the limits per minute of a tenant's key, or of the tenant.
+    pub(crate) fn allowances(&self, tenant: Option<&str>, key: Option<&str>) -> Allowances {
+        self.account_of(tenant, key).map(|account| account.allowances(now())).unwrap_or_default()
     }
 
     /// Returns the reason why the ledger cannot be written now.

@@ -109,9 +109,14 @@ impl Engine {
 
     /// Returns the account charged for a request; `None` where tenants have no budgets.
     pub(super) fn account(&self, request: &ChatRequest) -> Option<&Account> {
-        let tenant = request.options().tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-        let book = self.book.as_ref()?;
-        Some(match request.options().key.as_deref() {
+        let options = request.options();
+        self.account_of(options.tenant.as_deref(), options.key.as_deref())
+    }
+
+    /// Returns the account of a tenant's key, or of the tenant; `None` where tenants have no budgets.
+    pub(super) fn account_of(&self, tenant: Option<&str>, key: Option<&str>) -> Option<&Account> {
+        let (book, tenant) = (self.book.as_ref()?, tenant.unwrap_or(DEFAULT_TENANT));
+        Some(match key {
             Some(key) => book.key_account(tenant, key),
             None => book.account(tenant),
         })
