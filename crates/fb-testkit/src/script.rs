@@ -150,21 +150,24 @@ fn parse_outcome(provider: &str, text: &str) -> Result<Outcome, String> {
         }
         (name, argument) => {
             let failure = fault::failure(name).ok_or_else(|| unknown(text))?;
-            Outcome::Failed(match argument {
-                Some("request") => failure.with_scope(Scope::Request),
-                Some("unclear") => failure.with_scope(Scope::Unclear),
-                Some(argument) => hinted(failure, argument)?,
-                None => failure,
-            })
+            let modifiers = argument.into_iter().flat_map(|argument| argument.split(','));
+            Outcome::Failed(modifiers.map(str::trim).try_fold(failure, modified)?)
         }
     })
 }
 
-fn hinted(failure: Failure, argument: &str) -> Result<Failure, String> {
-    let wait = argument.strip_prefix("retry-after ");
-    let wait =
-        wait.ok_or_else(|| format!("{argument:?} is none of `retry-after TIME`, `request`, `unclear`"))?;
-    Ok(failure.with_retry_after(Some(duration(wait.trim())?)))
+fn modified(failure: Failure, modifier: &str) -> Result<Failure, String> {
+    Ok(match modifier {
+        "request" => failure.with_scope(Scope::Request),
+        "unclear" => failure.with_scope(Scope::Unclear),
+        "should-retry" => failure.with_should_retry(Some(true)),
+        other => {
+            let wait = other.strip_prefix("retry-after ").ok_or_else(|| {
+                format!("{other:?} is none of `retry-after TIME`, `should-retry`, `request`, `unclear`")
+            })?;
+            failure.with_retry_after(Some(duration(wait.trim())?))
+        }
+    })
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {

@@ -78,7 +78,7 @@ fn invalid_scripts_are_rejected_with_position_and_reason() {
         a: 503 in                in "503 in": "in" is none of `in TIME`, `gap TIME`, `nodone`, `xN`
         a: 503 in 5              in "503 in 5": "5" is not a time; expected such as 300ms, 2s, 3min
         a: 503x0                 in "503x0": never (`x0`)
-        a: 429(later)            in "429(later)": "later" is none of `retry-after TIME`, `request`, `unclear`
+        a: 429(later)            in "429(later)": "later" is none of `retry-after TIME`, `should-retry`, `request`, `unclear`
         a: 429(retry-after -2s)  in "429(retry-after -2s)": "-2s" is not a time; expected such as 300ms, 2s, 3min
         a: error(overloaded)     in "error(overloaded)": no `error(N FAILURE)`
         a: error(2 block)        in "error(2 block)": "block" is neither an outcome nor a failure; the README of fb-testkit lists them

@@ -32,6 +32,9 @@ use crate::{
     time_limits::{CallTime, TimeLeft},
 };
 
+/// The time after which a request looks again if a target answers its probes.
+const PROBED: Duration = Duration::from_millis(100);
+
 /// The reason why a target is not called.
 pub(super) struct Denied {
     pub(super) skip: Skip,
@@ -125,6 +128,25 @@ pub(super) fn check(ctx: RequestContext<'_>, target: &RouteTarget, at: Instant) 
     }
     let skip = eligibility.reasons.into_iter().next().unwrap_or(Skip::Ramping);
     Err(Denied { skip, reopens: eligibility.not_before })
+}
+
+/// Returns the time until a target may be called from which the request was turned away: none if it has reopened since.
+/// `None` if time alone does not help, or if the target ended its attempts itself.
+pub(super) fn time_until_reopened(
+    ctx: RequestContext<'_>,
+    target: &RouteTarget,
+    at: Instant,
+) -> Option<Duration> {
+    let Err(denied) = check(ctx, target, at) else {
+        return ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO);
+    };
+    let is_breaker = matches!(denied.skip, Skip::BreakerOpen | Skip::ProviderOpen);
+    // The probes in flight may end at any time.
+    if is_breaker && target.state.is_half_open(at) {
+        denied.reopens.and(Some(PROBED))
+    } else {
+        denied.reopens
+    }
 }
 
 /// Returns true if a hedge to the target would be admitted. A target that is only probed takes no hedges.

@@ -62,12 +62,13 @@ async fn call_until_settled(
         let ctx = repaired.as_ref().map_or(ctx, |request| ctx.with_request(request));
         retries.calls += 1;
         target.state.keys.read_resting(now()).await;
+        let is_first_call = !ctx.record.has_called(target.id());
         let mut admitted = match acquire(ctx, target, position, retries.calls).await {
             Ok(admitted) => admitted,
             Err(denied) => return skip(ctx, target, position, retries, denied),
         };
         let began = now();
-        if retries.calls == 1 {
+        if is_first_call {
             retries.selected = count_first_call(ctx, target, began);
         }
         if admitted.key.is_trial() {

@@ -85,7 +85,7 @@ fn retry(s: &Situation<'_>, policy: &RetryPolicy) -> Result<Step, Option<Limit>>
     let consequences = s.failure.consequences();
     let is_encouraged = s.failure.should_retry() == Some(true) && consequences.hop == Hop::Yes;
     let pace = match consequences.retry {
-        Retry::Never if is_encouraged => Pace::Backoff,
+        Retry::Never if is_encouraged && s.retries == 0 => Pace::Backoff,
         Retry::Never | Retry::Repair => return Err(None),
         Retry::Free if s.stale > 1 => return Err(None),
         Retry::Free => {

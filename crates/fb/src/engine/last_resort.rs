@@ -5,7 +5,7 @@ use std::time::Duration;
 use fb_core::{Next, Skip, TargetId};
 
 use super::{
-    admission::{Denied, check},
+    admission::{Denied, check, time_until_reopened},
     attempts::{pause, retries_after_wait, try_target},
     context::RequestContext,
     outcome::TargetOutcome,
@@ -15,9 +15,6 @@ use super::{
     route_target::RouteTarget,
 };
 use crate::{UnavailablePolicy, clock::now};
-
-/// The time after which a request looks again if a target answers its probes.
-const PROBED: Duration = Duration::from_millis(100);
 
 /// Waits for the target that reopens first, then for the next, as long as deadline and `last_resort_wait` allow, and calls
 /// targets again that fail after the wait. If none reopens in time, lets one call through to a target that this request has
@@ -131,19 +128,13 @@ fn first_to_reopen<'a>(
         let calls = ctx.record.calls();
         wait <= left && ctx.envelope.affords_retry(at, wait, calls, 0)
     };
-    // No wait for a target that has reopened since this request was turned away.
-    let wait = |target: &RouteTarget| match check(ctx, target, at) {
-        Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
-        Err(denied) if target.state.is_half_open(at) => denied.reopens.and(Some(PROBED)),
-        Err(denied) => denied.reopens,
-    };
     let may_be_called =
         |target: &RouteTarget| target.retry_limit.is_none_or(|most| ctx.record.calls_to(target.id()) <= most);
     let first = targets
         .iter()
         .copied()
         .filter(|target| !done.contains(&target.id()) && may_be_called(target))
-        .filter_map(|target| Some((target, wait(target)?)))
+        .filter_map(|target| Some((target, time_until_reopened(ctx, target, at)?)))
         .filter(|(_, wait)| affords(*wait))
         .min_by_key(|(_, wait)| *wait);
     let (target, wait) = first?;

@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep_until;
 
 use super::{
-    admission::{check, count_callable, may_hedge},
+    admission::{check, count_callable, may_hedge, time_until_reopened},
     attempts::{pause, try_target},
     context::RequestContext,
     decide::affords,
@@ -93,7 +93,9 @@ async fn race_on(
 ) -> TargetOutcome {
     let mut running = FuturesUnordered::new();
     let mut surfaced: Option<Failure> = None;
+    // Filled in the first turns only: a target that is turned away again is left.
     let mut turned_away: Vec<&RouteTarget> = Vec::new();
+    let mut is_first_turn = true;
     let begin = |rest: &mut Vec<_>, others: bool| {
         let target = take_next(ctx, rest)?;
         ctx.record.turn_to(target.id());
@@ -125,6 +127,7 @@ async fn race_on(
                     let Some((Waiting { target, retries, .. }, wait)) = next else {
                         return TargetOutcome::MoveOn;
                     };
+                    is_first_turn = false;
                     let is_retry = retries.calls > 0;
                     let next = if is_retry { Next::RetryIn(wait) } else { Next::WaitFor(wait) };
                     ctx.record.amend(target.id(), next);
@@ -138,7 +141,10 @@ async fn race_on(
                     ctx.record.leave(target.id());
                     if let Some(due) = retries.due {
                         waiting.push(Waiting { target, retries, due });
-                    } else if !ctx.record.has_called(target.id()) && ctx.record.was_turned_away(target.id()) {
+                    } else if is_first_turn
+                        && !ctx.record.has_called(target.id())
+                        && ctx.record.was_turned_away(target.id())
+                    {
                         turned_away.push(target);
                     }
                     if surfaced.is_none() {
@@ -221,11 +227,8 @@ fn take_reopened<'t>(
     most: Duration,
     at: Instant,
 ) -> Option<(&'t RouteTarget, Duration)> {
-    let wait = |target: &RouteTarget| match check(ctx, target, at) {
-        Ok(()) => ctx.record.was_turned_away(target.id()).then_some(Duration::ZERO),
-        Err(denied) => denied.reopens,
-    };
-    let waits = turned_away.iter().enumerate().filter_map(|(index, target)| Some((index, wait(target)?)));
+    let waits = turned_away.iter().enumerate();
+    let waits = waits.filter_map(|(index, target)| Some((index, time_until_reopened(ctx, target, at)?)));
     let (index, wait) = waits.filter(|(_, wait)| *wait <= most).min_by_key(|(_, wait)| *wait)?;
     Some((turned_away.remove(index), wait))
 }

@@ -247,7 +247,8 @@ impl RequestRecord {
         self.state.lock().rows.iter().any(failed)
     }
 
-    /// Returns true if the last row of the target is a reason that passes with time: a closed gate, or a rate limit.
+    /// Returns true if the last row of the target is a reason that passes with time: a closed gate, or a failure
+    /// that named one.
     pub(super) fn was_turned_away(&self, target: &TargetId) -> bool {
         let state = self.state.lock();
         match state.last_row(target).map(|row| &row.end) {
@@ -255,9 +256,7 @@ impl RequestRecord {
                 why.is_unavailable() || matches!(why, Skip::LowQuality | Skip::Ramping)
             }
             Some(AttemptEnd::Failed(failure)) => {
-                let is_hinted = failure.consequences().cooldown == Cooldown::RetryAfter;
-                let has_time = failure.retry_after().is_some() || failure.kind() == FailureKind::RateLimited;
-                is_hinted && has_time
+                failure.consequences().cooldown == Cooldown::RetryAfter && failure.retry_after().is_some()
             }
             _ => false,
         }

@@ -4,7 +4,7 @@ use fb_retry::BudgetConfig;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::Builder;
+use crate::{Builder, LadderConfig, Rung};
 
 fn build(script: &Script, set: impl Fn(Builder) -> Builder, change: impl Fn(Route) -> Route) -> Client {
     let targets: Vec<_> =
@@ -171,4 +171,84 @@ async fn target_that_rests_for_a_moment_is_called_before_a_retry() {
         0.010s  a/m  1  ok  15 tokens                           0 ms
     "#]]
     .assert_eq(&plain(&client).await);
+}
+
+/// A rate limit without a time is retried within the retry budget of its provider only, in the last resort too.
+#[tokio::test(start_paused = true)]
+async fn rate_limit_without_a_time_is_retried_within_the_budget() {
+    for (text, burst, calls) in
+        [("a: 429 / b: 429", 1, &[2, 2][..]), ("a: 429 / b: 429", 0, &[1, 1]), ("a: 429", 0, &[1])]
+    {
+        let script = script(text);
+        let budget = BudgetConfig { ratio: 0.0, per_second: 0.0, burst, ..BudgetConfig::default() };
+        let client = build(&script, |builder| builder.retry_budget(budget.clone()), |route| route);
+        let error = client.chat(ChatRequest::user("hi")).await.unwrap_err();
+        let made: Vec<_> = script.providers().iter().map(|(_, provider)| provider.calls()).collect();
+        assert_eq!(made, calls, "{text} with {burst}: {}", outcome_of(&error));
+    }
+}
+
+/// A target that the request waited for funds the retry budget once, and counts as selected once.
+#[tokio::test(start_paused = true)]
+async fn target_that_is_called_after_a_wait_counts_once() {
+    let script = script("a: 503(retry-after 3s), 200, 429");
+    let budget = BudgetConfig { ratio: 1.0, per_second: 0.0, burst: 0, ..BudgetConfig::default() };
+    let client = build(&script, |builder| builder.retry_budget(budget.clone()), |route| route);
+    assert_eq!(client.chat(ChatRequest::user("hi")).await.unwrap().served_by(), "a/m");
+    let stats = client.stats();
+    let [a] = stats.targets.values().collect::<Vec<_>>()[..] else { panic!("{stats:?}") };
+    assert_eq!((a.selected, a.fallback_to, a.calls), (1, 0, 2));
+    // The allowance of the first request and that of the second one.
+    client.chat(ChatRequest::user("hi")).await.unwrap_err();
+    assert_eq!(script.provider("a").calls(), 5);
+}
+
+/// A target that returns to its share of the traffic is called once more at most while others wait for their retries.
+#[tokio::test(start_paused = true)]
+async fn target_that_is_just_back_is_turned_away_twice_at_most() {
+    let script = script("a: 503, 200 / b: 200, 503, 200 / r: 200");
+    let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
+    let ramp = RampConfig { from: 0.0, ..RampConfig::default() };
+    let breaker = BreakerConfig { consecutive: Some(1), half_open, ramp, ..BreakerConfig::default() };
+    let ladder = |route: Route| {
+        let reduced = Rung { targets: vec![Target::new("r", "m")], ..Rung::default() };
+        let targets = route.targets.into_iter().filter(|target| target.provider != "r").collect();
+        Route { targets, ladder: LadderConfig { reduced: Some(reduced), ..LadderConfig::default() }, ..route }
+    };
+    let client = build(&script, |builder| builder.provider_breaker("a", &breaker), ladder);
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    expect![[r#"
+        ok "hello from b" by b/m
+        0.000s  a/m     skipped: just back, others take its share            wait 0 ms
+        0.000s  b/m  1  server_error (503)                             0 ms  retry in 180 ms
+        0.000s  a/m     skipped: just back, others take its share            hop
+        0.180s  b/m  2  ok  15 tokens                                  0 ms
+    "#]]
+    .assert_eq(&plain(&client).await);
+}
+
+/// The advice of a provider to retry what is never retried is followed once.
+#[tokio::test(start_paused = true)]
+async fn encouraged_retry_is_made_once() {
+    for fault in ["403", "404", "region"] {
+        for (text, calls) in
+            [("a: FAULT(request, should-retry) / b: 200", [2, 1]), ("a: FAULT(request) / b: 200", [1, 1])]
+        {
+            let script = script(&text.replace("FAULT", fault));
+            let client = build(
+                &script,
+                |builder| builder,
+                |mut route| {
+                    route.targets[0].max_retries = Some(5);
+                    route
+                },
+            );
+            let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+            let made = ["a", "b"].map(|name| script.provider(name).calls());
+            assert_eq!(made, calls, "{text} {fault}: {}", answer.trace());
+        }
+    }
 }

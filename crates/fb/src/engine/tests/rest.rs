@@ -140,3 +140,24 @@ async fn target_with_a_closed_breaker_is_called_before_one_with_an_open_one() {
     let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
     assert_eq!((answer.served_by().as_str(), script.provider("a").calls()), ("b/m", 1), "{}", answer.trace());
 }
+
+/// A breaker that waits for its probes does not shorten a longer rest of its target.
+#[tokio::test(start_paused = true)]
+async fn target_that_rests_beyond_the_wait_is_not_waited_for_while_its_breaker_is_half_open() {
+    let script = script("a: 503, 200, 404");
+    let route = Route {
+        last_resort_wait: Duration::from_secs(10),
+        ..Route::priority("default", [Target::new("a", "m").max_retries(0)])
+    };
+    let breaker = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let builder = Client::builder().seed(7).breaker(breaker).route(route);
+    let client = builder.provider("a", script.provider("a")).build().unwrap();
+    client.chat(ChatRequest::user("hi")).await.unwrap_err();
+    advance(Duration::from_secs(6)).await;
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    for request in ["the one that finds no model", "one that finds it resting"] {
+        let error = client.chat(ChatRequest::user("hi")).await.unwrap_err();
+        let report = error.report().unwrap();
+        assert!(report.took < Duration::from_secs(1), "{request}: {:?} {}", report.took, report.trace);
+    }
+}
