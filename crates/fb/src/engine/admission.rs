@@ -190,7 +190,8 @@ pub(super) async fn acquire(
         return Err(Skip::Attempts.into());
     }
     ctx.envelope.slice(at, position.later).ok_or(Skip::NoTime)?;
-    if let Some(rejected @ KeyRest::Rejected(_)) = state.keys.rest(at) {
+    let key = state.keys.take(position.bypass, at, || ctx.random());
+    if let Err(rejected @ KeyRest::Rejected(_)) = key {
         return Err(rejected.into());
     }
     // Not checked again on a retry: the capabilities of a target do not change between its calls.
@@ -198,9 +199,9 @@ pub(super) async fn acquire(
         check_carries(ctx, target)?;
     }
     if !position.bypass {
-        check_state(ctx, target, number == 1 && position.later > 0, at)?;
+        check_state(ctx, target, key.as_ref().err().copied(), number == 1 && position.later > 0, at)?;
     }
-    let key = state.keys.take(position.bypass, at, || ctx.random())?;
+    let key = key?;
     let mut rest_trial = if position.bypass { Some(try_rest_trial(ctx, target, at)?) } else { None };
     let slot = state.try_slot().ok_or(Skip::AtCapacity)?;
     let permits = state.try_acquire(position.bypass, at);
@@ -297,10 +298,11 @@ fn check_loss(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refus
 fn check_state(
     ctx: RequestContext<'_>,
     target: &RouteTarget,
+    rest: Option<KeyRest>,
     may_turn_away: bool,
     at: Instant,
 ) -> Result<(), Denied> {
-    if let Some(left) = target.state.cooling(at) {
+    if let Some(left) = target.state.cooling_with(rest, at) {
         return Err(Denied { skip: Skip::Cooling, reopens: Some(left) });
     }
     let health = target.health(ctx.panic, at);

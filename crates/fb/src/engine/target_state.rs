@@ -282,12 +282,14 @@ impl TargetState {
 
     /// Returns the time left of the target's cool-down or until one of its keys is free, whichever ends later.
     pub(super) fn cooling(&self, at: Instant) -> Option<Duration> {
-        self.own_cooling(at).max(self.keys.rest(at).map(KeyRest::left))
+        self.cooling_with(self.keys.rest(at), at)
     }
 
-    fn own_cooling(&self, at: Instant) -> Option<Duration> {
+    /// Returns the same, given the rest of the key that is free first.
+    pub(super) fn cooling_with(&self, rest: Option<KeyRest>, at: Instant) -> Option<Duration> {
         let until = *self.history.cooling_until.lock();
-        until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero())
+        let own = until.and_then(|until| until.checked_duration_since(at)).filter(|left| !left.is_zero());
+        own.max(rest.map(KeyRest::left))
     }
 
     /// Returns a failure with the time until one of several keys is free, if it concerns the key of its call.
@@ -310,7 +312,7 @@ impl TargetState {
         if let Some(KeyRest::Rejected(left)) = rest {
             return Eligibility::unusable(Skip::KeyRejected, Some(left));
         }
-        if let Some(left) = self.own_cooling(at).max(rest.map(KeyRest::left)) {
+        if let Some(left) = self.cooling_with(rest, at) {
             return Eligibility::unusable(Skip::Cooling, Some(left));
         }
         if let Err((skip, left)) = self.peek(at) {
