@@ -55,9 +55,9 @@ use fb_core::{
 use fb_quality::UnusableSchema;
 
 use self::{
-    cache::Lookup, degrade::count_callable_below, directory::Directory, last_resort::last_resort,
-    outcome::TargetOutcome, race::race, record::RequestRecord, request_summary::summarize,
-    route_state::RouteState,
+    admission::count_callable, cache::Lookup, degrade::count_callable_below, directory::Directory,
+    last_resort::last_resort, outcome::TargetOutcome, race::race, record::RequestRecord,
+    request_summary::summarize, route_state::RouteState,
 };
 pub(crate) use self::{context::Mode, response::Response, state::Engine};
 use crate::{Ended, Error, Rung, clock::now, ladder::reduce, traces::Record};
@@ -113,6 +113,8 @@ impl Engine {
             let ctx = context::RequestContext { reserve, ..ctx };
             for is_last in [false, true] {
                 let (targets, start) = selection.stage(is_last);
+                let after = if is_last { 0 } else { count_callable(ctx, selection.doubtful.into_iter()) };
+                let ctx = context::RequestContext { reserve: reserve.saturating_add(after), ..ctx };
                 outcome = race(ctx, targets, start).await;
                 if !matches!(outcome, TargetOutcome::MoveOn) {
                     break;

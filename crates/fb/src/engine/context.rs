@@ -36,7 +36,7 @@ pub(super) struct RequestContext<'a> {
     pub(super) deadline_shortened: bool,
     /// True if too few targets of the route are healthy for health to count.
     pub(super) panic: bool,
-    /// The number of callable targets at lower levels, for which attempts and time are kept.
+    /// The number of callable targets at lower levels, and of those tried last, for which attempts and time are kept.
     pub(super) reserve: u32,
     pub(super) random: &'a Mutex<fastrand::Rng>,
 }

@@ -379,3 +379,18 @@ async fn target_that_an_estimate_excludes_is_tried_after_all_others() {
         assert_eq!(["a", "b"].map(|name| script.provider(name).calls()), calls, "{end}");
     }
 }
+
+/// Attempts and time are kept for the target that is tried last.
+#[tokio::test(start_paused = true)]
+async fn retries_leave_attempts_and_time_for_the_target_that_is_tried_last() {
+    let few = |route: Route| Route { max_attempts: 3, ..route };
+    let hasty = |route: Route| route.deadline(Duration::from_secs(20));
+    for (of_b, limit) in [("503", &few as &dyn Fn(Route) -> Route), ("hang", &hasty)] {
+        let script = script(&format!("a: 200 / b: {of_b}"));
+        let context = Some(1_000);
+        script.provider("a").with_capabilities(Capabilities { context, ..Capabilities::default() });
+        let client = client(&script, limit);
+        let end = outcome(&client.chat(ChatRequest::user("word ".repeat(2_000))).await);
+        assert!(end.starts_with("ok \"hello from a\" by a/m"), "{of_b}: {end}");
+    }
+}
