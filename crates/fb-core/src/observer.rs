@@ -9,7 +9,7 @@ use crate::{Attempt, AttemptEnd, Level, ProviderId, Report, RequestSummary, Targ
 ///
 /// - may call back into the client, for example to read its statistics;
 /// - must return quickly and must not block, because the request waits for it; hand slow work to a channel;
-/// - must not panic, because a panic in a `Drop` during unwinding aborts the process;
+/// - should not panic: the client catches and logs a panic, but not where panics abort the process;
 /// - must tolerate concurrent calls and unknown events: events of different requests interleave, and [`Event`] is
 ///   non-exhaustive.
 ///

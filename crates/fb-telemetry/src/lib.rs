@@ -6,6 +6,7 @@ mod outcome;
 
 mod fallback;
 mod metrics;
+mod observable;
 mod spans;
 mod tracing_events;
 
@@ -30,6 +31,7 @@ pub use self::{
     fan_out::FanOut,
     metrics::{Account, Metrics, Readings, Records},
     names::Names,
+    observable::Observable,
     outcome::{Outcome, TargetRole},
     spans::{AttemptSpan, RequestSpan},
     tracing_events::TracingEvents,

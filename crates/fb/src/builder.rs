@@ -175,9 +175,9 @@ impl Builder {
         self
     }
 
-    /// Sets the observer of all events, replacing any previous one.
+    /// Adds an observer of all events. Observers are called in the order in which they are added.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.parts.observer = Some(observer);
+        self.parts.observers.push(observer);
         self
     }
 

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use fb_breaker::Breaker;
 use fb_budget::{AccountStats, Allowances, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
-use fb_core::{ChatRequest, Eligibility, Level, Provider, RequestId, TargetId};
+use fb_core::{ChatRequest, Eligibility, Level, Observer, Provider, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
@@ -200,6 +200,11 @@ impl Client {
         let mut targets = self.healthy_targets();
         targets.sort_by_key(|id| latency.get(id).copied().unwrap_or(Duration::MAX));
         targets
+    }
+
+    /// Adds an observer of the requests that begin from now on.
+    pub fn add_observer(&self, observer: Arc<dyn Observer>) {
+        self.engine.observers.add(observer);
     }
 
     /// Starts to probe the providers in the background until the prober is shut down or dropped. Probes cost nothing,

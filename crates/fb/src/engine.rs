@@ -21,6 +21,7 @@ mod key_ring;
 mod key_standing;
 mod keys;
 mod last_resort;
+mod observers;
 mod open_call;
 mod operate;
 mod outcome;
@@ -49,8 +50,8 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::Role;
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Note, Options,
-    Report, RequestId, ServedBy,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Note, Observer,
+    Options, Report, RequestId, ServedBy,
 };
 use fb_quality::UnusableSchema;
 
@@ -157,9 +158,9 @@ impl Engine {
         let below = route.levels_from(Level::Full).map(|lower| lower.targets.len()).sum::<usize>();
         let targets = route.targets.len() + below;
         let envelope = Envelope::new(now(), timeout, route.config.max_attempts, targets);
-        let (stream, observer) = (mode == Mode::Stream, self.observer.clone());
+        let (stream, observers) = (mode == Mode::Stream, self.observers.current());
         let (traces, counters) = (&self.traces, &self.counters);
-        RequestRecord::new(&route.config, request, stream, envelope, observer, traces, counters)
+        RequestRecord::new(&route.config, request, stream, envelope, observers, traces, counters)
     }
 
     /// Calls targets once for all identical requests in flight. The calls run in a task of their own, which ends when the
@@ -216,9 +217,10 @@ impl Engine {
         let report = &*report;
         self.counters.lock().record(report, false);
         let (name, tenant) = (route.name(), request.options().tenant.as_ref());
-        if let Some(observer) = &self.observer {
+        let observers = self.observers.current();
+        if !observers.is_empty() {
             let summary = &summarize(request, false);
-            observer.on_event(&Event::Finished {
+            observers.on_event(&Event::Finished {
                 route: name,
                 tenant: tenant.map(AsRef::as_ref),
                 request: summary,

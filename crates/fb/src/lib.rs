@@ -13,6 +13,7 @@ mod error;
 mod evaluations;
 mod ladder;
 mod mechanisms;
+mod observable;
 mod parts;
 mod route;
 mod stats;
@@ -26,33 +27,65 @@ pub mod providers {
     pub use fb_providers::*;
 }
 
-pub use fb_breaker::{Breaker, BreakerConfig, Mode, Override, State};
+/// Metrics, tracing and drift: observers for [`Builder::observer`](crate::Builder::observer).
+///
+/// # Examples
+///
+/// Metrics of a client, for a Prometheus server to scrape:
+///
+/// ```
+/// use fb::{Client, Route, Target, providers::Ollama, telemetry::Metrics};
+///
+/// let route = Route::priority("default", [Target::new("local", "llama3.2")]);
+/// let client = Client::builder().provider("local", Ollama::local()).route(route).build()?;
+/// let metrics = Metrics::of(&client);
+/// assert!(metrics.render().contains(r#"fb_breaker_state{target="local/llama3.2",state="closed"} 1"#));
+/// # Ok::<(), fb::Error>(())
+/// ```
+pub mod telemetry {
+    pub use fb_telemetry::*;
+}
+
+/// The consequences of each kind of failure, which [`FailureKind::consequences`](crate::FailureKind::consequences)
+/// returns.
+pub mod consequences {
+    pub use fb_core::{Consequences, Cooldown, Hop, Reach, Retry, Verdict};
+}
+
+pub use fb_breaker::{
+    Breaker, BreakerConfig, HalfOpenConfig, Mode, OpenConfig, Override, OverrideSnapshot, Permit,
+    ProvisionalPermit, RampConfig as BreakerRampConfig, RejectReason, Rejected, SlowConfig,
+    Snapshot as BreakerSnapshot, State, Transition, TransitionReason, Weight, WindowConfig,
+};
 pub use fb_budget::{
-    AccountStats, Allowance, Allowances, KeyLimits, LedgerConfig, Limits, PriceBook, PriceConfig,
-    PriceConfigs, Standing, Tier,
+    AccountStats, Allowance, Allowances, KeyLimits, LedgerConfig, Limit as BudgetLimit, Limits, OnStall,
+    PriceBook, PriceConfig, PriceConfigs, Standing, Tally, Tier, TokenPrices,
 };
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{
-    Attempt, AttemptEnd, Block, BlockCategory, BlockForm, CacheControl, CacheUse, Call, CallError,
-    Capabilities, Chat, ChatRequest, Dialect, Eligibility, Event, Failure, FailureKind, FinishReason, Format,
-    Frame, FrameStream, Head, Image, ImageSource, InvalidConfig, InvalidRequest, Json, Level, Message, Meta,
-    Money, Next, Note, Observer, Options, Part, Phase, Price, Probe, Provider, ProviderId, Raw, Refusal,
-    Reply, Report, RequestId, RequestSummary, Role, Rules, Schema, ServedBy, Skip, StreamEvent, Streaming,
-    TargetId, Tool, ToolCall, ToolChoice, Trace, UnknownLevel, Usage, preset_or_table,
+    AnswerHead, Attempt, AttemptEnd, Block, BlockCategory, BlockForm, BreakerState, CacheControl, CacheUse,
+    Call, CallError, CallKey, Capabilities, Chat, ChatRequest, Dialect, Effort, Eligibility, Event, Extra,
+    Failure, FailureKind, Field, FinishReason, Format, Frame, FrameStream, Head, Image, ImageSource,
+    InvalidConfig, InvalidId, InvalidJson, InvalidRequest, InvalidRequestId, Json, KeyInfo, KeyObserver,
+    Level, Limit, Message, Meta, Money, Next, Note, Observer, Options, Overlay, Overrides, Part, Phase,
+    Price, Probe, Provider, ProviderId, RateLimits, Raw, RawBody, Refusal, Reply, Report, RequestId,
+    RequestSummary, Role, Rules, Sampling, Schema, Scope, ServedBy, Skip, StreamEvent, Streaming, TargetId,
+    Tool, ToolCall, ToolChoice, ToolDelta, ToolResult, Trace, UnknownFailureKind, UnknownLevel, Usage,
+    async_trait, preset_or_table,
 };
 pub use fb_health::{
-    Check, Condition, HealthConfig, LastCheck, Latency, ProbeConfig, ProbeKind, Prober,
-    Status as HealthStatus,
+    Check, Condition, Decay, ErrorsConfig, HealthConfig, LastCheck, Latency, Origin, OutlierConfig,
+    PanicConfig, ProbeConfig, ProbeKind, Prober, RampConfig as HealthRampConfig, Status as HealthStatus,
 };
 pub use fb_quality::{
-    AnswerContent, CalledTool, Defect, Expect, Expectation, Gate, GateKind, Losses, MaxLoss, Mismatch,
-    QualityConfig, difference,
+    AnswerContent, CalledTool, Defect, Expect, Expectation, Gate, GateKind, Loss, Losses, MaxLoss, Mismatch,
+    QualityConfig, Severity, TooMuchLost, difference,
 };
-pub use fb_retry::{BudgetConfig, RetryConfig};
+pub use fb_retry::{BudgetConfig, Curve, Jitter, RetryConfig};
 pub use fb_router::{
     ClassRoutes, Classifier, ComplexRules, Complexity, Evidence, Facts, HedgeAfter, HedgeConfig,
-    MissingPrice, Plan, RaceConfig, Rules as ComplexityRules, Savings, ServedRequest, Signals, SimpleRules,
-    StickyBy, StickyConfig, Strategy, savings,
+    Inadmissible, MissingPrice, Needs, Plan, RaceConfig, RankReason, Ranked, Rules as ComplexityRules,
+    Savings, ServedRequest, Signals, SimpleRules, Start, StickyBy, StickyConfig, Strategy, savings,
 };
 
 pub use crate::{

@@ -13,7 +13,7 @@ use crate::TracesConfig;
 pub(crate) struct Parts {
     pub(crate) cache: CacheConfig,
     pub(crate) traces: TracesConfig,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) tenants: BTreeMap<String, Limits>,
     pub(crate) ledger: Option<LedgerConfig>,
     pub(crate) classifier: Option<Arc<dyn Classifier>>,

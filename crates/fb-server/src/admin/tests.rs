@@ -1,5 +1,5 @@
 use expect_test::expect;
-use fb::{Client, Config, Route, Target, providers::Secret};
+use fb::{Client, Route, Target, providers::Secret};
 use fb_telemetry::{Metrics, Names};
 use fb_testkit::script;
 use http::header;
@@ -16,7 +16,7 @@ fn service(token: Option<&str>) -> AdminService {
     let metrics = Arc::new(Metrics::new(&Names::default()));
     let listen = ([127, 0, 0, 1], 0).into();
     let config = AdminConfig { token: token.map(Secret::value), ..AdminConfig::new(listen) };
-    AdminService::new(client, Scrape::new(metrics, &Config::default()), &config).unwrap()
+    AdminService::new(client, Scrape::new(metrics), &config).unwrap()
 }
 
 /// Prints status, `Allow` and the start of the body.

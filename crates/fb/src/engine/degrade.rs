@@ -24,8 +24,8 @@ impl Engine {
     /// Returns the level at which a request of the route starts, and publishes a change of it.
     pub(super) fn starting_level(&self, route: &RouteState) -> Level {
         let (level, before) = route.level_tracker.level(&route.config.ladder, now());
-        if let (Some(from), Some(observer)) = (before, &self.observer) {
-            observer.on_event(&Event::Ladder { route: route.name(), from, to: level });
+        if let Some(from) = before {
+            self.observers.publish(&Event::Ladder { route: route.name(), from, to: level });
         }
         level
     }

@@ -11,7 +11,7 @@ use fb_breaker::{
 use fb_budget::TokenPrices;
 use fb_cache::{Flights, FlightsConfig};
 use fb_core::{
-    BreakerState, Chat, Event, InvalidConfig, Level, Observer, Provider, ProviderId, Reply, TargetId, Usage,
+    BreakerState, Chat, Event, InvalidConfig, Level, Provider, ProviderId, Reply, TargetId, Usage,
 };
 use fb_health::{Fleet, PanicMode};
 use fb_quality::{Gate, Gates};
@@ -19,6 +19,7 @@ use fb_retry::{RetryBudget, RetryPolicy};
 use fb_router::{HedgeBudget, Router};
 
 use super::{
+    observers::Observers,
     route_state::{LowerLevel, RouteState},
     route_target::RouteTarget,
     spend::moment,
@@ -62,11 +63,7 @@ struct Stores {
 }
 
 impl Directory {
-    pub(super) fn new(
-        catalog: Catalog,
-        observer: Option<&Arc<dyn Observer>>,
-        seed: Option<u64>,
-    ) -> Result<Self, BuildError> {
+    pub(super) fn new(catalog: Catalog, observers: Observers, seed: Option<u64>) -> Result<Self, BuildError> {
         let fleet = Fleet::new(catalog.mechanisms.health.clone())
             .map_err(|error| BuildError::new(error.within("health")))?;
         let fleet = match seed {
@@ -75,10 +72,7 @@ impl Directory {
         };
         let registry = Registry::new(RegistryConfig::default(), now)
             .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
-        let registry = match observer {
-            Some(observer) => registry.with_listener(listener(Arc::clone(observer))),
-            None => registry,
-        };
+        let registry = registry.with_listener(listener(observers));
         Self::empty(Catalog::default(), Stores { registry, fleet, seed }).next(catalog)
     }
 
@@ -205,8 +199,8 @@ impl Directory {
     }
 }
 
-/// Returns a listener that publishes the transitions of all breakers to the observer.
-fn listener(observer: Arc<dyn Observer>) -> CircuitListener {
+/// Returns a listener that publishes the transitions of all breakers to the observers.
+fn listener(observers: Observers) -> CircuitListener {
     let state = |state: State| match state {
         State::Closed => BreakerState::Closed,
         State::Open { .. } => BreakerState::Open,
@@ -216,9 +210,9 @@ fn listener(observer: Arc<dyn Observer>) -> CircuitListener {
         let Ok(provider) = ProviderId::new(provider) else { return };
         let (from, to, reason) = (state(event.from), state(event.to), event.reason.name());
         if model == WHOLE_PROVIDER {
-            return observer.on_event(&Event::ProviderBreaker { provider: &provider, from, to, reason });
+            return observers.publish(&Event::ProviderBreaker { provider: &provider, from, to, reason });
         }
-        observer.on_event(&Event::Breaker { target: &TargetId::new(provider, model), from, to, reason });
+        observers.publish(&Event::Breaker { target: &TargetId::new(provider, model), from, to, reason });
     })
 }
 

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::{Breaker, Circuit};
-use fb_budget::{Account, AccountStats, Allowances, Standing};
+use fb_budget::{Account, AccountStats, Allowances, Book, Limits, Standing};
 use fb_cache::Cache;
-use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
+use fb_core::{ChatRequest, Eligibility, Level, Money, RequestId, TargetId};
 use fb_health::Status as HealthStatus;
 use fb_router::adjust_weights;
+use fb_telemetry::Account as TenantAccount;
 
 use super::{
     admission::check_tenant, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
@@ -95,6 +96,26 @@ impl Engine {
     /// Returns what is left of the limits per minute of a tenant's key, or of the tenant.
     pub(crate) fn allowances(&self, tenant: Option<&str>, key: Option<&str>) -> Allowances {
         self.account_of(tenant, key).map(|account| account.allowances(now())).unwrap_or_default()
+    }
+
+    /// Returns the account of every tenant, without those of single keys, which are part of it.
+    pub(crate) fn tenant_accounts(&self) -> Vec<(String, TenantAccount)> {
+        let at = moment(now());
+        let accounts = self.book.iter().flat_map(Book::accounts);
+        let tenants = accounts.filter(|account| !account.name().contains('/'));
+        let read = |account: &Account| {
+            let AccountStats { used, day_nanos, month_nanos, reserved_nanos, .. } = account.stats(at);
+            let [day, month, reserved] = [day_nanos, month_nanos, reserved_nanos].map(Money::from_nanos);
+            let Limits { usd_per_day: day_limit, usd_per_month: month_limit, .. } = *account.limits();
+            let (tokens, cost) = (used.tokens, used.cost());
+            TenantAccount { tokens, cost, day, month, reserved, day_limit, month_limit }
+        };
+        tenants.map(|account| (account.name().to_string(), read(account))).collect()
+    }
+
+    /// Returns true if the spending of tenants is kept in a file.
+    pub(crate) const fn has_ledger(&self) -> bool {
+        self.has_ledger
     }
 
     /// Returns the reason why the ledger cannot be written now.

@@ -69,8 +69,9 @@ impl Engine {
         let chat = Chat { messages, max_tokens: Some(MAX_TOKENS), ..Chat::default() };
         let request = ChatRequest::from_chat(route.name(), chat);
         let envelope = Envelope::new(now(), timeout, 1, 1);
-        let (observer, traces, counters) = (self.observer.clone(), &self.traces, &self.counters);
-        let record = RequestRecord::new(&route.config, &request, false, envelope, observer, traces, counters);
+        let (observers, traces, counters) = (self.observers.current(), &self.traces, &self.counters);
+        let record =
+            RequestRecord::new(&route.config, &request, false, envelope, observers, traces, counters);
         // An unhealthy target is probed too. A probe's timeout, shorter than the target's, is not the breaker's concern.
         let ctx = RequestContext {
             panic: true,

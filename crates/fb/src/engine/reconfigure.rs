@@ -15,11 +15,9 @@ impl Engine {
         let current = self.directory();
         let catalog = change.applied_to(current.catalog().clone())?;
         let next = Arc::new(current.next(catalog)?);
-        if let Some(observer) = &self.observer {
-            let routes: Vec<_> = next.routes().map(|route| route.name().to_owned()).collect();
-            let targets: Vec<_> = next.targets().map(|target| target.id().clone()).collect();
-            observer.on_event(&Event::Reconfigured { routes: &routes, targets: &targets });
-        }
+        let routes: Vec<_> = next.routes().map(|route| route.name().to_owned()).collect();
+        let targets: Vec<_> = next.targets().map(|target| target.id().clone()).collect();
+        self.observers.publish(&Event::Reconfigured { routes: &routes, targets: &targets });
         self.set_directory(Arc::clone(&next));
         for removed in current.targets().filter(|target| !next.has_target(target.id())) {
             self.counters.lock().remove(removed.id(), &removed.counters());

@@ -12,7 +12,7 @@ use fb_core::{
     Limit, Next, Observer, Refusal, Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace,
 };
 use fb_router::Plan;
-use fb_telemetry::{AttemptSpan, RequestSpan};
+use fb_telemetry::{AttemptSpan, FanOut, RequestSpan};
 use parking_lot::Mutex;
 
 use super::{
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct RequestRecord {
     route: Arc<Route>,
     pub(super) envelope: Envelope,
-    observer: Option<Arc<dyn Observer>>,
+    observers: FanOut,
     id: RequestId,
     tenant: Option<Arc<str>>,
     traces: Arc<Traces>,
@@ -101,7 +101,7 @@ impl RequestRecord {
         request: &ChatRequest,
         stream: bool,
         envelope: Envelope,
-        observer: Option<Arc<dyn Observer>>,
+        observers: FanOut,
         traces: &Arc<Traces>,
         counters: &Arc<Mutex<RequestCounters>>,
     ) -> Arc<Self> {
@@ -111,7 +111,7 @@ impl RequestRecord {
         // Not drawn from the engine's own generator, so that ids do not change a seeded run.
         let id = RequestId::new(fastrand::u128(..));
         let state = Mutex::new(State { summary: summarize(request, stream), ..State::default() });
-        Arc::new(Self { route, envelope, observer, id, tenant, traces, counters, span, state })
+        Arc::new(Self { route, envelope, observers, id, tenant, traces, counters, span, state })
     }
 
     /// Records that the request turns to a target. The first one is its primary; the first one after [`leave`](Self::leave)
@@ -296,7 +296,7 @@ impl RequestRecord {
 
     /// Completes the summary with the facts of the messages, if they were parsed anyway.
     pub(super) fn complete_summary(&self, request: &ChatRequest) {
-        if let Some(chat) = request.parsed().filter(|_| self.observer.is_some()) {
+        if let Some(chat) = request.parsed().filter(|_| !self.observers.is_empty()) {
             add_messages(&mut self.state.lock().summary, request, chat);
         }
     }
@@ -445,8 +445,8 @@ impl RequestRecord {
     }
 
     fn publish<'a>(&'a self, event: impl FnOnce(&'a str) -> Event<'a>) {
-        if let Some(observer) = &self.observer {
-            observer.on_event(&event(&self.route.name));
+        if !self.observers.is_empty() {
+            self.observers.on_event(&event(&self.route.name));
         }
     }
 }
@@ -495,7 +495,7 @@ impl AttemptRecord {
             let mut state = self.request.state.lock();
             let Some(row) = state.rows.get_mut(self.index) else { return };
             (row.took, row.end, row.next) = (took, end, next);
-            self.request.observer.is_some().then(|| row.clone())
+            (!self.request.observers.is_empty()).then(|| row.clone())
         };
         if let Some(row) = row {
             self.request.publish(|route| Event::Ended { route, attempt: &row });

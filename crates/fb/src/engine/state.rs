@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fb_budget::{Account, Book, OpenError};
 use fb_cache::Cache;
-use fb_core::{ChatRequest, Envelope, InvalidConfig, Observer};
+use fb_core::{ChatRequest, Envelope, InvalidConfig};
 use fb_health::PanicConfig;
 use fb_router::Classifier;
 use parking_lot::{Mutex, RwLock};
@@ -13,6 +13,7 @@ use super::{
     cache::{DEFAULT_TENANT, Kept},
     context::{Mode, RequestContext},
     directory::Directory,
+    observers::Observers,
     record::RequestRecord,
     route_state::RouteState,
     spend::{CostEstimate, moment},
@@ -28,13 +29,14 @@ pub(crate) struct Engine {
     /// Held while the next directory is built, so that no change is lost.
     pub(super) changing: Mutex<()>,
     panic: PanicConfig,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(crate) observers: Observers,
     random: Mutex<fastrand::Rng>,
     pub(super) counters: Arc<Mutex<RequestCounters>>,
     pub(super) classifier: Option<Arc<dyn Classifier>>,
     pub(super) traces: Arc<Traces>,
     /// The accounts of the tenants; `None` without limits and ledger.
     pub(super) book: Option<Book>,
+    pub(super) has_ledger: bool,
     pub(super) cache: Cache<Kept>,
 }
 
@@ -48,17 +50,19 @@ impl Engine {
             let error = InvalidConfig::expecting(error.field, error.value, error.expected);
             BuildError::new(error.within("cache"))
         })?;
-        let directory = Directory::new(catalog, parts.observer.as_ref(), parts.seed)?;
+        let observers = Observers::new(parts.observers);
+        let directory = Directory::new(catalog, observers.clone(), parts.seed)?;
         Ok(Self {
             directory: RwLock::new(Arc::new(directory)),
             changing: Mutex::default(),
             panic,
-            observer: parts.observer,
+            observers,
             random: Mutex::new(random),
             counters: Arc::default(),
             classifier: parts.classifier,
             traces,
             book,
+            has_ledger: parts.ledger.is_some(),
             cache,
         })
     }

@@ -1,7 +1,7 @@
 //! The events that an observer receives.
 
 use fb_core::{Chat, Event, Level, Message, Observer, RequestSummary, Role};
-use fb_telemetry::Outcome;
+use fb_telemetry::{Metrics, Outcome};
 use parking_lot::Mutex;
 
 use super::*;
@@ -317,4 +317,62 @@ async fn budget_warning_is_published_once() {
             "budget acme None usd_per_day 0.94, refused",
         ]
     );
+}
+
+/// An observer that panics at every event.
+struct Panics;
+
+impl Observer for Panics {
+    fn on_event(&self, event: &Event<'_>) {
+        panic!("an observer of the test, at {event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn observers_add_up_and_their_panics_change_nothing() {
+    let script = script("a: 503 / b: 200 in 300ms");
+    let [first, second, late] = [(); 3].map(|()| Arc::new(Events::default()));
+    let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
+    let mut builder = Client::builder()
+        .observer(first.clone())
+        .observer(Arc::new(Panics))
+        .observer(second.clone())
+        .route(Route::priority("default", targets));
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let begun = client.stream(ChatRequest::user("hi")).await.unwrap();
+    client.add_observer(late.clone());
+    begun.collect().await.unwrap();
+    drop(client.stream(ChatRequest::user("hi")).await.unwrap());
+    let (lines, requests) = (drain(&first), "finished default for None");
+    assert_eq!((lines.matches(requests).count(), &lines), (2, &drain(&second)));
+    // The late observer has the second request only, from its first event on.
+    let begin = lines.rfind("started a/m 1").unwrap();
+    assert_eq!(drain(&late), lines[begin..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_of_a_client_count_its_requests_and_read_its_accounts() {
+    let script = script("a: 503 / b: 200");
+    let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
+    let limits = crate::Limits { usd_per_day: Some(5.0), ..crate::Limits::default() };
+    let mut builder = Client::builder().route(Route::priority("default", targets)).tenant("acme", limits);
+    for (name, provider) in script.providers() {
+        builder = builder.provider(name, provider);
+    }
+    let client = builder.build().unwrap();
+    let metrics = Metrics::of(&client);
+    client.chat(ChatRequest::user("hi")).await.unwrap();
+    let text = metrics.render_of(&client);
+    for line in [
+        r#"fb_attempts_total{route="default",target="a/m",outcome="server_error"} 1"#,
+        r#"fb_attempts_total{route="default",target="b/m",outcome="ok"} 1"#,
+        r#"fb_tenant_limit_usd{tenant="acme",window="day"} 5.0"#,
+        r#"fb_quality_score{target="b/m"} 1.0"#,
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("fb_ledger_failing"), "{text}");
 }

@@ -1,0 +1,34 @@
+use std::sync::Arc;
+
+use fb_core::Observer;
+
+use crate::{Metrics, Names, Readings};
+
+/// A client of which [`Metrics::of`] creates metrics: `fb::Client`.
+pub trait Observable {
+    /// Returns the present names of routes, targets and tenants.
+    fn names(&self) -> Names;
+
+    /// Returns the present values of what the client itself counts.
+    fn readings(&self) -> Readings;
+
+    /// Adds an observer of the requests that begin from now on.
+    fn attach(&self, observer: Arc<dyn Observer>);
+}
+
+impl Metrics {
+    /// Creates the metrics of a client and adds them to its observers. Requests that began before are not counted, so that
+    /// the best time is right after the client is built.
+    ///
+    /// [`render_of`](Self::render_of) adds what the client itself counts to a scrape.
+    pub fn of(client: &(impl Observable + ?Sized)) -> Arc<Self> {
+        let metrics = Arc::new(Self::new(&client.names()));
+        client.attach(Arc::clone(&metrics) as Arc<dyn Observer>);
+        metrics
+    }
+
+    /// Renders all series, followed by the present readings of the client.
+    pub fn render_of(&self, client: &(impl Observable + ?Sized)) -> String {
+        self.render_with(&client.readings())
+    }
+}
