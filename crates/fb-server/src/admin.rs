@@ -77,7 +77,7 @@ impl AdminService {
         Ok(Self { state, scrape, origins, open_metrics: config.open_metrics })
     }
 
-    /// Restricts the host names that a listener on a loopback address serves: see [`AdminConfig::hosts`].
+    /// Restricts the host names that a listener on this address serves: see [`AdminConfig::hosts`].
     /// [`start_admin`](crate::start_admin) does so.
     #[must_use]
     pub fn on(self, address: IpAddr, config: &AdminConfig) -> Self {

@@ -56,8 +56,9 @@ pub struct ServerConfig {
     /// Origins of web pages that may use the gateway, such as `https://app.example.com`. Pages of any other origin get 403.
     /// None unless set.
     pub cors: Vec<String>,
-    /// Further host names of a listener on a loopback address, which serves loopback addresses and localhost only. None
-    /// unless set.
+    /// Host names that the listener serves, such as "fb.example.com"; addresses and localhost are served in any case. Without
+    /// names, a listener on a loopback address serves no others, and any other listener serves all, but a web page only under an
+    /// address or a name without a dot. None unless set.
     pub hosts: Vec<String>,
     /// Accepts `PROVIDER/MODEL` as a model, which goes around the gates, classes and downshift of a route: "allow" or "deny".
     /// Defaults to "deny" once a tenant has an API key.
@@ -90,8 +91,9 @@ pub struct AdminConfig {
     /// The token of operators, sent as `Authorization: Bearer TOKEN`. Without a token every change is refused.
     #[serde(default)]
     pub token: Option<Secret>,
-    /// Further host names of a listener on a loopback address, which serves loopback addresses and localhost only. None
-    /// unless set.
+    /// Host names that the listener serves, such as "fb.example.com"; addresses and localhost are served in any case. Without
+    /// names, a listener on a loopback address serves no others, and any other listener serves all, but a web page only under an
+    /// address or a name without a dot. None unless set.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// Serves `/metrics` without the token. Defaults to false.

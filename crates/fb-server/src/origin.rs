@@ -29,43 +29,70 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 pub(crate) struct OriginPolicy {
     /// Origins other than the listener's own that may use it.
     allowed: Arc<[String]>,
-    /// Further host names; `None` accepts all.
-    hosts: Option<Arc<[String]>>,
+    hosts: Hosts,
+}
+
+/// The host names that a listener serves.
+#[derive(Debug, Clone, Default)]
+struct Hosts {
+    /// The names of the configuration.
+    names: Arc<[String]>,
+    is_loopback: bool,
+}
+
+impl Hosts {
+    /// Returns true if requests to a host are served. Without names in the configuration, a listener that is not on a loopback
+    /// address does not know its own.
+    fn serve(&self, host: &str) -> bool {
+        match host.parse::<IpAddr>() {
+            Ok(address) => !self.is_loopback || address.is_loopback(),
+            Err(_) => self.is_named(host) || (self.names.is_empty() && !self.is_loopback),
+        }
+    }
+
+    /// Returns true if a web page of this host is one of the listener's own: its name cannot be in the DNS of a stranger.
+    fn serve_page(&self, host: &str) -> bool {
+        self.serve(host) && (host.parse::<IpAddr>().is_ok() || !host.contains('.') || self.is_named(host))
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        host.eq_ignore_ascii_case("localhost")
+            || self.names.iter().any(|name| name.eq_ignore_ascii_case(host))
+    }
 }
 
 impl OriginPolicy {
     /// Creates the policy of a service, with the origins that may use it besides its own.
     pub(crate) fn new(allowed: &[String]) -> Self {
-        Self { allowed: allowed.iter().map(|origin| origin.to_ascii_lowercase()).collect(), hosts: None }
+        let allowed = allowed.iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        Self { allowed, hosts: Hosts::default() }
     }
 
-    /// Restricts the host names of a listener on a loopback address to those of this machine and the given ones.
+    /// Restricts the host names of a listener to the given ones, if there are any or its address is a loopback address. Names
+    /// of this machine are served in any case.
     pub(crate) fn on(self, address: IpAddr, names: &[String]) -> Self {
-        let names = || names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self { hosts: address.is_loopback().then(names), ..self }
+        Self { hosts: Hosts { names: names.into(), is_loopback: address.is_loopback() }, ..self }
     }
 
     /// Checks a request. Returns the foreign origin that it may come from, or the response to a preflight request.
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<Access, Rejection> {
         let host = host(request.headers(), request.uri());
-        if let (Some(names), Some(host)) = (&self.hosts, host)
-            && !is_local(without_port(host))
-            && !names.iter().any(|name| name.eq_ignore_ascii_case(without_port(host)))
-        {
-            let host: String = host.chars().take(256).collect();
-            let message =
-                format!("host: {host:?}; expected a loopback address, localhost or a name of server.hosts");
-            return Err(Rejection::new(ErrorCode::ForbiddenOrigin, message).with_param("host"));
+        if let Some(host) = host.filter(|host| !self.hosts.serve(without_port(host))) {
+            let addresses = if self.hosts.is_loopback { "a loopback address" } else { "an address" };
+            return Err(refuse("host", host, &format!("{addresses}, localhost or a name of `hosts`")));
         }
         let Some(origin) = request.headers().get(ORIGIN) else { return Ok(Access::Plain) };
         let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        if is_same(&text, host) {
+        // A page of a stranger is of the same origin too if its name resolves to this address.
+        let own = host.filter(|host| is_same(&text, host));
+        if own.is_some_and(|host| self.hosts.serve_page(without_port(host))) {
             return Ok(Access::Plain);
         }
         if !self.allowed.contains(&text) {
-            let text: String = text.chars().take(256).collect();
-            let message = format!("origin: {text:?}; expected the gateway's own or one of server.cors");
-            return Err(Rejection::new(ErrorCode::ForbiddenOrigin, message).with_param("origin"));
+            return Err(match own {
+                Some(host) => refuse("host", host, "an address or a name of `hosts`, for a web page"),
+                None => refuse("origin", &text, "the gateway's own or one of server.cors"),
+            });
         }
         if request.method() == Method::OPTIONS {
             return Ok(Access::Preflight(preflight(request.headers(), origin)));
@@ -119,6 +146,12 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     uri.authority().map(Authority::as_str).or_else(|| headers.get(HOST)?.to_str().ok())
 }
 
+fn refuse(field: &'static str, value: &str, expected: &str) -> Rejection {
+    let value: String = value.chars().take(256).collect();
+    let message = format!("{field}: {value:?}; expected {expected}");
+    Rejection::new(ErrorCode::ForbiddenOrigin, message).with_param(field)
+}
+
 fn without_port(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _port)) => address,
@@ -126,15 +159,9 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Returns true if a name means this machine wherever it is resolved.
-fn is_local(name: &str) -> bool {
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Returns true if an origin is that of the host itself.
-fn is_same(origin: &str, host: Option<&str>) -> bool {
-    let (Some(host), Some((scheme, authority))) = (host, origin.split_once("://")) else { return false };
+fn is_same(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default = if scheme == "https" { ":443" } else { ":80" };
     let plain = |authority: &str| authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase();
     plain(authority) == plain(host)
@@ -160,11 +187,13 @@ mod tests {
     #[test]
     fn own_and_listed_origins_are_accepted() {
         let policy = OriginPolicy::new(&["https://App.example.com".to_owned()]);
+        let policy = policy.on([10, 0, 0, 1].into(), &["api.example.com".to_owned()]);
         for (origin, host, expected) in [
             (None, "api.example.com", "plain"),
             (Some("https://api.example.com"), "api.example.com", "plain"),
             (Some("https://api.example.com"), "api.example.com:443", "plain"),
             (Some("http://127.0.0.1:8080"), "127.0.0.1:8080", "plain"),
+            (Some("https://app.example.com"), "app.example.com", "refused"),
             (Some("http://127.0.0.1:9000"), "127.0.0.1:8080", "refused"),
             (Some("https://app.example.com"), "api.example.com", "foreign"),
             (Some("https://app.example.com.evil.test"), "api.example.com", "refused"),
@@ -193,8 +222,31 @@ mod tests {
         ] {
             assert_eq!(access(&policy, &[("host", host)]), expected, "{host}");
         }
-        let public = OriginPolicy::new(&[]).on([0, 0, 0, 0].into(), &[]);
-        assert_eq!(access(&public, &[("host", "evil.test")]), "plain", "no loopback address");
         assert_eq!(access(&policy, &[]), "plain", "no browser leaves the host out");
+    }
+
+    #[test]
+    fn public_listener_accepts_listed_names_or_else_no_page_of_another_name() {
+        let cors = ["https://app.example.com".to_owned()];
+        let public = |names: &[String]| OriginPolicy::new(&cors).on([0, 0, 0, 0].into(), names);
+        let (any, named) = (public(&[]), public(&["fb.example.com".to_owned()]));
+        // For each host: without an origin, and from a page of that host; without names, and with one.
+        for (host, expected) in [
+            ("10.0.0.1:8080", ["plain", "plain", "plain", "plain"]),
+            ("[fd00::1]:8080", ["plain", "plain", "plain", "plain"]),
+            ("localhost:8080", ["plain", "plain", "plain", "plain"]),
+            ("gateway:8080", ["plain", "plain", "refused", "refused"]),
+            ("FB.example.com", ["plain", "refused", "plain", "plain"]),
+            ("evil.test:8080", ["plain", "refused", "refused", "refused"]),
+            ("10.0.0.1.evil.test", ["plain", "refused", "refused", "refused"]),
+            ("app.example.com", ["plain", "plain", "refused", "refused"]),
+        ] {
+            let page = format!("{}://{host}", if host == "app.example.com" { "https" } else { "http" });
+            let found = [&any, &named].map(|policy| {
+                let page = access(policy, &[("host", host), ("origin", &page)]).replace("foreign", "plain");
+                [access(policy, &[("host", host)]).to_owned(), page]
+            });
+            assert_eq!(found.concat(), expected, "{host}");
+        }
     }
 }

@@ -111,7 +111,7 @@ impl Service {
         Ok(Self { state: Arc::new(state) })
     }
 
-    /// Restricts the host names that a listener on a loopback address serves: see [`ServerConfig::hosts`]. [`start`](crate::start)
+    /// Restricts the host names that a listener on this address serves: see [`ServerConfig::hosts`]. [`start`](crate::start)
     /// does so.
     #[must_use]
     pub fn on(self, address: IpAddr, server: &ServerConfig) -> Self {

@@ -1,7 +1,9 @@
 //! Web pages: none uses a listener from another origin, or under a name of its own.
 
+use tokio::process::Command;
+
 use super::{chat_with, exchange, status};
-use crate::harness::{ADMIN, CHAT, Gateway, Sims, prepared};
+use crate::harness::{ADMIN, CHAT, Gateway, Sims, TempDir, prepared};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_of_another_origin_is_refused_unless_it_is_listed() {
@@ -59,5 +61,35 @@ async fn name_that_resolves_to_this_machine_is_refused() {
         let page = exchange(&admin, read("127.0.0.1", "origin: https://evil.test\r\n").as_bytes()).await;
         assert_eq!(status(&page), "403", "{path}: {page}");
         assert_eq!(status(&exchange(&admin, read("127.0.0.1", "").as_bytes()).await), "200", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_of_a_stranger_is_refused_on_every_listener() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    // For each host: a request of no browser, and one of a page of that host.
+    let any = [("evil.test", ["200", "403"]), ("10.0.0.1:80", ["200", "200"]), ("gateway", ["200", "200"])];
+    let named = [("evil.test", ["403", "403"]), ("10.0.0.1:80", ["200", "200"]), ("fb.test", ["200", "200"])];
+    for (hosts, expected) in [("", any), ("hosts = [\"fb.test\"]\n", named)] {
+        let dir = TempDir::new();
+        let admin = ADMIN.replace("127.0.0.1", "0.0.0.0");
+        let config = format!("[server]\nlisten = \"0.0.0.0:0\"\n{hosts}{admin}{hosts}{}", sims.config(""));
+        let mut command = Command::new(&fb);
+        command.args(["serve", "--config"]).arg(dir.write("fb.toml", &config)).env("FB_TEST_KEY", "sk-test");
+        let gateway = Gateway::spawn(command, dir).await;
+        let admin = gateway.admin().await;
+        for (host, statuses) in expected {
+            let own = [format!("host: {host}\r\n"), format!("host: {host}\r\norigin: http://{host}\r\n")];
+            for (headers, expected) in own.iter().zip(statuses) {
+                let answer = exchange(&gateway.url, chat_with(headers).as_bytes()).await;
+                assert_eq!(status(&answer), expected, "{hosts}{headers}: {answer}");
+                let read = format!(
+                    "GET /v1/traces HTTP/1.1\r\nconnection: close\r\nauthorization: Bearer sk-test\r\n{headers}\r\n"
+                );
+                let answer = exchange(&admin, read.as_bytes()).await;
+                assert_eq!(status(&answer), expected, "admin, {hosts}{headers}: {answer}");
+            }
+        }
     }
 }
