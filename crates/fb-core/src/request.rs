@@ -153,6 +153,8 @@ pub struct Options {
     pub cache: CacheControl,
     /// The target to try first, a `PROVIDER/MODEL` or a `PROVIDER`; the rest of the route follows.
     pub prefer: Option<String>,
+    /// `true` to accept only routes and aliases as the model, and only targets of the route as the preferred one.
+    pub refuse_direct: bool,
     /// The category of the request, used to select a static answer.
     pub category: Option<String>,
     /// `true` to fail instead of returning an answer of a lower level, a stale answer or a static answer.

@@ -144,14 +144,25 @@ mod tests {
             ("x-fb-max-cost", "0.05"),
             ("x-fb-of-tomorrow", "?"),
         ];
-        let Options { timeout, tenant, key, cache, prefer, category, refuse_degraded, session, tags, rules } =
-            read(&all).unwrap().unwrap();
+        let Options {
+            timeout,
+            tenant,
+            key,
+            cache,
+            prefer,
+            refuse_direct,
+            category,
+            refuse_degraded,
+            session,
+            tags,
+            rules,
+        } = read(&all).unwrap().unwrap();
         assert_eq!(
             (timeout, tenant, key, cache),
             (Some(Duration::from_millis(1_500)), None, None, CacheControl::NoCache)
         );
         assert_eq!((prefer.as_deref(), category.as_deref()), (Some("openai/gpt-6.1-sol"), Some("support")));
-        assert_eq!((refuse_degraded, session.as_deref()), (true, Some("s-1")));
+        assert_eq!((refuse_direct, refuse_degraded, session.as_deref()), (false, true, Some("s-1")));
         assert_eq!(format!("{tags:?}"), r#"{"feature": "search", "team": "web"}"#);
         assert_eq!(rules.ceiling, Some(Money::from_nanos(50_000_000)));
         assert_eq!(rules.data_class.as_deref(), Some("personal"));

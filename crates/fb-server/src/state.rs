@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use fb::{Allowances, Client, Error};
+use fb::{Allowances, ChatRequest, Client, Options};
 
 use crate::{
     admin::AdminState,
@@ -23,7 +23,7 @@ pub(crate) struct State {
     pub(crate) early_headers: Option<Duration>,
     pub(crate) shutdown: Shutdown,
     pub(crate) origins: OriginPolicy,
-    /// True if only routes and aliases are accepted as models.
+    /// True if only routes and aliases are accepted as models, and only targets of the route as preferred ones.
     pub(crate) denies_direct_targets: bool,
     pub(crate) exposed: Exposed,
     /// Set where operators are known by their token.
@@ -33,13 +33,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Checks that a model is the name of a route or alias, where others are denied.
-    pub(crate) fn check_model(&self, model: &str) -> Result<(), Error> {
-        if !self.denies_direct_targets || self.client.has_route(model) {
-            return Ok(());
+    /// Restricts a request to routes and their targets, where others are denied.
+    pub(crate) fn restrict(&self, request: ChatRequest) -> ChatRequest {
+        if !self.denies_direct_targets {
+            return request;
         }
-        let model = model.chars().take(256).collect();
-        Err(Error::UnknownModel { model, routes: self.client.routes() })
+        let options = Options { refuse_direct: true, ..request.options().clone() };
+        request.with_options(options)
     }
 
     /// Returns what is left of the limits per minute of a caller.
@@ -52,7 +52,7 @@ impl State {
     /// Returns the values of `model` that a caller may send.
     pub(crate) fn models(&self, caller: Option<&Caller>) -> Vec<String> {
         let mut models = self.client.models_of(caller.map_or("default", |caller| &*caller.tenant));
-        models.retain(|model| self.check_model(model).is_ok());
+        models.retain(|model| !self.denies_direct_targets || self.client.has_route(model));
         models
     }
 }

@@ -146,3 +146,35 @@ async fn trace_and_costs_can_be_hidden() {
         sims.primary.heal();
     }
 }
+
+/// A preference reaches no target of another route where targets may not be named directly.
+#[tokio::test(flavor = "multi_thread")]
+async fn preference_for_another_route_is_unknown_where_direct_targets_are_denied() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let config = format!(
+        "{}[routes.other]\ntargets = [{{ provider = \"third\", model = \"other\" }}]\n",
+        sims.config(&ACME.replace("\"backup\"", "\"primary\", \"backup\""))
+    );
+    for (direct, expected) in [("", 400), ("direct_targets = \"allow\"\n", 200)] {
+        let gateway = Gateway::start(&fb, &format!("{direct}{config}")).await;
+        let field = CHAT.replace("{\"model\"", "{\"preferred_provider\":\"third/other\",\"model\"");
+        for (path, header, body) in [
+            ("chat/completions", "third/other", CHAT),
+            ("chat/completions", "backup", &*field),
+            ("completions", "third/other", CHAT),
+            ("completions", "backup", &*field),
+        ] {
+            let request = client().post(format!("{}/{path}", gateway.url)).bearer_auth("sk-test");
+            let response = request.header("x-fb-prefer", header).body(body.to_owned()).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
+            assert_eq!(status, expected, "{path} {header} {direct}: {text}");
+            let names_route = text.contains("a provider of the route: backup, primary\"");
+            assert_eq!(names_route, expected == 400, "{path} {header} {direct}: {text}");
+        }
+        let gateway_answer =
+            gateway.post_with("x-api-key", "sk-test", CHAT.replace("\"default\"", "\"gone\"")).await;
+        let error = gateway_answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!(error, "no route or target is named \"gone\"; routes: default");
+    }
+}

@@ -49,14 +49,14 @@ pub(crate) async fn completions<B: http_body::Body<Data = Bytes>>(
         Ok(has_temperature) => has_temperature,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
     };
-    let parse = |defaults| parse(body.clone(), defaults, &parts.headers, caller);
+    let parse = |defaults| {
+        let (request, preference) = parse(body.clone(), defaults, &parts.headers, caller)?;
+        Ok((state.restrict(request), preference))
+    };
     let (request, preference) = match parse(&DEFAULTS) {
         Ok(parsed) => parsed,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
     };
-    if let Err(error) = state.check_model(&request.head().model) {
-        return error::respond(&error, state.exposed);
-    }
     let names_a_target = request.head().model.contains('/');
     let mut result = state.client.chat(request).await;
     // The adapters leave the default out for the models that are known to reject it.

@@ -42,9 +42,7 @@ pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(
         Ok(parsed) => parsed,
         Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
     };
-    if let Err(error) = state.check_model(&request.head().model) {
-        return error::respond(&error, state.exposed);
-    }
+    let request = state.restrict(request);
     let head = request.head().clone();
     let response =
         if head.stream { streamed(state, request, preference).await } else { plain(state, request).await };

@@ -23,6 +23,7 @@ use super::{
     keys::KeyRest,
     permits::Permits,
     position::Position,
+    route_state::RouteState,
     route_target::RouteTarget,
     spend::{Spend, wait_for_ledger},
     target_state::RestTrial,
@@ -60,8 +61,14 @@ impl From<Refusal> for Denied {
     }
 }
 
+/// Returns true if a tenant with these limits may call a target of the route.
+pub(super) fn is_open(route: &RouteState, limits: Option<&Limits>) -> bool {
+    route.targets.iter().any(|target| check_tenant(limits, target).is_ok())
+}
+
 /// Checks a target against the rules of a tenant: regions, data class and allowed targets.
-pub(super) fn check_tenant(limits: &Limits, target: &RouteTarget) -> Result<(), Refusal> {
+pub(super) fn check_tenant(limits: Option<&Limits>, target: &RouteTarget) -> Result<(), Refusal> {
+    let Some(limits) = limits else { return Ok(()) };
     check_rules(
         &Facts {
             regions: limits.regions.as_deref(),
@@ -91,7 +98,7 @@ pub(super) fn with_request_rules<'a>(mut facts: Facts<'a>, request: &'a ChatRequ
 /// request's price ceiling does not count, as a cached answer costs nothing.
 pub(super) fn may_reuse(request: &ChatRequest, limits: Option<&Limits>, target: &RouteTarget) -> bool {
     let rules = Facts { ceiling: None, ..with_request_rules(Facts::default(), request) };
-    check_rules(&rules, target).is_ok() && limits.is_none_or(|limits| check_tenant(limits, target).is_ok())
+    check_rules(&rules, target).is_ok() && check_tenant(limits, target).is_ok()
 }
 
 /// Returns true if neither tenant nor request restrict the targets.
@@ -114,7 +121,7 @@ fn check_rules(rules: &Facts<'_>, target: &RouteTarget) -> Result<(), Refusal> {
 
 /// Checks a target against the rules of the tenant that makes the request.
 fn check_own_tenant(ctx: RequestContext<'_>, target: &RouteTarget) -> Result<(), Refusal> {
-    ctx.estimate.map_or(Ok(()), |estimate| check_tenant(estimate.account.limits(), target))
+    check_tenant(ctx.estimate.map(|estimate| estimate.account.limits()), target)
 }
 
 /// Checks if a call to the target now would be admitted, without taking anything: by the rules of the tenant, the limits

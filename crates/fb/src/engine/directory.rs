@@ -26,7 +26,7 @@ use super::{
     target_state::{ProviderState, TargetSettings, TargetState},
 };
 use crate::{
-    Error, LadderConfig, Route, Rung, Target,
+    LadderConfig, Route, Rung, Target,
     catalog::Catalog,
     clock::now,
     error::BuildError,
@@ -132,14 +132,10 @@ impl Directory {
     }
 
     /// Returns the route that `model` names.
-    pub(super) fn route(&self, model: &str) -> Result<&Arc<RouteState>, Error> {
+    pub(super) fn route(&self, model: &str) -> Option<&Arc<RouteState>> {
         let name = self.aliases.get(model).map_or(model, String::as_str);
         let bare = || self.single.get(self.bare.get(model)?);
-        let found = self.routes.get(name).or_else(|| self.single.get(model)).or_else(bare);
-        found.ok_or_else(|| Error::UnknownModel {
-            model: model.chars().take(256).collect(),
-            routes: self.routes.keys().cloned().collect(),
-        })
+        self.routes.get(name).or_else(|| self.single.get(model)).or_else(bare)
     }
 
     /// Returns true if a route has this name or alias.

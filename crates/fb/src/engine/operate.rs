@@ -11,7 +11,7 @@ use fb_router::adjust_weights;
 use fb_telemetry::Account as TenantAccount;
 
 use super::{
-    admission::check_tenant, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
+    admission::is_open, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
     state::Engine, target_state::TargetState,
 };
 use crate::{Error, KeyStatus, Record, RouteLevel, Stats, TargetStats, clock::now};
@@ -176,12 +176,8 @@ impl Engine {
     pub(crate) fn models_of(&self, tenant: &str) -> Vec<String> {
         let directory = self.directory();
         let mut models = directory.models();
-        if let Some(book) = &self.book {
-            let limits = book.account(tenant).limits();
-            let is_open =
-                |route: &RouteState| route.targets.iter().any(|target| check_tenant(limits, target).is_ok());
-            models.retain(|model| directory.route(model).is_ok_and(|route| is_open(route)));
-        }
+        let limits = self.account_of(Some(tenant), None).map(Account::limits);
+        models.retain(|model| directory.route(model).is_some_and(|route| is_open(route, limits)));
         models
     }
 

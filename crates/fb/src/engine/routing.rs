@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
+use fb_budget::Account;
 use fb_core::{ChatRequest, InvalidRequest};
 use fb_router::{ClassRoutes, Classifier, Complexity, Signals};
 
-use super::{directory::Directory, route_state::RouteState, spend::moment, state::Engine};
+use super::{
+    admission::{check_tenant, is_open},
+    directory::Directory,
+    route_state::RouteState,
+    spend::moment,
+    state::Engine,
+};
 use crate::{Destination, Error, clock::now};
 
 impl Engine {
@@ -15,26 +22,58 @@ impl Engine {
         directory: &'a Directory,
         request: &ChatRequest,
     ) -> Result<&'a Arc<RouteState>, Error> {
-        let named = directory.route(&request.head().model)?;
-        let named = self.downshifted(directory, request, named).unwrap_or(named);
-        let route = self.classified(directory, request, named).and_then(|(_, route)| route).unwrap_or(named);
-        let preferred = request.options().prefer.as_deref();
-        let is_known = |name: &str| {
-            route.targets.iter().any(|target| target.id().is_named(name)) || directory.target(name).is_some()
-        };
-        if let Some(name) = preferred.filter(|name| !is_known(name)) {
-            let name: String = name.chars().take(256).collect();
-            let mut providers: Vec<_> =
-                route.targets.iter().map(|target| target.id().provider().as_str()).collect();
-            providers.sort_unstable();
-            providers.dedup();
-            let message = format!(
-                "no target is named {name:?}; expected PROVIDER/MODEL, or a provider of the route: {}",
-                providers.join(", ")
-            );
-            return Err(Error::InvalidRequest(InvalidRequest::field("prefer", message)));
-        }
+        let named = self.named_route(directory, request)?;
+        let cheaper = self.downshifted(directory, request, named).unwrap_or(named);
+        let classified = self.classified(directory, request, cheaper).and_then(|(_, route)| route);
+        let route = classified.unwrap_or(cheaper);
+        self.check_preference(directory, request, [named, route])?;
         Ok(route)
+    }
+
+    /// Returns the route that a request names.
+    fn named_route<'a>(
+        &self,
+        directory: &'a Directory,
+        request: &ChatRequest,
+    ) -> Result<&'a Arc<RouteState>, Error> {
+        let model = request.head().model.as_str();
+        let is_allowed = !request.options().refuse_direct || directory.has_route(model);
+        directory.route(model).filter(|_| is_allowed).ok_or_else(|| {
+            let limits = self.account(request).map(Account::limits);
+            let open = directory.routes().filter(|route| is_open(route, limits));
+            Error::UnknownModel {
+                model: model.chars().take(256).collect(),
+                routes: open.map(|route| route.name().to_owned()).collect(),
+            }
+        })
+    }
+
+    /// Checks that a preferred target exists: one of the named route, of the route in its place or, where targets may be
+    /// named directly, of any route.
+    fn check_preference(
+        &self,
+        directory: &Directory,
+        request: &ChatRequest,
+        routes: [&Arc<RouteState>; 2],
+    ) -> Result<(), Error> {
+        let Some(name) = request.options().prefer.as_deref() else { return Ok(()) };
+        let is_direct = !request.options().refuse_direct && directory.target(name).is_some();
+        let mut targets = routes.iter().flat_map(|route| &route.targets);
+        if is_direct || targets.any(|target| target.id().is_named(name)) {
+            return Ok(());
+        }
+        let limits = self.account(request).map(Account::limits);
+        let [_, route] = routes;
+        let open = route.targets.iter().filter(|target| check_tenant(limits, target).is_ok());
+        let mut providers: Vec<_> = open.map(|target| target.id().provider().as_str()).collect();
+        providers.sort_unstable();
+        providers.dedup();
+        let message = format!(
+            "no target is named {:?}; expected PROVIDER/MODEL, or a provider of the route: {}",
+            name.chars().take(256).collect::<String>(),
+            providers.join(", ")
+        );
+        Err(Error::InvalidRequest(InvalidRequest::field("prefer", message)))
     }
 
     /// Returns the cheaper route for a tenant that has used most of its budget.
@@ -46,14 +85,14 @@ impl Engine {
     ) -> Option<&'a Arc<RouteState>> {
         let cheaper = route.config.downshift.as_deref()?;
         let is_nearly_used_up = self.account(request)?.downshifts(moment(now()));
-        directory.route(cheaper).ok().filter(|_| is_nearly_used_up)
+        directory.route(cheaper).filter(|_| is_nearly_used_up)
     }
 
     /// Returns the route that a request goes to, and the class that sends it there.
     pub(crate) fn destination(&self, request: &ChatRequest) -> Result<Destination, Error> {
         let directory = self.directory();
         let route = self.find_route(&directory, request)?.name().to_owned();
-        let named = directory.route(&request.head().model)?;
+        let named = self.named_route(&directory, request)?;
         let class = self.classified(&directory, request, named).map(|(class, _)| class);
         Ok(Destination { requested: named.name().to_owned(), class, route })
     }
@@ -75,6 +114,6 @@ impl Engine {
             Some(classifier) => classifier.classify(&signals),
             None => config.complexity.classify(&signals),
         };
-        Some((class, config.classes.route(class).and_then(|name| directory.route(name).ok())))
+        Some((class, config.classes.route(class).and_then(|name| directory.route(name))))
     }
 }

@@ -87,14 +87,14 @@ impl Engine {
     }
 
     /// Splits the targets of a route into those that its tenant and its evaluations allow, and the others. A preferred target
-    /// of another route comes first.
+    /// of another route comes first, where targets may be named directly.
     fn visible<'a>(
         &self,
         directory: &'a Directory,
         request: &ChatRequest,
         route: &'a RouteState,
     ) -> (Vec<&'a RouteTarget>, Vec<Inadmissible>) {
-        let preferred = request.options().prefer.as_deref();
+        let preferred = request.options().prefer.as_deref().filter(|_| !request.options().refuse_direct);
         let foreign = preferred
             .filter(|name| !route.targets.iter().any(|target| target.id().is_named(name)))
             .and_then(|name| directory.target(name));
@@ -108,7 +108,7 @@ impl Engine {
         };
         let (mut visible, mut hidden) = (Vec::new(), Vec::new());
         for (index, target) in foreign.into_iter().chain(&route.targets).enumerate() {
-            let allowed = limits.map_or(Ok(()), |limits| check_tenant(limits, target));
+            let allowed = check_tenant(limits, target);
             match allowed.and_then(|()| check_evaluated(target)) {
                 Ok(()) => visible.push(target),
                 Err(refusal) => hidden.push(Inadmissible { index, target: target.id().clone(), refusal }),

@@ -225,6 +225,11 @@ async fn tenant_near_its_limit_is_downshifted_unless_premium() {
             assert_eq!(client.chat(request_of(tenant)).await.unwrap().served_by(), by, "{tenant}");
         }
     }
+    // A preference for a target of the route that was named is none for the cheaper one.
+    let prefer = Some("a/m".to_owned());
+    let options = Options { tenant: Some("acme".into()), prefer, refuse_direct: true, ..Options::default() };
+    let answer = client.chat(request_of("acme").with_options(options)).await.unwrap();
+    assert_eq!(answer.served_by(), "b/m");
 }
 
 #[tokio::test(start_paused = true)]

@@ -156,6 +156,54 @@ async fn preferred_target_comes_first_even_from_another_route() {
     );
 }
 
+/// A request that may not name targets directly gets none of another route, neither as its model nor as its preference.
+#[tokio::test(start_paused = true)]
+async fn request_that_refuses_direct_targets_stays_on_its_route() {
+    let script = script("a: 200 / b: 200 / c: 200");
+    let own = ["a", "b"].map(|name| Target::new(name, "m"));
+    let builder = Client::builder()
+        .seed(7)
+        .route(Route::priority("default", own))
+        .route(Route::priority("other", [Target::new("c", "m")]))
+        .tenant("acme", fb_budget::Limits { allowed: Some(vec!["b".to_owned()]), ..Default::default() });
+    let providers = script.providers().into_iter();
+    let client = providers.fold(builder, |builder, (name, provider)| builder.provider(name, provider));
+    let client = client.models("c", ["bare".to_owned()]).build().unwrap();
+    let options = |tenant: Option<&str>, prefer: Option<&str>| Options {
+        refuse_direct: true,
+        tenant: tenant.map(Into::into),
+        prefer: prefer.map(str::to_owned),
+        ..Options::default()
+    };
+    let mut lines = String::new();
+    for (model, tenant, prefer) in [
+        ("default", None, Some("b")),
+        ("default", None, Some("b/m")),
+        ("default", None, Some("c/m")),
+        ("default", Some("acme"), Some("c/m")),
+        ("a/m", None, None),
+        ("bare", None, None),
+        ("bare", Some("acme"), None),
+    ] {
+        let request = named(model).with_options(options(tenant, prefer));
+        let end = match client.chat(request.clone()).await {
+            Ok(answer) => answer.served_by(),
+            Err(error) => format!("{} {error}", error.status()),
+        };
+        let is_planned = client.plan(&request).is_ok();
+        writeln!(lines, "{model} {prefer:?} {}: {end}, {is_planned}", tenant.unwrap_or("-")).unwrap();
+    }
+    expect![[r#"
+        default Some("b") -: b/m, true
+        default Some("b/m") -: b/m, true
+        default Some("c/m") -: 400 invalid request: no target is named "c/m"; expected PROVIDER/MODEL, or a provider of the route: a, b, false
+        default Some("c/m") acme: 400 invalid request: no target is named "c/m"; expected PROVIDER/MODEL, or a provider of the route: b, false
+        a/m None -: 404 no route or target is named "a/m"; routes: default, other, false
+        bare None -: 404 no route or target is named "bare"; routes: default, other, false
+        bare None acme: 404 no route or target is named "bare"; routes: default, false
+    "#]].assert_eq(&lines);
+}
+
 #[tokio::test(start_paused = true)]
 async fn request_rules_apply_to_calls_and_cached_answers() {
     let script = script("a: 200 / b: 503 / c: 200");
