@@ -5,6 +5,7 @@ mod bodies;
 mod callers;
 mod connections;
 mod limits;
+mod log;
 mod media;
 mod pages;
 mod private;

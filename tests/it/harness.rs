@@ -102,12 +102,11 @@ impl Gateway {
 
     /// Starts a command and waits until it has printed its address.
     pub(crate) async fn spawn(mut command: Command, dir: TempDir) -> Self {
-        let mut child = command
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the fb binary starts");
+        if !command.as_std().get_envs().any(|(name, _)| name == "RUST_LOG") {
+            command.env("RUST_LOG", "error");
+        }
+        let mut child =
+            command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the fb binary starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut output = Vec::new();
         let url = loop {

@@ -42,7 +42,7 @@ pub use crate::{
     invalid_config::InvalidConfig,
     json::{InvalidJson, Json},
     money::{Money, Price},
-    observer::{BreakerState, Event, Observer},
+    observer::{BreakerState, Event, Observer, RequestError},
     overlay::Overlay,
     preset::preset_or_table,
     provider::{

@@ -84,8 +84,17 @@ pub enum Event<'a> {
         cancelled: bool,
         /// `true` if the calls in the report belong to an identical request that ran at the same time.
         coalesced: bool,
+        /// The error that the caller received; `None` after an answer, and if the caller left.
+        error: Option<RequestError>,
         /// The report of the request.
         report: &'a Report,
+    },
+    /// A server in front of the client refused a request before it reached a route.
+    Rejected {
+        /// The listener, one of a fixed set of names.
+        listener: &'static str,
+        /// The status and the code of the response.
+        error: RequestError,
     },
     /// The first semantic event of a stream arrived: text, a tool call or a refusal.
     FirstToken {
@@ -159,6 +168,15 @@ pub enum Event<'a> {
         /// All targets.
         targets: &'a [TargetId],
     },
+}
+
+/// An error as an HTTP server reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestError {
+    /// The status of the response: 200 for a stream that broke after its first output.
+    pub status: u16,
+    /// The machine-readable code, one of a fixed set of names in `snake_case`.
+    pub code: &'static str,
 }
 
 /// The state of a circuit breaker.

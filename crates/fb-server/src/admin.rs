@@ -1,5 +1,6 @@
 //! The admin API.
 
+mod audit;
 mod cache;
 mod change;
 mod circuits;
@@ -33,12 +34,16 @@ use crate::{
     config::AdminConfig,
     error::Rejection,
     origin::OriginPolicy,
+    rejected::{Reporter, RequestLine},
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
     telemetry::Scrape,
 };
 
 #[cfg(test)]
 mod tests;
+
+/// The name of the listener in log and metrics.
+pub(crate) const LISTENER: &str = "admin";
 
 /// The admin API as a tower service, which needs no socket.
 ///
@@ -64,6 +69,7 @@ pub struct AdminService {
     scrape: Scrape,
     origins: OriginPolicy,
     open_metrics: bool,
+    reporter: Reporter,
 }
 
 impl AdminService {
@@ -73,8 +79,9 @@ impl AdminService {
     ///
     /// Returns an error if the token is configured and cannot be read.
     pub fn new(client: Client, scrape: Scrape, config: &AdminConfig) -> Result<Self, InvalidConfig> {
+        let reporter = Reporter::new(client.clone(), LISTENER);
         let (state, origins) = (Arc::new(AdminState::new(client, config)?), OriginPolicy::default());
-        Ok(Self { state, scrape, origins, open_metrics: config.open_metrics })
+        Ok(Self { state, scrape, origins, open_metrics: config.open_metrics, reporter })
     }
 
     /// Restricts the host names that a listener on this address serves: see [`AdminConfig::hosts`].
@@ -99,9 +106,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (service, method) = (self.clone(), request.method().clone());
+        let (service, line) = (self.clone(), RequestLine::of(&request));
+        let method = line.method().clone();
         ResponseFuture::new(&method, async move {
-            service.respond(request).await.unwrap_or_else(Rejection::into_response)
+            let response = service.respond(request).await.unwrap_or_else(Rejection::into_response);
+            service.reporter.report(&line, &response);
+            response
         })
     }
 }
@@ -204,21 +214,17 @@ where
     match endpoint {
         Endpoint::Stats => Ok(stats::stats(state)),
         Endpoint::Operator(endpoint) => endpoint.respond(state, parts, body).await,
-        Endpoint::Circuit(target) => {
-            circuits::change(state, &path_parameter(target)?, &parts.headers, body).await
-        }
+        Endpoint::Circuit(target) => circuits::change(state, &path_parameter(target)?, parts, body).await,
         Endpoint::Cache => Ok(cache::stats(state)),
-        Endpoint::Purge => cache::purge(state, &parts.headers, body).await,
-        Endpoint::Providers if method == Method::POST => providers::add(state, &parts.headers, body).await,
+        Endpoint::Purge => cache::purge(state, parts, body).await,
+        Endpoint::Providers if method == Method::POST => providers::add(state, parts, body).await,
         Endpoint::Providers => Ok(providers::list(state)),
-        Endpoint::Provider(name) => {
-            providers::remove(state, &path_parameter(name)?, &parts.headers, body).await
-        }
+        Endpoint::Provider(name) => providers::remove(state, &path_parameter(name)?, parts, body).await,
         Endpoint::Routes => Ok(routes::list(state)),
         Endpoint::Route(name) if method == Method::PUT => {
-            routes::set(state, path_parameter(name)?, &parts.headers, body).await
+            routes::set(state, path_parameter(name)?, parts, body).await
         }
-        Endpoint::Route(name) => routes::remove(state, &path_parameter(name)?, &parts.headers),
+        Endpoint::Route(name) => routes::remove(state, &path_parameter(name)?, parts),
         Endpoint::Tenants => Ok(tenants::list(state)),
         Endpoint::Traces => traces::list(state, parts.uri.query()),
         Endpoint::Trace(id) => traces::find(state, &path_parameter(id)?, &parts.headers),

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use fb::{InvalidConfig, providers::Secret};
 use serde::Deserialize;
 
-use crate::origin::check_origin;
+use crate::{log::LogFormat, origin::check_origin};
 
 /// Longest accepted drain time: a day.
 const MAX_DRAIN: Duration = Duration::from_secs(86_400);
@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub expose_trace: bool,
     /// Has the cost of calls in `x-fb-trace`. Defaults to true.
     pub expose_costs: bool,
+    /// The format of the log's lines: "text" or "json". Defaults to "text".
+    pub log: LogFormat,
     /// Serves `/v1/health`, `/v1/circuits` and `/v1/degradation/level` on this listener too, to requests with the token of
     /// `[admin]`. Defaults to false.
     pub operator_routes: bool,
@@ -122,6 +124,7 @@ impl Default for ServerConfig {
             direct_targets: None,
             expose_trace: true,
             expose_costs: true,
+            log: LogFormat::Text,
             operator_routes: false,
         }
     }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -81,7 +82,9 @@ pub(crate) struct ReadTimeout<S> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// A head is due: the connection is new, or some bytes have arrived.
+    /// The connection is new, and no byte has arrived.
+    New,
+    /// A head is due, of which some bytes have arrived.
     Head,
     /// A request is being answered, and other limits apply.
     Request,
@@ -89,9 +92,14 @@ enum Phase {
     Idle,
 }
 
+/// The error of a connection on which the head of a request took too long.
+#[derive(Debug, Error)]
+#[error("the head of the request took too long")]
+pub(crate) struct SlowHead;
+
 impl<S> ReadTimeout<S> {
     pub(crate) const fn new(socket: S, in_flight: InFlight, head: Duration, keep_alive: Duration) -> Self {
-        Self { socket, in_flight, head, keep_alive, phase: Phase::Head, timer: None }
+        Self { socket, in_flight, head, keep_alive, phase: Phase::New, timer: None }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -111,21 +119,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadTimeout<S> {
         }
         let before = into.filled().len();
         let read = Pin::new(&mut this.socket).poll_read(cx, into);
+        let has_arrived = into.filled().len() > before;
         let limit = match this.phase {
             Phase::Request => return read,
-            Phase::Head => this.head,
-            Phase::Idle if into.filled().len() > before => {
+            Phase::New | Phase::Head => this.head,
+            Phase::Idle if has_arrived => {
                 this.enter(Phase::Head);
                 return read;
             }
             Phase::Idle => this.keep_alive,
         };
+        if has_arrived {
+            this.phase = Phase::Head;
+        }
         if read.is_ready() {
             return read;
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        // As if the client had closed the connection.
-        timer.as_mut().poll(cx).map(Ok)
+        // Without a byte of a request, as if the client had closed the connection.
+        let is_slow = this.phase == Phase::Head;
+        let end = || if is_slow { Err(io::Error::new(io::ErrorKind::TimedOut, SlowHead)) } else { Ok(()) };
+        timer.as_mut().poll(cx).map(|()| end())
     }
 }
 
@@ -192,7 +206,8 @@ mod tests {
         let (read, ()) = tokio::join!(socket.read(&mut buffer), next);
         assert_eq!((read.unwrap(), elapsed()), (2, 170));
         // The rest of the head does not come.
-        assert_eq!((socket.read(&mut buffer).await.unwrap(), elapsed()), (0, 200));
+        let slow = socket.read(&mut buffer).await.unwrap_err();
+        assert!(slow.get_ref().unwrap().is::<SlowHead>() && elapsed() == 200, "{slow}");
 
         drop(in_flight.begin());
         let (near, _far) = duplex(64);

@@ -3,12 +3,13 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use fb::{AttemptEnd, Error, ErrorCode, ErrorType, HttpError, Report};
+use fb::{AttemptEnd, Error, ErrorCode, ErrorType, HttpError, Report, RequestError};
 use fb_wire::openai;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::{
     body::{JSON, Response, response},
+    rejected::Rejected,
     report_headers::{Exposed, random_request_id, write_report_headers},
 };
 
@@ -49,6 +50,7 @@ impl Rejection {
         } else if let Some(wait) = http.retry_after {
             headers.insert("retry-after", HeaderValue::from(whole_seconds(wait)));
         }
+        mark(&mut response, http, self.param.map(Cow::into_owned));
         response
     }
 }
@@ -132,13 +134,19 @@ fn respond_with(
         None if !http.retryable => forbid_retry(headers),
         None => {}
     }
-    match error.report() {
-        Some(report) => write_report_headers(headers, report, &[], exposed),
-        None => {
-            headers.insert("x-request-id", random_request_id());
-        }
+    if let Some(report) = error.report() {
+        write_report_headers(headers, report, &[], exposed);
+    } else {
+        headers.insert("x-request-id", random_request_id());
+        mark(&mut response, http, param.map(str::to_owned));
     }
     response
+}
+
+/// Marks the response to a request that reached no route.
+fn mark(response: &mut Response, http: HttpError, param: Option<String>) {
+    let error = RequestError { status: http.status, code: http.code };
+    response.extensions_mut().insert(Rejected { error, param, tenant: None });
 }
 
 /// Returns the error's message, followed by the reason for each target if none was called.

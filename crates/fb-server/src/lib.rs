@@ -13,6 +13,7 @@ mod listen;
 mod log;
 mod origin;
 mod preferred_provider;
+mod rejected;
 mod report_headers;
 mod request_body;
 mod request_headers;
@@ -29,7 +30,7 @@ pub use crate::{
     body::Body,
     config::{AdminConfig, DirectTargets, ServerConfig},
     listen::{Server, start, start_admin},
-    log::Log,
+    log::{Log, LogFormat},
     routing::ResponseFuture,
     service::Service,
     shutdown::Shutdown,

@@ -1,8 +1,10 @@
 //! Listeners: sockets, connection limits, timeouts and draining.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error, future::Future, io, net::SocketAddr, sync::Arc, time::Duration,
+};
 
-use fb::{Client, Config, ErrorCode, InvalidConfig};
+use fb::{Client, Config, ErrorCode, InvalidConfig, RequestError};
 use http::{HeaderValue, Request, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
@@ -13,12 +15,13 @@ use tokio::{
 };
 
 use crate::{
-    admin::AdminService,
+    admin::{self, AdminService},
     body::{Body, Response},
     config::{AdminConfig, ServerConfig},
-    connection::{InFlight, ReadTimeout},
+    connection::{InFlight, ReadTimeout, SlowHead},
     error::Rejection,
-    service::Service,
+    rejected::{Peer, Reporter, RequestLine},
+    service::{self, Service},
     shutdown::Shutdown,
     telemetry::Scrape,
     write_timeout::WriteTimeout,
@@ -44,6 +47,7 @@ pub struct Server<S = Service> {
     limits: Limits,
     drain: Duration,
     shutdown: Shutdown,
+    reporter: Reporter,
 }
 
 /// The limits on every connection.
@@ -67,6 +71,7 @@ struct Limits {
 pub async fn start(server: &ServerConfig, config: &Config, client: Client) -> io::Result<Server> {
     let listener = TcpListener::bind(server.listen).await?;
     let addr = listener.local_addr()?;
+    let reporter = Reporter::new(client.clone(), service::LISTENER);
     let service = Service::new(client, server, config).map_err(|error| config_error(&error))?;
     let service = service.on(addr.ip(), server);
     let shutdown = service.shutdown();
@@ -83,6 +88,7 @@ pub async fn start(server: &ServerConfig, config: &Config, client: Client) -> io
         },
         drain: server.drain,
         shutdown,
+        reporter,
     })
 }
 
@@ -100,6 +106,7 @@ pub async fn start_admin(
     client: Client,
     scrape: Scrape,
 ) -> io::Result<Server<AdminService>> {
+    let reporter = Reporter::new(client.clone(), admin::LISTENER);
     let service = AdminService::new(client, scrape, admin).map_err(|error| config_error(&error))?;
     let listener = TcpListener::bind(admin.listen).await?;
     let addr = listener.local_addr()?;
@@ -117,6 +124,7 @@ pub async fn start_admin(
         },
         drain: ADMIN_TIMEOUT,
         shutdown: Shutdown::new(),
+        reporter,
     })
 }
 
@@ -188,27 +196,39 @@ where
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
                 accepted = accept(&self.listener, &self.connections) => accepted,
             };
-            let Some((socket, slot)) = accepted else { continue };
+            let Some((socket, peer, slot)) = accepted else { continue };
             let (service, in_flight) = (self.service.clone(), InFlight::default());
+            let (reporter, of_requests) = (self.reporter.clone(), self.reporter.clone());
             let Limits { max_head, head_timeout, keep_alive, write_timeout } = self.limits;
             let socket = WriteTimeout::new(socket, write_timeout);
             let socket = TokioIo::new(ReadTimeout::new(socket, in_flight.clone(), head_timeout, keep_alive));
             // Both services are always ready.
-            let service = service_fn(move |request| {
+            let service = service_fn(move |mut request: Request<Incoming>| {
                 let guard = in_flight.begin();
-                let response = (head_size(&request) <= max_head).then(|| service.clone().call(request));
+                request.extensions_mut().insert(Peer(peer));
+                let called = if head_size(&request) <= max_head {
+                    Ok(service.clone().call(request))
+                } else {
+                    let response = head_too_large(max_head);
+                    of_requests.report(&RequestLine::of(&request), &response);
+                    Err(response)
+                };
                 async move {
-                    let response = match response {
-                        Some(response) => response.await?,
-                        None => head_too_large(max_head),
+                    let response = match called {
+                        Ok(response) => response.await?,
+                        Err(refused) => refused,
                     };
                     Ok::<_, Infallible>(response.map(|body| body.with_guard(guard)))
                 }
             });
             let connection = graceful.watch(http.serve_connection(socket, service));
             tasks.spawn(async move {
-                // A broken connection is the client's concern; the trace of its request contains the rest.
-                drop(connection.await);
+                // The trace of a request contains the rest.
+                if let Err(error) = connection.await
+                    && let Some(error) = bad_head(&error)
+                {
+                    reporter.report_connection(peer, error);
+                }
                 drop(slot);
             });
         }
@@ -241,17 +261,27 @@ fn head_too_large(most: usize) -> Response {
     response
 }
 
+/// Returns the error of a connection that ended because the head of a request was malformed or took too long.
+fn bad_head(error: &hyper::Error) -> Option<RequestError> {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let cause = cause.and_then(io::Error::get_ref);
+    if cause.and_then(|cause| cause.downcast_ref::<SlowHead>()).is_some() {
+        return Some(RequestError { status: 408, code: "request_timeout" });
+    }
+    error.is_parse().then_some(RequestError { status: 400, code: "malformed_head" })
+}
+
 /// Accepts the next connection once one of the connection slots is free.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((socket, _)) => {
+        Ok((socket, peer)) => {
             // Small chunks of a stream must not wait for each other. A socket without the option still works.
             let _unsupported = socket.set_nodelay(true);
-            Some((socket, slot))
+            Some((socket, peer, slot))
         }
         Err(error) => {
             tracing::warn!(%error, "cannot accept");

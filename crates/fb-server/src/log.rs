@@ -1,18 +1,33 @@
 //! The log: one line for each request, written in batches.
 
 mod batch;
+mod request_line;
 
 use std::{
-    fmt::Write,
     io::{IsTerminal, stderr},
     time::SystemTime,
 };
 
-use fb::{AttemptEnd, Event, Observer, Report};
-use tracing::{Level, enabled, warn};
-use tracing_subscriber::EnvFilter;
+use fb::{AttemptEnd, Event, Observer};
+use serde::Deserialize;
+use tracing::{Level, enabled, level_filters::LevelFilter, warn};
+use tracing_subscriber::{EnvFilter, filter::Directive};
 
-use self::batch::Batch;
+use self::{batch::Batch, request_line::RequestLine};
+
+/// The `tracing` target of changes made by operators.
+pub(crate) const AUDIT: &str = "fb::audit";
+
+/// The format of the log's lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Fields as `name=value`, for people.
+    #[default]
+    Text,
+    /// An object of JSON on each line.
+    Json,
+}
 
 /// An observer that logs one line for each request and one for each failure that requires operator action.
 ///
@@ -21,19 +36,34 @@ use self::batch::Batch;
 #[derive(Debug)]
 pub struct Log {
     batch: Batch,
+    format: LogFormat,
 }
 
 impl Log {
-    /// Starts logging to standard error and sets the global `tracing` subscriber. `RUST_LOG` filters the lines.
-    pub fn init() -> Self {
+    /// Starts logging to standard error and sets the global `tracing` subscriber. `RUST_LOG` filters the lines, except
+    /// those of operators' changes, which are always written.
+    pub fn init(format: LogFormat) -> Self {
         let batch = Batch::new(stderr());
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let audit = AUDIT.parse::<Directive>().unwrap_or_else(|_| LevelFilter::INFO.into());
+        let filter = filter.add_directive(audit);
         let writer = batch.clone();
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour);
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
         // A second call in the same process, as in tests, keeps the first subscriber.
-        let _already_set = subscriber.with_writer(move || writer.clone()).try_init();
-        Self { batch }
+        let _already_set = match format {
+            LogFormat::Json => subscriber
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .try_init(),
+            LogFormat::Text => {
+                let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                subscriber.with_ansi(colour).try_init()
+            }
+        };
+        Self { batch, format }
     }
 
     /// Writes all buffered lines. Call it before the process exits.
@@ -41,10 +71,13 @@ impl Log {
         self.batch.flush_all();
     }
 
-    fn request(&self, route: &str, report: &Report) {
+    fn request(&self, line: &RequestLine<'_>) {
         if enabled!(Level::INFO) {
-            let line = Request { route, report };
-            self.batch.append(|buffer| writeln!(buffer, "{} INFO {line}", now()));
+            let time = now();
+            self.batch.append(|buffer| match self.format {
+                LogFormat::Text => line.write_text(buffer, &time),
+                LogFormat::Json => line.write_json(buffer, &time),
+            });
         }
     }
 }
@@ -55,29 +88,12 @@ fn now() -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_millis(SystemTime::now())
 }
 
-/// The log line of a request: route, target, number of attempts, level and duration.
-struct Request<'a> {
-    route: &'a str,
-    report: &'a Report,
-}
-
-impl std::fmt::Display for Request<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { route, report } = self;
-        write!(f, "request route={route:?} served_by=")?;
-        match &report.served_by {
-            Some(by) => write!(f, "{by}")?,
-            None => f.write_str("nobody")?,
-        }
-        let (attempts, level, ms) = (report.attempts(), report.level, report.took.as_millis());
-        write!(f, " attempts={attempts} level={level} ms={ms}")
-    }
-}
-
 impl Observer for Log {
     fn on_event(&self, event: &Event<'_>) {
         match event {
-            Event::Finished { route, report, .. } => self.request(route, report),
+            Event::Finished { route, tenant, cancelled, error, report, .. } => {
+                self.request(&RequestLine::new(route, *tenant, *cancelled, *error, report));
+            }
             Event::Ended { route, attempt } => {
                 if let AttemptEnd::Failed(failure) = &attempt.end
                     && failure.consequences().alert

@@ -18,6 +18,7 @@ use crate::{
     error::Rejection,
     limit_headers,
     origin::{Access, OriginPolicy, permit},
+    rejected::{Reporter, RequestLine, set_tenant},
     report_headers::Exposed,
     request_body::BodyReader,
     routing::{BoxError, Methods, ResponseFuture, no_such_path, path_parameter},
@@ -27,6 +28,9 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
+
+/// The name of the listener in log and metrics.
+pub(crate) const LISTENER: &str = "gateway";
 
 /// The gateway's endpoints as one tower service, which needs no socket.
 ///
@@ -96,6 +100,7 @@ impl Service {
         let denies_direct_targets = server.direct_targets.unwrap_or(default) == DirectTargets::Deny;
         let exposed = Exposed { trace: server.expose_trace, costs: server.expose_costs };
         let state = State {
+            reporter: Reporter::new(client.clone(), LISTENER),
             client,
             keys,
             bodies,
@@ -161,9 +166,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (state, method) = (Arc::clone(&self.state), request.method().clone());
+        let (state, line) = (Arc::clone(&self.state), RequestLine::of(&request));
+        let method = line.method().clone();
         ResponseFuture::new(&method, async move {
-            match state.origins.check(&request) {
+            let response = match state.origins.check(&request) {
                 Ok(Access::Plain) => respond_in_time(&state, request).await,
                 Ok(Access::Foreign(origin)) => {
                     let mut response = respond_in_time(&state, request).await;
@@ -172,7 +178,9 @@ where
                 }
                 Ok(Access::Preflight(response)) => response,
                 Err(rejection) => rejection.into_response(),
-            }
+            };
+            state.reporter.report(&line, &response);
+            response
         })
     }
 }
@@ -247,7 +255,7 @@ where
             Err(rejection) => return rejection.into_response(),
         },
     };
-    match endpoint {
+    let mut response = match endpoint {
         Endpoint::Chat => with_limits(doors::chat(state, request, caller).await, state, caller),
         Endpoint::Completions => with_limits(doors::completions(state, request, caller).await, state, caller),
         Endpoint::Models => doors::models(state, caller),
@@ -257,7 +265,11 @@ where
         },
         Endpoint::Liveness => doors::livez(),
         Endpoint::Readiness => doors::readyz(state, request.headers()),
+    };
+    if let Some(caller) = caller {
+        set_tenant(&mut response, &caller.tenant);
     }
+    response
 }
 
 /// Adds what is left of the caller's limits to a response in OpenAI's dialect.

@@ -6,6 +6,7 @@ use crate::{
     admin::AdminState,
     auth::{ApiKeys, Caller},
     origin::OriginPolicy,
+    rejected::Reporter,
     report_headers::Exposed,
     request_body::BodyReader,
     shutdown::Shutdown,
@@ -15,6 +16,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) client: Client,
+    pub(crate) reporter: Reporter,
     pub(crate) keys: ApiKeys,
     pub(crate) bodies: BodyReader,
     /// The longest silence of a stream; `None` for no limit.

@@ -24,6 +24,7 @@ fn emit(observer: &dyn Observer, report: &Report) {
         request: &RequestSummary::default(),
         cancelled: false,
         coalesced: false,
+        error: None,
         report,
     });
 }

@@ -53,6 +53,7 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         request: &RequestSummary::default(),
         cancelled: false,
         coalesced: false,
+        error: None,
         report: &report,
     });
 }

@@ -6,7 +6,8 @@ mod recent;
 use std::{fmt, sync::Arc, time::Duration};
 
 use fb_core::{
-    Attempt, AttemptEnd, BreakerState, Event, Level, Next, Observer, Report, Skip, TargetId, Usage,
+    Attempt, AttemptEnd, BreakerState, Event, Level, Next, Observer, Report, RequestError, Skip, TargetId,
+    Usage,
 };
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -20,8 +21,8 @@ use self::{
     families::{Cost, Families, Ratio, dollars},
     labels::{
         AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, KeyLabels,
-        MoveLabels, ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels,
-        RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels,
+        MoveLabels, ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RejectionLabels,
+        RequestLabels, RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels,
         TransitionLabels,
     },
     recent::Recent,
@@ -305,6 +306,9 @@ impl Observer for Metrics {
             Event::Ended { route, attempt } => self.ended(route, attempt),
             Event::Hop { route, tenant, from, to, reason } => self.hop(route, tenant, [from, to], reason),
             Event::Resumed { route, from, by } => self.resumed(route, from, by.is_some()),
+            Event::Rejected { listener, error: RequestError { code, .. } } => {
+                self.families.rejected.get_or_create(&RejectionLabels { listener, code }).inc();
+            }
             Event::Finished { route, tenant, cancelled, coalesced, report, .. } => {
                 self.finished(route, tenant, cancelled, coalesced, report);
             }

@@ -80,7 +80,7 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn on_event(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, request, cancelled, coalesced, report } = event {
+        if let Event::Finished { route, tenant, request, cancelled, coalesced, report, .. } = event {
             let outcome = RecordedOutcome::from_report(report, *cancelled);
             let entry = RecordEntry::new(route, *tenant, request, outcome, *coalesced, report, now());
             if self.queue.try_send(Message::Write(Box::new(entry))).is_err() {

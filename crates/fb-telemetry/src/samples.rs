@@ -83,6 +83,7 @@ pub(crate) fn finished(
         request,
         cancelled: rows.last().is_some_and(|row| row.end == AttemptEnd::Cancelled),
         coalesced,
+        error: None,
         report: &report,
     });
 }

@@ -38,6 +38,7 @@ fn emit(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
         request: &RequestSummary::default(),
         cancelled: false,
         coalesced: false,
+        error: None,
         report,
     });
 }

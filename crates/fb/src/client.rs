@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use fb_breaker::Breaker;
 use fb_budget::{AccountStats, Allowances, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
-use fb_core::{ChatRequest, Eligibility, Level, Observer, Provider, RequestId, TargetId};
+use fb_core::{ChatRequest, Eligibility, Event, Level, Observer, Provider, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
 
 use crate::{
@@ -320,6 +320,17 @@ impl Client {
     /// Returns true if a route has this name or alias, and false for the name of a target.
     pub fn has_route(&self, name: &str) -> bool {
         self.engine.has_route(name)
+    }
+
+    /// Returns the settings of a route; `None` if no route has this name.
+    pub fn route(&self, name: &str) -> Option<Route> {
+        self.engine.route(name)
+    }
+
+    /// Sends an event to the observers, for a server in front of the client that has events of its own, such as
+    /// [`Event::Rejected`].
+    pub fn publish(&self, event: &Event<'_>) {
+        self.engine.observers.publish(event);
     }
 
     /// Returns the number of breaker permits in use; 0 when no request is in flight.

@@ -51,7 +51,7 @@ use std::{sync::Arc, time::Instant};
 use fb_cache::Role;
 use fb_core::{
     CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Note, Observer,
-    Options, Report, RequestId, ServedBy,
+    Options, Report, RequestError, RequestId, ServedBy,
 };
 use fb_quality::UnusableSchema;
 
@@ -61,7 +61,7 @@ use self::{
     request_summary::summarize, route_state::RouteState,
 };
 pub(crate) use self::{context::Mode, response::Response, state::Engine};
-use crate::{Ended, Error, Rung, clock::now, ladder::reduce, traces::Record};
+use crate::{Ended, Error, ErrorCode, Rung, clock::now, ladder::reduce, traces::Record};
 
 impl Engine {
     /// Serves one request: from the cache, by joining an identical request in flight, or by calling targets.
@@ -184,17 +184,18 @@ impl Engine {
             Ok(result) => result,
             Err(error) => {
                 let cause = Failure::new(FailureKind::Unknown { server: true }, error.to_string());
-                let report = self.begin(request, Mode::Plain, route).finish(None);
+                let code = ErrorCode::for_failure(&cause);
+                let report = self.begin(request, Mode::Plain, route).fail(None, |_| code.as_reported());
                 return Err(Error::Surfaced(Box::new(Ended { cause, report, reopens: None })));
             }
         };
         if role == Role::Follower {
-            let report = match &mut result {
-                Ok(answer) => Some(&mut answer.report),
-                Err(error) => error.report_mut(),
+            let (error, report) = match &mut result {
+                Ok(answer) => (None, Some(&mut answer.report)),
+                Err(error) => (Some(error.as_reported()), error.report_mut()),
             };
             if let Some(report) = report {
-                self.record_follower(request, route, began, report);
+                self.record_follower(request, route, began, error, report);
             }
         }
         result.map(Response::Plain)
@@ -206,6 +207,7 @@ impl Engine {
         request: &ChatRequest,
         route: &RouteState,
         began: Instant,
+        error: Option<RequestError>,
         report: &mut Report,
     ) {
         report.id = RequestId::new(fastrand::u128(..));
@@ -226,6 +228,7 @@ impl Engine {
                 request: summary,
                 cancelled: false,
                 coalesced: true,
+                error,
                 report,
             });
         }

@@ -2,7 +2,7 @@ mod http;
 
 use std::{error, fmt, time::Duration};
 
-use fb_core::{Block, Failure, InvalidConfig, InvalidRequest, Report};
+use fb_core::{Block, Failure, InvalidConfig, InvalidRequest, Report, RequestError};
 use thiserror::Error as ThisError;
 
 pub use self::http::{ErrorCode, ErrorType, HttpError};
@@ -98,10 +98,7 @@ impl Error {
         match self {
             Self::Blocked(_) => ErrorCode::ContentFilter,
             Self::Surfaced(ended) | Self::Interrupted(ended) => ErrorCode::for_failure(&ended.cause),
-            Self::Exhausted(ended) => match &ended.cause {
-                Some(failure) => ErrorCode::for_failure(failure),
-                None => ErrorCode::for_skips(&ended.report),
-            },
+            Self::Exhausted(ended) => ErrorCode::exhausted(ended.cause.as_ref(), &ended.report),
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::UnknownModel { .. } => ErrorCode::ModelNotFound,
             Self::Config(_) | Self::Build(_) => ErrorCode::InvalidConfig,
@@ -125,6 +122,11 @@ impl Error {
     /// Returns the machine-readable code of [`Error::http`].
     pub fn code(&self) -> &'static str {
         self.http().code
+    }
+
+    /// Returns the error as observers receive it.
+    pub(crate) fn as_reported(&self) -> RequestError {
+        self.error_code().as_reported()
     }
 
     /// Returns the time until the same request may succeed; `None` if it is unknown or waiting does not help.

@@ -15,7 +15,6 @@ use crate::{
 
 /// Runs the gateway until SIGINT or SIGTERM.
 pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result<ExitCode, String> {
-    let log = Arc::new(Log::init());
     runtime()?.block_on(async {
         let hangups = hangup_signal()?;
         let (mut loaded, origin) = if let Some(file) = config {
@@ -28,6 +27,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         if let Some(listen) = listen {
             loaded.server.listen = listen;
         }
+        let log = Arc::new(Log::init(loaded.server.log));
         let recorder = loaded.record.as_ref().map(record).transpose()?.map(Arc::new);
         let (observer, scrape) = fb_server::observers(&log, &loaded.fb, &loaded.drift, recorder.as_ref())
             .map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use fb::{BreakerConfig, BudgetConfig, CacheConfig, HealthConfig, RetryConfig, Route, RouteCache, Target};
+use fb_server::LogFormat;
 use fb_telemetry::{DriftConfig, record::RecordConfig};
 use serde_json::{Value, json};
 
@@ -106,6 +107,7 @@ fn defaults() -> BTreeMap<String, String> {
             "direct_targets": server.direct_targets.map(|_| "set"),
             "expose_trace": server.expose_trace,
             "expose_costs": server.expose_costs,
+            "log": if server.log == LogFormat::Text { "text" } else { "json" },
             "operator_routes": server.operator_routes,
         },
         "eval": { "min_pass": default_min_pass() },

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fb::Purge;
-use http::HeaderMap;
+use http::request::Parts;
 use http_body::Body;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{json::read, state::AdminState};
+use super::{audit, json::read, state::AdminState};
 use crate::{
     body::{self, Response},
     error::Rejection,
@@ -48,18 +48,20 @@ struct Conditions {
 }
 
 /// Removes answers from the cache and returns their number.
-pub(super) async fn purge<B>(state: &AdminState, headers: &HeaderMap, body: B) -> Result<Response, Rejection>
+pub(super) async fn purge<B>(state: &AdminState, parts: &Parts, body: B) -> Result<Response, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    state.authorize(headers)?;
+    state.authorize(&parts.headers)?;
     let expected = r#"{"tenant": "…", "route": "…", "provider": "…", "older_than": "1h", "younger_than": "2h"}, all optional"#;
     let Conditions { tenant, route, provider, older_than, younger_than } = read(body, expected).await?;
     let age = (older_than.is_some() || younger_than.is_some())
         .then(|| older_than.unwrap_or_default()..=younger_than.unwrap_or(Duration::MAX));
     let purge = Purge { tenant, route, provider, age };
+    let before = json!({ "entries": state.client.cache_stats().entries });
     let purged = state.client.purge_cache(&purge);
-    tracing::info!(?purge, purged, "cache purged by an operator");
+    let after = json!({ "entries": state.client.cache_stats().entries, "purged": purged });
+    audit::record(parts, "cache.purge", &format!("{purge:?}"), &before, &after);
     Ok(body::json(&json!({ "purged": purged })))
 }

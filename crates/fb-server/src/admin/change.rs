@@ -9,9 +9,7 @@ use crate::error::Rejection;
 
 /// Applies a change as a whole, or refuses it.
 pub(super) fn apply(state: &AdminState, change: &Change) -> Result<(), Rejection> {
-    state.client.apply(change).map_err(|error| rejected(&error))?;
-    tracing::info!(?change, "providers and routes changed by an operator");
-    Ok(())
+    state.client.apply(change).map_err(|error| rejected(&error))
 }
 
 pub(super) fn rejected(error: &ChangeError) -> Rejection {

@@ -2,12 +2,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fb::{Breaker, ErrorCode, Mode, Override, State, TargetId, TargetStats};
-use http::HeaderMap;
+use http::request::Parts;
 use http_body::Body;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    audit,
     json::{iso_time, millis, now, read},
     state::AdminState,
 };
@@ -125,18 +126,45 @@ enum Action {
     Reset,
 }
 
+impl Action {
+    /// Returns the name in the audit log.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ForceOpen => "circuit.force_open",
+            Self::ForceClosed => "circuit.force_closed",
+            Self::MetricsOnly => "circuit.metrics_only",
+            Self::Lift => "circuit.lift",
+            Self::Reset => "circuit.reset",
+        }
+    }
+}
+
+/// Returns what a change of a circuit breaker may alter.
+fn admission(breaker: &Breaker, at: Instant) -> Value {
+    let forced = breaker.forced(at);
+    let left = forced
+        .as_ref()
+        .and_then(|forced| forced.until)
+        .map(|until| millis(until.saturating_duration_since(at)));
+    json!({
+        "state": state_name(breaker.state(at)),
+        "override": forced.map(|forced| forced.mode),
+        "left_ms": left,
+    })
+}
+
 /// Changes a circuit breaker and returns its new state.
 pub(super) async fn change<B>(
     state: &AdminState,
     target: &str,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: B,
 ) -> Result<Response, Rejection>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    state.authorize(headers)?;
+    state.authorize(&parts.headers)?;
     let expected = r#"{"action": "force_open" | "force_closed" | "metrics_only" | "lift" | "reset", "reason": "…", "for": "10m"}"#;
     let change: Change = read(body, expected).await?;
     if change.reason.len() > MAX_REASON {
@@ -150,6 +178,7 @@ where
         return Err(Rejection::new(ErrorCode::TargetNotFound, message).with_param("target"));
     };
     let at = now();
+    let before = admission(breaker, at);
     let force = |mode| {
         let decision = Override::new(mode, change.reason.as_str());
         breaker.force(match change.duration.and_then(|duration| at.checked_add(duration)) {
@@ -166,7 +195,9 @@ where
             state.client.reset(id).await;
         }
     }
-    tracing::info!(target = %id, action = ?change.action, reason = change.reason, "circuit changed by an operator");
+    let mut after = admission(breaker, at);
+    after["reason"] = json!(change.reason);
+    audit::record(parts, change.action.name(), target, &before, &after);
     let counted = state.client.stats().targets.get(id).cloned().unwrap_or_default();
     Ok(body::json(&circuit(id, breaker, &counted, at)))
 }

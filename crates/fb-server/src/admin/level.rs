@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    audit,
     json::{millis, read_optional},
     query,
     state::AdminState,
@@ -88,13 +89,15 @@ where
             Some((level, duration))
         }
     };
+    let before = levels_of(&state.client, route.as_deref());
     if !state.client.set_level(route.as_deref(), decision) {
         let routes: Vec<String> = state.client.levels().into_iter().map(|one| one.route).collect();
         let route = route.unwrap_or_default();
         let message = format!("no route is named {route:?}; routes: {}", routes.join(", "));
         return Err(Rejection::new(ErrorCode::RouteNotFound, message).with_param("route"));
     }
-    tracing::info!(level, route, lasts = ?duration, "level set by an operator");
+    let after = levels_of(&state.client, route.as_deref());
+    audit::record(parts, "level.set", route.as_deref().unwrap_or("all routes"), &before, &after);
     let mut answer = levels(&state.client);
     answer["level"] = json!(level);
     answer["status"] = json!("updated");
@@ -102,10 +105,17 @@ where
 }
 
 fn levels(client: &Client) -> Value {
-    let routes = client.levels().into_iter().map(|RouteLevel { route, level, forced, remaining }| {
+    json!({ "routes": levels_of(client, None), "levels": Level::ALL.map(Level::name) })
+}
+
+/// Returns the level of one or all routes.
+fn levels_of(client: &Client, route: Option<&str>) -> Value {
+    let mut levels = client.levels();
+    levels.retain(|level| route.is_none_or(|route| level.route == route));
+    let levels = levels.into_iter().map(|RouteLevel { route, level, forced, remaining }| {
         json!({ "route": route, "level": level.name(), "forced": forced, "left_ms": remaining.map(millis) })
     });
-    json!({ "routes": routes.collect::<Vec<_>>(), "levels": Level::ALL.map(Level::name) })
+    levels.collect()
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use prometheus_client::{
 
 use super::labels::{
     AttemptLabels, BreakerLabels, CacheLabels, DefectLabels, DriftLabels, HopLabels, KeyLabels, MoveLabels,
-    ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RequestLabels, RoleLabels, RouteLabels,
-    SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels, TransitionLabels,
+    ProviderBreakerLabels, ProviderTransitionLabels, RefusalLabels, RejectionLabels, RequestLabels,
+    RoleLabels, RouteLabels, SkipLabels, TargetLabels, TenantRequestLabels, TokenLabels, TransitionLabels,
 };
 
 pub(super) type Cost = Counter<f64, AtomicU64>;
@@ -50,6 +50,7 @@ pub(super) struct Families {
     pub(super) resumed_streams: Family<AttemptLabels, Counter>,
     pub(super) tenant_requests: Family<TenantRequestLabels, Counter>,
     pub(super) tenant_refused: Family<RefusalLabels, Counter>,
+    pub(super) rejected: Family<RejectionLabels, Counter>,
 }
 
 impl Families {
@@ -125,6 +126,7 @@ impl Families {
             ),
             tenant_requests: with.plain("fb_tenant_requests", "Finished requests of the tenant"),
             tenant_refused: with.plain("fb_tenant_refused", "Calls refused by a limit of the tenant"),
+            rejected: with.plain("fb_rejected_requests", "Requests refused before they reached a route"),
         }
     }
 }

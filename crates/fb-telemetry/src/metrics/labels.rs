@@ -144,3 +144,9 @@ pub(super) struct WindowLabels {
 pub(super) struct RecordLabels {
     pub(super) result: StaticLabel,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RejectionLabels {
+    pub(super) listener: StaticLabel,
+    pub(super) code: StaticLabel,
+}

@@ -194,7 +194,8 @@ fn record(recorder: &Recorder, numbers: std::ops::Range<u64>) {
     for input_tokens in numbers {
         let request = &RequestSummary { input_tokens, ..RequestSummary::default() };
         let (route, tenant, cancelled, coalesced) = ("default", None, false, false);
-        recorder.on_event(&Event::Finished { route, tenant, request, cancelled, coalesced, report: &report });
+        let (error, report) = (None, &report);
+        recorder.on_event(&Event::Finished { route, tenant, request, cancelled, coalesced, error, report });
     }
 }
 

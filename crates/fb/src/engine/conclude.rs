@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb_core::ServedBy;
+use fb_core::{Block, BlockCategory, BlockForm, Dialect, Raw, RequestError, ServedBy};
 
 use super::{
     admission::retry_after,
@@ -14,7 +14,7 @@ use super::{
     state::Engine,
     stream::ChatStream,
 };
-use crate::{Answer, Ended, Error, clock::now};
+use crate::{Answer, Ended, Error, ErrorCode, clock::now};
 
 impl Engine {
     /// Turns the outcome of a request into its response and finishes its record. A stream finishes when it ends.
@@ -39,17 +39,18 @@ impl Engine {
                 Ok(Response::Stream(Box::new(self.stream(ctx, *committed, lookup))))
             }
             TargetOutcome::Blocked(id, block) => {
-                let report = record.finish(Some(ServedBy::Target(id)));
+                let report = record.fail(Some(ServedBy::Target(id)), |_| blocked(&block));
                 Err(Error::Blocked(Box::new(Ended { cause: *block, report, reopens: None })))
             }
             TargetOutcome::Surfaced(failure) => {
-                let report = record.finish(None);
+                let report = record.fail(None, |_| ErrorCode::for_failure(&failure).as_reported());
                 let reopens = failure.retry_after();
                 Err(Error::Surfaced(Box::new(Ended { cause: failure, report, reopens })))
             }
             TargetOutcome::MoveOn => {
                 let cause = cause(ctx).or_else(|| cause_of_rest(ctx));
-                let report = record.finish(None);
+                let report =
+                    record.fail(None, |report| ErrorCode::exhausted(cause.as_ref(), report).as_reported());
                 let reopens = retry_after(ctx, now());
                 Err(Error::Exhausted(Box::new(Ended { cause, report, reopens })))
             }
@@ -69,4 +70,15 @@ impl Engine {
         });
         ChatStream::new(self, ctx, committed, recorder)
     }
+}
+
+/// Returns the error of a block as OpenAI reports it: a rejected prompt is an error, an answer that was cut or refused is
+/// an answer.
+fn blocked(block: &Block) -> RequestError {
+    let status = match (&block.form, block.category) {
+        (BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, .. }) }, _) => *status,
+        (_, BlockCategory::Input) => 400,
+        (_, BlockCategory::Output | BlockCategory::Refusal) => 200,
+    };
+    RequestError { status, ..ErrorCode::ContentFilter.as_reported() }
 }

@@ -27,7 +27,7 @@ impl Observers {
     }
 
     /// Publishes an event that belongs to no request.
-    pub(super) fn publish(&self, event: &Event<'_>) {
+    pub(crate) fn publish(&self, event: &Event<'_>) {
         self.current().on_event(event);
     }
 }

@@ -14,7 +14,7 @@ use super::{
     admission::is_open, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
     state::Engine, target_state::TargetState,
 };
-use crate::{Error, KeyStatus, Record, RouteLevel, Stats, TargetStats, clock::now};
+use crate::{Error, KeyStatus, Record, Route, RouteLevel, Stats, TargetStats, clock::now};
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
@@ -191,6 +191,11 @@ impl Engine {
 
     pub(crate) fn route_names(&self) -> Vec<String> {
         self.directory().routes().map(|route| route.name().to_owned()).collect()
+    }
+
+    pub(crate) fn route(&self, name: &str) -> Option<Route> {
+        let directory = self.directory();
+        directory.routes().find(|route| route.name() == name).map(|route| (*route.config).clone())
     }
 
     pub(crate) fn outstanding_permits(&self) -> u32 {

@@ -9,7 +9,8 @@ use std::{
 use fb_budget::Warning;
 use fb_core::{
     Attempt, AttemptEnd, CacheUse, Capabilities, ChatRequest, Cooldown, Envelope, Event, FailureKind, Level,
-    Limit, Next, Observer, Refusal, Report, RequestId, RequestSummary, ServedBy, Skip, TargetId, Trace,
+    Limit, Next, Observer, Refusal, Report, RequestError, RequestId, RequestSummary, ServedBy, Skip,
+    TargetId, Trace,
 };
 use fb_router::Plan;
 use fb_telemetry::{AttemptSpan, FanOut, RequestSpan};
@@ -355,10 +356,20 @@ impl RequestRecord {
 
     /// Finishes the request and returns its report. Only the first call counts and publishes the request.
     pub(crate) fn finish(&self, by: Option<ServedBy>) -> Report {
-        self.finish_as(by, false)
+        self.finish_as(by, false, |_| None)
     }
 
-    fn finish_as(&self, by: Option<ServedBy>, cancelled: bool) -> Report {
+    /// Finishes the request with an error, given the report, and returns the report.
+    pub(crate) fn fail(&self, by: Option<ServedBy>, error: impl FnOnce(&Report) -> RequestError) -> Report {
+        self.finish_as(by, false, |report| Some(error(report)))
+    }
+
+    fn finish_as(
+        &self,
+        by: Option<ServedBy>,
+        cancelled: bool,
+        error: impl FnOnce(&Report) -> Option<RequestError>,
+    ) -> Report {
         let first = {
             let mut state = self.state.lock();
             let first = state.took.is_none();
@@ -379,6 +390,7 @@ impl RequestRecord {
                 request: &summary,
                 cancelled,
                 coalesced: false,
+                error: error(&report),
                 report: &report,
             });
             self.remember(summary, &report);
@@ -455,7 +467,7 @@ impl Drop for RequestRecord {
     /// Finishes a request that its caller left, so that metrics count it too.
     fn drop(&mut self) {
         if self.state.get_mut().took.is_none() {
-            self.finish_as(None, true);
+            self.finish_as(None, true, |_| None);
         }
     }
 }

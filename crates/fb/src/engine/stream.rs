@@ -16,7 +16,7 @@ use std::{
 
 use fb_core::{
     Block, BlockCategory, ChatRequest, Failure, FailureKind, FinishReason, Frame, FrameStream, Meta, Next,
-    Reply, Report, ServedBy, StreamEvent, TargetId, Usage,
+    Reply, Report, RequestError, ServedBy, StreamEvent, TargetId, Usage,
 };
 use futures_core::Stream;
 use futures_util::StreamExt;
@@ -39,7 +39,7 @@ use super::{
     spend::output_bytes,
     state::Engine,
 };
-use crate::{Answer, Ended, Error, clock::now};
+use crate::{Answer, Ended, Error, ErrorCode, clock::now};
 
 /// A streamed answer: frames in order, each with its events and, if it was passed through, its bytes.
 ///
@@ -378,14 +378,14 @@ impl Live {
         self.resuming = None;
         let (from, cause) = self.interruption.take()?;
         self.record.publish_resumed(&from, None);
-        self.record.finish(None);
+        self.record.fail(None, |_| interrupted(&cause));
         Some(Err(Error::Interrupted(Box::new(Ended { cause, report: self.record.report(), reopens: None }))))
     }
 
     /// Ends the stream with the block of the target that was to resume it, in the same frames as any blocked stream.
     fn block_rest(&mut self, block: Block) {
         (self.resuming, self.interruption) = (None, None);
-        self.record.finish(None);
+        self.record.fail(None, |_| BLOCKED);
         let reason = match block.category {
             BlockCategory::Input | BlockCategory::Output => FinishReason::ContentFilter,
             BlockCategory::Refusal => FinishReason::Refusal,
@@ -453,13 +453,14 @@ impl Live {
         let Some(call) = self.call.take() else { return };
         if let Some(block) = &self.block {
             call.block(block.category, self.usage);
+            self.record.fail(None, |_| BLOCKED);
         } else {
             if let Some(recorder) = self.recorder.take() {
                 recorder.store(now());
             }
             call.succeed(self.usage);
+            self.record.finish(None);
         }
-        self.record.finish(None);
     }
 
     /// Ends the stream after its end signal: with the block, if there was one.
@@ -479,7 +480,7 @@ impl Live {
             return self.end();
         }
         if self.settle_failed(&failure, Next::Surface) {
-            self.record.finish(None);
+            self.record.fail(None, |_| interrupted(&failure));
         }
         let ended = Ended { cause: failure, report: self.record.report(), reopens: None };
         Some(Err(Error::Interrupted(Box::new(ended))))
@@ -493,6 +494,14 @@ impl Live {
         call.fail(failure, next);
         true
     }
+}
+
+/// The error of a block in a stream, which began with status 200.
+const BLOCKED: RequestError = RequestError { status: 200, ..ErrorCode::ContentFilter.as_reported() };
+
+/// Returns the error of a stream that broke off, which began with status 200.
+fn interrupted(cause: &Failure) -> RequestError {
+    RequestError { status: 200, ..ErrorCode::for_failure(cause).as_reported() }
 }
 
 impl fmt::Debug for ChatStream {

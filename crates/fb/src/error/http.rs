@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fb_core::{AttemptEnd, Failure, FailureKind, Report, Skip};
+use fb_core::{AttemptEnd, Failure, FailureKind, Report, RequestError, Skip};
 
 #[cfg(test)]
 mod tests;
@@ -212,8 +212,19 @@ impl ErrorCode {
         }
     }
 
+    /// Returns the code of a request that every target failed or was skipped for.
+    pub(crate) fn exhausted(cause: Option<&Failure>, report: &Report) -> Self {
+        cause.map_or_else(|| Self::for_skips(report), Self::for_failure)
+    }
+
+    /// Returns status and code as observers receive them.
+    pub(crate) const fn as_reported(self) -> RequestError {
+        let HttpError { status, code, .. } = self.http();
+        RequestError { status, code }
+    }
+
     /// Returns the code of a request for which no target was called, from the reasons of the skipped targets.
-    pub(super) fn for_skips(report: &Report) -> Self {
+    fn for_skips(report: &Report) -> Self {
         let attempts = report.trace.rows();
         let reasons = || attempts.iter().map(|attempt| skip_reason(&attempt.end));
         let all = |test: fn(&Skip) -> bool| reasons().all(|reason| reason.is_some_and(test));

@@ -88,7 +88,7 @@ struct TestRecorder {
 
 impl Observer for TestRecorder {
     fn on_event(&self, event: &Event<'_>) {
-        if let Event::Finished { route, tenant, request, cancelled, coalesced, report } = event {
+        if let Event::Finished { route, tenant, request, cancelled, coalesced, report, .. } = event {
             let now = SystemTime::UNIX_EPOCH + self.start.elapsed();
             self.entries.lock().push(RecordEntry::new(
                 route,
