@@ -24,16 +24,26 @@ pub(crate) enum StopSignal {
     Interrupt,
 }
 
-/// Completes on SIGINT or SIGTERM.
-pub(crate) async fn stop_signal() -> StopSignal {
-    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+/// Receives SIGINT and SIGTERM, which would end the process otherwise.
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Starts to receive them, before anything is announced that a supervisor may act on.
+    pub(crate) fn start() -> Result<Self, String> {
+        let receive = |kind, name| signal(kind).map_err(|error| format!("cannot receive {name}: {error}"));
+        let terminate = receive(SignalKind::terminate(), "SIGTERM")?;
+        Ok(Self { terminate, interrupt: receive(SignalKind::interrupt(), "SIGINT")? })
+    }
+
+    /// Completes on the next signal.
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
-            _ = terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
         }
-    } else {
-        drop(tokio::signal::ctrl_c().await);
-        StopSignal::Interrupt
     }
 }
 

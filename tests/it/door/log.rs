@@ -97,6 +97,7 @@ async fn refused_requests_are_in_the_log_and_in_the_metrics() {
     let fields = ["listener", "status", "code", "param", "tenant", "method", "path"];
     let printed: Vec<String> = lines.iter().map(|line| print(line, &fields)).collect();
     expect![[r#"
+        "gateway" 408 "request_timeout" - - - -
         "gateway" 400 "invalid_request" "messages" "acme" "POST" "/v1/chat/completions"
         "gateway" 404 "model_not_found" "model" "acme" "POST" "/v1/chat/completions"
         "gateway" 413 "request_too_large" - "acme" "POST" "/v1/chat/completions"
@@ -106,7 +107,6 @@ async fn refused_requests_are_in_the_log_and_in_the_metrics() {
         "gateway" 403 "forbidden_origin" "origin" - "GET" "/v1/models"
         "gateway" 431 "head_too_large" - - "GET" "/v1/models"
         "gateway" 400 "malformed_head" - - - -
-        "gateway" 408 "request_timeout" - - - -
         "admin" 401 "invalid_admin_token" - - "POST" "/v1/cache/purge""#]]
     .assert_eq(&printed.join("\n"));
     for line in &lines {

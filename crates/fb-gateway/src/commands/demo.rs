@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use self::screen::Screen;
 use crate::{
-    runtime::{runtime, stop_signal},
+    runtime::{StopSignals, runtime},
     stdout::print_line,
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn demo(once: bool, listen: SocketAddr) -> Result<ExitCode, String> {
         demo.run().await?;
         if !once {
             print_line(&demo.instructions());
-            stop_signal().await;
+            StopSignals::start()?.next().await;
         }
         Ok(ExitCode::SUCCESS)
     })

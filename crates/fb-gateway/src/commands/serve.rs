@@ -9,14 +9,14 @@ use tokio::sync::oneshot;
 
 use crate::{
     config::{self, LoadedConfig, from_environment},
-    runtime::{StopSignal, hangup_signal, ignore_hangups, runtime, stop_signal},
+    runtime::{StopSignal, StopSignals, hangup_signal, ignore_hangups, runtime},
     stdout::print_line,
 };
 
 /// Runs the gateway until SIGINT or SIGTERM.
 pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result<ExitCode, String> {
     runtime()?.block_on(async {
-        let hangups = hangup_signal()?;
+        let (hangups, signals) = (hangup_signal()?, StopSignals::start()?);
         let (mut loaded, origin) = if let Some(file) = config {
             (config::load(file)?, format!("config {}", file.display()))
         } else {
@@ -50,7 +50,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             print_line(&format!("  warning: {warning}"));
         }
         let prober = operator.probe();
-        let stop = stop(gateway.shutdown(), loaded.server.drain_delay);
+        let stop = stop(signals, gateway.shutdown(), loaded.server.drain_delay);
         if let Some(admin) = &loaded.admin {
             let admin = fb_server::start_admin(admin, operator, scrape)
                 .await
@@ -86,11 +86,11 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
 
 /// Completes when the gateway has to stop accepting connections: after a delay for a supervisor, in which balancers notice
 /// that the gateway is not ready, and at once after SIGINT or a second signal.
-async fn stop(shutdown: Shutdown, delay: Duration) {
-    let signal = stop_signal().await;
+async fn stop(mut signals: StopSignals, shutdown: Shutdown, delay: Duration) {
+    let signal = signals.next().await;
     shutdown.begin();
     if signal == StopSignal::Terminate {
-        let _elapsed = tokio::time::timeout(delay, stop_signal()).await;
+        let _elapsed = tokio::time::timeout(delay, signals.next()).await;
     }
 }
 
