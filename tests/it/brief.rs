@@ -74,7 +74,7 @@ fn rows(report: &Report) -> String {
 
 /// Builds a client from the text of a config file, with the providers of a script, which is returned beside it.
 fn configured(text: &str, config: &str) -> (Script, Client) {
-    let config = toml::from_str::<Config>(config).unwrap().with_route_names();
+    let config = Config::from_toml(config).unwrap();
     let (script, builder) = scripted(text);
     (script, builder.seed(7).config_without_providers(&config).build().unwrap())
 }

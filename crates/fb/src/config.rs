@@ -8,9 +8,10 @@ use fb_health::{HealthConfig, OutlierConfig};
 use fb_providers::ProviderConfig;
 use fb_retry::{BudgetConfig, RetryConfig};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 pub(crate) mod check;
+mod file;
 mod tenant;
 
 pub use self::tenant::{Tenant, TenantKey};
@@ -22,12 +23,15 @@ use crate::{
 };
 
 /// Providers, routes, tenants and the settings of the mechanisms: everything in a config file except the server.
+///
+/// [`from_toml`](Self::from_toml) reads one.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Provider accounts, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Routes, by the name that callers put into `model`.
+    #[serde(deserialize_with = "named_routes")]
     pub routes: BTreeMap<String, Route>,
     /// The circuit breaker of every target, or a preset: `"classic"`, `"classic-30s"`, `"classic-single"`. Providers and
     /// targets can override its settings.
@@ -182,12 +186,22 @@ impl Config {
         Mechanisms { breaker: self.breaker.clone(), retry: self.retry.clone(), health: self.health.clone() }
     }
 
-    /// Sets the name of every route to its key in [`routes`](Self::routes). Call it after deserializing a config.
+    /// Sets the name of every route to its key in [`routes`](Self::routes). A config that was deserialized has them.
     #[must_use]
     pub fn with_route_names(mut self) -> Self {
-        for (name, route) in &mut self.routes {
-            route.name.clone_from(name);
-        }
+        set_names(&mut self.routes);
         self
+    }
+}
+
+fn named_routes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Route>, D::Error> {
+    let mut routes = BTreeMap::deserialize(deserializer)?;
+    set_names(&mut routes);
+    Ok(routes)
+}
+
+fn set_names(routes: &mut BTreeMap<String, Route>) {
+    for (name, route) in routes {
+        route.name.clone_from(name);
     }
 }

@@ -60,6 +60,8 @@ fn every_config_in_the_documentation_is_accepted() {
             let config = keys.iter().fold(config, |config, key| config.replace(key, "PATH"));
             let others = ["ACME_CI_KEY", "OPENAI_SECOND_KEY"];
             let config = others.iter().fold(config, |config, key| config.replace(key, "CARGO_MANIFEST_DIR"));
+            // The library reads the same file.
+            assert_eq!(fb::Config::from_toml(&config).err(), None, "{}:{fence}", file.display());
             for error in parse(&config).err().unwrap_or_default() {
                 let page = file.strip_prefix(&root).unwrap().display();
                 wrong.push(format!("{page}:{}: {}", fence + error.line, error.message));
