@@ -93,6 +93,35 @@ impl Message {
     pub fn text(role: Role, text: impl Into<String>) -> Self {
         Self { role, name: None, parts: vec![Part::Text(text.into())] }
     }
+
+    /// Creates a message with instructions of the operator.
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::text(Role::System, text)
+    }
+
+    /// Creates a message of the end user.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::text(Role::User, text)
+    }
+
+    /// Creates a message of the model, such as an earlier answer.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::text(Role::Assistant, text)
+    }
+
+    /// Creates the message with the result of a tool call, given the [id](ToolCall::id) of the call. A [`ToolResult`] as a
+    /// part can have images, and can be an error.
+    pub fn tool_result(id: impl Into<String>, text: impl Into<String>) -> Self {
+        let result = ToolResult { id: id.into(), parts: vec![Part::Text(text.into())], is_error: false };
+        Self { role: Role::Tool, name: None, parts: vec![Part::ToolResult(result)] }
+    }
+
+    /// Adds a part: text, an [`Image`], a [`ToolCall`] or a [`ToolResult`].
+    #[must_use]
+    pub fn with(mut self, part: impl Into<Part>) -> Self {
+        self.parts.push(part.into());
+        self
+    }
 }
 
 /// The role of a message's author.
@@ -139,6 +168,36 @@ pub enum Part {
     },
 }
 
+impl From<&str> for Part {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Part {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Image> for Part {
+    fn from(image: Image) -> Self {
+        Self::Image(image)
+    }
+}
+
+impl From<ToolCall> for Part {
+    fn from(call: ToolCall) -> Self {
+        Self::ToolCall(call)
+    }
+}
+
+impl From<ToolResult> for Part {
+    fn from(result: ToolResult) -> Self {
+        Self::ToolResult(result)
+    }
+}
+
 /// An image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -146,6 +205,21 @@ pub struct Image {
     pub source: ImageSource,
     /// The level of detail, in OpenAI's terms (`auto`, `low`, `high`).
     pub detail: Option<String>,
+}
+
+impl Image {
+    /// Creates an image at a URL that the provider fetches.
+    pub fn url(url: impl Into<String>) -> Self {
+        Self { source: ImageSource::Url(url.into()), detail: None }
+    }
+
+    /// Creates an image that is sent with the request, from its media type such as `image/png` and its data as Base64.
+    pub fn base64(media_type: impl Into<String>, data: impl Into<String>) -> Self {
+        Self {
+            source: ImageSource::Base64 { media_type: media_type.into(), data: data.into() },
+            detail: None,
+        }
+    }
 }
 
 /// The location of image data.
@@ -173,6 +247,18 @@ pub struct Tool {
     pub parameters: Option<Json>,
     /// `true` if the arguments must follow the schema exactly.
     pub strict: Option<bool>,
+}
+
+impl Tool {
+    /// Creates a tool from its name, its description for the model, and the JSON schema of its arguments.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: impl Into<Json>) -> Self {
+        Self {
+            name: name.into(),
+            description: Some(description.into()),
+            parameters: Some(parameters.into()),
+            strict: None,
+        }
+    }
 }
 
 /// The tool calls that the model may or must make.
@@ -234,6 +320,13 @@ pub struct Schema {
     pub schema: Json,
     /// `true` if the provider must enforce the schema.
     pub strict: Option<bool>,
+}
+
+impl Schema {
+    /// Creates a schema from its name and the JSON schema.
+    pub fn new(name: impl Into<String>, schema: impl Into<Json>) -> Self {
+        Self { name: name.into(), description: None, schema: schema.into(), strict: None }
+    }
 }
 
 /// The reasoning effort, in OpenAI's terms; ordered from least to most.

@@ -51,6 +51,13 @@ impl Json {
     }
 }
 
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Self {
+        // The keys of its maps are strings, and its numbers are those of JSON.
+        Self::print(&value).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+}
+
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         self.get() == other.get()

@@ -18,6 +18,7 @@ mod provider;
 mod reply;
 mod report;
 mod request;
+mod request_builder;
 mod request_id;
 mod request_summary;
 mod scope;
@@ -52,6 +53,7 @@ pub use crate::{
     reply::{FinishReason, Meta, Note, Raw, Reply},
     report::{CacheUse, Level, Limit, Report, ServedBy, UnknownLevel},
     request::{CacheControl, ChatRequest, Field, Head, InvalidRequest, Options, RawBody, Rules},
+    request_builder::RequestBuilder,
     request_id::{InvalidRequestId, RequestId},
     request_summary::RequestSummary,
     scope::Scope,

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Dialect, ToolCall, Usage};
+use crate::{Dialect, Message, Part, Role, ToolCall, Usage};
 
 /// A provider's whole answer to a request that was not streamed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +27,16 @@ pub struct Reply {
     pub raw: Option<Raw>,
     /// `true` if `raw` contains every field that its dialect requires and can be forwarded unchanged.
     pub complete: bool,
+}
+
+impl Reply {
+    /// Returns the reply as a message of the model, for the next request of the conversation: its text and its tool calls.
+    /// The visible reasoning is left out, because a provider accepts it only with a signature of its own.
+    pub fn message(&self) -> Message {
+        let text = (!self.text.is_empty()).then(|| Part::Text(self.text.clone()));
+        let calls = self.tool_calls.iter().cloned().map(Part::ToolCall);
+        Message { role: Role::Assistant, name: None, parts: text.into_iter().chain(calls).collect() }
+    }
 }
 
 /// A body as received, with its dialect.

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chat, Dialect, Message, Money, Role};
+use crate::{Chat, Dialect, Message, Money};
 
 /// A chat request; cheap to clone and parsed lazily.
 ///
@@ -41,12 +41,12 @@ struct Inner {
 }
 
 /// The route of requests without one.
-const DEFAULT_ROUTE: &str = "default";
+pub(crate) const DEFAULT_ROUTE: &str = "default";
 
 impl ChatRequest {
     /// Creates a request with one user message to the route `default`.
     pub fn user(text: impl Into<String>) -> Self {
-        let chat = Chat { messages: vec![Message::text(Role::User, text)], ..Chat::default() };
+        let chat = Chat { messages: vec![Message::user(text)], ..Chat::default() };
         Self::from_chat(DEFAULT_ROUTE, chat)
     }
 

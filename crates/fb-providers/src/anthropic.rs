@@ -19,7 +19,11 @@ use crate::{
     exchange::{Exchange, Protocol},
     http::{self, Base, Keys, Settings, Upstream},
     preset,
+    secret::Secret,
 };
+
+/// Anthropic's own address.
+const ADDRESS: &str = "https://api.anthropic.com";
 
 /// Anthropic, or a server that implements its dialect.
 #[derive(Debug)]
@@ -28,24 +32,13 @@ pub struct Anthropic {
 }
 
 impl Anthropic {
-    /// Builds the provider; sends nothing.
-    ///
-    /// # Errors
-    /// Names the invalid field and what was expected.
-    pub fn new(config: &AnthropicConfig) -> Result<Self, InvalidConfig> {
-        let address = config.base_url.trim().trim_end_matches('/').trim_end_matches("/v1");
-        let base = Base::parse("base_url", address)?;
-        let mut headers = HeaderMap::new();
-        http::insert_header(&mut headers, "anthropic-version", "api_version", &config.api_version)?;
-        let keys = match preset::find("anthropic") {
-            Some(preset) => preset::keys(preset, config.api_key.as_ref(), &config.api_keys, &base)?,
-            None => Vec::new(),
-        };
-        let keys = Keys { keys, header: config.auth.into() };
-        let protocol =
-            Messages { url: base.endpoint("/v1/messages"), probe_url: base.endpoint("/v1/models?limit=1") };
-        let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &settings)?) })
+    /// Begins the settings of Anthropic with this key: a text, or a [`Secret`](crate::Secret) that names its source.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "a provider is built from its settings, which begin with the key"
+    )]
+    pub fn new(key: impl Into<Secret>) -> AnthropicConfig {
+        AnthropicConfig::default().api_key(key)
     }
 
     /// Builds Anthropic, with the key in `ANTHROPIC_API_KEY`.
@@ -53,7 +46,30 @@ impl Anthropic {
     /// # Errors
     /// When the variable is not set.
     pub fn from_env() -> Result<Self, InvalidConfig> {
-        Self::new(&AnthropicConfig::default())
+        AnthropicConfig::default().build()
+    }
+}
+
+impl AnthropicConfig {
+    /// Builds the provider; sends nothing.
+    ///
+    /// # Errors
+    /// Names the invalid field and what was expected.
+    pub fn build(&self) -> Result<Anthropic, InvalidConfig> {
+        let address =
+            self.base_url.as_deref().unwrap_or(ADDRESS).trim().trim_end_matches('/').trim_end_matches("/v1");
+        let base = Base::parse("base_url", address)?;
+        let mut headers = HeaderMap::new();
+        http::insert_header(&mut headers, "anthropic-version", "api_version", &self.api_version)?;
+        let keys = match preset::find("anthropic") {
+            Some(preset) => preset::keys(preset, self.api_key.as_ref(), &self.api_keys, &base)?,
+            None => Vec::new(),
+        };
+        let keys = Keys { keys, header: self.auth.into() };
+        let protocol =
+            Messages { url: base.endpoint("/v1/messages"), probe_url: base.endpoint("/v1/models?limit=1") };
+        let connection = Settings::new(&self.connection)?;
+        Ok(Anthropic { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &connection)?) })
     }
 }
 

@@ -31,13 +31,32 @@ pub struct Azure {
 const ENDPOINT: &str = "AZURE_OPENAI_ENDPOINT";
 
 impl Azure {
+    /// Begins the settings of Azure OpenAI with this key: a text, or a [`Secret`](crate::Secret) that names its source.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "a provider is built from its settings, which begin with the key"
+    )]
+    pub fn new(key: impl Into<Secret>) -> AzureConfig {
+        AzureConfig::default().api_key(key)
+    }
+
+    /// Builds the resource in `AZURE_OPENAI_ENDPOINT`, with the key in `AZURE_OPENAI_API_KEY`.
+    ///
+    /// # Errors
+    /// When a variable is not set.
+    pub fn from_env() -> Result<Self, InvalidConfig> {
+        AzureConfig::default().build()
+    }
+}
+
+impl AzureConfig {
     /// Builds the provider; sends nothing.
     ///
     /// # Errors
     /// Names the invalid field and what was expected.
-    pub fn new(config: &AzureConfig) -> Result<Self, InvalidConfig> {
+    pub fn build(&self) -> Result<Azure, InvalidConfig> {
         let preset = preset::find("azure").ok_or_else(|| InvalidConfig::new("kind", "azure", "unknown"))?;
-        let address = match &config.base_url {
+        let address = match &self.base_url {
             Some(address) => address.clone(),
             None => env::var(ENDPOINT).map_err(|_unset| {
                 let expected = format!("expected https://NAME.openai.azure.com here or in {ENDPOINT}");
@@ -46,30 +65,22 @@ impl Azure {
         };
         let base = Base::parse("base_url", &address)?;
         // An address from the environment goes with the key from the environment.
-        let is_from_environment = config.base_url.is_none() && config.api_keys.is_empty();
+        let is_from_environment = self.base_url.is_none() && self.api_keys.is_empty();
         let with_address = is_from_environment.then(|| preset.env.map(Secret::env)).flatten();
-        let configured = config.api_key.as_ref().or(with_address.as_ref());
-        let keys = preset::keys(preset, configured, &config.api_keys, &base)?;
-        let keys = Keys { keys, header: config.auth.into() };
-        let (endpoint, probe_url) = endpoint::resolve(&base, config.api_version.as_deref())?;
+        let configured = self.api_key.as_ref().or(with_address.as_ref());
+        let keys = preset::keys(preset, configured, &self.api_keys, &base)?;
+        let keys = Keys { keys, header: self.auth.into() };
+        let (endpoint, probe_url) = endpoint::resolve(&base, self.api_version.as_deref())?;
         let protocol = ChatCompletions {
             preset,
             endpoint,
             probe_url: Some(probe_url),
             learned: ThinkingModels::default(),
         };
-        let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self {
-            exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), keys, &settings)?),
+        let connection = Settings::new(&self.connection)?;
+        Ok(Azure {
+            exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), keys, &connection)?),
         })
-    }
-
-    /// Builds the resource in `AZURE_OPENAI_ENDPOINT`, with the key in `AZURE_OPENAI_API_KEY`.
-    ///
-    /// # Errors
-    /// When a variable is not set.
-    pub fn from_env() -> Result<Self, InvalidConfig> {
-        Self::new(&AzureConfig::default())
     }
 }
 

@@ -1,14 +1,15 @@
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fb_core::{InvalidConfig, Overlay, Provider};
 use serde::Deserialize;
 
 use crate::{
-    anthropic::{Anthropic, AnthropicConfig},
+    anthropic::AnthropicConfig,
     api_key::{self, ApiKey},
-    azure::{Azure, AzureConfig},
-    ollama::{Ollama, OllamaConfig},
-    openai::{OpenAi, OpenAiConfig},
+    azure::AzureConfig,
+    connection::{Connection, ExtraHeaders},
+    ollama::OllamaConfig,
+    openai::OpenAiConfig,
     preset::{self, Adapter, Auth, PRESETS, Preset},
     secret::Secret,
 };
@@ -57,6 +58,10 @@ pub struct ProviderConfig {
     pub connect_timeout: Option<Duration>,
     /// The URL of an HTTP proxy. Proxies from the environment are ignored.
     pub proxy: Option<String>,
+    /// A PEM file with certificates that are trusted beside those of the system. None unless set.
+    pub ca_file: Option<PathBuf>,
+    /// Headers that are added to every request, by name: `{ x-title = "my app" }`. Defaults to none.
+    pub headers: ExtraHeaders,
     /// Settings of the circuit breakers of its targets that override the global ones.
     ///
     /// This and the next two fields are not used by the provider itself.
@@ -94,10 +99,10 @@ impl ProviderConfig {
         };
         self.reject_foreign_settings(preset)?;
         Ok(match preset.adapter {
-            Adapter::OpenAi => Arc::new(OpenAi::new(&self.openai())?),
-            Adapter::Anthropic => Arc::new(Anthropic::new(&self.anthropic())?),
-            Adapter::Azure => Arc::new(Azure::new(&self.azure())?),
-            Adapter::Ollama => Arc::new(Ollama::new(&self.ollama())?),
+            Adapter::OpenAi => Arc::new(self.openai().build()?),
+            Adapter::Anthropic => Arc::new(self.anthropic().build()?),
+            Adapter::Azure => Arc::new(self.azure().build()?),
+            Adapter::Ollama => Arc::new(self.ollama().build()?),
         })
     }
 
@@ -119,6 +124,16 @@ impl ProviderConfig {
         })
     }
 
+    fn connection(&self) -> Connection {
+        Connection {
+            connect_timeout: self.connect_timeout,
+            proxy: self.proxy.clone(),
+            ca_file: self.ca_file.clone(),
+            headers: self.headers.clone(),
+            ..Connection::default()
+        }
+    }
+
     fn openai(&self) -> OpenAiConfig {
         OpenAiConfig {
             preset: self.kind.clone(),
@@ -128,21 +143,19 @@ impl ProviderConfig {
             auth: self.auth,
             organization: self.organization.clone(),
             project: self.project.clone(),
-            connect_timeout: self.connect_timeout,
-            proxy: self.proxy.clone(),
+            connection: self.connection(),
         }
     }
 
     fn anthropic(&self) -> AnthropicConfig {
         let default = AnthropicConfig::default();
         AnthropicConfig {
-            base_url: self.base_url.clone().unwrap_or(default.base_url),
+            base_url: self.base_url.clone(),
             api_key: self.api_key.clone(),
             api_keys: self.api_keys.clone(),
             auth: self.auth.unwrap_or(default.auth),
             api_version: self.api_version.clone().unwrap_or(default.api_version),
-            connect_timeout: self.connect_timeout,
-            proxy: self.proxy.clone(),
+            connection: self.connection(),
         }
     }
 
@@ -153,19 +166,17 @@ impl ProviderConfig {
             api_keys: self.api_keys.clone(),
             auth: self.auth.unwrap_or(Auth::ApiKey),
             api_version: self.api_version.clone(),
-            connect_timeout: self.connect_timeout,
-            proxy: self.proxy.clone(),
+            connection: self.connection(),
         }
     }
 
     fn ollama(&self) -> OllamaConfig {
         OllamaConfig {
-            base_url: self.base_url.clone().unwrap_or_else(|| OllamaConfig::default().base_url),
+            base_url: self.base_url.clone(),
             api_key: self.api_key.clone(),
             api_keys: self.api_keys.clone(),
             num_ctx: self.num_ctx,
-            connect_timeout: self.connect_timeout,
-            proxy: self.proxy.clone(),
+            connection: self.connection(),
         }
     }
 }

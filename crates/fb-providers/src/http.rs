@@ -59,6 +59,13 @@ impl Upstream {
         settings: &Settings,
     ) -> Result<Self, InvalidConfig> {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in &settings.headers {
+            if headers.contains_key(name) || (!keys.keys.is_empty() && keys.header.is(name)) {
+                let expected = "expected another header; a setting of the provider has this one";
+                return Err(InvalidConfig::new(format!("headers.{name}"), "(hidden)", expected));
+            }
+            headers.insert(name, value.clone());
+        }
         let credentials = Credentials::new(&headers, keys)?;
         let clients = Clients::new(&base, settings)?;
         Ok(Self { base, credentials, clients })

@@ -4,10 +4,12 @@ mod anthropic;
 mod api_key;
 mod azure;
 mod config;
+mod connection;
 mod discover;
 mod edits;
 mod exchange;
 mod http;
+mod into_provider;
 mod models;
 mod nearest;
 mod nested;
@@ -15,20 +17,25 @@ mod ollama;
 mod openai;
 mod preset;
 mod secret;
+mod setters;
 mod translate;
 
 #[cfg(test)]
 mod tests;
 
 pub use fb_core::InvalidConfig;
+#[cfg(feature = "http-client")]
+pub use reqwest;
 
 pub use crate::{
     anthropic::{Anthropic, AnthropicConfig},
     api_key::ApiKey,
     azure::{Azure, AzureConfig},
     config::ProviderConfig,
+    connection::{Connection, ExtraHeaders},
     discover::{DiscoveredProvider, discover, environment_variables},
     http::plain_http_client,
+    into_provider::IntoProvider,
     models::is_thinking_model,
     nearest::nearest,
     ollama::{Ollama, OllamaConfig},

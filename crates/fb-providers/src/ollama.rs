@@ -21,6 +21,9 @@ use crate::{
     http::{Base, KeyHeader, Keys, Settings, Upstream},
 };
 
+/// Ollama's default address.
+const LOCAL: &str = "http://127.0.0.1:11434";
+
 /// An Ollama server.
 #[derive(Debug)]
 pub struct Ollama {
@@ -28,29 +31,11 @@ pub struct Ollama {
 }
 
 impl Ollama {
-    /// Builds the provider; sends nothing.
-    ///
-    /// # Errors
-    /// Names the invalid field and what was expected.
-    pub fn new(config: &OllamaConfig) -> Result<Self, InvalidConfig> {
-        // The address of the server's OpenAI endpoint is accepted too.
-        let base = Base::parse("base_url", &config.base_url)?.without(&["/v1", "/api"]);
-        if config.num_ctx == Some(0) {
-            return Err(InvalidConfig::new("num_ctx", "0", "expected a number of tokens, such as 8192"));
-        }
-        api_key::check(config.api_key.as_ref(), &config.api_keys)?;
-        let single = config.api_key.clone().filter(|secret| !secret.is_none()).map(ApiKey::new);
-        let keys = single.into_iter().chain(config.api_keys.iter().cloned()).collect();
-        let keys = Keys { keys, header: KeyHeader::Bearer };
-        let protocol = NativeChat {
-            url: base.endpoint("/api/chat"),
-            probe_url: base.endpoint("/api/version"),
-            num_ctx: config.num_ctx,
-        };
-        let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self {
-            exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), keys, &settings)?),
-        })
+    /// Begins the settings of an Ollama server, at the default port of the local machine unless
+    /// [`base_url`](OllamaConfig::base_url) is set.
+    #[expect(clippy::new_ret_no_self, reason = "a provider is built from its settings")]
+    pub fn new() -> OllamaConfig {
+        OllamaConfig::default()
     }
 
     /// Builds the Ollama server of the local machine, at its default port.
@@ -58,7 +43,35 @@ impl Ollama {
     /// # Panics
     /// Never: a client for plain HTTP does not depend on the system's certificates.
     pub fn local() -> Self {
-        Self::new(&OllamaConfig::default()).unwrap_or_else(|error| unreachable!("{error}"))
+        OllamaConfig::default().build().unwrap_or_else(|error| unreachable!("{error}"))
+    }
+}
+
+impl OllamaConfig {
+    /// Builds the provider; sends nothing.
+    ///
+    /// # Errors
+    /// Names the invalid field and what was expected.
+    pub fn build(&self) -> Result<Ollama, InvalidConfig> {
+        // The address of the server's OpenAI endpoint is accepted too.
+        let base =
+            Base::parse("base_url", self.base_url.as_deref().unwrap_or(LOCAL))?.without(&["/v1", "/api"]);
+        if self.num_ctx == Some(0) {
+            return Err(InvalidConfig::new("num_ctx", "0", "expected a number of tokens, such as 8192"));
+        }
+        api_key::check(self.api_key.as_ref(), &self.api_keys)?;
+        let single = self.api_key.clone().filter(|secret| !secret.is_none()).map(ApiKey::new);
+        let keys = single.into_iter().chain(self.api_keys.iter().cloned()).collect();
+        let keys = Keys { keys, header: KeyHeader::Bearer };
+        let protocol = NativeChat {
+            url: base.endpoint("/api/chat"),
+            probe_url: base.endpoint("/api/version"),
+            num_ctx: self.num_ctx,
+        };
+        let connection = Settings::new(&self.connection)?;
+        Ok(Ollama {
+            exchange: Exchange::new(protocol, Upstream::new(base, HeaderMap::new(), keys, &connection)?),
+        })
     }
 }
 

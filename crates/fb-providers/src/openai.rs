@@ -26,6 +26,7 @@ use crate::{
     exchange::{Exchange, Protocol},
     http::{self, Base, Keys, Settings, Upstream},
     preset,
+    secret::Secret,
 };
 
 /// OpenAI, or a server that implements its dialect.
@@ -35,37 +36,13 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// Builds the provider; sends nothing.
-    ///
-    /// # Errors
-    /// Names the invalid field and what was expected.
-    pub fn new(config: &OpenAiConfig) -> Result<Self, InvalidConfig> {
-        let preset = preset::for_openai(&config.preset)?;
-        let address = config.base_url.as_deref().or(preset.base_url).ok_or_else(|| {
-            InvalidConfig::new(
-                "base_url",
-                "(missing)",
-                "expected the address of the server, up to and with /v1",
-            )
-        })?;
-        let base = Base::parse("base_url", address)?;
-        let mut headers = HeaderMap::new();
-        let keys = preset::keys(preset, config.api_key.as_ref(), &config.api_keys, &base)?;
-        let keys = Keys { keys, header: config.auth.unwrap_or(preset.auth).into() };
-        if let Some(organization) = &config.organization {
-            http::insert_header(&mut headers, "openai-organization", "organization", organization)?;
-        }
-        if let Some(project) = &config.project {
-            http::insert_header(&mut headers, "openai-project", "project", project)?;
-        }
-        let protocol = ChatCompletions {
-            preset,
-            endpoint: Endpoint::Shared(base.endpoint("/chat/completions")),
-            probe_url: preset.probe.url(&base),
-            learned: ThinkingModels::default(),
-        };
-        let settings = Settings::new(config.connect_timeout, config.proxy.as_deref())?;
-        Ok(Self { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &settings)?) })
+    /// Begins the settings of OpenAI with this key: a text, or a [`Secret`](crate::Secret) that names its source.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "a provider is built from its settings, which begin with the key"
+    )]
+    pub fn new(key: impl Into<Secret>) -> OpenAiConfig {
+        OpenAiConfig::default().api_key(key)
     }
 
     /// Builds OpenAI, with the key in `OPENAI_API_KEY`.
@@ -81,7 +58,42 @@ impl OpenAi {
     /// # Errors
     /// When there is no preset with this name, or its variable is not set.
     pub fn preset(name: &str) -> Result<Self, InvalidConfig> {
-        Self::new(&OpenAiConfig { preset: name.to_owned(), ..OpenAiConfig::default() })
+        OpenAiConfig::default().preset(name).build()
+    }
+}
+
+impl OpenAiConfig {
+    /// Builds the provider; sends nothing.
+    ///
+    /// # Errors
+    /// Names the invalid field and what was expected.
+    pub fn build(&self) -> Result<OpenAi, InvalidConfig> {
+        let preset = preset::for_openai(&self.preset)?;
+        let address = self.base_url.as_deref().or(preset.base_url).ok_or_else(|| {
+            InvalidConfig::new(
+                "base_url",
+                "(missing)",
+                "expected the address of the server, up to and with /v1",
+            )
+        })?;
+        let base = Base::parse("base_url", address)?;
+        let mut headers = HeaderMap::new();
+        let keys = preset::keys(preset, self.api_key.as_ref(), &self.api_keys, &base)?;
+        let keys = Keys { keys, header: self.auth.unwrap_or(preset.auth).into() };
+        if let Some(organization) = &self.organization {
+            http::insert_header(&mut headers, "openai-organization", "organization", organization)?;
+        }
+        if let Some(project) = &self.project {
+            http::insert_header(&mut headers, "openai-project", "project", project)?;
+        }
+        let protocol = ChatCompletions {
+            preset,
+            endpoint: Endpoint::Shared(base.endpoint("/chat/completions")),
+            probe_url: preset.probe.url(&base),
+            learned: ThinkingModels::default(),
+        };
+        let connection = Settings::new(&self.connection)?;
+        Ok(OpenAi { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &connection)?) })
     }
 }
 

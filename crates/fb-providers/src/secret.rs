@@ -20,6 +20,18 @@ enum Source {
     None,
 }
 
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        Self::value(value)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self::value(value)
+    }
+}
+
 impl Secret {
     /// Creates a reference to an environment variable.
     pub fn env(name: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@ mod matrix;
 mod reference;
 mod requests;
 mod secrets;
+mod settings;
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 

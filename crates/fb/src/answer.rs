@@ -1,4 +1,4 @@
-use fb_core::{Level, Note, Reply, Report, ToolCall, Trace, Usage};
+use fb_core::{Level, Message, Note, Reply, Report, ToolCall, Trace, Usage};
 
 /// A provider's reply, with the report on the calls that led to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,11 @@ impl Answer {
     /// Returns the text; empty when the model only called tools.
     pub fn text(&self) -> &str {
         &self.reply.text
+    }
+
+    /// Returns the answer as a message of the model, for the next request of the conversation: its text and its tool calls.
+    pub fn message(&self) -> Message {
+        self.reply.message()
     }
 
     /// Returns the tool calls of the model.

@@ -1,10 +1,11 @@
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use fb_breaker::BreakerConfig;
 use fb_budget::{LedgerConfig, Limits, PriceBook};
 use fb_cache::CacheConfig;
 use fb_core::{InvalidConfig, Observer, Overlay, Provider};
 use fb_health::HealthConfig;
+use fb_providers::IntoProvider;
 use fb_quality::Gate;
 use fb_retry::{BudgetConfig, RetryConfig};
 use fb_router::Classifier;
@@ -40,6 +41,10 @@ use crate::{
 pub struct Builder {
     catalog: Catalog,
     parts: Parts,
+    /// The problems of the providers.
+    problems: Vec<InvalidConfig>,
+    /// The names of the providers with invalid settings.
+    unbuilt: BTreeSet<String>,
 }
 
 impl fmt::Debug for Builder {
@@ -59,10 +64,28 @@ impl Client {
 }
 
 impl Builder {
-    /// Adds a provider under the name by which targets refer to it, replacing any previous one of that name.
-    pub fn provider(mut self, name: impl Into<String>, provider: impl Provider) -> Self {
-        self.catalog.providers.insert(name.into(), Arc::new(provider));
+    /// Adds a provider, or the settings of one, under the name by which targets refer to it. [`build`](Self::build) reports
+    /// invalid settings, and a name that is used twice.
+    pub fn provider(mut self, name: impl Into<String>, provider: impl IntoProvider) -> Self {
+        self.add_provider(name.into(), provider.into_provider());
         self
+    }
+
+    fn add_provider(&mut self, name: String, provider: Result<Arc<dyn Provider>, InvalidConfig>) {
+        let field = format!("providers.{name}");
+        match provider {
+            Ok(provider) if !self.catalog.providers.contains_key(&name) => {
+                self.catalog.providers.insert(name, provider);
+            }
+            Ok(_) => {
+                let expected = "the name of another provider too; expected a unique name for every provider";
+                self.problems.push(InvalidConfig::quoted(field, &name, expected));
+            }
+            Err(problem) => {
+                self.problems.push(problem.within(&field));
+                self.unbuilt.insert(name);
+            }
+        }
     }
 
     /// Adds models of a provider that a request may name without the provider.
@@ -197,10 +220,7 @@ impl Builder {
             return Err(BuildError { problems });
         }
         for (name, provider) in &config.providers {
-            let provider = provider
-                .build()
-                .map_err(|error| BuildError::new(error.within(&format!("providers.{name}"))))?;
-            self.catalog.providers.insert(name.clone(), provider);
+            self.add_provider(name.clone(), provider.build());
         }
         Ok(self.config_without_providers(config))
     }
@@ -208,7 +228,7 @@ impl Builder {
     /// Adds everything in a configuration except the providers, which the caller adds under the same names.
     /// [`Builder::build`] reports the problems of the configuration.
     pub fn config_without_providers(mut self, config: &Config) -> Self {
-        let Self { catalog, parts } = &mut self;
+        let Self { catalog, parts, .. } = &mut self;
         for (name, provider) in &config.providers {
             catalog.set_provider_config(name, provider);
         }
@@ -230,8 +250,12 @@ impl Builder {
     /// # Errors
     /// Every problem found, each with the path of the setting, its value and the expected values.
     pub fn build(self) -> Result<Client, BuildError> {
-        let Self { catalog, parts } = self;
-        let mut problems = catalog.problems();
+        let Self { catalog, parts, mut problems, unbuilt } = self;
+        problems.extend(catalog.problems(&unbuilt));
+        if catalog.routes.is_empty() && catalog.models.values().all(Vec::is_empty) {
+            let expected = "expected at least one route, or models of a provider";
+            problems.push(InvalidConfig::new("routes", "(none)", expected));
+        }
         let is_route = |name: &str| catalog.routes.iter().any(|route| route.name == name);
         for name in catalog.gates.keys().filter(|name| !is_route(name)) {
             let expected = "expected the name of a route; no route would run this gate";

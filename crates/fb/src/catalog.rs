@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use fb_budget::PriceBook;
 use fb_core::{InvalidConfig, Provider, ProviderId};
@@ -63,17 +66,18 @@ impl Catalog {
         self.routes.len() < before
     }
 
-    /// Returns every problem that would prevent the routes from being assembled.
-    pub(crate) fn problems(&self) -> Vec<InvalidConfig> {
+    /// Returns every problem that would prevent the routes from being assembled. Routes may use `unbuilt` providers, of
+    /// which other problems are known.
+    pub(crate) fn problems(&self, unbuilt: &BTreeSet<String>) -> Vec<InvalidConfig> {
         let mut problems = Vec::new();
-        let providers: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        let providers: Vec<&str> = self.providers.keys().chain(unbuilt).map(String::as_str).collect();
         for name in &providers {
             if let Err(error) = ProviderId::new(name) {
                 problems.push(InvalidConfig::new(format!("providers.{name}"), *name, error.to_string()));
             }
         }
         for (name, models) in &self.models {
-            if !models.is_empty() && !self.providers.contains_key(name) {
+            if !models.is_empty() && !providers.contains(&name.as_str()) {
                 let expected = format!("no such provider; expected one of: {}", providers.join(", "));
                 problems.push(InvalidConfig::quoted(format!("providers.{name}.models"), name, expected));
             }

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use fb_core::{InvalidConfig, Provider};
-use fb_providers::ProviderConfig;
+use fb_providers::{IntoProvider, ProviderConfig};
 use thiserror::Error as ThisError;
 
 use crate::{BuildError, Error, ErrorCode, Route, catalog::Catalog};
@@ -36,7 +36,7 @@ pub struct Change {
 enum Edit {
     Provider {
         name: String,
-        provider: Arc<dyn Provider>,
+        provider: Result<Arc<dyn Provider>, InvalidConfig>,
         /// The other settings of the provider; `None` leaves them as they are.
         config: Option<Box<ProviderConfig>>,
     },
@@ -51,10 +51,11 @@ impl Change {
         Self::default()
     }
 
-    /// Adds a provider, or replaces the one of that name. The other settings of its name stay: listed models and the
+    /// Adds a provider or the settings of one, or replaces the one of that name. The other settings of its name stay: listed models and the
     /// settings of breaker, retry and health.
-    pub fn provider(mut self, name: impl Into<String>, provider: impl Provider) -> Self {
-        self.edits.push(Edit::Provider { name: name.into(), provider: Arc::new(provider), config: None });
+    pub fn provider(mut self, name: impl Into<String>, provider: impl IntoProvider) -> Self {
+        let provider = provider.into_provider();
+        self.edits.push(Edit::Provider { name: name.into(), provider, config: None });
         self
     }
 
@@ -69,7 +70,11 @@ impl Change {
     ) -> Result<Self, InvalidConfig> {
         let name = name.into();
         let provider = config.build().map_err(|error| error.within(&format!("providers.{name}")))?;
-        self.edits.push(Edit::Provider { name, provider, config: Some(Box::new(config.clone())) });
+        self.edits.push(Edit::Provider {
+            name,
+            provider: Ok(provider),
+            config: Some(Box::new(config.clone())),
+        });
         Ok(self)
     }
 
@@ -97,7 +102,9 @@ impl Change {
         for edit in &self.edits {
             match edit {
                 Edit::Provider { name, provider, config } => {
-                    catalog.providers.insert(name.clone(), Arc::clone(provider));
+                    let provider =
+                        provider.clone().map_err(|error| error.within(&format!("providers.{name}")))?;
+                    catalog.providers.insert(name.clone(), provider);
                     if let Some(config) = config {
                         catalog.set_provider_config(name, config);
                     }

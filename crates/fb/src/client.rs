@@ -3,8 +3,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use fb_breaker::Breaker;
 use fb_budget::{AccountStats, Allowances, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
-use fb_core::{ChatRequest, Eligibility, Event, Level, Observer, Provider, RequestId, TargetId};
+use fb_core::{ChatRequest, Eligibility, Event, Level, Observer, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
+use fb_providers::IntoProvider;
 
 use crate::{
     Answer, Change, ChangeError, ChatStream, Destination, Error, KeyStatus, Plan, Record, Route, RouteLevel,
@@ -97,7 +98,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ChangeError::Invalid`] if the name is not valid; nothing is changed then.
-    pub fn add_provider(&self, name: impl Into<String>, provider: impl Provider) -> Result<(), ChangeError> {
+    pub fn add_provider(
+        &self,
+        name: impl Into<String>,
+        provider: impl IntoProvider,
+    ) -> Result<(), ChangeError> {
         self.apply(&Change::new().provider(name, provider))
     }
 

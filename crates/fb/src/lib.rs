@@ -68,10 +68,10 @@ pub use fb_core::{
     Failure, FailureKind, Field, FinishReason, Format, Frame, FrameStream, Head, Image, ImageSource,
     InvalidConfig, InvalidId, InvalidJson, InvalidRequest, InvalidRequestId, Json, KeyInfo, KeyObserver,
     Level, Limit, Message, Meta, Money, Next, Note, Observer, Options, Overlay, Overrides, Part, Phase,
-    Price, Probe, Provider, ProviderId, RateLimits, Raw, RawBody, Refusal, Reply, Report, RequestError,
-    RequestId, RequestSummary, Role, Rules, Sampling, Schema, Scope, ServedBy, Skip, StreamEvent, Streaming,
-    TargetId, Tool, ToolCall, ToolChoice, ToolDelta, ToolResult, Trace, UnknownFailureKind, UnknownLevel,
-    Usage, async_trait, preset_or_table,
+    Price, Probe, Provider, ProviderId, RateLimits, Raw, RawBody, Refusal, Reply, Report, RequestBuilder,
+    RequestError, RequestId, RequestSummary, Role, Rules, Sampling, Schema, Scope, ServedBy, Skip,
+    StreamEvent, Streaming, TargetId, Tool, ToolCall, ToolChoice, ToolDelta, ToolResult, Trace,
+    UnknownFailureKind, UnknownLevel, Usage, async_trait, preset_or_table,
 };
 pub use fb_health::{
     Check, Condition, Decay, ErrorsConfig, HealthConfig, LastCheck, Latency, Origin, OutlierConfig,

@@ -48,8 +48,9 @@ pub(crate) struct Choice {
 }
 
 /// Descriptions of foreign types and of types with a handwritten `Deserialize`. `{field}` stands for the field's name.
-const DESCRIPTIONS: [(&str, &str); 7] = [
+const DESCRIPTIONS: [(&str, &str); 8] = [
     ("ApiKey", "`{ env = \"NAME\", weight = 2 }` or `{ file = \"PATH\" }`, `weight` optional"),
+    ("ExtraHeaders", "table of strings"),
     ("Json", "any value"),
     ("Overlay", "table: overrides of [`[{field}]`](#{field}); or the name of a preset"),
     (

@@ -1,15 +1,10 @@
-use std::time::Duration;
-
-use serde::Deserialize;
-
-use crate::{api_key::ApiKey, preset::Auth, secret::Secret};
+use crate::{api_key::ApiKey, connection::Connection, preset::Auth, secret::Secret, setters::setters};
 
 /// Settings of [`Anthropic`](crate::Anthropic).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct AnthropicConfig {
-    /// The base URL of the API, with or without `/v1`. Defaults to `https://api.anthropic.com`.
-    pub base_url: String,
+    /// The base URL of the API, with or without `/v1`. `None` is `https://api.anthropic.com`.
+    pub base_url: Option<String>,
     /// The API key. `None` uses `ANTHROPIC_API_KEY`, which is sent to Anthropic's own hosts
     /// only; [`Secret::none`] sends no key.
     pub api_key: Option<Secret>,
@@ -20,26 +15,37 @@ pub struct AnthropicConfig {
     /// The value of the header `anthropic-version`. Defaults to `2023-06-01`: `2026-10-21` rejects sampling settings on
     /// every model.
     pub api_version: String,
-    /// Maximum duration of connecting. `None` is 5 s.
-    #[serde(with = "humantime_serde::option")]
-    pub connect_timeout: Option<Duration>,
-    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
-    pub proxy: Option<String>,
+    /// The connection to the server, and additional headers.
+    pub connection: Connection,
 }
-
-/// Anthropic's own address.
-const ADDRESS: &str = "https://api.anthropic.com";
 
 impl Default for AnthropicConfig {
     fn default() -> Self {
         Self {
-            base_url: ADDRESS.to_owned(),
+            base_url: None,
             api_key: None,
             api_keys: Vec::new(),
             auth: Auth::XApiKey,
             api_version: "2023-06-01".to_owned(),
-            connect_timeout: None,
-            proxy: None,
+            connection: Connection::default(),
         }
+    }
+}
+
+setters!(AnthropicConfig);
+
+impl AnthropicConfig {
+    /// Sets the header that carries the key.
+    #[must_use]
+    pub const fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Sets the version of the API.
+    #[must_use]
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.api_version = version.into();
+        self
     }
 }

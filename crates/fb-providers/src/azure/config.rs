@@ -1,12 +1,7 @@
-use std::time::Duration;
-
-use serde::Deserialize;
-
-use crate::{api_key::ApiKey, preset::Auth, secret::Secret};
+use crate::{api_key::ApiKey, connection::Connection, preset::Auth, secret::Secret, setters::setters};
 
 /// Settings of [`Azure`](crate::Azure).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct AzureConfig {
     /// The URL of the resource, such as `https://NAME.openai.azure.com`. `None` uses `AZURE_OPENAI_ENDPOINT`.
     pub base_url: Option<String>,
@@ -20,11 +15,8 @@ pub struct AzureConfig {
     /// A dated version such as `2024-10-21` calls each deployment at its own path, as before the v1 API. `None` uses
     /// the v1 API.
     pub api_version: Option<String>,
-    /// Maximum duration of connecting. `None` is 5 s.
-    #[serde(with = "humantime_serde::option")]
-    pub connect_timeout: Option<Duration>,
-    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
-    pub proxy: Option<String>,
+    /// The connection to the server, and additional headers.
+    pub connection: Connection,
 }
 
 impl Default for AzureConfig {
@@ -35,8 +27,25 @@ impl Default for AzureConfig {
             api_keys: Vec::new(),
             auth: Auth::ApiKey,
             api_version: None,
-            connect_timeout: None,
-            proxy: None,
+            connection: Connection::default(),
         }
+    }
+}
+
+setters!(AzureConfig);
+
+impl AzureConfig {
+    /// Sets the header that carries the key or the Entra token.
+    #[must_use]
+    pub const fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Sets the version of the API, a date.
+    #[must_use]
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.api_version = Some(version.into());
+        self
     }
 }

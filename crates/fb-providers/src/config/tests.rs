@@ -41,7 +41,7 @@ fn errors_name_the_field_and_the_expectation() {
     check(
         r#"{"kind":"openai","apikey":{"env":"X"}}"#,
         &expect![
-            "unknown field `apikey`, expected one of `kind`, `base_url`, `api_key`, `api_keys`, `auth`, `api_version`, `organization`, `project`, `num_ctx`, `models`, `connect_timeout`, `proxy`, `breaker`, `retry`, `health` at line 1 column 25"
+            "unknown field `apikey`, expected one of `kind`, `base_url`, `api_key`, `api_keys`, `auth`, `api_version`, `organization`, `project`, `num_ctx`, `models`, `connect_timeout`, `proxy`, `ca_file`, `headers`, `breaker`, `retry`, `health` at line 1 column 25"
         ],
     );
     check(

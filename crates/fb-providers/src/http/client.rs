@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -7,12 +8,18 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use rustls_platform_verifier::Verifier;
 
 use super::url::Base;
+use crate::connection::{Connection, ExtraHeaders};
 use fb_core::InvalidConfig;
 
 /// Default maximum duration of connecting, the same as in the providers' own clients. A longer handshake means a lost
@@ -45,6 +52,11 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     /// The URL of an HTTP proxy. Proxies from the environment are ignored.
     pub(crate) proxy: Option<Base>,
+    /// Certificates that are trusted beside those of the system.
+    certificates: Vec<CertificateDer<'static>>,
+    pub(super) headers: HeaderMap,
+    /// The program's HTTP client, in place of those of an upstream.
+    own_client: Option<reqwest::Client>,
 }
 
 /// Upper limit of the connect timeout.
@@ -52,51 +64,98 @@ const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Settings {
     /// Validates the settings of a config.
-    pub(crate) fn new(connect_timeout: Option<Duration>, proxy: Option<&str>) -> Result<Self, InvalidConfig> {
+    pub(crate) fn new(connection: &Connection) -> Result<Self, InvalidConfig> {
+        let Connection { connect_timeout, proxy, ca_file, headers, .. } = connection;
+        let own_client = connection.own_client().cloned();
+        if own_client.is_some() && (connect_timeout.is_some() || proxy.is_some() || ca_file.is_some()) {
+            let expected = "expected no connect_timeout, proxy or ca_file beside it; the client has its own";
+            return Err(InvalidConfig::new("http_client", "(set)", expected));
+        }
         let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
         if connect_timeout.is_zero() || connect_timeout > MAX_CONNECT_TIMEOUT {
             let expected = "expected a time above 0 and up to 5 minutes, such as \"5s\"";
             return Err(InvalidConfig::new("connect_timeout", format!("{connect_timeout:?}"), expected));
         }
-        let proxy = proxy.map(|proxy| Base::parse("proxy", proxy)).transpose()?;
-        Ok(Self { connect_timeout, proxy })
+        let proxy = proxy.as_deref().map(|proxy| Base::parse("proxy", proxy)).transpose()?;
+        let certificates = ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+        Ok(Self { connect_timeout, proxy, certificates, headers: parse_headers(headers)?, own_client })
     }
+}
+
+/// Reads the certificates of a PEM file.
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidConfig> {
+    let invalid = |problem: String| {
+        let expected = format!("{problem}; expected a PEM file with certificates");
+        InvalidConfig::quoted("ca_file", &path.display().to_string(), expected)
+    };
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = read.map_err(|error| invalid(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(invalid("no certificate in it".to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// The headers that describe the connection or the body, which fb sets itself.
+const OWN_HEADERS: [&str; 6] =
+    ["connection", "content-length", "content-type", "host", "te", "transfer-encoding"];
+
+/// Parses additional headers. Their values are marked as sensitive, and no error shows them.
+fn parse_headers(headers: &ExtraHeaders) -> Result<HeaderMap, InvalidConfig> {
+    let mut parsed = HeaderMap::new();
+    for (name, value) in headers.iter() {
+        let invalid = |expected: &str| InvalidConfig::new(format!("headers.{name}"), "(hidden)", expected);
+        let name: HeaderName =
+            name.parse().map_err(|_invalid| invalid("expected the name of a header, such as x-title"))?;
+        if OWN_HEADERS.contains(&name.as_str()) {
+            return Err(invalid("expected another header; fb sets this one itself"));
+        }
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_invalid| invalid("expected visible ASCII characters, without line breaks"))?;
+        value.set_sensitive(true);
+        parsed.insert(name, value);
+    }
+    Ok(parsed)
 }
 
 /// The clients of one upstream: one for HTTP/1.1, or as many as the requests in flight need over HTTP/2.
 pub(crate) struct Clients {
-    template: ClientTemplate,
-    /// HTTP/2 is possible, so more clients may be needed.
-    can_grow: bool,
+    /// The settings of further clients, which HTTP/2 may need; `None` if there is one client only.
+    template: Option<ClientTemplate>,
     first: Arc<Client>,
     more: Mutex<Vec<Arc<Client>>>,
 }
 
 impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clients").field("settings", &self.template.settings).finish_non_exhaustive()
+        let settings = self.template.as_ref().map(|template| &template.settings);
+        f.debug_struct("Clients").field("settings", &settings).finish_non_exhaustive()
     }
 }
 
 impl Clients {
     pub(crate) fn new(base: &Base, settings: &Settings) -> Result<Self, InvalidConfig> {
-        let template = ClientTemplate { tls: tls_config(base)?, settings: settings.clone() };
-        let first = Arc::new(Client::new(template.build().map_err(|error| client_error(base, &error))?));
-        Ok(Self { template, can_grow: base.is_https(), first, more: Mutex::default() })
+        let (template, first) = if let Some(client) = &settings.own_client {
+            (None, client.clone())
+        } else {
+            let tls = tls_config(base, &settings.certificates)?;
+            let template = ClientTemplate { tls, settings: settings.clone() };
+            let first = template.build().map_err(|error| client_error(base, &error))?;
+            (base.is_https().then_some(template), first)
+        };
+        Ok(Self { template, first: Arc::new(Client::new(first)), more: Mutex::default() })
     }
 
     /// Returns the client for one more request.
     pub(crate) fn lease(&self) -> Lease {
-        if !self.can_grow {
-            return Lease::new(&self.first);
-        }
+        let Some(template) = &self.template else { return Lease::new(&self.first) };
         let mut more = self.more.lock();
         let all = || std::iter::once(&self.first).chain(more.iter());
         let fallback = match pick(all().map(|client| client.in_flight.load(Ordering::Relaxed))) {
             Pick::Use(index) => return Lease::new(all().nth(index).unwrap_or(&self.first)),
             Pick::Grow { fallback } => Lease::new(all().nth(fallback).unwrap_or(&self.first)),
         };
-        let Ok(client) = self.template.build() else { return fallback };
+        let Ok(client) = template.build() else { return fallback };
         let client = Arc::new(Client::new(client));
         more.push(Arc::clone(&client));
         Lease::new(&client)
@@ -205,7 +264,7 @@ fn base_builder(tls: ClientConfig) -> reqwest::ClientBuilder {
 /// # Errors
 /// When the system lacks the resources of a client.
 pub fn plain_http_client() -> Result<reqwest::Client, InvalidConfig> {
-    let client = tls_without_roots()
+    let client = tls_with_roots(&[])
         .map(base_builder)
         .and_then(|builder| builder.build().map_err(|error| error.to_string()));
     client.map_err(|error| InvalidConfig::new("http", "(a client)", error))
@@ -213,16 +272,17 @@ pub fn plain_http_client() -> Result<reqwest::Client, InvalidConfig> {
 
 /// Returns the TLS configuration for an upstream. The crypto provider is set explicitly: a global one would affect the
 /// whole process, and reqwest panics without either (reqwest #2924).
-fn tls_config(base: &Base) -> Result<ClientConfig, InvalidConfig> {
+fn tls_config(base: &Base, certificates: &[CertificateDer<'static>]) -> Result<ClientConfig, InvalidConfig> {
     if !base.is_https() {
-        return tls_without_roots().map_err(|error| client_error(base, &error));
+        return tls_with_roots(certificates).map_err(|error| client_error(base, &error));
     }
     let ring = Arc::new(ring::default_provider());
-    let verifier = Verifier::new(Arc::clone(&ring)).map_err(|error| {
-        let expected =
-            format!("https:// needs the system's root certificates (install ca-certificates): {error}");
-        InvalidConfig::new("base_url", format!("{base:?}"), expected)
-    })?;
+    let verifier =
+        Verifier::new_with_extra_roots(certificates.iter().cloned(), Arc::clone(&ring)).map_err(|error| {
+            let expected =
+                format!("https:// needs the system's root certificates (install ca-certificates): {error}");
+            InvalidConfig::new("base_url", format!("{base:?}"), expected)
+        })?;
     let builder = ClientConfig::builder_with_provider(ring)
         .with_safe_default_protocol_versions()
         .map_err(|error| client_error(base, &error))?;
@@ -232,13 +292,17 @@ fn tls_config(base: &Base) -> Result<ClientConfig, InvalidConfig> {
     Ok(tls)
 }
 
-/// Returns a TLS configuration that trusts no certificate. Plain HTTP needs no root certificates, and must work on
+/// Returns a TLS configuration that trusts these certificates only. Plain HTTP needs no root certificates, and must work on
 /// systems without any.
-fn tls_without_roots() -> Result<ClientConfig, String> {
+fn tls_with_roots(certificates: &[CertificateDer<'static>]) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| error.to_string())?;
+    }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn client_error(base: &Base, error: &dyn fmt::Display) -> InvalidConfig {
@@ -260,7 +324,8 @@ mod tests {
     }
 
     fn clients(url: &str) -> Clients {
-        Clients::new(&Base::parse("base_url", url).unwrap(), &Settings::new(None, None).unwrap()).unwrap()
+        Clients::new(&Base::parse("base_url", url).unwrap(), &Settings::new(&Connection::default()).unwrap())
+            .unwrap()
     }
 
     #[test]

@@ -153,6 +153,14 @@ pub(crate) enum KeyHeader {
 }
 
 impl KeyHeader {
+    /// Returns true if the key is in the header of this name.
+    pub(super) fn is(self, name: &HeaderName) -> bool {
+        match self {
+            Self::Bearer => *name == http::header::AUTHORIZATION,
+            Self::Named(own) => *name == own,
+        }
+    }
+
     /// Adds the key to the headers; the value is marked as sensitive.
     fn insert(self, headers: &mut HeaderMap, key: &SecretString, field: &str) -> Result<(), InvalidConfig> {
         let (name, mut text) = match self {

@@ -1,15 +1,10 @@
-use std::time::Duration;
-
-use serde::Deserialize;
-
-use crate::{api_key::ApiKey, secret::Secret};
+use crate::{api_key::ApiKey, connection::Connection, secret::Secret, setters::setters};
 
 /// Settings of [`Ollama`](crate::Ollama).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct OllamaConfig {
-    /// The URL of the server. Defaults to `http://127.0.0.1:11434`.
-    pub base_url: String,
+    /// The URL of the server. `None` is `http://127.0.0.1:11434`.
+    pub base_url: Option<String>,
     /// The API key of a hosted Ollama; a local server needs none.
     pub api_key: Option<Secret>,
     /// Several API keys instead of one: a call uses one that is free, and moves to the next one when it meets a limit.
@@ -17,25 +12,17 @@ pub struct OllamaConfig {
     /// The context window to run models with, in tokens. A prompt that exceeds it is refused; without this setting
     /// Ollama truncates it silently.
     pub num_ctx: Option<u32>,
-    /// Maximum duration of connecting. `None` is 5 s.
-    #[serde(with = "humantime_serde::option")]
-    pub connect_timeout: Option<Duration>,
-    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
-    pub proxy: Option<String>,
+    /// The connection to the server, and additional headers.
+    pub connection: Connection,
 }
 
-/// Ollama's default address.
-const LOCAL: &str = "http://127.0.0.1:11434";
+setters!(OllamaConfig);
 
-impl Default for OllamaConfig {
-    fn default() -> Self {
-        Self {
-            base_url: LOCAL.to_owned(),
-            api_key: None,
-            api_keys: Vec::new(),
-            num_ctx: None,
-            connect_timeout: None,
-            proxy: None,
-        }
+impl OllamaConfig {
+    /// Sets the context window to run models with, in tokens.
+    #[must_use]
+    pub const fn num_ctx(mut self, tokens: u32) -> Self {
+        self.num_ctx = Some(tokens);
+        self
     }
 }

@@ -1,12 +1,7 @@
-use std::time::Duration;
-
-use serde::Deserialize;
-
-use crate::{api_key::ApiKey, preset::Auth, secret::Secret};
+use crate::{api_key::ApiKey, connection::Connection, preset::Auth, secret::Secret, setters::setters};
 
 /// Settings of [`OpenAi`](crate::OpenAi).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct OpenAiConfig {
     /// The name of a preset, which determines the differences from OpenAI's dialect, or `compatible`. Defaults to
     /// `openai`.
@@ -24,11 +19,8 @@ pub struct OpenAiConfig {
     pub organization: Option<String>,
     /// The value of the header `OpenAI-Project`.
     pub project: Option<String>,
-    /// Maximum duration of connecting. `None` is 5 s.
-    #[serde(with = "humantime_serde::option")]
-    pub connect_timeout: Option<Duration>,
-    /// The URL of an HTTP proxy. Proxies from the environment are ignored.
-    pub proxy: Option<String>,
+    /// The connection to the server, and additional headers.
+    pub connection: Connection,
 }
 
 impl Default for OpenAiConfig {
@@ -41,8 +33,39 @@ impl Default for OpenAiConfig {
             auth: None,
             organization: None,
             project: None,
-            connect_timeout: None,
-            proxy: None,
+            connection: Connection::default(),
         }
+    }
+}
+
+setters!(OpenAiConfig);
+
+impl OpenAiConfig {
+    /// Sets the preset: the name of a known provider, or `compatible` for any server of OpenAI's dialect.
+    #[must_use]
+    pub fn preset(mut self, name: impl Into<String>) -> Self {
+        self.preset = name.into();
+        self
+    }
+
+    /// Sets the header that carries the key.
+    #[must_use]
+    pub const fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Sets the OpenAI organization.
+    #[must_use]
+    pub fn organization(mut self, organization: impl Into<String>) -> Self {
+        self.organization = Some(organization.into());
+        self
+    }
+
+    /// Sets the OpenAI project.
+    #[must_use]
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.project = Some(project.into());
+        self
     }
 }

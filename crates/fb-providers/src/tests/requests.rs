@@ -8,7 +8,7 @@ use fb_core::{BlockForm, Call, CallError, CallKey, ChatRequest, Json, Overrides,
 use fb_sim::{Dialect, Fault, Sim, SimReply};
 
 use super::{chat, provider, provider_of, show_reply, show_stream, sim, stream, with_timeout};
-use crate::{Azure, AzureConfig, Secret};
+use crate::{AzureConfig, Secret};
 
 fn raw(body: &'static str) -> ChatRequest {
     fb_wire::openai::request(Bytes::from_static(body.as_bytes())).unwrap()
@@ -167,7 +167,7 @@ async fn azure_uses_its_v1_or_the_deployments_path() {
             api_version: api_version.map(str::to_owned),
             ..AzureConfig::default()
         };
-        let azure = Azure::new(&config).unwrap();
+        let azure = config.build().unwrap();
         let request = ChatRequest::user("hi");
         let overrides = Overrides::default();
         let call = Call {

@@ -4,10 +4,7 @@ use fb_core::{CallError, ChatRequest};
 use fb_sim::{Dialect, Fault};
 
 use super::{chat, sim};
-use crate::{
-    Anthropic, AnthropicConfig, Azure, AzureConfig, Ollama, OllamaConfig, OpenAi, OpenAiConfig,
-    ProviderConfig, Secret,
-};
+use crate::{AnthropicConfig, AzureConfig, OllamaConfig, OpenAiConfig, ProviderConfig, Secret};
 
 const CANARY: &str = "sk-canary-8d1f3a77c2e9";
 
@@ -18,13 +15,14 @@ async fn keys_are_never_printed() {
     let key = || Some(Secret::value(CANARY));
     let mut shown = String::new();
     let openai = OpenAiConfig { base_url: Some(url.clone()), api_key: key(), ..OpenAiConfig::default() };
-    let anthropic = AnthropicConfig { base_url: url.clone(), api_key: key(), ..AnthropicConfig::default() };
+    let anthropic =
+        AnthropicConfig { base_url: Some(url.clone()), api_key: key(), ..AnthropicConfig::default() };
     let azure = AzureConfig { base_url: Some(url.clone()), api_key: key(), ..AzureConfig::default() };
-    let ollama = OllamaConfig { base_url: url.clone(), api_key: key(), ..OllamaConfig::default() };
-    write!(shown, "{openai:?} {:?}", OpenAi::new(&openai).unwrap()).unwrap();
-    write!(shown, "{anthropic:?} {:?}", Anthropic::new(&anthropic).unwrap()).unwrap();
-    write!(shown, "{azure:?} {:?}", Azure::new(&azure).unwrap()).unwrap();
-    write!(shown, "{ollama:?} {:?}", Ollama::new(&ollama).unwrap()).unwrap();
+    let ollama = OllamaConfig { base_url: Some(url.clone()), api_key: key(), ..OllamaConfig::default() };
+    write!(shown, "{openai:?} {:?}", openai.build().unwrap()).unwrap();
+    write!(shown, "{anthropic:?} {:?}", anthropic.build().unwrap()).unwrap();
+    write!(shown, "{azure:?} {:?}", azure.build().unwrap()).unwrap();
+    write!(shown, "{ollama:?} {:?}", ollama.build().unwrap()).unwrap();
     write!(shown, "{:?}", ProviderConfig::with_key("openai", CANARY)).unwrap();
 
     // A provider that echoes the key in its error.
@@ -32,7 +30,7 @@ async fn keys_are_never_printed() {
         r#"{{"error":{{"message":"Incorrect API key provided: {CANARY}","code":"invalid_api_key"}}}}"#
     );
     sim.fault(Fault::status(401).with_body(body));
-    let provider = OpenAi::new(&openai).unwrap();
+    let provider = openai.build().unwrap();
     let CallError::Failed(failure) = chat(&provider, &ChatRequest::user("hi")).await.unwrap_err() else {
         panic!("blocked");
     };

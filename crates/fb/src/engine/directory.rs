@@ -3,7 +3,11 @@
 //! A directory is not changed after it is built. [`Directory::next`] builds the one that takes its place from a changed
 //! catalog, and keeps the state of every target, provider and route that stays.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use fb_breaker::{
     BreakerConfig, Circuit, CircuitListener, HalfOpenConfig, Registry, RegistryConfig, SlowConfig, State,
@@ -95,7 +99,7 @@ impl Directory {
     ///
     /// Once it is in use, call [`retire`](Self::retire).
     pub(super) fn next(&self, catalog: Catalog) -> Result<Self, BuildError> {
-        let problems = catalog.problems();
+        let problems = catalog.problems(&BTreeSet::new());
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
