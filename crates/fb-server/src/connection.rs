@@ -78,6 +78,8 @@ pub(crate) struct ReadTimeout<S> {
     keep_alive: Duration,
     phase: Phase,
     timer: Option<Pin<Box<Sleep>>>,
+    /// True while the client has not taken all that was written, as far as the socket has room for it.
+    is_writing: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +101,15 @@ pub(crate) struct SlowHead;
 
 impl<S> ReadTimeout<S> {
     pub(crate) const fn new(socket: S, in_flight: InFlight, head: Duration, keep_alive: Duration) -> Self {
-        Self { socket, in_flight, head, keep_alive, phase: Phase::New, timer: None }
+        Self { socket, in_flight, head, keep_alive, phase: Phase::New, timer: None, is_writing: false }
+    }
+
+    /// Notes a write: a client that still receives an answer is not idle, however slowly it reads.
+    fn record_write(&mut self, is_blocked: bool) {
+        self.is_writing |= is_blocked;
+        if self.is_writing {
+            self.timer = None;
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -132,7 +142,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadTimeout<S> {
         if has_arrived {
             this.phase = Phase::Head;
         }
-        if read.is_ready() {
+        if read.is_ready() || this.is_writing {
             return read;
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
@@ -145,7 +155,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadTimeout<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for ReadTimeout<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
+        this.record_write(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -153,7 +166,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadTimeout<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write_vectored(cx, bytes);
+        this.record_write(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -161,7 +177,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadTimeout<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.socket).poll_flush(cx);
+        if flushed.is_ready() && this.is_writing {
+            this.is_writing = false;
+            // The time without a request begins with the next read.
+            cx.waker().wake_by_ref();
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -213,5 +236,34 @@ mod tests {
         let (near, _far) = duplex(64);
         let mut socket = ReadTimeout::new(near, in_flight, seconds(30), seconds(75));
         assert_eq!((socket.read(&mut buffer).await.unwrap(), elapsed()), (0, 230), "a new connection");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_reader_of_an_answer_is_not_idle() {
+        let seconds = Duration::from_secs;
+        let (near, mut far) = duplex(8);
+        let in_flight = InFlight::default();
+        let guard = in_flight.begin();
+        let mut socket = ReadTimeout::new(near, in_flight, seconds(30), seconds(75));
+        far.write_all(b"GET").await.unwrap();
+        assert_eq!(socket.read(&mut [0; 8]).await.unwrap(), 3);
+        // The whole answer was given to the connection, and its request has ended.
+        drop(guard);
+        let begin = Instant::now();
+        let (mut read_half, mut write_half) = tokio::io::split(socket);
+        let write = async {
+            write_half.write_all(&[1; 40]).await.unwrap();
+            write_half.flush().await.unwrap();
+            begin.elapsed().as_secs()
+        };
+        let client = async {
+            for _ in 0..5 {
+                sleep(seconds(60)).await;
+                far.read_exact(&mut [0; 8]).await.unwrap();
+            }
+        };
+        let read = async { (read_half.read(&mut [0; 8]).await.unwrap(), begin.elapsed().as_secs()) };
+        let (written, (), read) = tokio::join!(write, client, read);
+        assert_eq!((written, read), (240, (0, 240 + 75)), "idle from the last write on");
     }
 }
