@@ -50,7 +50,8 @@ pub struct ServerConfig {
     /// some. SIGINT and a second signal skip it. Defaults to 5 s.
     #[serde(with = "humantime_serde")]
     pub drain_delay: Duration,
-    /// Time after SIGTERM, `drain_delay` included, for requests in flight to finish. Defaults to 28 s.
+    /// Time after SIGTERM, `drain_delay` included, in which the gateway ends. Requests in flight may finish until its last second,
+    /// or the last tenth of a shorter time; then what is left ends with an error. Defaults to 28 s.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
     /// Origins of web pages that may use the gateway, such as `https://app.example.com`. Pages of any other origin get 403.

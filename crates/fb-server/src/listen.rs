@@ -5,7 +5,7 @@ use std::{
 };
 
 use fb::{Client, Config, ErrorCode, InvalidConfig, RequestError};
-use http::{HeaderValue, Request, header::CONNECTION};
+use http::{HeaderValue, Request, StatusCode, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
@@ -30,10 +30,13 @@ use crate::{
 /// Limits of the admin listener, which has few clients with small requests.
 const ADMIN_CONNECTIONS: usize = 64;
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
-const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Prometheus scrapes every 15 s or more seldom, and an idle connection holds one of few.
+const ADMIN_KEEP_ALIVE: Duration = Duration::from_secs(15);
 const ADMIN_MAX_HEAD: usize = 64 << 10;
-/// The time to send the error events of the streams that are ended.
-const LAST_EVENTS: Duration = Duration::from_secs(1);
+/// The longest time for the admin listener to end after that of the gateway.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+/// The bounds of the time to send the error events of the streams that are ended, a tenth of the drain time.
+const LAST_EVENTS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 /// Pause after a failed `accept`: without file descriptors left, an immediate retry would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -45,9 +48,28 @@ pub struct Server<S = Service> {
     service: S,
     connections: Arc<Semaphore>,
     limits: Limits,
-    drain: Duration,
+    drain: Drain,
     shutdown: Shutdown,
     reporter: Reporter,
+}
+
+/// The time to end, from the beginning of the shutdown.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    /// The whole time.
+    total: Duration,
+    /// The longest time for requests in flight once no more are accepted.
+    requests: Duration,
+}
+
+impl Drain {
+    /// Returns the time that requests in flight still have after `elapsed`, and the time to send the last events after that.
+    fn left(self, elapsed: Duration) -> [Duration; 2] {
+        let [least, most] = LAST_EVENTS;
+        let left = self.total.saturating_sub(elapsed);
+        let events = (self.total / 10).min(left).clamp(least, most);
+        [left.saturating_sub(events).min(self.requests), events]
+    }
 }
 
 /// The limits on every connection.
@@ -57,6 +79,8 @@ struct Limits {
     head_timeout: Duration,
     keep_alive: Duration,
     write_timeout: Duration,
+    /// Closes a connection after a response with status 401.
+    closes_unauthorized: bool,
 }
 
 /// Binds the gateway's listener. No connection is accepted before [`Server::run_until`].
@@ -85,8 +109,9 @@ pub async fn start(server: &ServerConfig, config: &Config, client: Client) -> io
             head_timeout: server.head_timeout,
             keep_alive: server.keep_alive,
             write_timeout: server.write_timeout,
+            closes_unauthorized: false,
         },
-        drain: server.drain,
+        drain: Drain { total: server.drain, requests: server.drain },
         shutdown,
         reporter,
     })
@@ -121,8 +146,9 @@ pub async fn start_admin(
             head_timeout: ADMIN_TIMEOUT,
             keep_alive: ADMIN_KEEP_ALIVE,
             write_timeout: ADMIN_TIMEOUT,
+            closes_unauthorized: true,
         },
-        drain: ADMIN_TIMEOUT,
+        drain: Drain { total: ADMIN_TIMEOUT, requests: ADMIN_DRAIN },
         shutdown: Shutdown::new(),
         reporter,
     })
@@ -147,6 +173,15 @@ impl Server {
     pub fn with_operator_routes(self, admin: &AdminConfig) -> io::Result<Self> {
         let service = self.service.with_operator_routes(admin).map_err(|error| config_error(&error))?;
         Ok(Self { service, ..self })
+    }
+}
+
+impl Server<AdminService> {
+    /// Ends with a gateway: once this server stops, its requests in flight have a second, within the drain time of the gateway.
+    #[must_use]
+    pub fn ending_with(self, gateway: &Server) -> Self {
+        let drain = Drain { total: gateway.drain.total, ..self.drain };
+        Self { drain, shutdown: gateway.shutdown(), ..self }
     }
 }
 
@@ -175,8 +210,8 @@ where
     S::Future: Send,
 {
     /// Serves connections until `stop` completes, then accepts no more and drains: requests in flight may finish within
-    /// the configured time, which counts from [`Shutdown::begin`] if that was called before. What is in flight then ends
-    /// with an error: 503, or an event of a stream.
+    /// the configured time, which counts from [`Shutdown::begin`] if that was called before. What is in flight at the end of
+    /// it ends with an error: 503, or an event of a stream.
     ///
     /// # Cancel safety
     ///
@@ -199,7 +234,8 @@ where
             let Some((socket, peer, slot)) = accepted else { continue };
             let (service, in_flight) = (self.service.clone(), InFlight::default());
             let (reporter, of_requests) = (self.reporter.clone(), self.reporter.clone());
-            let Limits { max_head, head_timeout, keep_alive, write_timeout } = self.limits;
+            let Limits { max_head, head_timeout, keep_alive, write_timeout, closes_unauthorized } =
+                self.limits;
             let socket = WriteTimeout::new(socket, write_timeout);
             let socket = TokioIo::new(ReadTimeout::new(socket, in_flight.clone(), head_timeout, keep_alive));
             // Both services are always ready.
@@ -214,10 +250,13 @@ where
                     Err(response)
                 };
                 async move {
-                    let response = match called {
+                    let mut response = match called {
                         Ok(response) => response.await?,
                         Err(refused) => refused,
                     };
+                    if closes_unauthorized && response.status() == StatusCode::UNAUTHORIZED {
+                        close_after(&mut response);
+                    }
                     Ok::<_, Infallible>(response.map(|body| body.with_guard(guard)))
                 }
             });
@@ -234,13 +273,13 @@ where
         }
         drop(self.listener);
         self.shutdown.begin();
-        let left = self.drain.saturating_sub(self.shutdown.elapsed());
+        let [left, last_events] = self.drain.left(self.shutdown.elapsed());
         let drained = graceful.shutdown();
         tokio::pin!(drained);
         if tokio::time::timeout(left, &mut drained).await.is_err() {
             tracing::warn!(open = tasks.len(), "drain time is over, ending the requests in flight");
             self.shutdown.end();
-            let _still_open = tokio::time::timeout(LAST_EVENTS, drained).await;
+            let _still_open = tokio::time::timeout(last_events, drained).await;
         }
         tasks.shutdown().await;
     }
@@ -257,7 +296,7 @@ fn head_size<B>(request: &Request<B>) -> usize {
 fn head_too_large(most: usize) -> Response {
     let message = format!("the head of the request is larger than {most} bytes");
     let mut response = Rejection::new(ErrorCode::HeadTooLarge, message).into_response();
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    close_after(&mut response);
     response
 }
 
@@ -269,6 +308,11 @@ fn bad_head(error: &hyper::Error) -> Option<RequestError> {
         return Some(RequestError { status: 408, code: "request_timeout" });
     }
     error.is_parse().then_some(RequestError { status: 400, code: "malformed_head" })
+}
+
+/// Closes the connection after a response.
+fn close_after(response: &mut Response) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Accepts the next connection once one of the connection slots is free.
@@ -288,5 +332,24 @@ async fn accept(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_events_and_the_admin_listener_are_within_the_drain_time() {
+        let millis = Duration::from_millis;
+        let left = |total, requests, elapsed| {
+            let drain = Drain { total: millis(total), requests: millis(requests) };
+            drain.left(millis(elapsed)).map(|time| time.as_millis())
+        };
+        assert_eq!(left(28_000, 28_000, 5_000), [22_000, 1_000]);
+        assert_eq!(left(28_000, 1_000, 5_000), [1_000, 1_000], "the admin listener after an idle gateway");
+        assert_eq!(left(28_000, 1_000, 27_500), [0, 500], "and after a busy one");
+        assert_eq!(left(2_000, 2_000, 0), [1_800, 200]);
+        assert_eq!(left(0, 0, 0), [0, 100]);
     }
 }

@@ -54,7 +54,8 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
         if let Some(admin) = &loaded.admin {
             let admin = fb_server::start_admin(admin, operator, scrape)
                 .await
-                .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?;
+                .map_err(|error| format!("cannot listen on {}: {error}", admin.listen))?
+                .ending_with(&gateway);
             print_line(&format!("  admin http://{}/v1/health", admin.addr()));
             // Operators look at the gateway until it has ended.
             let (ended, end) = oneshot::channel::<()>();
