@@ -2,6 +2,7 @@
 
 #[cfg(feature = "ledger")]
 mod durability;
+pub(crate) mod limited;
 #[cfg(feature = "ledger")]
 mod pending_commit;
 pub(crate) mod state;
@@ -14,7 +15,10 @@ use fb_core::TargetId;
 
 #[cfg(feature = "ledger")]
 pub use self::pending_commit::{LedgerStalled, PendingCommit};
-use self::state::{AccountState, CallKind};
+use self::{
+    limited::{CallKind, LimitedAccount},
+    state::AccountState,
+};
 use crate::{
     AccountStats, Allowances, Amount, LimitExceeded, Limits, Moment, Reservation, Standing, Warning,
 };
@@ -29,19 +33,23 @@ use crate::{
 /// more than it reserved. A call that does exceeds the limit by at most the difference.
 #[derive(Debug, Clone)]
 pub struct Account {
-    own: Arc<AccountState>,
+    own: Arc<LimitedAccount>,
     /// The account of the tenant, if this one belongs to a key.
-    tenant: Option<Arc<AccountState>>,
+    tenant: Option<Arc<LimitedAccount>>,
 }
 
 impl Account {
-    pub(crate) const fn new(own: Arc<AccountState>, tenant: Option<Arc<AccountState>>) -> Self {
+    pub(crate) const fn new(own: Arc<LimitedAccount>, tenant: Option<Arc<LimitedAccount>>) -> Self {
         Self { own, tenant }
+    }
+
+    pub(crate) fn state(&self) -> &Arc<AccountState> {
+        &self.own.state
     }
 
     /// Returns the name of the account: `TENANT`, or `TENANT/KEY`.
     pub fn name(&self) -> &Arc<str> {
-        &self.own.name
+        &self.own.state.name
     }
 
     /// Returns the limits of the tenant or key. A key inherits `tier`, `warn_at`, `regions`, `data_class` and `allowed`
@@ -86,7 +94,7 @@ impl Account {
     /// Only needed after those amounts have grown: after a reservation, and after a bill beyond its reservation.
     #[cfg(feature = "ledger")]
     pub fn pending_commit(&self) -> Option<PendingCommit> {
-        PendingCommit::request([Some(&self.own), self.tenant.as_ref()])
+        PendingCommit::request([Some(&self.own), self.tenant.as_ref()].map(|account| Some(&account?.state)))
     }
 
     fn hold(
@@ -97,8 +105,8 @@ impl Account {
         kind: CallKind,
     ) -> Result<Reservation, LimitExceeded> {
         // The key is always locked before its tenant, to prevent a deadlock.
-        let mut own = self.own.lock(at);
-        let mut tenant = self.tenant.as_ref().map(|tenant| (tenant, tenant.lock(at)));
+        let mut own = self.own.state.lock(at);
+        let mut tenant = self.tenant.as_ref().map(|tenant| (tenant, tenant.state.lock(at)));
         self.own.check(&mut own, estimate, at)?;
         if let Some((tenant, balances)) = &mut tenant {
             tenant.check(balances, estimate, at)?;
@@ -126,7 +134,7 @@ impl Account {
     ///
     /// A limit warns once per day of UTC when it reaches `warn_at`, and once when it refuses a call.
     pub fn warnings(&self) -> Vec<Warning> {
-        iter::once(&self.own).chain(&self.tenant).flat_map(|account| account.take_warnings()).collect()
+        iter::once(&self.own).chain(&self.tenant).flat_map(|account| account.state.take_warnings()).collect()
     }
 
     /// Returns the standing towards the limits on tokens and money; for a key, the worse of its own and its tenant's.
@@ -149,7 +157,7 @@ impl Account {
 
     /// Returns the usage and the reserved amounts of the tenant or key.
     pub fn stats(&self, at: Moment) -> AccountStats {
-        self.own.stats(at)
+        self.own.state.stats(at)
     }
 }
 

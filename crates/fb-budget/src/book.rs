@@ -3,17 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use fb_core::{InvalidConfig, TargetId};
-#[cfg(feature = "ledger")]
-use thiserror::Error;
 
 use crate::{
-    Account, AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation, account::state::AccountState,
+    Account, AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation,
+    account::{limited::LimitedAccount, state::AccountState},
 };
 #[cfg(feature = "ledger")]
-use crate::{
-    LedgerConfig, LedgerError,
-    ledger::{Ledger, stall::Stall},
-};
+use crate::{LedgerConfig, LedgerError, OpenError, ledger::shared::SharedLedger};
 
 /// The tenant of requests without a tenant name, or with one that is not configured.
 const DEFAULT: &str = "default";
@@ -52,7 +48,7 @@ pub struct Book {
     keys: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Account>>,
     default: Account,
     #[cfg(feature = "ledger")]
-    ledger: Option<Ledger>,
+    ledger: Option<Arc<SharedLedger>>,
 }
 
 impl Book {
@@ -61,18 +57,50 @@ impl Book {
     /// # Errors
     /// Returns the first invalid setting.
     pub fn new(tenants: &BTreeMap<String, Limits>, now: Instant) -> Result<Self, InvalidConfig> {
-        let states = account_states(tenants, now)?;
-        Ok(Self::from_states(states.into_iter().map(Arc::new).collect()))
+        let limits = account_limits(tenants)?;
+        let states = limits.keys().map(|name| Arc::new(AccountState::new(name))).collect();
+        Ok(Self::from_states(states, limits, now))
     }
 
-    fn from_states(states: Vec<Arc<AccountState>>) -> Self {
+    /// Creates the book of other tenants, which shares the accounts that stay: what they used, whatever their limits are now.
+    /// With a ledger, the other accounts continue from it.
+    ///
+    /// # Errors
+    /// Returns the first invalid setting.
+    pub fn with_tenants(
+        &self,
+        tenants: &BTreeMap<String, Limits>,
+        at: Moment,
+    ) -> Result<Self, InvalidConfig> {
+        let limits = account_limits(tenants)?;
+        #[cfg(feature = "ledger")]
+        if let Some(ledger) = self.ledger.as_ref().and_then(|shared| shared.get()) {
+            let states = ledger.accounts(&names(&limits), at.wall);
+            return Ok(Self { ledger: self.ledger.clone(), ..Self::from_states(states, limits, at.now) });
+        }
+        let known: BTreeMap<_, _> =
+            self.accounts().map(|account| (&**account.name(), account.state())).collect();
+        let state = |name: &String| {
+            known
+                .get(name.as_str())
+                .map_or_else(|| Arc::new(AccountState::new(name)), |state| Arc::clone(state))
+        };
+        let states = limits.keys().map(state).collect();
+        Ok(Self::from_states(states, limits, at.now))
+    }
+
+    /// Creates a book of accounts in the order of their limits.
+    fn from_states(states: Vec<Arc<AccountState>>, limits: BTreeMap<String, Limits>, now: Instant) -> Self {
+        let accounts = states.into_iter().zip(limits.into_values());
+        let accounts = accounts.map(|(state, limits)| Arc::new(LimitedAccount::new(state, limits, now)));
         let (key_states, tenant_states): (Vec<_>, Vec<_>) =
-            states.into_iter().partition(|state| state.name.contains('/'));
-        let tenant_states: BTreeMap<Arc<str>, Arc<AccountState>> =
-            tenant_states.into_iter().map(|state| (Arc::clone(&state.name), state)).collect();
+            accounts.partition(|account| account.state.name.contains('/'));
+        let tenant_states: BTreeMap<Arc<str>, Arc<LimitedAccount>> =
+            tenant_states.into_iter().map(|own| (Arc::clone(&own.state.name), own)).collect();
         let mut keys: BTreeMap<Arc<str>, BTreeMap<_, _>> = BTreeMap::new();
         for own in key_states {
-            let name = own.name.split_once('/').map(|(tenant, key)| (Arc::from(tenant), Arc::from(key)));
+            let name =
+                own.state.name.split_once('/').map(|(tenant, key)| (Arc::from(tenant), Arc::from(key)));
             let Some((tenant, key)) = name else { continue };
             let account = Account::new(own, tenant_states.get(&tenant).cloned());
             keys.entry(tenant).or_default().insert(key, account);
@@ -91,12 +119,13 @@ impl Book {
 
     /// Opens a book that continues from the ledger file and keeps its spend there; see [`LedgerConfig`].
     ///
-    /// Starts one thread, which ends with the book. Reservations that outlive the book are not written any more; the
-    /// amounts that they hold when the book is closed count as spent at the next start.
+    /// Books of one process share an open ledger: what one spends counts against the limits of the others. Starts one thread,
+    /// which ends with the last of them. Reservations that outlive it are not written any more; the amounts that they hold
+    /// when the ledger is closed count as spent at the next start.
     ///
     /// # Errors
-    /// Returns an invalid setting, or the reason why the file cannot be used: it is locked, damaged, from a newer
-    /// version, or not readable or writable.
+    /// Returns an invalid setting, or the reason why the file cannot be used: it is locked by another process, damaged, from
+    /// a newer version, or not readable or writable; or open in this process with other settings.
     #[cfg(feature = "ledger")]
     pub fn open(
         tenants: &BTreeMap<String, Limits>,
@@ -104,11 +133,9 @@ impl Book {
         at: Moment,
     ) -> Result<Self, OpenError> {
         ledger.validate()?;
-        let quantum = ledger.quantum()?;
-        let states = account_states(tenants, at.now)?;
-        let stall = Stall::new(ledger.max_wait, ledger.on_stall);
-        let (ledger, states) = Ledger::open(&ledger.path, quantum, stall, at.wall, states)?;
-        Ok(Self { ledger: Some(ledger), ..Self::from_states(states) })
+        let limits = account_limits(tenants)?;
+        let (ledger, states) = SharedLedger::open(ledger, at.wall, &names(&limits))?;
+        Ok(Self { ledger: Some(Arc::new(ledger)), ..Self::from_states(states, limits, at.now) })
     }
 
     /// Returns the error of the last commit of the ledger, until one succeeds; `None` without a ledger.
@@ -116,25 +143,24 @@ impl Book {
     /// While commits fail, calls continue under the limits as counted in memory, and a commit is retried every 100 ms.
     #[cfg(feature = "ledger")]
     pub fn ledger_failure(&self) -> Option<Arc<LedgerError>> {
-        self.ledger.as_ref().and_then(Ledger::failure)
+        self.ledger.as_ref()?.get()?.failure()
     }
 
     /// Holds the commits of the ledger back until the guard is dropped, as a disk that hangs; `None` without a ledger.
     #[cfg(feature = "test-util")]
     pub fn hold_commits(&self) -> Option<impl Drop + '_> {
-        self.ledger.as_ref().map(Ledger::hold_commits)
+        self.ledger.as_ref().map(|ledger| ledger.hold_commits())
     }
 
-    /// Commits all pending changes and closes the ledger, as dropping the book does.
+    /// Commits all pending changes and closes the ledger for this book and those made from it by
+    /// [`with_tenants`](Self::with_tenants), as dropping the last of them does. It blocks. Calls continue under the limits as
+    /// counted in memory.
     ///
     /// # Errors
     /// Returns the error of the last commit.
     #[cfg(feature = "ledger")]
-    pub fn close(mut self) -> Result<(), Arc<LedgerError>> {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.close();
-        }
-        self.ledger_failure().map_or(Ok(()), Err)
+    pub fn close(&self) -> Result<(), Arc<LedgerError>> {
+        self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.close())
     }
 
     /// Returns the account of a tenant, or that of `default` for an unknown name.
@@ -173,33 +199,22 @@ impl Book {
     }
 }
 
-fn account_states(
-    tenants: &BTreeMap<String, Limits>,
-    now: Instant,
-) -> Result<Vec<AccountState>, InvalidConfig> {
-    let mut states = Vec::new();
+/// Returns the limits of every account, by its name.
+fn account_limits(tenants: &BTreeMap<String, Limits>) -> Result<BTreeMap<String, Limits>, InvalidConfig> {
+    let mut accounts = BTreeMap::from([(DEFAULT.to_owned(), Limits::default())]);
     for (name, limits) in tenants {
         limits.validate(name)?;
-        states.push(AccountState::new(name, limits, now));
         for key in limits.keys.keys() {
-            states.push(AccountState::new(&format!("{name}/{key}"), &limits.for_key(key), now));
+            accounts.insert(format!("{name}/{key}"), limits.for_key(key));
         }
+        accounts.insert(name.clone(), limits.clone());
     }
-    if !tenants.contains_key(DEFAULT) {
-        states.push(AccountState::new(DEFAULT, &Limits::default(), now));
-    }
-    Ok(states)
+    Ok(accounts)
 }
 
-/// An error from [`Book::open`].
 #[cfg(feature = "ledger")]
-#[derive(Debug, Error)]
-#[error(transparent)]
-pub enum OpenError {
-    /// A setting is invalid.
-    Config(#[from] InvalidConfig),
-    /// The ledger file cannot be used.
-    Ledger(#[from] LedgerError),
+fn names(limits: &BTreeMap<String, Limits>) -> Vec<&str> {
+    limits.keys().map(String::as_str).collect()
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ mod config;
 mod error;
 mod file;
 pub(crate) mod record;
+pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod stall;
 mod writer;
 
 pub use self::config::LedgerConfig;
-pub use self::error::{LedgerError, LedgerErrorKind};
+pub use self::error::{LedgerError, LedgerErrorKind, OpenError};
 pub use self::stall::OnStall;
+#[cfg(test)]
 pub(crate) use self::writer::Ledger;
 
 #[cfg(test)]

@@ -36,11 +36,9 @@ pub use self::account::{LedgerStalled, PendingCommit};
 pub use self::allowance::{Allowance, Allowances};
 pub use self::amount::Amount;
 pub use self::book::Book;
-#[cfg(feature = "ledger")]
-pub use self::book::OpenError;
 pub use self::config::{KeyLimits, Limits, Tier};
 #[cfg(feature = "ledger")]
-pub use self::ledger::{LedgerConfig, LedgerError, LedgerErrorKind, OnStall};
+pub use self::ledger::{LedgerConfig, LedgerError, LedgerErrorKind, OnStall, OpenError};
 pub use self::limit::{Limit, LimitExceeded};
 pub use self::moment::Moment;
 pub use self::price::{Rates, TokenPrices};

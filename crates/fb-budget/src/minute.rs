@@ -10,9 +10,8 @@ const SLOTS: usize = 13;
 const AGES: u64 = SLOTS as u64;
 
 /// A count of tokens, each of which expires 60 to 65 s after it was added. A clock that steps back changes nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct MinuteWindow {
-    limit: u64,
     origin: Option<Instant>,
     /// The number of the current slot, counted from the origin.
     head: u64,
@@ -29,14 +28,6 @@ pub(crate) struct Counted {
 }
 
 impl MinuteWindow {
-    pub(crate) const fn new(limit: u64) -> Self {
-        Self { limit, origin: None, head: 0, slots: [0; SLOTS], sum: 0 }
-    }
-
-    pub(crate) const fn limit(&self) -> u64 {
-        self.limit
-    }
-
     /// Moves the window to `now` and expires older slots.
     pub(crate) fn advance(&mut self, now: Instant) {
         let origin = *self.origin.get_or_insert(now);
@@ -53,12 +44,12 @@ impl MinuteWindow {
         self.sum
     }
 
-    /// Checks that `tokens` more stay within the limit.
+    /// Checks that `tokens` more stay within a limit.
     ///
     /// # Errors
     /// Returns the time until they will, or `None` if they exceed the whole limit.
-    pub(crate) fn fits(&self, tokens: u64, now: Instant) -> Result<(), Option<Duration>> {
-        let limit = u128::from(self.limit);
+    pub(crate) fn fits(&self, tokens: u64, limit: u64, now: Instant) -> Result<(), Option<Duration>> {
+        let limit = u128::from(limit);
         let mut sum = self.used() + u128::from(tokens);
         if tokens == 0 || sum <= limit {
             return Ok(());
@@ -76,15 +67,15 @@ impl MinuteWindow {
         Err(None)
     }
 
-    /// Returns what is left at `now`, which includes what expires until then.
-    pub(crate) fn allowance(mut self, now: Instant) -> Allowance {
+    /// Returns what is left of a limit at `now`, which includes what expires until then.
+    pub(crate) fn allowance(mut self, limit: u64, now: Instant) -> Allowance {
         self.advance(now);
         let used = u64::try_from(self.used()).unwrap_or(u64::MAX);
         let slots = (0..AGES).filter_map(|age| self.head.checked_sub(age));
         let latest = slots.into_iter().find(|slot| self.slots[index(*slot)] > 0);
         Allowance {
-            limit: self.limit,
-            remaining: self.limit.saturating_sub(used),
+            limit,
+            remaining: limit.saturating_sub(used),
             resets_in: latest.map_or(Duration::ZERO, |slot| self.until_expired(slot, now)),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fb_core::TargetId;
 
-use crate::{Amount, account::state::AccountState, minute::Counted};
+use crate::{Amount, account::limited::LimitedAccount, minute::Counted};
 
 /// The part of its tenant's limits that one call has reserved.
 ///
@@ -16,7 +16,7 @@ use crate::{Amount, account::state::AccountState, minute::Counted};
 #[derive(Debug)]
 #[must_use = "dropping it releases the reserved amount"]
 pub struct Reservation {
-    account: Arc<AccountState>,
+    account: Arc<LimitedAccount>,
     target: TargetId,
     held: Amount,
     counted: Option<Counted>,
@@ -28,7 +28,7 @@ pub struct Reservation {
 
 impl Reservation {
     pub(crate) const fn new(
-        account: Arc<AccountState>,
+        account: Arc<LimitedAccount>,
         target: TargetId,
         held: Amount,
         counted: Option<Counted>,
@@ -66,7 +66,7 @@ impl Reservation {
             for account in
                 iter::once(&self.account).chain(self.of_tenant.iter().map(|tenant| &tenant.account))
             {
-                let _uncovered = account.request_coverage();
+                let _uncovered = account.state.request_coverage();
             }
         }
     }
@@ -98,7 +98,7 @@ impl Drop for Reservation {
         match self.used {
             // Drop must not block, so this does not wait for the ledger.
             Some(used) => self.bill(used),
-            None => self.account.refund(self.held, self.counted),
+            None => self.account.state.refund(self.held, self.counted),
         }
     }
 }

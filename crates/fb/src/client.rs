@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use fb_breaker::Breaker;
-use fb_budget::{AccountStats, Allowances, Standing};
+use fb_budget::{AccountStats, Allowances, LedgerError, Standing};
 use fb_cache::{Purge, Stats as CacheStats};
 use fb_core::{ChatRequest, Eligibility, Event, Level, Observer, RequestId, TargetId};
 use fb_health::{Prober, Status as HealthStatus};
@@ -281,6 +281,24 @@ impl Client {
     /// tenant, those of `default`.
     pub fn allowances(&self, tenant: Option<&str>, key: Option<&str>) -> Allowances {
         self.engine.allowances(tenant, key)
+    }
+
+    /// Writes what tenants spent to the ledger and closes it, so that nothing is written later, wherever the last clone is
+    /// dropped. Call it at the end of a program. Without a [ledger](crate::Builder::ledger) it does nothing.
+    ///
+    /// Requests are still served, under the limits as counted in memory; what calls in flight have reserved counts as spent. A
+    /// ledger that another client of the process shares stays open for that client.
+    ///
+    /// # Errors
+    /// The error of the last commit.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    ///
+    /// # Cancel safety
+    /// The ledger is closed even if the future is dropped.
+    pub async fn close(&self) -> Result<(), Arc<LedgerError>> {
+        self.engine.close().await
     }
 
     /// Returns the reason why the ledger cannot be written at present, if there is one. Requests are served meanwhile,

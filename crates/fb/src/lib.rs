@@ -58,8 +58,9 @@ pub use fb_breaker::{
     Snapshot as BreakerSnapshot, State, Transition, TransitionReason, Weight, WindowConfig,
 };
 pub use fb_budget::{
-    AccountStats, Allowance, Allowances, KeyLimits, LedgerConfig, Limit as BudgetLimit, Limits, OnStall,
-    PriceBook, PriceConfig, PriceConfigs, Standing, Tally, Tier, TokenPrices,
+    AccountStats, Allowance, Allowances, KeyLimits, LedgerConfig, LedgerError, LedgerErrorKind,
+    Limit as BudgetLimit, Limits, OnStall, PriceBook, PriceConfig, PriceConfigs, Standing, Tally, Tier,
+    TokenPrices,
 };
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{

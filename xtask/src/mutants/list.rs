@@ -131,13 +131,13 @@ pub(super) const MUTATIONS: [Mutation; 26] = [
     },
     Mutation {
         breaks: "a call is charged twice",
-        file: "crates/fb-budget/src/account/state.rs",
+        file: "crates/fb-budget/src/account/limited.rs",
         from: "balances.calendar.spend(nanos);",
         to: "balances.calendar.spend(2 * nanos);",
     },
     Mutation {
         breaks: "a call beyond its tenant's limit is admitted",
-        file: "crates/fb-budget/src/account/state.rs",
+        file: "crates/fb-budget/src/account/limited.rs",
         from: "window.used + u128::from(cost) > u128::from(window.most)",
         to: "window.used > u128::from(window.most)",
     },

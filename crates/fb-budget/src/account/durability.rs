@@ -47,6 +47,16 @@ impl AccountState {
         self.write_ahead = Some(WriteAhead { signal, stall, quantum });
     }
 
+    /// Requests the first commit of an account that is added while the ledger is written. Until then the disk covers what it
+    /// had of the account.
+    pub(crate) fn request_first_commit(&self) {
+        let Some(write_ahead) = &self.write_ahead else { return };
+        let mut balances = self.balances.lock();
+        balances.coverage.ceiling = balances.total.into();
+        (balances.coverage.changed, balances.coverage.low) = (true, true);
+        write_ahead.signal.notify_urgent();
+    }
+
     /// Requests a commit if little of the covered amount is left. Returns the amount spent and reserved if the disk does
     /// not cover it.
     pub(crate) fn request_coverage(&self) -> Option<u128> {

@@ -280,3 +280,28 @@ fn concurrent_calls_keep_the_limit_and_every_bill() {
     assert_eq!((seen.day_nanos, seen.reserved_nanos, seen.in_flight), (settled, 0, 0));
     assert!(settled > LIMITS[0] * 9 / 10, "the threads reached the limit: {settled}");
 }
+
+#[test]
+fn book_of_other_tenants_keeps_what_those_that_stay_used() {
+    let parse = |text: &str| toml::from_str(text).unwrap();
+    let before =
+        book("[acme]\nusd_per_day = 0.001\ntokens_per_minute = 100\nrequests_per_minute = 2\n[gone]");
+    let reserve = |book: &Book, micros, tokens| {
+        book.reserve("acme", &target(), amount(micros, tokens), at(0)).map_err(|refused| refused.limit)
+    };
+    reserve(&before, 400, 60).unwrap().settle(amount(400, 60));
+    let held = reserve(&before, 100, 10).unwrap();
+    let same = "[acme]\nusd_per_day = 0.002\ntokens_per_minute = 100\nrequests_per_minute = 2";
+    let after = before.with_tenants(&parse(same), at(0)).unwrap();
+    assert_eq!(reserve(&after, 1, 1).unwrap_err(), Limit::RequestsPerMinute);
+    let more = same.replace("requests_per_minute = 2", "requests_per_minute = 5");
+    let after = after.with_tenants(&parse(&more), at(0)).unwrap();
+    assert_eq!(reserve(&after, 1, 31).unwrap_err(), Limit::TokensPerMinute);
+    assert_eq!(reserve(&after, 1_501, 1).unwrap_err(), Limit::UsdPerDay);
+    held.settle(amount(0, 0));
+    reserve(&after, 1_501, 1).unwrap().settle(amount(1_501, 1));
+    assert_eq!(before.account("acme").stats(at(0)).total_nanos, 1_901_000);
+    assert_eq!(after.account("gone").name().as_ref(), "default");
+    let wrong = after.with_tenants(&parse("[acme]\nusd_per_day = -1"), at(0)).unwrap_err();
+    assert_eq!(wrong.to_string(), "tenants.acme.usd_per_day = -1: expected 0 to 1000000000");
+}

@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fb_core::InvalidConfig;
 use redb::DatabaseError;
 use thiserror::Error;
 
 /// The kind of a [`LedgerError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerErrorKind {
-    /// Another process has the file open, or this one has it open twice.
+    /// Another process has the file open.
     Locked,
     /// The file is not a ledger, or it is damaged.
     Corrupt,
@@ -82,4 +83,14 @@ impl LedgerError {
         };
         Self { path: path.to_owned(), kind, source: Some(Box::new(source)) }
     }
+}
+
+/// An error from [`Book::open`](crate::Book::open).
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub enum OpenError {
+    /// A setting is invalid.
+    Config(#[from] InvalidConfig),
+    /// The ledger file cannot be used.
+    Ledger(#[from] LedgerError),
 }

@@ -29,10 +29,9 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Opens or creates the file.
+    /// Opens the file; an empty one becomes a ledger.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
         let failed = |error| LedgerError::new(path, error);
-        create_private(path).map_err(|error| failed(error.into()))?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
         let database = database.map_err(|error| failed(error.into()))?;
         let found = prepare(&database).map_err(failed)?;
@@ -55,9 +54,8 @@ impl File {
     }
 }
 
-/// Creates missing tables and returns the format version of the file.
 /// Creates a missing file so that only its owner can read it; redb formats an empty one.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
     #[cfg(unix)]
@@ -68,6 +66,7 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Creates missing tables and returns the format version of the file.
 fn prepare(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let found = {

@@ -12,6 +12,8 @@ const GROUP_TIME: Duration = Duration::from_millis(100);
 pub(crate) struct Signal {
     pending: Mutex<Pending>,
     woken: Condvar,
+    /// Notified after every commit.
+    committed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +21,15 @@ struct Pending {
     changed: bool,
     urgent: bool,
     stop: bool,
+    /// The number of waits for a commit that were begun, that the commit in progress covers, and that have ended.
+    waits: Waits,
+}
+
+#[derive(Debug, Default)]
+struct Waits {
+    begun: u64,
+    covered: u64,
+    ended: u64,
 }
 
 impl Signal {
@@ -34,6 +45,24 @@ impl Signal {
         self.woken.notify_one();
     }
 
+    /// Requests a commit of everything so far, and blocks until it has ended. Returns false if that takes too long.
+    pub(crate) fn flush(&self, most: Duration) -> bool {
+        let mut pending = self.pending.lock();
+        pending.waits.begun += 1;
+        pending.urgent = true;
+        let own = pending.waits.begun;
+        self.woken.notify_one();
+        let waits = |pending: &mut Pending| pending.waits.ended < own;
+        !self.committed.wait_while_for(&mut pending, waits, most).timed_out()
+    }
+
+    /// Ends the waits for the commit that has ended.
+    pub(crate) fn notify_committed(&self) {
+        let mut pending = self.pending.lock();
+        pending.waits.ended = pending.waits.covered;
+        self.committed.notify_all();
+    }
+
     /// Requests the last commit.
     pub(crate) fn stop(&self) {
         self.pending.lock().stop = true;
@@ -47,6 +76,7 @@ impl Signal {
         self.woken.wait_while_for(&mut pending, |pending| !(pending.urgent || pending.stop), GROUP_TIME);
         pending.changed = false;
         pending.urgent = false;
+        pending.waits.covered = pending.waits.begun;
         !pending.stop
     }
 }

@@ -101,7 +101,7 @@ fn clean_shutdown_keeps_exactly_the_settled_spend() {
 fn shutdown_does_not_wait_for_a_disk_that_hangs() {
     let (_folder, path) = file();
     let stall = stall::Stall::new(Duration::from_millis(50), OnStall::Serve);
-    let (mut ledger, _) = Ledger::open(&path, QUANTUM, stall, at(0).wall, Vec::new()).unwrap();
+    let (ledger, _) = Ledger::open(&path, QUANTUM, stall, at(0).wall, &[]).unwrap();
     let committing = Arc::clone(&ledger.committing);
     let held = committing.lock();
     // Without a bound this never returns.
@@ -165,9 +165,11 @@ fn check(path: &Path, expected: LedgerErrorKind, message: &str) {
 #[test]
 fn unusable_file_is_reported_with_its_path() {
     let (folder, path) = file();
-    let book = open(&path);
+    drop(open(&path));
+    // As another process does.
+    let other = redb::Database::open(&path).unwrap();
     check(&path, LedgerErrorKind::Locked, "another process has it open");
-    drop(book);
+    drop(other);
 
     let newer = redb::Database::open(&path).unwrap();
     let write = newer.begin_write().unwrap();
@@ -182,6 +184,70 @@ fn unusable_file_is_reported_with_its_path() {
     check(&path, LedgerErrorKind::Corrupt, damaged);
 
     check(&folder.path().join("no/such/folder"), LedgerErrorKind::Io, "it cannot be read or written");
+}
+
+#[test]
+fn books_of_one_process_share_an_open_ledger() {
+    let (folder, path) = file();
+    let (one, other) = (open(&path), open(&folder.path().join(".").join("spend.redb")));
+    call(&one, "acme", 7_000, 7_000);
+    let refused = other.reserve("acme", &target(), amount(3_001, 0), at(0)).unwrap_err();
+    assert_eq!(refused.limit, Limit::UsdPerDay, "7 of 10 thousandths are spent");
+    call(&other, "other", 1_000, 1_000);
+    let held = one.reserve("other", &target(), amount(500, 0), at(0)).unwrap();
+
+    // A tenant that only one of them has, with a limit of its own.
+    let limits = toml::from_str("[third]\nusd_per_day = 0.002\n[acme]\nusd_per_day = 0.02").unwrap();
+    let third = Book::open(&limits, &config(&path), at(0)).unwrap();
+    call(&third, "third", 2_000, 2_000);
+    third.reserve("acme", &target(), amount(13_000, 0), at(0)).unwrap().settle(amount(3_000, 0));
+
+    // What was spent is on disk when the first one is closed, and the ledger goes on.
+    one.close().unwrap();
+    assert_eq!(spent(&other, "acme"), [10_000_000; 3]);
+    assert!(other.ledger_failure().is_none());
+    held.settle(amount(500, 0));
+    let slow = LedgerConfig { max_wait: Duration::from_secs(9), ..config(&path) };
+    let error = Book::open(&tenants(), &slow, at(0)).unwrap_err().to_string();
+    assert!(error.ends_with("open in this process with other settings; expected the same ones"), "{error}");
+    other.close().unwrap();
+    third.close().unwrap();
+    third.close().unwrap();
+
+    let book = Book::open(&limits, &slow, at(0)).unwrap();
+    assert_eq!(["acme", "third"].map(|name| spent(&book, name)), [[10_000_000; 3], [2_000_000; 3]]);
+    drop(book);
+    assert_eq!(spent(&open(&path), "other"), [1_500_000; 3]);
+}
+
+#[test]
+fn closing_a_shared_ledger_writes_what_was_spent() {
+    let (_folder, path) = file();
+    let (one, other) = (open(&path), open(&path));
+    for round in 1..=20 {
+        one.reserve("other", &target(), amount(100, 0), at(0)).unwrap().settle(amount(100, 0));
+        let book = open(&path);
+        book.close().unwrap();
+        // The file as it is on disk now, which a copy shows.
+        let copy = path.with_extension("copy");
+        fs::copy(&path, &copy).unwrap();
+        let [_, _, total] = spent(&open(&copy), "other");
+        assert!(total >= round * 100_000, "round {round}: {total}");
+    }
+    drop(other);
+}
+
+#[test]
+fn ledger_is_opened_again_while_it_closes() {
+    let (_folder, path) = file();
+    for _ in 0..20 {
+        let (one, closing) = (open(&path), Arc::new(open(&path)));
+        drop(one);
+        let other = Arc::clone(&closing);
+        let thread = thread::spawn(move || other.close().unwrap());
+        drop(open(&path));
+        thread.join().unwrap();
+    }
 }
 
 #[test]

@@ -14,25 +14,25 @@ const fn secs(n: u64) -> Duration {
 #[test]
 fn fits_returns_the_time_until_there_is_room() {
     let t = origin();
-    let mut minute = MinuteWindow::new(100);
+    let mut minute = MinuteWindow::default();
     minute.advance(t);
     minute.add(60);
     minute.advance(t + secs(12));
     minute.add(40);
-    let fits = |tokens| minute.fits(tokens, t + secs(12));
+    let fits = |tokens| minute.fits(tokens, 100, t + secs(12));
     assert_eq!(fits(0), Ok(()));
     assert_eq!(fits(60), Err(Some(secs(65 - 12))));
     assert_eq!(fits(61), Err(Some(secs(75 - 12))));
     assert_eq!(fits(101), Err(None));
     minute.advance(t + secs(65));
     assert_eq!(minute.used(), 40);
-    assert_eq!(minute.fits(60, t + secs(65)), Ok(()));
+    assert_eq!(minute.fits(60, 100, t + secs(65)), Ok(()));
 }
 
 #[test]
 fn removed_tokens_no_longer_count_unless_expired() {
     let t = origin();
-    let mut minute = MinuteWindow::new(100);
+    let mut minute = MinuteWindow::default();
     minute.advance(t);
     let mut counted = minute.add(60);
     assert_eq!(minute.remove(&mut counted, 20), 20);
@@ -48,7 +48,7 @@ fn removed_tokens_no_longer_count_unless_expired() {
 #[test]
 fn backward_clock_and_long_idle_time_are_handled() {
     let t = origin();
-    let mut minute = MinuteWindow::new(100);
+    let mut minute = MinuteWindow::default();
     minute.advance(t + secs(30));
     minute.add(60);
     minute.advance(t);
@@ -60,9 +60,9 @@ fn backward_clock_and_long_idle_time_are_handled() {
 #[test]
 fn allowance_is_what_fits_and_the_time_until_nothing_counts() {
     let t = origin();
-    let mut minute = MinuteWindow::new(100);
+    let mut minute = MinuteWindow::default();
     let left = |minute: &MinuteWindow, at| {
-        let Allowance { limit, remaining, resets_in } = minute.clone().allowance(t + secs(at));
+        let Allowance { limit, remaining, resets_in } = minute.clone().allowance(100, t + secs(at));
         (limit, remaining, resets_in)
     };
     assert_eq!(left(&minute, 0), (100, 100, secs(0)));
@@ -79,16 +79,16 @@ proptest! {
     #[test]
     fn no_sixty_seconds_exceed_the_limit(steps in prop::collection::vec((0..20_000u64, 0..60u64), 1..80)) {
         let t = origin();
-        let mut minute = MinuteWindow::new(100);
+        let mut minute = MinuteWindow::default();
         let mut taken: Vec<(Duration, u64)> = Vec::new();
         let mut at = Duration::ZERO;
         for (wait, tokens) in steps {
             at += Duration::from_millis(wait);
             minute.advance(t + at);
-            if let Err(wait) = minute.fits(tokens, t + at) {
+            if let Err(wait) = minute.fits(tokens, 100, t + at) {
                 at += wait.unwrap();
                 minute.advance(t + at);
-                prop_assert_eq!(minute.fits(tokens, t + at), Ok(()), "fits after the returned wait");
+                prop_assert_eq!(minute.fits(tokens, 100, t + at), Ok(()), "fits after the returned wait");
             }
             minute.add(tokens);
             taken.push((at, tokens));

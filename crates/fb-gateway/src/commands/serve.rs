@@ -35,7 +35,7 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             .config(&loaded.fb)
             .and_then(|builder| builder.observer(Arc::new(observer)).build())
             .map_err(|error| error.to_string())?;
-        let operator = client.clone();
+        let (operator, owner) = (client.clone(), client.clone());
         let gateway = fb_server::start(&loaded.server, &loaded.fb, client)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", loaded.server.listen))?;
@@ -77,10 +77,12 @@ pub(crate) fn serve(config: Option<&Path>, listen: Option<SocketAddr>) -> Result
             }
         }
         prober.shutdown().await;
+        let closed = owner.close().await;
         if let Some(recorder) = recorder {
             recorder.close();
         }
         log.flush();
+        closed.map_err(|error| format!("the latest spend of the tenants is not on disk: {error}"))?;
         Ok(ExitCode::SUCCESS)
     })
 }

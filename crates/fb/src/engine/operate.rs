@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::{Breaker, Circuit};
-use fb_budget::{Account, AccountStats, Allowances, Book, Limits, Standing};
+use fb_budget::{Account, AccountStats, Allowances, Book, LedgerError, Limits, Standing};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Level, Money, RequestId, TargetId};
 use fb_health::Status as HealthStatus;
 use fb_router::adjust_weights;
 use fb_telemetry::Account as TenantAccount;
+use tokio::task::spawn_blocking;
 
 use super::{
     admission::is_open, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
@@ -121,6 +122,14 @@ impl Engine {
     /// Returns the reason why the ledger cannot be written now.
     pub(crate) fn ledger_failure(&self) -> Option<String> {
         self.book.as_ref()?.ledger_failure().map(|failure| failure.to_string())
+    }
+
+    /// Closes the ledger. It waits for the disk, which blocks a thread.
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), Arc<LedgerError>> {
+        let engine = Arc::clone(self);
+        let close = move || engine.book.as_ref().map_or(Ok(()), Book::close);
+        // A runtime that shuts down does not run it. The ledger is closed with the last handle then.
+        spawn_blocking(close).await.unwrap_or(Ok(()))
     }
 
     /// Returns the trace of a request, if it is still kept.

@@ -7,6 +7,7 @@ use std::{
 use super::*;
 use crate::{
     Account, LedgerStalled, Limits, OnStall,
+    account::limited::LimitedAccount,
     calendar::Calendar,
     scenario::{amount, at, target},
 };
@@ -17,10 +18,14 @@ fn stall() -> Arc<Stall> {
     Arc::new(Stall::new(Duration::from_secs(2), OnStall::Refuse))
 }
 
+fn limited(state: AccountState) -> Account {
+    Account::new(Arc::new(LimitedAccount::new(Arc::new(state), Limits::default(), at(0).now)), None)
+}
+
 fn account() -> Account {
-    let mut state = AccountState::new("acme", &Limits::default(), at(0).now);
+    let mut state = AccountState::new("acme");
     state.attach(None, at(0).wall, Arc::default(), stall(), QUANTUM);
-    Account::new(Arc::new(state), None)
+    limited(state)
 }
 
 /// The total of a record, and the amount ahead of it.
@@ -31,7 +36,7 @@ fn written(record: Option<Record>) -> Option<(u64, u64)> {
 #[test]
 fn record_covers_reservations_and_a_quantum() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     state.record_written(&state.first_record());
     assert_eq!(written(state.snapshot()), None, "nothing changed");
 
@@ -50,7 +55,7 @@ fn record_covers_reservations_and_a_quantum() {
 #[test]
 fn failed_commits_do_not_block_calls_and_are_retried() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     assert_eq!(written(Some(state.first_record())), Some((0, 10_000)));
     state.commit_failed();
     account.reserve(&target(), amount(5_000, 0), at(0)).unwrap().settle(amount(4_000, 0));
@@ -63,7 +68,7 @@ fn failed_commits_do_not_block_calls_and_are_retried() {
 #[test]
 fn ceiling_never_exceeds_the_record_on_disk() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     state.record_written(&state.first_record());
     let call = account.reserve(&target(), amount(9, 0), at(0)).unwrap();
     assert!(account.pending_commit().is_none(), "written ahead");
@@ -80,11 +85,11 @@ fn ceiling_never_exceeds_the_record_on_disk() {
 fn amount_written_ahead_counts_as_spent_at_the_start() {
     let calendar = Calendar { day: 20_483, month: 24_313, day_spent: 3, month_spent: 5 };
     let spent = |hours: u64| {
-        let mut state = AccountState::new("acme", &Limits::default(), at(0).now);
+        let mut state = AccountState::new("acme");
         let start = at(hours * 3_600);
         let record = Record { calendar, total: 7, ahead: 10 };
         state.attach(Some(record), start.wall, Arc::default(), stall(), QUANTUM);
-        let now = Account::new(Arc::new(state), None).stats(start);
+        let now = limited(state).stats(start);
         [now.day_nanos, now.month_nanos, now.total_nanos, now.used.nanos]
     };
     assert_eq!(spent(0), [13, 15, 17, 0]);
@@ -95,16 +100,16 @@ fn amount_written_ahead_counts_as_spent_at_the_start() {
 #[test]
 fn every_change_wakes_the_writer() {
     let account = account();
-    let signal = Arc::clone(&account.own.write_ahead.as_ref().unwrap().signal);
+    let signal = Arc::clone(&account.state().write_ahead.as_ref().unwrap().signal);
     let call = |micros| account.reserve(&target(), amount(micros, 0), at(0)).unwrap();
-    account.own.record_written(&account.own.first_record());
+    account.state().record_written(&account.state().first_record());
     // Without a wake-up the test would hang.
     call(1).settle(amount(1, 0));
     assert!(signal.wait(), "spent");
-    account.own.record_written(&account.own.snapshot().unwrap());
+    account.state().record_written(&account.state().snapshot().unwrap());
     drop(call(1));
     assert!(signal.wait(), "released");
-    account.own.record_written(&account.own.snapshot().unwrap());
+    account.state().record_written(&account.state().snapshot().unwrap());
     let held = call(8);
     assert!(account.pending_commit().is_none(), "written ahead");
     assert!(signal.wait(), "little is left below the ceiling");
@@ -126,7 +131,7 @@ impl Wake for Woken {
 #[test]
 fn call_waits_for_its_commit_without_blocking() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     state.record_written(&state.first_record());
     let held = account.reserve(&target(), amount(8, 0), at(0)).unwrap();
     assert!(account.pending_commit().is_none(), "written ahead");
@@ -145,7 +150,7 @@ fn call_waits_for_its_commit_without_blocking() {
 #[test]
 fn stalled_ledger_refuses_at_once_until_a_commit() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     state.record_written(&state.first_record());
     let call = account.reserve(&target(), amount(12, 0), at(0)).unwrap();
     let commit = account.pending_commit().unwrap();
@@ -161,7 +166,7 @@ fn stalled_ledger_refuses_at_once_until_a_commit() {
 #[test]
 fn commit_that_ends_with_the_wait_leaves_no_stall() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     state.record_written(&state.first_record());
     let call = account.reserve(&target(), amount(12, 0), at(0)).unwrap();
     let commit = account.pending_commit().unwrap();
@@ -175,7 +180,7 @@ fn commit_that_ends_with_the_wait_leaves_no_stall() {
 #[test]
 fn task_that_polls_often_is_woken_once() {
     let account = account();
-    let state = &account.own;
+    let state = account.state();
     state.record_written(&state.first_record());
     let call = account.reserve(&target(), amount(12, 0), at(0)).unwrap();
     let mut commit = pin!(account.pending_commit().unwrap());

@@ -312,3 +312,29 @@ async fn hung_ledger_delays_calls_once_and_then_serves_or_refuses() {
         tokio::time::pause();
     }
 }
+
+/// Clients of one process share the ledger; the one that is closed has everything on disk, and the other goes on.
+#[tokio::test]
+async fn clients_of_one_process_share_the_ledger_until_each_is_closed() {
+    let (script, folder) = (script("a: 200"), tempfile::tempdir().unwrap());
+    let [one, other] = [(); 2].map(|()| client_with_ledger(&script, folder.path(), OnStall::Serve));
+    one.chat(request_of("acme")).await.unwrap();
+    assert_eq!((spent(&one, "acme"), spent(&other, "acme")), ((15, 0), (15, 0)));
+    let clone = one.clone();
+    one.close().await.unwrap();
+    assert_eq!(other.ledger_failure(), None);
+    other.chat(request_of("acme")).await.unwrap();
+    other.close().await.unwrap();
+    // Served, but kept in memory only.
+    clone.chat(request_of("acme")).await.unwrap();
+    clone.close().await.unwrap();
+    assert_eq!(spent(&clone, "acme"), (45, 0));
+
+    let next = client_with_ledger(&script, folder.path(), OnStall::Refuse);
+    assert_eq!(spent(&next, "acme"), (30, 0));
+    let ledger = LedgerConfig::new(folder.path().join("spend.redb"));
+    let builder = Client::builder().provider("a", script.provider("a")).ledger(ledger);
+    let error = builder.route(Route::priority("default", [Target::new("a", "m")])).build().unwrap_err();
+    let error = error.to_string();
+    assert!(error.ends_with("open in this process with other settings; expected the same ones"), "{error}");
+}
