@@ -106,11 +106,25 @@ impl ChatRequest {
     /// # Errors
     /// [`InvalidRequest`], naming the field, if the body violates its dialect.
     pub fn chat(&self) -> Result<&Chat, &InvalidRequest> {
-        let parse = || match &self.inner.raw {
-            Some(raw) => (raw.parse)(raw),
-            None => Ok(Chat::default()),
-        };
-        self.inner.chat.get_or_init(parse).as_ref()
+        self.inner.chat.get_or_init(|| self.inner.parse()).as_ref()
+    }
+
+    /// Applies a function to the typed content. Unlike [`chat`](Self::chat), it does not keep what it had to parse, which may
+    /// take as much memory as the body.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`], naming the field, if the body violates its dialect.
+    pub fn read_chat<T>(&self, read: impl FnOnce(&Chat) -> T) -> Result<T, InvalidRequest> {
+        match self.inner.chat.get() {
+            Some(chat) => chat.as_ref().map(read).map_err(Clone::clone),
+            None => self.inner.parse().map(|chat| read(&chat)),
+        }
+    }
+}
+
+impl Inner {
+    fn parse(&self) -> Result<Chat, InvalidRequest> {
+        self.raw.as_ref().map_or_else(|| Ok(Chat::default()), |raw| (raw.parse)(raw))
     }
 }
 

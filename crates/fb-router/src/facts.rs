@@ -1,6 +1,7 @@
 //! The properties of a request that routing depends on.
 
 use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, Usage};
+use memchr::memmem;
 use serde::Deserialize;
 
 use crate::{Candidate, Strategy};
@@ -20,6 +21,8 @@ const DEFAULT_OUTPUT: u64 = 1_024;
 
 /// Bodies up to this size, in bytes, count as text in estimates of cost.
 const SMALL_BODY: usize = 4_096;
+/// The number of consecutive characters of base64 that text does not have.
+const BASE64_RUN: usize = 512;
 
 /// The properties of a request that routing depends on. The default is a request that every target may serve.
 ///
@@ -126,15 +129,14 @@ impl Facts<'_> {
         }
     }
 
-    /// Reads the facts of a request for an estimate of its cost. A body large enough to contain a picture is parsed, so that
-    /// images, audio and files do not count as text.
+    /// Reads the facts of a request for an estimate of its cost. A large body is parsed if its bytes do not all count as text,
+    /// because there may be images, audio, files or escaped characters in it. The parsed content is not kept.
     pub fn for_cost(request: &ChatRequest) -> Self {
         let facts = Self::from_request(request);
         match request.raw() {
-            Some(raw) if raw.bytes.len() > SMALL_BODY => match request.chat() {
-                Ok(chat) => facts.with_messages(chat),
-                Err(_) => facts,
-            },
+            Some(raw) if raw.bytes.len() > SMALL_BODY && !is_text(&raw.bytes) => {
+                request.read_chat(|chat| facts.clone().with_messages(chat)).unwrap_or(facts)
+            }
             _ => facts,
         }
     }
@@ -169,6 +171,24 @@ impl Facts<'_> {
         let usage = Usage { input: self.input_tokens, output: self.expected_output(), ..Usage::default() };
         candidate.price.map(|price| price.cost(usage))
     }
+}
+
+/// Returns true if the bytes of a body are those of its text: it has no media, and no escapes that are longer than their
+/// characters.
+fn is_text(body: &[u8]) -> bool {
+    let has = |what: &[u8]| memmem::find(body, what).is_some();
+    // The types `image` and `image_url`, and the field `images`.
+    !has(b"\"image") && !has(b"\\u") && !has_base64(body)
+}
+
+/// Returns true if there is a long run of base64, the escapes of JSON included.
+fn has_base64(body: &[u8]) -> bool {
+    let mut run = 0;
+    body.iter().any(|byte| {
+        let is_base64 = byte.is_ascii_alphanumeric() || b"+/=-_\\".contains(byte);
+        run = if is_base64 { run + 1 } else { 0 };
+        run >= BASE64_RUN
+    })
 }
 
 /// Returns whether a top-level field declares tools that the provider runs.

@@ -18,8 +18,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Maximum size of a request body in bytes. Defaults to 32 MiB, the most that any provider accepts.
     pub max_body: usize,
-    /// Maximum total size of buffered request bodies in bytes; bodies up to 16 KiB do not count. A request beyond it is
-    /// refused with status 503. Defaults to 1 GiB.
+    /// Maximum total size of buffered request bodies in bytes. Each counts twice, as received and as parsed; bodies up to
+    /// 16 KiB do not count. A request beyond it is refused with status 503. Defaults to 1 GiB.
     pub max_bodies: usize,
     /// Maximum number of open connections; more wait in the kernel's queue. Defaults to 10,000.
     pub max_connections: usize,

@@ -14,6 +14,8 @@ use crate::{config::ServerConfig, error::Rejection};
 const SMALL: usize = 16 << 10;
 /// Bytes for each permit of the semaphore.
 const UNIT: usize = 1 << 10;
+/// A body is held as received and, where a target or a gate needs its messages, parsed.
+const COPIES: usize = 2;
 
 /// Reads request bodies within the limits of the configuration. Clones share the total limit.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct BodyReader {
     timeout: Duration,
     /// Free space for buffered bodies, in units.
     space: Arc<Semaphore>,
+    /// All of the space, in units.
+    total: usize,
 }
 
 /// A buffered body with its share of the total, which is released when the last slice of the body is dropped.
@@ -43,6 +47,7 @@ impl BodyReader {
             max_body: config.max_body,
             timeout: config.body_timeout,
             space: Arc::new(Semaphore::new(units)),
+            total: units,
         }
     }
 
@@ -87,7 +92,8 @@ impl BodyReader {
             return Ok(());
         }
         let reserved = space.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = size.div_ceil(UNIT).saturating_sub(reserved);
+        // A body of more than half of the space is accepted while there is no other.
+        let missing = (COPIES * size.div_ceil(UNIT)).min(self.total).saturating_sub(reserved);
         if missing == 0 {
             return Ok(());
         }
@@ -137,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn total_is_limited_and_released_with_the_last_slice() {
-        let reader = reader(64 << 10, 100 << 10);
+        let reader = reader(64 << 10, 200 << 10);
         let first = read(&reader, 60 << 10).await.unwrap();
         assert_eq!(read(&reader, 60 << 10).await, Err(503));
         assert_eq!(read(&reader, 16 << 10).await.map(|body| body.len()), Ok(16 << 10), "small ones pass");
@@ -186,13 +192,13 @@ mod tests {
 
     #[tokio::test]
     async fn body_of_unknown_length_reserves_space_as_it_arrives() {
-        let reader = reader(1 << 20, 100 << 10);
+        let reader = reader(1 << 20, 200 << 10);
         let body = |frames: usize| {
             let frame = |_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 10 << 10])));
             StreamBody::new(stream::iter((0..frames).map(frame)))
         };
         let buffered = reader.read(body(9)).await.unwrap();
-        assert_eq!((buffered.len(), reader.space.available_permits()), (90 << 10, 10));
+        assert_eq!((buffered.len(), reader.space.available_permits()), (90 << 10, 20));
         let refused = reader.read(body(9)).await.unwrap_err().into_response();
         assert_eq!(
             (refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()),
@@ -200,6 +206,6 @@ mod tests {
         );
         assert!(!refused.headers().contains_key("x-should-retry"));
         drop(buffered);
-        assert_eq!(reader.space.available_permits(), 100);
+        assert_eq!(reader.space.available_permits(), 200);
     }
 }

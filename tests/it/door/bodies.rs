@@ -28,3 +28,24 @@ async fn a_request_takes_memory_in_proportion_to_its_bytes() {
         assert_eq!(answer.status, status, "{more}: {answer:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_on_tokens_do_not_multiply_the_memory_of_a_request() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let sims = Sims::start().await;
+    let limit = "[tenants.default]\ntokens_per_minute = 1000000000\n";
+    // A model without a known context, for which the messages would have to be counted.
+    let route = "[[routes.default.targets]]\nprovider = \"primary\"\nmodel = \"m\"\ntimeout = \"30s\"\n";
+    let gateway = Gateway::start(&fb, &format!("{limit}{}{route}", sims.providers())).await;
+    assert_eq!(gateway.post(CHAT).await.status, 200);
+    let message = r#"{"role":"user","content":"ab"},"#;
+    let size = 8 << 20;
+    let body = CHAT.replace("[{", &format!("[{}{{", message.repeat(size / message.len())));
+    let before = gateway.peak_memory();
+    for answer in join_all((0..4).map(|_| gateway.post(body.clone()))).await {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let used = gateway.peak_memory() - before;
+    println!("{} bytes for each byte of four bodies", used / (4 * size));
+    assert!(used < 4 * size * 4, "{used} bytes for four bodies of {size}");
+}

@@ -135,3 +135,34 @@ fn tokens_are_a_quarter_of_the_bytes_rounded_up() {
     let estimates = [0, 1, 4, 5, u64::MAX].map(estimate_tokens);
     assert_eq!(estimates, [0, 1, 1, 2, u64::MAX / 4 + 1]);
 }
+
+#[test]
+fn cost_of_text_is_estimated_without_parsing_it_and_that_of_media_without_keeping_it() {
+    let cost = |text: &str, parse| {
+        let bytes = Bytes::from(text.repeat(5_000usize.div_ceil(text.len())));
+        let size = bytes.len();
+        let body = RawBody { dialect: Dialect::OpenAi, bytes, fields: Vec::new(), parse };
+        let request = ChatRequest::from_raw(Head::default(), body);
+        let facts = Facts::for_cost(&request);
+        assert!(request.parsed().is_none(), "{text}");
+        (facts.input_tokens, estimate_tokens(super::size(size)), facts.server_tools)
+    };
+    let long_word = "x".repeat(BASE64_RUN - 1) + " ";
+    for text in [
+        "all of the text ",
+        "\u{e9}\u{20ac} ",
+        "{\"role\":\"user\"},",
+        "an image, \\n\\\"quoted\\\" ",
+        &long_word,
+    ] {
+        let (tokens, by_bytes, parsed) = cost(text, provider_tool);
+        assert_eq!((tokens, parsed), (by_bytes, false), "{text}");
+        assert_eq!(cost(text, unreadable).0, by_bytes);
+    }
+    for text in ["iVBORw0KGgo", r"caf\u00e9 ", r#"{"type":"image_url"},"#, r#"{"images":[]},"#, r"AA\/BB\n"] {
+        let (tokens, _, parsed) = cost(text, provider_tool);
+        assert_eq!((tokens, parsed), (0, true), "{text}");
+        let (tokens, by_bytes, _) = cost(text, unreadable);
+        assert_eq!(tokens, by_bytes, "{text}: as text if it cannot be parsed");
+    }
+}
