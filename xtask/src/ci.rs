@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    chaos, docs, mutants,
+    chaos, deny, docs, mutants, packages,
     process::{cargo, run as run_command, run_within},
     test::{self, Results},
     tidy,
@@ -18,7 +18,7 @@ use crate::{
 
 type Step = fn(&mut Results) -> Result<()>;
 
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 12] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
     ("docs", |_| green(docs::check()?)),
@@ -29,6 +29,8 @@ const STEPS: [(&str, Step); 10] = [
     ("mutants", |_| mutants::run()),
     ("examples", |_| examples()),
     ("doc", |_| run_command(cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings"))),
+    ("deny", |_| green(deny::run()?)),
+    ("packages", |_| green(packages::run()?)),
     ("demo", |_| run_command(&mut cargo("run --release -p fb-gateway --locked -- demo --once"))),
     ("chaos", |_| green(chaos::run(&[])?)),
 ];

@@ -5,9 +5,11 @@
 mod apt;
 mod chaos;
 mod ci;
+mod deny;
 mod docs;
 mod local_model;
 mod mutants;
+mod packages;
 mod process;
 mod python;
 mod test;
@@ -24,6 +26,8 @@ Usage: cargo xtask <command>
   test [-- <cargo test arguments>]     install what the tests need, then run them all
   tidy                                 check layers, fences, file circles, names and words of the repository
   docs [--check]                       write docs/reference/config.md from the types, or fail when it is stale
+  deny                                 check licences, sources and banned crates with cargo-deny
+  packages                             package every published crate, and build each with its oldest compiler
   mutants                              break the engine in known ways; the invariant tests must catch each
   chaos [<arguments>]                  build the gateway and run the chaos suite against it
   local-model fetch|start|stop|status  manage a real small model, served on 127.0.0.1:18110
@@ -49,6 +53,8 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["deny"] => deny::run(),
+        ["packages"] => packages::run(),
         ["mutants"] => mutants::run().map(|()| ExitCode::SUCCESS),
         ["chaos", args @ ..] => chaos::run(args),
         ["local-model", "fetch"] => local_model::fetch(),

@@ -124,7 +124,7 @@ impl Window {
     fn end(&self) -> Instant {
         let nanos = ((u128::from(self.tick) + 1) * self.span_nanos).div_ceil(self.buckets.len() as u128);
         let seconds = u64::try_from(nanos / NANOS_PER_SECOND).ok();
-        let rest = Duration::from_nanos_u128(nanos % NANOS_PER_SECOND);
+        let rest = u64::try_from(nanos % NANOS_PER_SECOND).map_or(Duration::ZERO, Duration::from_nanos);
         seconds
             .and_then(|seconds| self.origin.checked_add(Duration::from_secs(seconds))?.checked_add(rest))
             .unwrap_or(self.origin)

@@ -8,7 +8,8 @@ const MAX_NAME: usize = 64;
 
 /// Returns the longest prefix of at most `max` bytes that ends on a character boundary.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
 }
 
 /// Replaces control characters by spaces, so that a message cannot control a terminal.

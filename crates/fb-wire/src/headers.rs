@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use fb_core::RateLimits;
 
 /// Maximum hint; longer ones are reduced to it. The longest period of a provider's quota is a day.
-pub const MAX_HINT: Duration = Duration::from_hours(24);
+pub const MAX_HINT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A provider's hint about retrying.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -209,12 +209,16 @@ fn take_due<'t>(
         let limit = match affords(ctx.envelope, at, wait, ctx.record.calls(), ctx.reserve) {
             Err(limit) => limit,
             Ok(()) if !may_be_called => continue,
-            Ok(()) if let Some((target, sooner)) = take_reopened(ctx, turned_away, wait, at) => {
-                waiting.push(next);
-                return Some((Waiting { target, retries: Retries::default(), due: at }, sooner));
+            Ok(()) => {
+                if let Some((target, sooner)) = take_reopened(ctx, turned_away, wait, at) {
+                    waiting.push(next);
+                    return Some((Waiting { target, retries: Retries::default(), due: at }, sooner));
+                }
+                if next.target.state.retry_budget().try_withdraw(at) {
+                    return Some((next, wait));
+                }
+                Limit::RetryBudget
             }
-            Ok(()) if next.target.state.retry_budget().try_withdraw(at) => return Some((next, wait)),
-            Ok(()) => Limit::RetryBudget,
         };
         ctx.record.set_limit(limit);
     }
