@@ -414,12 +414,12 @@ async fn heartbeats_and_early_headers_are_no_part_of_a_stream() {
         .check(
             chat("default", json!({ "stream": true })),
             expect![[r#"
-        {
-          "error": "APIError",
-          "message": "no target could answer: timeout (no answer in 1 s)"
-        }
+                {
+                  "error": "APIError",
+                  "message": "no target could answer: primary/gpt-6.1-sol: timeout (no answer in 1 s); backup/claude-sonnet-4-6: auth (401 authentication_error): invalid x-api-key; third/llama3.2: auth (401): unauthorized"
+                }
 
-        calls [1, 1, 1]"#]],
+                calls [1, 1, 1]"#]],
         )
         .await;
 }

@@ -1,18 +1,29 @@
 //! Whole calls: an operation guarded by a permit.
 
-use std::future::Future;
+use std::{error::Error, future::Future};
 
 use crate::{breaker::Breaker, state::Rejected, weight::Weight};
 
-/// The error of [`Breaker::call`].
+/// The error of [`Breaker::call`]. Displays as the rejection or the error of the operation, and has the same source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError<E> {
     /// The breaker rejected the call; the operation did not start.
     #[error(transparent)]
     Rejected(Rejected),
     /// The operation failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Failed(E),
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> CallError<E> {
+    /// Returns the rejection or the error of the operation as a boxed error, also for an `E` that is one already and
+    /// therefore no [`Error`] itself.
+    pub fn into_boxed(self) -> Box<dyn Error + Send + Sync> {
+        match self {
+            Self::Rejected(rejected) => rejected.into(),
+            Self::Failed(error) => error.into(),
+        }
+    }
 }
 
 impl Breaker {

@@ -1,4 +1,4 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Json;
 
@@ -275,7 +275,7 @@ pub enum ToolChoice {
 }
 
 /// A tool call by the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ToolCall {
     /// The provider's id for the call, referenced by its [`ToolResult`].
     pub id: String,

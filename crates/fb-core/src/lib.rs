@@ -22,6 +22,7 @@ mod request_builder;
 mod request_id;
 mod request_summary;
 mod scope;
+mod serialize;
 mod stream;
 mod trace;
 mod usage;

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::{Dialect, Message, Part, Role, ToolCall, Usage};
 
@@ -65,7 +66,7 @@ pub struct Meta {
 }
 
 /// A difference between the caller's request and the request sent to the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
     /// The field, such as `seed`.
     pub field: String,

@@ -98,6 +98,34 @@ impl Report {
         self.trace.calls()
     }
 
+    /// Returns the targets of the request in the order of their first attempt, each with its last failure or else the reason
+    /// why it was not called: `a/m: overloaded (529): Try later; b/n: skipped: breaker open`. Further targets than eight are
+    /// only counted.
+    pub fn reasons(&self) -> String {
+        const MAX_TARGETS: usize = 8;
+        let rows = self.trace.rows();
+        let mut targets = Vec::new();
+        for row in rows {
+            if !targets.contains(&&row.target) {
+                targets.push(&row.target);
+            }
+        }
+        let reason = |target: &&TargetId| {
+            let ends = || rows.iter().rev().filter(|row| row.target == **target).map(|row| &row.end);
+            let failure = ends().find_map(|end| match end {
+                AttemptEnd::Failed(failure) => Some(failure.with_detail()),
+                _ => None,
+            });
+            let reason = failure.or_else(|| ends().next().map(ToString::to_string)).unwrap_or_default();
+            format!("{target}: {}", cut(reason))
+        };
+        let mut reasons: Vec<String> = targets.iter().take(MAX_TARGETS).map(reason).collect();
+        if let Some(more) = targets.len().checked_sub(MAX_TARGETS).filter(|more| *more > 0) {
+            reasons.push(format!("and {more} more"));
+        }
+        reasons.join("; ")
+    }
+
     /// Returns the token counts of the answer, if the provider reported them.
     pub fn usage(&self) -> Option<Usage> {
         self.trace.rows().iter().rev().find_map(|row| match &row.end {
@@ -121,6 +149,15 @@ impl Report {
         });
         costs.reduce(|sum, cost| sum + cost)
     }
+}
+
+/// Cuts the reason of a target to 200 characters.
+fn cut(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(200) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
 }
 
 /// The source of an answer.

@@ -1,5 +1,7 @@
+use serde::Serialize;
+
 /// Token counts of one call, in OpenAI's sense: `input` includes cached tokens, `output` includes reasoning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Prompt tokens, including cached ones.
     pub input: u64,

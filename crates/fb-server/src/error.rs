@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use fb::{AttemptEnd, Error, ErrorCode, ErrorType, HttpError, Report, RequestError};
+use fb::{Error, ErrorCode, ErrorType, HttpError, RequestError};
 use fb_wire::openai;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -72,7 +72,8 @@ fn describe(error: &Error, exposed: Exposed) -> (Option<&str>, String) {
     match error {
         Error::InvalidRequest(invalid) => (invalid.param.as_deref(), invalid.message.clone()),
         Error::UnknownModel { .. } => (Some("model"), error.to_string()),
-        other => (None, error_message(other, exposed)),
+        other if exposed.trace => (None, other.to_string()),
+        other => (None, other.summary()),
     }
 }
 
@@ -90,34 +91,16 @@ pub(crate) fn respond_unavailable(error: &Error, names_a_target: bool, exposed: 
         Some(report) if is_unavailable => {
             let retry_after = error.retry_after();
             let http = HttpError { retry_after, ..ErrorCode::AllTargetsUnavailable.http() };
-            let targets = if exposed.trace { format!(": {}", each_target(report)) } else { String::new() };
-            respond_with(error, http, &format!("no target could answer{targets}"), None, exposed)
+            let reasons = Some(report.reasons()).filter(|reasons| !reasons.is_empty());
+            let reasons = match reasons {
+                Some(reasons) if exposed.trace => format!(": {reasons}"),
+                None if exposed.trace => ": none could be called".to_owned(),
+                _ => String::new(),
+            };
+            respond_with(error, http, &format!("no target could answer{reasons}"), None, exposed)
         }
         _ => respond(error, exposed),
     }
-}
-
-/// Lists the targets of a request in the order of their first attempt, each with its last error.
-fn each_target(report: &Report) -> String {
-    let rows = report.trace.rows();
-    let mut targets = Vec::new();
-    for row in rows {
-        if !targets.contains(&&row.target) {
-            targets.push(&row.target);
-        }
-    }
-    let errors = targets.iter().map(|target| {
-        let ends = || rows.iter().rev().filter(|row| row.target == **target).map(|row| &row.end);
-        let failure = ends().find_map(|end| match end {
-            AttemptEnd::Failed(failure) => Some(failure),
-            _ => None,
-        });
-        match failure {
-            Some(failure) => format!("{target}: {}", failure.with_detail()),
-            None => ends().next().map_or_else(|| target.to_string(), |end| format!("{target}: {end}")),
-        }
-    });
-    if targets.is_empty() { "none could be called".to_owned() } else { errors.collect::<Vec<_>>().join("; ") }
 }
 
 fn respond_with(
@@ -147,20 +130,6 @@ fn respond_with(
 fn mark(response: &mut Response, http: HttpError, param: Option<String>) {
     let error = RequestError { status: http.status, code: http.code };
     response.extensions_mut().insert(Rejected { error, param, tenant: None });
-}
-
-/// Returns the error's message, followed by the reason for each target if none was called.
-fn error_message(error: &Error, exposed: Exposed) -> String {
-    let mut message = error.to_string();
-    if let Error::Exhausted(ended) = error
-        && ended.cause.is_none()
-        && !ended.report.trace.rows().is_empty()
-        && let Some(trace) = exposed.trace(&ended.report)
-    {
-        message.push_str(": ");
-        message.push_str(&trace);
-    }
-    message
 }
 
 fn error_response(http: HttpError, message: &str, param: Option<&str>) -> Response {

@@ -1,7 +1,9 @@
+use serde::Serialize;
+
 use fb_core::{Level, Message, Note, Reply, Report, ToolCall, Trace, Usage};
 
 /// A provider's reply, with the report on the calls that led to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
     /// The reply.
     pub reply: Reply,

@@ -2,8 +2,7 @@ mod http;
 
 use std::{error, fmt, time::Duration};
 
-use fb_core::{Block, Failure, InvalidConfig, InvalidRequest, Report, RequestError};
-use thiserror::Error as ThisError;
+use fb_core::{AttemptEnd, Block, Failure, InvalidConfig, InvalidRequest, Report, RequestError};
 
 pub use self::http::{ErrorCode, ErrorType, HttpError};
 
@@ -21,26 +20,20 @@ pub use self::http::{ErrorCode, ErrorType, HttpError};
 /// assert_eq!((error.status(), error.code()), (400, "invalid_request"));
 /// assert!(!error.http().retryable);
 /// ```
-#[derive(Debug, Clone, ThisError)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
     /// A provider refused the content. The request is neither retried nor sent to another provider.
-    #[error("blocked: {}", .0.cause.detail)]
     Blocked(Box<Ended<Block>>),
     /// A failure that must not be hidden by another target, such as a mistake in the request.
-    #[error("{}", .0.cause.with_detail())]
     Surfaced(Box<Ended<Failure>>),
     /// Every target failed or was skipped. The cause is the most significant failure; `None` if no target was called.
-    #[error("no target could answer{}", suffix(.0))]
     Exhausted(Box<Ended<Option<Failure>>>),
     /// A stream failed after its first output had been returned.
-    #[error("the stream broke off: {}", .0.cause.with_detail())]
     Interrupted(Box<Ended<Failure>>),
     /// The request is malformed or a value in it is invalid.
-    #[error("invalid request: {0}")]
     InvalidRequest(InvalidRequest),
     /// `model` names no route and no target.
-    #[error("no route or target is named {model:?}; routes: {}", .routes.join(", "))]
     UnknownModel {
         /// The requested name, cut to 256 characters.
         model: String,
@@ -48,18 +41,63 @@ pub enum Error {
         routes: Vec<String>,
     },
     /// A provider's configuration is invalid.
-    #[error(transparent)]
-    Config(#[from] InvalidConfig),
+    Config(InvalidConfig),
     /// The client's configuration is invalid.
-    #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(BuildError),
 }
 
-/// Returns the cause, and the limit that prevented another call.
-fn suffix(ended: &Ended<Option<Failure>>) -> String {
-    let cause = ended.cause.as_ref().map(|failure| format!(": {}", failure.with_detail()));
-    let limit = ended.report.limit.map(|limit| format!("; {limit}"));
-    [cause, limit].into_iter().flatten().collect()
+impl fmt::Display for Error {
+    /// Writes what happened, and for requests that no target answered the [reason](Report::reasons) of each target.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exhausted(ended) if !ended.report.trace.rows().is_empty() => {
+                write!(f, "no target could answer: {}{}", reasons(ended), limit(ended))
+            }
+            other => f.write_str(&other.summary()),
+        }
+    }
+}
+
+/// Returns the reason of each target. The failure of an earlier request, because of which a target rests, follows.
+fn reasons(ended: &Ended<Option<Failure>>) -> String {
+    let has_failed = |cause: &Failure| {
+        let mut rows = ended.report.trace.rows().iter();
+        rows.any(|row| matches!(&row.end, AttemptEnd::Failed(failure) if failure == cause))
+    };
+    let earlier = ended.cause.as_ref().filter(|cause| !has_failed(cause));
+    let earlier = earlier.map(|cause| format!("; {}", cause.with_detail())).unwrap_or_default();
+    ended.report.reasons() + &earlier
+}
+
+/// Returns the limit that prevented another call, as the end of a message.
+fn limit<T>(ended: &Ended<T>) -> String {
+    ended.report.limit.map(|limit| format!("; {limit}")).unwrap_or_default()
+}
+
+impl error::Error for Error {
+    /// Returns the failure of a target, the source of which is the error below it, or the invalid setting or field.
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Surfaced(ended) | Self::Interrupted(ended) => Some(&ended.cause),
+            Self::Exhausted(ended) => ended.cause.as_ref().map(|failure| failure as _),
+            Self::InvalidRequest(invalid) => Some(invalid),
+            Self::Config(invalid) => Some(invalid),
+            Self::Build(invalid) => invalid.source(),
+            Self::Blocked(_) | Self::UnknownModel { .. } => None,
+        }
+    }
+}
+
+impl From<InvalidConfig> for Error {
+    fn from(invalid: InvalidConfig) -> Self {
+        Self::Config(invalid)
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(invalid: BuildError) -> Self {
+        Self::Build(invalid)
+    }
 }
 
 /// The end of a request without an answer.
@@ -74,6 +112,25 @@ pub struct Ended<T> {
 }
 
 impl Error {
+    /// Returns the message without the names of targets: of several failures the most significant one.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Blocked(ended) => format!("blocked: {}", ended.cause.detail),
+            Self::Surfaced(ended) => ended.cause.with_detail(),
+            Self::Exhausted(ended) => {
+                let cause = ended.cause.as_ref().map(|failure| format!(": {}", failure.with_detail()));
+                format!("no target could answer{}{}", cause.unwrap_or_default(), limit(ended))
+            }
+            Self::Interrupted(ended) => format!("the stream broke off: {}", ended.cause.with_detail()),
+            Self::InvalidRequest(invalid) => format!("invalid request: {invalid}"),
+            Self::UnknownModel { model, routes } => {
+                format!("no route or target is named {model:?}; routes: {}", routes.join(", "))
+            }
+            Self::Config(invalid) => invalid.to_string(),
+            Self::Build(invalid) => invalid.to_string(),
+        }
+    }
+
     /// Returns the report of a request that reached its targets.
     pub fn report(&self) -> Option<&Report> {
         match self {
@@ -172,4 +229,53 @@ impl BuildError {
     }
 }
 
-impl error::Error for BuildError {}
+impl error::Error for BuildError {
+    /// Returns the first problem.
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.problems.first().map(|problem| problem as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, io};
+
+    use expect_test::expect;
+    use fb_core::{Attempt, FailureKind, Limit, Next, Skip, Trace};
+
+    use super::*;
+
+    fn row(target: &str, end: AttemptEnd) -> Attempt {
+        let (target, number) =
+            (target.parse().unwrap(), u32::from(!matches!(end, AttemptEnd::Skipped { .. })));
+        let (at, took) = (Duration::ZERO, Duration::ZERO);
+        Attempt { target, number, key: None, at, took, first: None, end, next: Next::Hop }
+    }
+
+    fn exhausted(cause: Option<Failure>, rows: Vec<Attempt>, limit: Option<Limit>) -> Error {
+        let report = Report { trace: Trace::new(rows), limit, ..Report::default() };
+        Error::Exhausted(Box::new(Ended { cause, report, reopens: None }))
+    }
+
+    #[test]
+    fn an_exhausted_request_displays_every_target_with_its_reason() {
+        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
+        let failure = Failure::new(FailureKind::Connect, "cannot connect").with_source(refused);
+        let open = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: Some(Duration::from_secs(5)) };
+        let rows = vec![row("a/m", open), row("b/n", AttemptEnd::Failed(failure.clone()))];
+        let error = exhausted(Some(failure.clone()), rows, Some(Limit::Retries));
+        expect!["no target could answer: a/m: skipped: breaker open, reopens in 5.00 s; b/n: connect (cannot connect); max_retries is reached"].assert_eq(&error.to_string());
+        expect!["no target could answer: connect (cannot connect); max_retries is reached"]
+            .assert_eq(&error.summary());
+
+        // The failure and the error below it are the sources.
+        let source = error.source().unwrap();
+        assert_eq!(source.downcast_ref::<Failure>(), Some(&failure));
+        assert_eq!(source.source().unwrap().to_string(), "connection refused");
+
+        let long = Failure::new(FailureKind::Malformed, "x".repeat(5_000));
+        let rows = (0..20).map(|n| row(&format!("p{n}/m"), AttemptEnd::Failed(long.clone()))).collect();
+        let message = exhausted(Some(long), rows, None).to_string();
+        assert!(message.len() < 2_000 && message.ends_with("…; and 12 more"), "{message}");
+    }
+}

@@ -6,13 +6,16 @@ use std::{
 
 use fb_core::{AttemptEnd, FailureKind, ProviderId, Report, ServedBy, TargetId};
 use fb_telemetry::TargetRole;
+use serde::{Serialize, Serializer};
+
+use crate::clock::now;
 
 /// Counts since a client was built, in total, per provider and per target.
 ///
 /// The primary of a request is the target that the strategy chose first for it: the next turn under `weighted`, the
 /// target of the highest priority under `priority`, even if it is then skipped. A success of any other target counts as
 /// one of a fallback, also in a race.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Stats {
     /// Finished requests, including those answered from the cache. A stream finishes when it ends.
     pub requests: u64,
@@ -35,7 +38,7 @@ pub struct Stats {
 }
 
 /// The successes of primaries and of fallbacks among a total of attempts or of requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SuccessCounts {
     /// The total, of which successes are a part.
     pub total: u64,
@@ -66,7 +69,7 @@ impl SuccessCounts {
 }
 
 /// Counts of all targets of one provider.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ProviderStats {
     /// Completed calls: answered, failed or blocked. Cancelled calls do not count.
     pub calls: u64,
@@ -79,8 +82,10 @@ pub struct ProviderStats {
     /// Calls that were cancelled: the caller left, or another target was faster.
     pub cancelled: u64,
     /// Mean time to an answer, for a stream to its first output.
+    #[serde(rename = "mean_latency_ms", serialize_with = "optional_millis")]
     pub mean_latency: Option<Duration>,
     /// Longest such time.
+    #[serde(rename = "max_latency_ms", serialize_with = "millis")]
     pub max_latency: Duration,
 }
 
@@ -98,7 +103,7 @@ pub struct KeyStatus {
 }
 
 /// Counts of one target.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TargetStats {
     /// Completed calls: answered, failed or blocked. Cancelled calls do not count.
     pub calls: u64,
@@ -107,6 +112,7 @@ pub struct TargetStats {
     /// Failed calls, by kind of failure.
     pub failures: BTreeMap<&'static str, u64>,
     /// Kind and time of the latest failure.
+    #[serde(serialize_with = "last_failure")]
     pub last_failure: Option<(&'static str, Instant)>,
     /// Calls that ended in a content-policy block.
     pub blocked: u64,
@@ -115,8 +121,10 @@ pub struct TargetStats {
     /// Turns at which the target was skipped without a call.
     pub skipped: u64,
     /// Mean time to an answer, for a stream to its first output.
+    #[serde(rename = "mean_latency_ms", serialize_with = "optional_millis")]
     pub mean_latency: Option<Duration>,
     /// Longest such time.
+    #[serde(rename = "max_latency_ms", serialize_with = "millis")]
     pub max_latency: Duration,
     /// Requests that called the target without a failure at another one before. Retries do not count again.
     pub selected: u64,
@@ -142,6 +150,31 @@ impl TargetStats {
             fallback_to: self.fallback_to,
         }
     }
+}
+
+/// Serializes a time as milliseconds with their fraction.
+fn millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1e3)
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn optional_millis<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1e3).serialize(serializer)
+}
+
+/// Serializes the kind of the latest failure, and the time since.
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn last_failure<S: Serializer>(
+    failure: &Option<(&'static str, Instant)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct LastFailure {
+        kind: &'static str,
+        ago_ms: u64,
+    }
+    let since = |at| u64::try_from(now().saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);
+    failure.map(|(kind, at)| LastFailure { kind, ago_ms: since(at) }).serialize(serializer)
 }
 
 /// The counters of one target.

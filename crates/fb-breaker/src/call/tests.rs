@@ -62,3 +62,19 @@ async fn dropped_call_leaks_no_permit() {
     assert!(timeout(Duration::from_secs(1), hung).await.is_err());
     assert_eq!(breaker.outstanding(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn error_of_the_operation_keeps_its_source() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("the query failed")]
+    struct Query(#[source] std::io::Error);
+
+    let query = async || Err::<(), _>(Query(std::io::Error::other("reset by peer")));
+    let error = breaker().call(query).await.unwrap_err();
+    let below = Error::source(&error).map(ToString::to_string);
+    assert_eq!((error.to_string(), below.as_deref()), ("the query failed".to_owned(), Some("reset by peer")));
+
+    let boxed = async || Err::<(), Box<dyn Error + Send + Sync>>("reset by peer".into());
+    let error = breaker().call(boxed).await.unwrap_err().into_boxed();
+    assert_eq!(error.to_string(), "reset by peer");
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb::{AttemptEnd, ErrorCode, Plan, Record, RequestId};
+use fb::{ErrorCode, Plan, Record, RequestId};
 use http::{HeaderMap, header::ACCEPT};
 use serde_json::{Value, json};
 
@@ -74,23 +74,7 @@ fn full(record: &Arc<Record>) -> Value {
     full["asked"] = json!(record.requested);
     full["reason"] = json!(record.report.degraded);
     full["plan"] = json!(record.plan.as_ref().map(plan));
-    let rows = record.report.trace.rows().iter().map(|row| {
-        let kind = match &row.end {
-            AttemptEnd::Failed(failure) => Some(failure.kind().name()),
-            _ => None,
-        };
-        json!({
-            "target": row.target.to_string(),
-            "number": row.number,
-            "key": row.key.as_deref(),
-            "at_ms": millis(row.at),
-            "took_ms": millis(row.took),
-            "end": row.end.to_string(),
-            "failure": kind,
-            "next": row.next.to_string(),
-        })
-    });
-    full["attempts"] = rows.collect();
+    full["attempts"] = json!(record.report.trace);
     full
 }
 

@@ -139,7 +139,7 @@ async fn failure_after_an_early_head_is_an_event_and_a_block_is_an_answer() {
          15 s  : x-fb-attempts: 1
          15 s  : x-fb-level: full
          15 s  : x-fb-trace: a/m 1 server_error (503) 15000ms
-         15 s  data: {"error":{"message":"no target could answer: server_error (503): Service Unavailable; max_
+         15 s  data: {"error":{"message":"no target could answer: a/m: server_error (503): Service Unavailable;
          15 s  the upstream stream broke off
     "#]]
     .assert_eq(&early("a: 503 in 15s").await);
@@ -156,7 +156,7 @@ async fn failure_after_an_early_head_is_an_event_and_a_block_is_an_answer() {
     .assert_eq(&early("a: block(400) in 15s").await);
     expect![[r#"
         502 after 5s
-          5 s  {"error":{"message":"no target could answer: server_error (503): Service Unavailable; max_retrie
+          5 s  {"error":{"message":"no target could answer: a/m: server_error (503): Service Unavailable; max_r
     "#]].assert_eq(&early("a: 503 in 5s").await);
 }
 

@@ -95,7 +95,7 @@ impl Engine {
             OfflineCause { code: error.code(), failure: known.as_ref(), retry_after: error.retry_after() };
         let reply = offline.reply(ctx.request, &cause);
         record.set_level(Level::Offline);
-        record.set_degraded(error.to_string());
+        record.set_degraded(error.summary());
         let report = record.finish(Some(ServedBy::Static));
         Some(Response::Plain(Box::new(Answer { reply, report })))
     }
@@ -119,7 +119,7 @@ impl Engine {
             return None;
         }
         ctx.record.set_level(Level::Cached);
-        ctx.record.set_degraded(error.to_string());
+        ctx.record.set_degraded(error.summary());
         Some(Response::from_cache(ctx.record, &hit, ctx.request))
     }
 }

@@ -394,7 +394,7 @@ async fn exhaustion_reports_the_primary_cause_unless_another_is_repairable() {
     check(
         "a: 503 / b: 529",
         expect![[r#"
-            502 upstream_error (no target could answer: server_error (503): Service Unavailable; max_attempts is reached)
+            502 upstream_error (no target could answer: a/m: server_error (503): Service Unavailable; b/m: overloaded (529 overloaded_error): Overloaded; max_attempts is reached)
             0.000s  a/m  1  server_error (503)                     0 ms  retry in 193 ms
             0.000s  b/m  1  overloaded (529 overloaded_error)      0 ms  retry in 28 ms
             0.194s  a/m  2  server_error (503)                     0 ms  retry in 330 ms
@@ -414,7 +414,7 @@ async fn exhaustion_reports_the_primary_cause_unless_another_is_repairable() {
     )
     .await;
     check("a: 404 / b: 500", expect![[r#"
-        502 upstream_error (no target could answer: server_error (500): Internal Server Error; the retry budget is empty), retry after 299.102s
+        502 upstream_error (no target could answer: a/m: model_not_found (404 model_not_found): The model does not exist; b/m: server_error (500): Internal Server Error; the retry budget is empty), retry after 299.102s
         0.000s  a/m  1  model_not_found (404 model_not_found)      0 ms  hop
         0.000s  b/m  1  server_error (500)                         0 ms  retry in 56 ms
         0.056s  b/m  2  server_error (500)                         0 ms  retry in 359 ms
@@ -448,7 +448,7 @@ async fn long_prompt_moves_to_larger_windows_and_then_to_unknown_ones() {
     "#]]
     .assert_eq(&plain(&with_windows("a: context / b: 200 / c: context / d: 200")).await);
     expect![[r#"
-        400 context_length_exceeded (no target could answer: context_length (400 context_length_exceeded): The prompt is too long)
+        400 context_length_exceeded (no target could answer: a/m: context_length (400 context_length_exceeded): The prompt is too long; c/m: context_length (400 context_length_exceeded): The prompt is too long; d/m: skipped: inadmissible: messages: too long for an earlier target, and this window is no larger; b/m: context_length (400 context_length_exceeded): The prompt is too long)
         0.000s  a/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
         0.000s  c/m  1  context_length (400 context_length_exceeded)                                                       0 ms  hop
         0.000s  d/m     skipped: inadmissible: messages: too long for an earlier target, and this window is no larger            hop
@@ -469,7 +469,7 @@ async fn unsupported_request_is_refused_before_the_call() {
     .assert_eq(&plain(&client(&script, |route| route)).await);
     script.provider("b").refuse("n", "only one answer");
     expect![[r#"
-        400 unsupported_parameter (no target could answer)
+        400 unsupported_parameter (no target could answer: a/m: skipped: inadmissible: logit_bias: has no place in this dialect; b/m: skipped: inadmissible: n: only one answer)
         0.000s  a/m     skipped: inadmissible: logit_bias: has no place in this dialect            hop
         0.000s  b/m     skipped: inadmissible: n: only one answer
     "#]]
@@ -606,7 +606,7 @@ async fn attempts_stay_within_the_envelope_and_reserve_later_targets() {
         route
     };
     expect![[r#"
-        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided), retry after 30s
+        502 upstream_credentials (no target could answer: a/m: auth (401 invalid_api_key): Incorrect API key provided; b/m: permission (403 permission_error): The key may not use this model; c/m: skipped: no attempts left), retry after 30s
         0.000s  a/m  1  auth (401 invalid_api_key)             0 ms  hop
         0.000s  b/m  1  permission (403 permission_error)      0 ms  hop
         0.000s  c/m     skipped: no attempts left
@@ -624,7 +624,7 @@ async fn deadline_is_shared_by_all_targets() {
         a: 1 calls  b: 1 calls  c: 1 calls"#]]
     .assert_eq(&run("a: hang / b: hang / c: 200 in 1s", short, false).await);
     expect![[r#"
-        504 upstream_timeout (no target could answer: timeout (no answer in 3 s))
+        504 upstream_timeout (no target could answer: a/m: timeout (no answer in 3 s); b/m: timeout (no answer in 3 s); c/m: timeout (no answer in 3 s))
         0.000s  a/m  1  timeout (no answer in 3 s)    3.00 s  hop
         3.000s  b/m  1  timeout (no answer in 3 s)    3.00 s  hop
         6.000s  c/m  1  timeout (no answer in 3 s)    3.00 s
@@ -693,7 +693,7 @@ async fn last_resort_waits_for_the_first_target_to_reopen() {
     )
     .await;
     check("a: 429(retry-after 40s), 200", expect![[r#"
-        429 rate_limit_exceeded (no target could answer: rate_limited (429 rate_limit_exceeded): Rate limit reached), retry after 40s
+        429 rate_limit_exceeded (no target could answer: a/m: rate_limited (429 rate_limit_exceeded): Rate limit reached), retry after 40s
         0.000s  a/m  1  rate_limited (429 rate_limit_exceeded)      0 ms
         a: 1 calls"#]]).await;
 }
@@ -717,7 +717,7 @@ async fn last_resort_returns_to_a_target_that_reopened() {
     check(
         "a: 503 / b: 503",
         expect![[r#"
-            502 upstream_error (no target could answer: server_error (503): Service Unavailable; max_attempts is reached)
+            502 upstream_error (no target could answer: a/m: server_error (503): Service Unavailable; b/m: server_error (503): Service Unavailable; max_attempts is reached)
             0.000s  a/m  1  server_error (503)      0 ms  retry in 137 ms
             0.000s  b/m  1  server_error (503)      0 ms  retry in 56 ms
             0.056s  b/m  2  server_error (503)      0 ms  retry in 221 ms
@@ -748,7 +748,7 @@ async fn last_resort_lets_one_call_through_if_nothing_reopens_soon() {
     });
     plain(&strict).await;
     expect![[r#"
-        429 insufficient_quota (no target could answer: quota_exhausted (402 billing_error): Insufficient balance), retry after 300s
+        429 insufficient_quota (no target could answer: a/m: skipped: cooling, reopens in 300 s; quota_exhausted (402 billing_error): Insufficient balance), retry after 300s
         0.000s  a/m     skipped: cooling, reopens in 300 s
     "#]]
     .assert_eq(&plain(&strict).await);
@@ -776,17 +776,17 @@ async fn rejected_key_rests_and_is_tried_by_one_call_after_growing_pauses() {
     }
     expect![[r#"
         1 calls
-        502 upstream_credentials (no target could answer), retry after 1s
-        502 upstream_credentials (no target could answer), retry after 1s
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 1.00 s), retry after 1s
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 1.00 s), retry after 1s
         2 calls
-        502 upstream_credentials (no target could answer: auth (401 invalid_api_key): Incorrect API key provided), retry after 60s
-        502 upstream_credentials (no target could answer), retry after 1s
+        502 upstream_credentials (no target could answer: a/m: auth (401 invalid_api_key): Incorrect API key provided), retry after 60s
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 1.00 s), retry after 1s
         2 calls
-        502 upstream_credentials (no target could answer), retry after 1s
-        502 upstream_credentials (no target could answer), retry after 1s
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 1.00 s), retry after 1s
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 1.00 s), retry after 1s
         3 calls
-        502 upstream_error (no target could answer: server_error (503): Service Unavailable; max_retries is reached)
-        502 upstream_credentials (no target could answer), retry after 1s
+        502 upstream_error (no target could answer: a/m: server_error (503): Service Unavailable; max_retries is reached)
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 1.00 s), retry after 1s
         5 calls
         ok "hello from a" by a/m
         ok "hello from a" by a/m
@@ -796,7 +796,7 @@ async fn rejected_key_rests_and_is_tried_by_one_call_after_growing_pauses() {
     "#]]
     .assert_eq(&shown);
     expect![[r#"
-        502 upstream_credentials (no target could answer), retry after 30s
+        502 upstream_credentials (no target could answer: a/m: skipped: key rejected before, reopens in 30.0 s), retry after 30s
         0.000s  a/m     skipped: key rejected before, reopens in 30.0 s
     "#]]
     .assert_eq(&{

@@ -193,16 +193,16 @@ fn second_target_answers_failed_requests_and_the_prediction_is_stable() {
     expect![[r#"
         route    figure             recorded  predicted
         default  requests                200        200
-        default  success              78.5 %     93.0 %  *
-        default  calls per request      1.04       1.16  *
-        default  p50                 1.859 s    1.374 s  *
-        default  p95                11.241 s    2.922 s  *
-        default  cost                      -    $0.0086  *
-        default  by (blocked)              3          1  *
-        default  by (caller left)         11         11
-        default  by (no answer)           28          2  *
+        default  success              77.5 %     92.0 %  *
+        default  calls per request      1.03       1.14  *
+        default  p50                 1.795 s    1.270 s  *
+        default  p95                10.980 s    2.916 s  *
+        default  cost                      -    $0.0084  *
+        default  by (blocked)              3          2  *
+        default  by (caller left)         12         12
+        default  by (no answer)           29          2  *
         default  by (stream cut)           1          0  *
-        default  by a/m                  157        133  *
+        default  by a/m                  155        131  *
         default  by b/n                    0         53  *
 
         * differs; replayed in virtual time, no provider was called

@@ -185,7 +185,7 @@ fn judge_error(error: &Error) -> Judgment {
     };
     let verdict = if is_caused_by_target { Verdict::Fail } else { Verdict::Error };
     let skipped = error.report().filter(|_| kind.is_none()).map(|report| report.trace.one_line());
-    let reason = skipped.unwrap_or_else(|| error.to_string());
+    let reason = skipped.unwrap_or_else(|| error.summary());
     Judgment { verdict, reason: Some(reason), answer: None }
 }
 

@@ -119,10 +119,10 @@ async fn error_names_the_limit_that_ended_the_calls() {
         writeln!(lines, "{calls:?} {error}").unwrap();
     }
     expect![[r#"
-        [2, 2] no target could answer: server_error (503): Service Unavailable; the retry budget is empty
-        [3, 3] no target could answer: server_error (503): Service Unavailable; max_attempts is reached
-        [1, 2] no target could answer: server_error (503): Service Unavailable; the deadline is too near
-        [2, 1] no target could answer: server_error (503): Service Unavailable
+        [2, 2] no target could answer: a/m: server_error (503): Service Unavailable; b/m: server_error (503): Service Unavailable; the retry budget is empty
+        [3, 3] no target could answer: a/m: server_error (503): Service Unavailable; b/m: server_error (503): Service Unavailable; max_attempts is reached
+        [1, 2] no target could answer: a/m: server_error (503): Service Unavailable; b/m: server_error (503): Service Unavailable; the deadline is too near
+        [2, 1] no target could answer: a/m: server_error (503): Service Unavailable; b/m: auth (401 invalid_api_key): Incorrect API key provided
     "#]]
     .assert_eq(&lines);
 }

@@ -376,3 +376,20 @@ async fn metrics_of_a_client_count_its_requests_and_read_its_accounts() {
     }
     assert!(!text.contains("fb_ledger_failing"), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_and_statistics_serialize() {
+    let script = script("a: 503 in 10ms / b: 200 in 30ms");
+    let (_, client) = observed_client(&script, |route| route);
+    let answer = client.chat(ChatRequest::user("hi")).await.unwrap();
+    let mut answer = serde_json::to_value(&answer).unwrap();
+    let end = |row: usize| format!("/report/trace/{row}/end");
+    let shown = ["/reply/text", "/report/served_by", "/report/calls", "/report/took_ms", &end(0), &end(1)]
+        .map(|path| answer.pointer_mut(path).unwrap().take());
+    expect![[r#"["hello from b","b/m",2,40,"server_error (503)","ok  15 tokens"]"#]]
+        .assert_eq(&serde_json::Value::from(shown.to_vec()).to_string());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let stats = serde_json::to_value(client.stats()).unwrap();
+    expect![[r#"{"blocked":0,"calls":1,"cancelled":0,"failures":{"server_error":1},"fallback_from":1,"fallback_rate":1.0,"fallback_to":0,"last_failure":{"ago_ms":1030,"kind":"server_error"},"max_latency_ms":0.0,"mean_latency_ms":null,"primary_requests":1,"primary_success_rate":0.0,"selected":1,"skipped":0,"successes":0}"#]].assert_eq(&stats["targets"]["a/m"].to_string());
+    expect![[r#"{"blocked":0,"calls":1,"cancelled":0,"failures":{},"max_latency_ms":30.0,"mean_latency_ms":30.0,"successes":1}"#]].assert_eq(&stats["providers"]["b"].to_string());
+}

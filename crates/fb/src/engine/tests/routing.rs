@@ -411,7 +411,7 @@ async fn target_that_an_estimate_excludes_is_tried_after_all_others() {
     for (of_a, of_b, calls, ended) in [
         ("200", "200", [0, 1], "ok \"hello from b\" by b/m"),
         ("200", "500", [1, 1], "ok \"hello from a\" by a/m"),
-        ("context", "500", [1, 1], "502 upstream_error (no target could answer: server_error"),
+        ("context", "500", [1, 1], "502 upstream_error (no target could answer: a/m: context_length"),
     ] {
         let script = script(&format!("a: {of_a} / b: {of_b}"));
         let context = Some(1_000);
