@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::secret::Secret;
 
 /// One of several API keys of a provider: `{ env = "NAME" }` or `{ file = "PATH" }`, with an optional `weight`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ApiKey {
     pub(crate) secret: Secret,
     pub(crate) weight: f64,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use fb_core::InvalidConfig;
 
 /// A reference to a secret: `{ env = "NAME" }` or `{ file = "PATH" }`. A config file never contains the secret itself.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Secret(Source);
 
 #[derive(Clone)]
@@ -18,6 +18,18 @@ enum Source {
     File(PathBuf),
     Value(SecretString),
     None,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Env(one), Self::Env(other)) => one == other,
+            (Self::File(one), Self::File(other)) => one == other,
+            (Self::Value(one), Self::Value(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::None, Self::None) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<&str> for Secret {

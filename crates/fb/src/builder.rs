@@ -161,7 +161,7 @@ impl Builder {
     /// Sets the limits and data rules of a tenant. Requests without a tenant, or of one that is not configured, belong
     /// to the tenant `default`.
     pub fn tenant(mut self, name: impl Into<String>, limits: Limits) -> Self {
-        self.parts.tenants.insert(name.into(), limits);
+        self.catalog.tenants.insert(name.into(), limits);
         self
     }
 
@@ -221,6 +221,7 @@ impl Builder {
         }
         for (name, provider) in &config.providers {
             self.add_provider(name.clone(), provider.build());
+            self.catalog.record_built(name, provider);
         }
         Ok(self.config_without_providers(config))
     }
@@ -229,19 +230,10 @@ impl Builder {
     /// [`Builder::build`] reports the problems of the configuration.
     pub fn config_without_providers(mut self, config: &Config) -> Self {
         let Self { catalog, parts, .. } = &mut self;
-        for (name, provider) in &config.providers {
-            catalog.set_provider_config(name, provider);
-        }
-        catalog.routes.extend(config.routes.values().cloned());
-        catalog.mechanisms = config.mechanisms();
-        catalog.retry_budget = config.retry_budget.clone();
-        catalog.evaluations.clone_from(&config.evaluations);
-        // `Config::problems` reports invalid prices.
-        catalog.prices = PriceBook::new(&config.prices).unwrap_or_default();
+        catalog.set_config(config);
         parts.cache = config.cache.clone();
         parts.traces = config.traces.clone();
         parts.ledger.clone_from(&config.ledger);
-        parts.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
         self
     }
 

@@ -3,14 +3,14 @@ use std::{
     sync::Arc,
 };
 
-use fb_budget::PriceBook;
+use fb_budget::{Limits, PriceBook};
 use fb_core::{InvalidConfig, Provider, ProviderId};
 use fb_providers::ProviderConfig;
 use fb_quality::Gate;
 use fb_retry::BudgetConfig;
 
 use crate::{
-    Evaluations, Route,
+    BuildError, Config, Evaluations, Route,
     config::check::{check_mechanisms, check_routes},
     evaluations::check_evaluations,
     mechanisms::{Mechanisms, Overrides},
@@ -33,9 +33,75 @@ pub(crate) struct Catalog {
     pub(crate) gates: BTreeMap<String, Vec<Arc<dyn Gate>>>,
     pub(crate) prices: PriceBook,
     pub(crate) evaluations: Evaluations,
+    pub(crate) tenants: BTreeMap<String, Limits>,
+    /// The parts that are those of a config.
+    configured: Configured,
+}
+
+/// The parts of a catalog that came from a config, and that the next one replaces.
+#[derive(Clone, Default)]
+struct Configured {
+    /// The settings of the providers that were built from them.
+    providers: BTreeMap<String, ProviderConfig>,
+    routes: BTreeSet<String>,
+    tenants: BTreeSet<String>,
 }
 
 impl Catalog {
+    /// Sets everything in a config except the providers themselves. The routes and the tenants of the previous config are
+    /// removed.
+    pub(crate) fn set_config(&mut self, config: &Config) {
+        for (name, provider) in &config.providers {
+            self.set_provider_config(name, provider);
+        }
+        let Configured { routes, tenants, .. } = &self.configured;
+        self.routes.retain(|route| !routes.contains(&route.name));
+        self.tenants.retain(|name, _| !tenants.contains(name));
+        self.routes.extend(config.routes.values().cloned());
+        self.tenants.extend(config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.limits())));
+        self.configured.routes = config.routes.keys().cloned().collect();
+        self.configured.tenants = config.tenants.keys().cloned().collect();
+        self.mechanisms = config.mechanisms();
+        self.retry_budget = config.retry_budget.clone();
+        self.evaluations.clone_from(&config.evaluations);
+        // `Config::problems` reports invalid prices.
+        self.prices = PriceBook::new(&config.prices).unwrap_or_default();
+    }
+
+    /// Returns the catalog with the parts of another config. A provider of the previous one stays if it is built in the same
+    /// way, and one that the program added stays in any case.
+    pub(crate) fn with_config(mut self, config: &Config) -> Result<Self, BuildError> {
+        let gone = |name: &&String| !config.providers.contains_key(*name);
+        for name in self.configured.providers.keys().filter(gone).cloned().collect::<Vec<_>>() {
+            self.remove_provider(&name);
+        }
+        for (name, settings) in &config.providers {
+            let is_same = match self.configured.providers.get(name) {
+                Some(previous) => is_built_alike(previous, settings),
+                None => self.providers.contains_key(name),
+            };
+            if !is_same {
+                let provider = settings.build();
+                let provider =
+                    provider.map_err(|error| BuildError::new(error.within(&format!("providers.{name}"))))?;
+                self.providers.insert(name.clone(), provider);
+                self.record_built(name, settings);
+            }
+        }
+        self.set_config(config);
+        Ok(self)
+    }
+
+    /// Records the settings from which a provider was built.
+    pub(crate) fn record_built(&mut self, name: &str, config: &ProviderConfig) {
+        self.configured.providers.insert(name.to_owned(), config.clone());
+    }
+
+    /// Records that the program added a provider itself.
+    pub(crate) fn record_added(&mut self, name: &str) {
+        self.configured.providers.remove(name);
+    }
+
     /// Sets everything in the configuration of a provider except the provider itself.
     pub(crate) fn set_provider_config(&mut self, name: &str, config: &ProviderConfig) {
         self.models.insert(name.to_owned(), config.models.clone());
@@ -48,6 +114,7 @@ impl Catalog {
         self.models.remove(name);
         self.overrides.remove(name);
         self.kinds.remove(name);
+        self.configured.providers.remove(name);
         self.providers.remove(name).is_some()
     }
 
@@ -96,4 +163,10 @@ impl Catalog {
         check_evaluations(&self.evaluations, &routes, &mut problems);
         problems
     }
+}
+
+/// Returns true if both settings build the same provider. The others concern its targets.
+fn is_built_alike(one: &ProviderConfig, other: &ProviderConfig) -> bool {
+    let ProviderConfig { models, breaker, retry, health, .. } = other.clone();
+    ProviderConfig { models, breaker, retry, health, ..one.clone() } == *other
 }

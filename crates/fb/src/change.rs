@@ -107,6 +107,9 @@ impl Change {
                     catalog.providers.insert(name.clone(), provider);
                     if let Some(config) = config {
                         catalog.set_provider_config(name, config);
+                        catalog.record_built(name, config);
+                    } else {
+                        catalog.record_added(name);
                     }
                 }
                 Edit::RemoveProvider(name) => {

@@ -8,8 +8,8 @@ use fb_health::{Prober, Status as HealthStatus};
 use fb_providers::IntoProvider;
 
 use crate::{
-    Answer, Change, ChangeError, ChatStream, Destination, Error, KeyStatus, Plan, Record, Route, RouteLevel,
-    Stats,
+    Answer, Change, ChangeError, ChatStream, Config, Destination, Error, KeyStatus, Plan, Record, Route,
+    RouteLevel, Stats,
     clock::now,
     engine::{Engine, Mode, Response},
 };
@@ -134,6 +134,35 @@ impl Client {
     /// See [`ChangeError`]; nothing is changed then.
     pub fn apply(&self, change: &Change) -> Result<(), ChangeError> {
         self.engine.apply(change)
+    }
+
+    /// Replaces everything that came from a config by another one while requests are served: providers, routes, tenants and
+    /// the settings of the mechanisms. The whole config applies, or nothing if it is not valid.
+    ///
+    /// What keeps its identity keeps its state, as with [`apply`](Self::apply): a target its breaker, health, quality score and
+    /// statistics; a tenant what it used, whatever its limits are now; a provider with the same connection its keys. The cache
+    /// stays. Providers, routes and tenants that the program added itself stay too. The settings of `cache` and `ledger` cannot
+    /// change.
+    ///
+    /// # Errors
+    /// [`ChangeError::Invalid`] with every problem; nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use fb::{Client, Config};
+    ///
+    /// let config = |model: &str| {
+    ///     let target = format!("targets = [{{ provider = \"local\", model = \"{model}\" }}]");
+    ///     Config::from_toml(&format!("providers.local.kind = \"ollama\"\n[routes.default]\n{target}"))
+    /// };
+    /// let client = Client::builder().config(&config("llama3.2")?)?.build()?;
+    /// client.reload(&config("qwen3")?)?;
+    /// assert_eq!(client.models(), ["default", "local/qwen3"]);
+    /// # Ok::<(), fb::Error>(())
+    /// ```
+    pub fn reload(&self, config: &Config) -> Result<(), ChangeError> {
+        self.engine.reload(config)
     }
 
     /// Returns the names of the providers, in order.

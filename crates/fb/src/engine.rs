@@ -58,7 +58,7 @@ use fb_quality::UnusableSchema;
 use self::{
     admission::count_callable, cache::Lookup, degrade::count_callable_below, directory::Directory,
     last_resort::last_resort, outcome::TargetOutcome, race::race, record::RequestRecord,
-    request_summary::summarize, route_state::RouteState,
+    request_summary::summarize, route_state::RouteState, selection::may_use_hit,
 };
 pub(crate) use self::{context::Mode, response::Response, state::Engine};
 use crate::{Ended, Error, ErrorCode, Rung, clock::now, ladder::reduce, traces::Record};
@@ -75,7 +75,7 @@ impl Engine {
         let lookup = Lookup::for_request(request, &route.config, mode);
         if let Some(lookup) = lookup.as_ref().filter(|lookup| lookup.fresh) {
             let hit = self.cache.get(&lookup.key, now());
-            if let Some(hit) = hit.filter(|hit| self.may_reuse(directory, request, route, hit)) {
+            if let Some(hit) = hit.filter(|hit| may_use_hit(directory, request, route, hit)) {
                 let record = self.begin(request, mode, route);
                 return Ok(Response::from_cache(&record, &hit, request));
             }

@@ -1,6 +1,6 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use fb_budget::{LedgerConfig, Limits};
+use fb_budget::LedgerConfig;
 use fb_cache::CacheConfig;
 use fb_core::Observer;
 use fb_router::Classifier;
@@ -14,7 +14,6 @@ pub(crate) struct Parts {
     pub(crate) cache: CacheConfig,
     pub(crate) traces: TracesConfig,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
-    pub(crate) tenants: BTreeMap<String, Limits>,
     pub(crate) ledger: Option<LedgerConfig>,
     pub(crate) classifier: Option<Arc<dyn Classifier>>,
     pub(crate) seed: Option<u64>,

@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -98,30 +101,39 @@ impl fmt::Display for Record {
 /// The latest records, the oldest first.
 #[derive(Debug)]
 pub(crate) struct Traces {
-    keep: usize,
+    keep: AtomicUsize,
     records: Mutex<VecDeque<Arc<Record>>>,
 }
 
 impl Traces {
     pub(crate) fn new(config: &TracesConfig) -> Self {
-        Self { keep: config.keep.min(TracesConfig::MAX), records: Mutex::default() }
+        Self { keep: AtomicUsize::new(config.keep.min(TracesConfig::MAX)), records: Mutex::default() }
+    }
+
+    /// Changes the number of records that are kept, from the next one on.
+    pub(crate) fn resize(&self, config: &TracesConfig) {
+        self.keep.store(config.keep.min(TracesConfig::MAX), Ordering::Relaxed);
+    }
+
+    fn keep(&self) -> usize {
+        self.keep.load(Ordering::Relaxed)
     }
 
     /// Returns true if traces are kept.
-    pub(crate) const fn is_on(&self) -> bool {
-        self.keep > 0
+    pub(crate) fn is_on(&self) -> bool {
+        self.keep() > 0
     }
 
     pub(crate) fn remember(&self, record: Record) {
         let record = Arc::new(record);
         let oldest = {
             let mut records = self.records.lock();
-            let full = records.len() >= self.keep;
-            let oldest = if full { records.pop_front() } else { None };
+            let excess = (records.len() + 1).saturating_sub(self.keep()).min(records.len());
+            let oldest: Vec<_> = records.drain(..excess).collect();
             records.push_back(record);
             oldest
         };
-        // The oldest record is freed outside the lock.
+        // The oldest records are freed outside the lock.
         drop(oldest);
     }
 

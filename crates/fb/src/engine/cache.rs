@@ -8,11 +8,9 @@ use fb_core::{
     Reply, Sampling, Skip, StreamEvent, TargetId, Trace,
 };
 
-use super::context::Mode;
+use super::{context::Mode, spend::DEFAULT_TENANT};
 use crate::{CacheKey, Route, RouteCache};
 
-/// The tenant of requests that name none.
-pub(super) const DEFAULT_TENANT: &str = "default";
 /// Fields of a body that no answer depends on. `model` names the route, which is in the key by its own name.
 const IRRELEVANT: [&str; 7] =
     ["model", "stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key"];

@@ -11,7 +11,7 @@ use super::{
     race::{Start, race},
     response::Response,
     route_state::{LowerLevel, RouteState},
-    selection::admissible_targets,
+    selection::{admissible_targets, may_use_hit},
     state::Engine,
 };
 use crate::{
@@ -115,7 +115,7 @@ impl Engine {
             return None;
         }
         let hit = self.cache.get_stale(&lookup.key, now())?;
-        if !self.may_reuse(ctx.directory, ctx.request, ctx.route, &hit) {
+        if !may_use_hit(ctx.directory, ctx.request, ctx.route, &hit) {
             return None;
         }
         ctx.record.set_level(Level::Cached);

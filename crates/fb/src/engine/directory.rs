@@ -12,10 +12,11 @@ use std::{
 use fb_breaker::{
     BreakerConfig, Circuit, CircuitListener, HalfOpenConfig, Registry, RegistryConfig, SlowConfig, State,
 };
-use fb_budget::TokenPrices;
+use fb_budget::{Account, Book, TokenPrices};
 use fb_cache::{Flights, FlightsConfig};
 use fb_core::{
-    BreakerState, Chat, Event, InvalidConfig, Level, Provider, ProviderId, Reply, TargetId, Usage,
+    BreakerState, Chat, ChatRequest, Event, InvalidConfig, Level, Provider, ProviderId, Reply, TargetId,
+    Usage,
 };
 use fb_health::{Fleet, PanicMode};
 use fb_quality::{Gate, Gates};
@@ -26,7 +27,7 @@ use super::{
     observers::Observers,
     route_state::{LowerLevel, RouteState},
     route_target::RouteTarget,
-    spend::moment,
+    spend::{DEFAULT_TENANT, moment},
     target_state::{ProviderState, TargetSettings, TargetState},
 };
 use crate::{
@@ -45,6 +46,8 @@ const WHOLE_PROVIDER: &str = "";
 pub(super) struct Directory {
     /// The configuration from which the directory was built.
     catalog: Catalog,
+    /// The accounts of the tenants; `None` without limits and ledger.
+    book: Option<Arc<Book>>,
     stores: Stores,
     routes: BTreeMap<String, Arc<RouteState>>,
     aliases: BTreeMap<String, String>,
@@ -67,7 +70,13 @@ struct Stores {
 }
 
 impl Directory {
-    pub(super) fn new(catalog: Catalog, observers: Observers, seed: Option<u64>) -> Result<Self, BuildError> {
+    /// Builds the first directory. The book has the accounts of the catalog's tenants.
+    pub(super) fn new(
+        catalog: Catalog,
+        book: Option<Arc<Book>>,
+        observers: Observers,
+        seed: Option<u64>,
+    ) -> Result<Self, BuildError> {
         let fleet = Fleet::new(catalog.mechanisms.health.clone())
             .map_err(|error| BuildError::new(error.within("health")))?;
         let fleet = match seed {
@@ -77,12 +86,15 @@ impl Directory {
         let registry = Registry::new(RegistryConfig::default(), now)
             .map_err(|error| invalid("registry", error.field, error.value, error.expected))?;
         let registry = registry.with_listener(listener(observers));
-        Self::empty(Catalog::default(), Stores { registry, fleet, seed }).next(catalog)
+        let mut nothing = Catalog::default();
+        nothing.tenants.clone_from(&catalog.tenants);
+        Self::empty(nothing, book, Stores { registry, fleet, seed }).next(catalog)
     }
 
-    const fn empty(catalog: Catalog, stores: Stores) -> Self {
+    const fn empty(catalog: Catalog, book: Option<Arc<Book>>, stores: Stores) -> Self {
         Self {
             catalog,
+            book,
             stores,
             routes: BTreeMap::new(),
             aliases: BTreeMap::new(),
@@ -103,7 +115,9 @@ impl Directory {
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
-        let mut assembler = Assembler { next: Self::empty(catalog, self.stores.clone()), previous: self };
+        let book = self.next_book(&catalog)?;
+        let mut assembler =
+            Assembler { next: Self::empty(catalog, book, self.stores.clone()), previous: self };
         let assembled = assembler.assemble();
         let next = assembler.next;
         match assembled {
@@ -113,6 +127,38 @@ impl Directory {
                 Err(error)
             }
         }
+    }
+
+    /// Returns the book of a catalog. The accounts of tenants that stay keep what they used.
+    fn next_book(&self, catalog: &Catalog) -> Result<Option<Arc<Book>>, BuildError> {
+        let at = moment(now());
+        match &self.book {
+            _ if self.catalog.tenants == catalog.tenants => return Ok(self.book.clone()),
+            Some(book) => book.with_tenants(&catalog.tenants, at),
+            None => Book::new(&catalog.tenants, at.now),
+        }
+        .map(|book| Some(Arc::new(book)))
+        .map_err(BuildError::new)
+    }
+
+    /// Returns the accounts of the tenants; `None` without limits and ledger.
+    pub(super) fn book(&self) -> Option<&Arc<Book>> {
+        self.book.as_ref()
+    }
+
+    /// Returns the account charged for a request; `None` where tenants have no budgets.
+    pub(super) fn account(&self, request: &ChatRequest) -> Option<&Account> {
+        let options = request.options();
+        self.account_of(options.tenant.as_deref(), options.key.as_deref())
+    }
+
+    /// Returns the account of a tenant's key, or of the tenant; `None` where tenants have no budgets.
+    pub(super) fn account_of(&self, tenant: Option<&str>, key: Option<&str>) -> Option<&Account> {
+        let (book, tenant) = (self.book.as_ref()?, tenant.unwrap_or(DEFAULT_TENANT));
+        Some(match key {
+            Some(key) => book.key_account(tenant, key),
+            None => book.account(tenant),
+        })
     }
 
     /// Removes the breakers and the health of the targets that another directory does not have.
@@ -493,12 +539,15 @@ impl Assembler<'_> {
             let adapters = (self.previous.provider(name), self.next.provider(name));
             matches!(adapters, (Some(previous), Some(next)) if Arc::ptr_eq(&previous, &next))
         });
-        let state = if let Some(previous) = previous {
-            Arc::clone(previous)
-        } else {
-            let retry_budget = RetryBudget::new(&self.next.catalog.retry_budget)
-                .map_err(|error| invalid("retry_budget", error.field, error.value, error.expected))?;
-            Arc::new(ProviderState::new(provider, retry_budget))
+        let config = &self.next.catalog.retry_budget;
+        let retry_budget = || {
+            let budget = RetryBudget::new(config);
+            budget.map_err(|error| invalid("retry_budget", error.field, error.value, error.expected))
+        };
+        let state = match previous {
+            Some(previous) if self.previous.catalog.retry_budget == *config => Arc::clone(previous),
+            Some(previous) => Arc::new(previous.with_retry_budget(retry_budget()?)),
+            None => Arc::new(ProviderState::new(provider, retry_budget()?)),
         };
         self.next.provider_states.insert(name.to_owned(), Arc::clone(&state));
         Ok(state)

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::{Breaker, Circuit};
-use fb_budget::{Account, AccountStats, Allowances, Book, LedgerError, Limits, Standing};
+use fb_budget::{Account, AccountStats, Allowances, LedgerError, Limits, Standing};
 use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Level, Money, RequestId, TargetId};
 use fb_health::Status as HealthStatus;
@@ -87,7 +87,8 @@ impl Engine {
     /// Returns the usage and the standing of every tenant, by name.
     pub(crate) fn tenants(&self) -> Vec<(String, AccountStats, Standing)> {
         let at = moment(now());
-        let Some(book) = &self.book else { return Vec::new() };
+        let directory = self.directory();
+        let Some(book) = directory.book() else { return Vec::new() };
         let usage = |account: &Account| (account.name().to_string(), account.stats(at), account.standing(at));
         let mut tenants: Vec<_> = book.accounts().map(usage).collect();
         tenants.sort_by(|(one, ..), (other, ..)| one.cmp(other));
@@ -96,13 +97,15 @@ impl Engine {
 
     /// Returns what is left of the limits per minute of a tenant's key, or of the tenant.
     pub(crate) fn allowances(&self, tenant: Option<&str>, key: Option<&str>) -> Allowances {
-        self.account_of(tenant, key).map(|account| account.allowances(now())).unwrap_or_default()
+        let directory = self.directory();
+        directory.account_of(tenant, key).map(|account| account.allowances(now())).unwrap_or_default()
     }
 
     /// Returns the account of every tenant, without those of single keys, which are part of it.
     pub(crate) fn tenant_accounts(&self) -> Vec<(String, TenantAccount)> {
         let at = moment(now());
-        let accounts = self.book.iter().flat_map(Book::accounts);
+        let directory = self.directory();
+        let accounts = directory.book().into_iter().flat_map(|book| book.accounts());
         let tenants = accounts.filter(|account| !account.name().contains('/'));
         let read = |account: &Account| {
             let AccountStats { used, day_nanos, month_nanos, reserved_nanos, .. } = account.stats(at);
@@ -116,18 +119,18 @@ impl Engine {
 
     /// Returns true if the spending of tenants is kept in a file.
     pub(crate) const fn has_ledger(&self) -> bool {
-        self.has_ledger
+        self.ledger.is_some()
     }
 
     /// Returns the reason why the ledger cannot be written now.
     pub(crate) fn ledger_failure(&self) -> Option<String> {
-        self.book.as_ref()?.ledger_failure().map(|failure| failure.to_string())
+        self.directory().book()?.ledger_failure().map(|failure| failure.to_string())
     }
 
     /// Closes the ledger. It waits for the disk, which blocks a thread.
-    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), Arc<LedgerError>> {
-        let engine = Arc::clone(self);
-        let close = move || engine.book.as_ref().map_or(Ok(()), Book::close);
+    pub(crate) async fn close(&self) -> Result<(), Arc<LedgerError>> {
+        let directory = self.directory();
+        let close = move || directory.book().map_or(Ok(()), |book| book.close());
         // A runtime that shuts down does not run it. The ledger is closed with the last handle then.
         spawn_blocking(close).await.unwrap_or(Ok(()))
     }
@@ -185,7 +188,7 @@ impl Engine {
     pub(crate) fn models_of(&self, tenant: &str) -> Vec<String> {
         let directory = self.directory();
         let mut models = directory.models();
-        let limits = self.account_of(Some(tenant), None).map(Account::limits);
+        let limits = directory.account_of(Some(tenant), None).map(Account::limits);
         models.retain(|model| directory.route(model).is_some_and(|route| is_open(route, limits)));
         models
     }

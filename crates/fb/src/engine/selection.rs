@@ -18,7 +18,7 @@ use super::{
     race::{Hedge, Start},
     route_state::RouteState,
     route_target::RouteTarget,
-    state::Engine,
+    state::{Engine, update_panic},
     sticky_key::sticky_key,
 };
 use crate::clock::now;
@@ -41,7 +41,7 @@ impl<'a> Selection<'a> {
 impl Engine {
     /// Selects among the targets of the full level, and records a skip for every inadmissible one.
     pub(super) fn select<'a>(&'a self, ctx: RequestContext<'a>) -> Selection<'a> {
-        let (visible, hidden) = self.visible(ctx.directory, ctx.request, ctx.route);
+        let (visible, hidden) = visible(ctx.directory, ctx.request, ctx.route);
         let RouteState { router, hedges, .. } = &**ctx.route;
         let mut plan = self.plan_route(ctx.request, &visible, router, ctx.panic);
         plan.inadmissible.extend(hidden);
@@ -67,9 +67,9 @@ impl Engine {
 
     /// Returns the plan that a request would get now, without taking a turn in the route's rotation.
     pub(super) fn explain(&self, directory: &Directory, request: &ChatRequest, route: &RouteState) -> Plan {
-        let (visible, hidden) = self.visible(directory, request, route);
+        let (visible, hidden) = visible(directory, request, route);
         let router = Router::clone(&route.router);
-        let mut plan = self.plan_route(request, &visible, &router, self.update_panic(route));
+        let mut plan = self.plan_route(request, &visible, &router, update_panic(directory, route));
         // The adapters refuse what they cannot carry only when a call is made.
         plan.order.retain(|ranked| {
             let target = visible[ranked.index];
@@ -84,37 +84,6 @@ impl Engine {
         plan.inadmissible.sort_by_key(|inadmissible| inadmissible.index);
         plan.inadmissible.extend(hidden);
         plan
-    }
-
-    /// Splits the targets of a route into those that its tenant and its evaluations allow, and the others. A preferred target
-    /// of another route comes first, where targets may be named directly.
-    fn visible<'a>(
-        &self,
-        directory: &'a Directory,
-        request: &ChatRequest,
-        route: &'a RouteState,
-    ) -> (Vec<&'a RouteTarget>, Vec<Inadmissible>) {
-        let preferred = request.options().prefer.as_deref().filter(|_| !request.options().refuse_direct);
-        let foreign = preferred
-            .filter(|name| !route.targets.iter().any(|target| target.id().is_named(name)))
-            .and_then(|name| directory.target(name));
-        let limits = self.account(request).map(Account::limits);
-        let check_evaluated = |target: &RouteTarget| {
-            let is_foreign = foreign.is_some_and(|foreign| foreign.id() == target.id());
-            if route.config.require_eval && is_foreign {
-                return Err(Refusal::new("prefer", "no evaluated target of the route"));
-            }
-            Ok(())
-        };
-        let (mut visible, mut hidden) = (Vec::new(), Vec::new());
-        for (index, target) in foreign.into_iter().chain(&route.targets).enumerate() {
-            let allowed = check_tenant(limits, target);
-            match allowed.and_then(|()| check_evaluated(target)) {
-                Ok(()) => visible.push(target),
-                Err(refusal) => hidden.push(Inadmissible { index, target: target.id().clone(), refusal }),
-            }
-        }
-        (visible, hidden)
     }
 
     fn plan_route(
@@ -145,24 +114,53 @@ impl Engine {
         };
         router.plan(&candidates, &facts, random)
     }
+}
 
-    /// Returns true if a cached answer may be given to this request.
-    pub(super) fn may_reuse(
-        &self,
-        directory: &Directory,
-        request: &ChatRequest,
-        route: &RouteState,
-        hit: &Hit<Kept>,
-    ) -> bool {
-        let limits = self.account(request).map(Account::limits);
-        if is_unrestricted(request, limits) {
-            return true;
+/// Splits the targets of a route into those that its tenant and its evaluations allow, and the others. A preferred target
+/// of another route comes first, where targets may be named directly.
+fn visible<'a>(
+    directory: &'a Directory,
+    request: &ChatRequest,
+    route: &'a RouteState,
+) -> (Vec<&'a RouteTarget>, Vec<Inadmissible>) {
+    let preferred = request.options().prefer.as_deref().filter(|_| !request.options().refuse_direct);
+    let foreign = preferred
+        .filter(|name| !route.targets.iter().any(|target| target.id().is_named(name)))
+        .and_then(|name| directory.target(name));
+    let limits = directory.account(request).map(Account::limits);
+    let check_evaluated = |target: &RouteTarget| {
+        let is_foreign = foreign.is_some_and(|foreign| foreign.id() == target.id());
+        if route.config.require_eval && is_foreign {
+            return Err(Refusal::new("prefer", "no evaluated target of the route"));
         }
-        let by = &hit.value().by;
-        let lower = route.lower_levels.iter().flat_map(|lower| &lower.targets);
-        let mut targets = route.targets.iter().chain(lower).chain(directory.target(&by.to_string()));
-        targets.find(|target| target.id() == by).is_some_and(|target| may_reuse(request, limits, target))
+        Ok(())
+    };
+    let (mut visible, mut hidden) = (Vec::new(), Vec::new());
+    for (index, target) in foreign.into_iter().chain(&route.targets).enumerate() {
+        let allowed = check_tenant(limits, target);
+        match allowed.and_then(|()| check_evaluated(target)) {
+            Ok(()) => visible.push(target),
+            Err(refusal) => hidden.push(Inadmissible { index, target: target.id().clone(), refusal }),
+        }
     }
+    (visible, hidden)
+}
+
+/// Returns true if a cached answer may be given to this request.
+pub(super) fn may_use_hit(
+    directory: &Directory,
+    request: &ChatRequest,
+    route: &RouteState,
+    hit: &Hit<Kept>,
+) -> bool {
+    let limits = directory.account(request).map(Account::limits);
+    if is_unrestricted(request, limits) {
+        return true;
+    }
+    let by = &hit.value().by;
+    let lower = route.lower_levels.iter().flat_map(|lower| &lower.targets);
+    let mut targets = route.targets.iter().chain(lower).chain(directory.target(&by.to_string()));
+    targets.find(|target| target.id() == by).is_some_and(|target| may_reuse(request, limits, target))
 }
 
 /// Returns the admissible targets of a lower level in order, and records a skip for every other one.

@@ -7,6 +7,9 @@ use fb_core::{ChatRequest, Frame, StreamEvent, TargetId, Usage};
 use fb_router::{Facts, estimate_tokens};
 use tokio::time::timeout;
 
+/// The tenant of requests that name none.
+pub(super) const DEFAULT_TENANT: &str = "default";
+
 /// Pairs an instant with the wall clock: budgets of a day or month follow the calendar.
 pub(crate) fn moment(now: Instant) -> Moment {
     Moment { now, wall: wall() }

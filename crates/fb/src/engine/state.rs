@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use fb_budget::{Account, Book, OpenError};
-use fb_cache::Cache;
+use fb_budget::{Book, LedgerConfig, OpenError};
+use fb_cache::{Cache, CacheConfig};
 use fb_core::{ChatRequest, Envelope, InvalidConfig};
-use fb_health::PanicConfig;
 use fb_router::Classifier;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    cache::{DEFAULT_TENANT, Kept},
+    cache::Kept,
     context::{Mode, RequestContext},
     directory::Directory,
     observers::Observers,
@@ -28,41 +27,37 @@ pub(crate) struct Engine {
     directory: RwLock<Arc<Directory>>,
     /// Held while the next directory is built, so that no change is lost.
     pub(super) changing: Mutex<()>,
-    panic: PanicConfig,
     pub(crate) observers: Observers,
     random: Mutex<fastrand::Rng>,
     pub(super) counters: Arc<Mutex<RequestCounters>>,
     pub(super) classifier: Option<Arc<dyn Classifier>>,
     pub(super) traces: Arc<Traces>,
-    /// The accounts of the tenants; `None` without limits and ledger.
-    pub(super) book: Option<Book>,
-    pub(super) has_ledger: bool,
+    pub(super) ledger: Option<LedgerConfig>,
+    pub(super) cache_config: CacheConfig,
     pub(super) cache: Cache<Kept>,
 }
 
 impl Engine {
     pub(crate) fn new(catalog: Catalog, parts: Parts) -> Result<Self, BuildError> {
         let random = parts.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let panic = catalog.mechanisms.health.panic;
-        let book = open_book(&parts)?;
+        let book = open_book(&catalog, &parts)?.map(Arc::new);
         let traces = Arc::new(Traces::new(&parts.traces));
-        let cache = Cache::new(parts.cache).map_err(|error| {
+        let cache = Cache::new(parts.cache.clone()).map_err(|error| {
             let error = InvalidConfig::expecting(error.field, error.value, error.expected);
             BuildError::new(error.within("cache"))
         })?;
         let observers = Observers::new(parts.observers);
-        let directory = Directory::new(catalog, observers.clone(), parts.seed)?;
+        let directory = Directory::new(catalog, book, observers.clone(), parts.seed)?;
         Ok(Self {
             directory: RwLock::new(Arc::new(directory)),
             changing: Mutex::default(),
-            panic,
             observers,
             random: Mutex::new(random),
             counters: Arc::default(),
             classifier: parts.classifier,
             traces,
-            book,
-            has_ledger: parts.ledger.is_some(),
+            ledger: parts.ledger,
+            cache_config: parts.cache,
             cache,
         })
     }
@@ -93,37 +88,14 @@ impl Engine {
             directory,
             route,
             record,
-            estimate: self.account(request).map(|account| CostEstimate::new(account, request)),
+            estimate: directory.account(request).map(|account| CostEstimate::new(account, request)),
             envelope,
             deadline,
             deadline_shortened: request.options().timeout.is_some_and(|timeout| timeout < deadline.after),
-            panic: self.update_panic(route),
+            panic: update_panic(directory, route),
             reserve: 0,
             random: &self.random,
         }
-    }
-
-    /// Updates and returns the panic mode of a route: true if too few of its targets are healthy.
-    pub(super) fn update_panic(&self, route: &RouteState) -> bool {
-        let at = now();
-        let healthy =
-            route.targets.iter().filter(|target| target.state.health.own_eligibility(at).is_usable()).count();
-        route.panic.update(&self.panic, healthy, route.targets.len())
-    }
-
-    /// Returns the account charged for a request; `None` where tenants have no budgets.
-    pub(super) fn account(&self, request: &ChatRequest) -> Option<&Account> {
-        let options = request.options();
-        self.account_of(options.tenant.as_deref(), options.key.as_deref())
-    }
-
-    /// Returns the account of a tenant's key, or of the tenant; `None` where tenants have no budgets.
-    pub(super) fn account_of(&self, tenant: Option<&str>, key: Option<&str>) -> Option<&Account> {
-        let (book, tenant) = (self.book.as_ref()?, tenant.unwrap_or(DEFAULT_TENANT));
-        Some(match key {
-            Some(key) => book.key_account(tenant, key),
-            None => book.account(tenant),
-        })
     }
 
     /// Returns a random number in `[0, 1)`.
@@ -132,9 +104,18 @@ impl Engine {
     }
 }
 
+/// Updates and returns the panic mode of a route: true if too few of its targets are healthy.
+pub(super) fn update_panic(directory: &Directory, route: &RouteState) -> bool {
+    let at = now();
+    let healthy =
+        route.targets.iter().filter(|target| target.state.health.own_eligibility(at).is_usable()).count();
+    let config = &directory.catalog().mechanisms.health.panic;
+    route.panic.update(config, healthy, route.targets.len())
+}
+
 /// Opens the book of the tenants' accounts, if there are limits or a ledger.
-fn open_book(parts: &Parts) -> Result<Option<Book>, BuildError> {
-    let (tenants, at) = (&parts.tenants, moment(now()));
+fn open_book(catalog: &Catalog, parts: &Parts) -> Result<Option<Book>, BuildError> {
+    let (tenants, at) = (&catalog.tenants, moment(now()));
     match &parts.ledger {
         None if tenants.is_empty() => Ok(None),
         None => Book::new(tenants, at.now).map(Some).map_err(BuildError::new),

@@ -88,6 +88,12 @@ impl ProviderState {
         let keys = Arc::new(AccountKeys::new(provider));
         Self { last_failure: Mutex::default(), keys, retry_budget }
     }
+
+    /// Returns the state of the same account with another retry budget.
+    pub(super) fn with_retry_budget(&self, retry_budget: RetryBudget) -> Self {
+        let last_failure = Mutex::new(self.last_failure.lock().clone());
+        Self { last_failure, keys: Arc::clone(&self.keys), retry_budget }
+    }
 }
 
 /// One concurrent call to a target. Dropping it frees the slot.

@@ -24,6 +24,7 @@ mod ladder;
 mod outage;
 mod quality;
 mod reconfigure;
+mod reload;
 mod rest;
 mod resume;
 mod routing;

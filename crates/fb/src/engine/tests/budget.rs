@@ -294,7 +294,8 @@ async fn hung_ledger_delays_calls_once_and_then_serves_or_refuses() {
     for (on_stall, result, calls) in [(OnStall::Serve, "ok", 4), (OnStall::Refuse, refused, 0)] {
         let (script, folder) = (script("a: 200"), tempfile::tempdir().unwrap());
         let client = client_with_ledger(&script, folder.path(), on_stall);
-        let book = client.engine.book.as_ref().unwrap();
+        let directory = client.engine.directory();
+        let book = directory.book().unwrap();
         let held = book.hold_commits();
         assert_eq!(two(&client).await, (2, [result, result].map(str::to_owned)), "{on_stall:?}");
         assert_eq!(two(&client).await, (0, [result, result].map(str::to_owned)), "{on_stall:?}");
