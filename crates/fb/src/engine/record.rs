@@ -257,7 +257,8 @@ impl RequestRecord {
                 why.is_unavailable() || matches!(why, Skip::LowQuality | Skip::Ramping)
             }
             Some(AttemptEnd::Failed(failure)) => {
-                failure.consequences().cooldown == Cooldown::RetryAfter && failure.retry_after().is_some()
+                let has_time = failure.retry_after().is_some_and(|wait| !wait.is_zero());
+                failure.consequences().cooldown == Cooldown::RetryAfter && has_time
             }
             _ => false,
         }

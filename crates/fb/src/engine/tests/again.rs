@@ -176,9 +176,12 @@ async fn target_that_rests_for_a_moment_is_called_before_a_retry() {
 /// A rate limit without a time is retried within the retry budget of its provider only, in the last resort too.
 #[tokio::test(start_paused = true)]
 async fn rate_limit_without_a_time_is_retried_within_the_budget() {
-    for (text, burst, calls) in
-        [("a: 429 / b: 429", 1, &[2, 2][..]), ("a: 429 / b: 429", 0, &[1, 1]), ("a: 429", 0, &[1])]
-    {
+    for (text, burst, calls) in [
+        ("a: 429 / b: 429", 1, &[2, 2][..]),
+        ("a: 429 / b: 429", 0, &[1, 1]),
+        ("a: 429", 0, &[1]),
+        ("a: 429(retry-after 0s)", 0, &[1]),
+    ] {
         let script = script(text);
         let budget = BudgetConfig { ratio: 0.0, per_second: 0.0, burst, ..BudgetConfig::default() };
         let client = build(&script, |builder| builder.retry_budget(budget.clone()), |route| route);

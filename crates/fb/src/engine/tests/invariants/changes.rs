@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use super::world::{Dice, World};
-use crate::{Change, Client, Route, Target, clock::now};
+use crate::{Change, Client, Config, Route, Target, clock::now};
 
 /// Changes have a random sequence of their own, so that the rest of a world is the same with and without them.
 const SALT: u64 = 0x51c6_2f9b_a83d_47e5;
@@ -32,6 +32,8 @@ enum Edits {
     All,
     /// A provider comes with a route, and goes.
     Other,
+    /// A config with the same settings takes the place of the previous one, with another tenant if there are any.
+    Reload,
 }
 
 /// Adds changes to a third of all worlds.
@@ -44,7 +46,7 @@ pub(super) fn add(world: &mut World) {
     world.changes = (0..count)
         .map(|_| Planned {
             after: Duration::from_millis(dice.pick(&[0, 1, 20, 100, 350, 800, 2_000, 6_000, 15_000])),
-            edits: dice.pick(&[Edits::Providers, Edits::Route, Edits::All, Edits::Other]),
+            edits: dice.pick(&[Edits::Providers, Edits::Route, Edits::All, Edits::Other, Edits::Reload]),
         })
         .collect();
 }
@@ -70,8 +72,24 @@ pub(super) async fn apply(world: &World, client: &Client, script: &Script, times
                 client.apply(&change.route(Route::priority("other", [Target::new("other", "m")]))).unwrap();
                 Change::new().remove_provider("other").remove_route("other")
             }
+            Edits::Reload => {
+                client.reload(&config(world, index)).unwrap();
+                continue;
+            }
         };
         client.apply(&change).unwrap();
     }
     std::future::pending::<()>().await;
+}
+
+/// Returns the config of a world with another tenant.
+fn config(world: &World, index: usize) -> Config {
+    let tenant = format!("[tenants.visitor{index}]\nusd_per_day = 1.0");
+    let tenants = if world.tenants.is_empty() { "" } else { &*tenant };
+    Config {
+        breaker: world.breaker.clone(),
+        health: world.health.clone(),
+        retry_budget: world.budget.clone(),
+        ..Config::from_toml(tenants).unwrap()
+    }
 }
