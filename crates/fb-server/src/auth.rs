@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fb::{Config, ErrorCode, InvalidConfig};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
 use crate::error::Rejection;
 
@@ -74,7 +75,7 @@ impl ApiKeys {
     fn lookup(&self, presented: &[u8]) -> Option<&Caller> {
         // Compare against every key so that timing does not reveal which one matched.
         self.keys.iter().fold(None, |found, (key, caller)| {
-            if constant_time_eq(presented, key.expose_secret().as_bytes()) { Some(caller) } else { found }
+            if presented.ct_eq(key.expose_secret().as_bytes()).into() { Some(caller) } else { found }
         })
     }
 }
@@ -83,12 +84,6 @@ impl ApiKeys {
 pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-}
-
-/// Compares in a time that does not depend on the position of the first difference.
-pub(crate) fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
-    let differing = one.iter().zip(other).fold(0, |bits, (a, b)| bits | (a ^ b));
-    one.len() == other.len() && differing == 0
 }
 
 #[cfg(test)]

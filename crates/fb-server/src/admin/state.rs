@@ -1,12 +1,9 @@
 use fb::{Client, ErrorCode, InvalidConfig};
 use http::{HeaderMap, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
-use crate::{
-    auth::{bearer, constant_time_eq},
-    config::AdminConfig,
-    error::Rejection,
-};
+use crate::{auth::bearer, config::AdminConfig, error::Rejection};
 
 /// The state shared by all requests of operators.
 #[derive(Debug, Clone)]
@@ -35,7 +32,7 @@ impl AdminState {
             return Err(Rejection::new(ErrorCode::AdminTokenNotConfigured, message));
         };
         let presented = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        if presented.is_some_and(|presented| constant_time_eq(presented, token.expose_secret().as_bytes())) {
+        if presented.is_some_and(|presented| presented.ct_eq(token.expose_secret().as_bytes()).into()) {
             return Ok(());
         }
         let message = "expected Authorization: Bearer and the admin token";
