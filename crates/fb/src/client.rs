@@ -61,6 +61,9 @@ impl Client {
     /// The targets of the request's route are tried until one of them answers, the deadline passes, or a failure occurs
     /// that no other target may hide: a content-policy block or an invalid request.
     ///
+    /// If no target can be called, such as the only one after its breaker has opened, the request waits for the first one
+    /// to become callable: several seconds by default, up to [`Route::last_resort_wait`].
+    ///
     /// # Errors
     /// See [`Error`]. Every error that involved a target carries the report.
     ///

@@ -190,6 +190,65 @@ impl Route {
         self
     }
 
+    /// Sets the most calls for one request, retries included.
+    #[must_use]
+    pub const fn max_attempts(mut self, calls: u32) -> Self {
+        self.max_attempts = calls;
+        self
+    }
+
+    /// Sets the longest silence of a stream after its first output.
+    #[must_use]
+    pub const fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = limit;
+        self
+    }
+
+    /// Sets the longest time without output in a stream after its first output.
+    #[must_use]
+    pub const fn semantic_gap(mut self, limit: Duration) -> Self {
+        self.semantic_gap = limit;
+        self
+    }
+
+    /// Sets the time limit of a whole stream, from its first output on.
+    #[must_use]
+    pub const fn stream_total(mut self, limit: Duration) -> Self {
+        self.stream_total = limit;
+        self
+    }
+
+    /// Sets the longest time that a request waits for a target to become callable when none is: with one target, until
+    /// its open breaker admits a probe. By default a request waits up to 10 s, which suits callers that need an answer;
+    /// [`Duration::ZERO`] returns the error at once, for callers with a fallback of their own.
+    #[must_use]
+    pub const fn last_resort_wait(mut self, limit: Duration) -> Self {
+        self.last_resort_wait = limit;
+        self
+    }
+
+    /// Sets the policy for requests that find no target callable within that time. By default one request at a time
+    /// calls a target anyway.
+    #[must_use]
+    pub const fn when_all_unavailable(mut self, policy: UnavailablePolicy) -> Self {
+        self.when_all_unavailable = policy;
+        self
+    }
+
+    /// Sets the cheaper route for the requests of tenants that have used most of their budget.
+    #[must_use]
+    pub fn downshift(mut self, route: impl Into<String>) -> Self {
+        self.downshift = Some(route.into());
+        self
+    }
+
+    /// Rejects targets that did not pass the route's [golden cases](crate::Builder::evaluations).
+    #[must_use]
+    pub const fn require_eval(mut self) -> Self {
+        self.require_eval = true;
+        self
+    }
+
     /// Configures how many targets a race starts at once.
     #[must_use]
     pub const fn race(mut self, race: RaceConfig) -> Self {
@@ -293,5 +352,64 @@ impl Route {
         };
         let enabled = self.targets.iter().filter(|target| target.enabled);
         self.deadline.unwrap_or_else(|| default_deadline(enabled.map(call)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new field does not compile here without its setter.
+    #[test]
+    fn every_field_has_a_setter() {
+        let second = Duration::from_secs(1);
+        let quality = QualityConfig { empty: true, ..QualityConfig::default() };
+        let complexity =
+            ComplexityRules { simple: fb_router::SimpleRules::default(), ..ComplexityRules::default() };
+        let expected = Route {
+            name: "r".to_owned(),
+            aliases: vec!["a".to_owned()],
+            strategy: Strategy::Race,
+            race: RaceConfig { width: Some(2) },
+            hedge: HedgeConfig::default(),
+            sticky: StickyConfig { by: fb_router::StickyBy::Session },
+            classes: ClassRoutes { simple: Some("s".to_owned()), ..ClassRoutes::default() },
+            complexity: complexity.clone(),
+            deadline: Some(second),
+            max_attempts: 3,
+            idle_timeout: second,
+            semantic_gap: second,
+            stream_total: second,
+            resume: true,
+            last_resort_wait: Duration::ZERO,
+            when_all_unavailable: UnavailablePolicy::Fail,
+            cache: RouteCache::simple(),
+            downshift: Some("cheap".to_owned()),
+            quality: quality.clone(),
+            require_eval: true,
+            ladder: LadderConfig::classic(),
+            targets: vec![Target::new("p", "m")],
+        };
+        let route = Route::new("r", Strategy::Race, [Target::new("p", "m")])
+            .alias("a")
+            .race(RaceConfig { width: Some(2) })
+            .hedge(HedgeConfig::default())
+            .sticky(StickyConfig { by: fb_router::StickyBy::Session })
+            .classes(ClassRoutes { simple: Some("s".to_owned()), ..ClassRoutes::default() })
+            .complexity(complexity)
+            .deadline(second)
+            .max_attempts(3)
+            .idle_timeout(second)
+            .semantic_gap(second)
+            .stream_total(second)
+            .resume()
+            .last_resort_wait(Duration::ZERO)
+            .when_all_unavailable(UnavailablePolicy::Fail)
+            .cache(RouteCache::simple())
+            .downshift("cheap")
+            .quality(quality)
+            .require_eval()
+            .ladder(LadderConfig::classic());
+        assert_eq!(route, expected);
     }
 }

@@ -307,4 +307,90 @@ impl Target {
         self.price = Some(price);
         self
     }
+
+    /// Sets the classes of data that the target is approved for.
+    #[must_use]
+    pub fn data_classes<I: Into<String>>(mut self, classes: impl IntoIterator<Item = I>) -> Self {
+        self.data_classes = classes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the most tokens of one answer; requests that allow longer answers go to another target.
+    #[must_use]
+    pub const fn max_output(mut self, tokens: u64) -> Self {
+        self.max_output = Some(tokens);
+        self
+    }
+
+    /// Corrects the built-in capabilities of the model.
+    #[must_use]
+    pub const fn capabilities(mut self, corrections: TargetCapabilities) -> Self {
+        self.capabilities = corrections;
+        self
+    }
+
+    /// Sets a top-level field of the provider's dialect that replaces that of the request.
+    #[must_use]
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.set.insert(field.into(), value.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new field does not compile here without its setter.
+    #[test]
+    fn every_field_has_a_setter() {
+        let second = Duration::from_secs(1);
+        let capabilities = TargetCapabilities { vision: Some(false), ..TargetCapabilities::default() };
+        let (breaker, retry, health) =
+            (BreakerConfig::default(), RetryConfig::default(), HealthConfig::default());
+        let expected = Target {
+            provider: "p".to_owned(),
+            model: "m".to_owned(),
+            weight: 3.0,
+            priority: Some(1),
+            max_retries: Some(2),
+            timeout: Some(second),
+            first_output: Some(second),
+            idle: Some(second),
+            total: Some(second),
+            max_in_flight: Some(4),
+            trigger_on: Some(vec!["timeout".to_owned()]),
+            enabled: false,
+            price: Some(Price { input: 1.0, output: 2.0 }),
+            region: Some("eu".to_owned()),
+            data_classes: vec!["personal".to_owned()],
+            max_output: Some(500),
+            capabilities,
+            set: [("temperature".to_owned(), serde_json::json!(0).into())].into(),
+            breaker: Some(Overlay::from_settings(&breaker)),
+            retry: Some(Overlay::from_settings(&retry)),
+            health: Some(Overlay::from_settings(&health)),
+        };
+        let target = Target::new("p", "m")
+            .weight(3.0)
+            .priority(1)
+            .max_retries(2)
+            .timeout(second)
+            .first_output(second)
+            .idle(second)
+            .total(second)
+            .max_in_flight(4)
+            .trigger_on([FailureKind::Timeout(fb_core::Phase::Total)])
+            .enabled(false)
+            .price(Price { input: 1.0, output: 2.0 })
+            .region("eu")
+            .data_classes(["personal"])
+            .max_output(500)
+            .capabilities(capabilities)
+            .set("temperature", serde_json::json!(0))
+            .breaker(&breaker)
+            .retry(&retry)
+            .health(&health);
+        assert_eq!(target, expected);
+    }
 }

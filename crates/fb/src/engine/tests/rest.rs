@@ -161,3 +161,28 @@ async fn target_that_rests_beyond_the_wait_is_not_waited_for_while_its_breaker_i
         assert!(report.took < Duration::from_secs(1), "{request}: {:?} {}", report.took, report.trace);
     }
 }
+
+/// With an open breaker the request of a lone target waits for a probe, unless its route returns the error at once.
+#[tokio::test(start_paused = true)]
+async fn lone_target_with_an_open_breaker_is_waited_for_unless_its_route_fails_at_once() {
+    let waits = |route: Route| async move {
+        let script = script("a: 500, 500, 500, 500, 500, 200");
+        let builder = Client::builder()
+            .seed(7)
+            .retry(fb_retry::RetryConfig { max_retries: Some(0), ..fb_retry::RetryConfig::default() });
+        let builder = builder.provider("a", script.provider("a")).route(route);
+        let client = builder.build().unwrap();
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            let began = tokio::time::Instant::now();
+            let answered = client.chat(ChatRequest::user("hi")).await.is_ok();
+            waits.push((began.elapsed().as_secs(), answered));
+        }
+        waits
+    };
+    let default = Route::priority("default", [Target::new("a", "m")]);
+    let hurried =
+        default.clone().last_resort_wait(Duration::ZERO).when_all_unavailable(UnavailablePolicy::Fail);
+    expect!["[(0, false), (0, false), (0, false), (0, false), (0, false), (4, true), (0, true)]"].assert_eq(&format!("{:?}", waits(default).await));
+    expect!["[(0, false), (0, false), (0, false), (0, false), (0, false), (0, false), (0, false)]"].assert_eq(&format!("{:?}", waits(hurried).await));
+}

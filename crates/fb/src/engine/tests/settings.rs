@@ -143,3 +143,25 @@ async fn failures_to_connect_open_the_breaker_of_the_provider() {
         assert_eq!(fourth.contains("p/four  1  "), is_called, "shared {fault}: {fourth}");
     }
 }
+
+#[test]
+fn builder_reports_providers_of_one_name_invalid_ones_and_missing_routes() {
+    use crate::providers::{Ollama, OpenAi};
+
+    let problems = |builder: crate::Builder| {
+        let problems = builder.build().unwrap_err().problems;
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let route = Route::priority("default", [Target::new("local", "m"), Target::new("remote", "m")]);
+    let builder = Client::builder()
+        .provider("local", Ollama::local())
+        .provider("local", Ollama::new().base_url("http://other:11434"))
+        .provider("remote", OpenAi::new("k").base_url("llm.example.com"));
+    expect![[r#"
+        providers.local = "local": the name of another provider too; expected a unique name for every provider
+        providers.remote.base_url = "llm.example.com": relative URL without a base; expected an address such as "https://api.example.com/v1""#]].assert_eq(&problems(builder.route(route)));
+    expect!["routes = (none): expected at least one route, or models of a provider"]
+        .assert_eq(&problems(Client::builder().provider("local", Ollama::local())));
+    let listed = Client::builder().provider("local", Ollama::local()).models("local", ["m".to_owned()]);
+    assert_eq!(listed.build().unwrap().models(), ["local/m"]);
+}
