@@ -9,6 +9,7 @@ mod log;
 mod media;
 mod pages;
 mod private;
+mod slow;
 
 use std::time::Duration;
 

@@ -148,6 +148,12 @@ impl Gateway {
         assert!(self.child.wait().await.unwrap().success(), "a clean end");
     }
 
+    /// Returns the number of files that the gateway has open, most of them connections.
+    pub(crate) fn open_files(&self) -> usize {
+        let id = self.child.id().expect("the gateway runs");
+        fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
     /// Returns a figure of the gateway's memory in KiB, such as `VmHWM`, the peak.
     pub(crate) async fn memory_kib(&self, figure: &str) -> u64 {
         let id = self.child.id().expect("the gateway runs");

@@ -12,6 +12,7 @@ mod mutants;
 mod packages;
 mod process;
 mod python;
+mod slowhttptest;
 mod test;
 mod tidy;
 

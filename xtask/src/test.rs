@@ -16,7 +16,7 @@ use self::results::Target;
 use crate::{
     local_model,
     process::{cargo, metadata, run as run_command, shown, target_dir},
-    python,
+    python, slowhttptest,
 };
 
 /// `cargo xtask test`: runs the tests and ends with one summary.
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
 pub(crate) fn prepare_and_run(args: &[&str], results: &mut Results) -> Result<()> {
     let target = target_dir()?;
     let python = required("the Python environment", python::prepare(&target))?;
+    let slow = required("slowhttptest", slowhttptest::prepare())?;
     let unsupported = local_model::unsupported();
     let model = match &unsupported {
         Some(reason) => {
@@ -52,6 +53,9 @@ pub(crate) fn prepare_and_run(args: &[&str], results: &mut Results) -> Result<()
     tests.args(args).env("FB_BIN", target.join("debug/fb"));
     if let Some(python) = python {
         tests.env("FB_PYTHON", python);
+    }
+    if let Some(slow) = slow {
+        tests.env("FB_SLOWHTTPTEST", slow);
     }
     if let Some(model) = model {
         tests.env("FB_LLAMA_SERVER", model.server()).env("FB_LLAMA_MODEL", model.weights());
