@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    chaos, deny, docs, mutants, packages,
+    chaos, deny, docs, mutants, outside, packages,
     process::{cargo, run as run_command, run_within},
     test::{self, Results},
     tidy,
@@ -18,7 +18,7 @@ use crate::{
 
 type Step = fn(&mut Results) -> Result<()>;
 
-const STEPS: [(&str, Step); 12] = [
+const STEPS: [(&str, Step); 13] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
     ("docs", |_| green(docs::check()?)),
@@ -31,6 +31,7 @@ const STEPS: [(&str, Step); 12] = [
     ("doc", |_| run_command(cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings"))),
     ("deny", |_| green(deny::run()?)),
     ("packages", |_| green(packages::run()?)),
+    ("outside", |_| green(outside::run()?)),
     ("demo", |_| run_command(&mut cargo("run --release -p fb-gateway --locked -- demo --once"))),
     ("chaos", |_| green(chaos::run(&[])?)),
 ];

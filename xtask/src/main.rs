@@ -9,6 +9,7 @@ mod deny;
 mod docs;
 mod local_model;
 mod mutants;
+mod outside;
 mod packages;
 mod process;
 mod python;
@@ -29,6 +30,7 @@ Usage: cargo xtask <command>
   docs [--check]                       write docs/reference/config.md from the types, or fail when it is stale
   deny                                 check licences, sources and banned crates with cargo-deny
   packages                             package every published crate, and build each with its oldest compiler
+  outside                              run the programs in tests/outside, each a workspace of its own
   mutants                              break the engine in known ways; the invariant tests must catch each
   chaos [<arguments>]                  build the gateway and run the chaos suite against it
   local-model fetch|start|stop|status  manage a real small model, served on 127.0.0.1:18110
@@ -56,6 +58,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["docs", "--check"] => docs::check(),
         ["deny"] => deny::run(),
         ["packages"] => packages::run(),
+        ["outside"] => outside::run(),
         ["mutants"] => mutants::run().map(|()| ExitCode::SUCCESS),
         ["chaos", args @ ..] => chaos::run(args),
         ["local-model", "fetch"] => local_model::fetch(),

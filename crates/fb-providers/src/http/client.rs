@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::ring,
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use rustls_platform_verifier::Verifier;
@@ -271,19 +271,20 @@ pub fn plain_http_client() -> Result<reqwest::Client, InvalidConfig> {
 }
 
 /// Returns the TLS configuration for an upstream. The crypto provider is set explicitly: a global one would affect the
-/// whole process, and reqwest panics without either (reqwest #2924).
+/// whole process. It is that of reqwest's own feature `rustls`: reqwest is one crate for the whole program, and with TLS but
+/// without a provider its `Client::new` panics, also in code that does not use fb (reqwest #2924).
 fn tls_config(base: &Base, certificates: &[CertificateDer<'static>]) -> Result<ClientConfig, InvalidConfig> {
     if !base.is_https() {
         return tls_with_roots(certificates).map_err(|error| client_error(base, &error));
     }
-    let ring = Arc::new(ring::default_provider());
-    let verifier =
-        Verifier::new_with_extra_roots(certificates.iter().cloned(), Arc::clone(&ring)).map_err(|error| {
+    let crypto = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Verifier::new_with_extra_roots(certificates.iter().cloned(), Arc::clone(&crypto))
+        .map_err(|error| {
             let expected =
                 format!("https:// needs the system's root certificates (install ca-certificates): {error}");
             InvalidConfig::new("base_url", format!("{base:?}"), expected)
         })?;
-    let builder = ClientConfig::builder_with_provider(ring)
+    let builder = ClientConfig::builder_with_provider(crypto)
         .with_safe_default_protocol_versions()
         .map_err(|error| client_error(base, &error))?;
     let mut tls =
@@ -299,7 +300,7 @@ fn tls_with_roots(certificates: &[CertificateDer<'static>]) -> Result<ClientConf
     for certificate in certificates {
         roots.add(certificate.clone()).map_err(|error| error.to_string())?;
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())

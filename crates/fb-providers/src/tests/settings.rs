@@ -5,7 +5,7 @@ use fb_core::InvalidConfig;
 use reqwest::header::{HeaderMap, HeaderValue};
 use rustls::{
     ServerConfig,
-    crypto::ring,
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio::{
@@ -68,7 +68,7 @@ async fn every_provider_adds_headers_and_uses_the_programs_http_client() {
         http::HeaderName::from_static("x-client"),
         HeaderValue::from_static("the program"),
     )]);
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
@@ -92,7 +92,7 @@ async fn tls_front(tasks: &mut JoinSet<()>, sim: &Sim) -> String {
         include_bytes!("../../testdata/tls/server.key"),
     );
     let chain = [&certificate[..], ca].map(|pem| CertificateDer::from_pem_slice(pem).unwrap()).to_vec();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()

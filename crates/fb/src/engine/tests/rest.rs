@@ -183,6 +183,8 @@ async fn lone_target_with_an_open_breaker_is_waited_for_unless_its_route_fails_a
     let default = Route::priority("default", [Target::new("a", "m")]);
     let hurried =
         default.clone().last_resort_wait(Duration::ZERO).when_all_unavailable(UnavailablePolicy::Fail);
-    expect!["[(0, false), (0, false), (0, false), (0, false), (0, false), (4, true), (0, true)]"].assert_eq(&format!("{:?}", waits(default).await));
-    expect!["[(0, false), (0, false), (0, false), (0, false), (0, false), (0, false), (0, false)]"].assert_eq(&format!("{:?}", waits(hurried).await));
+    expect!["[(0, false), (0, false), (0, false), (0, false), (0, false), (4, true), (0, true)]"]
+        .assert_eq(&format!("{:?}", waits(default).await));
+    expect!["[(0, false), (0, false), (0, false), (0, false), (0, false), (0, false), (0, false)]"]
+        .assert_eq(&format!("{:?}", waits(hurried).await));
 }
