@@ -35,5 +35,8 @@ pub use self::registry::{Circuit, CircuitListener, Registry, RegistryConfig};
 pub use self::snapshot::{OverrideSnapshot, Snapshot};
 pub use self::state::{RejectReason, Rejected, State, Transition, TransitionListener, TransitionReason};
 #[cfg(feature = "tower")]
-pub use self::tower::{BreakerBody, BreakerFuture, BreakerLayer, BreakerService, by_status};
+pub use self::tower::{
+    BreakerBody, BreakerFuture, BreakerLayer, BreakerService, CallFuture, CallLayer, CallService, Verdict,
+    by_status,
+};
 pub use self::weight::Weight;

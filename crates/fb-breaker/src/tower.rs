@@ -9,9 +9,11 @@ use tower_service::Service;
 use crate::{breaker::Breaker, call::CallError, weight::Weight};
 
 pub use self::body::BreakerBody;
+pub use self::calls::{CallFuture, CallLayer, CallService, Verdict};
 pub use self::future::BreakerFuture;
 
 mod body;
+mod calls;
 mod future;
 
 /// A layer that guards HTTP services with a [`Breaker`], shared by all services of the layer. Feature `tower`.
