@@ -1,19 +1,15 @@
 //! The account of one tenant or of one of its keys.
 
-#[cfg(feature = "ledger")]
 mod durability;
 pub(crate) mod limited;
-#[cfg(feature = "ledger")]
 mod pending_commit;
 pub(crate) mod state;
-#[cfg(feature = "ledger")]
 mod write_ahead;
 
 use std::{iter, sync::Arc, time::Instant};
 
 use fb_core::TargetId;
 
-#[cfg(feature = "ledger")]
 pub use self::pending_commit::{LedgerStalled, PendingCommit};
 use self::{
     limited::{CallKind, LimitedAccount},
@@ -92,7 +88,6 @@ impl Account {
     /// Requests a commit if more is spent and reserved than the ledger has written ahead, and returns the wait for it.
     ///
     /// Only needed after those amounts have grown: after a reservation, and after a bill beyond its reservation.
-    #[cfg(feature = "ledger")]
     pub fn pending_commit(&self) -> Option<PendingCommit> {
         PendingCommit::request([Some(&self.own), self.tenant.as_ref()].map(|account| Some(&account?.state)))
     }

@@ -8,7 +8,6 @@ use crate::{
     Account, AccountStats, Amount, LimitExceeded, Limits, Moment, Reservation,
     account::{limited::LimitedAccount, state::AccountState},
 };
-#[cfg(feature = "ledger")]
 use crate::{LedgerConfig, LedgerError, OpenError, ledger::shared::SharedLedger};
 
 /// The tenant of requests without a tenant name, or with one that is not configured.
@@ -47,7 +46,6 @@ pub struct Book {
     /// The accounts of keys, by tenant and then by key name.
     keys: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Account>>,
     default: Account,
-    #[cfg(feature = "ledger")]
     ledger: Option<Arc<SharedLedger>>,
 }
 
@@ -73,7 +71,6 @@ impl Book {
         at: Moment,
     ) -> Result<Self, InvalidConfig> {
         let limits = account_limits(tenants)?;
-        #[cfg(feature = "ledger")]
         if let Some(ledger) = self.ledger.as_ref().and_then(|shared| shared.get()) {
             let states = ledger.accounts(&names(&limits), at.wall);
             return Ok(Self { ledger: self.ledger.clone(), ..Self::from_states(states, limits, at.now) });
@@ -108,13 +105,7 @@ impl Book {
         let account = |(name, own): (_, _)| (name, Account::new(own, None));
         let accounts: BTreeMap<_, _> = tenant_states.into_iter().map(account).collect();
         let default = accounts[DEFAULT].clone();
-        Self {
-            accounts,
-            keys,
-            default,
-            #[cfg(feature = "ledger")]
-            ledger: None,
-        }
+        Self { accounts, keys, default, ledger: None }
     }
 
     /// Opens a book that continues from the ledger file and keeps its spend there; see [`LedgerConfig`].
@@ -126,7 +117,6 @@ impl Book {
     /// # Errors
     /// Returns an invalid setting, or the reason why the file cannot be used: it is locked by another process, damaged, from
     /// a newer version, or not readable or writable; or open in this process with other settings.
-    #[cfg(feature = "ledger")]
     pub fn open(
         tenants: &BTreeMap<String, Limits>,
         ledger: &LedgerConfig,
@@ -141,7 +131,6 @@ impl Book {
     /// Returns the error of the last commit of the ledger, until one succeeds; `None` without a ledger.
     ///
     /// While commits fail, calls continue under the limits as counted in memory, and a commit is retried every 100 ms.
-    #[cfg(feature = "ledger")]
     pub fn ledger_failure(&self) -> Option<Arc<LedgerError>> {
         self.ledger.as_ref()?.get()?.failure()
     }
@@ -158,7 +147,6 @@ impl Book {
     ///
     /// # Errors
     /// Returns the error of the last commit.
-    #[cfg(feature = "ledger")]
     pub fn close(&self) -> Result<(), Arc<LedgerError>> {
         self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.close())
     }
@@ -212,7 +200,6 @@ fn account_limits(tenants: &BTreeMap<String, Limits>) -> Result<BTreeMap<String,
     Ok(accounts)
 }
 
-#[cfg(feature = "ledger")]
 fn names(limits: &BTreeMap<String, Limits>) -> Vec<&str> {
     limits.keys().map(String::as_str).collect()
 }

@@ -2,6 +2,10 @@
 
 mod config;
 mod error;
+#[cfg(feature = "ledger")]
+mod file;
+#[cfg(not(feature = "ledger"))]
+#[path = "ledger/no_file.rs"]
 mod file;
 pub(crate) mod record;
 pub(crate) mod shared;
@@ -16,4 +20,5 @@ pub use self::stall::OnStall;
 pub(crate) use self::writer::Ledger;
 
 #[cfg(test)]
+#[cfg(feature = "ledger")]
 mod tests;

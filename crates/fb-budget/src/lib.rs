@@ -22,7 +22,6 @@ mod stats;
 
 mod book;
 
-#[cfg(feature = "ledger")]
 mod ledger;
 
 #[cfg(test)]
@@ -31,13 +30,11 @@ mod scenario;
 pub use fb_core::InvalidConfig;
 
 pub use self::account::Account;
-#[cfg(feature = "ledger")]
 pub use self::account::{LedgerStalled, PendingCommit};
 pub use self::allowance::{Allowance, Allowances};
 pub use self::amount::Amount;
 pub use self::book::Book;
 pub use self::config::{KeyLimits, Limits, Tier};
-#[cfg(feature = "ledger")]
 pub use self::ledger::{LedgerConfig, LedgerError, LedgerErrorKind, OnStall, OpenError};
 pub use self::limit::{Limit, LimitExceeded};
 pub use self::moment::Moment;

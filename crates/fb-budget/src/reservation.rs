@@ -1,6 +1,5 @@
 //! Money and tokens reserved for one call.
 
-#[cfg(feature = "ledger")]
 use std::iter;
 use std::sync::Arc;
 
@@ -61,7 +60,6 @@ impl Reservation {
         if let Some(of_tenant) = &mut self.of_tenant {
             of_tenant.bill(used);
         }
-        #[cfg(feature = "ledger")]
         if used.cost > self.held.cost {
             for account in
                 iter::once(&self.account).chain(self.of_tenant.iter().map(|tenant| &tenant.account))

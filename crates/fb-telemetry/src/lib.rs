@@ -5,7 +5,9 @@ mod names;
 mod outcome;
 
 mod fallback;
+#[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "metrics")]
 mod observable;
 mod spans;
 mod tracing_events;
@@ -29,10 +31,13 @@ pub use self::{
     drift_watch::{Alarm, DriftWatch},
     fallback::fell_back,
     fan_out::FanOut,
-    metrics::{Account, Metrics, Readings, Records},
     names::Names,
-    observable::Observable,
     outcome::{Outcome, TargetRole},
     spans::{AttemptSpan, RequestSpan},
     tracing_events::TracingEvents,
+};
+#[cfg(feature = "metrics")]
+pub use self::{
+    metrics::{Account, Metrics, Readings, Records},
+    observable::Observable,
 };

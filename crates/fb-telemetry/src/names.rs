@@ -1,9 +1,4 @@
-use std::{
-    borrow::Borrow,
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-    sync::Arc,
-};
+use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
 
 use fb_core::TargetId;
 use parking_lot::RwLock;
@@ -36,11 +31,13 @@ impl Names {
     }
 
     /// Builds a value for each target.
+    #[cfg(feature = "metrics")]
     pub(crate) fn per_target<V>(&self, make: impl FnMut(Label) -> V) -> GrowingMap<TargetId, V> {
         GrowingMap::new(self.targets.iter().map(|id| (id.clone(), id.to_string().into())), make)
     }
 
     /// Builds a value for the provider of each target.
+    #[cfg(feature = "metrics")]
     pub(crate) fn per_provider<V>(&self, make: impl FnMut(Label) -> V) -> GrowingMap<Label, V> {
         GrowingMap::new(provider_labels(&self.targets), make)
     }
@@ -93,6 +90,7 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
         }
     }
 
+    #[cfg(feature = "metrics")]
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
         self.known.read().iter().for_each(|(key, value)| visit(key, value));
     }
@@ -107,8 +105,9 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
 }
 
 /// Returns the providers of these targets.
+#[cfg(feature = "metrics")]
 pub(crate) fn provider_labels(targets: &[TargetId]) -> impl Iterator<Item = (Label, Label)> {
-    let names: BTreeSet<&str> = targets.iter().map(|id| id.provider().as_str()).collect();
+    let names: std::collections::BTreeSet<&str> = targets.iter().map(|id| id.provider().as_str()).collect();
     names.into_iter().map(|name| (name.into(), name.into()))
 }
 

@@ -50,10 +50,9 @@ use std::{sync::Arc, time::Instant};
 
 use fb_cache::Role;
 use fb_core::{
-    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, InvalidRequest, Level, Note, Observer,
-    Options, Report, RequestError, RequestId, ServedBy,
+    CacheUse, ChatRequest, Envelope, Event, Failure, FailureKind, Level, Note, Observer, Options, Report,
+    RequestError, RequestId, ServedBy,
 };
-use fb_quality::UnusableSchema;
 
 use self::{
     admission::count_callable, cache::Lookup, degrade::count_callable_below, directory::Directory,
@@ -254,14 +253,24 @@ fn bounded(request: &ChatRequest, route: &RouteState) -> Option<Box<(ChatRequest
 }
 
 /// Compiles the schema that the gates check answers against. An unusable schema is the caller's mistake.
+#[cfg(feature = "schema")]
 fn prepare_gates(request: &ChatRequest, route: &RouteState) -> Result<(), Error> {
     if route.gates.is_empty() {
         return Ok(());
     }
     // An unreadable request is left to the adapter, which names the field that is wrong.
     let Ok(chat) = request.chat() else { return Ok(()) };
-    let unusable = |error: UnusableSchema| InvalidRequest::field(error.field, error.why);
-    route.gates.prepare(chat).map_err(|error| Error::InvalidRequest(unusable(error)))
+    route
+        .gates
+        .prepare(chat)
+        .map_err(|error| Error::InvalidRequest(fb_core::InvalidRequest::field(error.field, error.why)))
+}
+
+/// Compiles nothing: no gate has a schema.
+#[cfg(not(feature = "schema"))]
+#[expect(clippy::unnecessary_wraps, reason = "the other form returns an error")]
+const fn prepare_gates(_request: &ChatRequest, _route: &RouteState) -> Result<(), Error> {
+    Ok(())
 }
 
 /// Returns true if the request may share its calls with identical ones. A request with a deadline, a preference or rules of

@@ -13,6 +13,7 @@ mod error;
 mod evaluations;
 mod ladder;
 mod mechanisms;
+#[cfg(feature = "telemetry")]
 mod observable;
 mod parts;
 mod route;
@@ -27,6 +28,7 @@ pub mod providers {
     pub use fb_providers::*;
 }
 
+#[cfg(feature = "telemetry")]
 /// Metrics, tracing and drift: observers for [`Builder::observer`](crate::Builder::observer).
 ///
 /// # Examples

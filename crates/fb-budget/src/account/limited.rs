@@ -187,7 +187,6 @@ impl LimitedAccount {
         balances.used.add(used);
         balances.targets.add(target, used);
         self.warn_of_spend(&mut balances);
-        #[cfg(feature = "ledger")]
         self.state.mark_changed(&mut balances);
     }
 

@@ -12,7 +12,6 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-#[cfg(feature = "ledger")]
 use super::write_ahead::{Coverage, WriteAhead};
 use crate::{
     AccountStats, Amount, Limit, Moment, Tally, Warning,
@@ -31,7 +30,6 @@ pub(crate) struct AccountState {
     requests: Mutex<Option<(NonZeroU32, Arc<RequestLimiter>)>>,
     /// Read without the lock, so that a call without warnings takes no lock for them.
     has_warnings: AtomicBool,
-    #[cfg(feature = "ledger")]
     pub(super) write_ahead: Option<WriteAhead>,
 }
 
@@ -51,7 +49,6 @@ pub(crate) struct Balances {
     pub(super) requests: u64,
     pub(super) refused: u64,
     pub(super) targets: TargetTallies,
-    #[cfg(feature = "ledger")]
     pub(super) coverage: Coverage,
 }
 
@@ -62,7 +59,6 @@ impl AccountState {
             balances: Mutex::default(),
             requests: Mutex::default(),
             has_warnings: AtomicBool::new(false),
-            #[cfg(feature = "ledger")]
             write_ahead: None,
         }
     }
@@ -114,7 +110,6 @@ impl AccountState {
     pub(crate) fn refund(&self, held: Amount, counted: Option<Counted>) {
         let mut balances = self.balances.lock();
         balances.release(held, counted, held.tokens);
-        #[cfg(feature = "ledger")]
         self.mark_changed(&mut balances);
     }
 

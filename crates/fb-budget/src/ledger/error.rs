@@ -1,13 +1,13 @@
 //! Errors of the ledger.
 
 use std::{
+    error::Error,
     io,
     path::{Path, PathBuf},
 };
 
 use fb_core::InvalidConfig;
-use redb::DatabaseError;
-use thiserror::Error;
+use thiserror::Error as ThisError;
 
 /// The kind of a [`LedgerError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +27,17 @@ pub enum LedgerErrorKind {
     Io,
     /// A commit takes longer than calls wait for it.
     Stalled,
+    /// The program was built without the feature `ledger`.
+    Unsupported,
 }
 
 /// A failure to open or write a ledger; the message contains the path of the file.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 #[error("ledger {}: {}", path.display(), describe(*kind))]
 pub struct LedgerError {
     path: PathBuf,
     kind: LedgerErrorKind,
-    source: Option<Box<redb::Error>>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 fn describe(kind: LedgerErrorKind) -> String {
@@ -47,6 +49,7 @@ fn describe(kind: LedgerErrorKind) -> String {
         }
         LedgerErrorKind::Io => "it cannot be read or written".to_owned(),
         LedgerErrorKind::Stalled => "a commit is taking too long".to_owned(),
+        LedgerErrorKind::Unsupported => "built without the feature `ledger`".to_owned(),
     }
 }
 
@@ -61,6 +64,7 @@ impl LedgerError {
         self.kind
     }
 
+    #[cfg(feature = "ledger")]
     pub(crate) fn newer(path: &Path, found: u64, known: u64) -> Self {
         Self { path: path.to_owned(), kind: LedgerErrorKind::Newer { found, known }, source: None }
     }
@@ -70,23 +74,27 @@ impl LedgerError {
     }
 
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {
-        Self::new(path, DatabaseError::from(error))
+        let is_damaged = error.kind() == io::ErrorKind::InvalidData;
+        let kind = if is_damaged { LedgerErrorKind::Corrupt } else { LedgerErrorKind::Io };
+        Self::new(path, kind, error)
     }
 
-    pub(crate) fn new(path: &Path, error: impl Into<redb::Error>) -> Self {
-        let source = error.into();
-        let kind = match &source {
-            redb::Error::DatabaseAlreadyOpen => LedgerErrorKind::Locked,
-            redb::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => LedgerErrorKind::Io,
-            redb::Error::PreviousIo => LedgerErrorKind::Io,
-            _ => LedgerErrorKind::Corrupt,
-        };
+    pub(crate) fn new(
+        path: &Path,
+        kind: LedgerErrorKind,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
         Self { path: path.to_owned(), kind, source: Some(Box::new(source)) }
+    }
+
+    #[cfg(not(feature = "ledger"))]
+    pub(crate) fn unsupported(path: &Path) -> Self {
+        Self { path: path.to_owned(), kind: LedgerErrorKind::Unsupported, source: None }
     }
 }
 
 /// An error from [`Book::open`](crate::Book::open).
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 #[error(transparent)]
 pub enum OpenError {
     /// A setting is invalid.

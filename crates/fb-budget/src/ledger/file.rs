@@ -9,7 +9,7 @@ use std::{
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{
-    error::LedgerError,
+    error::{LedgerError, LedgerErrorKind},
     record::{Record, Records},
 };
 use crate::calendar::Calendar;
@@ -31,7 +31,7 @@ pub(crate) struct File {
 impl File {
     /// Opens the file; an empty one becomes a ledger.
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let failed = |error| LedgerError::new(path, error);
+        let failed = |error| failed(path, error);
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
         let database = database.map_err(|error| failed(error.into()))?;
         let found = prepare(&database).map_err(failed)?;
@@ -42,7 +42,7 @@ impl File {
     }
 
     pub(crate) fn read(&self) -> Result<Records, LedgerError> {
-        read(&self.database).map_err(|error| LedgerError::new(&self.path, error))
+        read(&self.database).map_err(|error| failed(&self.path, error))
     }
 
     /// Writes the rows in one commit, with fsync.
@@ -50,8 +50,18 @@ impl File {
         &self,
         rows: impl Iterator<Item = (&'a str, &'a Record)>,
     ) -> Result<(), LedgerError> {
-        write(&self.database, rows).map_err(|error| LedgerError::new(&self.path, error))
+        write(&self.database, rows).map_err(|error| failed(&self.path, error))
     }
+}
+
+fn failed(path: &Path, error: redb::Error) -> LedgerError {
+    let kind = match error {
+        redb::Error::DatabaseAlreadyOpen => LedgerErrorKind::Locked,
+        redb::Error::Io(error) => return LedgerError::io(path, error),
+        redb::Error::PreviousIo => LedgerErrorKind::Io,
+        _ => LedgerErrorKind::Corrupt,
+    };
+    LedgerError::new(path, kind, error)
 }
 
 /// Creates a missing file so that only its owner can read it; redb formats an empty one.

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use fb_breaker::{Breaker, Circuit};
-use fb_budget::{Account, AccountStats, Allowances, LedgerError, Limits, Standing};
+use fb_budget::{Account, AccountStats, Allowances, LedgerError, Standing};
 use fb_cache::Cache;
-use fb_core::{ChatRequest, Eligibility, Level, Money, RequestId, TargetId};
+use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::Status as HealthStatus;
 use fb_router::adjust_weights;
+#[cfg(feature = "telemetry")]
 use fb_telemetry::Account as TenantAccount;
 use tokio::task::spawn_blocking;
 
@@ -101,6 +102,7 @@ impl Engine {
         directory.account_of(tenant, key).map(|account| account.allowances(now())).unwrap_or_default()
     }
 
+    #[cfg(feature = "telemetry")]
     /// Returns the account of every tenant, without those of single keys, which are part of it.
     pub(crate) fn tenant_accounts(&self) -> Vec<(String, TenantAccount)> {
         let at = moment(now());
@@ -109,14 +111,17 @@ impl Engine {
         let tenants = accounts.filter(|account| !account.name().contains('/'));
         let read = |account: &Account| {
             let AccountStats { used, day_nanos, month_nanos, reserved_nanos, .. } = account.stats(at);
-            let [day, month, reserved] = [day_nanos, month_nanos, reserved_nanos].map(Money::from_nanos);
-            let Limits { usd_per_day: day_limit, usd_per_month: month_limit, .. } = *account.limits();
+            let [day, month, reserved] =
+                [day_nanos, month_nanos, reserved_nanos].map(fb_core::Money::from_nanos);
+            let fb_budget::Limits { usd_per_day: day_limit, usd_per_month: month_limit, .. } =
+                *account.limits();
             let (tokens, cost) = (used.tokens, used.cost());
             TenantAccount { tokens, cost, day, month, reserved, day_limit, month_limit }
         };
         tenants.map(|account| (account.name().to_string(), read(account))).collect()
     }
 
+    #[cfg(feature = "telemetry")]
     /// Returns true if the spending of tenants is kept in a file.
     pub(crate) const fn has_ledger(&self) -> bool {
         self.ledger.is_some()
