@@ -11,6 +11,7 @@ mod local_model;
 mod mutants;
 mod outside;
 mod packages;
+mod prices;
 mod process;
 mod python;
 mod slowhttptest;
@@ -28,6 +29,7 @@ Usage: cargo xtask <command>
   test [-- <cargo test arguments>]     install what the tests need, then run them all
   tidy                                 check layers, fences, file circles, names and words of the repository
   docs [--check]                       write docs/reference/config.md from the types, or fail when it is stale
+  prices                               write the built-in price list from the locked release of genai-prices
   deny                                 check licences, sources and banned crates with cargo-deny
   packages                             package every published crate, and build each with its oldest compiler
   outside                              run the programs in tests/outside, each a workspace of its own
@@ -56,6 +58,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["prices"] => prices::write(),
         ["deny"] => deny::run(),
         ["packages"] => packages::run(),
         ["outside"] => outside::run(),

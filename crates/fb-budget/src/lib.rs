@@ -39,7 +39,7 @@ pub use self::ledger::{LedgerConfig, LedgerError, LedgerErrorKind, OnStall, Open
 pub use self::limit::{Limit, LimitExceeded};
 pub use self::moment::Moment;
 pub use self::price::{Rates, TokenPrices};
-pub use self::price_book::{PriceBook, PriceConfig, PriceConfigs};
+pub use self::price_book::{PriceBook, PriceConfig, PriceConfigs, TargetPrices};
 pub use self::reservation::Reservation;
 pub use self::standing::{Standing, Warning};
 pub use self::stats::{AccountStats, Tally};

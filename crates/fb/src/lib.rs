@@ -61,8 +61,8 @@ pub use fb_breaker::{
 };
 pub use fb_budget::{
     AccountStats, Allowance, Allowances, KeyLimits, LedgerConfig, LedgerError, LedgerErrorKind,
-    Limit as BudgetLimit, Limits, OnStall, PriceBook, PriceConfig, PriceConfigs, Standing, Tally, Tier,
-    TokenPrices,
+    Limit as BudgetLimit, Limits, OnStall, PriceBook, PriceConfig, PriceConfigs, Standing, Tally,
+    TargetPrices, Tier, TokenPrices,
 };
 pub use fb_cache::{CacheConfig, Purge, Stats as CacheStats};
 pub use fb_core::{

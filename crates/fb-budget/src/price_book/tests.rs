@@ -1,5 +1,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
+use jiff::Timestamp;
+
 use super::*;
 
 fn target(name: &str) -> TargetId {

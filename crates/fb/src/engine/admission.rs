@@ -336,7 +336,7 @@ fn reserve(
 ) -> Result<(Permits, Option<Box<Spend>>), Denied> {
     let Some(estimate) = ctx.estimate else { return Ok((permits, None)) };
     let is_first_call = !ctx.record.is_counted();
-    let reserved = estimate.reserve(target.id(), target.prices.as_ref(), is_first_call, at);
+    let reserved = estimate.reserve(target.id(), &target.prices, is_first_call, at);
     for warning in estimate.account.warnings() {
         ctx.record.publish_budget(&warning);
     }

@@ -276,7 +276,7 @@ fn answer(target: &RouteTarget, admitted: Admitted, received: Received, took: Du
     match received {
         Received::Reply(reply) => {
             state.health.record_success(took, at);
-            let cost = reply.usage.and_then(|usage| target.prices.as_ref().map(|prices| prices.cost(usage)));
+            let cost = reply.usage.and_then(|usage| target.prices.cost(usage));
             let end = AttemptEnd::Ok { usage: reply.usage, cost };
             state.health.record_throughput(reply.usage.map_or(0, |usage| usage.output), took, at);
             admitted.settle(Verdict::Success, Charge::for_reply(&reply)).close(end, Next::Nothing);

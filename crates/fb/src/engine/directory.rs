@@ -227,7 +227,7 @@ impl Directory {
     pub(super) fn cheapest_of(&self, provider: &str) -> Option<&Arc<RouteState>> {
         let usage = Usage { input: 10, output: 10, ..Usage::default() };
         let cost = |target: &&RouteTarget| {
-            let cost = target.prices.as_ref().map(|prices| prices.cost(usage));
+            let cost = target.prices.cost(usage);
             (cost.is_none(), cost)
         };
         let targets = self.routes().flat_map(|route| &route.targets);
@@ -438,12 +438,14 @@ impl Assembler<'_> {
         let retry = RetryPolicy::new(target.retry_config(&settings.mechanisms.retry))
             .map_err(|error| invalid("retry", error.field, error.value, error.expected))?;
         let state = self.target_state(id, settings, group)?;
-        let own = target.price.map(TokenPrices::from_price);
-        let prices = own.or_else(|| {
-            let catalog = &self.next.catalog;
-            let kind = catalog.kinds.get(&target.provider).map_or("", String::as_str);
-            catalog.prices.prices(state.id(), kind, moment(now()).wall)
-        });
+        let prices = target.price.map_or_else(
+            || {
+                let catalog = &self.next.catalog;
+                let kind = catalog.kinds.get(&target.provider).map_or("", String::as_str);
+                catalog.prices.target_prices(state.id(), kind, moment(now()).wall)
+            },
+            |price| TokenPrices::from_price(price).into(),
+        );
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Ok(RouteTarget::new(state, target, target.priority.unwrap_or(index), retry, prices))
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fb_budget::TokenPrices;
+use fb_budget::TargetPrices;
 use fb_core::{AttemptEnd, BlockCategory, Failure, Next, Usage, Verdict};
 
 use super::{
@@ -25,7 +25,7 @@ pub(crate) struct OpenCall {
     /// The longest silence of the stream, if the target sets it.
     pub(super) idle: Option<Duration>,
     pub(super) permits: OpenPermits,
-    pub(super) prices: Option<TokenPrices>,
+    pub(super) prices: TargetPrices,
     pub(super) spend: Option<Box<Spend>>,
     pub(super) key: KeyUse,
     pub(super) health: OpenHealth,
@@ -90,7 +90,7 @@ impl OpenCall {
         let (at, tokens) = (now(), usage.map_or(0, |usage| usage.output));
         let took = at.saturating_duration_since(self.committed_at);
         self.health.target.health.record_throughput(tokens, took, at);
-        let cost = usage.and_then(|usage| self.prices.map(|prices| prices.cost(usage)));
+        let cost = usage.and_then(|usage| self.prices.cost(usage));
         self.attempt.close(AttemptEnd::Ok { usage, cost }, Next::Nothing);
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use fb_budget::TokenPrices;
+use fb_budget::TargetPrices;
 use fb_core::{
     Call, CallKey, Capabilities, ChatRequest, Effort, Eligibility, FailureKind, Overrides, Provider, TargetId,
 };
@@ -36,7 +36,7 @@ pub(super) struct RouteTarget {
     /// Names of the failure kinds after which the request moves on, if the target restricts them.
     pub(super) triggers: Option<Vec<&'static str>>,
     overrides: Overrides,
-    pub(super) prices: Option<TokenPrices>,
+    pub(super) prices: TargetPrices,
     capabilities: Capabilities,
     /// True for a model that always thinks, by the configuration or else by its name.
     is_thinking_model: bool,
@@ -50,7 +50,7 @@ impl RouteTarget {
         config: &Target,
         priority: u32,
         retry: RetryPolicy,
-        prices: Option<TokenPrices>,
+        prices: TargetPrices,
     ) -> Self {
         let kinds = |names: &Vec<String>| {
             let kinds = names.iter().filter_map(|name| FailureKind::named(name).ok());

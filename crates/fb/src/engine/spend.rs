@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use fb_budget::{Account, Amount, LedgerStalled, LimitExceeded, Moment, Reservation, TokenPrices};
+use fb_budget::{Account, Amount, LedgerStalled, LimitExceeded, Moment, Reservation, TargetPrices};
 use fb_core::{ChatRequest, Frame, StreamEvent, TargetId, Usage};
 use fb_router::{Facts, estimate_tokens};
 use tokio::time::timeout;
@@ -47,7 +47,7 @@ impl<'a> CostEstimate<'a> {
     pub(super) fn reserve(
         self,
         target: &TargetId,
-        prices: Option<&TokenPrices>,
+        prices: &TargetPrices,
         is_first_call: bool,
         at: Instant,
     ) -> Result<Box<Spend>, LimitExceeded> {
@@ -61,7 +61,7 @@ impl<'a> CostEstimate<'a> {
         };
         Ok(Box::new(Spend {
             reservation,
-            prices: prices.cloned(),
+            prices: prices.clone(),
             input,
             estimated: Amount::default(),
             reported: None,
@@ -86,7 +86,7 @@ pub(super) async fn wait_for_ledger(account: &Account) -> Result<(), LedgerStall
 /// The reservation of one call. Dropped unsettled, it charges the spend recorded so far.
 pub(crate) struct Spend {
     reservation: Reservation,
-    prices: Option<TokenPrices>,
+    prices: TargetPrices,
     input: u64,
     /// The amount for the prompt and the output received, estimated from bytes.
     estimated: Amount,
@@ -101,13 +101,13 @@ impl Spend {
     pub(crate) fn record_output(&mut self, bytes: usize) {
         let output = estimate_tokens(u64::try_from(bytes).unwrap_or(u64::MAX));
         let usage = Usage { input: self.input, output, ..Usage::default() };
-        self.estimated = amount(self.prices.as_ref(), usage);
+        self.estimated = amount(&self.prices, usage);
         self.reservation.record_usage(self.used());
     }
 
     /// Records usage reported by the provider. Before the answer is finished it may cover only its beginning.
     pub(crate) fn record_usage(&mut self, usage: Usage, finished: bool) {
-        self.reported = Some(amount(self.prices.as_ref(), usage));
+        self.reported = Some(amount(&self.prices, usage));
         self.is_final = finished;
         self.reservation.record_usage(self.used());
     }
@@ -125,7 +125,7 @@ impl Spend {
 
     /// Charges the usage that the provider reported, or the spend recorded so far without one.
     pub(crate) fn settle(self, usage: Option<Usage>) {
-        let used = usage.map_or_else(|| self.used(), |usage| amount(self.prices.as_ref(), usage));
+        let used = usage.map_or_else(|| self.used(), |usage| amount(&self.prices, usage));
         self.reservation.settle(used);
     }
 
@@ -150,7 +150,6 @@ pub(crate) fn output_bytes(frame: &Frame) -> usize {
     frame.events.iter().map(bytes).sum()
 }
 
-fn amount(prices: Option<&TokenPrices>, usage: Usage) -> Amount {
-    let cost = prices.map(|prices| prices.cost(usage)).unwrap_or_default();
-    Amount { cost, tokens: usage.total() }
+fn amount(prices: &TargetPrices, usage: Usage) -> Amount {
+    Amount { cost: prices.cost(usage).unwrap_or_default(), tokens: usage.total() }
 }
