@@ -446,7 +446,7 @@ impl Member {
                 endpoint.last().map(|(when, result)| LastCheck { ago: ago(*when), result: result.clone() });
             (endpoint.condition(now), last)
         };
-        let TargetHealth { passive, .. } = &*self.target.state.lock();
+        let TargetHealth { passive, .. } = &mut *self.target.state.lock();
         let counts = passive.counts(now);
         Status {
             name: Arc::clone(&self.target.name),

@@ -1,6 +1,9 @@
 //! Latency of calls: a moving average for ranking, and percentiles.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// The decay time of a peak, after which about a third of it is left; as in the `PeakEwma` of Finagle and tower.
 const DECAY: Duration = Duration::from_secs(10);
@@ -44,37 +47,47 @@ fn kept(gap: Duration) -> f64 {
     (-gap.as_secs_f64() / DECAY.as_secs_f64()).exp()
 }
 
-/// A ring of the latest samples.
+/// The latest samples, kept sorted, because a router reads their percentiles for every request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recent {
-    samples: Vec<(Instant, Duration)>,
-    next: usize,
+    /// In the order of their arrival.
+    samples: VecDeque<(Instant, Duration)>,
+    /// The same samples by their length.
+    sorted: Vec<Duration>,
+    sum: Duration,
 }
 
 impl Recent {
     pub(crate) fn record(&mut self, sample: Duration, now: Instant) {
-        if self.samples.len() < CAPACITY {
-            self.samples.push((now, sample));
-        } else {
-            self.samples[self.next] = (now, sample);
+        if self.samples.len() == CAPACITY {
+            self.remove_first();
         }
-        self.next = (self.next + 1) % CAPACITY;
+        let index = self.sorted.partition_point(|other| *other < sample);
+        self.sorted.insert(index, sample);
+        self.samples.push_back((now, sample));
+        self.sum = self.sum.saturating_add(sample);
     }
 
     /// Returns the number of samples, their mean, and a percentile (nearest rank) for each share; `None` without
     /// samples.
     pub(crate) fn summary<const N: usize>(
-        &self,
+        &mut self,
         shares: [f64; N],
         now: Instant,
     ) -> Option<(usize, Duration, [Duration; N])> {
-        let is_recent = |when: Instant| now.saturating_duration_since(when) <= MAX_AGE;
-        let kept = self.samples.iter().filter(|(when, _)| is_recent(*when));
-        let mut sorted: Vec<Duration> = kept.map(|(_, sample)| *sample).collect();
-        sorted.sort_unstable();
-        let count = u32::try_from(sorted.len()).ok().filter(|count| *count > 0)?;
-        let mean = sorted.iter().sum::<Duration>() / count;
-        Some((sorted.len(), mean, shares.map(|share| sorted[rank(share, sorted.len())])))
+        while self.samples.front().is_some_and(|(when, _)| now.saturating_duration_since(*when) > MAX_AGE) {
+            self.remove_first();
+        }
+        let (sorted, len) = (&self.sorted, self.sorted.len());
+        let count = u32::try_from(len).ok().filter(|count| *count > 0)?;
+        Some((len, self.sum / count, shares.map(|share| sorted[rank(share, len)])))
+    }
+
+    fn remove_first(&mut self) {
+        let Some((_, sample)) = self.samples.pop_front() else { return };
+        let index = self.sorted.partition_point(|other| *other < sample);
+        self.sorted.remove(index);
+        self.sum = self.sum.saturating_sub(sample);
     }
 }
 

@@ -88,7 +88,7 @@ impl PassiveHealth {
     }
 
     /// Returns the latency of the latest calls to their first output.
-    pub(crate) fn latency(&self, now: Instant) -> Option<Latency> {
+    pub(crate) fn latency(&mut self, now: Instant) -> Option<Latency> {
         let (calls, mean, [p50, p95, max]) = self.recent.summary([0.5, 0.95, 1.0], now)?;
         let peak = Duration::try_from_secs_f64(self.first_output.value(now)?).unwrap_or(max);
         Some(Latency { calls, mean, p50, p95, max, peak })

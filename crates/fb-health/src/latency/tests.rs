@@ -42,3 +42,25 @@ fn percentiles_cover_the_latest_100_samples_of_ten_minutes() {
     }
     assert_eq!(recent.summary([1.0], at(400.0)), Some((100, ms(3), [ms(3)])));
 }
+
+/// Compares with percentiles of samples that are sorted anew.
+#[test]
+fn kept_order_is_that_of_the_samples() {
+    let (mut recent, mut all, mut random) = (Recent::default(), Vec::new(), 1_u64);
+    for step in 0..2_000_u32 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let sample = Duration::from_millis(random >> 58);
+        // Pauses, after which some samples or all are too old.
+        let now = at(f64::from(step) * 5.0 + f64::from(step / 150) * 550.0);
+        recent.record(sample, now);
+        all.push((now, sample));
+        let latest = all[all.len().saturating_sub(CAPACITY)..].iter();
+        let mut expected: Vec<_> =
+            latest.filter(|(when, _)| now - *when <= MAX_AGE).map(|(_, sample)| *sample).collect();
+        expected.sort_unstable();
+        let len = expected.len();
+        let mean = expected.iter().sum::<Duration>() / u32::try_from(len).unwrap();
+        let percentiles = [0.0, 0.5, 0.95, 1.0].map(|share| expected[rank(share, len)]);
+        assert_eq!(recent.summary([0.0, 0.5, 0.95, 1.0], now), Some((len, mean, percentiles)), "{step}");
+    }
+}
