@@ -14,8 +14,8 @@ use crate::{
 /// The memory of an entry besides its value: key, tags, and bookkeeping.
 const OVERHEAD: u64 = 256;
 
-/// The tenant and the origin of an entry, by which entries can be [purged](crate::Purge).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The tenant and the origin of an entry, by which entries can be [purged](crate::Purge). By default all are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags {
     /// The tenant; the entry counts against its quota.
     pub tenant: Arc<str>,
@@ -36,6 +36,13 @@ pub struct Item<V> {
     pub tags: Tags,
     /// The windows in which the value may be used.
     pub windows: Windows,
+}
+
+impl<V> Item<V> {
+    /// Creates an item with empty tags and the default windows.
+    pub fn new(value: V, bytes: u64) -> Self {
+        Self { value, bytes, tags: Tags::default(), windows: Windows::default() }
+    }
 }
 
 #[derive(Debug)]
