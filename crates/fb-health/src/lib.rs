@@ -19,7 +19,7 @@ mod prober;
 #[cfg(test)]
 mod virtual_time;
 
-pub use fb_core::InvalidConfig;
+pub use fb_core::{Eligibility, InvalidConfig, Skip};
 
 pub use self::config::{
     Decay, ErrorsConfig, HealthConfig, OutlierConfig, PanicConfig, ProbeConfig, ProbeKind, RampConfig,
