@@ -11,8 +11,6 @@ const BASE: Duration = Duration::from_millis(250);
 const THROTTLED_BASE: Duration = Duration::from_secs(1);
 /// As in the official OpenAI and Anthropic clients.
 const CAP: Duration = Duration::from_secs(8);
-/// Another target answers sooner than this.
-const MAX_HINT_WAIT: Duration = Duration::from_secs(2);
 /// Every wait doubles.
 const FACTOR: f64 = 2.0;
 /// The longest time that a setting accepts.
@@ -58,9 +56,9 @@ pub struct RetryConfig {
     pub cap: Duration,
     /// Randomization of the waits. Defaults to "full".
     pub jitter: Jitter,
-    /// Maximum `Retry-After`; a longer one stops the retries. Defaults to 2 s.
-    #[serde(with = "humantime_serde")]
-    pub max_hint_wait: Duration,
+    /// Maximum `Retry-After`; a longer one stops the retries. Defaults to 2 s in a route, and to 60 s in `retry`.
+    #[serde(with = "humantime_serde::option")]
+    pub max_hint_wait: Option<Duration>,
     /// Maximum number of retries after the first attempt, 0 to 100. A target of a route takes its own first; without either, the
     /// next target is called at once, and the limits on the request bound later retries. Defaults to none in a route, and to 2
     /// in `retry`.
@@ -79,7 +77,7 @@ impl Default for RetryConfig {
             factor: FACTOR,
             cap: CAP,
             jitter: Jitter::Full,
-            max_hint_wait: MAX_HINT_WAIT,
+            max_hint_wait: None,
             max_retries: None,
             timeouts: false,
         }
@@ -155,7 +153,7 @@ impl RetryConfig {
             factor,
             cap,
             jitter,
-            max_hint_wait: cap,
+            max_hint_wait: Some(cap),
             max_retries: Some(max_retries),
             timeouts: true,
         }
@@ -172,7 +170,7 @@ impl RetryConfig {
             ("base", self.base),
             ("throttled_base", self.throttled_base),
             ("cap", self.cap),
-            ("max_hint_wait", self.max_hint_wait),
+            ("max_hint_wait", self.max_hint_wait.unwrap_or_default()),
         ];
         for (field, time) in times {
             if time > MAX_TIME {

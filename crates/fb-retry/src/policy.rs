@@ -7,6 +7,8 @@ use crate::{InvalidConfig, RetryConfig};
 
 /// As in the official OpenAI and Anthropic clients.
 const MAX_RETRIES: u32 = 2;
+/// As in the same clients. There is no other server to answer sooner.
+const MAX_HINT_WAIT: Duration = Duration::from_secs(60);
 
 /// A retry policy: decides whether and when to retry. The default uses the default [`RetryConfig`].
 ///
@@ -23,10 +25,10 @@ const MAX_RETRIES: u32 = 2;
 ///     max_retries: 2,
 ///     retries: 0,
 ///     last_wait: Duration::ZERO,
-///     retry_after: Some(Duration::from_secs(1)),
+///     retry_after: Some(Duration::from_secs(3)),
 ///     random: 0.0,
 /// };
-/// assert_eq!(policy.decide(failed), Decision::After(Duration::from_secs(1)));
+/// assert_eq!(policy.decide(failed), Decision::After(Duration::from_secs(3)));
 /// let exhausted = RetryContext { retries: 2, ..failed };
 /// assert_eq!(policy.decide(exhausted), Decision::Stop(StopReason::Exhausted));
 /// # Ok::<(), fb_retry::InvalidConfig>(())
@@ -148,6 +150,7 @@ impl RetryPolicy {
     /// Decides whether and when to retry. A pure function that does not allocate.
     pub fn decide(&self, context: RetryContext) -> Decision {
         let RetryConfig { max_hint_wait, timeouts, .. } = self.config;
+        let max_hint_wait = max_hint_wait.unwrap_or(MAX_HINT_WAIT);
         if context.pace == Pace::Never || (context.pace == Pace::Timeout && !timeouts) {
             return Decision::Stop(StopReason::Never);
         }

@@ -150,6 +150,9 @@ fn json_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<St
     fields.into_iter().map(print).collect()
 }
 
+/// Another target answers sooner than this.
+const MAX_HINT_WAIT: Duration = Duration::from_secs(2);
+
 const fn default_enabled() -> bool {
     true
 }
@@ -298,7 +301,12 @@ impl Target {
 
     /// Returns the retry configuration of the target, given that of its provider with its own overrides applied.
     pub(crate) fn retry_config(&self, settings: &RetryConfig) -> RetryConfig {
-        RetryConfig { max_retries: self.max_retries.or(settings.max_retries), ..settings.clone() }
+        let max_hint_wait = settings.max_hint_wait.unwrap_or(MAX_HINT_WAIT);
+        RetryConfig {
+            max_retries: self.max_retries.or(settings.max_retries),
+            max_hint_wait: Some(max_hint_wait),
+            ..settings.clone()
+        }
     }
 
     /// Sets the price of its tokens.

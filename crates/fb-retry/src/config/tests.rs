@@ -6,11 +6,11 @@ use super::*;
 #[test]
 fn defaults_match_the_documentation() {
     let config = RetryConfig::default();
-    let times = [config.base, config.throttled_base, config.cap, config.max_hint_wait];
-    assert_eq!(times.map(|time| time.as_millis()), [250, 1_000, 8_000, 2_000]);
+    let times = [config.base, config.throttled_base, config.cap];
+    assert_eq!(times.map(|time| time.as_millis()), [250, 1_000, 8_000]);
     assert_eq!(
-        (config.factor.to_string().as_str(), config.jitter, config.max_retries),
-        ("2", Jitter::Full, None)
+        (config.factor.to_string().as_str(), config.jitter, config.max_retries, config.max_hint_wait),
+        ("2", Jitter::Full, None, None)
     );
     assert_eq!(config.validate(), Ok(()));
 }
@@ -28,7 +28,7 @@ fn invalid_settings_are_rejected_by_name() {
     check(|c| c.base = long, "`base` is 3601s, expected at most an hour");
     check(|c| c.throttled_base = long, "`throttled_base` is 3601s, expected at most an hour");
     check(|c| c.cap = long, "`cap` is 3601s, expected at most an hour");
-    check(|c| c.max_hint_wait = long, "`max_hint_wait` is 3601s, expected at most an hour");
+    check(|c| c.max_hint_wait = Some(long), "`max_hint_wait` is 3601s, expected at most an hour");
     check(|c| c.factor = 0.5, "`factor` is 0.5, expected 1 to 10");
     check(|c| c.factor = 10.5, "`factor` is 10.5, expected 1 to 10");
     check(|c| c.factor = f64::NAN, "`factor` is NaN, expected 1 to 10");
@@ -77,7 +77,7 @@ fn presets_have_the_numbers_of_common_advice() {
         let retries = config.max_retries.unwrap();
         let seconds = [config.base, config.cap, config.total_wait(retries)].map(|time| time.as_secs());
         assert_eq!((seconds[0], seconds[1], retries, seconds[2]), expected, "{name}");
-        assert_eq!((config.throttled_base, config.max_hint_wait), (config.base, config.cap), "{name}");
+        assert_eq!((config.throttled_base, config.max_hint_wait), (config.base, Some(config.cap)), "{name}");
         assert_eq!((config.validate(), config.timeouts), (Ok(()), name != "rate_limit"), "{name}");
     }
     let timeout: RetryConfig = "timeout".parse().unwrap();

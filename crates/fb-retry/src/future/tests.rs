@@ -186,7 +186,7 @@ async fn shared_budget_limits_all_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_honoured_up_to_its_maximum() {
-    for (retry_after, expected, waited) in [(1_000, 3, 2_000..2_201), (2_001, 1, 0..1)] {
+    for (retry_after, expected, waited) in [(3_000, 3, 6_000..6_601), (60_001, 1, 0..1)] {
         let (start, attempts) = (Instant::now(), Cell::new(0));
         let op = async || {
             attempts.set(attempts.get() + 1);
