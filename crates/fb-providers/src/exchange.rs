@@ -13,6 +13,7 @@ use fb_core::{
     Refusal, Reply, Streaming,
 };
 use fb_wire::{Decoded, WireError};
+use http::header::CONTENT_TYPE;
 
 #[cfg(test)]
 pub(crate) use self::error::check;
@@ -60,7 +61,7 @@ impl<P: Protocol> Exchange<P> {
     /// Dropping the future or the stream drops the connection.
     pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Streaming, CallError> {
         let (mut response, head, hide_usage) = self.send(call, true).await?;
-        match media_type(response.header("content-type").unwrap_or_default()).as_str() {
+        match media_type(response.header(CONTENT_TYPE).unwrap_or_default()).as_str() {
             // An error, or a provider that does not stream. Some servers label their streams as JSON too.
             "application/json" if response.starts_with_json().await? => {
                 let reply = self.read_reply(response, head).await?;

@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use fb_core::{Failure, FailureKind, InvalidConfig, KeyInfo};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::AsHeaderName};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::client::plain_http_client;
@@ -134,8 +134,12 @@ impl Response {
         matches!(self.status, 200..=299)
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.keys().map(HeaderName::as_str)
     }
 
     pub(crate) fn into_body(self) -> ResponseBody {

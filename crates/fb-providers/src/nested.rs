@@ -1,5 +1,7 @@
 //! Edits of objects and arrays inside a body that keep all other bytes.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use fb_core::{Dialect, RawBody};
 use memchr::memmem;
@@ -15,6 +17,9 @@ pub(crate) enum Element {
     Remove,
     Replace(String),
 }
+
+/// A text that is searched for in every request. The search is prepared once.
+pub(crate) type Needle = LazyLock<memmem::Finder<'static>>;
 
 /// Returns true if `text` contains `needle`.
 pub(crate) fn contains(text: &str, needle: &str) -> bool {

@@ -1,7 +1,9 @@
 //! The properties of a request that routing depends on.
 
+use std::sync::LazyLock;
+
 use fb_core::{Chat, ChatRequest, Format, InvalidRequest, Money, Part, Usage};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use crate::{Candidate, Strategy};
@@ -176,9 +178,11 @@ impl Facts<'_> {
 /// Returns true if the bytes of a body are those of its text: it has no media, and no escapes that are longer than their
 /// characters.
 fn is_text(body: &[u8]) -> bool {
-    let has = |what: &[u8]| memmem::find(body, what).is_some();
     // The types `image` and `image_url`, and the field `images`.
-    !has(b"\"image") && !has(b"\\u") && !has_base64(body)
+    static IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"image"));
+    static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u"));
+    let has = |what: &Finder<'_>| what.find(body).is_some();
+    !has(&IMAGE) && !has(&ESCAPE) && !has_base64(body)
 }
 
 /// Returns true if there is a long run of base64, the escapes of JSON included.

@@ -5,22 +5,28 @@ use fb_wire::headers::print_go_duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The names of the limit, of what is left of it, and of its reset time.
-type Names = [&'static str; 3];
+type Names = [HeaderName; 3];
 
-const OPENAI_REQUESTS: Names =
-    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-const OPENAI_TOKENS: Names =
-    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+static OPENAI_REQUESTS: Names = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+static OPENAI_TOKENS: Names = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 
 /// Adds the headers of OpenAI: the reset time is a duration.
 pub(crate) fn write_openai(headers: &mut HeaderMap, allowances: &Allowances) {
-    write(headers, OPENAI_REQUESTS, allowances.requests.as_ref());
-    write(headers, OPENAI_TOKENS, allowances.tokens.as_ref());
+    write(headers, &OPENAI_REQUESTS, allowances.requests.as_ref());
+    write(headers, &OPENAI_TOKENS, allowances.tokens.as_ref());
 }
 
-fn write(headers: &mut HeaderMap, [limit, remaining, reset]: Names, allowance: Option<&Allowance>) {
+fn write(headers: &mut HeaderMap, [limit, remaining, reset]: &Names, allowance: Option<&Allowance>) {
     let Some(allowance) = allowance else { return };
-    let mut set = |name, value| headers.insert(HeaderName::from_static(name), value);
+    let mut set = |name: &HeaderName, value| headers.insert(name, value);
     set(limit, HeaderValue::from(allowance.limit));
     set(remaining, HeaderValue::from(allowance.remaining));
     if let Ok(resets_in) = HeaderValue::try_from(print_go_duration(allowance.resets_in)) {

@@ -8,6 +8,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// Maximum length of `x-fb-reason`, in characters.
 const MAX_REASON: usize = 300;
 
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-fb-attempts");
+static LEVEL: HeaderName = HeaderName::from_static("x-fb-level");
+static SERVED_BY: HeaderName = HeaderName::from_static("x-fb-served-by");
+static CACHE: HeaderName = HeaderName::from_static("x-fb-cache");
+static REASON: HeaderName = HeaderName::from_static("x-fb-reason");
+static TRACE: HeaderName = HeaderName::from_static("x-fb-trace");
+static DEGRADED: HeaderName = HeaderName::from_static("x-fb-degraded");
+
 /// The parts of a report that callers may see.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exposed {
@@ -32,30 +41,30 @@ pub(crate) fn write_report_headers(
     exposed: Exposed,
 ) {
     headers.reserve(8);
-    headers.insert("x-request-id", id_header(report.id));
-    headers.insert("x-fb-attempts", HeaderValue::from(report.attempts()));
-    headers.insert("x-fb-level", HeaderValue::from_static(report.level.name()));
-    let mut set = |name: &'static str, value: String| {
+    headers.insert(&REQUEST_ID, id_header(report.id));
+    headers.insert(&ATTEMPTS, HeaderValue::from(report.attempts()));
+    headers.insert(&LEVEL, HeaderValue::from_static(report.level.name()));
+    let mut set = |name: &HeaderName, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     };
     if let Some(by) = &report.served_by {
-        set("x-fb-served-by", by.to_string());
+        set(&SERVED_BY, by.to_string());
     }
     if let Some(cache) = &report.cache {
-        set("x-fb-cache", cache.to_string());
+        set(&CACHE, cache.to_string());
     }
     if let Some(reason) = &report.degraded {
         let ascii = |char: char| if char.is_ascii() && !char.is_ascii_control() { char } else { '?' };
-        set("x-fb-reason", reason.chars().take(MAX_REASON).map(ascii).collect());
+        set(&REASON, reason.chars().take(MAX_REASON).map(ascii).collect());
     }
     if let Some(trace) = exposed.trace(report) {
-        set("x-fb-trace", trace);
+        set(&TRACE, trace);
     }
     if !notes.is_empty() {
         let fields: Vec<&str> = notes.iter().map(|note| note.field.as_str()).collect();
-        set("x-fb-degraded", fields.join(","));
+        set(&DEGRADED, fields.join(","));
     }
 }
 

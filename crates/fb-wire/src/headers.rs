@@ -81,22 +81,34 @@ fn exhausted<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> 
     waits.max()
 }
 
+/// Returns true if a header of this lower-case name may state a rate limit. An answer without one has none.
+pub fn is_rate_limit(name: &str) -> bool {
+    name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
+}
+
 /// Reads the rate limits that an answer of any status states: those of OpenAI's dialect (`x-ratelimit-*`) and Anthropic's.
 /// Values that cannot be read count as missing; reset times above [`MAX_HINT`] are reduced to it.
 ///
 /// `look_up` and `now` are as for [`retry_hint`].
 pub fn rate_limits<'a>(look_up: &dyn Fn(&str) -> Option<&'a str>, now: SystemTime) -> RateLimits {
     let now = date(look_up).unwrap_or(now);
-    let number = |name: &str| look_up(name)?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
-    let left = LIMITS.iter().filter_map(|[remaining, limit, reset]| {
-        let (remaining, limit) = (number(remaining)?, number(limit).filter(|limit| *limit > 0.0)?);
-        let resets = look_up(reset).and_then(|reset| reset_in(reset.trim(), now)).unwrap_or_default();
-        Some(((remaining / limit).min(1.0), resets.min(MAX_HINT)))
-    });
-    RateLimits {
-        left: left.min_by(|(one, _), (other, _)| one.total_cmp(other)),
-        exhausted: exhausted(look_up, now).map(|wait| wait.min(MAX_HINT)),
+    let parse = |text: &str| text.parse::<f64>().ok().filter(|number| *number >= 0.0);
+    let mut limits = RateLimits::default();
+    for [remaining, limit, reset] in LIMITS {
+        let Some(remaining) = look_up(remaining).map(str::trim) else { continue };
+        let resets = look_up(reset).and_then(|reset| reset_in(reset.trim(), now));
+        let resets = resets.map(|resets| resets.min(MAX_HINT));
+        if remaining == "0" {
+            limits.exhausted = limits.exhausted.max(resets);
+        }
+        let limit = look_up(limit).and_then(|limit| parse(limit.trim())).filter(|limit| *limit > 0.0);
+        let Some((remaining, limit)) = parse(remaining).zip(limit) else { continue };
+        let share = (remaining / limit).min(1.0);
+        if limits.left.is_none_or(|(least, _)| share < least) {
+            limits.left = Some((share, resets.unwrap_or_default()));
+        }
     }
+    limits
 }
 
 /// Returns the time at which the answer was sent.
@@ -219,6 +231,12 @@ mod tests {
     #[track_caller]
     fn check(headers: &[(&str, &'static str)], seconds: Option<f64>) {
         assert_eq!(hint(headers).after.map(|wait| wait.as_secs_f64()), seconds, "{headers:?}");
+    }
+
+    #[test]
+    fn every_header_that_is_read_is_one_of_rate_limits() {
+        assert!(LIMITS.as_flattened().iter().all(|name| is_rate_limit(name)));
+        assert!(!is_rate_limit("x-request-id"));
     }
 
     #[test]

@@ -171,6 +171,9 @@ pub(super) fn request_id(response: &Response) -> Option<String> {
 
 /// Returns what the headers state about the rate limits of the key.
 pub(super) fn rate_limits(response: &Response) -> RateLimits {
+    if !response.header_names().any(headers::is_rate_limit) {
+        return RateLimits::default();
+    }
     headers::rate_limits(&|name| response.header(name), wall_clock())
 }
 

@@ -3,11 +3,14 @@
 //!
 //! Providers are distinguished by their kind. Artefacts that a kind accepts are sent to it unchanged.
 
+use std::ptr;
+
 use fb_core::{Note, RawBody, Refusal};
+use memchr::memmem::Finder;
 
 use crate::{
     edits::{Edits, has, quoted, value},
-    nested::{Element, contains, edit_array, edit_object, is_empty},
+    nested::{Element, Needle, contains, edit_array, edit_object, is_empty},
 };
 
 /// A kind of content that is bound to some providers.
@@ -16,7 +19,7 @@ pub(crate) struct Artefact {
     /// The name of its field, or for [`Position::PartType`] the type of its content part.
     pub(crate) name: &'static str,
     /// A part of the quoted name that adjacent entries share, so that one search can exclude all of them.
-    signature: &'static str,
+    signature: &'static Needle,
     pub(crate) positions: &'static [Position],
     pub(crate) shape: Shape,
     pub(crate) recipients: Recipients,
@@ -65,6 +68,11 @@ const BOUND: &str = "left out: bound to the provider that wrote it";
 const MARK: &str = "left out: a mark for another provider's cache";
 const REJECTED: &str = "left out: the provider rejects it";
 
+static ING_INSIDE: Needle = Needle::new(|| Finder::new("ing_"));
+static ING_AT_END: Needle = Needle::new(|| Finder::new("ing\""));
+static CONTENT_AT_END: Needle = Needle::new(|| Finder::new("_content\""));
+static CACHE_INSIDE: Needle = Needle::new(|| Finder::new("cache_"));
+
 /// All artefacts; entries with the same signature are adjacent. Those that no preset produces come from servers of
 /// kind `compatible`.
 pub(crate) static ARTEFACTS: &[Artefact] = {
@@ -72,23 +80,23 @@ pub(crate) static ARTEFACTS: &[Artefact] = {
     use Recipients::{AllExcept, Only};
     use Shape::{Any, Nested, Plain};
     &[
-        artefact("reasoning_details", "ing_", &[Message], Any, Only(&["openrouter"]), BOUND),
-        artefact("thinking_blocks", "ing_", &[Message], Any, Only(&["compatible"]), BOUND),
+        artefact("reasoning_details", &ING_INSIDE, &[Message], Any, Only(&["openrouter"]), BOUND),
+        artefact("thinking_blocks", &ING_INSIDE, &[Message], Any, Only(&["compatible"]), BOUND),
         // Plain thinking is not signed, and DeepSeek, Moonshot and most local servers expect it back.
-        artefact("reasoning_content", "ing_", &[Message], Any, AllExcept(STRICT), REJECTED),
-        artefact("reasoning", "ing\"", &[Message], Plain, AllExcept(&["mistral"]), REJECTED),
-        artefact("reasoning", "ing\"", &[Message], Nested, Only(&["compatible"]), BOUND),
+        artefact("reasoning_content", &ING_INSIDE, &[Message], Any, AllExcept(STRICT), REJECTED),
+        artefact("reasoning", &ING_AT_END, &[Message], Plain, AllExcept(&["mistral"]), REJECTED),
+        artefact("reasoning", &ING_AT_END, &[Message], Nested, Only(&["compatible"]), BOUND),
         // Mistral's thinking is a list of parts; Anthropic's, which some servers forward, is a text with a signature.
-        artefact("thinking", "ing\"", &[PartType], Nested, Only(&["mistral"]), BOUND),
-        artefact("thinking", "ing\"", &[PartType], Plain, Only(&["compatible"]), BOUND),
-        artefact("redacted_thinking", "ing\"", &[PartType], Any, Only(&["compatible"]), BOUND),
-        artefact("extra_content", "_content\"", &[Message, Part, Call], Any, Only(&["gemini"]), BOUND),
-        artefact("encrypted_content", "_content\"", &[Message], Any, Only(&["compatible"]), BOUND),
-        artefact("cache_control", "cache_", &[Body, Message, Part, Call, Tool], Any, Only(MARKED), MARK),
-        artefact("prompt_cache_breakpoint", "cache_", &[Part], Any, Only(OPENAI), MARK),
-        artefact("prompt_cache_key", "cache_", &[Body], Any, Only(KEYED), MARK),
-        artefact("prompt_cache_options", "cache_", &[Body], Any, Only(OPENAI), MARK),
-        artefact("prompt_cache_retention", "cache_", &[Body], Any, Only(OPENAI), MARK),
+        artefact("thinking", &ING_AT_END, &[PartType], Nested, Only(&["mistral"]), BOUND),
+        artefact("thinking", &ING_AT_END, &[PartType], Plain, Only(&["compatible"]), BOUND),
+        artefact("redacted_thinking", &ING_AT_END, &[PartType], Any, Only(&["compatible"]), BOUND),
+        artefact("extra_content", &CONTENT_AT_END, &[Message, Part, Call], Any, Only(&["gemini"]), BOUND),
+        artefact("encrypted_content", &CONTENT_AT_END, &[Message], Any, Only(&["compatible"]), BOUND),
+        artefact("cache_control", &CACHE_INSIDE, &[Body, Message, Part, Call, Tool], Any, Only(MARKED), MARK),
+        artefact("prompt_cache_breakpoint", &CACHE_INSIDE, &[Part], Any, Only(OPENAI), MARK),
+        artefact("prompt_cache_key", &CACHE_INSIDE, &[Body], Any, Only(KEYED), MARK),
+        artefact("prompt_cache_options", &CACHE_INSIDE, &[Body], Any, Only(OPENAI), MARK),
+        artefact("prompt_cache_retention", &CACHE_INSIDE, &[Body], Any, Only(OPENAI), MARK),
     ]
 };
 
@@ -103,7 +111,7 @@ const STRICT: &[&str] = &["groq", "cerebras", "mistral"];
 
 const fn artefact(
     name: &'static str,
-    signature: &'static str,
+    signature: &'static Needle,
     positions: &'static [Position],
     shape: Shape,
     recipients: Recipients,
@@ -144,17 +152,19 @@ impl Bound {
     }
 
     fn find(text: &str, positions: &[Position], kind: &str) -> Self {
-        let mut last_search = ("", false);
+        let mut last_search: Option<(&Needle, bool)> = None;
         let mut may_occur = |artefact: &&Artefact| {
             if artefact.is_accepted_by(kind)
                 || !artefact.positions.iter().any(|position| positions.contains(position))
             {
                 return false;
             }
-            if last_search.0 != artefact.signature {
-                last_search = (artefact.signature, contains(text, artefact.signature));
-            }
-            last_search.1 && contains(text, &quoted(artefact.name))
+            let is_found = match last_search {
+                Some((signature, is_found)) if ptr::eq(signature, artefact.signature) => is_found,
+                _ => artefact.signature.find(text.as_bytes()).is_some(),
+            };
+            last_search = Some((artefact.signature, is_found));
+            is_found && contains(text, &quoted(artefact.name))
         };
         Self(ARTEFACTS.iter().filter(|artefact| may_occur(artefact)).collect())
     }

@@ -3,15 +3,19 @@
 use std::borrow::Cow;
 
 use fb_core::{Note, RawBody};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::artefacts::{Bound, Position};
 use crate::{
     edits::{Edits, quoted, value},
-    nested::{Element, contains, edit_array, edit_object, is_empty},
+    nested::{Element, Needle, contains, edit_array, edit_object, is_empty},
     preset::{Preset, ToolIds},
 };
+
+static DEVELOPER: Needle = Needle::new(|| Finder::new("\"developer\""));
+static ASSISTANT: Needle = Needle::new(|| Finder::new("\"assistant\""));
 
 /// Adapts the messages to a provider. The bytes are searched for a few texts and parsed only if one is found; messages
 /// without changes stay byte-identical.
@@ -21,11 +25,11 @@ pub(super) fn rewrite(raw: &RawBody, model: &str, preset: &Preset, edits: &mut E
     let has_calls = || contains(text, "\"tool_calls\"");
     let rewriting = Rewriting {
         bound: Bound::in_messages(text, preset.name),
-        roles: !quirks.developer && contains(text, "\"developer\""),
+        roles: !quirks.developer && DEVELOPER.find(text.as_bytes()).is_some(),
         ids: quirks.tool_ids == ToolIds::NineAlphanumeric
             && (has_calls() || contains(text, "\"tool_call_id\"")),
         signs: quirks.signed_calls && wants_signed(model) && has_calls(),
-        prefixed: if quirks.prefix && contains(text, "\"assistant\"") {
+        prefixed: if quirks.prefix && ASSISTANT.find(text.as_bytes()).is_some() {
             last_if_assistant(text)
         } else {
             None
