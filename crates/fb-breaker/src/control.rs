@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The effect of an [`Override`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Mode {
     /// Rejects every call, including bypasses.
     ForcedOpen,

@@ -34,6 +34,7 @@ pub struct Rejected {
 
 /// The reason for a rejected call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RejectReason {
     /// The breaker is open.
     Open,

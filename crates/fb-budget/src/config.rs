@@ -55,6 +55,7 @@ pub struct KeyLimits {
 /// The treatment of a tenant's requests from `warn_at` on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Tier {
     /// Requests take a cheaper route.
     #[default]

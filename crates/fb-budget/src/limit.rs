@@ -8,6 +8,7 @@ use thiserror::Error;
 /// A limit of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Limit {
     /// Requests per minute.
     RequestsPerMinute,

@@ -39,6 +39,7 @@ impl Default for FlightsConfig {
 /// The treatment of a call without remaining waiters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum WhenAbandoned {
     /// The call is dropped.
     #[default]

@@ -58,6 +58,7 @@ pub struct ProbeConfig {
 /// The request that a probe sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ProbeKind {
     /// A request that costs nothing, such as a list of models.
     #[default]
@@ -111,6 +112,7 @@ pub struct ErrorsConfig {
 /// The errors that a success takes off the error count of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Decay {
     /// One error.
     #[default]

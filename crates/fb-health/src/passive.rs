@@ -15,6 +15,7 @@ use crate::{
 
 /// The origin of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// No connection was established. If all targets fail like this, the local network is the likely cause.
     Local,

@@ -45,6 +45,7 @@ impl Defect {
 
 /// The kind of a gate. The set is closed, so that it can label metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum GateKind {
     /// Neither text nor a tool call.
     Empty,

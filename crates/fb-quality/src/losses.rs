@@ -21,6 +21,7 @@ pub enum MaxLoss {
 
 /// The weight of a single loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Severity {
     /// The answer keeps the requested form and meaning: labels, caching, tiers, sampling parameters.
     Minor,

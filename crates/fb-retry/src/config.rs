@@ -87,6 +87,7 @@ impl Default for RetryConfig {
 /// Growth of the waits, before jitter and cap; `n` is the number of the retry, from 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Curve {
     /// `base`
     Constant,
@@ -104,6 +105,7 @@ pub enum Curve {
 /// And Jitter" (AWS, 2015).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Jitter {
     /// `U(0, e)`: the lowest load for the same number of attempts.
     #[default]

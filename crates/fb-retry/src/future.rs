@@ -91,6 +91,7 @@ impl<T, E, Fut: Future<Output = Result<T, E>>, F: FnMut() -> Fut> Retryable<T, E
 
 /// An event of one operation.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a, E> {
     /// An attempt starts.
     Attempt {

@@ -83,6 +83,7 @@ pub enum Decision {
 
 /// The reason for not retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopReason {
     /// This kind of failure is not retried.
     Never,

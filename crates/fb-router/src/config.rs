@@ -33,6 +33,7 @@ pub struct RouterConfig {
 /// last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Strategy {
     /// One target after another, the lowest `priority` first.
     #[default]

@@ -46,6 +46,7 @@ impl Default for HedgeConfig {
 /// The delay before the second call of a hedge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"p95\" or a time such as \"800ms\"")]
+#[non_exhaustive]
 pub enum HedgeAfter {
     /// The 95th percentile of the first target's time to the first token.
     #[default]

@@ -60,6 +60,7 @@ pub enum Start {
 
 /// The reason for a target's rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum RankReason {
     /// The request prefers the target.
     Preferred,

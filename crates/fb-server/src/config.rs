@@ -78,6 +78,7 @@ pub struct ServerConfig {
 /// The acceptance of names of targets as models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DirectTargets {
     /// They are accepted.
     Allow,

@@ -21,6 +21,7 @@ pub(crate) const AUDIT: &str = "fb::audit";
 /// The format of the log's lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LogFormat {
     /// Fields as `name=value`, for people.
     #[default]

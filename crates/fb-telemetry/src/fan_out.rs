@@ -109,7 +109,7 @@ mod tests {
         let log = |name| Arc::new(Log(name, Arc::clone(&events))) as Arc<dyn Observer>;
         let both = FanOut::new([log("first"), Arc::new(Panics)]).and(log("second"));
         everything(&both, "default", ["a", "a", "b"]);
-        let kinds = "Ended Started Ended Hop Started Ended Finished FirstToken Breaker ProviderBreaker Ladder Resumed";
+        let kinds = "Ended Started Ended Hop Started Ended Finished FirstToken Breaker ProviderBreaker Ladder Resumed Rejected";
         let expected = kinds.split(' ').flat_map(|kind| [format!("first {kind}"), format!("second {kind}")]);
         assert_eq!(*events.lock(), expected.collect::<Vec<_>>());
     }

@@ -7,6 +7,7 @@ mod tests;
 
 /// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// An answer, including cached and static ones.
     Answered,

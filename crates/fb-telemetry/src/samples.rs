@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fb_core::{
     Attempt, AttemptEnd, BreakerState, CacheUse, Event, Failure, FailureKind, Level, Money, Next, Observer,
-    Report, RequestSummary, ServedBy, Skip, TargetId, Trace, Usage,
+    Report, RequestError, RequestSummary, ServedBy, Skip, TargetId, Trace, Usage,
 };
 
 use crate::{Account, Names, Readings, Records};
@@ -103,6 +103,8 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     });
     observer.on_event(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
     observer.on_event(&Event::Resumed { route, from: &target, by: None });
+    let error = RequestError { status: 401, code: "invalid_api_key" };
+    observer.on_event(&Event::Rejected { listener: "gateway", error });
 }
 
 /// The attempts of a request that skips one target over its tenant's limit, repairs the answer of a second one with one of its keys, and

@@ -137,6 +137,7 @@ const fn default_last_resort() -> Duration {
 /// The policy when every target of a request is cooling down or open for longer than the request waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum UnavailablePolicy {
     /// One request at a time calls a target anyway, in case it has recovered early.
     #[default]

@@ -11,6 +11,7 @@ use thiserror::Error as ThisError;
 
 /// The kind of a [`LedgerError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LedgerErrorKind {
     /// Another process has the file open.
     Locked,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The treatment of calls while the ledger does not commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnStall {
     /// Calls continue under the limits as counted in memory.
     #[default]

@@ -129,6 +129,7 @@ fn owned(keywords: &[&str]) -> Vec<String> {
 
 /// The rule that decided the class of a request. Displays as `words: 6` or `keyword "prove"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Evidence<'a> {
     /// A count that reached its threshold.
     Count {

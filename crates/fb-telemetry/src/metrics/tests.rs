@@ -60,6 +60,7 @@ fn request_updates_every_metric_it_concerns() {
         fb_provider_breaker_state{provider="b",state="open"} 1
         fb_provider_breaker_state{provider="other",state="closed"} 1
         fb_provider_breaker_transitions_total{provider="b",from="closed",to="open",reason="consecutive_failures"} 1
+        fb_rejected_requests_total{listener="gateway",code="invalid_api_key"} 1
         fb_request_duration_seconds_count{route="default"} 1
         fb_request_duration_seconds_sum{route="default"} 0.9
         fb_requests_total{route="default",outcome="answered",level="full",cache="miss"} 1

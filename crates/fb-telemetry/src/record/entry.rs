@@ -66,6 +66,7 @@ pub struct RecordEntry {
 /// A feature that a request requires of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Need {
     /// Tool calls.
     Tools,

@@ -106,6 +106,7 @@ impl Rung {
 /// A feature that a level may leave out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Feature {
     /// Incremental output. Without it a stream delivers its answer in one piece.
     Streaming,

@@ -71,6 +71,7 @@ impl FromStr for RouteCache {
 /// The parts of a request that its cached answer must match, besides tenant and route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CacheKey {
     /// Every field that can change the answer.
     #[default]
