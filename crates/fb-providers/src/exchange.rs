@@ -20,7 +20,7 @@ pub(crate) use self::error::check;
 use self::head::ResponseHead;
 pub(crate) use self::{
     decode::{MAX_EVENT, Sse, SseDialect, StreamDecoder},
-    error::{ErrorClass, ErrorResponse},
+    error::{ErrorClass, ErrorResponse, failure},
     protocol::{PreparedRequest, Protocol},
 };
 use crate::http::{Response, Upstream};
@@ -183,7 +183,9 @@ impl<P: Protocol> Exchange<P> {
             return ErrorAnswer::Learned { field: body.param.as_deref().unwrap_or_default().to_owned() };
         }
         ErrorAnswer::Final(match error.of_model(error.correct(self.protocol.classify(&error)), model) {
-            ErrorClass::Failed(kind, scope) => error::failure(kind, scope, &error, response).into(),
+            ErrorClass::Failed(kind, scope) => {
+                failure(kind, scope, &error, status, &|name| response.header(name)).into()
+            }
             ErrorClass::Blocked(category) => {
                 let detail = self.protocol.block_detail(&bytes, &error);
                 let form = BlockForm::Body { status, raw: Some(Raw { dialect: P::DIALECT, bytes }) };

@@ -15,6 +15,7 @@ mod nearest;
 mod nested;
 mod ollama;
 mod openai;
+mod own;
 mod preset;
 mod secret;
 mod setters;
@@ -24,6 +25,14 @@ mod translate;
 mod tests;
 
 pub use fb_core::InvalidConfig;
+
+/// Splitting of streams into events and lines, for providers of other programs.
+pub mod frames {
+    pub use fb_wire::{
+        ndjson::NdjsonDecoder,
+        sse::{MAX_EVENT, SseDecoder, SseEvent, TooLarge},
+    };
+}
 #[cfg(feature = "http-client")]
 pub use reqwest;
 
@@ -40,6 +49,7 @@ pub use crate::{
     nearest::nearest,
     ollama::{Ollama, OllamaConfig},
     openai::{OpenAi, OpenAiConfig},
+    own::error_from_response,
     preset::Auth,
     secret::Secret,
 };

@@ -23,11 +23,16 @@ pub(crate) use self::{
     protocol::{ChatCompletions, ThinkingModels},
 };
 use crate::{
-    exchange::{Exchange, Protocol},
+    exchange::{ErrorClass, ErrorResponse, Exchange, Protocol},
     http::{self, Base, Keys, Settings, Upstream},
     preset,
     secret::Secret,
 };
+
+/// Classifies an error by OpenAI's codes and messages, then by its status.
+pub(crate) fn classify(error: &ErrorResponse<'_>) -> ErrorClass {
+    failure::classify(error, preset::Flavour::OpenAi)
+}
 
 /// OpenAI, or a server that implements its dialect.
 #[derive(Debug)]

@@ -178,23 +178,24 @@ pub(super) fn rate_limits(response: &Response) -> RateLimits {
 }
 
 /// Creates a failure with the details of the head and the body of a response.
-pub(super) fn failure(
+pub(crate) fn failure<'a>(
     kind: FailureKind,
     scope: Scope,
     error: &ErrorResponse<'_>,
-    response: &Response,
+    status: u16,
+    header: &dyn Fn(&str) -> Option<&'a str>,
 ) -> Failure {
-    let RetryHint { after, should_retry } = headers::retry_hint(&|name| response.header(name), wall_clock());
+    let RetryHint { after, should_retry } = headers::retry_hint(header, wall_clock());
     let detail = match kind {
-        FailureKind::Malformed if matches!(response.status(), 300..=399) => {
+        FailureKind::Malformed if matches!(status, 300..=399) => {
             "a redirect, which is not followed; is base_url right?".to_owned()
         }
         _ => error.detail(),
     };
     Failure::new(kind, detail)
-        .with_status(response.status())
+        .with_status(status)
         .with_code(error.display_code())
-        .with_request_id(request_id(response).or_else(|| error.request_id().map(ToOwned::to_owned)))
+        .with_request_id(headers::request_id(header).or_else(|| error.request_id()).map(ToOwned::to_owned))
         .with_retry_after(after.or_else(|| error.retry_delay()))
         .with_should_retry(should_retry)
         .with_scope(scope)
