@@ -139,7 +139,8 @@ pub(super) async fn bound(fb: PathBuf) -> anyhow::Result<Summary> {
             502 if unavailable == 0 => faults += 1,
             503 => {
                 unavailable += 1;
-                let reasons = ["region: us is not allowed", "backup/claude-sonnet-4-6 skipped: breaker open"];
+                let reasons =
+                    ["region: us is not allowed", "backup/claude-sonnet-4-6: skipped: breaker open"];
                 ensure!(reasons.iter().all(|reason| response.body.contains(reason)), "{response:?}");
             }
             _ => anyhow::bail!("after {unavailable} of 503: {response:?}"),
