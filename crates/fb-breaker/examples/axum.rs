@@ -1,4 +1,4 @@
-//! A breaker as a layer around `reqwest::Client`, in an axum server whose upstream fails. Runs six requests and exits.
+//! A breaker as a layer around `reqwest::Client`, in an axum server with a failing upstream. Runs six requests and exits.
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 

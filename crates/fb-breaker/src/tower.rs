@@ -6,12 +6,14 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use self::admitted::Admitted;
 use crate::{breaker::Breaker, call::CallError, weight::Weight};
 
 pub use self::body::BreakerBody;
 pub use self::calls::{CallFuture, CallLayer, CallService, Verdict};
 pub use self::future::BreakerFuture;
 
+mod admitted;
 mod body;
 mod calls;
 mod future;
@@ -95,10 +97,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.breaker.try_acquire(self.breaker.now()) {
-            Ok(permit) => BreakerFuture::called(self.inner.call(request), permit, self.classify.clone()),
-            Err(rejected) => BreakerFuture::rejected(rejected),
-        }
+        let call = Admitted::call(&self.breaker, || self.inner.call(request));
+        BreakerFuture::new(call, self.classify.clone())
     }
 }
 

@@ -9,7 +9,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{breaker::Breaker, call::CallError, permit::Permit, state::Rejected, weight::Weight};
+use super::admitted::Admitted;
+use crate::{breaker::Breaker, call::CallError, weight::Weight};
 
 /// The verdict on a completed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,15 +98,8 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let call = match self.breaker.try_acquire(self.breaker.now()) {
-            Ok(permit) => Call::Called {
-                inner: self.inner.call(request),
-                permit: Some(permit),
-                classify: self.classify.clone(),
-            },
-            Err(rejected) => Call::Rejected { rejected },
-        };
-        CallFuture { call }
+        let call = Admitted::call(&self.breaker, || self.inner.call(request));
+        CallFuture { call, classify: self.classify.clone() }
     }
 }
 
@@ -118,16 +112,8 @@ pin_project! {
     #[derive(Debug)]
     pub struct CallFuture<F, C> {
         #[pin]
-        call: Call<F, C>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = Projected]
-    enum Call<F, C> {
-        Rejected { rejected: Rejected },
-        Called { #[pin] inner: F, permit: Option<Permit>, classify: C },
+        call: Admitted<F>,
+        classify: C,
     }
 }
 
@@ -139,14 +125,14 @@ where
     type Output = Result<T, CallError<E>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, permit, classify) = match self.project().call.project() {
-            Projected::Rejected { rejected } => return Poll::Ready(Err(CallError::Rejected(*rejected))),
-            Projected::Called { inner, permit, classify } => (inner, permit, classify),
+        let this = self.project();
+        let (result, permit) = match ready!(this.call.poll(context)) {
+            Ok(called) => called,
+            Err(rejected) => return Poll::Ready(Err(CallError::Rejected(rejected))),
         };
-        let result = ready!(inner.poll(context));
-        if let Some(permit) = permit.take() {
+        if let Some(permit) = permit {
             let now = permit.now();
-            match classify(result.as_ref()) {
+            match (this.classify)(result.as_ref()) {
                 Verdict::Success => permit.success(now),
                 Verdict::Failure(weight) => permit.failure(weight, now),
                 Verdict::Neutral => permit.neutral(now),
@@ -166,10 +152,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        BreakerConfig, RejectReason,
-        virtual_time::{self, at},
-    };
+    use crate::{BreakerConfig, RejectReason, virtual_time};
 
     /// Returns its request, counted by the test.
     struct Echo(u32);
@@ -222,10 +205,9 @@ mod tests {
     #[test]
     fn dropped_call_frees_its_permit() {
         let breaker = Breaker::new(BreakerConfig::default(), virtual_time::now).unwrap();
-        let permit = breaker.try_acquire(at(0)).unwrap();
-        let inner = pending::<Result<u16, Infallible>>();
+        let call = Admitted::call(&breaker, pending::<Result<u16, Infallible>>);
         let classify = |_: Result<&u16, &Infallible>| Verdict::Success;
-        let future = CallFuture { call: Call::Called { inner, permit: Some(permit), classify } };
+        let future = CallFuture { call, classify };
         assert_eq!(breaker.outstanding(), 1);
         drop(future);
         assert_eq!(breaker.outstanding(), 0);

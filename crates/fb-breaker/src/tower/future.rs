@@ -6,9 +6,9 @@ use std::{
 use http::{HeaderMap, Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use crate::{call::CallError, permit::Permit, state::Rejected, weight::Weight};
+use crate::{call::CallError, weight::Weight};
 
-use super::body::BreakerBody;
+use super::{admitted::Admitted, body::BreakerBody};
 
 pin_project! {
     /// The response future of a [`BreakerService`](crate::BreakerService).
@@ -19,26 +19,14 @@ pin_project! {
     #[derive(Debug)]
     pub struct BreakerFuture<F, C> {
         #[pin]
-        call: Call<F, C>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = Projected]
-    enum Call<F, C> {
-        Rejected { rejected: Rejected },
-        Called { #[pin] inner: F, permit: Option<Permit>, classify: C },
+        call: Admitted<F>,
+        classify: C,
     }
 }
 
 impl<F, C> BreakerFuture<F, C> {
-    pub(super) fn called(inner: F, permit: Permit, classify: C) -> Self {
-        Self { call: Call::Called { inner, permit: Some(permit), classify } }
-    }
-
-    pub(super) fn rejected(rejected: Rejected) -> Self {
-        Self { call: Call::Rejected { rejected } }
+    pub(super) const fn new(call: Admitted<F>, classify: C) -> Self {
+        Self { call, classify }
     }
 }
 
@@ -51,15 +39,14 @@ where
     type Output = Result<Response<BreakerBody<B>>, CallError<E>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, permit, classify) = match self.project().call.project() {
-            Projected::Rejected { rejected } => return Poll::Ready(Err(CallError::Rejected(*rejected))),
-            Projected::Called { inner, permit, classify } => (inner, permit, classify),
+        let this = self.project();
+        let (result, permit) = match ready!(this.call.poll(context)) {
+            Ok(called) => called,
+            Err(rejected) => return Poll::Ready(Err(CallError::Rejected(rejected))),
         };
-        let result = ready!(inner.poll(context));
-        let permit = permit.take();
         Poll::Ready(match result {
             Ok(response) => {
-                let weight = classify(response.status(), response.headers());
+                let weight = (this.classify)(response.status(), response.headers());
                 Ok(response.map(|body| BreakerBody::new(body, permit, weight)))
             }
             Err(error) => {
