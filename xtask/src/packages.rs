@@ -1,4 +1,5 @@
-//! The packages as their users get them: each can be packaged, and builds with the oldest compiler that it names.
+//! The packages as their users get them: each can be packaged, and builds with the oldest compiler that it
+//! names and with any choice of features.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,8 @@ use serde_json::Value;
 
 use crate::process::{cargo, metadata, read, root, run as run_command, succeeds, target_dir};
 
-/// `cargo xtask packages`: packages every crate that is published, and checks each with its `rust-version`.
+/// `cargo xtask packages`: packages every crate that is published, and checks each without its default features and with its
+/// `rust-version`.
 pub(crate) fn run() -> Result<ExitCode> {
     let metadata = metadata()?;
     let published = published(&metadata)?;
@@ -29,6 +31,7 @@ pub(crate) fn run() -> Result<ExitCode> {
             );
         }
     }
+    check_features(&metadata, &published)?;
     println!("packages: {} crates, each with its README and licences", published.len());
 
     let newest = published.values().max().cloned().unwrap_or_default();
@@ -51,6 +54,28 @@ pub(crate) fn run() -> Result<ExitCode> {
         println!("Rust {version}: {}", names.join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lints every published crate without its default features, and `fb` with each feature alone: the other builds of the workspace
+/// have all of them.
+fn check_features(metadata: &Value, published: &BTreeMap<String, String>) -> Result<()> {
+    let lint = |name: &str, feature: &str| {
+        let mut lint = cargo("clippy -q --lib --locked --no-default-features");
+        lint.args(["-p", name, "--features", feature, "--", "-D", "warnings"]);
+        run_command(&mut lint).with_context(|| format!("{name} with the features {feature:?} alone"))
+    };
+    for name in published.keys() {
+        lint(name, "")?;
+    }
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let features =
+        packages.filter(|package| package["name"] == "fb").find_map(|fb| fb["features"].as_object());
+    let features = features.context("fb has no features")?;
+    for feature in features.keys().filter(|feature| *feature != "default") {
+        lint("fb", feature)?;
+    }
+    println!("features: {} crates without them, fb with each of {}", published.len(), features.len() - 1);
+    Ok(())
 }
 
 /// Returns the crates that are published, with the oldest compiler that each names.

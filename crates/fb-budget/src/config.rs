@@ -110,6 +110,10 @@ impl Limits {
             Err(InvalidConfig::expecting(format!("tenants.{tenant}.{field}"), value, expected))
         };
         check(self.requests_per_minute != Some(0), "requests_per_minute", "0".to_owned(), "1 or more")?;
+        if let Some(per_minute) = self.requests_per_minute {
+            let expected = "no such limit, as the feature `rates` of fb-budget (`budget` of fb) is off";
+            check(cfg!(feature = "rates"), "requests_per_minute", per_minute.to_string(), expected)?;
+        }
         check(self.tokens_per_minute != Some(0), "tokens_per_minute", "0".to_owned(), "1 or more")?;
         for (field, usd) in [("usd_per_day", self.usd_per_day), ("usd_per_month", self.usd_per_month)] {
             if let Some(usd) = usd {

@@ -10,6 +10,10 @@ mod moment;
 
 mod calendar;
 mod minute;
+#[cfg(feature = "rates")]
+mod request_limiter;
+#[cfg(not(feature = "rates"))]
+#[path = "no_limiter.rs"]
 mod request_limiter;
 
 mod allowance;

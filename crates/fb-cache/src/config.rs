@@ -34,7 +34,12 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
-    pub(crate) fn validate(&self) -> Result<(), InvalidConfig> {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.max_bytes == 0 {
             return Err(InvalidConfig { field: "max_bytes", value: "0".into(), expected: "at least 1" });
         }

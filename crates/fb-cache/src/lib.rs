@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "store"),
+    allow(dead_code, reason = "entries and their accounting serve the store")
+)]
 
 mod key;
 
@@ -9,6 +13,7 @@ mod entry;
 mod stats;
 mod tenant_usage;
 
+#[cfg(feature = "store")]
 mod cache;
 mod purge;
 
@@ -16,9 +21,10 @@ mod recording;
 
 #[cfg(feature = "tokio")]
 mod flights;
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "store", feature = "tokio"))]
 mod read_through;
 
+#[cfg(feature = "store")]
 pub use self::cache::{Cache, InsertError};
 pub use self::config::{CacheConfig, InvalidConfig};
 pub use self::entry::{Hit, Item, Tags};
@@ -26,7 +32,7 @@ pub use self::entry::{Hit, Item, Tags};
 pub use self::flights::{FlightError, FlightStats, Flights, FlightsConfig, Role, WhenAbandoned};
 pub use self::key::{InvalidJson, Key, KeyBuilder};
 pub use self::purge::Purge;
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "store", feature = "tokio"))]
 pub use self::read_through::{LoadError, Loaded, ReadThrough};
 pub use self::recording::Recording;
 pub use self::stats::Stats;

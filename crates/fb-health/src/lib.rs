@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "the state of the checks serves the prober"))]
 
 mod config;
 

@@ -3,13 +3,18 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use fb_core::{InvalidConfig, Overlay, Provider};
 use serde::Deserialize;
 
+#[cfg(feature = "anthropic")]
+use crate::anthropic::AnthropicConfig;
+#[cfg(feature = "azure")]
+use crate::azure::AzureConfig;
+#[cfg(feature = "ollama")]
+use crate::ollama::OllamaConfig;
+#[cfg(feature = "openai")]
+use crate::openai::OpenAiConfig;
 use crate::{
-    anthropic::AnthropicConfig,
     api_key::{self, ApiKey},
-    azure::AzureConfig,
     connection::{Connection, ExtraHeaders},
-    ollama::OllamaConfig,
-    openai::OpenAiConfig,
+    into_provider::IntoProvider,
     preset::{self, Adapter, Auth, PRESETS, Preset},
     secret::Secret,
 };
@@ -98,12 +103,29 @@ impl ProviderConfig {
             return Err(preset::unknown("kind", &self.kind, kinds.map(|preset| preset.name)));
         };
         self.reject_foreign_settings(preset)?;
-        Ok(match preset.adapter {
-            Adapter::OpenAi => Arc::new(self.openai().build()?),
-            Adapter::Anthropic => Arc::new(self.anthropic().build()?),
-            Adapter::Azure => Arc::new(self.azure().build()?),
-            Adapter::Ollama => Arc::new(self.ollama().build()?),
-        })
+        match preset.adapter {
+            #[cfg(feature = "openai")]
+            Adapter::OpenAi => self.openai().into_provider(),
+            #[cfg(feature = "anthropic")]
+            Adapter::Anthropic => self.anthropic().into_provider(),
+            #[cfg(feature = "azure")]
+            Adapter::Azure => self.azure().into_provider(),
+            #[cfg(feature = "ollama")]
+            Adapter::Ollama => self.ollama().into_provider(),
+            #[cfg(not(all(
+                feature = "anthropic",
+                feature = "azure",
+                feature = "ollama",
+                feature = "openai"
+            )))]
+            adapter => {
+                let expected = format!(
+                    "expected a program that is built with the feature `{}` of fb",
+                    adapter.feature()
+                );
+                Err(InvalidConfig::quoted("kind", &self.kind, expected))
+            }
+        }
     }
 
     /// Rejects settings that the kind does not have, since they would be ignored silently.
@@ -134,6 +156,7 @@ impl ProviderConfig {
         }
     }
 
+    #[cfg(feature = "openai")]
     fn openai(&self) -> OpenAiConfig {
         OpenAiConfig {
             preset: self.kind.clone(),
@@ -147,6 +170,7 @@ impl ProviderConfig {
         }
     }
 
+    #[cfg(feature = "anthropic")]
     fn anthropic(&self) -> AnthropicConfig {
         let default = AnthropicConfig::default();
         AnthropicConfig {
@@ -159,6 +183,7 @@ impl ProviderConfig {
         }
     }
 
+    #[cfg(feature = "azure")]
     fn azure(&self) -> AzureConfig {
         AzureConfig {
             base_url: self.base_url.clone(),
@@ -170,6 +195,7 @@ impl ProviderConfig {
         }
     }
 
+    #[cfg(feature = "ollama")]
     fn ollama(&self) -> OllamaConfig {
         OllamaConfig {
             base_url: self.base_url.clone(),
@@ -178,6 +204,12 @@ impl ProviderConfig {
             num_ctx: self.num_ctx,
             connection: self.connection(),
         }
+    }
+}
+
+impl IntoProvider for ProviderConfig {
+    fn into_provider(self) -> Result<Arc<dyn Provider>, InvalidConfig> {
+        self.build()
     }
 }
 

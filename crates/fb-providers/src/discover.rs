@@ -34,7 +34,12 @@ pub fn discover() -> Vec<DiscoveredProvider> {
 
 /// Returns the environment variables that [`discover`] checks, in the order of the preset table.
 pub fn environment_variables() -> Vec<&'static str> {
-    PRESETS.iter().filter(|preset| preset.default_model.is_some()).filter_map(|preset| preset.env).collect()
+    callable().filter_map(|preset| preset.env).collect()
+}
+
+/// Returns the presets with an adapter in this program and a model for a first call.
+fn callable() -> impl Iterator<Item = &'static Preset> {
+    PRESETS.iter().filter(|preset| preset.adapter.is_built() && preset.default_model.is_some())
 }
 
 fn discover_in(is_set: &dyn Fn(&str) -> bool) -> Vec<DiscoveredProvider> {
@@ -50,7 +55,7 @@ fn discover_in(is_set: &dyn Fn(&str) -> bool) -> Vec<DiscoveredProvider> {
             default_model: default_model.to_owned(),
         })
     };
-    PRESETS.iter().filter_map(provider).collect()
+    callable().filter_map(provider).collect()
 }
 
 #[cfg(test)]

@@ -2,11 +2,6 @@ use std::sync::Arc;
 
 use fb_core::{InvalidConfig, Provider};
 
-use crate::{
-    anthropic::AnthropicConfig, azure::AzureConfig, config::ProviderConfig, ollama::OllamaConfig,
-    openai::OpenAiConfig,
-};
-
 /// A provider, or the settings of one of this crate.
 pub trait IntoProvider {
     /// Returns the provider; sends nothing.
@@ -22,32 +17,30 @@ impl<P: Provider> IntoProvider for P {
     }
 }
 
-impl IntoProvider for OpenAiConfig {
+#[cfg(feature = "openai")]
+impl IntoProvider for crate::OpenAiConfig {
     fn into_provider(self) -> Result<Arc<dyn Provider>, InvalidConfig> {
         Ok(Arc::new(self.build()?))
     }
 }
 
-impl IntoProvider for AnthropicConfig {
+#[cfg(feature = "anthropic")]
+impl IntoProvider for crate::AnthropicConfig {
     fn into_provider(self) -> Result<Arc<dyn Provider>, InvalidConfig> {
         Ok(Arc::new(self.build()?))
     }
 }
 
-impl IntoProvider for AzureConfig {
+#[cfg(feature = "azure")]
+impl IntoProvider for crate::AzureConfig {
     fn into_provider(self) -> Result<Arc<dyn Provider>, InvalidConfig> {
         Ok(Arc::new(self.build()?))
     }
 }
 
-impl IntoProvider for OllamaConfig {
+#[cfg(feature = "ollama")]
+impl IntoProvider for crate::OllamaConfig {
     fn into_provider(self) -> Result<Arc<dyn Provider>, InvalidConfig> {
         Ok(Arc::new(self.build()?))
-    }
-}
-
-impl IntoProvider for ProviderConfig {
-    fn into_provider(self) -> Result<Arc<dyn Provider>, InvalidConfig> {
-        self.build()
     }
 }

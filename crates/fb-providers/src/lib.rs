@@ -1,7 +1,13 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(all(feature = "anthropic", feature = "azure", feature = "ollama", feature = "openai")),
+    allow(dead_code, unused_imports, unused_macros, reason = "what one adapter needs serves it alone")
+)]
 
+#[cfg(feature = "anthropic")]
 mod anthropic;
 mod api_key;
+#[cfg(feature = "azure")]
 mod azure;
 mod config;
 mod connection;
@@ -13,8 +19,11 @@ mod into_provider;
 mod models;
 mod nearest;
 mod nested;
+#[cfg(feature = "ollama")]
 mod ollama;
+#[cfg(feature = "openai")]
 mod openai;
+#[cfg(feature = "openai")]
 mod own;
 mod preset;
 mod secret;
@@ -22,6 +31,7 @@ mod setters;
 mod translate;
 
 #[cfg(test)]
+#[cfg(all(feature = "anthropic", feature = "azure", feature = "ollama", feature = "openai"))]
 mod tests;
 
 pub use fb_core::InvalidConfig;
@@ -36,10 +46,14 @@ pub mod frames {
 #[cfg(feature = "http-client")]
 pub use reqwest;
 
+#[cfg(feature = "anthropic")]
+pub use crate::anthropic::{Anthropic, AnthropicConfig};
+#[cfg(feature = "azure")]
+pub use crate::azure::{Azure, AzureConfig};
+#[cfg(feature = "ollama")]
+pub use crate::ollama::{Ollama, OllamaConfig};
 pub use crate::{
-    anthropic::{Anthropic, AnthropicConfig},
     api_key::ApiKey,
-    azure::{Azure, AzureConfig},
     config::ProviderConfig,
     connection::{Connection, ExtraHeaders},
     discover::{DiscoveredProvider, discover, environment_variables},
@@ -47,9 +61,11 @@ pub use crate::{
     into_provider::IntoProvider,
     models::is_thinking_model,
     nearest::nearest,
-    ollama::{Ollama, OllamaConfig},
-    openai::{OpenAi, OpenAiConfig},
-    own::error_from_response,
     preset::Auth,
     secret::Secret,
+};
+#[cfg(feature = "openai")]
+pub use crate::{
+    openai::{OpenAi, OpenAiConfig},
+    own::error_from_response,
 };

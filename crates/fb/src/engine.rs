@@ -21,6 +21,8 @@ mod key_ring;
 mod key_standing;
 mod keys;
 mod last_resort;
+#[cfg(not(feature = "cache"))]
+mod no_store;
 mod observers;
 mod open_call;
 mod operate;
@@ -253,7 +255,7 @@ fn bounded(request: &ChatRequest, route: &RouteState) -> Option<Box<(ChatRequest
 }
 
 /// Compiles the schema that the gates check answers against. An unusable schema is the caller's mistake.
-#[cfg(feature = "schema")]
+#[cfg(feature = "quality")]
 fn prepare_gates(request: &ChatRequest, route: &RouteState) -> Result<(), Error> {
     if route.gates.is_empty() {
         return Ok(());
@@ -267,7 +269,7 @@ fn prepare_gates(request: &ChatRequest, route: &RouteState) -> Result<(), Error>
 }
 
 /// Compiles nothing: no gate has a schema.
-#[cfg(not(feature = "schema"))]
+#[cfg(not(feature = "quality"))]
 #[expect(clippy::unnecessary_wraps, reason = "the other form returns an error")]
 const fn prepare_gates(_request: &ChatRequest, _route: &RouteState) -> Result<(), Error> {
     Ok(())

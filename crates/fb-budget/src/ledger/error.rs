@@ -50,7 +50,9 @@ fn describe(kind: LedgerErrorKind) -> String {
         }
         LedgerErrorKind::Io => "it cannot be read or written".to_owned(),
         LedgerErrorKind::Stalled => "a commit is taking too long".to_owned(),
-        LedgerErrorKind::Unsupported => "built without the feature `ledger`".to_owned(),
+        LedgerErrorKind::Unsupported => {
+            "built without the feature `ledger` of fb-budget (`budget` of fb)".to_owned()
+        }
     }
 }
 

@@ -56,6 +56,29 @@ pub(crate) enum Adapter {
     Ollama,
 }
 
+impl Adapter {
+    /// Returns the name of the feature that compiles the adapter.
+    #[cfg(not(all(feature = "anthropic", feature = "azure", feature = "ollama", feature = "openai")))]
+    pub(crate) const fn feature(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Azure => "azure",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// Returns true if this program has the adapter.
+    pub(crate) const fn is_built(self) -> bool {
+        match self {
+            Self::OpenAi => cfg!(feature = "openai"),
+            Self::Anthropic => cfg!(feature = "anthropic"),
+            Self::Azure => cfg!(feature = "azure"),
+            Self::Ollama => cfg!(feature = "ollama"),
+        }
+    }
+}
+
 /// The header that carries the API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

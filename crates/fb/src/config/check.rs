@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fb_cache::{Cache, CacheConfig};
+use fb_cache::CacheConfig;
 use fb_core::{FailureKind, InvalidConfig};
 use fb_quality::Gates;
 use fb_retry::{BudgetConfig, RetryBudget};
@@ -127,7 +127,7 @@ pub(crate) fn settings_without_effect(routes: &[&Route]) -> Vec<InvalidConfig> {
 
 /// Checks the capacity of the cache.
 pub(crate) fn check_cache(config: &CacheConfig, problems: &mut Vec<InvalidConfig>) {
-    if let Err(error) = Cache::<()>::new(config.clone()) {
+    if let Err(error) = config.validate() {
         problems.push(InvalidConfig::expecting(error.field, error.value, error.expected).within("cache"));
     }
 }
@@ -199,10 +199,15 @@ fn check_limits(path: &str, route: &Route, problems: &mut Vec<InvalidConfig>) {
 
 fn check_cache_windows(path: &str, cache: &RouteCache, problems: &mut Vec<InvalidConfig>) {
     for (field, window) in [("fresh", cache.fresh), ("stale_if_error", cache.stale_if_error)] {
-        if let Some(window) = window.filter(|window| window.is_zero() || *window > MAX_CACHE_WINDOW) {
-            let expected = "expected true, false, or a time above 0 and up to 30 days";
-            problems.push(InvalidConfig::new(format!("{path}.{field}"), format!("{window:?}"), expected));
-        }
+        let Some(window) = window else { continue };
+        let expected = if !cfg!(feature = "cache") {
+            "expected no cache, as the feature `cache` of fb is off"
+        } else if window.is_zero() || window > MAX_CACHE_WINDOW {
+            "expected true, false, or a time above 0 and up to 30 days"
+        } else {
+            continue;
+        };
+        problems.push(InvalidConfig::new(format!("{path}.{field}"), format!("{window:?}"), expected));
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use fb_cache::{Cache, Hit, Item, Key, KeyBuilder, Recording, Tags, Windows};
+#[cfg(feature = "cache")]
+pub(crate) use fb_cache::Cache;
+use fb_cache::{Hit, Item, Key, KeyBuilder, Recording, Tags, Windows};
 use fb_core::{
     AttemptEnd, CacheControl, CacheUse, Chat, ChatRequest, FailureKind, FinishReason, Frame, Meta, RawBody,
     Reply, Sampling, Skip, StreamEvent, TargetId, Trace,
 };
 
+#[cfg(not(feature = "cache"))]
+pub(crate) use super::no_store::Cache;
 use super::{context::Mode, spend::DEFAULT_TENANT};
 use crate::{CacheKey, Route, RouteCache};
 

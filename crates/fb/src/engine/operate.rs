@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use fb_breaker::{Breaker, Circuit};
 use fb_budget::{Account, AccountStats, Allowances, LedgerError, Standing};
-use fb_cache::Cache;
 use fb_core::{ChatRequest, Eligibility, Level, RequestId, TargetId};
 use fb_health::Status as HealthStatus;
 use fb_router::adjust_weights;
@@ -13,8 +12,13 @@ use fb_telemetry::Account as TenantAccount;
 use tokio::task::spawn_blocking;
 
 use super::{
-    admission::is_open, cache::Kept, route_state::RouteState, route_target::RouteTarget, spend::moment,
-    state::Engine, target_state::TargetState,
+    admission::is_open,
+    cache::{Cache, Kept},
+    route_state::RouteState,
+    route_target::RouteTarget,
+    spend::moment,
+    state::Engine,
+    target_state::TargetState,
 };
 use crate::{Error, KeyStatus, Record, Route, RouteLevel, Stats, TargetStats, clock::now};
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use fb_budget::{Book, LedgerConfig, OpenError};
-use fb_cache::{Cache, CacheConfig};
+use fb_cache::CacheConfig;
 use fb_core::{ChatRequest, Envelope, InvalidConfig};
 use fb_router::Classifier;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    cache::Kept,
+    cache::{Cache, Kept},
     context::{Mode, RequestContext},
     directory::Directory,
     observers::Observers,

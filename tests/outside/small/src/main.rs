@@ -7,9 +7,9 @@ use std::{
 };
 
 use fb::{
-    BreakerConfig, Call, CallError, Capabilities, ChatRequest, Client, Curve, Error, Failure, FailureKind,
-    Jitter, Message, OpenConfig, Provider, Refusal, Reply, RetryConfig, Route, Streaming, Target,
-    async_trait, providers::OpenAi,
+    BreakerConfig, Builder, Call, CallError, Capabilities, ChatRequest, Client, Config, Curve, Error,
+    Failure, FailureKind, Jitter, Message, OpenConfig, Provider, Refusal, Reply, RetryConfig, Route,
+    Streaming, Target, async_trait, providers::OpenAi,
 };
 
 /// A provider that is overloaded.
@@ -66,7 +66,42 @@ async fn answer(base_url: String) -> Result<(), Error> {
     Ok(())
 }
 
+/// What needs a feature that this program lacks, with the features that the errors must name.
+const TOO_MUCH: &str = r#"
+[providers.openai]
+kind = "openai"
+api_key = "none"
+base_url = "http://127.0.0.1:9/v1"
+
+[routes.default]
+targets = [{ provider = "openai", model = "m" }]
+cache = { fresh = "1m" }
+
+[tenants.acme]
+requests_per_minute = 60
+"#;
+
+/// Checks that a setting without its feature is an error that names both.
+fn check_missing_features() -> Result<(), Box<dyn std::error::Error>> {
+    let error = |text: &str| -> Result<String, Box<dyn std::error::Error>> {
+        let client = Client::builder().config(&Config::from_toml(text)?).and_then(Builder::build);
+        Ok(client.err().map(|error| error.to_string()).unwrap_or_default())
+    };
+    let errors = error(TOO_MUCH)?;
+    for part in [
+        "routes.default.cache.fresh = 60s: expected no cache, as the feature `cache` of fb is off",
+        "tenants.acme.requests_per_minute = 60: expected no such limit, as the feature `rates` of fb-budget (`budget` of fb) is off",
+    ] {
+        assert!(errors.contains(part), "{errors}");
+    }
+    let errors = error(&TOO_MUCH.replace("kind = \"openai\"", "kind = \"anthropic\""))?;
+    let part = "providers.openai.kind = \"anthropic\": expected a program that is built with the feature `anthropic` of fb";
+    assert!(errors.contains(part), "{errors}");
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    check_missing_features()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let base_url = format!("http://{}/v1", listener.local_addr()?);
     let server = thread::spawn(move || serve(&listener));
