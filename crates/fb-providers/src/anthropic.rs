@@ -6,12 +6,12 @@ mod failure;
 mod protocol;
 mod stream;
 
+use ::http::HeaderMap;
 use async_trait::async_trait;
 use fb_core::{
     Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
     Streaming,
 };
-use reqwest::header::HeaderMap;
 
 pub use self::config::AnthropicConfig;
 use self::protocol::Messages;
@@ -67,7 +67,7 @@ impl AnthropicConfig {
         };
         let keys = Keys { keys, header: self.auth.into() };
         let protocol =
-            Messages { url: base.endpoint("/v1/messages"), probe_url: base.endpoint("/v1/models?limit=1") };
+            Messages { uri: base.endpoint("/v1/messages")?, probe_uri: base.endpoint("/v1/models?limit=1")? };
         let connection = Settings::new(&self.connection)?;
         Ok(Anthropic { exchange: Exchange::new(protocol, Upstream::new(base, headers, keys, &connection)?) })
     }

@@ -5,12 +5,12 @@ mod endpoint;
 
 use std::env;
 
+use ::http::HeaderMap;
 use async_trait::async_trait;
 use fb_core::{
     Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
     Streaming,
 };
-use reqwest::header::HeaderMap;
 
 pub use self::config::AzureConfig;
 use crate::{
@@ -70,11 +70,11 @@ impl AzureConfig {
         let configured = self.api_key.as_ref().or(with_address.as_ref());
         let keys = preset::keys(preset, configured, &self.api_keys, &base)?;
         let keys = Keys { keys, header: self.auth.into() };
-        let (endpoint, probe_url) = endpoint::resolve(&base, self.api_version.as_deref())?;
+        let (endpoint, probe_uri) = endpoint::resolve(&base, self.api_version.as_deref())?;
         let protocol = ChatCompletions {
             preset,
             endpoint,
-            probe_url: Some(probe_url),
+            probe_uri: Some(probe_uri),
             learned: ThinkingModels::default(),
         };
         let connection = Settings::new(&self.connection)?;

@@ -101,8 +101,8 @@ impl<P: Protocol> Exchange<P> {
     /// # Cancel safety
     /// Dropping the future drops the connection.
     pub(crate) async fn probe(&self, key: usize) -> Result<Probe, Failure> {
-        let Some(url) = self.protocol.probe_url() else { return Ok(Probe::Unknown) };
-        let mut response = self.upstream.get(url, key).await?;
+        let Some(uri) = self.protocol.probe_uri() else { return Ok(Probe::Unknown) };
+        let mut response = self.upstream.get(uri, key).await?;
         match response.status() {
             200..=299 => Ok(Probe::Reachable),
             // The server lacks the resource, which is no evidence about its models.
@@ -123,7 +123,7 @@ impl<P: Protocol> Exchange<P> {
         let mut rejected = None;
         loop {
             let mut request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
-            let mut response = self.upstream.post(&request.url, request.body, call.key.index).await?;
+            let mut response = self.upstream.post(request.uri, request.body, call.key.index).await?;
             let (status, limits) = (response.status(), error::rate_limits(&response));
             call.key.record_head(AnswerHead { status, limits });
             if response.is_success() {

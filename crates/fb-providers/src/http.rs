@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+mod connect;
 mod error;
 mod key;
 mod url;
@@ -10,7 +11,7 @@ use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use fb_core::{Failure, FailureKind, InvalidConfig, KeyInfo};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header::AsHeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header::AsHeaderName};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::client::plain_http_client;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     url::Base,
 };
 use self::{
+    body::Incoming,
     client::{Clients, Lease},
     key::Credentials,
 };
@@ -66,26 +68,21 @@ impl Upstream {
             }
             headers.insert(name, value.clone());
         }
+        settings.add_client_headers(&mut headers);
         let credentials = Credentials::new(&headers, keys)?;
         let clients = Clients::new(&base, settings)?;
         Ok(Self { base, credentials, clients })
     }
 
     /// Posts a body with one of the keys; returns once the head of the response has arrived.
-    pub(crate) async fn post(
-        &self,
-        url: &reqwest::Url,
-        body: BodyParts,
-        key: usize,
-    ) -> Result<Response, Failure> {
-        let mut request = self.request(Method::POST, url, key);
-        *request.body_mut() = Some(body.into_body());
-        Response::receive(self.clients.lease(), request).await
+    pub(crate) async fn post(&self, uri: Uri, body: BodyParts, key: usize) -> Result<Response, Failure> {
+        Response::receive(self.clients.lease(), self.request(Method::POST, uri, body, key)).await
     }
 
     /// Gets a resource with one of the keys; returns once the head of the response has arrived.
-    pub(crate) async fn get(&self, url: &reqwest::Url, key: usize) -> Result<Response, Failure> {
-        Response::receive(self.clients.lease(), self.request(Method::GET, url, key)).await
+    pub(crate) async fn get(&self, uri: &Uri, key: usize) -> Result<Response, Failure> {
+        let request = self.request(Method::GET, uri.clone(), BodyParts::default(), key);
+        Response::receive(self.clients.lease(), request).await
     }
 
     /// Returns the names and weights of the keys, if there are several.
@@ -103,8 +100,10 @@ impl Upstream {
         self.credentials.generation(key)
     }
 
-    fn request(&self, method: Method, url: &reqwest::Url, key: usize) -> reqwest::Request {
-        let mut request = reqwest::Request::new(method, url.clone());
+    fn request(&self, method: Method, uri: Uri, body: BodyParts, key: usize) -> Request<BodyParts> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
         *request.headers_mut() = self.credentials.headers(key);
         request
     }
@@ -119,11 +118,10 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    async fn receive(lease: Lease, request: reqwest::Request) -> Result<Self, Failure> {
-        let mut response = lease.client().execute(request).await.map_err(error::before_head)?;
-        let headers = std::mem::take(response.headers_mut());
-        let status = response.status().as_u16();
-        Ok(Self { status, headers, body: ResponseBody { response, peeked: None, _lease: lease } })
+    async fn receive(lease: Lease, request: Request<BodyParts>) -> Result<Self, Failure> {
+        let (head, incoming) = lease.send(request).await?.into_parts();
+        let body = ResponseBody { incoming, peeked: None, _lease: lease };
+        Ok(Self { status: head.status.as_u16(), headers: head.headers, body })
     }
 
     pub(crate) const fn status(&self) -> u16 {
@@ -194,7 +192,7 @@ impl Response {
 /// The body of a response while it arrives.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
-    response: reqwest::Response,
+    incoming: Incoming,
     /// A chunk that was inspected but not consumed.
     peeked: Option<Bytes>,
     _lease: Lease,
@@ -209,7 +207,7 @@ impl ResponseBody {
         if let Some(peeked) = self.peeked.take() {
             return Ok(Some(peeked));
         }
-        self.response.chunk().await.map_err(error::in_body)
+        self.incoming.chunk().await
     }
 }
 

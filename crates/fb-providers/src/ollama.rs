@@ -6,12 +6,12 @@ mod failure;
 mod protocol;
 mod stream;
 
+use ::http::HeaderMap;
 use async_trait::async_trait;
 use fb_core::{
     Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
     Streaming,
 };
-use reqwest::header::HeaderMap;
 
 pub use self::config::OllamaConfig;
 use self::protocol::NativeChat;
@@ -64,8 +64,8 @@ impl OllamaConfig {
         let keys = single.into_iter().chain(self.api_keys.iter().cloned()).collect();
         let keys = Keys { keys, header: KeyHeader::Bearer };
         let protocol = NativeChat {
-            url: base.endpoint("/api/chat"),
-            probe_url: base.endpoint("/api/version"),
+            uri: base.endpoint("/api/chat")?,
+            probe_uri: base.endpoint("/api/version")?,
             num_ctx: self.num_ctx,
         };
         let connection = Settings::new(&self.connection)?;

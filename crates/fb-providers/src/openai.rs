@@ -10,12 +10,12 @@ mod messages;
 mod protocol;
 mod stream;
 
+use ::http::HeaderMap;
 use async_trait::async_trait;
 use fb_core::{
     Call, CallError, Capabilities, Failure, InvalidConfig, KeyInfo, Note, Probe, Provider, Refusal, Reply,
     Streaming,
 };
-use reqwest::header::HeaderMap;
 
 pub use self::config::OpenAiConfig;
 pub(crate) use self::{
@@ -93,8 +93,8 @@ impl OpenAiConfig {
         }
         let protocol = ChatCompletions {
             preset,
-            endpoint: Endpoint::Shared(base.endpoint("/chat/completions")),
-            probe_url: preset.probe.url(&base),
+            endpoint: Endpoint::Shared(base.endpoint("/chat/completions")?),
+            probe_uri: preset.probe.uri(&base)?,
             learned: ThinkingModels::default(),
         };
         let connection = Settings::new(&self.connection)?;

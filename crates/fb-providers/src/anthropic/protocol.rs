@@ -4,7 +4,7 @@ use fb_wire::{
     Decoded, WireError,
     anthropic::{EventDecoder, Limits},
 };
-use reqwest::Url;
+use http::Uri;
 
 use super::{encode, failure};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 /// An endpoint of Anthropic's dialect.
 #[derive(Debug)]
 pub(super) struct Messages {
-    pub(super) url: Url,
-    pub(super) probe_url: Url,
+    pub(super) uri: Uri,
+    pub(super) probe_uri: Uri,
 }
 
 /// Maximum size of a request body, in bytes: 32 MB.
@@ -43,7 +43,7 @@ impl Protocol for Messages {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream)?;
-        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false, thinking: false })
+        Ok(PreparedRequest { uri: self.uri.clone(), body, notes, hide_usage: false, thinking: false })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {
@@ -58,7 +58,7 @@ impl Protocol for Messages {
         failure::classify(error)
     }
 
-    fn probe_url(&self) -> Option<&Url> {
-        Some(&self.probe_url)
+    fn probe_uri(&self) -> Option<&Uri> {
+        Some(&self.probe_uri)
     }
 }

@@ -3,6 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 use fb_core::{Call, Capabilities, Dialect, Note, Refusal};
 use fb_wire::{Decoded, WireError};
+use http::Uri;
 
 use super::{
     decode::StreamDecoder,
@@ -48,14 +49,14 @@ pub(crate) trait Protocol: fmt::Debug + Send + Sync + 'static {
         error.detail()
     }
 
-    /// The URL of a free request that shows whether the provider is reachable; `None` if there is none.
-    fn probe_url(&self) -> Option<&reqwest::Url>;
+    /// The URI of a free request that shows whether the provider is reachable; `None` if there is none.
+    fn probe_uri(&self) -> Option<&Uri>;
 }
 
 /// A request ready to be sent.
 #[derive(Debug)]
 pub(crate) struct PreparedRequest {
-    pub(crate) url: reqwest::Url,
+    pub(crate) uri: Uri,
     pub(crate) body: BodyParts,
     /// The differences from the caller's request.
     pub(crate) notes: Vec<Note>,

@@ -6,14 +6,19 @@ use std::{
 };
 
 use bytes::Bytes;
+use fb_core::Failure;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+
+use super::error;
 
 /// The body of a request in slices, so that unchanged parts of the caller's body are sent without copying.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BodyParts(VecDeque<Bytes>);
 
 impl BodyParts {
-    pub(crate) fn into_body(mut self) -> reqwest::Body {
+    /// Converts the body for a client of reqwest.
+    pub(super) fn into_reqwest(mut self) -> reqwest::Body {
         match self.0.len() {
             0 => reqwest::Body::from(Bytes::new()),
             1 => reqwest::Body::from(self.0.pop_front().unwrap_or_default()),
@@ -64,5 +69,35 @@ impl Body for BodyParts {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.size())
+    }
+}
+
+/// The body of a response, by the client that receives it.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Direct(hyper::body::Incoming),
+    Reqwest(reqwest::Body),
+}
+
+impl Incoming {
+    /// Returns the next bytes, or `None` at the complete end of the body.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no bytes are lost.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = match self {
+                Self::Direct(body) => body.frame().await.map(|frame| frame.map_err(error::in_body)),
+                Self::Reqwest(body) => {
+                    body.frame().await.map(|frame| frame.map_err(|error| error::in_body(error.without_url())))
+                }
+            };
+            match frame.transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => return Ok(Some(data)),
+                // Trailers, of which no provider sends any that matter.
+                Some(Err(_trailers)) => {}
+                None => return Ok(None),
+            }
+        }
     }
 }

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use hyper_util::{
+    client::legacy::Client as DirectClient,
+    rt::{TokioExecutor, TokioTimer},
+};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use rustls::{
@@ -18,9 +22,15 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use super::url::Base;
+use fb_core::{Failure, InvalidConfig};
+
+use super::{
+    body::{BodyParts, Incoming},
+    connect::Connector,
+    error,
+    url::Base,
+};
 use crate::connection::{Connection, ExtraHeaders};
-use fb_core::InvalidConfig;
 
 /// Default maximum duration of connecting, the same as in the providers' own clients. A longer handshake means a lost
 /// packet, and a new attempt is faster.
@@ -45,6 +55,9 @@ const STREAMS_PER_CLIENT: usize = 90;
 
 /// Maximum number of clients of one upstream.
 const MAX_CLIENTS: usize = 64;
+
+/// The `user-agent` of every request.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("fb/", env!("CARGO_PKG_VERSION")));
 
 /// Settings of the HTTP clients of an upstream.
 #[derive(Debug, Clone)]
@@ -79,6 +92,14 @@ impl Settings {
         let proxy = proxy.as_deref().map(|proxy| Base::parse("proxy", proxy)).transpose()?;
         let certificates = ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
         Ok(Self { connect_timeout, proxy, certificates, headers: parse_headers(headers)?, own_client })
+    }
+
+    /// Adds the headers that identify the client, where nothing else is set. A client of the program has its own.
+    pub(super) fn add_client_headers(&self, headers: &mut HeaderMap) {
+        if self.own_client.is_none() {
+            headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+            headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        }
     }
 }
 
@@ -136,7 +157,7 @@ impl fmt::Debug for Clients {
 impl Clients {
     pub(crate) fn new(base: &Base, settings: &Settings) -> Result<Self, InvalidConfig> {
         let (template, first) = if let Some(client) = &settings.own_client {
-            (None, client.clone())
+            (None, Http::Reqwest(client.clone()))
         } else {
             let tls = tls_config(base, &settings.certificates)?;
             let template = ClientTemplate { tls, settings: settings.clone() };
@@ -183,14 +204,41 @@ fn pick(in_flight: impl IntoIterator<Item = usize>) -> Pick {
     }
 }
 
+/// An HTTP client.
+enum Http {
+    /// hyper's client, which is also the one below reqwest: without the layers between, no request parses its URL.
+    Direct(Box<DirectClient<Connector, BodyParts>>),
+    /// A client of the program, or of an upstream behind a proxy.
+    Reqwest(reqwest::Client),
+}
+
+impl Http {
+    async fn send(&self, request: Request<BodyParts>) -> Result<http::Response<Incoming>, Failure> {
+        match self {
+            Self::Direct(client) => {
+                let sent = client.request(request).await;
+                let response = sent.map_err(|error| error::before_head(error.is_connect(), error))?;
+                Ok(response.map(Incoming::Direct))
+            }
+            Self::Reqwest(client) => {
+                let failed =
+                    |error: reqwest::Error| error::before_head(error.is_connect(), error.without_url());
+                let request = request.map(BodyParts::into_reqwest).try_into().map_err(failed)?;
+                let response = client.execute(request).await.map_err(failed)?;
+                Ok(http::Response::from(response).map(Incoming::Reqwest))
+            }
+        }
+    }
+}
+
 /// An HTTP client and the number of its requests in flight.
 struct Client {
-    http: reqwest::Client,
+    http: Http,
     in_flight: AtomicUsize,
 }
 
 impl Client {
-    const fn new(http: reqwest::Client) -> Self {
+    const fn new(http: Http) -> Self {
         Self { http, in_flight: AtomicUsize::new(0) }
     }
 }
@@ -204,8 +252,12 @@ impl Lease {
         Self(Arc::clone(client))
     }
 
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        &self.0.http
+    /// Sends a request; returns once the head of the response has arrived.
+    pub(crate) async fn send(
+        &self,
+        request: Request<BodyParts>,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        self.0.http.send(request).await
     }
 }
 
@@ -228,8 +280,28 @@ struct ClientTemplate {
 }
 
 impl ClientTemplate {
-    fn build(&self) -> reqwest::Result<reqwest::Client> {
-        let builder = base_builder(self.tls.clone())
+    fn build(&self) -> reqwest::Result<Http> {
+        match &self.settings.proxy {
+            Some(proxy) => self.through(proxy).map(Http::Reqwest),
+            None => Ok(Http::Direct(Box::new(self.direct()))),
+        }
+    }
+
+    fn direct(&self) -> DirectClient<Connector, BodyParts> {
+        DirectClient::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_MAX_IDLE)
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
+            .build(Connector::new(self.tls.clone(), self.settings.connect_timeout, KEEPALIVE))
+    }
+
+    fn through(&self, proxy: &Base) -> reqwest::Result<reqwest::Client> {
+        base_builder(self.tls.clone())
             .connect_timeout(self.settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
@@ -238,11 +310,9 @@ impl ClientTemplate {
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(KEEPALIVE)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            .http2_keep_alive_while_idle(true);
-        match &self.settings.proxy {
-            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.root("/"))?).build(),
-            None => builder.build(),
-        }
+            .http2_keep_alive_while_idle(true)
+            .proxy(reqwest::Proxy::all(proxy.root("/"))?)
+            .build()
     }
 }
 
@@ -254,7 +324,7 @@ fn base_builder(tls: ClientConfig) -> reqwest::ClientBuilder {
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .user_agent(concat!("fb/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .no_proxy()
 }
 

@@ -4,24 +4,22 @@ use fb_core::{Failure, FailureKind, Phase};
 
 /// Classifies an error before the head of a response.
 ///
-/// reqwest's own predicates are misleading (a cut body `is_decode`, a reset at accept `is_connect`), so the chain of
+/// The clients' own predicates are misleading (a cut body `is_decode`, a reset at accept `is_connect`), so the chain of
 /// sources is inspected. The fault matrix in the tests shows the result for each fault.
-pub(super) fn before_head(error: reqwest::Error) -> Failure {
-    let kind = if error.is_connect() {
-        if error.is_timeout() { FailureKind::Timeout(Phase::Connect) } else { FailureKind::Connect }
-    } else {
-        match Cause::find(&error) {
-            Cause::NotHttp => FailureKind::Malformed,
-            Cause::Closed => FailureKind::StaleConnection,
-            Cause::TimedOut => FailureKind::Timeout(Phase::FirstByte),
-            Cause::Broken => FailureKind::Network,
-        }
+pub(super) fn before_head(is_connect: bool, error: impl Error + Send + Sync + 'static) -> Failure {
+    let kind = match (is_connect, Cause::find(&error)) {
+        (true, Cause::TimedOut) => FailureKind::Timeout(Phase::Connect),
+        (true, Cause::NotHttp | Cause::Closed | Cause::Broken) => FailureKind::Connect,
+        (false, Cause::NotHttp) => FailureKind::Malformed,
+        (false, Cause::Closed) => FailureKind::StaleConnection,
+        (false, Cause::TimedOut) => FailureKind::Timeout(Phase::FirstByte),
+        (false, Cause::Broken) => FailureKind::Network,
     };
     failure(kind, error)
 }
 
 /// Classifies an error while reading a body.
-pub(super) fn in_body(error: reqwest::Error) -> Failure {
+pub(super) fn in_body(error: impl Error + Send + Sync + 'static) -> Failure {
     let kind = match Cause::find(&error) {
         Cause::NotHttp => FailureKind::Malformed,
         Cause::Closed | Cause::TimedOut | Cause::Broken => FailureKind::Interrupted,
@@ -42,10 +40,13 @@ enum Cause {
 }
 
 impl Cause {
-    fn find(error: &reqwest::Error) -> Self {
+    fn find(error: &(dyn Error + 'static)) -> Self {
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
         let mut found = Self::Broken;
         while let Some(error) = next {
+            if error.downcast_ref().is_some_and(reqwest::Error::is_timeout) {
+                return Self::TimedOut;
+            }
             if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
                 if hyper.is_parse() || hyper.is_parse_status() {
                     return Self::NotHttp;
@@ -76,9 +77,8 @@ impl Cause {
     }
 }
 
-/// Creates a failure with the innermost cause as its detail. The URL is removed so that it does not reach a log.
-fn failure(kind: FailureKind, error: reqwest::Error) -> Failure {
-    let error = error.without_url();
+/// Creates a failure with the innermost cause as its detail.
+fn failure(kind: FailureKind, error: impl Error + Send + Sync + 'static) -> Failure {
     let mut deepest: &(dyn Error + 'static) = &error;
     while let Some(source) = deepest.source() {
         deepest = source;

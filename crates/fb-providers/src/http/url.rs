@@ -1,8 +1,8 @@
 use std::fmt;
 
+use fb_core::{InvalidConfig, Refusal};
+use http::Uri;
 use reqwest::Url;
-
-use fb_core::InvalidConfig;
 
 /// The base URL of an upstream: HTTP or HTTPS, without credentials, query and fragment.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ impl Base {
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
+        uri(&url).map_err(|problem| InvalidConfig::quoted(field, shown, format!("{problem}; {expected}")))?;
         Ok(Self(url))
     }
 
@@ -55,18 +56,22 @@ impl Base {
         self.0.path().trim_end_matches('/')
     }
 
-    /// Returns the URL of an endpoint; `path` begins with a slash and may end with a query.
-    pub(crate) fn endpoint(&self, path: &str) -> Url {
+    /// Returns the URI of an endpoint; `path` begins with a slash and may end with a query.
+    ///
+    /// # Errors
+    /// When the whole is longer than a URI may be.
+    pub(crate) fn endpoint(&self, path: &str) -> Result<Uri, InvalidConfig> {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        let mut url = self.0.clone();
-        url.set_path(&format!("{}{path}", self.path()));
+        let Self(mut url) = self.join(path);
         url.set_query(query);
-        url
+        config_uri(&url)
     }
 
     /// Appends a path.
     pub(crate) fn join(&self, path: &str) -> Self {
-        Self(self.endpoint(path))
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.path()));
+        Self(url)
     }
 
     /// Removes the first of `suffixes` that the path ends with.
@@ -78,15 +83,18 @@ impl Base {
         Self(url)
     }
 
-    /// Returns the URL of an endpoint of one of Azure's deployments.
-    pub(crate) fn deployment(&self, name: &str, endpoint: &str, api_version: &str) -> Url {
+    /// Returns the URI of an endpoint of one of Azure's deployments.
+    ///
+    /// # Errors
+    /// When the name is too long for a URI.
+    pub(crate) fn deployment(&self, name: &str, endpoint: &str, api_version: &str) -> Result<Uri, Refusal> {
         let mut url = self.0.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             // The name stays one segment, whatever characters it contains.
             segments.pop_if_empty().push(name).extend(endpoint.split('/'));
         }
         url.query_pairs_mut().append_pair("api-version", api_version);
-        url
+        uri(&url).map_err(|problem| Refusal::new("model", problem))
     }
 
     /// Returns the URL of a path relative to the root of the server.
@@ -95,6 +103,24 @@ impl Base {
         url.set_path(path);
         url
     }
+
+    /// Returns the URI of a path relative to the root of the server.
+    ///
+    /// # Errors
+    /// When the whole is longer than a URI may be.
+    pub(crate) fn root_endpoint(&self, path: &str) -> Result<Uri, InvalidConfig> {
+        config_uri(&self.root(path))
+    }
+}
+
+/// Returns the URI of a URL from a config.
+fn config_uri(url: &Url) -> Result<Uri, InvalidConfig> {
+    uri(url).map_err(|problem| InvalidConfig::quoted("base_url", url.as_str(), problem))
+}
+
+/// Returns a URL as requests carry it, so that none of them parses it again.
+fn uri(url: &Url) -> Result<Uri, String> {
+    url.as_str().parse().map_err(|error| format!("not usable as a URI: {error}"))
 }
 
 #[cfg(test)]
@@ -106,7 +132,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &Expect) {
         let shown = match Base::parse("base_url", text) {
-            Ok(base) => base.endpoint("/chat/completions").to_string(),
+            Ok(base) => base.endpoint("/chat/completions").unwrap().to_string(),
             Err(error) => error.to_string(),
         };
         expected.assert_eq(&shown);

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use fb_core::{Call, Capabilities, Dialect, Refusal};
 use fb_wire::{Decoded, WireError};
-use reqwest::Url;
+use http::Uri;
 
 use super::{encode, failure, stream::Lines};
 use crate::exchange::{ErrorClass, ErrorResponse, PreparedRequest, Protocol};
@@ -9,8 +9,8 @@ use crate::exchange::{ErrorClass, ErrorResponse, PreparedRequest, Protocol};
 /// The native chat endpoint of a server.
 #[derive(Debug)]
 pub(super) struct NativeChat {
-    pub(super) url: Url,
-    pub(super) probe_url: Url,
+    pub(super) uri: Uri,
+    pub(super) probe_uri: Uri,
     pub(super) num_ctx: Option<u32>,
 }
 
@@ -29,7 +29,7 @@ impl Protocol for NativeChat {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream, self.num_ctx)?;
-        Ok(PreparedRequest { url: self.url.clone(), body, notes, hide_usage: false, thinking: false })
+        Ok(PreparedRequest { uri: self.uri.clone(), body, notes, hide_usage: false, thinking: false })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {
@@ -44,7 +44,7 @@ impl Protocol for NativeChat {
         failure::classify(error)
     }
 
-    fn probe_url(&self) -> Option<&Url> {
-        Some(&self.probe_url)
+    fn probe_uri(&self) -> Option<&Uri> {
+        Some(&self.probe_uri)
     }
 }

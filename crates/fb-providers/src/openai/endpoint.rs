@@ -1,24 +1,25 @@
-use reqwest::Url;
+use fb_core::Refusal;
+use http::Uri;
 
 use crate::http::Base;
 
-/// The URL that receives the calls of a model.
+/// The URI that receives the calls of a model.
 #[derive(Debug)]
 pub(crate) enum Endpoint {
-    /// One URL for all models.
-    Shared(Url),
-    /// A URL per deployment, as in Azure's API before its v1.
+    /// One URI for all models.
+    Shared(Uri),
+    /// A URI per deployment, as in Azure's API before its v1.
     PerDeployment {
-        /// The part of the URL before the deployment's name.
+        /// The part of the URI before the deployment's name.
         base: Base,
         api_version: String,
     },
 }
 
 impl Endpoint {
-    pub(super) fn url(&self, model: &str) -> Url {
+    pub(super) fn uri(&self, model: &str) -> Result<Uri, Refusal> {
         match self {
-            Self::Shared(url) => url.clone(),
+            Self::Shared(uri) => Ok(uri.clone()),
             Self::PerDeployment { base, api_version } => {
                 base.deployment(model, "chat/completions", api_version)
             }

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use fb_core::{Call, Capabilities, Dialect, Refusal};
 use fb_wire::{Decoded, WireError, openai::ChunkDecoder};
+use http::Uri;
 use parking_lot::Mutex;
-use reqwest::Url;
 
 use super::{encode, endpoint::Endpoint, failure, filters};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct ChatCompletions {
     pub(crate) preset: &'static Preset,
     pub(crate) endpoint: Endpoint,
-    pub(crate) probe_url: Option<Url>,
+    pub(crate) probe_uri: Option<Uri>,
     pub(crate) learned: ThinkingModels,
 }
 
@@ -74,7 +74,7 @@ impl Protocol for ChatCompletions {
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let prepared = encode::prepare(call, stream, self.thinking(call), self.preset)?;
         let encode::Prepared { body, notes, hide_usage, thinking } = prepared;
-        Ok(PreparedRequest { url: self.endpoint.url(call.model), body, notes, hide_usage, thinking })
+        Ok(PreparedRequest { uri: self.endpoint.uri(call.model)?, body, notes, hide_usage, thinking })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {
@@ -97,7 +97,7 @@ impl Protocol for ChatCompletions {
         filters::describe(body).unwrap_or_else(|| error.detail())
     }
 
-    fn probe_url(&self) -> Option<&Url> {
-        self.probe_url.as_ref()
+    fn probe_uri(&self) -> Option<&Uri> {
+        self.probe_uri.as_ref()
     }
 }

@@ -1,3 +1,5 @@
+use fb_core::InvalidConfig;
+use http::Uri;
 use reqwest::Url;
 
 use super::quirks::Quirks;
@@ -113,11 +115,11 @@ pub(crate) enum ProbePath {
 }
 
 impl ProbePath {
-    pub(crate) fn url(self, base: &Base) -> Option<Url> {
+    pub(crate) fn uri(self, base: &Base) -> Result<Option<Uri>, InvalidConfig> {
         match self {
-            Self::Base(path) => Some(base.endpoint(path)),
-            Self::Root(path) => Some(base.root(path)),
-            Self::None => None,
+            Self::Base(path) => base.endpoint(path).map(Some),
+            Self::Root(path) => base.root_endpoint(path).map(Some),
+            Self::None => Ok(None),
         }
     }
 }
