@@ -6,7 +6,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use fb::ErrorCode;
@@ -26,16 +26,16 @@ pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 /// # Cancel safety
 ///
 /// Dropping the future cancels the request and its calls to providers. Permits, reservations and slots are released.
-pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response> + Send>>);
+pub struct ResponseFuture {
+    response: Pin<Box<dyn Future<Output = Response> + Send>>,
+    is_head: bool,
+}
 
 impl ResponseFuture {
     /// Creates the future of a response to a request with this method. The response to `HEAD` loses its body.
     pub(crate) fn new(method: &Method, response: impl Future<Output = Response> + Send + 'static) -> Self {
-        let is_head = method == Method::HEAD;
-        Self(Box::pin(async move {
-            let response = response.await;
-            if is_head { without_body(response) } else { response }
-        }))
+        // Boxed as it is: a future around it would hold it twice, and be copied to the heap with both.
+        Self { response: Box::pin(response), is_head: method == Method::HEAD }
     }
 }
 
@@ -43,7 +43,8 @@ impl Future for ResponseFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        let response = ready!(self.response.as_mut().poll(cx));
+        Poll::Ready(Ok(if self.is_head { without_body(response) } else { response }))
     }
 }
 

@@ -81,7 +81,8 @@ impl Engine {
                 return Ok(Response::from_cache(&record, &hit, request));
             }
             if mode == Mode::Plain && may_coalesce(request) {
-                return self.coalesce(request, (directory, route), lookup.clone()).await;
+                // Boxed, as few requests need it and every one has this future.
+                return Box::pin(self.coalesce(request, (directory, route), lookup.clone())).await;
             }
         }
         self.call_targets(request, mode, (directory, route), lookup).await
@@ -129,7 +130,7 @@ impl Engine {
         if let TargetOutcome::MoveOn = outcome
             && !whole_only
         {
-            outcome = self.descend(ctx, level).await;
+            outcome = Box::pin(self.descend(ctx, level)).await;
             if let TargetOutcome::MoveOn = outcome
                 && let Some(fallback) = self.without_models(ctx, lookup.as_ref(), level)
             {
