@@ -17,6 +17,11 @@ use crate::{Block, ChatRequest, Failure, Json, Note, Reply, Streaming};
 ///   and cancels the losers of a race by dropping them;
 /// - must not retry and must not follow redirects, because every call to an upstream has to appear in the trace and count
 ///   towards the request's limits;
+/// - must not limit the time of an answer, because the target's time limits are the engine's, and a slow answer that is cut counts as
+///   a failure;
+/// - must limit the size of what it keeps of an answer in memory (the built-in adapters: 64 MiB), because a body of any size can arrive;
+/// - must keep the time to wait that the upstream sent ([`Failure::with_retry_after`]), because retries and cooldowns follow it;
+/// - must end a stream after its first failure, and must not emit output after the end signal;
 /// - must emit [`StreamEvent::Done`](crate::StreamEvent::Done) only for the provider's own end signal, because a stream
 ///   that ends without it counts as interrupted;
 /// - must emit an empty [`Frame`](crate::Frame) for signs of life without content (pings, comments), because the engine
@@ -24,6 +29,8 @@ use crate::{Block, ChatRequest, Failure, Json, Note, Reply, Streaming};
 /// - must return a content-policy refusal as [`CallError::Blocked`], never as a failure, because failures cause failover;
 /// - must not put secrets or prompt text into the detail of a [`Failure`], because details appear in logs and traces;
 /// - may keep connections and other state between calls. Methods are called concurrently.
+///
+/// `fb::providers::conformance` checks these points against an upstream under the author's control.
 ///
 /// # Cancel safety
 ///
@@ -73,6 +80,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Checks whether the call can be made without dropping anything the caller set. Sends nothing.
+    ///
+    /// What [`capabilities`](Self::capabilities) excludes need not be refused here: the target is skipped before.
     ///
     /// # Errors
     /// The field that this provider cannot honour, with the reason. The target is then skipped without using an attempt.

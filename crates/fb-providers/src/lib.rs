@@ -10,6 +10,8 @@ mod api_key;
 #[cfg(feature = "azure")]
 mod azure;
 mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod connection;
 mod discover;
 mod edits;

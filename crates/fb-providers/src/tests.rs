@@ -1,6 +1,7 @@
 //! Tests of the adapters over real sockets, against simulated providers.
 
 mod cancel;
+mod conformance;
 mod matrix;
 mod reference;
 mod requests;

@@ -1,19 +1,34 @@
 //! A client that a program already has, wrapped as a provider: fb retries it, opens its breaker and falls back, and the
-//! trace has its failures. Uses `fb` alone.
+//! trace has its failures. Then the conformance suite, which belongs into the tests of a provider. Uses `fb` alone.
 
 #![expect(clippy::print_stdout, reason = "an example prints its result")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use fb::{
     Call, CallError, Capabilities, ChatRequest, Client, Failure, FailureKind, Part, Provider, Refusal, Reply,
     Role, Route, Streaming, Target, async_trait,
+    providers::conformance::{Scenario, Suite, TEXT, Upstream},
 };
+use parking_lot::Mutex;
 
-/// The program's own client, which knows nothing of fb. Its server is overloaded in two of three calls.
+/// The program's own client, which knows nothing of fb, and its server in one.
 struct CorporateClient {
-    name: &'static str,
+    server: Server,
     calls: AtomicU32,
+}
+
+enum Server {
+    /// Overloaded in two of three calls.
+    Flaky,
+    /// Rejects the key.
+    Locked,
+    Sound,
+    /// Plays a scenario of the conformance suite.
+    Scripted(Mutex<Scenario>),
 }
 
 enum CorporateError {
@@ -25,10 +40,16 @@ impl CorporateClient {
     async fn complete(&self, model: &str, prompt: &str) -> Result<String, CorporateError> {
         // As a call over the network would.
         tokio::task::yield_now().await;
-        match (self.name, self.calls.fetch_add(1, Ordering::Relaxed)) {
-            ("flaky", call) if call % 3 != 2 => Err(CorporateError::Overloaded),
-            ("locked", _) => Err(CorporateError::WrongKey),
-            (name, _) => Ok(format!("{name}/{model} answers {prompt:?}")),
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        match &self.server {
+            Server::Flaky if call % 3 != 2 => Err(CorporateError::Overloaded),
+            Server::Locked => Err(CorporateError::WrongKey),
+            Server::Flaky | Server::Sound => Ok(format!("{model} answers {prompt:?}")),
+            Server::Scripted(scenario) => match *scenario.lock() {
+                Scenario::Overloaded => Err(CorporateError::Overloaded),
+                Scenario::WrongKey => Err(CorporateError::WrongKey),
+                _ => Ok(TEXT.to_owned()),
+            },
         }
     }
 }
@@ -37,8 +58,8 @@ impl CorporateClient {
 struct Corporate(CorporateClient);
 
 impl Corporate {
-    fn new(name: &'static str) -> Self {
-        Self(CorporateClient { name, calls: AtomicU32::new(0) })
+    fn new(server: Server) -> Self {
+        Self(CorporateClient { server, calls: AtomicU32::new(0) })
     }
 }
 
@@ -80,12 +101,26 @@ impl Provider for Corporate {
     }
 }
 
+/// The server as the upstream of the conformance suite, with the scenarios that it has.
+#[async_trait]
+impl Upstream for Corporate {
+    async fn play(&self, scenario: Scenario) -> bool {
+        let Server::Scripted(current) = &self.0.server else { return false };
+        *current.lock() = scenario;
+        matches!(scenario, Scenario::Text | Scenario::Overloaded | Scenario::WrongKey)
+    }
+
+    fn calls(&self) -> Option<u64> {
+        Some(self.0.calls.load(Ordering::Relaxed).into())
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), fb::Error> {
     let client = Client::builder()
-        .provider("locked", Corporate::new("locked"))
-        .provider("flaky", Corporate::new("flaky"))
-        .provider("sound", Corporate::new("sound"))
+        .provider("locked", Corporate::new(Server::Locked))
+        .provider("flaky", Corporate::new(Server::Flaky))
+        .provider("sound", Corporate::new(Server::Sound))
         .route(Route::priority(
             "default",
             [Target::new("locked", "m"), Target::new("flaky", "m"), Target::new("sound", "m")],
@@ -95,5 +130,10 @@ async fn main() -> Result<(), fb::Error> {
         let answer = client.chat(ChatRequest::user("hi")).await?;
         println!("{} (from {})\n{}\n", answer.text(), answer.served_by(), answer.trace());
     }
+
+    let provider = Arc::new(Corporate::new(Server::Scripted(Mutex::new(Scenario::Text))));
+    let findings = Suite::new(Arc::clone(&provider), "m").run(&*provider).await;
+    println!("{findings}");
+    findings.assert_conforms();
     Ok(())
 }
