@@ -4,8 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// As in finagle's failure accrual and Envoy's `consecutive_5xx`.
 const CONSECUTIVE: u32 = 5;
 /// Long enough for [`MIN_CALLS`] at one call every six seconds, short enough to forget a bad minute.
@@ -63,8 +61,9 @@ const MIN_OPEN: Duration = Duration::from_millis(1);
 /// assert_eq!(patient.failure_rate, 0.5);
 /// assert_eq!("classic-30s".parse(), Ok(BreakerConfig::classic_30s()));
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct BreakerConfig {
     /// Consecutive failures that open the breaker, regardless of the number of calls. Defaults to 5.
     ///
@@ -91,11 +90,12 @@ pub struct BreakerConfig {
 }
 
 /// The window of the failure rate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct WindowConfig {
     /// Age at which a call leaves the window, up to one bucket earlier. Defaults to 60 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub span: Duration,
     /// Number of buckets of the span. At most 1000. Defaults to 12.
     pub buckets: u32,
@@ -109,34 +109,37 @@ pub struct WindowConfig {
 /// A call that is settled [provisionally](crate::Permit::provisional) is measured to its first output, others to their end.
 /// A call that is dropped after the limit for whole calls counts as slow too, so that callers that give up do not hide a
 /// slow target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct SlowConfig {
     /// Time to the first output from which a call is slow. Defaults to the longer of 20 s and the time that the call
     /// [may take](crate::Permit::allowing).
-    #[serde(with = "humantime_serde::option")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde::option"))]
     pub first: Option<Duration>,
     /// Duration from which a whole call is slow. Defaults to the longer of 120 s and the time that the call may take.
-    #[serde(with = "humantime_serde::option")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde::option"))]
     pub total: Option<Duration>,
     /// Share of slow calls in the window, above 0 and at most 1, that opens the breaker. Defaults to 0.8.
     pub rate: f64,
 }
 
 /// The return of traffic after a recovery: the [share](crate::Breaker::share) of traffic grows from `from` to 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct RampConfig {
     /// Duration of the growth. Zero returns all traffic at once. Defaults to 30 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub span: Duration,
     /// Initial share, 0 to 1. Defaults to 0.1.
     pub from: f64,
 }
 
 /// The probes of a half-open breaker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct HalfOpenConfig {
     /// Maximum number of probes in flight. Defaults to 2.
     pub permits: u32,
@@ -145,7 +148,7 @@ pub struct HalfOpenConfig {
     /// Failed probes that reopen the breaker. Defaults to 1.
     pub failures: u32,
     /// Time after which another call may take the slot of a probe. Set it to the timeout of one call. Defaults to 60 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub lease: Duration,
 }
 
@@ -154,16 +157,17 @@ pub struct HalfOpenConfig {
 ///
 /// `k` increases with every opening and decreases by one for every [`WindowConfig::span`] spent closed, so that a target
 /// that keeps failing right after its recovery is probed less and less often.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct OpenConfig {
     /// First open time, before jitter. At least a millisecond. Defaults to 5 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub base: Duration,
     /// Growth from one opening to the next. Defaults to 2.
     pub factor: f64,
     /// Maximum open time, before jitter. Only a retry-after hint and a longer `base` exceed it. Defaults to 15 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub max: Duration,
     /// Random part of the open time, 0 to 0.5; with 0 it is exact. Defaults to 0.5.
     pub jitter: f64,

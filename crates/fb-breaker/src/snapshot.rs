@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::control::Mode;
 
 /// The state of a breaker to be kept across a restart.
@@ -22,33 +20,35 @@ use crate::control::Mode;
 /// restored.restore(&snapshot, Instant::now());
 /// # Ok::<(), fb_breaker::InvalidConfig>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Snapshot {
     /// The remaining open time; zero for a half-open breaker, so that the next call is a probe; `None` for a closed one.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub open_for: Option<Duration>,
     /// The number of times that the open time has grown.
     pub escalation: u32,
     /// The consecutive failures that opened the breaker, and the failed probes since; zero for a closed breaker.
     pub failures: u32,
     /// The time since the last failure; `None` for a closed breaker.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub last_failure: Option<Duration>,
     /// The active override.
-    #[serde(rename = "override")]
+    #[cfg_attr(feature = "serde", serde(rename = "override"))]
     pub forced: Option<OverrideSnapshot>,
 }
 
 /// The override in a [`Snapshot`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct OverrideSnapshot {
     /// The effect.
     pub mode: Mode,
     /// The operator's reason.
     pub reason: String,
     /// The remaining time; `None` for an override that lasts until it is lifted.
-    #[serde(default, with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(default, with = "humantime_serde"))]
     pub left: Option<Duration>,
 }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
 
@@ -26,13 +25,14 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// The limits of a retry budget.
 ///
 /// Validated by [`RetryBudget::new`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct BudgetConfig {
     /// Retries allowed per first attempt, 0 to 10. Exact to one thousandth. Defaults to 0.2.
     pub ratio: f64,
     /// Lifetime of an unused allowance, 1 ms to an hour. Defaults to 10 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub window: Duration,
     /// Retries allowed per second at any traffic, so that callers with few requests may retry at all, 0 to 1000. Exact
     /// to one thousandth. Defaults to 0.2.

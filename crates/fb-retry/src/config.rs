@@ -2,7 +2,6 @@
 
 use std::{str::FromStr, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// With full jitter, half of it on average, which a person does not notice as a pause.
@@ -38,26 +37,27 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 /// assert_eq!(patient.cap, Duration::from_secs(8));
 /// assert_eq!("rate_limit".parse(), Ok(RetryConfig::rate_limit()));
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct RetryConfig {
     /// First wait, before jitter. Defaults to 250 ms.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub base: Duration,
     /// First wait after a failure caused by a lack of capacity, before jitter. Defaults to 1 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub throttled_base: Duration,
     /// Growth of the waits. Defaults to "exponential".
     pub curve: Curve,
     /// Growth factor of the exponential curve, 1 to 10. Defaults to 2.
     pub factor: f64,
     /// Maximum wait, before jitter. Defaults to 8 s.
-    #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub cap: Duration,
     /// Randomization of the waits. Defaults to "full".
     pub jitter: Jitter,
     /// Maximum `Retry-After`; a longer one stops the retries. Defaults to 2 s in a route, and to 60 s in `retry`.
-    #[serde(with = "humantime_serde::option")]
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde::option"))]
     pub max_hint_wait: Option<Duration>,
     /// Maximum number of retries after the first attempt, 0 to 100. A target of a route takes its own first; without either, the
     /// next target is called at once, and the limits on the request bound later retries. Defaults to none in a route, and to 2
@@ -85,8 +85,9 @@ impl Default for RetryConfig {
 }
 
 /// Growth of the waits, before jitter and cap; `n` is the number of the retry, from 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Curve {
     /// `base`
@@ -103,8 +104,9 @@ pub enum Curve {
 /// `e` is the wait of the curve, at most the cap; `U(a, b)` is uniformly distributed between `a` and `b`. Additive and
 /// proportional jitter may exceed the cap. Full, equal and decorrelated jitter are defined in Brooker's "Exponential Backoff
 /// And Jitter" (AWS, 2015).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Jitter {
     /// `U(0, e)`: the lowest load for the same number of attempts.

@@ -10,7 +10,8 @@ impl SerdeAttributes {
     /// Parses the attributes.
     pub(crate) fn parse(attributes: &[Attribute]) -> syn::Result<Self> {
         let mut arguments = Vec::new();
-        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        for attribute in metas(attributes)?.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+            let attribute = attribute.require_list()?;
             for meta in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
                 let name = name(&meta);
                 let value = match &meta {
@@ -55,6 +56,20 @@ impl SerdeAttributes {
     pub(crate) fn is_skipped(&self) -> bool {
         self.has("skip") || self.has("skip_deserializing")
     }
+}
+
+/// Returns the attributes, with those of `cfg_attr` as if their condition were true.
+pub(crate) fn metas(attributes: &[Attribute]) -> syn::Result<Vec<Meta>> {
+    let mut metas = Vec::new();
+    for attribute in attributes {
+        if attribute.path().is_ident("cfg_attr") {
+            let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
+            metas.extend(parts.into_iter().skip(1));
+        } else {
+            metas.push(attribute.meta.clone());
+        }
+    }
+    Ok(metas)
 }
 
 fn name(meta: &Meta) -> String {

@@ -8,7 +8,7 @@ use syn::{
     punctuated::Punctuated,
 };
 
-use super::serde::SerdeAttributes;
+use super::serde::{SerdeAttributes, metas};
 
 /// The index of a type in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -192,8 +192,9 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
 
 fn derived(attributes: &[Attribute]) -> syn::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("derive")) {
-        for path in attribute.parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated)? {
+    for attribute in metas(attributes)?.iter().filter(|attribute| attribute.path().is_ident("derive")) {
+        let list = attribute.require_list()?;
+        for path in list.parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated)? {
             names.extend(path.segments.last().map(|segment| segment.ident.to_string()));
         }
     }

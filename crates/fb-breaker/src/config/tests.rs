@@ -1,8 +1,5 @@
 //! Behaviours 14 and 15: invalid settings are rejected; 26 and 53: open times stay within their maximum.
 
-use serde::Deserialize;
-use serde::de::value::{Error, MapDeserializer};
-
 use super::*;
 
 fn with(change: impl FnOnce(&mut BreakerConfig)) -> BreakerConfig {
@@ -105,18 +102,29 @@ fn presets_have_the_numbers_of_common_advice() {
     );
 }
 
-#[test]
-fn missing_fields_default_and_unknown_ones_are_rejected() {
-    let read = |fields: &[(&'static str, &'static str)]| {
-        OpenConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
-            .map_err(|error| error.to_string())
-    };
-    assert_eq!(read(&[]), Ok(OpenConfig::default()));
-    let base = Duration::from_millis(1_500);
-    assert_eq!(read(&[("base", "1500ms"), ("max", "15s")]), Ok(OpenConfig { base, ..OpenConfig::default() }));
-    assert_eq!(
-        read(&[("bass", "1s")]).unwrap_err(),
-        "unknown field `bass`, expected one of `base`, `factor`, `max`, `jitter`"
-    );
-    assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
+#[cfg(feature = "serde")]
+mod as_text {
+    use serde::Deserialize;
+    use serde::de::value::{Error, MapDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn missing_fields_default_and_unknown_ones_are_rejected() {
+        let read = |fields: &[(&'static str, &'static str)]| {
+            OpenConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&[]), Ok(OpenConfig::default()));
+        let base = Duration::from_millis(1_500);
+        assert_eq!(
+            read(&[("base", "1500ms"), ("max", "15s")]),
+            Ok(OpenConfig { base, ..OpenConfig::default() })
+        );
+        assert_eq!(
+            read(&[("bass", "1s")]).unwrap_err(),
+            "unknown field `bass`, expected one of `base`, `factor`, `max`, `jitter`"
+        );
+        assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
+    }
 }

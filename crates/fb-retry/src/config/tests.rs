@@ -1,6 +1,3 @@
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error, MapDeserializer};
-
 use super::*;
 
 #[test]
@@ -36,36 +33,6 @@ fn invalid_settings_are_rejected_by_name() {
 }
 
 #[test]
-fn missing_fields_default_and_unknown_ones_are_rejected() {
-    let read = |fields: &[(&'static str, &'static str)]| {
-        RetryConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
-            .map_err(|error| error.to_string())
-    };
-    assert_eq!(read(&[]), Ok(RetryConfig::default()));
-    let base = Duration::from_millis(1_500);
-    assert_eq!(
-        read(&[("base", "1500ms"), ("cap", "8s")]),
-        Ok(RetryConfig { base, ..RetryConfig::default() })
-    );
-    assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
-    assert_eq!(
-        read(&[("bass", "1s")]).unwrap_err(),
-        "unknown field `bass`, expected one of `base`, `throttled_base`, `curve`, `factor`, `cap`, \
-         `jitter`, `max_hint_wait`, `max_retries`, `timeouts`"
-    );
-}
-
-#[test]
-fn jitter_names_are_snake_case() {
-    for (word, jitter) in
-        [("full", Jitter::Full), ("decorrelated", Jitter::Decorrelated), ("none", Jitter::None)]
-    {
-        let word: serde::de::value::StrDeserializer<'_, Error> = word.into_deserializer();
-        assert_eq!(Jitter::deserialize(word), Ok(jitter));
-    }
-}
-
-#[test]
 fn presets_have_the_numbers_of_common_advice() {
     // base, cap, retries, sum of the waits before jitter
     for (name, expected) in [
@@ -89,4 +56,43 @@ fn presets_have_the_numbers_of_common_advice() {
         unknown.to_string(),
         r#"invalid retry config: `preset` is "ratelimit", expected "classic", "backoff", "rate_limit" or "timeout""#
     );
+}
+
+#[cfg(feature = "serde")]
+mod as_text {
+    use serde::Deserialize;
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, MapDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn missing_fields_default_and_unknown_ones_are_rejected() {
+        let read = |fields: &[(&'static str, &'static str)]| {
+            RetryConfig::deserialize(MapDeserializer::<_, Error>::new(fields.iter().copied()))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&[]), Ok(RetryConfig::default()));
+        let base = Duration::from_millis(1_500);
+        assert_eq!(
+            read(&[("base", "1500ms"), ("cap", "8s")]),
+            Ok(RetryConfig { base, ..RetryConfig::default() })
+        );
+        assert_eq!(read(&[("base", "5")]).unwrap_err(), "invalid value: string \"5\", expected a duration");
+        assert_eq!(
+            read(&[("bass", "1s")]).unwrap_err(),
+            "unknown field `bass`, expected one of `base`, `throttled_base`, `curve`, `factor`, `cap`, \
+             `jitter`, `max_hint_wait`, `max_retries`, `timeouts`"
+        );
+    }
+
+    #[test]
+    fn jitter_names_are_snake_case() {
+        for (word, jitter) in
+            [("full", Jitter::Full), ("decorrelated", Jitter::Decorrelated), ("none", Jitter::None)]
+        {
+            let word: serde::de::value::StrDeserializer<'_, Error> = word.into_deserializer();
+            assert_eq!(Jitter::deserialize(word), Ok(jitter));
+        }
+    }
 }
