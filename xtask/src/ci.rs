@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    chaos, deny, docs, mutants, outside, packages,
+    chaos, contributing, deny, docs, mutants, outside, packages,
     process::{cargo, run as run_command, run_within},
     test::{self, Results},
     tidy,
@@ -18,7 +18,7 @@ use crate::{
 
 type Step = fn(&mut Results) -> Result<()>;
 
-const STEPS: [(&str, Step); 13] = [
+const STEPS: [(&str, Step); 14] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
     ("docs", |_| green(docs::check()?)),
@@ -26,6 +26,7 @@ const STEPS: [(&str, Step); 13] = [
         run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
     }),
     ("test", |results| test::prepare_and_run(&[], results)),
+    (contributing::STEP, |_| contributing::run(&STEPS.map(|(name, _)| name))),
     ("mutants", |_| mutants::run()),
     ("examples", |_| examples()),
     ("doc", |_| run_command(cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings"))),

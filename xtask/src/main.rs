@@ -5,6 +5,7 @@
 mod apt;
 mod chaos;
 mod ci;
+mod contributing;
 mod deny;
 mod docs;
 mod local_model;

@@ -1,6 +1,6 @@
 //! The HTML report: a summary of each target, then every case with every answer, in one self-contained file.
 
-use std::fmt::Write;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     cases::Case,
@@ -21,100 +21,90 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; font: 12p
 .pass { border-left: 4px solid #2a8f4f; } .fail { border-left: 4px solid #c8372d; }\n\
 .error { border-left: 4px solid #b7791f; } .why { color: #c8372d; } .differs { color: #b7791f; }\n";
 
-/// Formats the page. Texts of cases and answers are escaped.
+/// Formats the page.
 pub(super) fn page(summary: &Summary, cases: &[Case], min_pass: f64) -> String {
-    let mut page = String::new();
-    let written = write_page(&mut page, summary, cases, min_pass);
-    // Writing to a string does not fail.
-    debug_assert!(written.is_ok());
-    page
-}
-
-fn write_page(page: &mut String, summary: &Summary, cases: &[Case], min_pass: f64) -> std::fmt::Result {
-    let route = escaped(&summary.route);
-    write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fb eval: {route}</title>\n\
-         <style>\n{STYLE}</style>\n<h1>Route {route}</h1>\n<p>{}, at least {} expected of every target.</p>\n",
-        count(cases.len(), "case"),
-        percent(min_pass)
-    )?;
-    page.push_str(
-        "<table>\n<tr><th>target<th>passed<th>share<th>errors<th>p50<th>p95<th>cost<th>differs from the primary\n",
-    );
-    for target in &summary.targets {
-        write_target(page, target, min_pass)?;
-    }
-    page.push_str("</table>\n<table>\n<tr><th>case");
-    for target in &summary.targets {
-        write!(page, "<th>{}", escaped(&target.target.label))?;
-    }
-    page.push('\n');
-    for (index, case) in cases.iter().enumerate() {
-        write!(page, "<tr><td><b>{}</b><pre>{}</pre>", escaped(&case.id), escaped(&case.last_message()))?;
-        for target in &summary.targets {
-            if let Some(outcome) = target.outcomes.get(index) {
-                write_outcome(page, outcome, target.differs.get(&index))?;
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { "fb eval: " (summary.route) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Route " (summary.route) }
+                p { (count(cases.len(), "case")) ", at least " (percent(min_pass)) " expected of every target." }
+                table {
+                    tr {
+                        @for title in TITLES { th { (title) } }
+                    }
+                    @for target in &summary.targets { (target_row(target, min_pass)) }
+                }
+                table {
+                    tr {
+                        th { "case" }
+                        @for target in &summary.targets { th { (target.target.label) } }
+                    }
+                    @for (index, case) in cases.iter().enumerate() { (case_row(index, case, &summary.targets)) }
+                }
             }
         }
-        page.push('\n');
     }
-    page.push_str("</table>\n</html>\n");
-    Ok(())
+    .into_string()
 }
 
-fn write_target(page: &mut String, target: &TargetSummary, min_pass: f64) -> std::fmt::Result {
+/// The titles of the summary's columns.
+const TITLES: [&str; 8] =
+    ["target", "passed", "share", "errors", "p50", "p95", "cost", "differs from the primary"];
+
+fn target_row(target: &TargetSummary, min_pass: f64) -> Markup {
     let class = if target.passes(min_pass) { "pass" } else { "fail" };
     let [p50, p95] = target.latencies().map(|ms| ms.map(seconds).unwrap_or_default());
-    writeln!(
-        page,
-        "<tr><td class=\"{class}\">{}<td class=\"n\">{}/{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{p50}\
-         <td class=\"n\">{p95}<td class=\"n\">{}<td class=\"n\">{}",
-        escaped(&target.target.label),
-        target.count(Verdict::Pass),
-        target.outcomes.len(),
+    let numbers = [
+        format!("{}/{}", target.count(Verdict::Pass), target.outcomes.len()),
         percent(target.share()),
-        target.count(Verdict::Error),
+        target.count(Verdict::Error).to_string(),
+        p50,
+        p95,
         target.cost().map(|cost| cost.to_string()).unwrap_or_default(),
-        target.differs.len(),
-    )
+        target.differs.len().to_string(),
+    ];
+    html! {
+        tr {
+            td class=(class) { (target.target.label) }
+            @for number in &numbers { td.n { (number) } }
+        }
+    }
 }
 
-fn write_outcome(page: &mut String, outcome: &CaseOutcome, differs: Option<&String>) -> std::fmt::Result {
+fn case_row(index: usize, case: &Case, targets: &[TargetSummary]) -> Markup {
+    html! {
+        tr {
+            td { b { (case.id) } pre { (case.last_message()) } }
+            @for target in targets {
+                @if let Some(outcome) = target.outcomes.get(index) {
+                    (outcome_cell(outcome, target.differs.get(&index)))
+                }
+            }
+        }
+    }
+}
+
+fn outcome_cell(outcome: &CaseOutcome, differs: Option<&String>) -> Markup {
     let class = match outcome.verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
         Verdict::Error => "error",
     };
-    write!(page, "<td class=\"{class}\">{}", seconds(outcome.took_ms))?;
-    if let Some(reason) = &outcome.reason {
-        write!(page, " <span class=\"why\">{}</span>", escaped(reason))?;
-    }
-    if let Some(difference) = differs {
-        write!(page, " <span class=\"differs\">{}</span>", escaped(difference))?;
-    }
-    let Some(answer) = &outcome.answer else { return Ok(()) };
-    if !answer.text.is_empty() {
-        write!(page, "<pre>{}</pre>", escaped(&answer.text))?;
-    }
-    for call in &answer.calls {
-        write!(page, "<pre>{}({})</pre>", escaped(&call.tool), escaped(&call.arguments))?;
-    }
-    Ok(())
-}
-
-/// Escapes text for HTML.
-fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
+    html! {
+        td class=(class) {
+            (seconds(outcome.took_ms))
+            @if let Some(reason) = &outcome.reason { " " span.why { (reason) } }
+            @if let Some(difference) = differs { " " span.differs { (difference) } }
+            @if let Some(answer) = &outcome.answer {
+                @if !answer.text.is_empty() { pre { (answer.text) } }
+                @for call in &answer.calls { pre { (call.tool) "(" (call.arguments) ")" } }
+            }
         }
     }
-    html
 }
