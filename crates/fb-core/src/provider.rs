@@ -223,6 +223,9 @@ impl CallKey<'_> {
 }
 
 /// Observes the answers to an API key.
+///
+/// The engine implements it, to rank keys by what is left of their rate limits. An adapter calls it through
+/// [`CallKey::record_head`], once for each response, errors included; it must not call it for a response that never arrived.
 pub trait KeyObserver: fmt::Debug + Send + Sync {
     /// Called when the head of an answer has arrived, before its body is read. Must not block.
     fn on_head(&self, head: AnswerHead);

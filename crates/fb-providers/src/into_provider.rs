@@ -3,6 +3,9 @@ use std::sync::Arc;
 use fb_core::{InvalidConfig, Provider};
 
 /// A provider, or the settings of one of this crate.
+///
+/// Implement [`Provider`] instead: each is a value of this trait. Settings of another program's provider implement it to be
+/// checked with the rest of a client, and must not make a call, because a client may be built outside of a runtime.
 pub trait IntoProvider {
     /// Returns the provider; sends nothing.
     ///

@@ -34,8 +34,44 @@ impl From<bool> for Class {
 
 /// A classifier of errors.
 ///
-/// It is implemented for closures that return a [`Class`] or a `bool`. An implementation must be deterministic and fast: it
-/// may be called more than once for the same error when policies are combined.
+/// It is implemented for closures that return a [`Class`] or a `bool`.
+///
+/// # Implementing
+///
+/// An implementation
+///
+/// - must return the same class for the same error, because it may be called more than once for it when policies are combined;
+/// - must not block or wait, because it is called between two attempts, on the caller's task;
+/// - must pass on a time to wait that the error has ([`Class::after`]), because a retry before it is refused again;
+/// - may look at the sources of the error. It need not count attempts, which is the work of the [`Policy`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fb_retry::{Class, Classify, Pace};
+///
+/// enum ApiError {
+///     Throttled { wait: Duration },
+///     NotFound,
+/// }
+///
+/// struct ByStatus;
+///
+/// impl Classify<ApiError> for ByStatus {
+///     fn classify(&self, error: &ApiError) -> Class {
+///         match error {
+///             ApiError::Throttled { wait } => Class::after(*wait),
+///             ApiError::NotFound => Class::new(Pace::Never),
+///         }
+///     }
+/// }
+///
+/// let throttled = ApiError::Throttled { wait: Duration::from_secs(3) };
+/// assert_eq!(ByStatus.classify(&throttled).retry_after, Some(Duration::from_secs(3)));
+/// assert_eq!(ByStatus.classify(&ApiError::NotFound).pace, Pace::Never);
+/// ```
 pub trait Classify<E: ?Sized> {
     /// Classifies an error.
     fn classify(&self, error: &E) -> Class;

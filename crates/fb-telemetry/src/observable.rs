@@ -5,6 +5,15 @@ use fb_core::Observer;
 use crate::{Metrics, Names, Readings};
 
 /// A client of which [`Metrics::of`] creates metrics: `fb::Client`.
+///
+/// # Implementing
+///
+/// An implementation
+///
+/// - must keep an attached observer as long as the client lives, beside those that it has, because several metrics of one client are
+///   independent;
+/// - must return the present names and readings, because routes may be added and removed between two scrapes;
+/// - must not block or make a call, because a scrape reads the values.
 pub trait Observable {
     /// Returns the present names of routes, targets and tenants.
     fn names(&self) -> Names;
