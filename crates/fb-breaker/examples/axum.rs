@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut tasks = JoinSet::new();
     let upstream = serve(Router::new().route("/", get(fail)), &mut tasks).await?;
 
-    let breaker = Breaker::new(BreakerConfig { consecutive: Some(3), ..BreakerConfig::default() }, clock)?;
+    let breaker = Breaker::new(BreakerConfig::with(|config| config.consecutive = Some(3)), clock)?;
     let client = CallLayer::new(breaker, classify as Classify).layer(reqwest::Client::new());
     let app = App { client, upstream: format!("http://{upstream}/") };
     let gateway = serve(Router::new().route("/", get(page)).with_state(app), &mut tasks).await?;

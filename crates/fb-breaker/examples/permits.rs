@@ -13,7 +13,7 @@ use fb_breaker::{Breaker, BreakerConfig, Weight};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let config = BreakerConfig { consecutive: Some(3), ..BreakerConfig::default() };
+    let config = BreakerConfig::with(|config| config.consecutive = Some(3));
     let breaker = Breaker::new(config, clock)?;
 
     // A failed call; the caller decides on its weight.

@@ -29,7 +29,7 @@ use crate::weight::Weight;
 ///
 /// use fb_breaker::{Breaker, BreakerConfig, RejectReason, State, Weight};
 ///
-/// let config = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
+/// let config = BreakerConfig::with(|config| config.consecutive = Some(2));
 /// let breaker = Breaker::new(config, Instant::now)?;
 ///
 /// for _ in 0..2 {

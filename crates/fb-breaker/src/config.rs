@@ -53,17 +53,17 @@ const MIN_OPEN: Duration = Duration::from_millis(1);
 ///
 /// ```
 /// # use fb_breaker::{BreakerConfig, HalfOpenConfig};
-/// let patient = BreakerConfig {
-///     consecutive: None,
-///     half_open: HalfOpenConfig { successes: 3, ..HalfOpenConfig::default() },
-///     ..BreakerConfig::default()
-/// };
+/// let patient = BreakerConfig::with(|config| {
+///     config.consecutive = None;
+///     config.half_open = HalfOpenConfig::with(|config| config.successes = 3);
+/// });
 /// assert_eq!(patient.failure_rate, 0.5);
 /// assert_eq!("classic-30s".parse(), Ok(BreakerConfig::classic_30s()));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct BreakerConfig {
     /// Consecutive failures that open the breaker, regardless of the number of calls. Defaults to 5.
     ///
@@ -93,6 +93,7 @@ pub struct BreakerConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct WindowConfig {
     /// Age at which a call leaves the window, up to one bucket earlier. Defaults to 60 s.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
@@ -112,6 +113,7 @@ pub struct WindowConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct SlowConfig {
     /// Time to the first output from which a call is slow. Defaults to the longer of 20 s and the time that the call
     /// [may take](crate::Permit::allowing).
@@ -128,6 +130,7 @@ pub struct SlowConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct RampConfig {
     /// Duration of the growth. Zero returns all traffic at once. Defaults to 30 s.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
@@ -140,6 +143,7 @@ pub struct RampConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct HalfOpenConfig {
     /// Maximum number of probes in flight. Defaults to 2.
     pub permits: u32,
@@ -160,6 +164,7 @@ pub struct HalfOpenConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct OpenConfig {
     /// First open time, before jitter. At least a millisecond. Defaults to 5 s.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
@@ -176,6 +181,7 @@ pub struct OpenConfig {
 /// An invalid setting of a breaker or a registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid breaker config: `{field}` is {value}, expected {expected}")]
+#[non_exhaustive]
 pub struct InvalidConfig {
     /// The path of the field, such as `half_open.permits`.
     pub field: &'static str,
@@ -382,6 +388,8 @@ fn check(
 ) -> Result<(), InvalidConfig> {
     if valid { Ok(()) } else { Err(InvalidConfig { field, value: format!("{value:?}"), expected }) }
 }
+
+crate::with::with_changes!(BreakerConfig, WindowConfig, SlowConfig, RampConfig, HalfOpenConfig, OpenConfig);
 
 #[cfg(test)]
 mod tests;

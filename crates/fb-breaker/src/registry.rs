@@ -24,6 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct RegistryConfig {
     /// Maximum number of circuits, 1 to 1,000,000. Beyond it the least recently used circuit is evicted, but never one
     /// that is not closed or has outstanding permits. Defaults to 10,000.
@@ -323,6 +324,8 @@ impl fmt::Debug for Circuit {
         f.debug_struct("Circuit").field("breaker", &self.breaker).finish_non_exhaustive()
     }
 }
+
+crate::with::with_changes!(RegistryConfig);
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ use crate::control::Mode;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct Snapshot {
     /// The remaining open time; zero for a half-open breaker, so that the next call is a probe; `None` for a closed one.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
@@ -43,6 +44,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[non_exhaustive]
 pub struct OverrideSnapshot {
     /// The effect.
     pub mode: Mode,

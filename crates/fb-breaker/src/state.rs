@@ -23,6 +23,7 @@ pub enum State {
 /// The error for a call that the breaker did not admit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("breaker is {reason}, retry after {retry_after:?}")]
+#[non_exhaustive]
 pub struct Rejected {
     /// The time after which a call may be admitted, never zero.
     ///

@@ -174,11 +174,10 @@ fn cancelled_probes_free_their_slots() {
 
 #[test]
 fn call_window_ignores_older_calls() {
-    let config = BreakerConfig {
-        consecutive: None,
-        window: WindowConfig { calls: Some(10), ..WindowConfig::default() },
-        ..BreakerConfig::default()
-    };
+    let config = BreakerConfig::with(|config| {
+        config.consecutive = None;
+        config.window = WindowConfig::with(|config| config.calls = Some(10));
+    });
     let breaker = Breaker::new(config.clone(), now).unwrap();
     (0..100).for_each(|_| breaker.try_acquire(now()).unwrap().success(now()));
     (0..5).for_each(|_| breaker.try_acquire(now()).unwrap().failure(Weight::FULL, now()));

@@ -38,11 +38,17 @@ fn limits(limits: Limits) -> BTreeMap<String, Limits> {
 }
 
 fn all() -> Limits {
-    Limits { requests_per_minute: Some(u32::MAX), tokens_per_minute: Some(1 << 60), ..money() }
+    let mut value = money();
+    value.requests_per_minute = Some(u32::MAX);
+    value.tokens_per_minute = Some(1 << 60);
+    value
 }
 
 fn money() -> Limits {
-    Limits { usd_per_day: Some(1e9), usd_per_month: Some(1e9), ..Limits::default() }
+    Limits::with(|limits| {
+        limits.usd_per_day = Some(1e9);
+        limits.usd_per_month = Some(1e9);
+    })
 }
 
 fn call(account: &Account, target: &TargetId, at: Moment) {
@@ -91,7 +97,8 @@ fn reserve(criterion: &mut Criterion) {
 
     let Ok(folder) = tempfile::tempdir() else { return };
     for (name, ahead_usd) in NAMES[5..].iter().zip([1_000.0, 0.0]) {
-        let config = LedgerConfig { ahead_usd, ..LedgerConfig::new(folder.path().join(name)) };
+        let mut config = LedgerConfig::new(folder.path().join(name));
+        config.ahead_usd = ahead_usd;
         let Ok(book) = Book::open(&limits(all()), &config, at) else { return };
         let account = book.account("acme");
         group.bench_function(*name, |bench| bench.iter(|| call(account, &target, at)));

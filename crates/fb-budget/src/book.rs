@@ -28,7 +28,7 @@ const DEFAULT: &str = "default";
 /// use fb_core::{Money, TargetId};
 ///
 /// let at = Moment { now: Instant::now(), wall: SystemTime::now() };
-/// let limits = Limits { usd_per_day: Some(0.05), ..Limits::default() };
+/// let limits = Limits::with(|limits| limits.usd_per_day = Some(0.05));
 /// let book = Book::new(&BTreeMap::from([("acme".to_owned(), limits)]), at.now)?;
 ///
 /// let target: TargetId = "openai/gpt".parse()?;

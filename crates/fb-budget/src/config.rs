@@ -13,6 +13,7 @@ pub(crate) const MAX_USD: f64 = 1e9;
 /// The limits of one tenant. A limit that is not set does not apply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Limits {
     /// Requests per minute, 1 or more; no limit. After a quiet minute, the tenant may send that many at once.
     pub requests_per_minute: Option<u32>,
@@ -41,6 +42,7 @@ pub struct Limits {
 /// itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct KeyLimits {
     /// Requests per minute, as [`Limits::requests_per_minute`].
     pub requests_per_minute: Option<u32>,
@@ -142,6 +144,8 @@ pub(crate) fn money(usd: f64) -> Money {
     )]
     Money::from_nanos((usd * 1e9).round() as u64)
 }
+
+fb_core::with_changes!(Limits, KeyLimits);
 
 #[cfg(test)]
 mod tests;

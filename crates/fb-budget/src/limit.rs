@@ -52,6 +52,7 @@ impl fmt::Display for Limit {
 /// The refusal of a call that would exceed a limit. Nothing was reserved for it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("tenant {tenant}: `{limit}` is reached")]
+#[non_exhaustive]
 pub struct LimitExceeded {
     /// The account of the limit: `TENANT`, or `TENANT/KEY`.
     pub tenant: Arc<str>,

@@ -26,6 +26,7 @@ const MAX_USD: f64 = 1e6;
 /// The price of one target, and the days on which it is valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PriceConfig {
     /// USD per million prompt tokens, 0 to 10⁶; required.
     pub input: f64,

@@ -28,6 +28,7 @@ pub enum Standing {
 /// A warning that an account reached `warn_at` of a limit, or that the limit refused a call; each is issued once per
 /// day of UTC.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Warning {
     /// The account: `TENANT`, or `TENANT/KEY`.
     pub account: Arc<str>,

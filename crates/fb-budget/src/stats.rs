@@ -37,6 +37,7 @@ impl Tally {
 
 /// The usage of one account since the start of the process, and its reserved amounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct AccountStats {
     /// The totals of all calls since the start.
     pub used: Tally,

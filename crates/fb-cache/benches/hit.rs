@@ -62,7 +62,7 @@ fn start() -> Instant {
 }
 
 fn ours() -> Option<Cache<Body>> {
-    Cache::new(CacheConfig { max_bytes: CAPACITY, ..CacheConfig::default() }).ok()
+    Cache::new(CacheConfig::with(|config| config.max_bytes = CAPACITY)).ok()
 }
 
 fn moka<K: std::hash::Hash + Eq + Send + Sync + 'static, S: BuildHasher + Clone + Send + Sync + 'static>(

@@ -33,7 +33,10 @@ fn forward(cache: &Cache<Pieces>, key: Key, stream: &[Option<&'static str>], now
     reason = "an example prints its results and reads the clock"
 )]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cache = Cache::new(CacheConfig { max_bytes: 10_000, max_entry_bytes: 20, ..CacheConfig::default() })?;
+    let cache = Cache::new(CacheConfig::with(|config| {
+        config.max_bytes = 10_000;
+        config.max_entry_bytes = 20;
+    }))?;
     let key = |name: &str| KeyBuilder::new("stream v1").part("tenant", "a").part("name", name).finish();
     let now = Instant::now();
     forward(&cache, key("whole"), &[Some("once "), Some("upon "), Some("a time")], now);

@@ -18,6 +18,7 @@ const MAX_WEIGHT_BYTES: u64 = 1 << 31;
 /// Validated by [`Cache::new`](crate::Cache::new).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct CacheConfig {
     /// The maximum size of all entries in bytes. An entry counts as its own size plus 256 bytes. Defaults to 256 MiB.
     pub max_bytes: u64,
@@ -75,6 +76,7 @@ impl CacheConfig {
 /// An invalid setting of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid cache config: `{field}` is {value}, expected {expected}")]
+#[non_exhaustive]
 pub struct InvalidConfig {
     /// The name of the field.
     pub field: &'static str,
@@ -83,6 +85,8 @@ pub struct InvalidConfig {
     /// The accepted range.
     pub expected: &'static str,
 }
+
+crate::with::with_changes!(CacheConfig);
 
 #[cfg(test)]
 mod tests;

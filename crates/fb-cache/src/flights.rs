@@ -22,6 +22,7 @@ const MAX_FLIGHTS: usize = 10_000;
 /// The settings of single flights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FlightsConfig {
     /// The maximum number of shared calls in flight. Further calls run unshared. Zero disables sharing. Defaults to
     /// 10,000.
@@ -73,6 +74,7 @@ pub enum Role {
 
 /// The number of shared calls since creation, and of calls in flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FlightStats {
     /// Shared calls started.
     pub led: u64,
@@ -316,6 +318,8 @@ impl<T> Drop for Completion<T> {
         }
     }
 }
+
+crate::with::with_changes!(FlightsConfig);
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
     allow(dead_code, reason = "entries and their accounting serve the store")
 )]
 
+mod with;
+
 mod key;
 
 mod config;

@@ -6,6 +6,7 @@ use crate::tenant_usage::Total;
 
 /// The event counts of a cache since its creation, and its current size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// Lookups that found a fresh entry.
     pub hits: u64,

@@ -19,6 +19,7 @@ const MAX_DURATION: Duration = Duration::from_secs(86_400);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field} = {value}: {expected}")]
+#[non_exhaustive]
 pub struct InvalidConfig {
     /// The path of the field, such as `routes.default.targets[1].provider`.
     pub field: String,

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod with;
+
 mod block;
 mod chat;
 mod consequences;

@@ -172,11 +172,19 @@ pub enum Event<'a> {
 
 /// An error as an HTTP server reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct RequestError {
     /// The status of the response: 200 for a stream that broke after its first output.
     pub status: u16,
     /// The machine-readable code, one of a fixed set of names in `snake_case`.
     pub code: &'static str,
+}
+
+impl RequestError {
+    /// Creates an error with this status and code.
+    pub const fn new(status: u16, code: &'static str) -> Self {
+        Self { status, code }
+    }
 }
 
 /// The state of a circuit breaker.

@@ -233,6 +233,7 @@ pub trait KeyObserver: fmt::Debug + Send + Sync {
 
 /// The facts of an answer that concern its API key.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct AnswerHead {
     /// The HTTP status.
     pub status: u16,
@@ -240,8 +241,16 @@ pub struct AnswerHead {
     pub limits: RateLimits,
 }
 
+impl AnswerHead {
+    /// Creates the facts of an answer.
+    pub const fn new(status: u16, limits: RateLimits) -> Self {
+        Self { status, limits }
+    }
+}
+
 /// What an answer states about the rate limits of its API key.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RateLimits {
     /// The smallest share of any limit that is left, from 0 to 1, and the time until that limit is whole again.
     pub left: Option<(f64, Duration)>,
@@ -251,11 +260,19 @@ pub struct RateLimits {
 
 /// An API key of a provider that has several.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct KeyInfo {
     /// The name in traces and metrics, which is not the secret.
     pub name: Arc<str>,
     /// The share of the calls that the key gets, relative to the other keys.
     pub weight: f64,
+}
+
+impl KeyInfo {
+    /// Creates a key with this name and weight.
+    pub fn new(name: impl Into<Arc<str>>, weight: f64) -> Self {
+        Self { name: name.into(), weight }
+    }
 }
 
 /// Top-level fields, in the provider's dialect, that replace those of the request.
@@ -349,3 +366,5 @@ impl From<Block> for CallError {
         Self::Blocked(Box::new(block))
     }
 }
+
+crate::with_changes!(RateLimits);

@@ -8,6 +8,7 @@ use crate::{AttemptEnd, Money, RequestId, TargetId, Trace, Usage};
 ///
 /// Every answer has one, and every error raised after a target was selected.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
     /// The id of the request, under which its record is stored.
     pub id: RequestId,
@@ -232,3 +233,5 @@ impl fmt::Display for Level {
         f.pad(self.name())
     }
 }
+
+crate::with_changes!(Report);

@@ -253,6 +253,7 @@ pub struct Field {
 /// The error for a malformed request, answered with HTTP 400.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct InvalidRequest {
     /// The field at fault, such as `messages[0].role`.
     pub param: Option<String>,

@@ -106,6 +106,7 @@ impl fmt::Display for WithKey<'_> {
 
 /// A row of a trace: a call to a target, or a skipped target.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// The target.
     pub target: TargetId,
@@ -126,6 +127,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Creates a row with this number, after which nothing follows, at the start of the request and without a duration.
+    pub const fn new(target: TargetId, number: u32, end: AttemptEnd) -> Self {
+        let (at, took) = (Duration::ZERO, Duration::ZERO);
+        Self { target, number, key: None, at, took, first: None, end, next: Next::Nothing }
+    }
+
     /// Returns `true` if a call was made.
     pub const fn is_call(&self) -> bool {
         !matches!(self.end, AttemptEnd::Skipped { .. })

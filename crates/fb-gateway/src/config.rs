@@ -223,20 +223,20 @@ fn parse_for(text: &str, purpose: Purpose) -> Result<LoadedConfig, Vec<ConfigErr
         // Nothing is spent, and a running gateway may have locked the ledger.
         ledger = None;
     }
-    let fb = Config {
-        providers,
-        routes,
-        breaker,
-        retry,
-        retry_budget,
-        health,
-        cache,
-        traces,
-        prices,
-        tenants,
-        ledger,
-        evaluations,
-    }
+    let fb = Config::with(|config| {
+        config.providers = providers;
+        config.routes = routes;
+        config.breaker = breaker;
+        config.retry = retry;
+        config.retry_budget = retry_budget;
+        config.health = health;
+        config.cache = cache;
+        config.traces = traces;
+        config.prices = prices;
+        config.tenants = tenants;
+        config.ledger = ledger;
+        config.evaluations = evaluations;
+    })
     .with_route_names();
     problems.extend(fb.problems());
     if fb.routes.is_empty() {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// [`without_breakers`](Self::without_breakers) are presets, which [`FromStr`] finds by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HealthConfig {
     /// The settings of active probes.
     pub probe: ProbeConfig,
@@ -31,6 +32,7 @@ pub struct HealthConfig {
 /// The settings of active probes of endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ProbeConfig {
     /// Enables background probes. Defaults to true.
     pub enabled: bool,
@@ -71,6 +73,7 @@ pub enum ProbeKind {
 /// The settings for ejecting targets that fail more than their peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct OutlierConfig {
     /// Enables the ejection of outliers. Defaults to true.
     pub enabled: bool,
@@ -99,6 +102,7 @@ pub struct OutlierConfig {
 /// The settings for ejecting targets by their error count. It rises by one with each error and falls with each success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ErrorsConfig {
     /// The error count at which the target is ejected. Defaults to 3.
     pub limit: u32,
@@ -126,6 +130,7 @@ pub enum Decay {
 /// Ejecting targets would then only overload the remaining ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PanicConfig {
     /// The share of healthy targets below which panic mode begins, 0 to 1. Zero disables it. Defaults to 0.5.
     pub enter: f64,
@@ -136,6 +141,7 @@ pub struct PanicConfig {
 /// The settings of the ramp on which traffic returns to a target after an ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RampConfig {
     /// The time until the target receives its full share. Zero restores it at once. Defaults to 30 s.
     #[serde(with = "humantime_serde")]
@@ -303,6 +309,8 @@ fn check(
 ) -> Result<(), InvalidConfig> {
     if is_valid { Ok(()) } else { Err(InvalidConfig::expecting(field, format!("{value:?}"), expected)) }
 }
+
+fb_core::with_changes!(HealthConfig, ProbeConfig, OutlierConfig, ErrorsConfig, PanicConfig, RampConfig);
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crate::endpoint::{Check, Condition};
 /// The status of one target, for display. Use [`Member::eligibility`](crate::Member::eligibility) to decide whether to
 /// call it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Status {
     /// The name of the target.
     pub name: Arc<str>,
@@ -41,6 +42,7 @@ pub struct Status {
 
 /// The time to the first output, of at most 100 calls in the last ten minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Latency {
     /// The number of calls.
     pub calls: usize,
@@ -58,6 +60,7 @@ pub struct Latency {
 
 /// The last health check of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LastCheck {
     /// The time since the check.
     pub ago: Duration,

@@ -62,9 +62,11 @@ pub(crate) fn infos(keys: &[ApiKey]) -> Vec<KeyInfo> {
     if keys.len() < 2 {
         return Vec::new();
     }
-    let info = |(index, key): (usize, &ApiKey)| KeyInfo {
-        name: Arc::from(key.secret.source().unwrap_or_else(|| format!("key {}", index + 1))),
-        weight: key.weight,
+    let info = |(index, key): (usize, &ApiKey)| {
+        KeyInfo::new(
+            Arc::from(key.secret.source().unwrap_or_else(|| format!("key {}", index + 1))),
+            key.weight,
+        )
     };
     keys.iter().enumerate().map(info).collect()
 }

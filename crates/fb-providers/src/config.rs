@@ -34,6 +34,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ProviderConfig {
     /// The name of a preset, or `compatible` for any server of OpenAI's dialect. Required.
     pub kind: String,
@@ -86,6 +87,20 @@ impl ProviderConfig {
     /// Creates a config of this kind with this key, for programs that obtain it elsewhere.
     pub fn with_key(kind: impl Into<String>, key: impl Into<String>) -> Self {
         Self { api_key: Some(Secret::value(key)), ..Self::new(kind) }
+    }
+
+    /// Sets the base URL of the API.
+    #[must_use]
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// Sets the API key: a text, or a [`Secret`] that names its source.
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<Secret>) -> Self {
+        self.api_key = Some(key.into());
+        self
     }
 
     /// Returns the names of the keys, if there are several: the environment variable, the file or the place of each.
@@ -212,6 +227,8 @@ impl IntoProvider for ProviderConfig {
         self.build()
     }
 }
+
+fb_core::with_changes!(ProviderConfig);
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::{
 
 /// A provider that can be called without any config.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DiscoveredProvider {
     /// The name of its preset.
     pub name: String,

@@ -125,7 +125,7 @@ impl<P: Protocol> Exchange<P> {
             let mut request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
             let mut response = self.upstream.post(request.uri, request.body, call.key.index).await?;
             let (status, limits) = (response.status(), error::rate_limits(&response));
-            call.key.record_head(AnswerHead { status, limits });
+            call.key.record_head(AnswerHead::new(status, limits));
             if response.is_success() {
                 if let Some(field) = rejected {
                     add_resent(&mut request.notes, field);

@@ -41,19 +41,18 @@ fn gates(config: QualityConfig) -> Option<Gates> {
 }
 
 fn schema_only() -> Option<Gates> {
-    gates(QualityConfig { schema: true, ..QualityConfig::default() })
+    gates(QualityConfig::with(|config| config.schema = true))
 }
 
 fn every_gate() -> Option<Gates> {
-    gates(QualityConfig {
-        schema: true,
-        tools: true,
-        empty: true,
-        truncated: true,
-        repetition: true,
-        min_chars: Some(1),
-        ..QualityConfig::default()
-    })
+    gates(QualityConfig::with(|config| {
+        config.schema = true;
+        config.tools = true;
+        config.empty = true;
+        config.truncated = true;
+        config.repetition = true;
+        config.min_chars = Some(1);
+    }))
 }
 
 fn bare(validator: &jsonschema::Validator, text: &str) -> bool {

@@ -42,15 +42,14 @@ fn calling(name: &str, arguments: &str) -> Reply {
     reason = "an example prints to its user, and needs a time"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
-    let config = QualityConfig {
-        schema: true,
-        tools: true,
-        empty: true,
-        truncated: true,
-        repetition: true,
-        max_loss: MaxLoss::Minor,
-        ..QualityConfig::default()
-    };
+    let config = QualityConfig::with(|config| {
+        config.schema = true;
+        config.tools = true;
+        config.empty = true;
+        config.truncated = true;
+        config.repetition = true;
+        config.max_loss = MaxLoss::Minor;
+    });
     let no_apology = |_: &Chat, reply: &Reply| {
         let is_sorry = reply.text.contains("As a language model");
         if is_sorry { Err(Defect::new("an apology, expected an answer")) } else { Ok(()) }

@@ -9,13 +9,17 @@ use crate::MaxLoss;
 ///
 /// ```
 /// # use fb_quality::{Gates, QualityConfig};
-/// let config = QualityConfig { empty: true, tools: true, ..QualityConfig::default() };
+/// let config = QualityConfig::with(|config| {
+///     config.empty = true;
+///     config.tools = true;
+/// });
 /// let gates = Gates::new(config, Vec::new())?;
 /// # Ok::<(), fb_quality::InvalidConfig>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each switches one gate")]
+#[non_exhaustive]
 pub struct QualityConfig {
     /// Requires an answer to have the form that the request's `response_format` demands. Defaults to false.
     pub schema: bool,
@@ -66,6 +70,8 @@ impl QualityConfig {
         Ok(())
     }
 }
+
+fb_core::with_changes!(QualityConfig);
 
 #[cfg(test)]
 mod tests;

@@ -117,6 +117,7 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>,
 /// The first property of an answer that does not meet its expectation.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{property}: {message}")]
+#[non_exhaustive]
 pub struct Mismatch {
     /// The name of the field of [`Expect`].
     pub property: &'static str,

@@ -19,7 +19,10 @@ use crate::{Defect, Gate, InvalidConfig, QualityConfig, repetition, text_checks,
 /// use fb_core::{Chat, Reply};
 /// use fb_quality::{GateKind, Gates, QualityConfig};
 ///
-/// let config = QualityConfig { empty: true, max_chars: Some(20), ..QualityConfig::default() };
+/// let config = QualityConfig::with(|config| {
+///     config.empty = true;
+///     config.max_chars = Some(20);
+/// });
 /// let gates = Gates::new(config, Vec::new())?;
 ///
 /// let reply = |text: &str| Reply { text: text.to_owned(), ..Reply::default() };

@@ -27,6 +27,7 @@ pub(crate) struct Schemas {
 /// A schema of a request that cannot be used to check answers, because it is invalid or exceeds a bound.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {why}")]
+#[non_exhaustive]
 pub struct UnusableSchema {
     /// The path of the schema in the request, such as `tools[0].parameters`.
     pub field: String,

@@ -8,7 +8,7 @@ use fb_retry::{Decision, InvalidConfig, Jitter, Pace, RetryConfig, RetryContext,
 
 fn main() -> Result<(), InvalidConfig> {
     for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::Proportional, Jitter::None] {
-        let policy = RetryPolicy::new(RetryConfig { jitter, ..RetryConfig::default() })?;
+        let policy = RetryPolicy::new(RetryConfig::with(|config| config.jitter = jitter))?;
         let mut last_wait = Duration::ZERO;
         let mut waits = Vec::new();
         for (retries, random) in (0..).zip([0.3, 0.7, 0.5, 0.9, 0.1, 0.6, 0.8]) {

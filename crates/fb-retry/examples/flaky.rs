@@ -23,7 +23,7 @@ impl fmt::Display for ServiceError {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), InvalidConfig> {
-    let waits = RetryPolicy::new(RetryConfig { base: Duration::from_millis(20), ..RetryConfig::default() })?;
+    let waits = RetryPolicy::new(RetryConfig::with(|config| config.base = Duration::from_millis(20)))?;
     let throttled = waits.clone().when(|error: &ServiceError| match error {
         ServiceError::Throttled(wait) => Class::after(*wait),
         ServiceError::TimedOut | ServiceError::Forbidden => false.into(),

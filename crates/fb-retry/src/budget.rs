@@ -28,6 +28,7 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct BudgetConfig {
     /// Retries allowed per first attempt, 0 to 10. Exact to one thousandth. Defaults to 0.2.
     pub ratio: f64,
@@ -62,7 +63,7 @@ impl Default for BudgetConfig {
 ///
 /// use fb_retry::{BudgetConfig, RetryBudget};
 ///
-/// let budget = RetryBudget::new(&BudgetConfig { burst: 1, ..BudgetConfig::default() })?;
+/// let budget = RetryBudget::new(&BudgetConfig::with(|config| config.burst = 1))?;
 /// let now = Instant::now();
 /// budget.deposit(now); // a first attempt
 /// assert!(budget.try_withdraw(now), "the burst allows one retry");
@@ -185,6 +186,8 @@ fn thousandths(
     let thousandths = (value * 1_000.0).round() as u64;
     Ok(thousandths)
 }
+
+crate::with::with_changes!(BudgetConfig);
 
 #[cfg(test)]
 mod tests;

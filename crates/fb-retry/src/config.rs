@@ -28,18 +28,18 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 ///
 /// use fb_retry::{Jitter, RetryConfig};
 ///
-/// let patient = RetryConfig {
-///     base: Duration::from_secs(1),
-///     jitter: Jitter::Equal,
-///     max_retries: Some(5),
-///     ..RetryConfig::default()
-/// };
+/// let patient = RetryConfig::with(|config| {
+///     config.base = Duration::from_secs(1);
+///     config.jitter = Jitter::Equal;
+///     config.max_retries = Some(5);
+/// });
 /// assert_eq!(patient.cap, Duration::from_secs(8));
 /// assert_eq!("rate_limit".parse(), Ok(RetryConfig::rate_limit()));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct RetryConfig {
     /// First wait, before jitter. Defaults to 250 ms.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
@@ -218,6 +218,7 @@ impl FromStr for RetryConfig {
 /// An invalid setting of a policy or a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid retry config: `{field}` is {value}, expected {expected}")]
+#[non_exhaustive]
 pub struct InvalidConfig {
     /// The name of the field.
     pub field: &'static str,
@@ -226,6 +227,8 @@ pub struct InvalidConfig {
     /// The accepted values, such as `1 to 10`.
     pub expected: &'static str,
 }
+
+crate::with::with_changes!(RetryConfig);
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,11 @@ use fb_retry::{BudgetConfig, RetryBudget, RetryPolicy, retry};
 #[test]
 fn successful_first_attempt_allocates_nothing() {
     let policy = RetryPolicy::default().when(|(): &()| true);
-    let budget = RetryBudget::new(&BudgetConfig { ratio: 0.0, burst: 0, ..BudgetConfig::default() }).unwrap();
+    let budget = RetryBudget::new(&BudgetConfig::with(|config| {
+        config.ratio = 0.0;
+        config.burst = 0;
+    }))
+    .unwrap();
     let counted = measure(|| {
         for _ in 0..100 {
             let call = pin!(retry(&policy, async || Ok::<_, ()>(7)));

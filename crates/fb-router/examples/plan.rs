@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Strategy::Race,
         Strategy::Hedged,
     ] {
-        let config = RouterConfig { strategy, ..RouterConfig::default() };
+        let config = RouterConfig::with(|config| config.strategy = strategy);
         config.check(&candidates)?;
         // A program passes random numbers here.
         let plan = Router::new(config)?.plan(&candidates, &facts, [0.1, 0.6]);

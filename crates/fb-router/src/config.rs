@@ -12,12 +12,13 @@ use crate::{Candidate, HedgeConfig};
 ///
 /// ```
 /// # use fb_router::{Router, RouterConfig, Strategy};
-/// let config = RouterConfig { strategy: Strategy::Fastest, ..RouterConfig::default() };
+/// let config = RouterConfig::with(|config| config.strategy = Strategy::Fastest);
 /// let router = Router::new(config)?;
 /// # Ok::<(), fb_core::InvalidConfig>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RouterConfig {
     /// The order in which targets are tried. Defaults to "priority".
     pub strategy: Strategy,
@@ -64,6 +65,7 @@ impl Strategy {
 /// The settings of the strategy `race`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RaceConfig {
     /// The number of targets that start at once, 2 or more; all unless set.
     pub width: Option<usize>,
@@ -72,6 +74,7 @@ pub struct RaceConfig {
 /// The settings of the strategy `sticky`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct StickyConfig {
     /// The source of the sticky key: `user`, `session`, or the name of a tag. Defaults to "user".
     pub by: StickyBy,
@@ -151,6 +154,7 @@ impl RouterConfig {
 /// An invalid property of a target, as returned by [`RouterConfig::check`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("target {target}: `{field}` is {value}, expected {expected}")]
+#[non_exhaustive]
 pub struct InvalidTarget {
     /// The target, as `PROVIDER/MODEL`.
     pub target: String,
@@ -161,6 +165,8 @@ pub struct InvalidTarget {
     /// The accepted range.
     pub expected: &'static str,
 }
+
+fb_core::with_changes!(RouterConfig, RaceConfig, StickyConfig);
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ const MAX_TIME: Duration = Duration::from_secs(3_600);
 /// The settings of hedging: a second call to another target while the first is slow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HedgeConfig {
     /// The delay before the second call: `"p95"` for the 95th percentile of the first target's time to the first token,
     /// or a time. At most an hour. Defaults to "p95".
@@ -119,7 +120,7 @@ impl HedgeConfig {
 /// ```
 /// use fb_router::{HedgeBudget, HedgeConfig};
 ///
-/// let budget = HedgeBudget::new(&HedgeConfig { budget: 0.5, ..HedgeConfig::default() })?;
+/// let budget = HedgeBudget::new(&HedgeConfig::with(|config| config.budget = 0.5))?;
 /// budget.deposit();
 /// assert!(!budget.try_withdraw());
 /// budget.deposit();
@@ -162,6 +163,8 @@ impl HedgeBudget {
         self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
+
+fb_core::with_changes!(HedgeConfig);
 
 #[cfg(test)]
 mod tests;

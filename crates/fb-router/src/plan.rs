@@ -8,6 +8,7 @@ use fb_core::{Money, Refusal, Skip, TargetId};
 ///
 /// Displays as aligned rows, one line per target.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The admissible targets, in the order in which to try them.
     pub order: Vec<Ranked>,
@@ -22,6 +23,7 @@ pub struct Plan {
 
 /// An admissible target at its rank.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Ranked {
     /// The index in the list of candidates.
     pub index: usize,

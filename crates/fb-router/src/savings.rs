@@ -25,6 +25,7 @@ impl<'a> ServedRequest<'a> {
 
 /// The cost of a set of requests, and the cost of the same tokens at the best model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Savings {
     /// The cost at the targets that served the requests.
     pub spent: Money,

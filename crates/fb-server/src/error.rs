@@ -90,7 +90,8 @@ pub(crate) fn respond_unavailable(error: &Error, names_a_target: bool, exposed: 
     match error.report() {
         Some(report) if is_unavailable => {
             let retry_after = error.retry_after();
-            let http = HttpError { retry_after, ..ErrorCode::AllTargetsUnavailable.http() };
+            let mut http = ErrorCode::AllTargetsUnavailable.http();
+            http.retry_after = retry_after;
             let reasons = Some(report.reasons()).filter(|reasons| !reasons.is_empty());
             let reasons = match reasons {
                 Some(reasons) if exposed.trace => format!(": {reasons}"),
@@ -128,7 +129,7 @@ fn respond_with(
 
 /// Marks the response to a request that reached no route.
 fn mark(response: &mut Response, http: HttpError, param: Option<String>) {
-    let error = RequestError { status: http.status, code: http.code };
+    let error = RequestError::new(http.status, http.code);
     response.extensions_mut().insert(Rejected { error, param, tenant: None });
 }
 

@@ -305,9 +305,9 @@ fn bad_head(error: &hyper::Error) -> Option<RequestError> {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     let cause = cause.and_then(io::Error::get_ref);
     if cause.and_then(|cause| cause.downcast_ref::<SlowHead>()).is_some() {
-        return Some(RequestError { status: 408, code: "request_timeout" });
+        return Some(RequestError::new(408, "request_timeout"));
     }
-    error.is_parse().then_some(RequestError { status: 400, code: "malformed_head" })
+    error.is_parse().then_some(RequestError::new(400, "malformed_head"))
 }
 
 /// Closes the connection after a response.

@@ -85,7 +85,7 @@ impl Reporter {
 
     /// Reports a connection that ended because the head of a request was malformed or incomplete.
     pub(crate) fn report_connection(&self, peer: SocketAddr, error: RequestError) {
-        let (listener, RequestError { status, code }) = (self.listener, error);
+        let (listener, RequestError { status, code, .. }) = (self.listener, error);
         info!(target: "fb::rejected", listener, status, code, %peer, "request refused");
         self.count(error);
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use fb::{Client, Config, InvalidConfig, Observer, TargetId};
 use fb_telemetry::{
-    DriftConfig, DriftWatch, FanOut, Metrics, Names, Observable, Readings, TracingEvents, record::Recorder,
+    DriftConfig, DriftWatch, FanOut, Metrics, Names, Observable, TracingEvents, record::Recorder,
 };
 
 use crate::log::Log;
@@ -25,7 +25,11 @@ impl Scrape {
     /// Renders the current values in Prometheus' text format.
     pub(crate) fn render(&self, client: &Client) -> String {
         let records = self.recorder.as_ref().map(|recorder| recorder.records());
-        self.metrics.render_with(&Readings { records, ..client.readings() })
+        self.metrics.render_with(&{
+            let mut value = client.readings();
+            value.records = records;
+            value
+        })
     }
 }
 

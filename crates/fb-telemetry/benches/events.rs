@@ -7,8 +7,7 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fb_core::{
-    Attempt, AttemptEnd, Event, Money, Next, Observer, Report, RequestSummary, ServedBy, TargetId, Trace,
-    Usage,
+    Attempt, AttemptEnd, Event, Money, Observer, Report, RequestSummary, ServedBy, TargetId, Trace, Usage,
 };
 use fb_telemetry::{DriftConfig, DriftWatch, Metrics, Names, TracingEvents};
 
@@ -36,23 +35,15 @@ fn events(criterion: &mut Criterion) {
     let tenants = (0..100).map(|n| format!("tenant{n}")).collect();
     let names = Names { routes: vec!["default".to_owned(), "cheap".to_owned()], targets, tenants };
     let usage = Some(Usage { input: 14, output: 200, ..Usage::default() });
-    let row = Attempt {
-        target: answers.clone(),
-        number: 1,
-        at: Duration::ZERO,
-        took: Duration::from_millis(800),
-        key: None,
-        first: None,
-        end: AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) },
-        next: Next::Nothing,
-    };
-    let report = Report {
-        primary: Some(answers.clone()),
-        served_by: Some(ServedBy::Target(answers)),
-        took: Duration::from_millis(800),
-        trace: Trace::new(vec![row]),
-        ..Report::default()
-    };
+    let mut row =
+        Attempt::new(answers.clone(), 1, AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) });
+    row.took = Duration::from_millis(800);
+    let report = Report::with(|report| {
+        report.primary = Some(answers.clone());
+        report.served_by = Some(ServedBy::Target(answers));
+        report.took = Duration::from_millis(800);
+        report.trace = Trace::new(vec![row]);
+    });
 
     let metrics = Metrics::new(&names);
     #[expect(clippy::disallowed_methods, reason = "the clock of the embedding program")]

@@ -40,13 +40,12 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
         observer.on_event(&Event::Started { route: ROUTE, target: &attempt.target, number: attempt.number });
         observer.on_event(&Event::Ended { route: ROUTE, attempt });
     }
-    let report = Report {
-        primary: rows.first().map(|row| row.target.clone()),
-        served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
-        took: rows.iter().map(|row| row.took).sum(),
-        trace: Trace::new(rows),
-        ..Report::default()
-    };
+    let report = Report::with(|report| {
+        report.primary = rows.first().map(|row| row.target.clone());
+        report.served_by = rows.last().map(|row| ServedBy::Target(row.target.clone()));
+        report.took = rows.iter().map(|row| row.took).sum();
+        report.trace = Trace::new(rows);
+    });
     observer.on_event(&Event::Finished {
         route: ROUTE,
         tenant: None,
@@ -60,7 +59,11 @@ fn request(observer: &dyn Observer, rows: Vec<Attempt>) {
 
 fn call(target: &TargetId, end: AttemptEnd, next: Next) -> Attempt {
     let (at, took) = (Duration::ZERO, Duration::from_millis(800));
-    Attempt { target: target.clone(), number: 1, at, took, key: None, first: None, end, next }
+    let mut row = Attempt::new(target.clone(), 1, end);
+    row.at = at;
+    row.took = took;
+    row.next = next;
+    row
 }
 
 fn answered() -> AttemptEnd {

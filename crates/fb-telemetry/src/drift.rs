@@ -5,6 +5,8 @@ use std::time::Instant;
 use fb_core::InvalidConfig;
 use serde::{Deserialize, Serialize};
 
+fb_core::with_changes!(DriftConfig);
+
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +23,7 @@ mod tests;
 /// `run_length`, independently of the baseline (Lorden, Annals of Mathematical Statistics 42, 1971).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DriftConfig {
     /// Number of requests from which the baseline is learned, 50 to 100,000. There is no alarm during that time.
     /// Defaults to 200.
@@ -59,6 +62,7 @@ impl DriftConfig {
 
 /// An alarm: the share has risen.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Drifted {
     /// The learned share, 0 to 1.
     pub baseline: f64,

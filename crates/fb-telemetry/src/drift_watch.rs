@@ -14,6 +14,7 @@ mod tests;
 
 /// An alarm with its route and tenant. Both names are configured ones or `other`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Alarm<'a> {
     /// The route.
     pub route: &'a str,

@@ -25,7 +25,11 @@ pub(crate) fn names() -> Names {
 pub(crate) fn attempt(name: &str, end: AttemptEnd, next: Next) -> Attempt {
     let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
     let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-    Attempt { target: target(name), number, at, took, key: None, first: None, end, next }
+    let mut row = Attempt::new(target(name), number, end);
+    row.at = at;
+    row.took = took;
+    row.next = next;
+    row
 }
 
 /// A skip, a failure and an answer.
@@ -68,14 +72,13 @@ pub(crate) fn finished(
     coalesced: bool,
     rows: &[Attempt],
 ) {
-    let report = Report {
-        primary: rows.first().map(|row| row.target.clone()),
-        served_by: rows.last().map(|row| ServedBy::Target(row.target.clone())),
-        took: Duration::from_millis(900),
-        cache: Some(CacheUse::Miss),
-        trace: Trace::new(rows.to_vec()),
-        ..Report::default()
-    };
+    let report = Report::with(|report| {
+        report.primary = rows.first().map(|row| row.target.clone());
+        report.served_by = rows.last().map(|row| ServedBy::Target(row.target.clone()));
+        report.took = Duration::from_millis(900);
+        report.cache = Some(CacheUse::Miss);
+        report.trace = Trace::new(rows.to_vec());
+    });
     let request = &RequestSummary::default();
     observer.on_event(&Event::Finished {
         route,
@@ -103,7 +106,7 @@ pub(crate) fn everything(observer: &dyn Observer, route: &str, targets: [&str; 3
     });
     observer.on_event(&Event::Ladder { route, from: Level::Full, to: Level::Minimal });
     observer.on_event(&Event::Resumed { route, from: &target, by: None });
-    let error = RequestError { status: 401, code: "invalid_api_key" };
+    let error = RequestError::new(401, "invalid_api_key");
     observer.on_event(&Event::Rejected { listener: "gateway", error });
 }
 
@@ -121,7 +124,11 @@ pub(crate) fn poor(targets: [&str; 3]) -> [Attempt; 4] {
         attempt(refused, unpaid, Next::Hop),
         attempt(repaired, AttemptEnd::Failed(defect), Next::Repair),
         attempt(raced, AttemptEnd::Cancelled, Next::Nothing),
-        Attempt { key: Some("KEY_A".into()), ..attempt(repaired, ok, Next::Nothing) },
+        {
+            let mut row = attempt(repaired, ok, Next::Nothing);
+            row.key = Some("KEY_A".into());
+            row
+        },
     ]
 }
 

@@ -46,7 +46,11 @@ fn emit(observer: &dyn Observer, route: &str, tenant: &str, report: &Report) {
 fn report() -> Report {
     let row = |name: &str, end, next| {
         let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-        Attempt { target: target(name), number: 1, at, took, key: None, first: None, end, next }
+        let mut row = Attempt::new(target(name), 1, end);
+        row.at = at;
+        row.took = took;
+        row.next = next;
+        row
     };
     let skipped = AttemptEnd::Skipped { why: Skip::BreakerOpen, reopens: None };
     let unpaid = AttemptEnd::Skipped {
@@ -56,19 +60,18 @@ fn report() -> Report {
     let bad = AttemptEnd::Failed(Failure::new(FailureKind::Quality, "").with_gate("schema"));
     let failed = AttemptEnd::Failed(Failure::new(FailureKind::Overloaded, ""));
     let ok = AttemptEnd::Ok { usage: None, cost: None };
-    Report {
-        primary: Some(target("a/m")),
-        served_by: Some(ServedBy::Target(target("c/m"))),
-        took: Duration::from_millis(900),
-        trace: Trace::new(vec![
+    Report::with(|report| {
+        report.primary = Some(target("a/m"));
+        report.served_by = Some(ServedBy::Target(target("c/m")));
+        report.took = Duration::from_millis(900);
+        report.trace = Trace::new(vec![
             row("a/m", skipped, Next::Hop),
             row("a/m", unpaid, Next::Hop),
             row("b/m", bad, Next::Repair),
             row("b/m", failed, Next::Hop),
             row("c/m", ok, Next::Nothing),
-        ]),
-        ..Report::default()
-    }
+        ]);
+    })
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl ScriptedProvider {
 
     /// Gives the provider this number of keys of equal weight, `k0`, `k1` and so on. Only the first call has an effect.
     pub fn with_keys(&self, count: usize) -> &Self {
-        let key = |index| KeyInfo { name: format!("k{index}").into(), weight: 1.0 };
+        let key = |index| KeyInfo::new(format!("k{index}"), 1.0);
         self.keys.get_or_init(|| (0..count).map(key).collect());
         self
     }
@@ -201,7 +201,7 @@ impl ScriptedProvider {
         };
         if let Some(status) = status {
             let limits = self.settings.lock().limits;
-            call.key.record_head(AnswerHead { status, limits });
+            call.key.record_head(AnswerHead::new(status, limits));
         }
     }
 

@@ -255,7 +255,13 @@ mod tests {
             ("x-ratelimit-reset-tokens", "54s"),
         ];
         let left = Some((0.1, Duration::from_secs(54)));
-        assert_eq!(limits(&openai), RateLimits { left, exhausted: None });
+        assert_eq!(
+            limits(&openai),
+            RateLimits::with(|limits| {
+                limits.left = left;
+                limits.exhausted = None;
+            })
+        );
         let anthropic = [
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-remaining", "49"),
@@ -264,7 +270,13 @@ mod tests {
             ("anthropic-ratelimit-output-tokens-reset", "2026-11-21T05:00:20Z"),
         ];
         let wait = Duration::from_secs(20);
-        assert_eq!(limits(&anthropic), RateLimits { left: Some((0.0, wait)), exhausted: Some(wait) });
+        assert_eq!(
+            limits(&anthropic),
+            RateLimits::with(|limits| {
+                limits.left = Some((0.0, wait));
+                limits.exhausted = Some(wait);
+            })
+        );
         // A limit of zero or without a number means nothing; a reset in the past is over.
         let odd = [
             ("x-ratelimit-limit", "0"),

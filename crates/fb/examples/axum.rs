@@ -22,7 +22,7 @@ use tokio::{
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 /// Returns the text of an answer, with its source in a header.

@@ -11,7 +11,7 @@ use fb_sim::{Dialect, Sim, SimReply};
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,11 +21,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     first.reply(SimReply { latency: Duration::from_millis(300), ..SimReply::text("Late.") });
     second.reply(SimReply::text("At once."));
     // Allows a second call for half of the requests. The default is one in twenty, after the p95 of the first target.
-    let hedge = HedgeConfig {
-        after: HedgeAfter::Time(Duration::from_millis(100)),
-        budget: 0.5,
-        ..HedgeConfig::default()
-    };
+    let hedge = HedgeConfig::with(|config| {
+        config.after = HedgeAfter::Time(Duration::from_millis(100));
+        config.budget = 0.5;
+    });
     let targets = [Target::new("openai", "gpt-6.1-sol"), Target::new("anthropic", "claude-sonnet-4-6")];
     let client = Client::builder()
         .provider("openai", provider(&first)?)

@@ -12,16 +12,18 @@ use fb_sim::{Dialect, Fault, Sim};
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 fn ladder() -> LadderConfig {
     let small = Target::new("local", "llama3.2").max_retries(0);
-    LadderConfig {
-        reduced: Some(Rung { targets: vec![small], max_tokens: Some(256), ..Rung::default() }),
-        offline: Some(OfflineConfig::default()),
-        ..LadderConfig::default()
-    }
+    LadderConfig::with(|config| {
+        config.reduced = Some(Rung::with(|rung| {
+            rung.targets = vec![small];
+            rung.max_tokens = Some(256);
+        }));
+        config.offline = Some(OfflineConfig::default());
+    })
 }
 
 /// Sends a message and prints the level, the source and the trace of the answer.
@@ -40,7 +42,7 @@ async fn send(client: &Client, text: &str) -> Result<(), Error> {
 #[expect(clippy::print_stdout, reason = "the output of the example")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (large, small) = (Sim::start(Dialect::OpenAi).await?, Sim::start(Dialect::Ollama).await?);
-    let cache = RouteCache { stale_if_error: Some(Duration::from_secs(3_600)), ..RouteCache::default() };
+    let cache = RouteCache::with(|cache| cache.stale_if_error = Some(Duration::from_secs(3_600)));
     let route = Route::priority("default", [Target::new("openai", "gpt-6.1-sol").max_retries(0)]);
     let client = Client::builder()
         .provider("openai", provider(&large)?)

@@ -11,7 +11,7 @@ use fb_sim::{Dialect, Sim, SimReply};
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 /// A custom quality gate.
@@ -26,11 +26,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     primary.reply(SimReply::text(r#"{"town": "Paris"}"#));
     backup.reply(SimReply::text(r#"{"city": "Paris"}"#));
 
-    let quality = QualityConfig {
-        answer_schema: Some(r#"{"type": "object", "required": ["city"]}"#.to_owned()),
-        repair: true,
-        ..QualityConfig::default()
-    };
+    let quality = QualityConfig::with(|config| {
+        config.answer_schema = Some(r#"{"type": "object", "required": ["city"]}"#.to_owned());
+        config.repair = true;
+    });
     let targets = [Target::new("openai", "gpt-6.1-sol"), Target::new("anthropic", "claude-sonnet-4-6")];
     let client = Client::builder()
         .provider("openai", provider(&primary)?)

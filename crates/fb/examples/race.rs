@@ -10,7 +10,7 @@ use fb_sim::{Dialect, Fault, Sim, SimReply};
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 /// Sets the latency of a simulator.
@@ -36,7 +36,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .provider("openai", provider(&first)?)
         .provider("anthropic", provider(&second)?)
         .provider("local", provider(&third)?)
-        .route(Route::new("default", Strategy::Race, targets).race(RaceConfig { width: Some(2) }))
+        .route(
+            Route::new("default", Strategy::Race, targets)
+                .race(RaceConfig::with(|config| config.width = Some(2))),
+        )
         .build()?;
 
     println!("-- two targets at once");

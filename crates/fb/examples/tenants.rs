@@ -11,7 +11,7 @@ use fb_sim::{Dialect, Sim, SimReply};
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 /// Creates a request of a tenant. The highest possible cost of its answer is reserved before the call.
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A tenth of a cent a token.
     let price = Price { input: 1_000.0, output: 1_000.0 };
     let target = Target { price: Some(price), ..Target::new("openai", "gpt-6.1-sol") };
-    let dollars = |usd| Limits { usd_per_day: Some(usd), ..Limits::default() };
+    let dollars = |usd| Limits::with(|limits| limits.usd_per_day = Some(usd));
     let client = Client::builder()
         .provider("openai", provider(&sim)?)
         .route(Route::priority("default", [target]))

@@ -8,7 +8,7 @@ use fb_sim::{Dialect, Fault, Sim};
 /// Creates a provider that points at a simulator. Only the base URL differs from a real one.
 fn provider(sim: &Sim) -> Result<Arc<dyn Provider>, Error> {
     let config = ProviderConfig::with_key(sim.dialect().to_string(), "any key");
-    Ok(ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?)
+    Ok(config.base_url(sim.base_url()).build()?)
 }
 
 /// Sends twenty requests and counts the answers of each target.

@@ -4,6 +4,7 @@ use fb_core::{Level, Message, Note, Reply, Report, ToolCall, Trace, Usage};
 
 /// A provider's reply, with the report on the calls that led to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Answer {
     /// The reply.
     pub reply: Reply,

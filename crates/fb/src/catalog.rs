@@ -168,5 +168,7 @@ impl Catalog {
 /// Returns true if both settings build the same provider. The others concern its targets.
 fn is_built_alike(one: &ProviderConfig, other: &ProviderConfig) -> bool {
     let ProviderConfig { models, breaker, retry, health, .. } = other.clone();
-    ProviderConfig { models, breaker, retry, health, ..one.clone() } == *other
+    let mut one = one.clone();
+    (one.models, one.breaker, one.retry, one.health) = (models, breaker, retry, health);
+    one == *other
 }

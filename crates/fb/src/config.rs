@@ -27,6 +27,7 @@ use crate::{
 /// [`from_toml`](Self::from_toml) reads one.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// Provider accounts, by name.
     pub providers: BTreeMap<String, ProviderConfig>,
@@ -205,3 +206,5 @@ fn set_names(routes: &mut BTreeMap<String, Route>) {
         route.name.clone_from(name);
     }
 }
+
+fb_core::with_changes!(Config);

@@ -2,6 +2,7 @@ use fb_router::Complexity;
 
 /// The route that serves a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Destination {
     /// The route that the request names, directly or by an alias; or the `PROVIDER/MODEL`.
     pub requested: String,

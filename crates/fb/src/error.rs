@@ -102,6 +102,7 @@ impl From<BuildError> for Error {
 
 /// The end of a request without an answer.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Ended<T> {
     /// The cause.
     pub cause: T,
@@ -205,6 +206,7 @@ impl Error {
 
 /// The error of building a client from an invalid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BuildError {
     /// Every problem found, each with its field, its value and the expected one.
     pub problems: Vec<InvalidConfig>,
@@ -249,11 +251,18 @@ mod tests {
         let (target, number) =
             (target.parse().unwrap(), u32::from(!matches!(end, AttemptEnd::Skipped { .. })));
         let (at, took) = (Duration::ZERO, Duration::ZERO);
-        Attempt { target, number, key: None, at, took, first: None, end, next: Next::Hop }
+        let mut row = Attempt::new(target, number, end);
+        row.at = at;
+        row.took = took;
+        row.next = Next::Hop;
+        row
     }
 
     fn exhausted(cause: Option<Failure>, rows: Vec<Attempt>, limit: Option<Limit>) -> Error {
-        let report = Report { trace: Trace::new(rows), limit, ..Report::default() };
+        let report = Report::with(|report| {
+            report.trace = Trace::new(rows);
+            report.limit = limit;
+        });
         Error::Exhausted(Box::new(Ended { cause, report, reopens: None }))
     }
 

@@ -14,6 +14,7 @@ pub(crate) use self::{level_tracker::LevelTracker, offline::OfflineCause, reduce
 
 /// The level at which the requests of a route start.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RouteLevel {
     /// The name of the route.
     pub route: String,

@@ -18,12 +18,12 @@ impl Observable for Client {
     }
 
     fn readings(&self) -> Readings {
-        Readings {
-            tenants: self.engine.tenant_accounts(),
-            ledger_failing: self.engine.has_ledger().then(|| self.ledger_failure().is_some()),
-            quality: self.quality(),
-            records: None,
-        }
+        Readings::with(|readings| {
+            readings.tenants = self.engine.tenant_accounts();
+            readings.ledger_failing = self.engine.has_ledger().then(|| self.ledger_failure().is_some());
+            readings.quality = self.quality();
+            readings.records = None;
+        })
     }
 
     fn attach(&self, observer: Arc<dyn Observer>) {

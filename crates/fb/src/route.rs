@@ -337,12 +337,12 @@ impl Route {
     }
 
     pub(crate) fn router_config(&self) -> RouterConfig {
-        RouterConfig {
-            strategy: self.strategy,
-            race: self.race,
-            hedge: self.hedge.clone(),
-            sticky: self.sticky.clone(),
-        }
+        RouterConfig::with(|config| {
+            config.strategy = self.strategy;
+            config.race = self.race;
+            config.hedge = self.hedge.clone();
+            config.sticky = self.sticky.clone();
+        })
     }
 
     /// Returns the configured deadline, or else the default one of a plain request without a limit of tokens.
@@ -364,16 +364,16 @@ mod tests {
     #[test]
     fn every_field_has_a_setter() {
         let second = Duration::from_secs(1);
-        let quality = QualityConfig { empty: true, ..QualityConfig::default() };
+        let quality = QualityConfig::with(|config| config.empty = true);
         let complexity =
             ComplexityRules { simple: fb_router::SimpleRules::default(), ..ComplexityRules::default() };
         let expected = Route {
             name: "r".to_owned(),
             aliases: vec!["a".to_owned()],
             strategy: Strategy::Race,
-            race: RaceConfig { width: Some(2) },
+            race: RaceConfig::with(|config| config.width = Some(2)),
             hedge: HedgeConfig::default(),
-            sticky: StickyConfig { by: fb_router::StickyBy::Session },
+            sticky: StickyConfig::with(|config| config.by = fb_router::StickyBy::Session),
             classes: ClassRoutes { simple: Some("s".to_owned()), ..ClassRoutes::default() },
             complexity: complexity.clone(),
             deadline: Some(second),
@@ -393,9 +393,9 @@ mod tests {
         };
         let route = Route::new("r", Strategy::Race, [Target::new("p", "m")])
             .alias("a")
-            .race(RaceConfig { width: Some(2) })
+            .race(RaceConfig::with(|config| config.width = Some(2)))
             .hedge(HedgeConfig::default())
-            .sticky(StickyConfig { by: fb_router::StickyBy::Session })
+            .sticky(StickyConfig::with(|config| config.by = fb_router::StickyBy::Session))
             .classes(ClassRoutes { simple: Some("s".to_owned()), ..ClassRoutes::default() })
             .complexity(complexity)
             .deadline(second)

@@ -16,6 +16,7 @@ use crate::clock::now;
 /// target of the highest priority under `priority`, even if it is then skipped. A success of any other target counts as
 /// one of a fallback, also in a race.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Stats {
     /// Finished requests, including those answered from the cache. A stream finishes when it ends.
     pub requests: u64,
@@ -70,6 +71,7 @@ impl SuccessCounts {
 
 /// Counts of all targets of one provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ProviderStats {
     /// Completed calls: answered, failed or blocked. Cancelled calls do not count.
     pub calls: u64,
@@ -91,6 +93,7 @@ pub struct ProviderStats {
 
 /// The status of one of several API keys at a target.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct KeyStatus {
     /// The name of the key: its environment variable, its file or its place.
     pub name: Arc<str>,
@@ -104,6 +107,7 @@ pub struct KeyStatus {
 
 /// Counts of one target.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TargetStats {
     /// Completed calls: answered, failed or blocked. Cancelled calls do not count.
     pub calls: u64,

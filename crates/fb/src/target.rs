@@ -104,6 +104,7 @@ pub struct Target {
 /// Corrections to the built-in capabilities of a target's model; what is not set stays as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TargetCapabilities {
     /// The model calls functions.
     pub tools: Option<bool>,
@@ -302,11 +303,10 @@ impl Target {
     /// Returns the retry configuration of the target, given that of its provider with its own overrides applied.
     pub(crate) fn retry_config(&self, settings: &RetryConfig) -> RetryConfig {
         let max_hint_wait = settings.max_hint_wait.unwrap_or(MAX_HINT_WAIT);
-        RetryConfig {
-            max_retries: self.max_retries.or(settings.max_retries),
-            max_hint_wait: Some(max_hint_wait),
-            ..settings.clone()
-        }
+        let mut config = settings.clone();
+        config.max_retries = self.max_retries.or(settings.max_retries);
+        config.max_hint_wait = Some(max_hint_wait);
+        config
     }
 
     /// Sets the price of its tokens.
@@ -344,6 +344,8 @@ impl Target {
         self
     }
 }
+
+fb_core::with_changes!(TargetCapabilities);
 
 #[cfg(test)]
 mod tests {

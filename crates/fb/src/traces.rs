@@ -18,6 +18,7 @@ use serde::Deserialize;
 /// Records of the latest requests, with their decisions, for `fb explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TracesConfig {
     /// The number of latest requests to keep, up to 100,000; 0 keeps none. A record takes about 1 KiB. Defaults to
     /// 1,000.
@@ -36,6 +37,7 @@ impl Default for TracesConfig {
 
 /// The decisions made for one request. Contains names, numbers and error messages, but no prompt and no answer.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Record {
     /// The route that served the request.
     pub route: String,
@@ -146,3 +148,5 @@ impl Traces {
         self.records.lock().iter().rev().take(limit).cloned().collect()
     }
 }
+
+fb_core::with_changes!(TracesConfig);

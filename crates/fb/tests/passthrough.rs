@@ -11,7 +11,7 @@ const BODY: &str = r#"{"model":"default","messages":[{"role":"user","content":"h
 async fn messages_in_the_targets_dialect_are_not_parsed() -> Result<(), Box<dyn Error>> {
     let sim = Sim::start(Dialect::OpenAi).await?;
     let config = ProviderConfig::with_key("openai", "any key");
-    let provider = ProviderConfig { base_url: Some(sim.base_url()), ..config }.build()?;
+    let provider = config.base_url(sim.base_url()).build()?;
     let client = Client::builder()
         .provider("openai", provider)
         .route(Route::priority("default", [Target::new("openai", "gpt-6.1-sol")]))

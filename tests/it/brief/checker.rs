@@ -13,18 +13,17 @@ use crate::brief::{calls, scripted};
 
 /// Builds a client with an interval of 60 s and a timeout of 10 s. Every check counts at once.
 fn client(builder: Builder, script: &Script) -> Client {
-    let probe = ProbeConfig {
-        interval: Duration::from_secs(60),
-        unhealthy_interval: Duration::from_secs(60),
-        jitter: 0.0,
-        timeout: Duration::from_secs(10),
-        rise: 1,
-        fall: 1,
-        ..ProbeConfig::default()
-    };
+    let probe = ProbeConfig::with(|config| {
+        config.interval = Duration::from_secs(60);
+        config.unhealthy_interval = Duration::from_secs(60);
+        config.jitter = 0.0;
+        config.timeout = Duration::from_secs(10);
+        config.rise = 1;
+        config.fall = 1;
+    });
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
     let route = Route::priority("default", targets);
-    builder.health(HealthConfig { probe, ..HealthConfig::default() }).route(route).build().unwrap()
+    builder.health(HealthConfig::with(|config| config.probe = probe)).route(route).build().unwrap()
 }
 
 fn down() -> Result<Probe, Failure> {

@@ -11,16 +11,15 @@ use crate::brief::scripted;
 /// Builds a client with one provider, which answers once and is then down.
 fn client() -> Client {
     let (_, builder) = scripted("openai: 200(\"Paris.\"), 503");
-    let offline = OfflineConfig {
-        general: "We are unable to answer now.".to_owned(),
-        search: "The search is down.".to_owned(),
-        support: "Please call us.".to_owned(),
-        ..OfflineConfig::default()
-    };
-    let cache = RouteCache { stale_if_error: Some(Duration::from_secs(86_400)), ..RouteCache::default() };
+    let offline = OfflineConfig::with(|config| {
+        "We are unable to answer now.".clone_into(&mut config.general);
+        "The search is down.".clone_into(&mut config.search);
+        "Please call us.".clone_into(&mut config.support);
+    });
+    let cache = RouteCache::with(|cache| cache.stale_if_error = Some(Duration::from_secs(86_400)));
     let route = Route::priority("default", [Target::new("openai", "gpt-4.1").max_retries(0)])
         .cache(cache)
-        .ladder(LadderConfig { offline: Some(offline), ..LadderConfig::default() });
+        .ladder(LadderConfig::with(|config| config.offline = Some(offline)));
     builder.route(route).build().unwrap()
 }
 

@@ -15,13 +15,12 @@ use crate::{
 fn client(step: &str) -> Client {
     let (_script, builder) = scripted(&format!("openai: {step}"));
     let text = |text: &str| text.to_owned();
-    let offline = OfflineConfig {
-        greeting: text("greeting"),
-        busy: text("busy"),
-        general: text("error"),
-        ..OfflineConfig::default()
-    };
-    let ladder = LadderConfig { offline: Some(offline), ..LadderConfig::default() };
+    let offline = OfflineConfig::with(|config| {
+        config.greeting = text("greeting");
+        config.busy = text("busy");
+        config.general = text("error");
+    });
+    let ladder = LadderConfig::with(|config| config.offline = Some(offline));
     let targets = [Target::new("openai", "gpt-4.1").max_retries(0)];
     builder.route(Route::priority("default", targets).ladder(ladder)).build().unwrap()
 }

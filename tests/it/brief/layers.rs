@@ -12,7 +12,7 @@ use crate::brief::{calls, rows, scripted};
 
 fn route() -> Route {
     let target = |name: &str| Target::new(name, "m").max_retries(1).timeout_secs(30);
-    let cache = RouteCache { stale_if_error: Some(Duration::from_secs(86_400)), ..RouteCache::default() };
+    let cache = RouteCache::with(|cache| cache.stale_if_error = Some(Duration::from_secs(86_400)));
     Route {
         last_resort_wait: Duration::ZERO,
         when_all_unavailable: UnavailablePolicy::Fail,
@@ -61,8 +61,8 @@ async fn breaker_encloses_retries_and_an_open_one_leaves_the_cached_answer() {
 #[tokio::test(start_paused = true)]
 async fn timeout_ends_each_attempt_and_health_skips_the_primary() {
     let (script, builder) = scripted("primary: hang / backup: 200 in 1s");
-    let probe = ProbeConfig { fall: 1, ..ProbeConfig::default() };
-    let health = HealthConfig { probe, ..HealthConfig::default() };
+    let probe = ProbeConfig::with(|config| config.fall = 1);
+    let health = HealthConfig::with(|config| config.probe = probe);
     let client = builder.health(health).route(route()).build().unwrap();
     let answer = client.chat(ChatRequest::user("Hello!")).await.unwrap();
     assert_eq!((answer.served_by().as_str(), answer.report.took), ("backup/m", Duration::from_secs(31)));

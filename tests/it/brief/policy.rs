@@ -115,9 +115,9 @@ async fn data_stays_in_its_region_and_at_approved_providers() {
         [Target::new("us", "m").region("us"), Target::new("eu", "m").region("eu").max_retries(0), local];
     let client = builder
         .route(Route::priority("default", targets))
-        .tenant("resident", Limits { regions: Some(vec!["eu".to_owned()]), ..Limits::default() })
-        .tenant("clinic", Limits { data_class: Some("patient".to_owned()), ..Limits::default() })
-        .tenant("listed", Limits { allowed: Some(vec!["us".to_owned()]), ..Limits::default() })
+        .tenant("resident", Limits::with(|limits| limits.regions = Some(vec!["eu".to_owned()])))
+        .tenant("clinic", Limits::with(|limits| limits.data_class = Some("patient".to_owned())))
+        .tenant("listed", Limits::with(|limits| limits.allowed = Some(vec!["us".to_owned()])))
         .build()
         .unwrap();
     assert_eq!(served_by(&client, "resident").await, "eu/m");
@@ -136,7 +136,13 @@ async fn premium_tenants_keep_the_primary_when_others_move_to_a_cheaper_route() 
     let mut large = Target::new("large", "m");
     // A cent per token: each answer of 15 tokens costs $0.15.
     large.price = Some(Price { input: 1e4, output: 1e4 });
-    let limits = |tier| Limits { usd_per_day: Some(1.0), warn_at: 0.1, tier, ..Limits::default() };
+    let limits = |tier| {
+        Limits::with(|limits| {
+            limits.usd_per_day = Some(1.0);
+            limits.warn_at = 0.1;
+            limits.tier = tier;
+        })
+    };
     let client = builder
         .route(Route { downshift: Some("small".to_owned()), ..Route::priority("default", [large]) })
         .route(Route::priority("small", [Target::new("small", "m")]))

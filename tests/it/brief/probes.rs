@@ -20,12 +20,18 @@ fn client(text: &str, kind: ProbeKind) -> (Script, Client) {
         let price = Price { input: dollars, output: dollars };
         Target::new("openai", model).price(price).max_retries(2)
     };
-    let probe = ProbeConfig { kind, interval: INTERVAL, ..ProbeConfig::default() };
-    let limits = Limits { usd_per_day: Some(1_000.0), ..Limits::default() };
+    let probe = ProbeConfig::with(|config| {
+        config.kind = kind;
+        config.interval = INTERVAL;
+    });
+    let limits = Limits::with(|limits| limits.usd_per_day = Some(1_000.0));
     let client = builder
         .seed(7)
-        .breaker(BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() })
-        .health(HealthConfig { probe, ..HealthConfig::default() })
+        .breaker(BreakerConfig::with(|config| {
+            config.consecutive = None;
+            config.min_calls = u32::MAX;
+        }))
+        .health(HealthConfig::with(|config| config.probe = probe))
         .tenant("default", limits)
         .route(Route::priority("default", [target("dear", 9.0), target("cheap", 1.0)]))
         .build()
@@ -105,5 +111,5 @@ async fn a_completion_probe_times_out_after_ten_seconds() {
 fn completion_is_one_word_in_a_config() {
     let text = r#"{ "probe": { "kind": "completion" } }"#;
     let config: HealthConfig = serde_json::from_str(text).unwrap();
-    assert_eq!(config.probe, ProbeConfig { kind: ProbeKind::Completion, ..ProbeConfig::default() });
+    assert_eq!(config.probe, ProbeConfig::with(|config| config.kind = ProbeKind::Completion));
 }

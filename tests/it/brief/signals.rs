@@ -49,7 +49,10 @@ fn last_message(script: &Script, provider: &str, call: usize) -> String {
 #[tokio::test(start_paused = true)]
 async fn invalid_json_gets_a_stricter_prompt_on_the_same_model_and_then_the_next() {
     let (script, builder) = scripted(r#"a: 200("{\"town\": 1}") / b: 200("{\"city\": \"Paris\"}")"#);
-    let quality = QualityConfig { schema: true, repair: true, ..QualityConfig::default() };
+    let quality = QualityConfig::with(|config| {
+        config.schema = true;
+        config.repair = true;
+    });
     let client = builder.route(route().quality(quality)).build().unwrap();
     let schema = r#"{"type": "object", "required": ["city"]}"#;
     let format = Format::JsonSchema(Schema {
@@ -106,7 +109,7 @@ async fn cost_ceilings_exclude_targets_and_end_the_calls_of_a_tenant() {
     // A dollar and a cent per token.
     route.targets[0].price = Some(Price { input: 1e6, output: 1e6 });
     route.targets[1].price = Some(Price { input: 1e4, output: 1e4 });
-    let limits = Limits { usd_per_day: Some(1.0), ..Limits::default() };
+    let limits = Limits::with(|limits| limits.usd_per_day = Some(1.0));
     let client = builder.route(route).tenant("acme", limits).build().unwrap();
     let request = |tenant: Option<&str>, ceiling: Option<Money>| {
         let messages = vec![Message::text(Role::User, "Hello!")];
@@ -131,7 +134,10 @@ async fn cost_ceilings_exclude_targets_and_end_the_calls_of_a_tenant() {
 async fn skip_for_low_quality_names_its_reason() {
     let (script, builder) = scripted(r#"a: 200("no JSON") / b: 200("{}")"#);
     let answer_schema = Some(r#"{"type": "object"}"#.to_owned());
-    let quality = QualityConfig { answer_schema, repair: false, ..QualityConfig::default() };
+    let quality = QualityConfig::with(|config| {
+        config.answer_schema = answer_schema;
+        config.repair = false;
+    });
     let client = builder.seed(7).route(route().quality(quality)).build().unwrap();
     let mut skips = 0;
     for _ in 0..100 {

@@ -14,7 +14,10 @@ fn with_strategy(text: &str, strategy: Strategy) -> (Script, Client) {
     let (script, builder) = scripted(text);
     let target = |(name, weight)| Target::new(name, "m").weight(weight).max_retries(0);
     let route = Route::new("default", strategy, [("a", 0.7), ("b", 0.3)].map(target));
-    let never = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
+    let never = BreakerConfig::with(|config| {
+        config.consecutive = None;
+        config.min_calls = u32::MAX;
+    });
     (script, builder.seed(7).breaker(never).route(route).build().unwrap())
 }
 

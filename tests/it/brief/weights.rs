@@ -9,7 +9,10 @@ fn client(text: &str, max_retries: u32) -> Client {
     let (_script, builder) = scripted(text);
     let target = |name: &str, weight| Target::new(name, "m").weight(weight).max_retries(max_retries);
     let route = Route::new("default", Strategy::Weighted, [target("a", 0.7), target("b", 0.3)]);
-    let never = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
+    let never = BreakerConfig::with(|config| {
+        config.consecutive = None;
+        config.min_calls = u32::MAX;
+    });
     builder.seed(7).breaker(never).route(route).build().unwrap()
 }
 

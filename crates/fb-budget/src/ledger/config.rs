@@ -24,6 +24,7 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LedgerConfig {
     /// The path of the file, created if missing; its folder must exist.
     pub path: PathBuf,

@@ -160,8 +160,7 @@ fn client(openai: &Sim, anthropic: &Sim, ollama: &Sim, screen: Arc<Screen>) -> R
     ));
     for sim in [openai, anthropic, ollama] {
         let kind = sim.dialect().to_string();
-        let provider =
-            ProviderConfig { base_url: Some(sim.base_url()), ..ProviderConfig::with_key(&kind, "sk-demo") };
+        let provider = ProviderConfig::with_key(&kind, "sk-demo").base_url(sim.base_url());
         builder = builder.provider(&kind, provider.build().map_err(|error| error.to_string())?);
     }
     builder.build().map_err(|error| error.to_string())

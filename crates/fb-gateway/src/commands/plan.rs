@@ -92,7 +92,7 @@ fn describe(
     plan: &Plan,
 ) -> Result<String, String> {
     let chat = request.chat().map_err(ToString::to_string)?;
-    let Destination { requested, class, route } = destination;
+    let Destination { requested, class, route, .. } = destination;
     let strategy = config.routes.get(route).map_or(Strategy::Priority, |route| route.strategy);
     let class = match (class, config.routes.get(requested)) {
         (Some(class), Some(Route { complexity, .. })) => {

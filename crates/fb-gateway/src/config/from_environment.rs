@@ -32,7 +32,13 @@ pub(crate) async fn from_environment() -> Result<(Config, Vec<DiscoveredProvider
     let route = Route::priority("default", targets);
     let providers: BTreeMap<_, _> = found.iter().map(|found| (found.name.clone(), config(found))).collect();
     let routes = BTreeMap::from([("default".to_owned(), route)]);
-    Ok((Config { providers, routes, ..Config::default() }, found))
+    Ok((
+        Config::with(|config| {
+            config.providers = providers;
+            config.routes = routes;
+        }),
+        found,
+    ))
 }
 
 /// Lists the discovered providers, each with the source of its key.
@@ -52,12 +58,11 @@ fn config(found: &DiscoveredProvider) -> ProviderConfig {
         kind => format!("{}_BASE_URL", kind.to_uppercase()),
     };
     let address = std::env::var(variable).ok().filter(|address| !address.is_empty());
-    ProviderConfig {
-        base_url: address
-            .map(|address| if address.contains("://") { address } else { format!("http://{address}") }),
-        api_key: found.env.as_ref().map(Secret::env),
-        ..found.config()
-    }
+    let mut config = found.config();
+    config.base_url =
+        address.map(|address| if address.contains("://") { address } else { format!("http://{address}") });
+    config.api_key = found.env.as_ref().map(Secret::env);
+    config
 }
 
 async fn is_reachable(candidate: &DiscoveredProvider) -> bool {

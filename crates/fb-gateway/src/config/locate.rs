@@ -58,7 +58,7 @@ impl<'a> Document<'a> {
 
     /// Adds the position of an invalid value: that of the longest part of its path that is in the file.
     pub(super) fn locate(&self, problem: &InvalidConfig) -> ConfigError {
-        let InvalidConfig { field, value, expected } = problem;
+        let InvalidConfig { field, value, expected, .. } = problem;
         let message = format!("{field} = {value}   {expected}");
         match find(self.root.get_ref(), field) {
             Some(span) => {

@@ -63,6 +63,7 @@ pub(crate) fn digest(route: &Route, target: &Target, provider: &ProviderConfig) 
         prefill,
         context,
         max_body,
+        ..
     } = capabilities;
     let flags = [
         ("tools", tools),
@@ -133,11 +134,12 @@ mod tests {
 
         let set = |value| Target { set: BTreeMap::from([("seed".to_owned(), value)]), ..target.clone() };
         let [one, two] = [1, 2].map(|seed| Json::print(&seed).unwrap());
-        let moved = ProviderConfig { base_url: Some("http://127.0.0.1:1".to_owned()), ..provider.clone() };
-        let capabilities = TargetCapabilities { tools: Some(false), ..TargetCapabilities::default() };
+        let mut moved = provider.clone();
+        moved.base_url = Some("http://127.0.0.1:1".to_owned());
+        let capabilities = TargetCapabilities::with(|capabilities| capabilities.tools = Some(false));
         let no_tools = Target { capabilities, ..target.clone() };
         let mut route = Route::priority("default", []);
-        route.quality = QualityConfig { empty: true, ..QualityConfig::default() };
+        route.quality = QualityConfig::with(|config| config.empty = true);
         let mut others = vec![
             original.clone(),
             default_digest(&Target::new("a", "n"), &provider),
@@ -148,7 +150,11 @@ mod tests {
             default_digest(&no_tools, &provider),
             default_digest(&target, &ProviderConfig::new("llamacpp")),
             default_digest(&target, &moved),
-            default_digest(&target, &ProviderConfig { num_ctx: Some(8), ..provider.clone() }),
+            default_digest(&target, &{
+                let mut config = provider.clone();
+                config.num_ctx = Some(8);
+                config
+            }),
             digest(&route, &target, &provider),
             digest(&Route::priority("default", []).deadline(Duration::from_secs(1)), &target, &provider),
             digest(&Route { max_attempts: 1, ..Route::priority("default", []) }, &target, &provider),
@@ -160,7 +166,11 @@ mod tests {
         let price = Price { input: 1.0, output: 2.0 };
         let reordered = target.weight(2.0).priority(7).max_in_flight(1).region("eu").price(price);
         assert_eq!(
-            default_digest(&reordered, &ProviderConfig { models: vec!["m".to_owned()], ..provider }),
+            default_digest(&reordered, &{
+                let mut config = provider;
+                config.models = vec!["m".to_owned()];
+                config
+            }),
             original
         );
     }
@@ -169,8 +179,8 @@ mod tests {
     fn target_is_returned_once_for_each_of_its_settings() {
         let [a, b] = ["a", "b"].map(|provider| Target::new(provider, "m"));
         let quick = a.clone().timeout_secs(1);
-        let reduced = Some(Rung { targets: vec![b.clone(), quick.clone(), a.clone()], ..Rung::default() });
-        let ladder = LadderConfig { reduced, ..LadderConfig::default() };
+        let reduced = Some(Rung::with(|rung| rung.targets = vec![b.clone(), quick.clone(), a.clone()]));
+        let ladder = LadderConfig::with(|config| config.reduced = reduced);
         let route = Route::priority("default", [a.clone(), b.enabled(false), a.weight(2.0), quick]);
         let providers = ["a", "b"].map(|name| (name.to_owned(), ProviderConfig::new("ollama")));
         let labels: Vec<String> = eval_targets(&route.ladder(ladder), &providers.into())

@@ -2,6 +2,7 @@ use crate::{api_key::ApiKey, connection::Connection, preset::Auth, secret::Secre
 
 /// Settings of [`Anthropic`](crate::Anthropic).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AnthropicConfig {
     /// The base URL of the API, with or without `/v1`. `None` is `https://api.anthropic.com`.
     pub base_url: Option<String>,
@@ -49,3 +50,5 @@ impl AnthropicConfig {
         self
     }
 }
+
+fb_core::with_changes!(AnthropicConfig);

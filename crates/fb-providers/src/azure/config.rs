@@ -2,6 +2,7 @@ use crate::{api_key::ApiKey, connection::Connection, preset::Auth, secret::Secre
 
 /// Settings of [`Azure`](crate::Azure).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AzureConfig {
     /// The URL of the resource, such as `https://NAME.openai.azure.com`. `None` uses `AZURE_OPENAI_ENDPOINT`.
     pub base_url: Option<String>,
@@ -49,3 +50,5 @@ impl AzureConfig {
         self
     }
 }
+
+fb_core::with_changes!(AzureConfig);

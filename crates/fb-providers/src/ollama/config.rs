@@ -2,6 +2,7 @@ use crate::{api_key::ApiKey, connection::Connection, secret::Secret, setters::se
 
 /// Settings of [`Ollama`](crate::Ollama).
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct OllamaConfig {
     /// The URL of the server. `None` is `http://127.0.0.1:11434`.
     pub base_url: Option<String>,
@@ -26,3 +27,5 @@ impl OllamaConfig {
         self
     }
 }
+
+fb_core::with_changes!(OllamaConfig);

@@ -2,6 +2,7 @@ use crate::{api_key::ApiKey, connection::Connection, preset::Auth, secret::Secre
 
 /// Settings of [`OpenAi`](crate::OpenAi).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct OpenAiConfig {
     /// The name of a preset, which determines the differences from OpenAI's dialect, or `compatible`. Defaults to
     /// `openai`.
@@ -69,3 +70,5 @@ impl OpenAiConfig {
         self
     }
 }
+
+fb_core::with_changes!(OpenAiConfig);

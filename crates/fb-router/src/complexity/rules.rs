@@ -38,6 +38,7 @@ pub struct Rules {
 /// rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ComplexRules {
     /// Words in the latest user message. Defaults to 200.
     pub words: u64,
@@ -98,6 +99,7 @@ impl Default for ComplexRules {
 /// The maximum length and the keywords that make a request simple; one match is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SimpleRules {
     /// The maximum number of words in the latest user message. 0 disables the rule. Defaults to 12.
     pub words: u64,
@@ -246,3 +248,5 @@ fn first_match<'a>(text: &str, keywords: &'a [String]) -> Option<&'a str> {
     };
     keywords.iter().find(|keyword| occurs(&keyword.to_lowercase())).map(String::as_str)
 }
+
+fb_core::with_changes!(ComplexRules, SimpleRules);

@@ -112,7 +112,7 @@ fn levels(client: &Client) -> Value {
 fn levels_of(client: &Client, route: Option<&str>) -> Value {
     let mut levels = client.levels();
     levels.retain(|level| route.is_none_or(|route| level.route == route));
-    let levels = levels.into_iter().map(|RouteLevel { route, level, forced, remaining }| {
+    let levels = levels.into_iter().map(|RouteLevel { route, level, forced, remaining, .. }| {
         json!({ "route": route, "level": level.name(), "forced": forced, "left_ms": remaining.map(millis) })
     });
     levels.collect()

@@ -16,8 +16,9 @@ use crate::body::{self, Response};
 pub(super) fn stats(state: &AdminState) -> Response {
     let (stats, at) = (state.client.stats(), now());
     let providers = stats.providers.iter().map(|(id, counted)| {
-        let ProviderStats { calls, successes, failures, blocked, cancelled, mean_latency, max_latency } =
-            counted;
+        let ProviderStats {
+            calls, successes, failures, blocked, cancelled, mean_latency, max_latency, ..
+        } = counted;
         let row = attempts([*calls, *successes, *blocked, *cancelled], failures, *mean_latency, *max_latency);
         (id.to_string(), Value::Object(row))
     });

@@ -54,7 +54,7 @@ pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(
 
 async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
     let model = request.head().model.clone();
-    let Answer { reply, report } = state.client.chat(request).await?;
+    let Answer { reply, report, .. } = state.client.chat(request).await?;
     let body = match &reply.raw {
         Some(Raw { dialect: Dialect::OpenAi, bytes }) if reply.complete => bytes.clone(),
         Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, stamp(), &model),

@@ -123,7 +123,7 @@ fn as_text<S: serde::Serializer>(value: &impl fmt::Display, to: S) -> Result<S::
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use fb::{Attempt, AttemptEnd, Next, Trace, Usage};
+    use fb::{Attempt, AttemptEnd, Trace, Usage};
 
     use super::*;
 
@@ -132,23 +132,15 @@ mod tests {
         let usage = Some(Usage { input: 14, output: 200, ..Usage::default() });
         let end = AttemptEnd::Ok { usage, cost: Some(Money::from_nanos(3_100_000)) };
         let (at, took) = (Duration::ZERO, Duration::from_millis(400));
-        let row = Attempt {
-            target: target.clone(),
-            number: 1,
-            at,
-            took,
-            key: None,
-            first: None,
-            end,
-            next: Next::Nothing,
-        };
-        Report {
-            id: RequestId::new(7),
-            served_by: Some(ServedBy::Target(target)),
-            took,
-            trace: Trace::new(vec![row]),
-            ..Report::default()
-        }
+        let mut row = Attempt::new(target.clone(), 1, end);
+        row.at = at;
+        row.took = took;
+        Report::with(|report| {
+            report.id = RequestId::new(7);
+            report.served_by = Some(ServedBy::Target(target));
+            report.took = took;
+            report.trace = Trace::new(vec![row]);
+        })
     }
 
     fn print(line: &RequestLine<'_>) -> [String; 2] {
@@ -171,8 +163,10 @@ mod tests {
 
     #[test]
     fn failed_and_cancelled_requests_have_their_status() {
-        let report = Report { served_by: None, trace: Trace::default(), ..report() };
-        let error = Some(RequestError { status: 503, code: "no_target" });
+        let mut report = report();
+        report.served_by = None;
+        report.trace = Trace::default();
+        let error = Some(RequestError::new(503, "no_target"));
         let failed = print(&RequestLine::new("a \"b\"", None, false, error, &report));
         let [cancelled, _] = print(&RequestLine::new("default", None, true, None, &report));
         expect_test::expect![[r#"

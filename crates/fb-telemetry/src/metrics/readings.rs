@@ -14,6 +14,7 @@ use crate::names::Label;
 ///
 /// Names become label values unchanged, so they must be configured names.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Readings {
     /// The account of each tenant, by name.
     pub tenants: Vec<(String, Account)>,
@@ -28,6 +29,7 @@ pub struct Readings {
 /// The account of a tenant: spent, reserved and allowed amounts. It includes all calls, even those that were cut, lost a
 /// race or were repaired.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Account {
     /// Tokens, input and output, since the start of the process.
     pub tokens: u64,
@@ -47,6 +49,7 @@ pub struct Account {
 
 /// Numbers of recorded and lost requests since the start of the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Records {
     /// Requests written to the file.
     pub written: u64,
@@ -122,3 +125,5 @@ impl Readings {
         }
     }
 }
+
+fb_core::with_changes!(Account, Readings);

@@ -208,7 +208,8 @@ fn rejections_are_counted_by_gate_and_by_limit() {
     request(&metrics, "default", Some("acme"), &poor(["a", "b", "a"]));
     // A repair that a limit refused, and one whose answer was rejected too.
     let [unpaid, bad, _, _] = poor(["b", "b", "a"]);
-    let again = Attempt { next: Next::Nothing, ..bad.clone() };
+    let mut again = bad.clone();
+    again.next = Next::Nothing;
     request(&metrics, "cheap", Some("acme"), &[bad.clone(), unpaid.clone()]);
     request(&metrics, "cheap", None, &[bad, again, unpaid]);
     let about = ["fb_gate", "fb_repairs", "fb_tenant"];

@@ -30,27 +30,22 @@ fn inadmissible() -> AttemptEnd {
 /// Checks the outcome of a request with these attempts, and its fallback verdict. `by` is a target, `cache`, or empty.
 #[track_caller]
 fn check(by: &str, rows: Vec<(&str, AttemptEnd, Next)>, expected: (Outcome, Option<bool>)) {
-    let attempt = |(target, end, next): (&str, AttemptEnd, Next)| Attempt {
-        target: format!("{target}/m").parse().unwrap(),
-        number: 1,
-        at: Duration::ZERO,
-        took: SECOND,
-        key: None,
-        first: None,
-        end,
-        next,
+    let attempt = |(target, end, next): (&str, AttemptEnd, Next)| {
+        let mut row = Attempt::new(format!("{target}/m").parse().unwrap(), 1, end);
+        row.took = SECOND;
+        row.next = next;
+        row
     };
-    let report = Report {
-        served_by: match by {
+    let report = Report::with(|report| {
+        report.served_by = match by {
             "" => None,
             "cache" => Some(ServedBy::Cache),
             name => Some(ServedBy::Target(format!("{name}/m").parse().unwrap())),
-        },
-        took: SECOND,
-        cache: (by == "cache").then_some(CacheUse::Miss),
-        trace: Trace::new(rows.into_iter().map(attempt).collect()),
-        ..Report::default()
-    };
+        };
+        report.took = SECOND;
+        report.cache = (by == "cache").then_some(CacheUse::Miss);
+        report.trace = Trace::new(rows.into_iter().map(attempt).collect());
+    });
     assert_eq!((Outcome::from_report(&report), fell_back(&report)), expected);
 }
 

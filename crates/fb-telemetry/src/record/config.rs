@@ -7,6 +7,7 @@ use crate::InvalidConfig;
 /// The table `[record]`: finished requests are appended to a file, one line each. Without the table none is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RecordConfig {
     /// The file to append to. It contains names, numbers and kinds of failures, but no prompt and no answer.
     pub file: PathBuf,

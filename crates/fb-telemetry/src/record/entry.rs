@@ -18,6 +18,7 @@ const MAX_NAME: usize = 256;
 ///
 /// Serialized as one line of JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RecordEntry {
     /// Version of the line format; see [`RecordEntry::is_known`].
     pub version: u32,
@@ -173,6 +174,7 @@ pub struct Tokens {
 
 /// A target that was not called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RecordedSkip {
     /// The target that was skipped.
     #[serde(with = "text")]

@@ -14,17 +14,20 @@ use super::*;
 fn row(target: &str, at: u64, took: u64, end: AttemptEnd, next: Next) -> Attempt {
     let number = u32::from(!matches!(end, AttemptEnd::Skipped { .. }));
     let [at, took] = [at, took].map(Duration::from_millis);
-    Attempt { target: target.parse().unwrap(), number, at, took, key: None, first: None, end, next }
+    let mut row = Attempt::new(target.parse().unwrap(), number, end);
+    row.at = at;
+    row.took = took;
+    row.next = next;
+    row
 }
 
 fn report(by: Option<&str>, rows: Vec<Attempt>) -> Report {
-    Report {
-        id: fb_core::RequestId::new(7),
-        served_by: by.map(|by| fb_core::ServedBy::Target(by.parse().unwrap())),
-        took: Duration::from_millis(1_500),
-        trace: Trace::new(rows),
-        ..Report::default()
-    }
+    Report::with(|report| {
+        report.id = fb_core::RequestId::new(7);
+        report.served_by = by.map(|by| fb_core::ServedBy::Target(by.parse().unwrap()));
+        report.took = Duration::from_millis(1_500);
+        report.trace = Trace::new(rows);
+    })
 }
 
 fn entry(report: &Report) -> RecordEntry {
@@ -96,7 +99,8 @@ fn coalesced_calls_are_recorded_once() {
         row("a/m", 0, 100, failed(FailureKind::ServerError), Next::Hop),
         row("b/m", 100, 0, open, Next::Nothing),
     ];
-    let report = Report { cache: Some(old), ..report(None, rows) };
+    let mut report = report(None, rows);
+    report.cache = Some(old);
     let line = |coalesced| {
         let (request, now) = (RequestSummary::default(), SystemTime::UNIX_EPOCH);
         let entry = RecordEntry::new("default", None, &request, RecordedOutcome::Ok, coalesced, &report, now);

@@ -78,14 +78,13 @@ fn request() {
     span.attempt(&failed.target, 1).ended(&failed.end, failed.next);
     span.hop(&failed.target, &answered.target, &failed.end);
     span.attempt(&answered.target, 1).ended(&answered.end, answered.next);
-    let report = Report {
-        hops: 2,
-        served_by: Some(ServedBy::Target(answered.target.clone())),
-        took: Duration::from_millis(900),
-        cache: Some(CacheUse::Miss),
-        trace: Trace::new(vec![skipped, failed, answered]),
-        ..Report::default()
-    };
+    let report = Report::with(|report| {
+        report.hops = 2;
+        report.served_by = Some(ServedBy::Target(answered.target.clone()));
+        report.took = Duration::from_millis(900);
+        report.cache = Some(CacheUse::Miss);
+        report.trace = Trace::new(vec![skipped, failed, answered]);
+    });
     span.finished(&report);
 }
 

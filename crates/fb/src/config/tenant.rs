@@ -7,6 +7,7 @@ use serde::Deserialize;
 /// A tenant: its API keys, limits and data rules. A limit that is not set does not apply.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tenant {
     /// The API key of its callers, sent as `Authorization: Bearer KEY`. None unless set. Only the server reads it.
     #[serde(default)]
@@ -51,6 +52,7 @@ pub struct Tenant {
 /// One of several API keys of a tenant, with its limits. A limit that is not set does not apply to the key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TenantKey {
     /// The API key of its callers, sent as `Authorization: Bearer KEY`. Only the server reads it.
     pub key: Secret,
@@ -70,12 +72,12 @@ pub struct TenantKey {
 
 impl TenantKey {
     fn limits(&self) -> KeyLimits {
-        KeyLimits {
-            requests_per_minute: self.requests_per_minute,
-            tokens_per_minute: self.tokens_per_minute,
-            usd_per_day: self.usd_per_day,
-            usd_per_month: self.usd_per_month,
-        }
+        KeyLimits::with(|limits| {
+            limits.requests_per_minute = self.requests_per_minute;
+            limits.tokens_per_minute = self.tokens_per_minute;
+            limits.usd_per_day = self.usd_per_day;
+            limits.usd_per_month = self.usd_per_month;
+        })
     }
 }
 
@@ -86,18 +88,18 @@ fn default_warn_at() -> f64 {
 impl Tenant {
     /// Returns the limits and data rules, without the API keys.
     pub fn limits(&self) -> Limits {
-        Limits {
-            requests_per_minute: self.requests_per_minute,
-            tokens_per_minute: self.tokens_per_minute,
-            usd_per_day: self.usd_per_day,
-            usd_per_month: self.usd_per_month,
-            warn_at: self.warn_at,
-            tier: self.tier,
-            regions: self.regions.clone(),
-            data_class: self.data_class.clone(),
-            allowed: self.allowed.clone(),
-            keys: self.keys.iter().map(|(name, key)| (name.clone(), key.limits())).collect(),
-        }
+        Limits::with(|value| {
+            value.requests_per_minute = self.requests_per_minute;
+            value.tokens_per_minute = self.tokens_per_minute;
+            value.usd_per_day = self.usd_per_day;
+            value.usd_per_month = self.usd_per_month;
+            value.warn_at = self.warn_at;
+            value.tier = self.tier;
+            value.regions.clone_from(&self.regions);
+            value.data_class.clone_from(&self.data_class);
+            value.allowed.clone_from(&self.allowed);
+            value.keys = self.keys.iter().map(|(name, key)| (name.clone(), key.limits())).collect();
+        })
     }
 
     /// Iterates over all API keys: the name of the key (`None` for the tenant's own), its path in the tenant's table,

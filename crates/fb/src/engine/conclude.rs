@@ -80,5 +80,7 @@ fn blocked(block: &Block) -> RequestError {
         (_, BlockCategory::Input) => 400,
         (_, BlockCategory::Output | BlockCategory::Refusal) => 200,
     };
-    RequestError { status, ..ErrorCode::ContentFilter.as_reported() }
+    let mut value = ErrorCode::ContentFilter.as_reported();
+    value.status = status;
+    value
 }

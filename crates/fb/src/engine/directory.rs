@@ -9,9 +9,7 @@ use std::{
     time::Instant,
 };
 
-use fb_breaker::{
-    BreakerConfig, Circuit, CircuitListener, HalfOpenConfig, Registry, RegistryConfig, SlowConfig, State,
-};
+use fb_breaker::{BreakerConfig, Circuit, CircuitListener, Registry, RegistryConfig, SlowConfig, State};
 use fb_budget::{Account, Book, TokenPrices};
 use fb_cache::{Flights, FlightsConfig};
 use fb_core::{
@@ -291,8 +289,12 @@ fn provider_breaker(config: &BreakerConfig) -> BreakerConfig {
     if config.shared {
         return config.clone();
     }
-    let half_open = HalfOpenConfig { successes: 1, ..config.half_open.clone() };
-    BreakerConfig { half_open, slow: SlowConfig::never(), ..config.clone() }
+    let mut half_open = config.half_open.clone();
+    half_open.successes = 1;
+    let mut config = config.clone();
+    config.half_open = half_open;
+    config.slow = SlowConfig::never();
+    config
 }
 
 /// Returns settings with the overrides of an inner layer.

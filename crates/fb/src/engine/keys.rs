@@ -160,7 +160,13 @@ mod tests {
 
     fn left(share: f64, resets: Duration, at: Instant) -> TargetKey {
         let mut key = TargetKey::default();
-        key.record_limits(RateLimits { left: Some((share, resets)), exhausted: None }, at);
+        key.record_limits(
+            RateLimits::with(|limits| {
+                limits.left = Some((share, resets));
+                limits.exhausted = None;
+            }),
+            at,
+        );
         key
     }
 
@@ -196,13 +202,25 @@ mod tests {
     fn a_key_of_which_nothing_is_left_rests_until_the_reset_or_a_better_answer() {
         let (at, account) = (now(), AccountKey::default());
         let mut key = TargetKey::default();
-        key.record_limits(RateLimits { left: Some((0.0, 5 * SECOND)), exhausted: Some(5 * SECOND) }, at);
+        key.record_limits(
+            RateLimits::with(|limits| {
+                limits.left = Some((0.0, 5 * SECOND));
+                limits.exhausted = Some(5 * SECOND);
+            }),
+            at,
+        );
         let rest = |key: TargetKey, at| view(account, key, 1.0, at).rest;
         assert_eq!(rest(key, at + SECOND), Some(KeyRest::Cooling(4 * SECOND)));
         assert_eq!(rest(key, at + 5 * SECOND), None);
         key.record_limits(RateLimits::default(), at);
         assert_eq!(rest(key, at + SECOND), Some(KeyRest::Cooling(4 * SECOND)), "an answer without headers");
-        key.record_limits(RateLimits { left: Some((0.2, 5 * SECOND)), exhausted: None }, at);
+        key.record_limits(
+            RateLimits::with(|limits| {
+                limits.left = Some((0.2, 5 * SECOND));
+                limits.exhausted = None;
+            }),
+            at,
+        );
         assert_eq!(rest(key, at + SECOND), None);
     }
 

@@ -120,7 +120,11 @@ impl Engine {
             let fb_budget::Limits { usd_per_day: day_limit, usd_per_month: month_limit, .. } =
                 *account.limits();
             let (tokens, cost) = (used.tokens, used.cost());
-            TenantAccount { tokens, cost, day, month, reserved, day_limit, month_limit }
+            TenantAccount::with(|account| {
+                (account.tokens, account.cost) = (tokens, cost);
+                (account.day, account.month, account.reserved) = (day, month, reserved);
+                (account.day_limit, account.month_limit) = (day_limit, month_limit);
+            })
         };
         tenants.map(|account| (account.name().to_string(), read(account))).collect()
     }

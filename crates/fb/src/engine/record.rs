@@ -147,16 +147,9 @@ impl RequestRecord {
         at: Instant,
     ) -> AttemptRecord {
         let id = target.id();
-        let row = Attempt {
-            target: id.clone(),
-            number,
-            key,
-            at: at.saturating_duration_since(self.envelope.started),
-            took: Duration::ZERO,
-            first: None,
-            end: AttemptEnd::Running,
-            next: Next::Nothing,
-        };
+        let mut row = Attempt::new(id.clone(), number, AttemptEnd::Running);
+        row.key = key;
+        row.at = at.saturating_duration_since(self.envelope.started);
         let span = self.span.attempt(id, number);
         let index = {
             let mut state = self.state.lock();
@@ -171,16 +164,9 @@ impl RequestRecord {
 
     /// Records that a target was not called.
     pub(super) fn skip(&self, target: &TargetId, why: Skip, reopens: Option<Duration>, next: Next) {
-        let row = Attempt {
-            target: target.clone(),
-            number: 0,
-            key: None,
-            at: now().saturating_duration_since(self.envelope.started),
-            took: Duration::ZERO,
-            first: None,
-            end: AttemptEnd::Skipped { why, reopens },
-            next,
-        };
+        let mut row = Attempt::new(target.clone(), 0, AttemptEnd::Skipped { why, reopens });
+        row.at = now().saturating_duration_since(self.envelope.started);
+        row.next = next;
         self.span.skipped(&row);
         self.state.lock().rows.push(row.clone());
         self.publish(|route| Event::Ended { route, attempt: &row });
@@ -403,18 +389,18 @@ impl RequestRecord {
     pub(crate) fn report(&self) -> Report {
         let state = self.state.lock();
         let so_far = || now().saturating_duration_since(self.envelope.started);
-        Report {
-            id: self.id,
-            primary: state.primary.clone(),
-            hops: state.hops,
-            served_by: state.served_by.clone(),
-            level: state.level,
-            took: state.took.unwrap_or_else(so_far),
-            cache: state.cache.clone(),
-            degraded: state.degraded.clone(),
-            limit: state.limit.filter(|_| state.served_by.is_none()),
-            trace: Trace::new(state.rows.clone()),
-        }
+        Report::with(|report| {
+            report.id = self.id;
+            report.primary.clone_from(&state.primary);
+            report.hops = state.hops;
+            report.served_by.clone_from(&state.served_by);
+            report.level = state.level;
+            report.took = state.took.unwrap_or_else(so_far);
+            report.cache.clone_from(&state.cache);
+            report.degraded.clone_from(&state.degraded);
+            report.limit = state.limit.filter(|_| state.served_by.is_none());
+            report.trace = Trace::new(state.rows.clone());
+        })
     }
 
     /// Publishes that a stream that broke at a target was resumed by another one, or by none.
@@ -424,7 +410,7 @@ impl RequestRecord {
 
     /// Publishes that much of a limit is used, or that it refused a call.
     pub(super) fn publish_budget(&self, warning: &Warning) {
-        let Warning { account, limit, share, refused } = warning;
+        let Warning { account, limit, share, refused, .. } = warning;
         let (tenant, key) =
             account.split_once('/').map_or((&**account, None), |(tenant, key)| (tenant, Some(key)));
         self.publish(|_route| Event::Budget {

@@ -497,11 +497,17 @@ impl Live {
 }
 
 /// The error of a block in a stream, which began with status 200.
-const BLOCKED: RequestError = RequestError { status: 200, ..ErrorCode::ContentFilter.as_reported() };
+const BLOCKED: RequestError = {
+    let mut error = ErrorCode::ContentFilter.as_reported();
+    error.status = 200;
+    error
+};
 
 /// Returns the error of a stream that broke off, which began with status 200.
 fn interrupted(cause: &Failure) -> RequestError {
-    RequestError { status: 200, ..ErrorCode::for_failure(cause).as_reported() }
+    let mut error = ErrorCode::for_failure(cause).as_reported();
+    error.status = 200;
+    error
 }
 
 impl fmt::Debug for ChatStream {

@@ -553,7 +553,7 @@ async fn refusal_for_capacity_has_a_retry_after() {
 #[tokio::test(start_paused = true)]
 async fn denied_retry_surfaces_instead_of_hopping() {
     let script = script("a: 503 / b: 200");
-    let opens = BreakerConfig { consecutive: Some(2), ..BreakerConfig::default() };
+    let opens = BreakerConfig::with(|config| config.consecutive = Some(2));
     let client = client(&script, |mut route| {
         let target = route.targets[0].clone();
         route.targets[0] = target.trigger_on([FailureKind::RateLimited]).breaker(&opens);
@@ -908,7 +908,7 @@ fn invalid_setup_reports_every_problem() {
     target.max_retries = Some(50);
     let builder = Client::builder()
         .provider("a", script.provider("a"))
-        .breaker(BreakerConfig { failure_rate: 7.0, ..BreakerConfig::default() })
+        .breaker(BreakerConfig::with(|config| config.failure_rate = 7.0))
         .route(Route::priority("default", [target]));
     let problems: Vec<String> =
         builder.build().unwrap_err().problems.iter().map(ToString::to_string).collect();
@@ -970,7 +970,11 @@ async fn targets_of_a_provider_share_its_retry_budget() {
     let targets = |names: [&str; 2]| names.map(|name| Target::new(name, "m").max_retries(1));
     let mut builder = Client::builder()
         .seed(7)
-        .retry_budget(BudgetConfig { ratio: 0.0, per_second: 0.2, burst: 1, ..BudgetConfig::default() })
+        .retry_budget(BudgetConfig::with(|config| {
+            config.ratio = 0.0;
+            config.per_second = 0.2;
+            config.burst = 1;
+        }))
         .route(Route::priority("default", targets(["a", "b"])));
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
@@ -990,8 +994,11 @@ async fn targets_of_a_provider_share_its_retry_budget() {
 #[tokio::test(start_paused = true)]
 async fn traffic_returns_to_a_recovered_target_in_growing_shares() {
     let script = script("a: 503, 200 / b: 200");
-    let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
-    let breaker = BreakerConfig { consecutive: Some(1), half_open, ..BreakerConfig::default() };
+    let half_open = HalfOpenConfig::with(|config| config.successes = 1);
+    let breaker = BreakerConfig::with(|config| {
+        config.consecutive = Some(1);
+        config.half_open = half_open;
+    });
     let mut builder = Client::builder()
         .seed(7)
         .breaker(breaker)
@@ -1022,9 +1029,13 @@ async fn traffic_returns_to_a_recovered_target_in_growing_shares() {
 #[tokio::test(start_paused = true)]
 async fn recovering_target_takes_all_requests_if_it_is_the_last() {
     let script = script("a: 503, 200 / b: 200, 503");
-    let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
-    let ramp = RampConfig { from: 0.0, ..RampConfig::default() };
-    let breaker = BreakerConfig { consecutive: Some(1), half_open, ramp, ..BreakerConfig::default() };
+    let half_open = HalfOpenConfig::with(|config| config.successes = 1);
+    let ramp = RampConfig::with(|config| config.from = 0.0);
+    let breaker = BreakerConfig::with(|config| {
+        config.consecutive = Some(1);
+        config.half_open = half_open;
+        config.ramp = ramp;
+    });
     let mut builder = Client::builder()
         .seed(7)
         .breaker(breaker)

@@ -14,6 +14,7 @@ const CAPACITY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An error as an HTTP response reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HttpError {
     /// The status. For [`ErrorCode::ProviderStatus`] it is the provider's and need not be a valid HTTP status.
     pub status: u16,
@@ -220,7 +221,7 @@ impl ErrorCode {
     /// Returns status and code as observers receive them.
     pub(crate) const fn as_reported(self) -> RequestError {
         let HttpError { status, code, .. } = self.http();
-        RequestError { status, code }
+        RequestError::new(status, code)
     }
 
     /// Returns the code of a request for which no target was called, from the reasons of the skipped targets.

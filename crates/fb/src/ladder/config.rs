@@ -12,6 +12,7 @@ use crate::Target;
 /// [`classic`](Self::classic) is a preset, which [`FromStr`] finds by name.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LadderConfig {
     /// Upper bound on the tokens of an answer at level `full`, whether the caller set a higher one or none. No bound
     /// unless set.
@@ -77,6 +78,7 @@ impl FromStr for LadderConfig {
 /// One level at which models are still called.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Rung {
     /// The targets of the level. Defaults to the route's own targets.
     pub targets: Vec<Target>,
@@ -101,6 +103,13 @@ impl Rung {
     pub fn minimal() -> Self {
         Self { max_tokens: Some(512), features: Some(Vec::new()), ..Self::default() }
     }
+
+    /// Sets the targets of the level.
+    #[must_use]
+    pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.targets = targets.into_iter().collect();
+        self
+    }
 }
 
 /// A feature that a level may leave out.
@@ -120,6 +129,7 @@ pub enum Feature {
 /// `{retry_after}` by the seconds until a target may answer again, or by `a moment`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct OfflineConfig {
     /// The answer when no other fits. Defaults to `"The assistant cannot answer now. Please try again in
     /// {retry_after}."`.
@@ -161,3 +171,5 @@ impl Default for OfflineConfig {
         }
     }
 }
+
+fb_core::with_changes!(LadderConfig, Rung, OfflineConfig);

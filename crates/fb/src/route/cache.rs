@@ -13,6 +13,7 @@ pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(30 * 86_400);
 /// [`FromStr`] finds by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RouteCache {
     /// Time for which an answer is fresh: it then answers the same request without a call. `true` means 10 min. Applies
     /// only to requests with a `temperature` of 0 or a `seed`, unless
@@ -106,3 +107,5 @@ fn fresh_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, 
 fn stale_window<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     Window::read(from, Windows::default().stale_if_error)
 }
+
+fb_core::with_changes!(RouteCache);

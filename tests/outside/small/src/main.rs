@@ -51,12 +51,15 @@ fn serve(listener: &TcpListener) -> std::io::Result<()> {
 
 async fn answer(base_url: String) -> Result<(), Error> {
     let targets = [Target::new("busy", "m").max_retries(1), Target::new("local", "m")];
-    let open = OpenConfig { jitter: 0.0, ..OpenConfig::default() };
+    let open = OpenConfig::with(|config| config.jitter = 0.0);
     let client = Client::builder()
         .provider("busy", Busy)
         .provider("local", OpenAi::new("sk-test").base_url(base_url))
-        .breaker(BreakerConfig { open, ..BreakerConfig::default() })
-        .retry(RetryConfig { jitter: Jitter::None, curve: Curve::default(), ..RetryConfig::default() })
+        .breaker(BreakerConfig::with(|config| config.open = open))
+        .retry(RetryConfig::with(|config| {
+            config.jitter = Jitter::None;
+            config.curve = Curve::default();
+        }))
         .route(Route::priority("default", targets).max_attempts(4))
         .build()?;
     let answer = client.chat(ChatRequest::builder().user("hi").temperature(0.0).build()).await?;

@@ -215,19 +215,23 @@ fn cached_answers_stay_if_the_route_has_a_cache_and_classes_keep_their_routes() 
     let one = config("[routes.default]\ntargets = [{ provider = \"a\", model = \"m\", timeout = \"5s\" }]");
     let recorded = record(&one, 3, 60);
     let find = |outcome| recorded.iter().find(|entry| entry.outcome == outcome).unwrap().clone();
-    let answered = |cache, by: &str| RecordEntry {
-        cache: Some(cache),
-        by: Some(by.to_owned()),
-        outcome: RecordedOutcome::Ok,
-        attempts: Vec::new(),
-        took_ms: 3,
-        ..find(RecordedOutcome::Ok)
+    let answered = |cache, by: &str| {
+        let mut value = find(RecordedOutcome::Ok);
+        value.cache = Some(cache);
+        value.by = Some(by.to_owned());
+        value.outcome = RecordedOutcome::Ok;
+        value.attempts = Vec::new();
+        value.took_ms = 3;
+        value
     };
     let (hit, coalesced) = (answered(CacheResult::Hit, "cache"), answered(CacheResult::Coalesced, "a/m"));
     let failed = find(RecordedOutcome::Failed);
-    let stale = RecordEntry { attempts: failed.attempts, ..answered(CacheResult::Stale, "cache") };
-    let aliased = RecordEntry { model: "gpt-4o".to_owned(), ..find(RecordedOutcome::Ok) };
-    let classed = RecordEntry { route: "small".to_owned(), ..find(RecordedOutcome::Ok) };
+    let mut stale = answered(CacheResult::Stale, "cache");
+    stale.attempts = failed.attempts;
+    let mut aliased = find(RecordedOutcome::Ok);
+    aliased.model = "gpt-4o".to_owned();
+    let mut classed = find(RecordedOutcome::Ok);
+    classed.route = "small".to_owned();
     let entries = [hit, coalesced, stale, aliased, classed];
     let predict = |routes: &str| -> Vec<(String, usize)> {
         let config = config(routes);

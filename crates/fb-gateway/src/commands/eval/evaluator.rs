@@ -48,13 +48,11 @@ impl Evaluator {
             let single = single_target_route(route, route_name(index), entry.target.clone());
             (single.name.clone(), single)
         });
-        let config = Config {
-            routes: routes.collect(),
-            tenants: BTreeMap::new(),
-            ledger: None,
-            traces: TracesConfig { keep: 0 },
-            ..config.clone()
-        };
+        let mut config = config.clone();
+        config.routes = routes.collect();
+        config.tenants = BTreeMap::new();
+        config.ledger = None;
+        config.traces = TracesConfig::with(|config| config.keep = 0);
         let client = Client::builder().config(&config).and_then(fb::Builder::build);
         let client = client.map_err(|error| error.to_string())?;
         // A target that failed a case must still get the next one.

@@ -82,12 +82,11 @@ async fn set_number_of_retries_is_kept_for_every_kind_that_is_retried() {
                 route.max_attempts = 20;
                 route
             };
-            let lasting = BreakerConfig {
-                consecutive: None,
-                failure_rate: 1.0,
-                min_calls: 100,
-                ..BreakerConfig::default()
-            };
+            let lasting = BreakerConfig::with(|config| {
+                config.consecutive = None;
+                config.failure_rate = 1.0;
+                config.min_calls = 100;
+            });
             let client = build(&script, |builder| builder.breaker(lasting.clone()), set);
             client.chat(ChatRequest::user("hi")).await.unwrap();
             let calls = ["a", "b"].map(|name| script.provider(name).calls());
@@ -99,8 +98,12 @@ async fn set_number_of_retries_is_kept_for_every_kind_that_is_retried() {
 /// What ends the calls of a request is named in its error.
 #[tokio::test(start_paused = true)]
 async fn error_names_the_limit_that_ended_the_calls() {
-    let few = BudgetConfig { ratio: 0.0, per_second: 0.0, burst: 1, ..BudgetConfig::default() };
-    let many = BudgetConfig { ratio: 10.0, ..BudgetConfig::default() };
+    let few = BudgetConfig::with(|config| {
+        config.ratio = 0.0;
+        config.per_second = 0.0;
+        config.burst = 1;
+    });
+    let many = BudgetConfig::with(|config| config.ratio = 10.0);
     let same = |route: Route| route;
     let hasty = |route: Route| Route { deadline: Some(Duration::from_secs(2)), ..route };
     let mut lines = String::new();
@@ -183,7 +186,11 @@ async fn rate_limit_without_a_time_is_retried_within_the_budget() {
         ("a: 429(retry-after 0s)", 0, &[1]),
     ] {
         let script = script(text);
-        let budget = BudgetConfig { ratio: 0.0, per_second: 0.0, burst, ..BudgetConfig::default() };
+        let budget = BudgetConfig::with(|config| {
+            config.ratio = 0.0;
+            config.per_second = 0.0;
+            config.burst = burst;
+        });
         let client = build(&script, |builder| builder.retry_budget(budget.clone()), |route| route);
         let error = client.chat(ChatRequest::user("hi")).await.unwrap_err();
         let made: Vec<_> = script.providers().iter().map(|(_, provider)| provider.calls()).collect();
@@ -195,7 +202,11 @@ async fn rate_limit_without_a_time_is_retried_within_the_budget() {
 #[tokio::test(start_paused = true)]
 async fn target_that_is_called_after_a_wait_counts_once() {
     let script = script("a: 503(retry-after 3s), 200, 429");
-    let budget = BudgetConfig { ratio: 1.0, per_second: 0.0, burst: 0, ..BudgetConfig::default() };
+    let budget = BudgetConfig::with(|config| {
+        config.ratio = 1.0;
+        config.per_second = 0.0;
+        config.burst = 0;
+    });
     let client = build(&script, |builder| builder.retry_budget(budget.clone()), |route| route);
     assert_eq!(client.chat(ChatRequest::user("hi")).await.unwrap().served_by(), "a/m");
     let stats = client.stats();
@@ -210,9 +221,13 @@ async fn target_that_is_called_after_a_wait_counts_once() {
 #[tokio::test(start_paused = true)]
 async fn target_that_is_just_back_is_turned_away_twice_at_most() {
     let script = script("a: 503, 200 / b: 200, 503, 200 / r: 200");
-    let half_open = HalfOpenConfig { successes: 1, ..HalfOpenConfig::default() };
-    let ramp = RampConfig { from: 0.0, ..RampConfig::default() };
-    let breaker = BreakerConfig { consecutive: Some(1), half_open, ramp, ..BreakerConfig::default() };
+    let half_open = HalfOpenConfig::with(|config| config.successes = 1);
+    let ramp = RampConfig::with(|config| config.from = 0.0);
+    let breaker = BreakerConfig::with(|config| {
+        config.consecutive = Some(1);
+        config.half_open = half_open;
+        config.ramp = ramp;
+    });
     let ladder = |route: Route| {
         let reduced = Rung { targets: vec![Target::new("r", "m")], ..Rung::default() };
         let targets = route.targets.into_iter().filter(|target| target.provider != "r").collect();

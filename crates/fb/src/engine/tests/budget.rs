@@ -42,7 +42,7 @@ fn spent(client: &Client, tenant: &str) -> (u64, u64) {
 #[tokio::test(start_paused = true)]
 async fn tenant_at_its_limit_gets_402_while_another_is_served() {
     let script = script("a: 200");
-    let dollars = |usd| Limits { usd_per_day: Some(usd), ..Limits::default() };
+    let dollars = |usd| Limits::with(|limits| limits.usd_per_day = Some(usd));
     // Each answer takes 10 tokens in and 5 out: 1.5 cents.
     let client = priced_client(&script, &[("acme", dollars(0.05)), ("beta", dollars(9.0))], |route| route);
     for _ in 0..3 {
@@ -58,7 +58,7 @@ async fn tenant_at_its_limit_gets_402_while_another_is_served() {
     let standing =
         client.tenants().into_iter().find(|(name, ..)| name == "acme").map(|(.., standing)| standing);
     assert!(matches!(standing, Some(Standing::Soft { .. })), "{standing:?}");
-    let slow = Limits { requests_per_minute: Some(1), ..Limits::default() };
+    let slow = Limits::with(|limits| limits.requests_per_minute = Some(1));
     let client = priced_client(&script, &[("acme", slow)], |route| route);
     client.chat(request_of("acme")).await.unwrap();
     assert_eq!(client.chat(request_of("acme")).await.unwrap_err().status(), 429);
@@ -67,9 +67,12 @@ async fn tenant_at_its_limit_gets_402_while_another_is_served() {
 #[tokio::test(start_paused = true)]
 async fn key_at_its_limit_gets_402_while_other_keys_are_served() {
     let script = script("a: 200");
-    let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
+    let key = |usd| fb_budget::KeyLimits::with(|limits| limits.usd_per_day = Some(usd));
     let keys = [("ci".to_owned(), key(0.02)), ("web".to_owned(), key(9.0))].into();
-    let limits = Limits { usd_per_day: Some(0.04), keys, ..Limits::default() };
+    let limits = Limits::with(|limits| {
+        limits.usd_per_day = Some(0.04);
+        limits.keys = keys;
+    });
     // Each answer takes 10 tokens in and 5 out: 1.5 cents.
     let client = priced_client(&script, &[("acme", limits)], |route| route);
     let with = |key: &str| {
@@ -89,10 +92,10 @@ async fn key_at_its_limit_gets_402_while_other_keys_are_served() {
 #[tokio::test(start_paused = true)]
 async fn requests_with_different_keys_are_not_coalesced() {
     let script = script("a: 200 in 1s");
-    let key = |usd| fb_budget::KeyLimits { usd_per_day: Some(usd), ..fb_budget::KeyLimits::default() };
+    let key = |usd| fb_budget::KeyLimits::with(|limits| limits.usd_per_day = Some(usd));
     let keys = [("ci".to_owned(), key(0.001)), ("web".to_owned(), key(9.0))].into();
     let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
-    let client = priced_client(&script, &[("acme", Limits { keys, ..Limits::default() })], |route| {
+    let client = priced_client(&script, &[("acme", Limits::with(|limits| limits.keys = keys))], |route| {
         route.cache(cache.clone())
     });
     let with = |key: &str| {
@@ -109,9 +112,11 @@ async fn requests_with_different_keys_are_not_coalesced() {
 #[tokio::test(start_paused = true)]
 async fn target_too_expensive_for_the_tenant_charges_nothing_to_its_key() {
     let script = script("a: 200 / b: 200");
-    let ci = fb_budget::KeyLimits { requests_per_minute: Some(1), ..fb_budget::KeyLimits::default() };
-    let limits =
-        Limits { usd_per_day: Some(0.004), keys: [("ci".to_owned(), ci)].into(), ..Limits::default() };
+    let ci = fb_budget::KeyLimits::with(|limits| limits.requests_per_minute = Some(1));
+    let limits = Limits::with(|limits| {
+        limits.usd_per_day = Some(0.004);
+        limits.keys = [("ci".to_owned(), ci)].into();
+    });
     let mut builder = Client::builder()
         .route(Route::priority(
             "default",
@@ -137,7 +142,7 @@ async fn target_too_expensive_for_the_tenant_charges_nothing_to_its_key() {
 
 #[tokio::test(start_paused = true)]
 async fn sent_calls_are_charged_and_refused_calls_are_not() {
-    let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
+    let limits = || Limits::with(|limits| limits.usd_per_day = Some(1e6));
     // Failures cost nothing; the answer after a hop costs its own tokens.
     let script = script("a: 503 / b: 200");
     let client = priced_client(&script, &[("acme", limits())], |route| route);
@@ -176,7 +181,7 @@ async fn sent_calls_are_charged_and_refused_calls_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn resumed_stream_is_charged_for_every_call() {
-    let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
+    let limits = || Limits::with(|limits| limits.usd_per_day = Some(1e6));
     // The cut stream has read one token and produced three; each other call reports 10 in and 5 out.
     let script = script(r#"a: cut(2) / b: 200("Certainly! Here is something else.") / c: 200"#);
     let client = priced_client(&script, &[("acme", limits())], Route::resume);
@@ -188,7 +193,7 @@ async fn resumed_stream_is_charged_for_every_call() {
 
 #[tokio::test(start_paused = true)]
 async fn abandoned_stream_is_charged_for_reported_or_estimated_tokens() {
-    let limits = || Limits { usd_per_day: Some(1e6), ..Limits::default() };
+    let limits = || Limits::with(|limits| limits.usd_per_day = Some(1e6));
     // Opened and never read: the prompt's token, and "yes".
     for (read, paid) in [(0, 1 + 1), (1, 1 + 1), (2, 1 + 1), (3, 15), (4, 15)] {
         let script = script(r#"a: 200("yes") gap 1s"#);
@@ -207,7 +212,13 @@ async fn abandoned_stream_is_charged_for_reported_or_estimated_tokens() {
 #[tokio::test(start_paused = true)]
 async fn tenant_near_its_limit_is_downshifted_unless_premium() {
     let script = script("a: 200 / b: 200");
-    let limits = |tier| Limits { usd_per_day: Some(0.08), warn_at: 0.5, tier, ..Limits::default() };
+    let limits = |tier| {
+        Limits::with(|limits| {
+            limits.usd_per_day = Some(0.08);
+            limits.warn_at = 0.5;
+            limits.tier = tier;
+        })
+    };
     let target = |name: &str| Target { price: Some(PRICE), ..Target::new(name, "m") };
     let mut route = Route::priority("default", [target("a")]);
     route.downshift = Some("cheap".to_owned());
@@ -236,7 +247,7 @@ async fn tenant_near_its_limit_is_downshifted_unless_premium() {
 async fn forbidden_target_is_never_called() {
     let script = script("a: 200 / b: 503 / c: 200");
     let cache = crate::RouteCache { any_temperature: true, ..crate::RouteCache::enabled() };
-    let limits = Limits { allowed: Some(vec!["b".to_owned()]), ..Limits::default() };
+    let limits = Limits::with(|limits| limits.allowed = Some(vec!["b".to_owned()]));
     let client = priced_client(&script, &[("acme", limits)], |route| route.cache(cache.clone()));
     client.chat(request_of("other")).await.unwrap();
     for _ in 0..10 {
@@ -248,7 +259,7 @@ async fn forbidden_target_is_never_called() {
 #[tokio::test(start_paused = true)]
 async fn request_counts_once_against_the_rate_limit() {
     let script = script("a: 503 / b: 200");
-    let limits = Limits { requests_per_minute: Some(10), ..Limits::default() };
+    let limits = Limits::with(|limits| limits.requests_per_minute = Some(10));
     let client = priced_client(&script, &[("acme", limits)], |route| route);
     client.breakers()[0].1.force(fb_breaker::Override::new(fb_breaker::Mode::ForcedOpen, "test"));
     for _ in 0..10 {
@@ -271,7 +282,9 @@ async fn gate_for_an_unknown_route_is_rejected() {
 
 /// Creates a client with a ledger that writes nothing ahead, so that every reservation waits for a commit.
 fn client_with_ledger(script: &Script, folder: &Path, on_stall: OnStall) -> Client {
-    let ledger = LedgerConfig { ahead_usd: 0.0, on_stall, ..LedgerConfig::new(folder.join("spend.redb")) };
+    let mut ledger = LedgerConfig::new(folder.join("spend.redb"));
+    ledger.ahead_usd = 0.0;
+    ledger.on_stall = on_stall;
     let target = Target { price: Some(PRICE), ..Target::new("a", "m").max_retries(0) };
     let builder = Client::builder().route(Route::priority("default", [target])).ledger(ledger);
     builder.provider("a", script.provider("a")).tenant("acme", Limits::default()).build().unwrap()

@@ -41,7 +41,7 @@ fn observed_client(script: &Script, configure: impl Fn(Route) -> Route) -> (Arc<
     let events = Arc::new(Events::default());
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
     let route = configure(Route::priority("default", targets));
-    let once = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let once = BreakerConfig::with(|config| config.consecutive = Some(1));
     let mut builder = Client::builder().seed(7).breaker(once).route(route).observer(events.clone());
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
@@ -284,12 +284,11 @@ async fn budget_warning_is_published_once() {
     let events = Arc::new(Events::default());
     let price = fb_core::Price { input: 1_000.0, output: 1_000.0 };
     let target = Target { price: Some(price), ..Target::new("a", "m") };
-    let web = fb_budget::KeyLimits { tokens_per_minute: Some(40), ..fb_budget::KeyLimits::default() };
-    let limits = fb_budget::Limits {
-        usd_per_day: Some(0.08),
-        keys: [("web".to_owned(), web)].into(),
-        ..fb_budget::Limits::default()
-    };
+    let web = fb_budget::KeyLimits::with(|limits| limits.tokens_per_minute = Some(40));
+    let limits = fb_budget::Limits::with(|limits| {
+        limits.usd_per_day = Some(0.08);
+        limits.keys = [("web".to_owned(), web)].into();
+    });
     let mut builder = Client::builder().route(Route::priority("default", [target])).tenant("acme", limits);
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);
@@ -357,7 +356,7 @@ async fn observers_add_up_and_their_panics_change_nothing() {
 async fn metrics_of_a_client_count_its_requests_and_read_its_accounts() {
     let script = script("a: 503 / b: 200");
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
-    let limits = crate::Limits { usd_per_day: Some(5.0), ..crate::Limits::default() };
+    let limits = crate::Limits::with(|limits| limits.usd_per_day = Some(5.0));
     let mut builder = Client::builder().route(Route::priority("default", targets)).tenant("acme", limits);
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);

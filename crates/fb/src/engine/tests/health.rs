@@ -9,7 +9,10 @@ use super::*;
 /// Builds a client with breakers that never open, so that only health counts.
 fn without_breakers(script: &Script) -> Client {
     let targets = script.providers().into_iter().map(|(name, _)| Target::new(name, "m").max_retries(0));
-    let breaker = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
+    let breaker = BreakerConfig::with(|config| {
+        config.consecutive = None;
+        config.min_calls = u32::MAX;
+    });
     let mut builder = Client::builder().seed(7).breaker(breaker).route(Route::priority("default", targets));
     for (name, provider) in script.providers() {
         builder = builder.provider(name, provider);

@@ -188,7 +188,10 @@ async fn next_key_counts_as_a_call_and_keeps_an_attempt_for_the_next_target() {
 #[tokio::test(start_paused = true)]
 async fn key_with_nothing_left_rests_before_it_meets_its_limit() {
     let script = script("a: 200 / b: 200");
-    let nothing = RateLimits { left: Some((0.0, 5 * SECOND)), exhausted: Some(5 * SECOND) };
+    let nothing = RateLimits::with(|limits| {
+        limits.left = Some((0.0, 5 * SECOND));
+        limits.exhausted = Some(5 * SECOND);
+    });
     script.provider("a").with_limits(nothing);
     let both = client(&script, |route| route);
     let mut by = Vec::new();

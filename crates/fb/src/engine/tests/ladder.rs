@@ -17,7 +17,10 @@ fn ladder(script: &Script) -> Client {
         ..LadderConfig::default()
     };
     let cache = RouteCache { stale_if_error: Some(Duration::from_secs(3_600)), ..RouteCache::default() };
-    let never = BreakerConfig { consecutive: None, min_calls: u32::MAX, ..BreakerConfig::default() };
+    let never = BreakerConfig::with(|config| {
+        config.consecutive = None;
+        config.min_calls = u32::MAX;
+    });
     let full = [Target::new("a", "m").max_retries(0)];
     let mut builder = Client::builder()
         .seed(7)

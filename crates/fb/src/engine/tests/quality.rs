@@ -10,7 +10,12 @@ const GOOD: &str = r#"{\"city\": \"Paris\"}"#;
 const BAD: &str = r#"{\"town\": \"Paris\"}"#;
 
 fn checked() -> QualityConfig {
-    QualityConfig { schema: true, tools: true, empty: true, repair: true, ..QualityConfig::default() }
+    QualityConfig::with(|config| {
+        config.schema = true;
+        config.tools = true;
+        config.empty = true;
+        config.repair = true;
+    })
 }
 
 fn gated(script: &Script, quality: QualityConfig) -> Client {
@@ -73,7 +78,11 @@ fn gates(error: &Error) -> Vec<Option<&'static str>> {
 #[tokio::test(start_paused = true)]
 async fn low_quality_reduces_traffic_but_opens_no_breaker() {
     let script = script(&format!("a: 200(\"{BAD}\") / b: 200(\"{GOOD}\")"));
-    let client = gated(&script, QualityConfig { repair: false, ..checked() });
+    let client = gated(&script, {
+        let mut config = checked();
+        config.repair = false;
+        config
+    });
     for _ in 0..200 {
         assert_eq!(client.chat(wants_json()).await.unwrap().served_by(), "b/m");
     }
@@ -97,7 +106,12 @@ async fn low_quality_reduces_traffic_but_opens_no_breaker() {
 #[tokio::test(start_paused = true)]
 async fn stream_is_checked_before_delivery_or_at_its_end() {
     let script = script(&format!("a: 200(\"{BAD}\") / b: 200(\"{GOOD}\")"));
-    let client = gated(&script, QualityConfig { buffer: true, repair: false, ..checked() });
+    let client = gated(&script, {
+        let mut config = checked();
+        config.buffer = true;
+        config.repair = false;
+        config
+    });
     let whole = client.stream(wants_json()).await.unwrap().collect().await.unwrap();
     assert_eq!((whole.served_by().as_str(), whole.text()), ("b/m", r#"{"city": "Paris"}"#));
 
@@ -133,7 +147,11 @@ async fn custom_gates_and_tool_checks_apply() {
         ..Chat::default()
     };
     let script = script("a: 200(\"It is sunny.\") / b: block");
-    let client = gated(&script, QualityConfig { repair: false, ..checked() });
+    let client = gated(&script, {
+        let mut config = checked();
+        config.repair = false;
+        config
+    });
     // A refusal is no defect.
     let error = client.chat(ChatRequest::from_chat("default", chat)).await.unwrap_err();
     assert_eq!((error.code(), script.provider("b").calls()), ("content_filter", 1));
@@ -165,7 +183,7 @@ async fn invalid_schema_is_rejected_and_max_loss_is_enforced() {
     let script = super::script("a: 200 / b: 200");
     let lossy = script.provider("a");
     lossy.with_loss("seed", "left out");
-    let client = gated(&script, QualityConfig { max_loss: MaxLoss::None, ..QualityConfig::default() });
+    let client = gated(&script, QualityConfig::with(|config| config.max_loss = MaxLoss::None));
     expect![[r#"
         ok "hello from b" by b/m
         0.000s  a/m     skipped: inadmissible: seed: left out            hop

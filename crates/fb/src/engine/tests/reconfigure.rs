@@ -162,7 +162,7 @@ async fn targets_that_stay_keep_their_state() {
     assert_eq!(state(&client), before);
 
     // Settings of a breaker: it stays open, and its next failure counts by the new ones.
-    let strict = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let strict = BreakerConfig::with(|config| config.consecutive = Some(1));
     let target = |name| Target::new(name, "m").breaker(&strict);
     client.update_route(Route::priority("default", [target("a"), target("b")])).unwrap();
     assert_eq!(state(&client), before);

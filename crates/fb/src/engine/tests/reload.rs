@@ -125,7 +125,7 @@ async fn providers_are_built_again_only_if_their_connection_changed() {
 async fn parts_that_the_program_added_stay() {
     let script = script("own: 200 / a: 200");
     let own = Route::priority("own", [Target::new("own", "m")]);
-    let limits = fb_budget::Limits { usd_per_day: Some(1.0), ..fb_budget::Limits::default() };
+    let limits = fb_budget::Limits::with(|limits| limits.usd_per_day = Some(1.0));
     let builder = Client::builder().config(&config(&["a"], "[tenants.acme]\n")).unwrap();
     let builder = builder.provider("own", script.provider("own")).route(own).tenant("gold", limits);
     let client = builder.build().unwrap();

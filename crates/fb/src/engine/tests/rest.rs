@@ -101,7 +101,7 @@ async fn answered_trial_ends_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn denied_request_uses_up_no_trial() {
     let script = script("a: 429(retry-after 60min), 429, 429, 200");
-    let no_tokens = fb_budget::Limits { tokens_per_minute: Some(1), ..fb_budget::Limits::default() };
+    let no_tokens = fb_budget::Limits::with(|limits| limits.tokens_per_minute = Some(1));
     let route =
         Route { last_resort_wait: Duration::ZERO, ..Route::priority("default", [Target::new("a", "m")]) };
     let builder = Client::builder().seed(7).route(route).tenant("poor", no_tokens);
@@ -129,7 +129,7 @@ async fn target_with_a_closed_breaker_is_called_before_one_with_an_open_one() {
     let script = script("a: 500, 200 / b: 429(retry-after 60min), 200");
     let targets = ["a", "b"].map(|name| Target::new(name, "m").max_retries(0));
     let route = Route { last_resort_wait: Duration::ZERO, ..Route::priority("default", targets) };
-    let breaker = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let breaker = BreakerConfig::with(|config| config.consecutive = Some(1));
     let builder = Client::builder().seed(7).breaker(breaker).route(route);
     let providers = script.providers().into_iter();
     let client = providers
@@ -149,7 +149,7 @@ async fn target_that_rests_beyond_the_wait_is_not_waited_for_while_its_breaker_i
         last_resort_wait: Duration::from_secs(10),
         ..Route::priority("default", [Target::new("a", "m").max_retries(0)])
     };
-    let breaker = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
+    let breaker = BreakerConfig::with(|config| config.consecutive = Some(1));
     let builder = Client::builder().seed(7).breaker(breaker).route(route);
     let client = builder.provider("a", script.provider("a")).build().unwrap();
     client.chat(ChatRequest::user("hi")).await.unwrap_err();
@@ -169,7 +169,7 @@ async fn lone_target_with_an_open_breaker_is_waited_for_unless_its_route_fails_a
         let script = script("a: 500, 500, 500, 500, 500, 200");
         let builder = Client::builder()
             .seed(7)
-            .retry(fb_retry::RetryConfig { max_retries: Some(0), ..fb_retry::RetryConfig::default() });
+            .retry(fb_retry::RetryConfig::with(|config| config.max_retries = Some(0)));
         let builder = builder.provider("a", script.provider("a")).route(route);
         let client = builder.build().unwrap();
         let mut waits = Vec::new();

@@ -113,7 +113,7 @@ async fn fastest_tries_a_target_again_that_was_slow_once() {
 #[tokio::test(start_paused = true)]
 async fn session_sticks_until_its_target_is_unavailable() {
     let script = script("a: 200 / b: 200 / c: 200");
-    let by_session = StickyConfig { by: StickyBy::Session };
+    let by_session = StickyConfig::with(|config| config.by = StickyBy::Session);
     let client = client_with(&script, Strategy::Sticky, |route| route.sticky(by_session.clone()));
     let session = |name: &str| request_with(Options { session: Some(name.to_owned()), ..Options::default() });
     let mut first = Vec::new();
@@ -165,7 +165,7 @@ async fn request_that_refuses_direct_targets_stays_on_its_route() {
         .seed(7)
         .route(Route::priority("default", own))
         .route(Route::priority("other", [Target::new("c", "m")]))
-        .tenant("acme", fb_budget::Limits { allowed: Some(vec!["b".to_owned()]), ..Default::default() });
+        .tenant("acme", fb_budget::Limits::with(|limits| limits.allowed = Some(vec!["b".to_owned()])));
     let providers = script.providers().into_iter();
     let client = providers.fold(builder, |builder, (name, provider)| builder.provider(name, provider));
     let client = client.models("c", ["bare".to_owned()]).build().unwrap();
@@ -270,7 +270,9 @@ async fn missing_capability_is_refused_before_the_call() {
 async fn first_answer_wins_a_race_and_the_others_are_cancelled() {
     let race = |text: &str, width: Option<usize>| {
         let script = script(text);
-        let client = client_with(&script, Strategy::Race, |route| route.race(RaceConfig { width }));
+        let client = client_with(&script, Strategy::Race, |route| {
+            route.race(RaceConfig::with(|config| config.width = width))
+        });
         (script, client)
     };
     let (script, client) = race("a: 200 in 3s / b: 200 in 1s / c: 200 in 2s", None);
@@ -298,7 +300,12 @@ async fn first_answer_wins_a_race_and_the_others_are_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn slow_target_is_hedged_while_the_budget_lasts() {
-    let hedge = |after, budget| HedgeConfig { after, budget, ..HedgeConfig::default() };
+    let hedge = |after, budget| {
+        HedgeConfig::with(|config| {
+            config.after = after;
+            config.budget = budget;
+        })
+    };
     let after = HedgeAfter::Time(Duration::from_millis(300));
     let script = script("a: 200 in 2s / b: 200 in 100ms");
     let client = client_with(&script, Strategy::Hedged, |route| route.hedge(hedge(after, 1.0)));

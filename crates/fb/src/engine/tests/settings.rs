@@ -53,14 +53,13 @@ fn invalid_setting_is_reported_with_its_path() {
 #[tokio::test(start_paused = true)]
 async fn target_and_provider_override_breaker_and_retry() {
     let script = script("a: 503 / b: 503 / c: 200");
-    let quick = BreakerConfig { consecutive: Some(1), ..BreakerConfig::default() };
-    let still = RetryConfig {
-        jitter: Jitter::None,
-        base: Duration::from_secs(3),
-        throttled_base: Duration::from_secs(3),
-        max_retries: Some(1),
-        ..RetryConfig::default()
-    };
+    let quick = BreakerConfig::with(|config| config.consecutive = Some(1));
+    let still = RetryConfig::with(|config| {
+        config.jitter = Jitter::None;
+        config.base = Duration::from_secs(3);
+        config.throttled_base = Duration::from_secs(3);
+        config.max_retries = Some(1);
+    });
     let mut builder = Client::builder().seed(7).provider_retry("b", &still).route(Route::priority(
         "default",
         [Target::new("a", "m").breaker(&quick), Target::new("b", "m"), Target::new("c", "m")],
@@ -90,7 +89,10 @@ async fn after_three(script: &str, shared: bool) -> Client {
     };
     let mut builder = Client::builder()
         .seed(7)
-        .breaker(BreakerConfig { consecutive: Some(3), shared, ..BreakerConfig::default() })
+        .breaker(BreakerConfig::with(|config| {
+            config.consecutive = Some(3);
+            config.shared = shared;
+        }))
         .route(Route::priority("default", targets.into_iter().chain([Target::new("q", "m")])))
         .route(Route::priority("other", [Target::new("p", "four"), Target::new("q", "m")]))
         .route(alone);

@@ -193,8 +193,8 @@ async fn time_that_others_used_up_is_no_failure_of_the_last_target() {
 #[tokio::test(start_paused = true)]
 async fn target_that_is_always_slow_gets_few_calls() {
     let script = script("a: 200 in 3s / b: 200 in 100ms");
-    let slow = fb_breaker::SlowConfig { total: Some(Duration::from_secs(2)), ..Default::default() };
-    let breaker = BreakerConfig { slow, ..BreakerConfig::default() };
+    let slow = fb_breaker::SlowConfig::with(|config| config.total = Some(Duration::from_secs(2)));
+    let breaker = BreakerConfig::with(|config| config.slow = slow);
     let client = client(&script, |mut route| {
         route.targets = route.targets.into_iter().map(|target| target.breaker(&breaker)).collect();
         route

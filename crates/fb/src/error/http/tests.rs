@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use expect_test::expect;
-use fb_core::{Attempt, Block, BlockCategory, InvalidRequest, Next, Phase, Refusal, Trace};
+use fb_core::{Attempt, Block, BlockCategory, InvalidRequest, Phase, Refusal, Trace};
 
 use super::*;
 use crate::{BuildError, Ended, Error};
@@ -9,17 +9,10 @@ use crate::{BuildError, Ended, Error};
 const WAIT: Duration = Duration::from_secs(5);
 
 fn report(skips: &[Skip]) -> Report {
-    let attempt = |skip: &Skip| Attempt {
-        target: "a/m".parse().unwrap(),
-        number: 0,
-        at: Duration::ZERO,
-        took: Duration::ZERO,
-        key: None,
-        first: None,
-        end: AttemptEnd::Skipped { why: skip.clone(), reopens: None },
-        next: Next::Nothing,
+    let attempt = |skip: &Skip| {
+        Attempt::new("a/m".parse().unwrap(), 0, AttemptEnd::Skipped { why: skip.clone(), reopens: None })
     };
-    Report { trace: Trace::new(skips.iter().map(attempt).collect()), ..Report::default() }
+    Report::with(|report| report.trace = Trace::new(skips.iter().map(attempt).collect()))
 }
 
 fn exhausted(cause: Option<Failure>, skips: &[Skip]) -> Error {

@@ -16,18 +16,17 @@ fn entries(attempts: Vec<Vec<RecordedCall>>) -> Vec<RecordEntry> {
     let report = Report::default();
     let entry = |(second, attempts): (u64, Vec<RecordedCall>)| {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        RecordEntry {
-            attempts,
-            ..RecordEntry::new(
-                "default",
-                None,
-                &RequestSummary::default(),
-                RecordedOutcome::Failed,
-                false,
-                &report,
-                now,
-            )
-        }
+        let mut value = RecordEntry::new(
+            "default",
+            None,
+            &RequestSummary::default(),
+            RecordedOutcome::Failed,
+            false,
+            &report,
+            now,
+        );
+        value.attempts = attempts;
+        value
     };
     (0..).zip(attempts).map(entry).collect()
 }
@@ -81,7 +80,9 @@ fn unrecorded_call_gets_the_response_nearest_in_time() {
 fn missing_answer_gets_the_median_output() {
     let answer = |output| {
         let usage = Some(Tokens { input: 1, output });
-        RecordedCall { usage, ..call("a/m", 0, 10, CallEnd::Ok, None) }
+        let mut value = call("a/m", 0, 10, CallEnd::Ok, None);
+        value.usage = usage;
+        value
     };
     let mut entries = entries(vec![vec![answer(300)], vec![], vec![answer(100)], vec![answer(200)], vec![]]);
     for entry in &mut entries {
@@ -129,7 +130,11 @@ fn failure_caused_by_the_request_is_not_transferred() {
 
 #[test]
 fn call_that_was_cut_short_ends_later() {
-    let stream = |took_ms, first_ms, end| RecordedCall { first_ms, ..call("a/m", 0, took_ms, end, None) };
+    let stream = |took_ms, first_ms, end| {
+        let mut value = call("a/m", 0, took_ms, end, None);
+        value.first_ms = first_ms;
+        value
+    };
     let history = history(vec![
         vec![stream(900, None, CallEnd::Cancelled)],
         vec![stream(900, Some(90), CallEnd::Cancelled)],

@@ -20,12 +20,12 @@ impl Testbed {
     async fn new(route: Route) -> Self {
         let sim = Sim::start(Dialect::OpenAi).await.unwrap();
         let base_url = Some(sim.base_url());
-        let provider = ProviderConfig { base_url, ..ProviderConfig::with_key("openai", "sk-test") };
-        let config = Config {
-            providers: BTreeMap::from([("a".to_owned(), provider)]),
-            routes: BTreeMap::from([("default".to_owned(), route)]),
-            ..Config::default()
-        };
+        let mut provider = ProviderConfig::with_key("openai", "sk-test");
+        provider.base_url = base_url;
+        let config = Config::with(|config| {
+            config.providers = BTreeMap::from([("a".to_owned(), provider)]);
+            config.routes = BTreeMap::from([("default".to_owned(), route)]);
+        });
         Self { sim, config }
     }
 
@@ -62,8 +62,8 @@ async fn max_in_flight_limits_concurrent_cases() {
 
 #[tokio::test]
 async fn enabled_targets_of_route_and_ladder_are_called_once() {
-    let lower = Rung { targets: vec![target("small"), target("m")], ..Rung::default() };
-    let ladder = LadderConfig { reduced: Some(lower), ..LadderConfig::default() };
+    let lower = Rung::with(|rung| rung.targets = vec![target("small"), target("m")]);
+    let ladder = LadderConfig::with(|config| config.reduced = Some(lower));
     let targets = [target("m"), target("off").enabled(false), target("m"), target("m").timeout_secs(9)];
     let testbed = Testbed::new(route(targets).ladder(ladder)).await;
     let (evaluator, case) = (testbed.evaluator(), case(r#"{"text":"hi"}"#));
@@ -86,7 +86,7 @@ async fn key_depends_on_case_target_and_gates() {
     let (line, other) = (r#"{"id":"x","text":"hi"}"#, r#"{"id":"x","text":"ho"}"#);
     let mut checked = testbed.config.clone();
     for route in checked.routes.values_mut() {
-        route.quality = QualityConfig { empty: true, ..QualityConfig::default() };
+        route.quality = QualityConfig::with(|config| config.empty = true);
     }
     let original = key(&testbed.config, 0, line);
     assert_eq!(key(&testbed.config, 0, line), original);
@@ -113,7 +113,7 @@ async fn check(
 async fn answer_is_judged_by_the_case_and_the_gates() {
     use Verdict::{Fail, Pass};
     let mut strict = route([target("m")]);
-    strict.quality = QualityConfig { empty: true, ..QualityConfig::default() };
+    strict.quality = QualityConfig::with(|config| config.empty = true);
     let testbed = Testbed::new(strict).await;
     let answer = check(&testbed, r#","expect":{"contains":"hello"}"#, (Pass, None, 1)).await;
     assert_eq!(
@@ -170,7 +170,7 @@ async fn failure_of_the_target_fails_the_case_and_an_outage_is_an_error() {
 
 #[tokio::test]
 async fn inadmissible_target_fails_without_a_call() {
-    let capabilities = TargetCapabilities { tools: Some(false), ..TargetCapabilities::default() };
+    let capabilities = TargetCapabilities::with(|capabilities| capabilities.tools = Some(false));
     let testbed = Testbed::new(route([Target { capabilities, ..target("m") }])).await;
     let tools = r#","tool_choice":"required","tools":[{"type":"function","function":{"name":"find"}}]"#;
     check(&testbed, tools, (Verdict::Fail, Some("a/m skipped: inadmissible: tools: calls no functions"), 0))

@@ -301,8 +301,19 @@ pub(super) fn print(world: &World, played: &Played) -> String {
             End::Left => "left".to_owned(),
         };
         writeln!(out, "  {head}").unwrap();
-        if let Some(Report { id: _, primary, hops, served_by, level, took, cache, degraded, limit, trace }) =
-            received.report()
+        if let Some(Report {
+            id: _,
+            primary,
+            hops,
+            served_by,
+            level,
+            took,
+            cache,
+            degraded,
+            limit,
+            trace,
+            ..
+        }) = received.report()
         {
             let [primary, by] =
                 [primary.as_ref().map(ToString::to_string), served_by.as_ref().map(ToString::to_string)];

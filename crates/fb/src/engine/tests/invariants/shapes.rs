@@ -79,12 +79,11 @@ fn settle(world: &mut World, dice: &mut Dice, models: &[&str], callers: usize) {
     world.capabilities = models.iter().map(|_| capable).collect();
     world.route = Route::priority("default", world.targets.clone());
     let permits = dice.pick(&[1, 2]);
-    world.breaker = BreakerConfig {
-        consecutive: Some(1),
-        half_open: HalfOpenConfig { permits, ..HalfOpenConfig::default() },
-        open: OpenConfig { base: Duration::from_secs(2), ..OpenConfig::default() },
-        ..BreakerConfig::default()
-    };
+    world.breaker = BreakerConfig::with(|config| {
+        config.consecutive = Some(1);
+        config.half_open = HalfOpenConfig::with(|config| config.permits = permits);
+        config.open = OpenConfig::with(|config| config.base = Duration::from_secs(2));
+    });
     (world.health, world.budget) = (HealthConfig::without_breakers(), BudgetConfig::default());
     (world.forced, world.cheap) = (None, None);
     let caller = |index| Caller {

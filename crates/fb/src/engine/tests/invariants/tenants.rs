@@ -90,24 +90,25 @@ impl Dice {
     /// Returns limits that a few calls reach, or that do not even fit one call.
     fn limits(&mut self, world: &World, most: u32) -> Limits {
         let money = |dice: &mut Self| dice.money(world, most);
-        Limits {
-            requests_per_minute: self.maybe(20, |dice| dice.pick(&[1, 2, 4])),
-            tokens_per_minute: self.maybe(25, |dice| dice.tokens(most)),
-            usd_per_day: self.maybe(60, money),
-            usd_per_month: self.maybe(35, money),
-            warn_at: self.pick(&[0.05, 0.3, 0.8, 1.0]),
-            tier: self.pick(&[Tier::Standard, Tier::Standard, Tier::Premium]),
-            regions: self
+        Limits::with(|limits| {
+            limits.requests_per_minute = self.maybe(20, |dice| dice.pick(&[1, 2, 4]));
+            limits.tokens_per_minute = self.maybe(25, |dice| dice.tokens(most));
+            limits.usd_per_day = self.maybe(60, money);
+            limits.usd_per_month = self.maybe(35, money);
+            limits.warn_at = self.pick(&[0.05, 0.3, 0.8, 1.0]);
+            limits.tier = self.pick(&[Tier::Standard, Tier::Standard, Tier::Premium]);
+            limits.regions = self
                 .maybe(20, |dice| dice.pick(&[&["eu"][..], &["eu", "us"]]))
-                .map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
-            data_class: self.maybe(8, |_| "health".to_owned()),
-            allowed: self.maybe(15, |dice| {
+                .map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            limits.data_class = self.maybe(8, |_| "health".to_owned());
+            limits.allowed = self.maybe(15, |dice| {
                 let Target { provider, model, .. } = dice.pick(&world.targets);
                 let one = format!("{provider}/{model}");
                 vec![dice.pick(&[provider, one]), "p1".to_owned()]
-            }),
-            keys: self.maybe(40, |dice| ("ci".to_owned(), dice.key(world, most))).into_iter().collect(),
-        }
+            });
+            limits.keys =
+                self.maybe(40, |dice| ("ci".to_owned(), dice.key(world, most))).into_iter().collect();
+        })
     }
 
     /// Returns a budget for a few calls.
@@ -125,12 +126,12 @@ impl Dice {
 
     /// Returns the limits of a key, below or above its tenant's.
     fn key(&mut self, world: &World, most: u32) -> KeyLimits {
-        KeyLimits {
-            requests_per_minute: self.maybe(20, |dice| dice.pick(&[1, 2, 4])),
-            tokens_per_minute: self.maybe(20, |dice| dice.tokens(most)),
-            usd_per_day: self.maybe(50, |dice| dice.money(world, most)),
-            usd_per_month: self.maybe(20, |dice| dice.money(world, most)),
-        }
+        KeyLimits::with(|limits| {
+            limits.requests_per_minute = self.maybe(20, |dice| dice.pick(&[1, 2, 4]));
+            limits.tokens_per_minute = self.maybe(20, |dice| dice.tokens(most));
+            limits.usd_per_day = self.maybe(50, |dice| dice.money(world, most));
+            limits.usd_per_month = self.maybe(20, |dice| dice.money(world, most));
+        })
     }
 
     /// Returns the same route with other targets.

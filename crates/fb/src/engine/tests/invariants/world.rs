@@ -138,9 +138,16 @@ impl World {
     pub(super) fn limits_of(&self, account: &str) -> Option<Limits> {
         let Some((tenant, key)) = account.split_once('/') else { return self.tenants.get(account).cloned() };
         let limits = self.tenants.get(tenant)?;
-        let KeyLimits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month } =
+        let KeyLimits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month, .. } =
             limits.keys.get(key)?.clone();
-        Some(Limits { requests_per_minute, tokens_per_minute, usd_per_day, usd_per_month, ..limits.clone() })
+        Some({
+            let mut value = limits.clone();
+            value.requests_per_minute = requests_per_minute;
+            value.tokens_per_minute = tokens_per_minute;
+            value.usd_per_day = usd_per_day;
+            value.usd_per_month = usd_per_month;
+            value
+        })
     }
 }
 
@@ -270,7 +277,11 @@ impl Dice {
         route.strategy = self.strategy();
         route.race.width = self.maybe(50, |_| 2);
         let after = HedgeAfter::Time(self.ms(&[0, 100, 800, 5_000]));
-        route.hedge = HedgeConfig { after, min: Duration::ZERO, budget: 1.0, ..HedgeConfig::default() };
+        route.hedge = HedgeConfig::with(|config| {
+            config.after = after;
+            config.min = Duration::ZERO;
+            config.budget = 1.0;
+        });
         route.deadline = self.maybe(70, |dice| dice.ms(&[700, 2_000, 5_000, 10_000, 20_000, 60_000]));
         route.max_attempts = if self.chance(40) { 6 } else { self.0.u32(1..=8) };
         route.idle_timeout = self.ms(&[1_000, 5_000, 30_000]);
@@ -322,12 +333,11 @@ impl Dice {
     }
 
     fn breaker(&mut self) -> BreakerConfig {
-        BreakerConfig {
-            consecutive: self.pick(&[Some(1), Some(2), Some(3), Some(5), None]),
-            half_open: HalfOpenConfig { permits: self.0.u32(1..=2), ..HalfOpenConfig::default() },
-            open: OpenConfig { base: self.ms(&[500, 2_000, 5_000, 60_000]), ..OpenConfig::default() },
-            ..BreakerConfig::default()
-        }
+        BreakerConfig::with(|config| {
+            config.consecutive = self.pick(&[Some(1), Some(2), Some(3), Some(5), None]);
+            config.half_open = HalfOpenConfig::with(|config| config.permits = self.0.u32(1..=2));
+            config.open = OpenConfig::with(|config| config.base = self.ms(&[500, 2_000, 5_000, 60_000]));
+        })
     }
 
     fn script(&mut self, providers: u32) -> String {
@@ -442,5 +452,8 @@ impl Dice {
 
 /// A retry budget that never limits: only `max_retries` of each target does.
 fn unlimited() -> BudgetConfig {
-    BudgetConfig { ratio: 10.0, burst: 100, ..BudgetConfig::default() }
+    BudgetConfig::with(|config| {
+        config.ratio = 10.0;
+        config.burst = 100;
+    })
 }

@@ -1,0 +1,16 @@
+/// Implements `with` for types with `Default`, whose fields other crates cannot list, as more may follow.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! with_changes {
+    ($($type:ident),+) => {$(
+        impl $type {
+            /// Returns the default with these changes.
+            #[must_use]
+            pub fn with(change: impl FnOnce(&mut Self)) -> Self {
+                let mut value = Self::default();
+                change(&mut value);
+                value
+            }
+        }
+    )+};
+}
