@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    chaos, contributing, deny, docs, mutants, outside, packages,
+    chaos, contributing, cost, deny, docs, mutants, outside, packages,
     process::{cargo, run as run_command, run_within},
     test::{self, Results},
     tidy,
@@ -18,7 +18,7 @@ use crate::{
 
 type Step = fn(&mut Results) -> Result<()>;
 
-const STEPS: [(&str, Step); 14] = [
+const STEPS: [(&str, Step); 15] = [
     ("fmt", |_| run_command(&mut cargo("fmt --all --check"))),
     ("tidy", |_| green(tidy::run()?)),
     ("docs", |_| green(docs::check()?)),
@@ -34,6 +34,7 @@ const STEPS: [(&str, Step); 14] = [
     ("packages", |_| green(packages::run()?)),
     ("outside", |_| green(outside::run()?)),
     ("demo", |_| run_command(&mut cargo("run --release -p fb-gateway --locked -- demo --once"))),
+    ("cost", |_| green(cost::run(false)?)),
     ("chaos", |_| green(chaos::run(&[])?)),
 ];
 
@@ -59,7 +60,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Examples that run until they are stopped.
-const ENDLESS: [&str; 1] = ["simulate"];
+const ENDLESS: [&str; 2] = ["floor", "simulate"];
 
 /// The longest that an example may run, far above the longest of them.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);

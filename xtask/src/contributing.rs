@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{root, run as run_command};
 
 /// The step of CI that runs each command, or more than it; those of this step run as they are written.
-const COMMANDS: [(&str, &str); 16] = [
+const COMMANDS: [(&str, &str); 17] = [
     ("cargo build", STEP),
     ("cargo test -p fb-breaker", "test"),
     ("cargo test -p fb-breaker window", STEP),
@@ -15,6 +15,7 @@ const COMMANDS: [(&str, &str); 16] = [
     ("cargo xtask test", "test"),
     ("cargo test -p fb invariants", "test"),
     ("cargo xtask mutants", "mutants"),
+    ("cargo xtask cost", "cost"),
     ("cargo xtask chaos", "chaos"),
     ("cargo xtask chaos --only race", "chaos"),
     ("cargo xtask tidy", "tidy"),
@@ -60,7 +61,8 @@ fn own_commands<'a>(text: &'a str, steps: &[&str]) -> Result<Vec<&'a str>> {
 mod tests {
     use super::*;
 
-    const ALL: [&str; 8] = ["tidy", "docs", "test", "mutants", "deny", "packages", "chaos", "contributing"];
+    const ALL: [&str; 9] =
+        ["tidy", "docs", "test", "mutants", "deny", "packages", "cost", "chaos", "contributing"];
 
     fn page(commands: impl IntoIterator<Item = &'static str>) -> String {
         let rows: Vec<_> = commands.into_iter().map(|command| format!("| `{command}` | effect |")).collect();

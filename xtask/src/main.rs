@@ -6,6 +6,7 @@ mod apt;
 mod chaos;
 mod ci;
 mod contributing;
+mod cost;
 mod deny;
 mod docs;
 mod local_model;
@@ -35,6 +36,7 @@ Usage: cargo xtask <command>
   packages                             package every published crate, and build each with its oldest compiler
   outside                              run the programs in tests/outside, each a workspace of its own
   mutants                              break the engine in known ways; the invariant tests must catch each
+  cost [--write]                       count the instructions of requests, or commit the counts as the baseline
   chaos [<arguments>]                  build the gateway and run the chaos suite against it
   local-model fetch|start|stop|status  manage a real small model, served on 127.0.0.1:18110
   python                               create the Python environment of the tests, in target/py
@@ -56,6 +58,8 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
     match args {
         ["ci"] => Ok(ci::run()),
         ["test", args @ ..] => test::run(args),
+        ["cost"] => cost::run(false),
+        ["cost", "--write"] => cost::run(true),
         ["tidy"] => tidy::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),

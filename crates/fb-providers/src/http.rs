@@ -14,6 +14,7 @@ use fb_core::{Failure, FailureKind, InvalidConfig, KeyInfo};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header::AsHeaderName};
 use tokio::time::{Instant, timeout_at};
 
+#[cfg(feature = "http-client")]
 pub use self::client::plain_http_client;
 pub(crate) use self::{
     body::BodyParts,

@@ -46,6 +46,8 @@ pub mod frames {
     };
 }
 #[cfg(feature = "http-client")]
+pub use crate::http::plain_http_client;
+#[cfg(feature = "http-client")]
 pub use reqwest;
 
 #[cfg(feature = "anthropic")]
@@ -59,7 +61,6 @@ pub use crate::{
     config::ProviderConfig,
     connection::{Connection, ExtraHeaders},
     discover::{DiscoveredProvider, discover, environment_variables},
-    http::plain_http_client,
     into_provider::IntoProvider,
     models::is_thinking_model,
     nearest::nearest,

@@ -333,6 +333,7 @@ fn base_builder(tls: ClientConfig) -> reqwest::ClientBuilder {
 ///
 /// # Errors
 /// When the system lacks the resources of a client.
+#[cfg(feature = "http-client")]
 pub fn plain_http_client() -> Result<reqwest::Client, InvalidConfig> {
     let client = tls_with_roots(&[])
         .map(base_builder)

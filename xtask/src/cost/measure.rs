@@ -1,0 +1,172 @@
+//! Running the gateway and the floor under callgrind.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    path::{Path as FilePath, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    baseline::Baseline,
+    client,
+    path::{PATHS, Path, config},
+};
+use crate::{
+    apt,
+    process::{cargo, read, run, succeeds, target_dir},
+};
+
+/// The numbers of requests whose difference is measured. The first ones fill pools, caches and the table of known names.
+const FEW: u32 = 200;
+const MANY: u32 = 1_000;
+
+/// The programs, the simulators and the folder of a measurement.
+pub(super) struct Rig {
+    folder: PathBuf,
+    fb: PathBuf,
+    floor: PathBuf,
+    openai: Server,
+    anthropic: Server,
+}
+
+/// A running program that is killed at the end.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+impl Server {
+    fn start(command: &mut Command, port: u16) -> Result<Self> {
+        command.stdout(Stdio::null()).env("RUST_LOG", "error").env("FB_COST_KEY", "sk-cost");
+        let child =
+            command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let mut server = Self { child, port };
+        client::wait_for(&mut server.child, port)?;
+        Ok(server)
+    }
+
+    /// Ends the program as an operator would, so that it and valgrind finish.
+    fn stop(mut self) -> Result<()> {
+        run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+impl Rig {
+    /// Builds the programs, installs valgrind if it is missing, and starts the simulators.
+    pub(super) fn prepare() -> Result<Self> {
+        if !succeeds(Command::new("valgrind").arg("--version")) {
+            apt::install(&["valgrind"], "valgrind counts the instructions")?;
+        }
+        run(&mut cargo("build --release -q --locked -p fb-gateway"))?;
+        run(&mut cargo("build --release -q --locked -p fb-chaos --example floor"))?;
+        run(&mut cargo("build --release -q --locked -p fb-sim --example simulate"))?;
+        let release = target_dir()?.join("release");
+        let simulate = |dialect: &str| -> Result<Server> {
+            let port = free_port()?;
+            let mut command = Command::new(release.join("examples/simulate"));
+            Server::start(command.args([dialect, &port.to_string()]), port)
+        };
+        let folder = target_dir()?.join("cost");
+        fs::create_dir_all(&folder)?;
+        let (openai, anthropic) = (simulate("openai")?, simulate("anthropic")?);
+        Ok(Self { folder, fb: release.join("fb"), floor: release.join("examples/floor"), openai, anthropic })
+    }
+
+    pub(super) fn measure(&self) -> Result<Baseline> {
+        let mut floors = BTreeMap::new();
+        println!("instructions per request     gateway       floor");
+        let mut ratios = BTreeMap::new();
+        for path in PATHS {
+            let floor = path.floor();
+            if !floors.contains_key(floor.name) {
+                floors.insert(floor.name, self.cost(floor, |port| Ok(self.floor(port)))?);
+            }
+            let (gateway, floor) = (self.cost(path, |port| self.gateway(port))?, floors[floor.name]);
+            println!("{:24}{gateway:>12.0}{floor:>12.0}", path.name);
+            ratios.insert(path.name.to_owned(), gateway / floor);
+        }
+        Ok(Baseline { ratios, idle_kb: self.idle()?, binary_kb: self.binary()? })
+    }
+
+    /// Returns the instructions of one request.
+    fn cost(&self, path: Path, command: impl Fn(u16) -> Result<Command>) -> Result<f64> {
+        let [few, many] = [FEW, MANY].map(|count| self.count(path, count, &command));
+        let difference = many?.checked_sub(few?).context("more requests took fewer instructions")?;
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        Ok(difference as f64 / f64::from(MANY - FEW))
+    }
+
+    /// Returns the instructions of a process that serves this number of requests.
+    fn count(&self, path: Path, count: u32, command: impl Fn(u16) -> Result<Command>) -> Result<u64> {
+        let (port, out) = (free_port()?, self.folder.join("callgrind.out"));
+        let program = command(port)?;
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["-q", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", out.display()));
+        valgrind.arg(program.get_program()).args(program.get_args());
+        // One worker: the stealing of tasks depends on the machine.
+        let server = Server::start(valgrind.env("TOKIO_WORKER_THREADS", "1"), port)?;
+        client::send(server.port, &path.body(), count).with_context(|| path.name)?;
+        server.stop()?;
+        totals(&fs::read_to_string(&out)?)
+    }
+
+    fn gateway(&self, port: u16) -> Result<Command> {
+        let file = self.folder.join("fb.toml");
+        fs::write(&file, config(port, self.openai.port, self.anthropic.port))?;
+        let mut command = Command::new(&self.fb);
+        command.arg("serve").arg("--config").arg(file);
+        Ok(command)
+    }
+
+    fn floor(&self, port: u16) -> Command {
+        let mut command = Command::new(&self.floor);
+        command.args([port.to_string(), format!("http://127.0.0.1:{}/v1", self.openai.port)]);
+        command
+    }
+
+    /// Returns the resident memory of a gateway that has just started, in kB.
+    fn idle(&self) -> Result<f64> {
+        let port = free_port()?;
+        let server = Server::start(&mut self.gateway(port)?, port)?;
+        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id()))?;
+        let resident =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        resident.context("no VmRSS")?.parse().context("VmRSS is no number")
+    }
+
+    /// Returns the size of the binary without its symbols, in kB.
+    fn binary(&self) -> Result<f64> {
+        let stripped = self.folder.join("fb-stripped");
+        run(Command::new("strip").arg("-o").arg(&stripped).arg(&self.fb))?;
+        size_kb(&stripped)
+    }
+}
+
+fn size_kb(file: &FilePath) -> Result<f64> {
+    let size = read(Command::new("stat").args(["-c", "%s"]).arg(file))?;
+    Ok(size.trim().parse::<f64>().context("no size")? / 1_024.0)
+}
+
+/// Returns the sum of all dumps of an output of callgrind.
+fn totals(text: &str) -> Result<u64> {
+    let totals = text.lines().filter_map(|line| line.strip_prefix("totals:"));
+    let sum = totals.map(|total| total.trim().parse::<u64>()).sum::<Result<u64, _>>()?;
+    ensure!(sum > 0, "callgrind counted nothing");
+    Ok(sum)
+}
