@@ -1,4 +1,4 @@
-/// Implements `with` for types with `Default`, whose fields other crates cannot list, as more may follow.
+/// Implements `with` for types with `Default`. Other crates cannot list their fields, as more may follow.
 macro_rules! with_changes {
     ($($type:ident),+) => {$(
         impl $type {
