@@ -25,8 +25,12 @@ impl Heartbeat {
         self.last = Instant::now();
     }
 
-    /// Waits until there was no output for the interval, and begins the next one.
-    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until there was no output for the interval, and begins the next one. `is_registered` is true if the last call had
+    /// the same waker, which the timer still has then.
+    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>, is_registered: bool) -> Poll<()> {
+        if is_registered && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,11 +22,17 @@ struct State {
     began: OnceLock<Instant>,
     /// True once requests in flight have to end.
     over: watch::Sender<bool>,
+    /// The same, to read without a lock.
+    is_over: AtomicBool,
 }
 
 impl Shutdown {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(State { began: OnceLock::new(), over: watch::Sender::new(false) }))
+        Self(Arc::new(State {
+            began: OnceLock::new(),
+            over: watch::Sender::new(false),
+            is_over: AtomicBool::new(false),
+        }))
     }
 
     /// Begins the shutdown: from now on `/readyz` returns 503, and the drain time counts. Requests are still accepted until
@@ -44,7 +53,13 @@ impl Shutdown {
 
     /// Ends the requests in flight.
     pub(crate) fn end(&self) {
+        self.0.is_over.store(true, Ordering::Release);
         self.0.over.send_replace(true);
+    }
+
+    /// Returns true once requests in flight have to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_over.load(Ordering::Acquire)
     }
 
     /// Completes when requests in flight have to end.

@@ -2,7 +2,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use fb_wire::{
 };
 use futures_core::Stream;
 use http_body::{Body, Frame};
+use tokio::task::coop::has_budget_remaining;
 
 use crate::{
     heartbeat::Heartbeat,
@@ -32,8 +33,11 @@ pub(crate) struct StreamBody {
     state: State,
     heartbeat: Option<Heartbeat>,
     exposed: Exposed,
+    shutdown: Shutdown,
     /// Completes when the server ends.
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The waker that `ended` and the heartbeat have.
+    waker: Option<Waker>,
 }
 
 /// The origin of the events.
@@ -98,16 +102,22 @@ impl StreamBody {
         exposed: Exposed,
         shutdown: &Shutdown,
     ) -> Self {
-        let shutdown = shutdown.clone();
-        let ended = Box::pin(async move { shutdown.ended().await });
+        let (shutdown, ending) = (shutdown.clone(), shutdown.clone());
+        let ended = Box::pin(async move { ending.ended().await });
         let heartbeat = heartbeat.map(Heartbeat::new);
-        Self { source, printer, state: State::Streaming, heartbeat, exposed, ended }
+        Self { source, printer, state: State::Streaming, heartbeat, exposed, shutdown, ended, waker: None }
     }
 
     /// Returns the next output, or a comment if there was none for a while.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let chunk = self.poll_chunk(cx);
-        if chunk.is_pending() && self.ended.as_mut().poll(cx).is_ready() {
+        if chunk.is_ready() {
+            self.heartbeat.iter_mut().for_each(Heartbeat::record_output);
+            return chunk;
+        }
+        // Both keep a waker until they fire: they are polled with another one only, not for every chunk.
+        let is_registered = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if (!is_registered || self.shutdown.is_over()) && self.ended.as_mut().poll(cx).is_ready() {
             self.state = State::Flushing;
             return Poll::Ready(Some(openai::error_event(
                 ENDED,
@@ -116,12 +126,17 @@ impl StreamBody {
                 Some("overloaded"),
             )));
         }
-        let Some(heartbeat) = &mut self.heartbeat else { return chunk };
-        if chunk.is_ready() {
-            heartbeat.record_output();
-            return chunk;
+        let silence = match &mut self.heartbeat {
+            Some(heartbeat) => heartbeat.poll_due(cx, is_registered),
+            None => Poll::Pending,
+        };
+        // A timer that fired has no waker. A task without budget has polled nothing, and will be polled again.
+        if silence.is_ready() || !has_budget_remaining() {
+            self.waker = None;
+        } else if !is_registered {
+            self.waker = Some(cx.waker().clone());
         }
-        heartbeat.poll_due(cx).map(|()| Some(sse::comment(HEARTBEAT)))
+        silence.map(|()| Some(sse::comment(HEARTBEAT)))
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

@@ -3,12 +3,12 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use fb_core::{Failure, FailureKind, Phase};
-use tokio::time::Sleep;
+use tokio::{task::coop::has_budget_remaining, time::Sleep};
 
 use crate::{Route, clock::now};
 
@@ -23,6 +23,8 @@ pub(super) struct Guard {
     last_frame: Instant,
     last_output: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The waker that the timer has.
+    armed_for: Option<Waker>,
 }
 
 impl Guard {
@@ -35,6 +37,7 @@ impl Guard {
             last_frame: at,
             last_output: at,
             timer: None,
+            armed_for: None,
         }
     }
 
@@ -53,6 +56,11 @@ impl Guard {
 
     /// Completes with the failure of the first limit that passes.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        // The timer keeps its waker until it fires: it is polled with another one only, not for every frame.
+        let is_armed = self.armed_for.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_armed && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed()) {
+            return Poll::Pending;
+        }
         let (limit, failure) = self.limit();
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
         while timer.as_mut().poll(cx).is_ready() {
@@ -62,6 +70,8 @@ impl Guard {
             }
             timer.as_mut().reset(limit.into());
         }
+        // A task without budget has polled nothing, and will be polled again.
+        self.armed_for = has_budget_remaining().then(|| cx.waker().clone());
         Poll::Pending
     }
 
