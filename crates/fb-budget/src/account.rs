@@ -114,12 +114,12 @@ impl Account {
                 tenant.check_request(balances, at.now)?;
             }
         }
-        let counted = self.own.hold(&mut own, estimate, kind);
-        let held = Reservation::new(Arc::clone(&self.own), target.clone(), estimate, counted);
+        let amounts = self.own.hold(&mut own, target, estimate, kind);
+        let held = Reservation::new(Arc::clone(&self.own), amounts);
         Ok(match tenant {
             Some((tenant, mut balances)) => {
-                let counted = tenant.hold(&mut balances, estimate, kind);
-                held.within(Reservation::new(Arc::clone(tenant), target.clone(), estimate, counted))
+                let amounts = tenant.hold(&mut balances, target, estimate, kind);
+                held.within(Reservation::new(Arc::clone(tenant), amounts))
             }
             None => held,
         })

@@ -3,9 +3,15 @@
 use std::iter;
 use std::sync::Arc;
 
-use fb_core::TargetId;
+use crate::{Amount, account::limited::LimitedAccount, minute::Counted, stats::TargetSlot};
 
-use crate::{Amount, account::limited::LimitedAccount, minute::Counted};
+/// What an account has reserved for one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) target: TargetSlot,
+    pub(crate) amount: Amount,
+    pub(crate) counted: Option<Counted>,
+}
 
 /// The part of its tenant's limits that one call has reserved.
 ///
@@ -16,9 +22,7 @@ use crate::{Amount, account::limited::LimitedAccount, minute::Counted};
 #[must_use = "dropping it releases the reserved amount"]
 pub struct Reservation {
     account: Arc<LimitedAccount>,
-    target: TargetId,
-    held: Amount,
-    counted: Option<Counted>,
+    held: Held,
     used: Option<Amount>,
     open: bool,
     /// The reservation in the account of the tenant, if this one is in the account of a key.
@@ -26,13 +30,8 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    pub(crate) const fn new(
-        account: Arc<LimitedAccount>,
-        target: TargetId,
-        held: Amount,
-        counted: Option<Counted>,
-    ) -> Self {
-        Self { account, target, held, counted, used: None, open: true, of_tenant: None }
+    pub(crate) const fn new(account: Arc<LimitedAccount>, held: Held) -> Self {
+        Self { account, held, used: None, open: true, of_tenant: None }
     }
 
     /// Joins the reservation of a key with that of its tenant, so that both end together.
@@ -41,14 +40,9 @@ impl Reservation {
         self
     }
 
-    /// Returns the target of the call.
-    pub const fn target(&self) -> &TargetId {
-        &self.target
-    }
-
     /// Returns the reserved amount.
     pub const fn held(&self) -> Amount {
-        self.held
+        self.held.amount
     }
 
     /// Bills the used amount, which may be more or less than the reserved one, and releases the rest.
@@ -60,7 +54,7 @@ impl Reservation {
         if let Some(of_tenant) = &mut self.of_tenant {
             of_tenant.bill(used);
         }
-        if used.cost > self.held.cost {
+        if used.cost > self.held.amount.cost {
             for account in
                 iter::once(&self.account).chain(self.of_tenant.iter().map(|tenant| &tenant.account))
             {
@@ -72,7 +66,7 @@ impl Reservation {
     /// Ends the reservation with a bill, without waiting for the ledger.
     fn bill(&mut self, used: Amount) {
         self.open = false;
-        self.account.bill(&self.target, self.held, self.counted, used);
+        self.account.bill(self.held, used);
     }
 
     /// Records the amount that the call has used so far, replacing any earlier record.
@@ -96,7 +90,7 @@ impl Drop for Reservation {
         match self.used {
             // Drop must not block, so this does not wait for the ledger.
             Some(used) => self.bill(used),
-            None => self.account.state.refund(self.held, self.counted),
+            None => self.account.state.refund(self.held),
         }
     }
 }

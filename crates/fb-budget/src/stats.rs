@@ -64,23 +64,38 @@ pub struct AccountStats {
 /// The totals by target, for a bounded number of targets.
 #[derive(Debug, Default)]
 pub(crate) struct TargetTallies {
-    known: BTreeMap<TargetId, Tally>,
-    other: Option<Tally>,
+    /// The position of each target's tally.
+    known: BTreeMap<TargetId, usize>,
+    tallies: Vec<Tally>,
+    other: Tally,
 }
 
+/// The tally of a target in its account, so that a reservation refers to it without a copy of the name. `None` is the
+/// common one of all targets beyond the limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TargetSlot(Option<usize>);
+
 impl TargetTallies {
-    pub(crate) fn add(&mut self, target: &TargetId, used: Amount) {
-        if let Some(tally) = self.known.get_mut(target) {
-            tally.add(used);
-        } else if self.known.len() < MAX_TARGETS {
-            self.known.entry(target.clone()).or_default().add(used);
-        } else {
-            self.other.get_or_insert_default().add(used);
-        }
+    pub(crate) fn slot(&mut self, target: &TargetId) -> TargetSlot {
+        let known = self.known.get(target).copied();
+        TargetSlot(known.or_else(|| {
+            let new = self.tallies.len();
+            (new < MAX_TARGETS).then(|| {
+                self.known.insert(target.clone(), new);
+                self.tallies.push(Tally::default());
+                new
+            })
+        }))
     }
 
+    pub(crate) fn add(&mut self, TargetSlot(slot): TargetSlot, used: Amount) {
+        slot.and_then(|slot| self.tallies.get_mut(slot)).unwrap_or(&mut self.other).add(used);
+    }
+
+    /// Returns the totals of the targets with billed calls.
     pub(crate) fn snapshot(&self) -> BTreeMap<String, Tally> {
-        let known = self.known.iter().map(|(target, tally)| (target.to_string(), *tally));
-        known.chain(self.other.map(|tally| ("other".to_owned(), tally))).collect()
+        let known = self.known.iter().map(|(target, slot)| (target.to_string(), self.tallies[*slot]));
+        let all = known.chain([("other".to_owned(), self.other)]);
+        all.filter(|(_, tally)| tally.calls > 0).collect()
     }
 }

@@ -149,7 +149,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     ///
     /// Lookups never return expired entries; this frees their memory. Visits every entry.
     pub fn sweep(&self, now: Instant) -> u64 {
-        let expired = self.remove(|entry| entry.phase(now) == Phase::Expired);
+        let expired = self.remove(|entry| entry.lifetime.phase(now) == Phase::Expired);
         self.shared.counters.expired.add(expired);
         expired
     }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     key::Key,
     tenant_usage::Charge,
-    windows::{Phase, Windows},
+    windows::{Lifetime, Phase, Windows},
 };
 
 /// The memory of an entry besides its value: key, tags, and bookkeeping.
@@ -45,28 +45,21 @@ impl<V> Item<V> {
     }
 }
 
+/// The lifetime comes first because a hit then reads a single cache line, that of the reference count.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Entry<V> {
+    pub(crate) lifetime: Lifetime,
     pub(crate) item: Item<V>,
     /// The charge against the tenant's quota.
     pub(crate) charge: Charge,
-    stored_at: Instant,
 }
 
 impl<V> Entry<V> {
     /// Creates an entry with its sequence number.
     pub(crate) fn new(sequence: u64, key: Key, item: Item<V>, now: Instant) -> Self {
         let bytes = item.bytes.saturating_add(OVERHEAD);
-        Self { item, charge: Charge { sequence, key, bytes }, stored_at: now }
-    }
-
-    /// Returns the age of the entry; zero if the clock stepped back before the time of storing.
-    pub(crate) fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.stored_at)
-    }
-
-    pub(crate) fn phase(&self, now: Instant) -> Phase {
-        self.item.windows.phase(self.age(now))
+        Self { lifetime: item.windows.begin(now), item, charge: Charge { sequence, key, bytes } }
     }
 }
 
@@ -74,17 +67,16 @@ impl<V> Entry<V> {
 #[derive(Debug)]
 pub struct Hit<V> {
     entry: Arc<Entry<V>>,
-    age: Duration,
+    now: Instant,
     is_stale: bool,
 }
 
 impl<V> Hit<V> {
     /// Creates a hit, or returns the entry as an error if it has expired.
     pub(crate) fn new(entry: Arc<Entry<V>>, now: Instant) -> Result<Self, Arc<Entry<V>>> {
-        let age = entry.age(now);
-        match entry.item.windows.phase(age) {
-            Phase::Fresh => Ok(Self { entry, age, is_stale: false }),
-            Phase::Stale => Ok(Self { entry, age, is_stale: true }),
+        match entry.lifetime.phase(now) {
+            Phase::Fresh => Ok(Self { entry, now, is_stale: false }),
+            Phase::Stale => Ok(Self { entry, now, is_stale: true }),
             Phase::Expired => Err(entry),
         }
     }
@@ -99,9 +91,9 @@ impl<V> Hit<V> {
         &self.entry.item.tags
     }
 
-    /// Returns the time since the value was stored; zero if the clock has stepped back before that.
+    /// Returns the age of the value at the lookup; zero if the clock has stepped back before that.
     pub fn age(&self) -> Duration {
-        self.age
+        self.entry.lifetime.age(self.now)
     }
 
     /// Returns whether the value is past its fresh window.
@@ -112,6 +104,6 @@ impl<V> Hit<V> {
 
 impl<V> Clone for Hit<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), age: self.age, is_stale: self.is_stale }
+        Self { entry: Arc::clone(&self.entry), now: self.now, is_stale: self.is_stale }
     }
 }

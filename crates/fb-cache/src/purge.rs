@@ -26,6 +26,6 @@ impl Purge {
         let tags = &entry.item.tags;
         let names = [(tenant, &tags.tenant), (route, &tags.route), (provider, &tags.provider)];
         names.into_iter().all(|(name, tag)| name.as_deref().is_none_or(|name| name == &**tag))
-            && age.as_ref().is_none_or(|age| age.contains(&entry.age(now)))
+            && age.as_ref().is_none_or(|age| age.contains(&entry.lifetime.age(now)))
     }
 }

@@ -1,6 +1,6 @@
 //! The fresh and stale windows of an entry.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,19 +38,46 @@ pub(crate) enum Phase {
 }
 
 impl Windows {
-    /// Returns the phase at an age. The end of a window does not belong to it.
-    pub(crate) fn phase(self, age: Duration) -> Phase {
-        if age < self.fresh {
-            Phase::Fresh
-        } else if age < self.fresh.saturating_add(self.stale_if_error) {
-            Phase::Stale
-        } else {
-            Phase::Expired
+    /// Returns the lifetime of an entry that is stored now.
+    pub(crate) fn begin(self, now: Instant) -> Lifetime {
+        Lifetime {
+            begin: now,
+            fresh_until: now.checked_add(self.fresh),
+            stale_until: now.checked_add(self.fresh.saturating_add(self.stale_if_error)),
         }
     }
 
     pub(crate) fn is_none(self) -> bool {
         self.fresh.is_zero() && self.stale_if_error.is_zero()
+    }
+}
+
+/// The windows of one entry on the clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetime {
+    begin: Instant,
+    /// The ends of the windows; `None` if they are beyond the range of the clock.
+    fresh_until: Option<Instant>,
+    stale_until: Option<Instant>,
+}
+
+impl Lifetime {
+    /// Returns the age; zero if the clock stepped back before the begin.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.begin)
+    }
+
+    /// Returns the phase. The end of a window does not belong to it.
+    pub(crate) fn phase(&self, now: Instant) -> Phase {
+        let now = now.max(self.begin);
+        let is_before = |end: Option<Instant>| end.is_none_or(|end| now < end);
+        if is_before(self.fresh_until) {
+            Phase::Fresh
+        } else if is_before(self.stale_until) {
+            Phase::Stale
+        } else {
+            Phase::Expired
+        }
     }
 }
 

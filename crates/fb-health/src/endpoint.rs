@@ -74,6 +74,11 @@ impl Endpoint {
         self.condition
     }
 
+    /// Returns whether the last condition was unhealthy, however long ago.
+    pub(crate) const fn is_unhealthy(&self) -> bool {
+        matches!(self.condition, Condition::Unhealthy)
+    }
+
     /// Returns the time until an unhealthy endpoint may be another: at its next check, or when its last one is outdated.
     pub(crate) fn unhealthy_for(&self, now: Instant) -> Duration {
         let next = if self.due > now { self.due.min(self.outdated) } else { self.outdated };

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -67,6 +70,8 @@ struct Target {
     name: Arc<str>,
     endpoint: Arc<SharedEndpoint>,
     state: Mutex<TargetHealth>,
+    /// True if the state has an ejection, also a past one, so that the check of any other target takes no lock.
+    has_ejection: AtomicBool,
 }
 
 /// The passive health of a target, with the settings by which it is judged.
@@ -83,11 +88,42 @@ pub(crate) struct SharedEndpoint {
     pub(crate) name: Arc<str>,
     config: Mutex<ProbeConfig>,
     state: Mutex<Endpoint>,
-    /// The time of the last successful call.
-    last_success: Mutex<Option<Instant>>,
+    /// True if the state is unhealthy, also for longer than it lasts, so that the check of any other endpoint takes no
+    /// lock.
+    is_unhealthy: AtomicBool,
+    created: Instant,
+    /// The time of the last successful call in nanoseconds since `created`; the largest value before the first.
+    last_success: AtomicU64,
 }
 
 impl SharedEndpoint {
+    fn new(name: &Arc<str>, config: &ProbeConfig, now: Instant, random: f64) -> Self {
+        Self {
+            name: Arc::clone(name),
+            config: Mutex::new(config.clone()),
+            state: Mutex::new(Endpoint::new(config, now, random)),
+            is_unhealthy: AtomicBool::new(false),
+            created: now,
+            last_success: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Endpoint)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        self.is_unhealthy.store(state.is_unhealthy(), Ordering::Release);
+    }
+
+    fn record_success(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.created).as_nanos();
+        self.last_success.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn last_success(&self) -> Option<Instant> {
+        let since = Some(self.last_success.load(Ordering::Relaxed)).filter(|since| *since < u64::MAX)?;
+        self.created.checked_add(Duration::from_nanos(since))
+    }
+
     /// Begins a check, or returns the time of the next permitted one.
     pub(crate) fn begin_check(&self, now: Instant) -> Result<(), Instant> {
         self.state.lock().begin(&self.config(), now)
@@ -161,20 +197,15 @@ impl Fleet {
         let mut roster = self.shared.roster.lock();
         let known = roster.targets.get(name).cloned();
         let target = known.unwrap_or_else(|| {
-            let endpoint = roster.endpoints.entry(endpoint.into()).or_insert_with_key(|name| {
-                let state = Endpoint::new(&config.probe, now, random);
-                Arc::new(SharedEndpoint {
-                    name: Arc::clone(name),
-                    config: Mutex::new(config.probe.clone()),
-                    state: Mutex::new(state),
-                    last_success: Mutex::default(),
-                })
-            });
+            let endpoint = roster.endpoints.entry(endpoint.into());
+            let endpoint = endpoint
+                .or_insert_with_key(|name| Arc::new(SharedEndpoint::new(name, &config.probe, now, random)));
             let endpoint = Arc::clone(endpoint);
             let panic = Arc::clone(roster.groups.entry(group.into()).or_default());
             let passive = PassiveHealth::new(&config, now);
             let state = Mutex::new(TargetHealth { config, group: group.into(), panic, passive });
-            let target = Arc::new(Target { name: name.into(), endpoint, state });
+            let target =
+                Arc::new(Target { name: name.into(), endpoint, state, has_ejection: AtomicBool::new(false) });
             roster.targets.insert(Arc::clone(&target.name), Arc::clone(&target));
             target
         });
@@ -257,7 +288,8 @@ impl Fleet {
 
     pub(crate) fn record_check_of(&self, endpoint: &SharedEndpoint, result: Check, now: Instant) {
         let random = self.random();
-        endpoint.state.lock().record(&endpoint.config(), result, now, random);
+        let config = endpoint.config();
+        endpoint.change(|state| state.record(&config, result, now, random));
     }
 
     pub(crate) fn config(&self) -> &HealthConfig {
@@ -272,13 +304,14 @@ impl Fleet {
     /// check.
     pub(crate) fn due(&self, endpoint: &SharedEndpoint, now: Instant) -> Instant {
         let config = &endpoint.config();
-        let (last_success, random) = (*endpoint.last_success.lock(), self.random());
+        let (last_success, random) = (endpoint.last_success(), self.random());
         let mut state = endpoint.state.lock();
         let is_recent = |when: Instant| now.saturating_duration_since(when) < state.interval(config);
         if state.due() <= now
             && let Some(when) = last_success.filter(|when| is_recent(*when))
         {
             state.record_served_call(config, when, random);
+            endpoint.is_unhealthy.store(state.is_unhealthy(), Ordering::Release);
         }
         state.due()
     }
@@ -350,28 +383,29 @@ impl Member {
     /// Ends the ejection of the target and the unhealthy condition of its endpoint, which is then unknown, and clears their
     /// counts of failures. Latencies stay.
     pub fn reset(&self, now: Instant) {
-        self.target.endpoint.state.lock().reset(now);
-        self.target.state.lock().passive.reset(now);
+        self.target.endpoint.change(|state| state.reset(now));
+        self.target.change(|health| health.passive.reset(now));
     }
 
     /// Records a successful call with the time to its first output, or to the whole answer of an unstreamed call.
     pub fn record_success(&self, first_output: Duration, now: Instant) {
-        self.record_first_output(first_output, now);
-        self.record_end(now);
+        let TargetHealth { config, passive, .. } = &mut *self.target.state.lock();
+        passive.record_first_output(first_output, now);
+        passive.record_success(decay(config), now);
+        self.target.endpoint.record_success(now);
     }
 
     /// Records the first output of a stream, with the time that it took. Record its end too: [`record_end`](Self::record_end)
     /// or [`record_failure`](Self::record_failure).
     pub fn record_first_output(&self, took: Duration, now: Instant) {
         self.target.state.lock().passive.record_first_output(took, now);
-        *self.target.endpoint.last_success.lock() = Some(now);
+        self.target.endpoint.record_success(now);
     }
 
     /// Records the end of a stream that did not fail.
     pub fn record_end(&self, now: Instant) {
         let TargetHealth { config, passive, .. } = &mut *self.target.state.lock();
-        let decay = config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay);
-        passive.record_success(decay, now);
+        passive.record_success(decay(config), now);
     }
 
     /// Records the time that an answer of `tokens` tokens took. Answers of fewer than 8 tokens are ignored, because
@@ -397,12 +431,15 @@ impl Member {
 
     /// Returns the eligibility of the target by its own health, without panic mode.
     pub fn own_eligibility(&self, now: Instant) -> Eligibility {
-        {
+        if self.target.endpoint.is_unhealthy.load(Ordering::Acquire) {
             let endpoint = self.target.endpoint.state.lock();
             if endpoint.condition(now) == Condition::Unhealthy {
                 let left = endpoint.unhealthy_for(now);
                 return Eligibility::unusable(Skip::Unhealthy, Some(left));
             }
+        }
+        if !self.target.has_ejection.load(Ordering::Acquire) {
+            return Eligibility::usable();
         }
         let state = self.target.state.lock();
         if let Some(left) = state.passive.ejected_for(now) {
@@ -493,12 +530,23 @@ impl Member {
             return;
         }
         let random = self.fleet.random();
-        let TargetHealth { passive, .. } = &mut *self.target.state.lock();
-        match by_errors {
+        self.target.change(|TargetHealth { passive, .. }| match by_errors {
             Some(errors) => passive.eject_for(errors.recovery, 1, now),
             None => passive.eject(&config, now, random),
-        }
+        });
     }
+}
+
+impl Target {
+    fn change(&self, change: impl FnOnce(&mut TargetHealth)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        self.has_ejection.store(state.passive.has_ejection(), Ordering::Release);
+    }
+}
+
+fn decay(config: &HealthConfig) -> Decay {
+    config.errors.as_ref().map_or_else(Decay::default, |errors| errors.decay)
 }
 
 impl fmt::Debug for Fleet {

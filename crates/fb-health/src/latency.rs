@@ -59,11 +59,23 @@ pub(crate) struct Recent {
 
 impl Recent {
     pub(crate) fn record(&mut self, sample: Duration, now: Instant) {
-        if self.samples.len() == CAPACITY {
-            self.remove_first();
-        }
         let index = self.sorted.partition_point(|other| *other < sample);
-        self.sorted.insert(index, sample);
+        if self.samples.len() == CAPACITY
+            && let Some((_, oldest)) = self.samples.pop_front()
+        {
+            // Moves only what lies between the two: nothing for equal samples.
+            let freed = self.sorted.partition_point(|other| *other < oldest);
+            if freed < index {
+                self.sorted[freed..index].rotate_left(1);
+                self.sorted[index - 1] = sample;
+            } else {
+                self.sorted[index..=freed].rotate_right(1);
+                self.sorted[index] = sample;
+            }
+            self.sum = self.sum.saturating_sub(oldest);
+        } else {
+            self.sorted.insert(index, sample);
+        }
         self.samples.push_back((now, sample));
         self.sum = self.sum.saturating_add(sample);
     }

@@ -146,6 +146,11 @@ impl PassiveHealth {
         }
     }
 
+    /// Returns whether the target was ever ejected since its last reset.
+    pub(crate) const fn has_ejection(&self) -> bool {
+        self.ejection.is_some()
+    }
+
     /// Returns the remaining time of an ejection.
     pub(crate) fn ejected_for(&self, now: Instant) -> Option<Duration> {
         let until = self.ejection?.until;

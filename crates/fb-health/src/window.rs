@@ -56,8 +56,10 @@ impl Window {
 
     /// Returns the tick of `now`. After a backward step of the clock, this is the newest tick.
     fn tick(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.began).as_nanos();
-        u64::try_from(since / self.bucket.as_nanos()).unwrap_or(u64::MAX).max(self.newest)
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let since = nanos(now.saturating_duration_since(self.began));
+        // 64 bits are centuries, and their division takes a fraction of the time.
+        (since / nanos(self.bucket).max(1)).max(self.newest)
     }
 }
 

@@ -13,8 +13,9 @@ use crate::{
     Allowances, Amount, Limit, LimitExceeded, Limits, Moment, Standing,
     calendar::{Calendar, until_next_day, until_next_month},
     config::money,
-    minute::{Counted, MinuteWindow},
+    minute::MinuteWindow,
     request_limiter::RequestLimiter,
+    reservation::Held,
 };
 
 /// The position of a call within its request.
@@ -67,7 +68,13 @@ impl LimitedAccount {
     }
 
     /// Reserves an amount that was checked before under the same lock; returns its tokens in the minute window.
-    pub(super) fn hold(&self, balances: &mut Balances, estimate: Amount, kind: CallKind) -> Option<Counted> {
+    pub(super) fn hold(
+        &self,
+        balances: &mut Balances,
+        target: &TargetId,
+        estimate: Amount,
+        kind: CallKind,
+    ) -> Held {
         balances.requests += u64::from(kind == CallKind::First);
         balances.in_flight += 1;
         balances.reserved += u128::from(estimate.cost.nanos());
@@ -77,7 +84,7 @@ impl LimitedAccount {
         if let Some(share) = share.filter(|share| self.reaches_warning(*share)) {
             self.state.warn(balances, Limit::TokensPerMinute, share, false);
         }
-        counted
+        Held { target: balances.targets.slot(target), amount: estimate, counted }
     }
 
     /// Queues warnings for the limits on money that spend, without reservations, has brought to `warn_at`.
@@ -175,7 +182,7 @@ impl LimitedAccount {
     }
 
     /// Ends a reservation and bills the used amount. The bill is on disk with the next commit at the latest.
-    pub(crate) fn bill(&self, target: &TargetId, held: Amount, counted: Option<Counted>, used: Amount) {
+    pub(crate) fn bill(&self, Held { target, amount: held, counted }: Held, used: Amount) {
         let mut balances = self.state.balances.lock();
         balances.release(held, counted, held.tokens.saturating_sub(used.tokens));
         if let Some(minute) = &mut balances.minute {

@@ -18,6 +18,7 @@ use crate::{
     calendar::Calendar,
     minute::{Counted, MinuteWindow},
     request_limiter::RequestLimiter,
+    reservation::Held,
     stats::TargetTallies,
 };
 
@@ -107,9 +108,9 @@ impl AccountState {
     }
 
     /// Ends a reservation without a bill.
-    pub(crate) fn refund(&self, held: Amount, counted: Option<Counted>) {
+    pub(crate) fn refund(&self, held: Held) {
         let mut balances = self.balances.lock();
-        balances.release(held, counted, held.tokens);
+        balances.release(held.amount, held.counted, held.amount.tokens);
         self.mark_changed(&mut balances);
     }
 

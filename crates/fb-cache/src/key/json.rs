@@ -4,15 +4,16 @@
 //! |---|---|
 //! | null, true, false | `n`, `t`, `f` |
 //! | number | its sign (`+`, `-`), the exponent of its last digit, its digits without zeros at the ends |
-//! | string | `"`, its length, its characters |
+//! | string | `"`, its length, its characters with `"`, `\` and the control characters that have a short escape escaped |
 //! | array | `[`, its elements, `]` |
 //! | object | `{`, its members by name (name as a string, value), `}` |
 
 use std::{borrow::Cow, fmt};
 
+use memchr::memchr2;
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{IgnoredAny, Visitor},
 };
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -40,69 +41,217 @@ pub enum InvalidJson {
     Exponent,
 }
 
-impl From<serde_json::Error> for InvalidJson {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Syntax(error.to_string())
-    }
-}
-
 /// Appends the encoding of a document. After an error, part of it may have been appended.
-pub(super) fn push(out: &mut Vec<u8>, json: &[u8]) -> Result<(), InvalidJson> {
-    push_value(out, serde_json::from_slice(json)?, 0)
+pub(super) fn push(out: &mut Vec<u8>, json: &[u8]) -> std::result::Result<(), InvalidJson> {
+    let encoded = Reader::new(json).and_then(|mut reader| reader.document(out));
+    encoded.map_err(|error| match serde_json::from_slice::<&RawValue>(json) {
+        // A document that is not JSON is that first, and the error has the position.
+        Err(syntax) => InvalidJson::Syntax(syntax.to_string()),
+        Ok(_) => error.unwrap_or_else(|| InvalidJson::Syntax("an unknown notation".to_owned())),
+    })
 }
 
-/// Appends the encoding of a value. Values are read as raw text first, because parsed numbers would lose digits.
-fn push_value(out: &mut Vec<u8>, value: &RawValue, depth: usize) -> Result<(), InvalidJson> {
-    let text = value.get();
-    let first = text.as_bytes().first().copied().unwrap_or_default();
-    if matches!(first, b'{' | b'[') && depth == MAX_DEPTH {
-        return Err(InvalidJson::TooDeep);
+/// `None` stands for a document that is not JSON.
+type Result<T, E = Option<InvalidJson>> = std::result::Result<T, E>;
+
+/// A document that is read once, from front to back.
+struct Reader<'a> {
+    json: &'a [u8],
+    at: usize,
+}
+
+/// A member of an object in the output: where it begins and ends, and where its name ends.
+struct Member {
+    begin: usize,
+    name_end: usize,
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(json: &'a [u8]) -> Result<Self> {
+        str::from_utf8(json).map_or(Err(None), |_| Ok(Self { json, at: 0 }))
     }
-    match first {
-        b'{' => push_object(out, serde_json::from_str(text)?, depth),
-        b'[' => {
-            out.push(first);
-            let elements: Vec<&RawValue> = serde_json::from_str(text)?;
-            elements.into_iter().try_for_each(|element| push_value(out, element, depth + 1))?;
-            out.push(b']');
-            Ok(())
+
+    fn document(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        self.value(out, 0)?;
+        if self.next_token().is_some() { Err(None) } else { Ok(()) }
+    }
+
+    /// Skips white space, and returns the byte after it.
+    fn next_token(&mut self) -> Option<u8> {
+        while let Some(byte) = self.json.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(*byte);
+            }
+            self.at += 1;
         }
-        b'"' => {
-            push_string(out, &serde_json::from_str(text)?);
-            Ok(())
+        None
+    }
+
+    /// Reads a byte if it is the next one after white space.
+    fn take(&mut self, byte: u8) -> bool {
+        let is_next = self.next_token() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn value(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<()> {
+        let first = self.next_token().ok_or(None)?;
+        match first {
+            b'{' | b'[' if depth == MAX_DEPTH => Err(Some(InvalidJson::TooDeep)),
+            b'{' => self.object(out, depth),
+            b'[' => self.array(out, depth),
+            b'"' => self.string(out),
+            b'n' => self.literal(b"null", out),
+            b't' => self.literal(b"true", out),
+            b'f' => self.literal(b"false", out),
+            _ => self.number(out),
         }
-        b'n' | b't' | b'f' => {
-            out.push(first);
-            Ok(())
+    }
+
+    fn literal(&mut self, literal: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        if !self.json[self.at..].starts_with(literal) {
+            return Err(None);
         }
-        _ => push_number(out, text),
+        self.at += literal.len();
+        out.extend(literal.first());
+        Ok(())
+    }
+
+    fn number(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let rest = &self.json[self.at..];
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let text = &rest[..rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len())];
+        serde_json::from_slice::<IgnoredAny>(text).map_or(Err(None), |_| Ok(()))?;
+        self.at += text.len();
+        push_number(out, str::from_utf8(text).map_or(Err(None), Ok)?).map_err(Some)
+    }
+
+    fn array(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<()> {
+        self.at += 1;
+        out.push(b'[');
+        if !self.take(b']') {
+            loop {
+                self.value(out, depth + 1)?;
+                if !self.take(b',') {
+                    break;
+                }
+            }
+            if !self.take(b']') {
+                return Err(None);
+            }
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    fn object(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<()> {
+        self.at += 1;
+        out.push(b'{');
+        let mut members = Vec::new();
+        if !self.take(b'}') {
+            loop {
+                members.push(self.member(out, depth)?);
+                if !self.take(b',') {
+                    break;
+                }
+            }
+            if !self.take(b'}') {
+                return Err(None);
+            }
+        }
+        sort(out, members)?;
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn member(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<Member> {
+        let begin = out.len();
+        if self.next_token() != Some(b'"') {
+            return Err(None);
+        }
+        self.string(out)?;
+        let name_end = out.len();
+        if !self.take(b':') {
+            return Err(None);
+        }
+        self.value(out, depth + 1)?;
+        Ok(Member { begin, name_end, end: out.len() })
+    }
+
+    fn string(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let (begin, mut end, mut is_canonical) = (self.at, self.at + 1, true);
+        loop {
+            end += memchr2(b'"', b'\\', self.json.get(end..).ok_or(None)?).ok_or(None)?;
+            if self.json[end] == b'"' {
+                break;
+            }
+            // Each of these characters has another notation, which is not used in the encoding.
+            is_canonical &=
+                matches!(self.json.get(end + 1), Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't'));
+            end += 2;
+        }
+        let text = &self.json[begin + 1..end];
+        self.at = end + 1;
+        // The least byte instead of the first small one, because that search is not vectorised.
+        if text.iter().copied().min().is_some_and(|least| least < b' ') {
+            return Err(None);
+        }
+        let text = if is_canonical { Cow::Borrowed(text) } else { escaped(&self.json[begin..=end])? };
+        out.push(b'"');
+        push_bytes(out, &text);
+        Ok(())
     }
 }
 
-fn push_object(
-    out: &mut Vec<u8>,
-    Members(mut members): Members<'_>,
-    depth: usize,
-) -> Result<(), InvalidJson> {
-    members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    if members.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
-        return Err(InvalidJson::Duplicate);
+/// Returns the characters of a quoted string in the notation of the encoding.
+fn escaped(quoted: &[u8]) -> Result<Cow<'static, [u8]>> {
+    // As bytes, because a `str` cannot contain an unpaired surrogate; it is encoded like a character.
+    let characters: ByteBuf = serde_json::from_slice(quoted).map_or(Err(None), Ok)?;
+    let mut escaped = Vec::with_capacity(quoted.len());
+    for byte in characters.0 {
+        let short = match byte {
+            b'"' | b'\\' => byte,
+            0x08 => b'b',
+            0x0c => b'f',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            _ => {
+                escaped.push(byte);
+                continue;
+            }
+        };
+        escaped.extend([b'\\', short]);
     }
-    out.push(b'{');
-    for (name, value) in members {
-        push_string(out, &name);
-        push_value(out, value, depth + 1)?;
+    Ok(Cow::Owned(escaped))
+}
+
+/// Puts the members at the end of the output in the order of their names.
+fn sort(out: &mut Vec<u8>, mut members: Vec<Member>) -> Result<()> {
+    let is_sorted = |members: &[Member], out: &[u8]| {
+        let name = |member: &Member| &out[member.begin..member.name_end];
+        members.is_sorted_by(|one, other| name(one) < name(other))
+    };
+    if is_sorted(&members, out) {
+        return Ok(());
     }
-    out.push(b'}');
+    let begin = members.first().map_or(out.len(), |first| first.begin);
+    members
+        .sort_unstable_by(|one, other| out[one.begin..one.name_end].cmp(&out[other.begin..other.name_end]));
+    if !is_sorted(&members, out) {
+        return Err(Some(InvalidJson::Duplicate));
+    }
+    let mut sorted = Vec::with_capacity(out.len() - begin);
+    for member in members {
+        sorted.extend_from_slice(&out[member.begin..member.end]);
+    }
+    out.truncate(begin);
+    out.append(&mut sorted);
     Ok(())
 }
 
-fn push_string(out: &mut Vec<u8>, Characters(characters): &Characters<'_>) {
-    out.push(b'"');
-    push_bytes(out, characters);
-}
-
-fn push_number(out: &mut Vec<u8>, text: &str) -> Result<(), InvalidJson> {
+fn push_number(out: &mut Vec<u8>, text: &str) -> std::result::Result<(), InvalidJson> {
     let (sign, text) = text.strip_prefix('-').map_or((b'+', text), |text| (b'-', text));
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -122,59 +271,26 @@ fn push_number(out: &mut Vec<u8>, text: &str) -> Result<(), InvalidJson> {
     Ok(())
 }
 
-/// The characters of a string; an unpaired surrogate is encoded like a character.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Characters<'a>(Cow<'a, [u8]>);
+/// The characters of a string.
+struct ByteBuf(Vec<u8>);
 
-impl<'de> Deserialize<'de> for Characters<'de> {
-    // As bytes, because a `str` cannot contain an unpaired surrogate.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
+impl<'de> Deserialize<'de> for ByteBuf {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Bytes;
 
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Characters<'de>;
+        impl Visitor<'_> for Bytes {
+            type Value = ByteBuf;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Characters(Cow::Borrowed(bytes)))
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(Characters(Cow::Owned(bytes.to_vec())))
+            fn visit_bytes<E>(self, bytes: &[u8]) -> std::result::Result<ByteBuf, E> {
+                Ok(ByteBuf(bytes.to_vec()))
             }
         }
 
-        deserializer.deserialize_bytes(Reader)
-    }
-}
-
-/// The members of an object in their written order.
-struct Members<'a>(Vec<(Characters<'a>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 

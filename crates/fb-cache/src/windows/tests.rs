@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Phase, Windows};
 
@@ -12,38 +12,50 @@ fn just_before(end: Duration) -> Duration {
     end.saturating_sub(NANO)
 }
 
+/// Returns the phases at ages.
+#[expect(clippy::disallowed_methods, reason = "an arbitrary start time")]
+fn phases<const N: usize>(windows: Windows, ages: [Duration; N]) -> [Phase; N] {
+    let begin = Instant::now();
+    ages.map(|age| windows.begin(begin).phase(begin + age))
+}
+
 #[test]
 fn windows_exclude_their_end() {
     let windows = Windows { fresh: secs(10), stale_if_error: secs(5) };
     let ages =
-        [Duration::ZERO, just_before(secs(10)), secs(10), just_before(secs(15)), secs(15), Duration::MAX];
-    let phases = ages.map(|age| windows.phase(age));
+        [Duration::ZERO, just_before(secs(10)), secs(10), just_before(secs(15)), secs(15), secs(1 << 32)];
     let expected = [Phase::Fresh, Phase::Fresh, Phase::Stale, Phase::Stale, Phase::Expired, Phase::Expired];
-    assert_eq!(phases, expected);
+    assert_eq!(phases(windows, ages), expected);
 }
 
 #[test]
 fn zero_windows_are_never_open() {
     let fresh_only = Windows { fresh: secs(10), stale_if_error: Duration::ZERO };
-    assert_eq!(
-        [just_before(secs(10)), secs(10)].map(|age| fresh_only.phase(age)),
-        [Phase::Fresh, Phase::Expired]
-    );
+    assert_eq!(phases(fresh_only, [just_before(secs(10)), secs(10)]), [Phase::Fresh, Phase::Expired]);
     let last_known_good = Windows { fresh: Duration::ZERO, stale_if_error: secs(5) };
     let ages = [Duration::ZERO, secs(5)];
-    assert_eq!(ages.map(|age| last_known_good.phase(age)), [Phase::Stale, Phase::Expired]);
+    assert_eq!(phases(last_known_good, ages), [Phase::Stale, Phase::Expired]);
     let none = Windows { fresh: Duration::ZERO, stale_if_error: Duration::ZERO };
     assert!(none.is_none());
-    assert_eq!(none.phase(Duration::ZERO), Phase::Expired);
+    assert_eq!(phases(none, [Duration::ZERO]), [Phase::Expired]);
 }
 
 // The sum of both windows must not overflow.
 #[test]
 fn maximal_windows_never_end() {
     let windows = Windows { fresh: Duration::MAX, stale_if_error: Duration::MAX };
-    assert_eq!(windows.phase(just_before(Duration::MAX)), Phase::Fresh);
+    assert_eq!(phases(windows, [secs(1 << 40)]), [Phase::Fresh]);
     let windows = Windows { fresh: secs(1), stale_if_error: Duration::MAX };
-    assert_eq!(windows.phase(just_before(Duration::MAX)), Phase::Stale);
+    assert_eq!(phases(windows, [secs(1 << 40)]), [Phase::Stale]);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "an arbitrary start time")]
+fn clock_that_steps_back_does_not_open_a_window() {
+    let last_known_good = Windows { fresh: Duration::ZERO, stale_if_error: secs(5) };
+    let begin = Instant::now() + secs(100);
+    let lifetime = last_known_good.begin(begin);
+    assert_eq!((lifetime.phase(begin - secs(50)), lifetime.age(begin - secs(50))), (Phase::Stale, secs(0)));
 }
 
 #[test]
