@@ -8,6 +8,7 @@ mod baseline;
 mod client;
 mod measure;
 mod path;
+mod tls;
 
 use std::{fs, process::ExitCode};
 
@@ -21,6 +22,12 @@ use crate::process::root;
 
 /// The committed figures. They rise only in a commit of their own that names the feature and the amount.
 const BASELINE: &str = "xtask/src/cost/baseline.json";
+
+/// Prints what each feature costs when it is on.
+pub(crate) fn run_features() -> Result<ExitCode> {
+    Rig::prepare()?.measure_features()?;
+    Ok(ExitCode::SUCCESS)
+}
 
 pub(crate) fn run(write: bool) -> Result<ExitCode> {
     let measured = Rig::prepare()?.measure()?;

@@ -37,6 +37,7 @@ Usage: cargo xtask <command>
   outside                              run the programs in tests/outside, each a workspace of its own
   mutants                              break the engine in known ways; the invariant tests must catch each
   cost [--write]                       count the instructions of requests, or commit the counts as the baseline
+  cost --features                      count the instructions of a request with each feature on and off
   chaos [<arguments>]                  build the gateway and run the chaos suite against it
   local-model fetch|start|stop|status  manage a real small model, served on 127.0.0.1:18110
   python                               create the Python environment of the tests, in target/py
@@ -60,6 +61,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["test", args @ ..] => test::run(args),
         ["cost"] => cost::run(false),
         ["cost", "--write"] => cost::run(true),
+        ["cost", "--features"] => cost::run_features(),
         ["tidy"] => tidy::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),

@@ -29,22 +29,31 @@ pub(super) fn wait_for(program: &mut Child, port: u16) -> Result<()> {
     bail!("nothing listens on port {port} after {START:?}")
 }
 
-/// Sends a body this number of times and reads each response to its end. Any status but 200 is an error.
-pub(super) fn send(port: u16, body: &str, count: u32) -> Result<()> {
+/// Sends the requests and reads each response to its end. Any status but 200 is an error.
+pub(super) fn send(port: u16, requests: impl Iterator<Item = String>) -> Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(START))?;
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
-    let request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    for _ in 0..count {
+    for request in requests {
         stream.write_all(request.as_bytes())?;
         receive(&mut reader)?;
     }
     Ok(())
+}
+
+/// Returns the request for an answer to a chat.
+pub(super) fn chat(body: &str) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Returns the request for the metrics.
+pub(super) fn metrics() -> String {
+    "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned()
 }
 
 fn receive(reader: &mut impl BufRead) -> Result<()> {

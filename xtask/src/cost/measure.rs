@@ -13,7 +13,8 @@ use anyhow::{Context, Result, ensure};
 use super::{
     baseline::Baseline,
     client,
-    path::{PATHS, Path, config},
+    path::{FEATURES, NOTHING, PATHS, Path, Ports, Target, config},
+    tls,
 };
 use crate::{
     apt,
@@ -31,10 +32,11 @@ pub(super) struct Rig {
     floor: PathBuf,
     openai: Server,
     anthropic: Server,
+    tls: Option<tls::Terminator>,
 }
 
 /// A running program that is killed at the end.
-struct Server {
+pub(super) struct Server {
     child: Child,
     port: u16,
 }
@@ -46,8 +48,8 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(command: &mut Command, port: u16) -> Result<Self> {
-        command.stdout(Stdio::null()).env("RUST_LOG", "error").env("FB_COST_KEY", "sk-cost");
+    pub(super) fn start(command: &mut Command, port: u16) -> Result<Self> {
+        command.stdout(Stdio::null()).env("FB_COST_KEY", "sk-cost");
         let child =
             command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let mut server = Self { child, port };
@@ -63,7 +65,7 @@ impl Server {
     }
 }
 
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
@@ -85,7 +87,8 @@ impl Rig {
         let folder = target_dir()?.join("cost");
         fs::create_dir_all(&folder)?;
         let (openai, anthropic) = (simulate("openai")?, simulate("anthropic")?);
-        Ok(Self { folder, fb: release.join("fb"), floor: release.join("examples/floor"), openai, anthropic })
+        let (fb, floor) = (release.join("fb"), release.join("examples/floor"));
+        Ok(Self { folder, fb, floor, openai, anthropic, tls: None })
     }
 
     pub(super) fn measure(&self) -> Result<Baseline> {
@@ -97,11 +100,29 @@ impl Rig {
             if !floors.contains_key(floor.name) {
                 floors.insert(floor.name, self.cost(floor, |port| Ok(self.floor(port)))?);
             }
-            let (gateway, floor) = (self.cost(path, |port| self.gateway(port))?, floors[floor.name]);
+            let (gateway, floor) = (self.cost(path, |port| self.gateway(path, port))?, floors[floor.name]);
             println!("{:24}{gateway:>12.0}{floor:>12.0}", path.name);
             ratios.insert(path.name.to_owned(), gateway / floor);
         }
         Ok(Baseline { ratios, idle_kb: self.idle()?, binary_kb: self.binary()? })
+    }
+
+    /// Prints what each feature costs when it is on.
+    pub(super) fn measure_features(mut self) -> Result<()> {
+        self.tls = Some(tls::Terminator::start(&self.folder, self.openai.port)?);
+        let mut costs = BTreeMap::from([(NOTHING.name, 0.0)]);
+        println!("instructions per request       with  without      more");
+        for (with, without) in FEATURES {
+            for path in [with, without] {
+                if !costs.contains_key(path.name) {
+                    costs.insert(path.name, self.cost(path, |port| self.gateway(path, port))?);
+                }
+            }
+            let [with_cost, without_cost] = [with, without].map(|path| costs[path.name]);
+            let more = with_cost - without_cost;
+            println!("{:24}{with_cost:>10.0} {without_cost:>8.0} {more:>+9.0}", with.name);
+        }
+        Ok(())
     }
 
     /// Returns the instructions of one request.
@@ -120,15 +141,29 @@ impl Rig {
         valgrind.args(["-q", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", out.display()));
         valgrind.arg(program.get_program()).args(program.get_args());
         // One worker: the stealing of tasks depends on the machine.
-        let server = Server::start(valgrind.env("TOKIO_WORKER_THREADS", "1"), port)?;
-        client::send(server.port, &path.body(), count).with_context(|| path.name)?;
+        valgrind.env("TOKIO_WORKER_THREADS", "1").env("RUST_LOG", path.log);
+        if path.log == "info" {
+            valgrind.stderr(Stdio::null());
+        }
+        let server = Server::start(&mut valgrind, port)?;
+        let requests = (0..count).map(|number| match path.target {
+            Target::Metrics => client::metrics(),
+            Target::AsFloor | Target::Gateway => client::chat(&path.body(number)),
+        });
+        client::send(server.port, requests).with_context(|| path.name)?;
         server.stop()?;
         totals(&fs::read_to_string(&out)?)
     }
 
-    fn gateway(&self, port: u16) -> Result<Command> {
+    /// Returns the command of a gateway that listens for the requests of a path on this port.
+    fn gateway(&self, path: Path, port: u16) -> Result<Command> {
         let file = self.folder.join("fb.toml");
-        fs::write(&file, config(port, self.openai.port, self.anthropic.port))?;
+        let (listen, admin) =
+            if path.target == Target::Metrics { (free_port()?, port) } else { (port, free_port()?) };
+        let (openai, anthropic) = (self.openai.port, self.anthropic.port);
+        let tls = self.tls.as_ref().map(tls::Terminator::ports);
+        let ports = Ports { listen, admin, openai, anthropic, tls };
+        fs::write(&file, config(path, ports, &self.folder.display().to_string()))?;
         let mut command = Command::new(&self.fb);
         command.arg("serve").arg("--config").arg(file);
         Ok(command)
@@ -143,7 +178,7 @@ impl Rig {
     /// Returns the resident memory of a gateway that has just started, in kB.
     fn idle(&self) -> Result<f64> {
         let port = free_port()?;
-        let server = Server::start(&mut self.gateway(port)?, port)?;
+        let server = Server::start(&mut self.gateway(PATHS[0], port)?, port)?;
         let status = fs::read_to_string(format!("/proc/{}/status", server.child.id()))?;
         let resident =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
