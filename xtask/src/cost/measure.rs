@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::TcpListener,
+    ops::Range,
     path::{Path as FilePath, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -55,6 +56,15 @@ impl Server {
         let mut server = Self { child, port };
         client::wait_for(&mut server.child, port)?;
         Ok(server)
+    }
+
+    /// Sends the requests of a path with these numbers.
+    fn request(&self, path: Path, numbers: Range<u32>) -> Result<()> {
+        let requests = numbers.map(|number| match path.target {
+            Target::Metrics => client::metrics(),
+            Target::AsFloor | Target::Gateway => client::chat(&path.body(number)),
+        });
+        client::send(self.port, requests).with_context(|| path.name)
     }
 
     /// Ends the program as an operator would, so that it and valgrind finish.
@@ -115,7 +125,7 @@ impl Rig {
         for (with, without) in FEATURES {
             for path in [with, without] {
                 if !costs.contains_key(path.name) {
-                    costs.insert(path.name, self.cost(path, |port| self.gateway(path, port))?);
+                    costs.insert(path.name, self.cost_within(path)?);
                 }
             }
             let [with_cost, without_cost] = [with, without].map(|path| costs[path.name]);
@@ -125,16 +135,41 @@ impl Rig {
         Ok(())
     }
 
-    /// Returns the instructions of one request.
+    /// Returns the instructions of one request: the difference of two processes, so that no access to a running one is
+    /// needed.
     fn cost(&self, path: Path, command: impl Fn(u16) -> Result<Command>) -> Result<f64> {
-        let [few, many] = [FEW, MANY].map(|count| self.count(path, count, &command));
-        let difference = many?.checked_sub(few?).context("more requests took fewer instructions")?;
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        Ok(difference as f64 / f64::from(MANY - FEW))
+        let count = |requests| {
+            let (server, out) = self.start(path, &command)?;
+            server.request(path, 0..requests)?;
+            server.stop()?;
+            totals(&fs::read_to_string(&out)?)
+        };
+        let (few, many) = (count(FEW)?, count(MANY)?);
+        let fewer = || format!("{}: {FEW} requests took {few} instructions, {MANY} took {many}", path.name);
+        Ok(per_request(many.checked_sub(few).with_context(fewer)?, MANY - FEW))
     }
 
-    /// Returns the instructions of a process that serves this number of requests.
-    fn count(&self, path: Path, count: u32, command: impl Fn(u16) -> Result<Command>) -> Result<u64> {
+    /// Returns the instructions of one request, from the counts of one process. The setup of TLS takes a number of
+    /// instructions that differs from start to start, by more than those of the requests.
+    fn cost_within(&self, path: Path) -> Result<f64> {
+        let (server, out) = self.start(path, |port| self.gateway(path, port))?;
+        let control = |flag: &str| {
+            let mut command = Command::new("callgrind_control");
+            run(command
+                .args([flag, &server.child.id().to_string()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()))
+        };
+        server.request(path, 0..FEW)?;
+        control("--zero")?;
+        server.request(path, FEW..FEW + MANY)?;
+        control("--dump")?;
+        let dump = fs::read_to_string(out.with_extension("out.1"))?;
+        Ok(per_request(totals(&dump)?, MANY))
+    }
+
+    /// Starts a program under callgrind, and returns it with the file of its counts.
+    fn start(&self, path: Path, command: impl Fn(u16) -> Result<Command>) -> Result<(Server, PathBuf)> {
         let (port, out) = (free_port()?, self.folder.join("callgrind.out"));
         let program = command(port)?;
         let mut valgrind = Command::new("valgrind");
@@ -145,14 +180,7 @@ impl Rig {
         if path.log == "info" {
             valgrind.stderr(Stdio::null());
         }
-        let server = Server::start(&mut valgrind, port)?;
-        let requests = (0..count).map(|number| match path.target {
-            Target::Metrics => client::metrics(),
-            Target::AsFloor | Target::Gateway => client::chat(&path.body(number)),
-        });
-        client::send(server.port, requests).with_context(|| path.name)?;
-        server.stop()?;
-        totals(&fs::read_to_string(&out)?)
+        Ok((Server::start(&mut valgrind, port)?, out))
     }
 
     /// Returns the command of a gateway that listens for the requests of a path on this port.
@@ -191,6 +219,12 @@ impl Rig {
         run(Command::new("strip").arg("-o").arg(&stripped).arg(&self.fb))?;
         size_kb(&stripped)
     }
+}
+
+fn per_request(instructions: u64, requests: u32) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let instructions = instructions as f64;
+    instructions / f64::from(requests)
 }
 
 fn size_kb(file: &FilePath) -> Result<f64> {
