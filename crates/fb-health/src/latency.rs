@@ -51,14 +51,15 @@ fn kept(gap: Duration) -> f64 {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recent {
     /// In the order of their arrival.
-    samples: VecDeque<(Instant, Duration)>,
-    /// The same samples by their length.
-    sorted: Vec<Duration>,
-    sum: Duration,
+    samples: VecDeque<(Instant, u64)>,
+    /// The same samples by their length, in nanoseconds: a search compares words.
+    sorted: Vec<u64>,
+    sum: u128,
 }
 
 impl Recent {
     pub(crate) fn record(&mut self, sample: Duration, now: Instant) {
+        let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
         let index = self.sorted.partition_point(|other| *other < sample);
         if self.samples.len() == CAPACITY
             && let Some((_, oldest)) = self.samples.pop_front()
@@ -72,12 +73,12 @@ impl Recent {
                 self.sorted[index..=freed].rotate_right(1);
                 self.sorted[index] = sample;
             }
-            self.sum = self.sum.saturating_sub(oldest);
+            self.sum -= u128::from(oldest);
         } else {
             self.sorted.insert(index, sample);
         }
         self.samples.push_back((now, sample));
-        self.sum = self.sum.saturating_add(sample);
+        self.sum += u128::from(sample);
     }
 
     /// Returns the number of samples, their mean, and a percentile (nearest rank) for each share; `None` without
@@ -91,15 +92,16 @@ impl Recent {
             self.remove_first();
         }
         let (sorted, len) = (&self.sorted, self.sorted.len());
-        let count = u32::try_from(len).ok().filter(|count| *count > 0)?;
-        Some((len, self.sum / count, shares.map(|share| sorted[rank(share, len)])))
+        let mean = u64::try_from(self.sum.checked_div(len as u128)?).unwrap_or(u64::MAX);
+        let percentiles = shares.map(|share| Duration::from_nanos(sorted[rank(share, len)]));
+        Some((len, Duration::from_nanos(mean), percentiles))
     }
 
     fn remove_first(&mut self) {
         let Some((_, sample)) = self.samples.pop_front() else { return };
         let index = self.sorted.partition_point(|other| *other < sample);
         self.sorted.remove(index);
-        self.sum = self.sum.saturating_sub(sample);
+        self.sum -= u128::from(sample);
     }
 }
 
