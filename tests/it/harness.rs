@@ -191,9 +191,19 @@ impl Gateway {
         value: &str,
         body: impl Into<reqwest::Body>,
     ) -> HttpResponse {
-        let url = format!("{}/chat/completions", self.url);
-        let request =
-            client().post(url).header("content-type", "application/json").header(name, value).body(body);
+        self.post_to("/chat/completions", &[(name, value)], body).await
+    }
+
+    /// Sends any body to a path below `/v1` with additional headers.
+    pub(crate) async fn post_to(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> HttpResponse {
+        let request = client().post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(body);
         let mut response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let headers = response.headers().clone();

@@ -19,6 +19,7 @@ mod eval;
 mod field;
 mod harness;
 mod local_model;
+mod messages;
 mod ollama_client;
 mod openai_sdk;
 mod operate;

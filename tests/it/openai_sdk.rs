@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Gateway, Sims, prepared, without_times},
-    python::OpenAiSdk,
+    python::Sdk,
 };
 
 struct Bench {
     sims: Sims,
-    sdk: OpenAiSdk,
+    sdk: Sdk,
     _gateway: Gateway,
 }
 
@@ -27,7 +27,7 @@ impl Bench {
         let (fb, python) = (prepared("FB_BIN")?, prepared("FB_PYTHON")?);
         let sims = Sims::start().await;
         let gateway = Gateway::start(&fb, &config(&sims)).await;
-        let sdk = OpenAiSdk::start(&python, &gateway.url);
+        let sdk = Sdk::start(&python, "openai_client.py", &gateway.url);
         Some(Self { sims, sdk, _gateway: gateway })
     }
 

@@ -22,16 +22,17 @@ pub(crate) async fn run(python: &Path, script: &str, url: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A running process with the OpenAI SDK, which takes one command per line.
-pub(crate) struct OpenAiSdk {
+/// A running process with the SDK of a provider, which takes one command per line.
+pub(crate) struct Sdk {
     _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
 }
 
-impl OpenAiSdk {
-    pub(crate) fn start(python: &Path, url: &str) -> Self {
-        let mut child = command(python, "openai_client.py", url)
+impl Sdk {
+    /// Starts a script that drives an SDK against this URL.
+    pub(crate) fn start(python: &Path, script: &str, url: &str) -> Self {
+        let mut child = command(python, script, url)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -69,6 +69,16 @@ impl ChatRequest {
         Self { inner: Arc::new(inner), options: Options::default() }
     }
 
+    /// Sets the headers of the body's dialect, as pairs of name and value, which a target of the same dialect gets with the
+    /// body. Without effect on a request without a body, or one that has clones.
+    #[must_use]
+    pub fn with_dialect_headers(mut self, headers: Vec<(String, String)>) -> Self {
+        if let Some(body) = Arc::get_mut(&mut self.inner).and_then(|inner| inner.raw.as_mut()) {
+            body.headers = headers;
+        }
+        self
+    }
+
     /// Sets the options of this request.
     #[must_use]
     pub fn with_options(mut self, options: Options) -> Self {
@@ -224,6 +234,8 @@ pub struct RawBody {
     pub bytes: Bytes,
     /// The top-level fields in order, including duplicates.
     pub fields: Vec<Field>,
+    /// The headers that belong to the dialect, such as `anthropic-beta`, by name.
+    pub headers: Vec<(String, String)>,
     /// The parser of the dialect for the typed content.
     pub parse: fn(&Self) -> Result<Chat, InvalidRequest>,
 }

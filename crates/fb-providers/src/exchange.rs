@@ -123,7 +123,8 @@ impl<P: Protocol> Exchange<P> {
         let mut rejected = None;
         loop {
             let mut request = self.protocol.prepare(call, stream).map_err(|refusal| refused(&refusal))?;
-            let mut response = self.upstream.post(request.uri, request.body, call.key.index).await?;
+            let mut response =
+                self.upstream.post(request.uri, request.body, request.headers, call.key.index).await?;
             let (status, limits) = (response.status(), error::rate_limits(&response));
             call.key.record_head(AnswerHead::new(status, limits));
             if response.is_success() {

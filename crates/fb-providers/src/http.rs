@@ -75,9 +75,24 @@ impl Upstream {
         Ok(Self { base, credentials, clients })
     }
 
-    /// Posts a body with one of the keys; returns once the head of the response has arrived.
-    pub(crate) async fn post(&self, uri: Uri, body: BodyParts, key: usize) -> Result<Response, Failure> {
-        Response::receive(self.clients.lease(), self.request(Method::POST, uri, body, key)).await
+    /// Posts a body with one of the keys; returns once the head of the response has arrived. A header of the caller replaces
+    /// that of the settings; features in `anthropic-beta` add up.
+    pub(crate) async fn post(
+        &self,
+        uri: Uri,
+        body: BodyParts,
+        headers: CallerHeaders,
+        key: usize,
+    ) -> Result<Response, Failure> {
+        let mut request = self.request(Method::POST, uri, body, key);
+        for (name, value) in headers {
+            if name == "anthropic-beta" {
+                request.headers_mut().append(name, value);
+            } else {
+                request.headers_mut().insert(name, value);
+            }
+        }
+        Response::receive(self.clients.lease(), request).await
     }
 
     /// Gets a resource with one of the keys; returns once the head of the response has arrived.
@@ -109,6 +124,9 @@ impl Upstream {
         request
     }
 }
+
+/// The headers of one request that its caller set.
+pub(crate) type CallerHeaders = Vec<(HeaderName, HeaderValue)>;
 
 /// A response after its head has arrived. Dropping it closes the connection, or resets its HTTP/2 stream.
 #[derive(Debug)]

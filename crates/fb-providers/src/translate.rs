@@ -14,5 +14,5 @@ pub(crate) fn typed_view(call: Call<'_>) -> Result<&Chat, Refusal> {
 pub(crate) fn editable(dialect: Dialect, bytes: Bytes) -> Result<RawBody, Refusal> {
     let fields = fb_wire::raw::scan(&bytes).map_err(|error| Refusal::new("body", error.message))?;
     // The typed view of a printed body is never read back.
-    Ok(RawBody { dialect, bytes, fields, parse: |_| Ok(Chat::default()) })
+    Ok(RawBody { dialect, bytes, fields, headers: Vec::new(), parse: |_| Ok(Chat::default()) })
 }

@@ -1,14 +1,14 @@
-//! Error responses in OpenAI's envelope. Status, code, type and retryability come from [`ErrorCode::http`].
+//! Error responses. Status, code, type and retryability come from [`ErrorCode::http`].
 
 use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use fb::{Error, ErrorCode, ErrorType, HttpError, RequestError};
-use fb_wire::openai;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::{
-    body::{JSON, Response, response},
+    body::{Body, JSON, Response, response},
+    doors::{Door, OpenAiChat, PrintedError},
     rejected::Rejected,
     report_headers::{Exposed, random_request_id, write_report_headers},
 };
@@ -62,9 +62,11 @@ pub(crate) fn respond(error: &Error, exposed: Exposed) -> Response {
 }
 
 /// Returns the event of a stream that failed after the head of its response was sent, with the body of that response.
-pub(crate) fn event(error: &Error, exposed: Exposed) -> Bytes {
-    let (http, (param, message)) = (error.http(), describe(error, exposed));
-    openai::error_event(&message, openai_type(http.error_type), param, Some(http.code))
+pub(crate) fn event(door: &dyn Door, error: &Error, exposed: Exposed) -> Bytes {
+    let (param, message) = describe(error, exposed);
+    let id = error.report().map(|report| report.id.to_string());
+    let printed = PrintedError::new(error.http(), &message, param);
+    door.error_event(&PrintedError { request_id: id.as_deref(), ..printed })
 }
 
 /// Returns the parameter at fault and the message.
@@ -133,21 +135,34 @@ fn mark(response: &mut Response, http: HttpError, param: Option<String>) {
     response.extensions_mut().insert(Rejected { error, param, tenant: None });
 }
 
+/// Returns a response in OpenAI's dialect, with what [`print_in`] needs to print it in another.
 fn error_response(http: HttpError, message: &str, param: Option<&str>) -> Response {
-    let body = openai::error_body(message, openai_type(http.error_type), param, Some(http.code));
+    let body = OpenAiChat.error(&PrintedError::new(http, message, param));
     let mut response = response(JSON, body);
     *response.status_mut() = StatusCode::from_u16(http.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    response.extensions_mut().insert(ErrorText {
+        http,
+        message: message.into(),
+        param: param.map(Into::into),
+    });
     response
 }
 
-const fn openai_type(error_type: ErrorType) -> &'static str {
-    match error_type {
-        ErrorType::InvalidRequest => "invalid_request_error",
-        ErrorType::InsufficientQuota => "insufficient_quota",
-        ErrorType::RateLimit => "rate_limit_error",
-        ErrorType::Unavailable => "service_unavailable_error",
-        ErrorType::Api => "api_error",
-    }
+/// The error that a response reports, among its extensions.
+#[derive(Debug, Clone)]
+struct ErrorText {
+    http: HttpError,
+    message: Box<str>,
+    param: Option<Box<str>>,
+}
+
+/// Prints the error of a response in the dialect of a door. Any other response stays as it is.
+pub(crate) fn print_in(door: &dyn Door, response: &mut Response) {
+    let Some(ErrorText { http, message, param }) = response.extensions_mut().remove() else { return };
+    let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let printed = PrintedError::new(http, &message, param.as_deref());
+    let body = door.error(&PrintedError { request_id, ..printed });
+    *response.body_mut() = Body::from(body);
 }
 
 fn write_retry_after(headers: &mut HeaderMap, wait: Duration) {

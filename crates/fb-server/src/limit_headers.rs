@@ -1,5 +1,7 @@
 //! Response headers with what is left of the limits of a tenant, in the form of a dialect.
 
+use std::time::{Duration, SystemTime};
+
 use fb::{Allowance, Allowances};
 use fb_wire::headers::print_go_duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -20,24 +22,48 @@ static OPENAI_TOKENS: Names = [
 
 /// Adds the headers of OpenAI: the reset time is a duration.
 pub(crate) fn write_openai(headers: &mut HeaderMap, allowances: &Allowances) {
-    write(headers, &OPENAI_REQUESTS, allowances.requests.as_ref());
-    write(headers, &OPENAI_TOKENS, allowances.tokens.as_ref());
+    write(headers, &OPENAI_REQUESTS, allowances.requests.as_ref(), print_go_duration);
+    write(headers, &OPENAI_TOKENS, allowances.tokens.as_ref(), print_go_duration);
 }
 
-fn write(headers: &mut HeaderMap, [limit, remaining, reset]: &Names, allowance: Option<&Allowance>) {
+static ANTHROPIC_REQUESTS: Names = [
+    HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+];
+static ANTHROPIC_TOKENS: Names = [
+    HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+];
+
+/// Adds the headers of Anthropic: the reset time is a time of day, rounded up to seconds.
+pub(crate) fn write_anthropic(headers: &mut HeaderMap, allowances: &Allowances, now: SystemTime) {
+    let print = |resets_in: Duration| {
+        let whole = Duration::from_secs(resets_in.as_secs() + u64::from(resets_in.subsec_nanos() > 0));
+        humantime::format_rfc3339_seconds(now + whole).to_string()
+    };
+    write(headers, &ANTHROPIC_REQUESTS, allowances.requests.as_ref(), print);
+    write(headers, &ANTHROPIC_TOKENS, allowances.tokens.as_ref(), print);
+}
+
+fn write(
+    headers: &mut HeaderMap,
+    [limit, remaining, reset]: &Names,
+    allowance: Option<&Allowance>,
+    print: impl Fn(Duration) -> String,
+) {
     let Some(allowance) = allowance else { return };
     let mut set = |name: &HeaderName, value| headers.insert(name, value);
     set(limit, HeaderValue::from(allowance.limit));
     set(remaining, HeaderValue::from(allowance.remaining));
-    if let Ok(resets_in) = HeaderValue::try_from(print_go_duration(allowance.resets_in)) {
+    if let Ok(resets_in) = HeaderValue::try_from(print(allowance.resets_in)) {
         set(reset, resets_in);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use expect_test::expect;
 
     use super::*;
@@ -69,5 +95,14 @@ mod tests {
             x-ratelimit-reset-requests: 1s"#]]
         .assert_eq(&print(Allowances { requests, tokens: None }));
         assert_eq!(print(Allowances::default()), "");
+
+        let mut headers = HeaderMap::new();
+        let allowances = Allowances { requests: allowance(60, 59, 1_500), tokens: None };
+        write_anthropic(&mut headers, &allowances, SystemTime::UNIX_EPOCH);
+        assert_eq!(headers["anthropic-ratelimit-requests-reset"], "1970-01-01T00:00:02Z");
+        assert_eq!(
+            (headers["anthropic-ratelimit-requests-remaining"].as_bytes(), headers.len()),
+            (&b"59"[..], 3)
+        );
     }
 }

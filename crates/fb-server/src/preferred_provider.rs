@@ -25,6 +25,8 @@ pub(crate) fn take(request: ChatRequest) -> Result<(ChatRequest, IsSetByField), 
 }
 
 impl IsSetByField {
+    pub(crate) const NO: Self = Self(false);
+
     /// Names the field in the error of a request with an unknown preference.
     pub(crate) fn name_in(self, error: Error) -> Error {
         match error {

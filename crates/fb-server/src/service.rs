@@ -6,17 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use fb::{Client, Config, ErrorCode, InvalidConfig};
+use fb::{Client, Config, Dialect, ErrorCode, InvalidConfig};
 use http::Request;
 
 use crate::{
     admin::{AdminState, OperatorEndpoint},
-    auth::{ApiKeys, Caller},
+    auth::ApiKeys,
     body::{Body, Response},
     config::{AdminConfig, DirectTargets, ServerConfig},
-    doors,
-    error::Rejection,
-    limit_headers,
+    doors::{self, Door, OpenAiChat},
+    error::{Rejection, print_in},
     origin::{Access, OriginPolicy, permit},
     rejected::{Reporter, RequestLine, set_tenant},
     report_headers::Exposed,
@@ -40,6 +39,8 @@ pub(crate) const LISTENER: &str = "gateway";
 /// | endpoint | answer |
 /// |---|---|
 /// | `POST /v1/chat/completions` | a chat completion, plain or streamed |
+/// | `POST /v1/messages` | the same in Anthropic's dialect |
+/// | `POST /v1/messages/count_tokens` | the tokens of a prompt, estimated |
 /// | `POST /v1/completions`, `POST /v1/completions/circuit` | the text with its provider, model and level |
 /// | `GET /v1/models`, `GET /v1/models/ID` | the names of routes and targets |
 /// | `GET /livez` | `ok` |
@@ -167,9 +168,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (state, line) = (Arc::clone(&self.state), RequestLine::of(&request));
-        let method = line.method().clone();
+        let (method, door) = (line.method().clone(), doors::of(request.uri().path()));
         ResponseFuture::new(&method, async move {
-            let response = match state.origins.check(&request) {
+            let mut response = match state.origins.check(&request) {
                 Ok(Access::Plain) => respond_in_time(&state, request).await,
                 Ok(Access::Foreign(origin)) => {
                     let mut response = respond_in_time(&state, request).await;
@@ -179,6 +180,9 @@ where
                 Ok(Access::Preflight(response)) => response,
                 Err(rejection) => rejection.into_response(),
             };
+            if door.dialect() != Dialect::OpenAi {
+                print_in(door, &mut response);
+            }
             state.reporter.report(&line, &response);
             response
         })
@@ -187,7 +191,8 @@ where
 
 /// An endpoint, found by its path.
 enum Endpoint<'a> {
-    Chat,
+    Chat(&'static dyn Door),
+    CountTokens,
     Completions,
     Models,
     Model(&'a str),
@@ -198,7 +203,8 @@ enum Endpoint<'a> {
 impl<'a> Endpoint<'a> {
     fn find(path: &'a str) -> Option<Self> {
         Some(match path {
-            "/v1/chat/completions" => Self::Chat,
+            "/v1/chat/completions" | "/v1/messages" => Self::Chat(doors::of(path)),
+            "/v1/messages/count_tokens" => Self::CountTokens,
             "/v1/completions" | "/v1/completions/circuit" => Self::Completions,
             "/v1/models" => Self::Models,
             "/livez" => Self::Liveness,
@@ -209,7 +215,7 @@ impl<'a> Endpoint<'a> {
 
     const fn methods(&self) -> Methods {
         match self {
-            Self::Chat | Self::Completions => Methods::Post,
+            Self::Chat(_) | Self::CountTokens | Self::Completions => Methods::Post,
             Self::Models | Self::Model(_) | Self::Liveness | Self::Readiness => Methods::Get,
         }
     }
@@ -256,11 +262,20 @@ where
         },
     };
     let mut response = match endpoint {
-        Endpoint::Chat => with_limits(doors::chat(state, request, caller).await, state, caller),
-        Endpoint::Completions => with_limits(doors::completions(state, request, caller).await, state, caller),
-        Endpoint::Models => doors::models(state, caller),
+        Endpoint::Chat(door) => {
+            let mut response = doors::chat(door, state, request, caller).await;
+            door.write_headers(response.headers_mut(), &state.allowances(caller));
+            response
+        }
+        Endpoint::CountTokens => doors::count_tokens(state, request).await,
+        Endpoint::Completions => {
+            let mut response = doors::completions(state, request, caller).await;
+            OpenAiChat.write_headers(response.headers_mut(), &state.allowances(caller));
+            response
+        }
+        Endpoint::Models => doors::models(state, request.headers(), caller),
         Endpoint::Model(id) => match path_parameter(id) {
-            Ok(id) => doors::model(state, &id, caller),
+            Ok(id) => doors::model(state, &id, request.headers(), caller),
             Err(rejection) => rejection.into_response(),
         },
         Endpoint::Liveness => doors::livez(),
@@ -269,12 +284,6 @@ where
     if let Some(caller) = caller {
         set_tenant(&mut response, &caller.tenant);
     }
-    response
-}
-
-/// Adds what is left of the caller's limits to a response in OpenAI's dialect.
-fn with_limits(mut response: Response, state: &State, caller: Option<&Caller>) -> Response {
-    limit_headers::write_openai(response.headers_mut(), &state.allowances(caller));
     response
 }
 

@@ -7,29 +7,27 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use fb::{ChatStream, Dialect, Error, Raw};
-use fb_wire::{
-    openai::{self, ChunkPrinter},
-    sse,
-};
+use fb::{ChatStream, Error, Raw};
 use futures_core::Stream;
 use http_body::{Body, Frame};
 use tokio::task::coop::has_budget_remaining;
 
 use crate::{
+    doors::{Door, ErrorKind, EventPrinter, PrintedError},
     heartbeat::Heartbeat,
     report_headers::{Exposed, report_comments},
     shutdown::{ENDED, Shutdown},
 };
 
-/// A streamed answer as a response body in OpenAI's dialect.
+/// A streamed answer as a response body in the dialect of a door.
 ///
 /// Frames that arrive in that dialect are forwarded unchanged, others are printed. If the stream fails, one error event
 /// is sent and the connection is closed, so that a client cannot take a partial answer for a complete one. In times of
-/// silence comments are sent.
+/// silence events without content are sent.
 pub(crate) struct StreamBody {
     source: Source,
-    printer: ChunkPrinter,
+    door: &'static dyn Door,
+    printer: Box<dyn EventPrinter>,
     state: State,
     heartbeat: Option<Heartbeat>,
     exposed: Exposed,
@@ -38,6 +36,16 @@ pub(crate) struct StreamBody {
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The waker that `ended` and the heartbeat have.
     waker: Option<Waker>,
+}
+
+/// The settings of a streamed answer.
+pub(crate) struct Settings {
+    pub(crate) door: &'static dyn Door,
+    pub(crate) printer: Box<dyn EventPrinter>,
+    /// The longest silence; `None` for no limit.
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) exposed: Exposed,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// The origin of the events.
@@ -58,9 +66,6 @@ pub(crate) enum Unopened {
     Failed(Bytes),
 }
 
-/// The text of a comment in a time of silence.
-const HEARTBEAT: &str = "heartbeat";
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing was returned yet, and a comment is due at once.
@@ -73,39 +78,23 @@ enum State {
 }
 
 impl StreamBody {
-    pub(crate) fn new(
-        stream: ChatStream,
-        printer: ChunkPrinter,
-        heartbeat: Option<Duration>,
-        exposed: Exposed,
-        shutdown: &Shutdown,
-    ) -> Self {
-        Self::from_source(Source::Open(Box::new(stream)), printer, heartbeat, exposed, shutdown)
+    pub(crate) fn new(stream: ChatStream, settings: Settings) -> Self {
+        Self::from_source(Source::Open(Box::new(stream)), settings)
     }
 
-    /// Creates the body of a stream that is not open yet. It begins with a comment.
-    pub(crate) fn opening(
-        opening: Opening,
-        printer: ChunkPrinter,
-        heartbeat: Option<Duration>,
-        exposed: Exposed,
-        shutdown: &Shutdown,
-    ) -> Self {
+    /// Creates the body of a stream that is not open yet. It begins with a heartbeat.
+    pub(crate) fn opening(opening: Opening, settings: Settings) -> Self {
         let source = Source::Opening(opening);
-        Self { state: State::Beginning, ..Self::from_source(source, printer, heartbeat, exposed, shutdown) }
+        Self { state: State::Beginning, ..Self::from_source(source, settings) }
     }
 
-    fn from_source(
-        source: Source,
-        printer: ChunkPrinter,
-        heartbeat: Option<Duration>,
-        exposed: Exposed,
-        shutdown: &Shutdown,
-    ) -> Self {
-        let (shutdown, ending) = (shutdown.clone(), shutdown.clone());
+    fn from_source(source: Source, settings: Settings) -> Self {
+        let Settings { door, printer, heartbeat, exposed, shutdown } = settings;
+        let ending = shutdown.clone();
         let ended = Box::pin(async move { ending.ended().await });
         let heartbeat = heartbeat.map(Heartbeat::new);
-        Self { source, printer, state: State::Streaming, heartbeat, exposed, shutdown, ended, waker: None }
+        let state = State::Streaming;
+        Self { source, door, printer, state, heartbeat, exposed, shutdown, ended, waker: None }
     }
 
     /// Returns the next output, or a comment if there was none for a while.
@@ -119,12 +108,7 @@ impl StreamBody {
         let is_registered = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         if (!is_registered || self.shutdown.is_over()) && self.ended.as_mut().poll(cx).is_ready() {
             self.state = State::Flushing;
-            return Poll::Ready(Some(openai::error_event(
-                ENDED,
-                "service_unavailable_error",
-                None,
-                Some("overloaded"),
-            )));
+            return Poll::Ready(Some(self.door.error_event(&PrintedError::ended(ENDED))));
         }
         let silence = match &mut self.heartbeat {
             Some(heartbeat) => heartbeat.poll_due(cx, is_registered),
@@ -136,7 +120,7 @@ impl StreamBody {
         } else if !is_registered {
             self.waker = Some(cx.waker().clone());
         }
-        silence.map(|()| Some(sse::comment(HEARTBEAT)))
+        silence.map(|()| Some(self.door.heartbeat()))
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -170,13 +154,18 @@ impl StreamBody {
                 }
                 Err(error) => {
                     self.state = State::Flushing;
-                    let event =
-                        openai::error_event(&error.to_string(), "upstream_error", None, Some(error.code()));
-                    return Poll::Ready(Some(event));
+                    let message = error.to_string();
+                    let printed = PrintedError {
+                        kind: ErrorKind::Broken,
+                        code: error.code(),
+                        ..PrintedError::new(error.http(), &message, None)
+                    };
+                    return Poll::Ready(Some(self.door.error_event(&printed)));
                 }
             };
             match frame.raw {
-                Some(Raw { dialect: Dialect::OpenAi, bytes }) if !bytes.is_empty() => {
+                Some(Raw { dialect, bytes }) if dialect == self.door.dialect() && !bytes.is_empty() => {
+                    self.printer.forward(&bytes);
                     return Poll::Ready(Some(bytes));
                 }
                 _ => {
@@ -203,7 +192,7 @@ impl Body for StreamBody {
         match this.state {
             State::Beginning => {
                 this.state = State::Streaming;
-                Poll::Ready(Some(Ok(Frame::data(sse::comment(HEARTBEAT)))))
+                Poll::Ready(Some(Ok(Frame::data(this.door.heartbeat()))))
             }
             State::Streaming => this.poll_output(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
             State::Flushing => {

@@ -2,7 +2,7 @@
 //!
 //! | direction | whole | streamed |
 //! |---|---|---|
-//! | a caller's body to a request | [`request`] | [`request`] |
+//! | a caller's body to a request | [`request`], [`prompt`] | [`request`] |
 //! | a typed chat to a provider's body | [`encode`] | [`encode`] |
 //! | a provider's answer to the vocabulary | [`reply`] | [`EventDecoder`] |
 //! | the vocabulary to a caller's answer | [`print_reply`], [`print_block`] | [`EventPrinter`] |
@@ -31,5 +31,5 @@ pub use self::{
     limits::Limits,
     print::{error_body, error_event, print_block, print_reply},
     reply::reply,
-    request::request,
+    request::{prompt, request},
 };

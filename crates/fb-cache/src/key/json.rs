@@ -193,8 +193,8 @@ impl<'a> Reader<'a> {
         }
         let text = &self.json[begin + 1..end];
         self.at = end + 1;
-        // Reads all of it instead of stopping at the first, because only that is vectorised.
-        if text.iter().fold(false, |found, byte| found | (*byte < b' ')) {
+        // The least of all instead of a search for the first, because only that is vectorised.
+        if text.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ' {
             return Err(None);
         }
         let text = if is_canonical { Cow::Borrowed(text) } else { escaped(&self.json[begin..=end])? };

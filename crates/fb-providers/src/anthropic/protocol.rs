@@ -4,11 +4,12 @@ use fb_wire::{
     Decoded, WireError,
     anthropic::{EventDecoder, Limits},
 };
-use http::Uri;
+use http::{HeaderName, HeaderValue, Uri};
 
 use super::{encode, failure};
 use crate::{
     exchange::{ErrorClass, ErrorResponse, PreparedRequest, Protocol, Sse},
+    http::CallerHeaders,
     models,
 };
 
@@ -21,6 +22,14 @@ pub(super) struct Messages {
 
 /// Maximum size of a request body, in bytes: 32 MB.
 const MAX_BODY: u64 = 32 << 20;
+
+/// Returns the headers that a caller of the same dialect sent.
+fn caller_headers(call: Call<'_>) -> CallerHeaders {
+    let headers = call.request.raw_in(Dialect::Anthropic).into_iter().flat_map(|body| &body.headers);
+    let parsed = headers
+        .map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
+    parsed.flatten().collect()
+}
 
 impl Protocol for Messages {
     type Decoder = Sse<EventDecoder>;
@@ -43,7 +52,15 @@ impl Protocol for Messages {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream)?;
-        Ok(PreparedRequest { uri: self.uri.clone(), body, notes, hide_usage: false, thinking: false })
+        let headers = caller_headers(call);
+        Ok(PreparedRequest {
+            uri: self.uri.clone(),
+            body,
+            headers,
+            notes,
+            hide_usage: false,
+            thinking: false,
+        })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -9,7 +9,7 @@ use super::{
     decode::StreamDecoder,
     error::{ErrorClass, ErrorResponse},
 };
-use crate::http::BodyParts;
+use crate::http::{BodyParts, CallerHeaders};
 
 /// The parts of a call that differ between families of providers. Every method except
 /// [`Protocol::learn`] is pure.
@@ -58,6 +58,8 @@ pub(crate) trait Protocol: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct PreparedRequest {
     pub(crate) uri: Uri,
     pub(crate) body: BodyParts,
+    /// The headers of the caller that belong to the dialect.
+    pub(crate) headers: CallerHeaders,
     /// The differences from the caller's request.
     pub(crate) notes: Vec<Note>,
     /// The request includes token counts that the caller did not request.

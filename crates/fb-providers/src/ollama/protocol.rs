@@ -29,7 +29,15 @@ impl Protocol for NativeChat {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream, self.num_ctx)?;
-        Ok(PreparedRequest { uri: self.uri.clone(), body, notes, hide_usage: false, thinking: false })
+        let headers = Vec::new();
+        Ok(PreparedRequest {
+            uri: self.uri.clone(),
+            body,
+            headers,
+            notes,
+            hide_usage: false,
+            thinking: false,
+        })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -74,7 +74,8 @@ impl Protocol for ChatCompletions {
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let prepared = encode::prepare(call, stream, self.thinking(call), self.preset)?;
         let encode::Prepared { body, notes, hide_usage, thinking } = prepared;
-        Ok(PreparedRequest { uri: self.endpoint.uri(call.model)?, body, notes, hide_usage, thinking })
+        let (uri, headers) = (self.endpoint.uri(call.model)?, Vec::new());
+        Ok(PreparedRequest { uri, body, headers, notes, hide_usage, thinking })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

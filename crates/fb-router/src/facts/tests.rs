@@ -22,6 +22,7 @@ fn raw(head: Head, fields: &[&str], parse: fn(&RawBody) -> Result<Chat, InvalidR
         dialect: Dialect::Anthropic,
         bytes: Bytes::from_static(&[b' '; 40]),
         fields: fields.iter().map(field).collect(),
+        headers: Vec::new(),
         parse,
     };
     ChatRequest::from_raw(head, body)
@@ -141,7 +142,8 @@ fn cost_of_text_is_estimated_without_parsing_it_and_that_of_media_without_keepin
     let cost = |text: &str, parse| {
         let bytes = Bytes::from(text.repeat(5_000usize.div_ceil(text.len())));
         let size = bytes.len();
-        let body = RawBody { dialect: Dialect::OpenAi, bytes, fields: Vec::new(), parse };
+        let body =
+            RawBody { dialect: Dialect::OpenAi, bytes, fields: Vec::new(), headers: Vec::new(), parse };
         let request = ChatRequest::from_raw(Head::default(), body);
         let facts = Facts::for_cost(&request);
         assert!(request.parsed().is_none(), "{text}");

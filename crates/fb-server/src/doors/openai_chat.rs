@@ -1,164 +1,89 @@
+//! OpenAI's dialect of `POST /v1/chat/completions`.
+
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use fb::{
-    Answer, Block, BlockCategory, BlockForm, ChatRequest, ChatStream, Dialect, Error, FinishReason, Head,
-    Raw, Report, StreamEvent,
+use fb::{Allowances, Block, ChatRequest, Dialect, ErrorType, Head, InvalidRequest, Reply, StreamEvent};
+use fb_wire::{
+    openai::{self, ChunkPrinter, Stamp},
+    sse,
 };
-use fb_wire::openai::{self, ChunkPrinter, Stamp};
-use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
-use tokio::time::timeout;
+use http::HeaderMap;
 
+use super::{Door, ErrorKind, EventPrinter, PrintedError};
 use crate::{
-    auth::Caller,
-    body::{Body, EVENT_STREAM, JSON, Response, response},
-    error,
+    limit_headers,
     preferred_provider::{self, IsSetByField},
-    report_headers::{Exposed, report_comments, write_report_headers},
-    request_headers::options,
-    state::State,
-    stream_body::{StreamBody, Unopened},
 };
 
-/// `POST /v1/chat/completions`, plain and streamed.
-pub(crate) async fn chat<B: http_body::Body<Data = Bytes>>(
-    state: &State,
-    request: Request<B>,
-    caller: Option<&Caller>,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match state.bodies.read(body).await {
-        Ok(body) => body,
-        Err(rejection) => return rejection.into_response(),
-    };
-    let parsed = openai::request(body).and_then(|request| {
-        let options = options(&parts.headers, caller)?;
-        preferred_provider::take(match options {
-            Some(options) => request.with_options(options),
-            None => request,
-        })
-    });
-    let (request, preference) = match parsed {
-        Ok(parsed) => parsed,
-        Err(invalid) => return error::respond(&Error::InvalidRequest(invalid), state.exposed),
-    };
-    let request = state.restrict(request);
-    let head = request.head().clone();
-    let response =
-        if head.stream { streamed(state, request, preference).await } else { plain(state, request).await };
-    response.unwrap_or_else(|error| match error {
-        Error::Blocked(ended) => blocked(&ended.cause, &ended.report, &head, state.exposed),
-        error => error::respond(&preference.name_in(error), state.exposed),
-    })
-}
+/// OpenAI's dialect.
+#[derive(Debug)]
+pub(crate) struct OpenAiChat;
 
-async fn plain(state: &State, request: ChatRequest) -> Result<Response, Error> {
-    let model = request.head().model.clone();
-    let Answer { reply, report, .. } = state.client.chat(request).await?;
-    let body = match &reply.raw {
-        Some(Raw { dialect: Dialect::OpenAi, bytes }) if reply.complete => bytes.clone(),
-        Some(Raw { dialect: Dialect::OpenAi, bytes }) => openai::complete(bytes, stamp(), &model),
-        _ => openai::print_reply(&reply, stamp(), &model),
-    };
-    let mut response = response(JSON, body);
-    write_report_headers(response.headers_mut(), &report, &reply.meta.notes, state.exposed);
-    Ok(response)
-}
+/// The text of a comment in a time of silence.
+const HEARTBEAT: &str = "heartbeat";
 
-async fn streamed(state: &State, request: ChatRequest, preference: IsSetByField) -> Result<Response, Error> {
-    let head = request.head().clone();
-    let printer = ChunkPrinter::new(stamp(), &head.model, head.include_usage);
-    let Some(early) = state.early_headers else {
-        let stream = state.client.stream(request).await?;
-        return Ok(open_stream(stream, printer, state));
-    };
-    let client = state.client.clone();
-    let mut opening = Box::pin(async move { client.stream(request).await });
-    match timeout(early, &mut opening).await {
-        Ok(opened) => Ok(open_stream(opened?, printer, state)),
-        Err(_elapsed) => {
-            let exposed = state.exposed;
-            let opening = Box::pin(async move {
-                let opened = opening.await;
-                opened.map_err(|error| unopened(&preference.name_in(error), &head, exposed))
-            });
-            let body = Body::stream(StreamBody::opening(
-                opening,
-                printer,
-                state.heartbeat,
-                exposed,
-                &state.shutdown,
-            ));
-            let mut response = response(EVENT_STREAM, body);
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            Ok(response)
-        }
+impl Door for OpenAiChat {
+    fn dialect(&self) -> Dialect {
+        Dialect::OpenAi
+    }
+
+    fn request(&self, body: Bytes, _headers: &HeaderMap) -> Result<ChatRequest, InvalidRequest> {
+        openai::request(body)
+    }
+
+    fn take_fields(&self, request: ChatRequest) -> Result<(ChatRequest, IsSetByField), InvalidRequest> {
+        preferred_provider::take(request)
+    }
+
+    fn reply(&self, reply: &Reply, model: &str) -> Bytes {
+        openai::print_reply(reply, stamp(), model)
+    }
+
+    fn complete(&self, body: &Bytes, model: &str) -> Bytes {
+        openai::complete(body, stamp(), model)
+    }
+
+    fn block(&self, block: &Block, model: &str) -> (u16, Bytes) {
+        openai::print_block(block, stamp(), model)
+    }
+
+    fn printer(&self, head: &Head) -> Box<dyn EventPrinter> {
+        Box::new(ChunkPrinter::new(stamp(), &head.model, head.include_usage))
+    }
+
+    fn error(&self, error: &PrintedError<'_>) -> Bytes {
+        openai::error_body(error.message, error_type(error.kind), error.param, Some(error.code))
+    }
+
+    fn error_event(&self, error: &PrintedError<'_>) -> Bytes {
+        openai::error_event(error.message, error_type(error.kind), error.param, Some(error.code))
+    }
+
+    fn heartbeat(&self) -> Bytes {
+        sse::comment(HEARTBEAT)
+    }
+
+    fn write_headers(&self, headers: &mut HeaderMap, allowances: &Allowances) {
+        limit_headers::write_openai(headers, allowances);
     }
 }
 
-fn open_stream(stream: ChatStream, printer: ChunkPrinter, state: &State) -> Response {
-    let (report, notes) = (stream.report(), stream.meta().notes.clone());
-    let body = StreamBody::new(stream, printer, state.heartbeat, state.exposed, &state.shutdown);
-    let mut response = response(EVENT_STREAM, Body::stream(body));
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    write_report_headers(headers, &report, &notes, state.exposed);
-    response
-}
-
-/// Returns the body of a stream for a request that failed, or was blocked, after the head of its response was sent.
-fn unopened(error: &Error, head: &Head, exposed: Exposed) -> Unopened {
-    let comments = error.report().map(|report| report_comments(report, &[], exposed)).unwrap_or_default();
-    let after_comments = |events: &[u8]| [&*comments, events].concat().into();
-    match error {
-        Error::Blocked(ended) if print_block(&ended.cause, head).0 == 200 => {
-            Unopened::Complete(after_comments(&block_stream(&ended.cause, head)))
-        }
-        error => Unopened::Failed(after_comments(&error::event(error, exposed))),
+impl EventPrinter for ChunkPrinter {
+    fn print(&mut self, events: &[StreamEvent], out: &mut BytesMut) {
+        Self::print(self, events, out);
     }
 }
 
-/// Returns a content-policy refusal in the form that its provider gave it. A refusal in another dialect is printed in
-/// OpenAI's, and as a stream if the client requested one.
-fn blocked(block: &Block, report: &Report, head: &Head, exposed: Exposed) -> Response {
-    let (status, body) = print_block(block, head);
-    let as_stream = head.stream && status == 200;
-    let mut response =
-        if as_stream { response(EVENT_STREAM, block_stream(block, head)) } else { response(JSON, body) };
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let headers = response.headers_mut();
-    headers.insert("x-should-retry", HeaderValue::from_static("false"));
-    write_report_headers(headers, report, &[], exposed);
-    response
-}
-
-/// Returns status and body of a block: as its provider gave them, or else as OpenAI would.
-fn print_block(block: &Block, head: &Head) -> (u16, Bytes) {
-    match &block.form {
-        BlockForm::Body { status, raw: Some(Raw { dialect: Dialect::OpenAi, bytes }) } => {
-            (*status, bytes.clone())
-        }
-        _ => openai::print_block(block, stamp(), &head.model),
+const fn error_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Type(ErrorType::InvalidRequest) => "invalid_request_error",
+        ErrorKind::Type(ErrorType::InsufficientQuota) => "insufficient_quota",
+        ErrorKind::Type(ErrorType::RateLimit) => "rate_limit_error",
+        ErrorKind::Type(ErrorType::Unavailable) => "service_unavailable_error",
+        ErrorKind::Type(ErrorType::Api) => "api_error",
+        ErrorKind::Broken => "upstream_error",
     }
-}
-
-/// Prints a block that arrived as a complete body as the equivalent stream.
-fn block_stream(block: &Block, head: &Head) -> Bytes {
-    let finish = match block.category {
-        BlockCategory::Input | BlockCategory::Output => FinishReason::ContentFilter,
-        BlockCategory::Refusal => FinishReason::Refusal,
-    };
-    let mut events = vec![StreamEvent::Started { id: None, model: None }];
-    if !block.partial.is_empty() {
-        events.push(StreamEvent::Text(block.partial.clone()));
-    }
-    events.push(StreamEvent::Blocked(block.clone()));
-    events.push(StreamEvent::Finish(finish));
-    events.extend(block.usage.map(StreamEvent::Usage));
-    events.push(StreamEvent::Done);
-    let mut printed = BytesMut::new();
-    ChunkPrinter::new(stamp(), &head.model, head.include_usage).print(&events, &mut printed);
-    printed.freeze()
 }
 
 /// Returns the current time and a random number, for answers that lack `created` or an id.

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 use fb_core::{FinishReason, StreamEvent, ToolDelta, Usage};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::print::{
     Content, Message, PrintedUsage, StopDetails, error_event, is_refusal, stop_reason, tool_id_or,
@@ -44,6 +46,8 @@ enum Kind {
     Text,
     /// The tool call with this index.
     Tool(u32),
+    /// Another block, which was forwarded.
+    Other,
 }
 
 impl EventPrinter {
@@ -68,6 +72,37 @@ impl EventPrinter {
             if self.stage != Stage::Ended {
                 self.event(event, out);
             }
+        }
+    }
+
+    /// Follows events of the dialect that were forwarded as they are, so that what is printed after them, when another target
+    /// resumes the answer, continues their blocks.
+    pub fn forward(&mut self, bytes: &[u8]) {
+        for line in bytes.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            let forwarded = line.strip_prefix(b"data:").and_then(|data| serde_json::from_slice(data).ok());
+            if let Some(forwarded) = forwarded {
+                self.follow(&forwarded);
+            }
+        }
+    }
+
+    fn follow(&mut self, Forwarded { kind, index, content_block }: &Forwarded<'_>) {
+        match &**kind {
+            "message_start" => self.stage = Stage::Started,
+            "content_block_start" => {
+                self.blocks = index.unwrap_or(self.blocks).saturating_add(1);
+                self.open = Some(match content_block.as_ref().map(|block| &*block.kind) {
+                    Some("text") => Kind::Text,
+                    Some("tool_use") => {
+                        self.calls = self.calls.saturating_add(1);
+                        Kind::Tool(self.calls - 1)
+                    }
+                    _ => Kind::Other,
+                });
+            }
+            "content_block_stop" => self.open = None,
+            "message_stop" => self.stage = Stage::Ended,
+            _ => {}
         }
     }
 
@@ -179,6 +214,22 @@ impl EventPrinter {
 
 fn write(name: &str, event: &Event<'_>, out: &mut BytesMut) {
     sse::put_event(Some(name), &print(event), out);
+}
+
+/// The parts of a forwarded event that decide how its stream goes on.
+#[derive(Deserialize)]
+struct Forwarded<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    index: Option<u32>,
+    #[serde(borrow)]
+    content_block: Option<ForwardedBlock<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ForwardedBlock<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
 }
 
 /// Fields of fb that the API does not have.

@@ -15,8 +15,21 @@ use crate::{
 /// # Errors
 /// Names the invalid field, the type of its value and what was expected.
 pub fn request(bytes: Bytes) -> Result<ChatRequest, InvalidRequest> {
+    let request = prompt(bytes)?;
+    if request.head().max_tokens.is_none() {
+        return Err(Path::Top("max_tokens").missing(MAX_TOKENS));
+    }
+    Ok(request)
+}
+
+/// Reads a body as [`request`] does, but `max_tokens` may be missing: for a count of the tokens of a prompt.
+///
+/// # Errors
+/// Names the invalid field, the type of its value and what was expected.
+pub fn prompt(bytes: Bytes) -> Result<ChatRequest, InvalidRequest> {
     let fields = raw::scan(&bytes)?;
-    let body = RawBody { dialect: Dialect::Anthropic, bytes, fields, parse: parse::chat };
+    let body =
+        RawBody { dialect: Dialect::Anthropic, bytes, fields, headers: Vec::new(), parse: parse::chat };
     Ok(ChatRequest::from_raw(head(&body)?, body))
 }
 
@@ -27,7 +40,7 @@ fn head(body: &RawBody) -> Result<Head, InvalidRequest> {
         model,
         stream: flag(body, "stream")?,
         include_usage: true,
-        max_tokens: Some(max_tokens(body)?),
+        max_tokens: max_tokens(body)?,
         tools: has_items(body, "tools")?,
     })
 }
@@ -44,13 +57,12 @@ fn check_messages(body: &RawBody) -> Result<(), InvalidRequest> {
     }
 }
 
-/// Reads the required field `max_tokens`. Zero is valid and warms the cache.
-fn max_tokens(body: &RawBody) -> Result<u32, InvalidRequest> {
-    let (path, expected) = (Path::Top("max_tokens"), "an integer of at least 0");
-    match field(body, "max_tokens")? {
-        Some(text) => path.number(text, expected),
-        None => Err(path.missing(expected)),
-    }
+const MAX_TOKENS: &str = "an integer of at least 0";
+
+/// Reads `max_tokens`. Zero is valid and warms the cache.
+fn max_tokens(body: &RawBody) -> Result<Option<u32>, InvalidRequest> {
+    let text = field(body, "max_tokens")?;
+    text.map(|text| Path::Top("max_tokens").number(text, MAX_TOKENS)).transpose()
 }
 
 #[cfg(test)]

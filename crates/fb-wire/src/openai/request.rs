@@ -52,7 +52,7 @@ pub fn take_field(request: ChatRequest, name: &str) -> Result<(ChatRequest, Opti
 
 fn scan(bytes: Bytes) -> Result<RawBody, InvalidRequest> {
     let fields = raw::scan(&bytes)?;
-    Ok(RawBody { dialect: Dialect::OpenAi, bytes, fields, parse: parse::chat })
+    Ok(RawBody { dialect: Dialect::OpenAi, bytes, fields, headers: Vec::new(), parse: parse::chat })
 }
 
 fn head(body: &RawBody) -> Result<Head, InvalidRequest> {

@@ -8,7 +8,7 @@ use super::*;
 fn body(text: &str) -> RawBody {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     let fields = scan(&bytes).unwrap();
-    RawBody { dialect: Dialect::OpenAi, bytes, fields, parse: |_| Ok(Chat::default()) }
+    RawBody { dialect: Dialect::OpenAi, bytes, fields, headers: Vec::new(), parse: |_| Ok(Chat::default()) }
 }
 
 #[track_caller]

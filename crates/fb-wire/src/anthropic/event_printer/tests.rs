@@ -307,3 +307,38 @@ fn overlapping_calls_end_in_an_error() {
         "#]],
     );
 }
+
+/// Forwarded events and printed ones form one stream: the blocks are numbered through, and none stays open.
+#[test]
+fn printed_events_continue_forwarded_ones() {
+    let forwarded = [
+        r#"{"type":"message_start","message":{"id":"msg_1","content":[]}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}"#,
+        r#"{"type":"ping"}"#,
+        "not JSON",
+    ];
+    let rest = [started(), text("on"), call(0, Some("a"), "{}"), StreamEvent::Done];
+    let (mut printer, mut out) = (EventPrinter::new("asked-for"), BytesMut::new());
+    for data in forwarded {
+        printer.forward(&crate::sse::event(Some("any"), data.as_bytes()));
+    }
+    printer.print(&rest, &mut out);
+    let lines = str::from_utf8(&out).unwrap().lines();
+    let data: Vec<&str> = lines.filter_map(|line| line.strip_prefix("data: ")).collect();
+    expect![[r#"
+        {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"on"}}
+        {"type":"content_block_stop","index":1}
+        {"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}
+        {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}
+        {"type":"content_block_stop","index":2}
+        {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}
+        {"type":"message_stop"}"#]].assert_eq(&data.join("\n"));
+
+    let (mut ended, mut out) = (EventPrinter::new("asked-for"), BytesMut::new());
+    ended.forward(b"event: message_stop\r\ndata:{\"type\":\"message_stop\"}\r\n\r\n");
+    ended.print(&rest, &mut out);
+    assert!(out.is_empty(), "nothing follows the end");
+}
