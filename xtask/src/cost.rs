@@ -8,6 +8,7 @@ mod baseline;
 mod client;
 mod measure;
 mod path;
+mod server;
 mod tls;
 
 use std::{fs, process::ExitCode};

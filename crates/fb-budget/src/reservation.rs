@@ -3,15 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use crate::{Amount, account::limited::LimitedAccount, minute::Counted, stats::TargetSlot};
-
-/// What an account has reserved for one call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
-    pub(crate) target: TargetSlot,
-    pub(crate) amount: Amount,
-    pub(crate) counted: Option<Counted>,
-}
+use crate::{Amount, account::limited::LimitedAccount, held::Held};
 
 /// The part of its tenant's limits that one call has reserved.
 ///

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::{
     body::{Body, JSON, Response, response},
-    doors::{Door, OpenAiChat, PrintedError},
+    dialects::OpenAiChat,
+    door::{Door, PrintedError},
     rejected::Rejected,
     report_headers::{Exposed, random_request_id, write_report_headers},
 };

@@ -5,6 +5,8 @@ mod auth;
 mod body;
 mod config;
 mod connection;
+mod dialects;
+mod door;
 mod doors;
 mod error;
 mod heartbeat;

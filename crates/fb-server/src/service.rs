@@ -14,7 +14,9 @@ use crate::{
     auth::ApiKeys,
     body::{Body, Response},
     config::{AdminConfig, DirectTargets, ServerConfig},
-    doors::{self, Door, OpenAiChat},
+    dialects::{self, OpenAiChat},
+    door::Door,
+    doors,
     error::{Rejection, print_in},
     origin::{Access, OriginPolicy, permit},
     rejected::{Reporter, RequestLine, set_tenant},
@@ -168,7 +170,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (state, line) = (Arc::clone(&self.state), RequestLine::of(&request));
-        let (method, door) = (line.method().clone(), doors::of(request.uri().path()));
+        let (method, door) = (line.method().clone(), dialects::of(request.uri().path()));
         ResponseFuture::new(&method, async move {
             let mut response = match state.origins.check(&request) {
                 Ok(Access::Plain) => respond_in_time(&state, request).await,
@@ -203,7 +205,7 @@ enum Endpoint<'a> {
 impl<'a> Endpoint<'a> {
     fn find(path: &'a str) -> Option<Self> {
         Some(match path {
-            "/v1/chat/completions" | "/v1/messages" => Self::Chat(doors::of(path)),
+            "/v1/chat/completions" | "/v1/messages" => Self::Chat(dialects::of(path)),
             "/v1/messages/count_tokens" => Self::CountTokens,
             "/v1/completions" | "/v1/completions/circuit" => Self::Completions,
             "/v1/models" => Self::Models,

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use tokio::task::coop::has_budget_remaining;
 
 use crate::{
-    doors::{Door, ErrorKind, EventPrinter, PrintedError},
+    door::{Door, ErrorKind, EventPrinter, PrintedError},
     heartbeat::Heartbeat,
     report_headers::{Exposed, report_comments},
     shutdown::{ENDED, Shutdown},

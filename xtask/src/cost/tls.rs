@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
-use super::measure::{Server, free_port};
+use super::server::{Server, free_port};
 use crate::{
     apt,
     process::{run, succeeds},

@@ -13,9 +13,9 @@ use crate::{
     Allowances, Amount, Limit, LimitExceeded, Limits, Moment, Standing,
     calendar::{Calendar, until_next_day, until_next_month},
     config::money,
+    held::Held,
     minute::MinuteWindow,
     request_limiter::RequestLimiter,
-    reservation::Held,
 };
 
 /// The position of a call within its request.

@@ -16,9 +16,9 @@ use super::write_ahead::{Coverage, WriteAhead};
 use crate::{
     AccountStats, Amount, Limit, Moment, Tally, Warning,
     calendar::Calendar,
+    held::Held,
     minute::{Counted, MinuteWindow},
     request_limiter::RequestLimiter,
-    reservation::Held,
     stats::TargetTallies,
 };
 

@@ -8,10 +8,10 @@ use fb::{
 use http::{HeaderValue, Request, StatusCode, header::CACHE_CONTROL};
 use tokio::time::timeout;
 
-use super::Door;
 use crate::{
     auth::Caller,
     body::{Body, EVENT_STREAM, JSON, Response, response},
+    door::Door,
     error,
     preferred_provider::IsSetByField,
     report_headers::{Exposed, report_comments, write_report_headers},

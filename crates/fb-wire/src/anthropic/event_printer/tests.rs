@@ -323,7 +323,7 @@ fn printed_events_continue_forwarded_ones() {
     let rest = [started(), text("on"), call(0, Some("a"), "{}"), StreamEvent::Done];
     let (mut printer, mut out) = (EventPrinter::new("asked-for"), BytesMut::new());
     for data in forwarded {
-        printer.forward(&crate::sse::event(Some("any"), data.as_bytes()));
+        printer.forward(&sse::event(Some("any"), data.as_bytes()));
     }
     printer.print(&rest, &mut out);
     let lines = str::from_utf8(&out).unwrap().lines();

@@ -7,8 +7,10 @@ use fb::{Allowances, Block, ChatRequest, Dialect, Head, InvalidRequest, Reply, S
 use fb_wire::{anthropic, sse};
 use http::{HeaderMap, HeaderName};
 
-use super::{Door, EventPrinter, PrintedError};
-use crate::limit_headers;
+use crate::{
+    door::{Door, EventPrinter, PrintedError},
+    limit_headers,
+};
 
 /// Anthropic's dialect.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use fb_wire::{
 };
 use http::HeaderMap;
 
-use super::{Door, ErrorKind, EventPrinter, PrintedError};
 use crate::{
+    door::{Door, ErrorKind, EventPrinter, PrintedError},
     limit_headers,
     preferred_provider::{self, IsSetByField},
 };
