@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod agents;
 mod blocks;
 mod brief;
 mod cache;

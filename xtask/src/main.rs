@@ -5,6 +5,7 @@
 mod apt;
 mod chaos;
 mod ci;
+mod claude_code;
 mod contributing;
 mod cost;
 mod deny;

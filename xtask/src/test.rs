@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) use self::results::Results;
 use self::results::Target;
 use crate::{
-    local_model,
+    claude_code, local_model,
     process::{cargo, metadata, run as run_command, shown, target_dir},
     python, slowhttptest,
 };
@@ -34,6 +34,10 @@ pub(crate) fn prepare_and_run(args: &[&str], results: &mut Results) -> Result<()
     let target = target_dir()?;
     let python = required("the Python environment", python::prepare(&target))?;
     let slow = required("slowhttptest", slowhttptest::prepare())?;
+    let agent = match claude_code::unsupported() {
+        Some(_) => None,
+        None => required("Claude Code", claude_code::prepare(&target))?,
+    };
     let unsupported = local_model::unsupported();
     let model = match &unsupported {
         Some(reason) => {
@@ -53,6 +57,9 @@ pub(crate) fn prepare_and_run(args: &[&str], results: &mut Results) -> Result<()
     tests.args(args).env("FB_BIN", target.join("debug/fb"));
     if let Some(python) = python {
         tests.env("FB_PYTHON", python);
+    }
+    if let Some(agent) = agent {
+        tests.env("FB_CLAUDE_CODE", agent);
     }
     if let Some(slow) = slow {
         tests.env("FB_SLOWHTTPTEST", slow);

@@ -31,6 +31,7 @@ pub(crate) struct SimState {
     pub(crate) log: Arc<RequestLog>,
     faults: Mutex<Faults>,
     reply: Mutex<SimReply>,
+    next_replies: Mutex<VecDeque<SimReply>>,
     /// The time at which the current fault is removed automatically.
     pub(crate) heal_at: watch::Sender<Option<Instant>>,
     /// Makes connections close after their current answer.
@@ -84,6 +85,7 @@ impl Handle {
             log: Arc::default(),
             faults: Mutex::default(),
             reply: Mutex::default(),
+            next_replies: Mutex::default(),
             heal_at: watch::Sender::default(),
             shutdown: watch::Sender::default(),
         };
@@ -149,6 +151,12 @@ impl Handle {
     /// Sets the content and speed of healthy answers from now on.
     pub fn reply(&self, reply: SimReply) {
         *self.state.reply.lock() = reply;
+    }
+
+    /// Queues the content of one healthy answer, after those already queued. Once the queue is empty, the content set by
+    /// [`reply`](Self::reply) applies again.
+    pub fn reply_next(&self, reply: SimReply) {
+        self.state.next_replies.lock().push_back(reply);
     }
 
     /// Number of inference requests received, whatever their outcome.
@@ -217,8 +225,10 @@ impl SimState {
         self.listener.reopen();
     }
 
-    pub(crate) fn current_reply(&self) -> SimReply {
-        self.reply.lock().clone()
+    /// Takes the content of the next answer. Only inference requests consume the queue.
+    pub(crate) fn take_reply(&self, inference: bool) -> SimReply {
+        let next = if inference { self.next_replies.lock().pop_front() } else { None };
+        next.unwrap_or_else(|| self.reply.lock().clone())
     }
 
     /// The fault of the next inference request, without consuming it.

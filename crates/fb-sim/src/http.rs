@@ -151,7 +151,7 @@ async fn respond(
         Some(Fault::Block(form)) => Some(form),
         _ => None,
     };
-    let answer = state.dialect.answer(request, &state.current_reply(), block);
+    let answer = state.dialect.answer(request, &state.take_reply(inference), block);
     let added = state.answer_headers(&head.headers);
     let answer = added.into_iter().fold(answer, |answer, (name, value)| answer.with_header(name, value));
     let playback = Playback::new(state.dialect, in_flight.number(), answer, fault.as_ref());

@@ -123,6 +123,7 @@ const DROPPED: &[(&str, &str)] = &[
     ("cache_control", "Ollama caches prompts by itself"),
     ("caller", "only says who called the tool"),
     ("citations", "Ollama does not cite the prompt"),
+    ("context_management", "Ollama gets the conversation whole"),
     ("defer_loading", "the tool is declared at once"),
     ("diagnostics", "only asks its provider for diagnostics"),
     ("display", "Ollama shows its thinking as it is"),

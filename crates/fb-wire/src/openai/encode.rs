@@ -67,7 +67,7 @@ const ANTHROPIC: &[(&str, Rule)] = &[
     ("caller", Rule::Drop("only says who called the tool")),
     ("citations", Rule::Drop("OpenAI does not cite the prompt")),
     ("container", Rule::Refuse("a container lives at Anthropic")),
-    ("context_management", Rule::Refuse("OpenAI does not edit the conversation")),
+    ("context_management", Rule::Drop("OpenAI gets the conversation whole")),
     ("defer_loading", Rule::Drop("the tool is declared at once")),
     ("diagnostics", Rule::Drop("only asks Anthropic for diagnostics")),
     ("display", Rule::Drop("OpenAI does not show its thinking")),

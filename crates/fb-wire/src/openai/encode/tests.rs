@@ -153,7 +153,7 @@ fn fields_of_an_anthropic_request_are_sent_noted_or_refused() {
         (r#""inference_geo":"us""#.into(), Refused("inference_geo")),
         (r#""container":"c""#.into(), Refused("container")),
         (r#""mcp_servers":[{}]"#.into(), Refused("mcp_servers")),
-        (r#""context_management":{"edits":[]}"#.into(), Refused("context_management")),
+        (r#""context_management":{"edits":[]}"#.into(), Noted("context_management")),
         (r#""a_field_of_tomorrow":1"#.into(), Refused("a_field_of_tomorrow")),
     ];
     for (field, becomes) in table {
