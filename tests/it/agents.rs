@@ -55,7 +55,8 @@ async fn claude_code_finishes_its_task_when_its_provider_dies() {
     let summary = format!("{} {} {}", result["subtype"], result["result"], result["num_turns"]);
     expect![[r#"
         "success" "Done." 3
-        calls [2, 3, 0]"#]].assert_eq(&format!("{summary}\ncalls {:?}", sims.calls()));
+        calls [2, 3, 0]"#]]
+    .assert_eq(&format!("{summary}\ncalls {:?}", sims.calls()));
     assert_eq!(std::fs::read_to_string(output).unwrap(), "the secret is 42");
 
     // What a beta of the agent adds reaches the target of its dialect as it came.
