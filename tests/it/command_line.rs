@@ -46,6 +46,33 @@ async fn check_prints_every_error_with_its_position_and_exits_with_1() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// What is printed works in a shell, and names the gateway's address and a route of the config.
+#[tokio::test]
+async fn env_prints_the_variables_of_clients() {
+    let Some(fb) = prepared("FB_BIN") else { return };
+    let dir = TempDir::new();
+    let text = "[server]\nlisten = \"0.0.0.0:4000\"\n[providers.local]\nkind = \"ollama\"\n\
+                [routes.claude]\ntargets = [{ provider = \"local\", model = \"m\" }]\n\
+                [tenants.acme]\nkey = { env = \"FB_TEST_NO_SUCH_KEY\" }\n";
+    let file = dir.write("fb.toml", text);
+    let script = r#"eval "$($0 env --config $1)" && echo "$OPENAI_BASE_URL $OPENAI_API_KEY
+$ANTHROPIC_BASE_URL $ANTHROPIC_API_KEY $ANTHROPIC_MODEL $ANTHROPIC_SMALL_FAST_MODEL""#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(&fb).arg(&file).env("FB_API_KEY", "sk-acme");
+    let output = shell.output().await.unwrap();
+    expect![[r#"
+        http://127.0.0.1:4000/v1 sk-acme
+        http://127.0.0.1:4000 sk-acme claude claude
+    "#]]
+    .assert_eq(str::from_utf8(&output.stdout).unwrap());
+
+    let mut unknown = Command::new(&fb);
+    let output = unknown.args(["env", "--route", "nothing", "--config"]).arg(&file).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error, "fb: --route nothing: no such route; expected one of: claude\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_config_providers_come_from_the_environment() {
     let Some(fb) = prepared("FB_BIN") else { return };

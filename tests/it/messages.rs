@@ -229,7 +229,7 @@ async fn same_dialect_is_carried_unchanged() {
         "messages":[{"content":[{"type":"text","text":"h\u00e9","cache_control":{"type":"ephemeral"}}],"role":"user"}]}"#;
     let response = post(&gateway, "/messages?beta=true", body).await;
     assert_eq!(response.status, 200, "{response:?}");
-    let sent = sims.backup.requests().pop().unwrap();
+    let sent = sims.backup.requests().into_iter().rfind(|request| !request.body.is_empty()).unwrap();
     assert_eq!(String::from_utf8_lossy(&sent.body), body.replace("\"claude\"", "\"claude-sonnet-4-6\""));
     let headers = ["anthropic-version", "anthropic-beta", "x-api-key"].map(|name| sent.header(name));
     assert_eq!(headers, [Some("2023-06-01"), Some("context-management-2025-06-27"), Some("sk-test")]);
@@ -282,6 +282,7 @@ fn without_id(response: &HttpResponse) -> String {
     let mut body = response.json();
     let id = body["request_id"].take();
     assert_eq!(id, response.header("x-request-id"));
+    assert_eq!(id, response.header("request-id"));
     format!("{} {body}", response.status)
 }
 

@@ -5,6 +5,7 @@
 //! and breaker intervals leave room for a busy machine.
 
 mod answers;
+mod doors;
 mod incidents;
 mod money;
 mod outages;
@@ -41,6 +42,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "stream cut, resumed", run: |fb, _| Box::pin(streams::resumed(fb)) },
     Scenario { name: "stream stalls", run: |fb, _| Box::pin(streams::stall(fb)) },
     Scenario { name: "callers leave", run: |fb, _| Box::pin(streams::cancelled(fb)) },
+    Scenario { name: "Anthropic's clients", run: |fb, _| Box::pin(doors::messages(fb)) },
     Scenario { name: "weights 70 and 30", run: |fb, _| Box::pin(routing::weighted(fb)) },
     Scenario { name: "race", run: |fb, _| Box::pin(routing::race(fb)) },
     Scenario { name: "race with a block", run: |fb, _| Box::pin(routing::race_blocked(fb)) },

@@ -128,6 +128,20 @@ impl Testbed {
         ClientResponse::read(self.send(route, &[], "What is a circuit breaker?", stream).await?).await
     }
 
+    /// Sends one request in Anthropic's dialect and reads the complete response.
+    pub(crate) async fn message(&self, stream: bool) -> anyhow::Result<ClientResponse> {
+        let body = json!({
+            "model": "default",
+            "max_tokens": 64,
+            "messages": [{ "role": "user", "content": "What is a circuit breaker?" }],
+            "stream": stream,
+        });
+        let url = format!("{}/messages", self.gateway.url);
+        let request = self.client.post(url).header("anthropic-version", "2023-06-01");
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        ClientResponse::read(request.send().await.context("the gateway did not answer")?).await
+    }
+
     /// Requests a stream, reads its first text, and disconnects. Returns the data read.
     pub(crate) async fn start_and_cancel_stream(&self) -> anyhow::Result<String> {
         let mut response = self.send("default", &[], "What is a circuit breaker?", true).await?;
@@ -351,6 +365,13 @@ impl ClientResponse {
         chunks
             .filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned()))
             .collect()
+    }
+
+    /// The concatenated text of a stream in Anthropic's dialect.
+    pub(crate) fn message_text(&self) -> String {
+        let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
+        let events = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        events.filter_map(|event| Some(event["delta"]["text"].as_str()?.to_owned())).collect()
     }
 
     pub(crate) fn has_done(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::commands::{
     backtest::{self, BacktestArgs},
     check, demo,
     drill::{self, DrillArgs},
+    env,
     eval::{self, EvalArgs},
     explain,
     plan::{self, PlanArgs},
@@ -60,6 +61,15 @@ pub enum Command {
         /// Config file.
         file: PathBuf,
     },
+    /// Print the environment variables that send OpenAI's and Anthropic's clients, and Claude Code, through the gateway.
+    Env {
+        /// Config file of the gateway [default: the default address, and the route `default`].
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Route that the clients use as their model [default: `default`, or the first one].
+        #[arg(long)]
+        route: Option<String>,
+    },
     /// Print the route and class of a request, its targets in order, and the refused ones with reasons. Calls no
     /// provider and needs no API keys.
     Plan(PlanArgs),
@@ -83,6 +93,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo { once, listen } => demo::demo(once, listen),
         Command::Explain { id, admin } => explain::explain(&id, &admin),
         Command::Check { file } => check::check(&file),
+        Command::Env { config, route } => env::env(config.as_deref(), route.as_deref()),
         Command::Plan(args) => plan::plan(&args),
         Command::Savings(args) => savings::savings(&args),
         Command::Drill(args) => drill::drill(&args),

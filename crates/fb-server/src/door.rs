@@ -54,8 +54,11 @@ pub(crate) trait Door: fmt::Debug + Send + Sync + 'static {
     /// Prints an event without content for a time of silence.
     fn heartbeat(&self) -> Bytes;
 
-    /// Adds the headers that clients of this dialect look for, to a response that has `x-request-id` already.
-    fn write_headers(&self, headers: &mut HeaderMap, allowances: &Allowances);
+    /// Adds what is left of the caller's limits.
+    fn write_limits(&self, headers: &mut HeaderMap, allowances: &Allowances);
+
+    /// Repeats `x-request-id` under the name that clients of this dialect look for, if it is another.
+    fn write_request_id(&self, _headers: &mut HeaderMap) {}
 }
 
 /// Prints the events of one answer in the dialect of a door.

@@ -185,6 +185,7 @@ where
             if door.dialect() != Dialect::OpenAi {
                 print_in(door, &mut response);
             }
+            door.write_request_id(response.headers_mut());
             state.reporter.report(&line, &response);
             response
         })
@@ -266,13 +267,13 @@ where
     let mut response = match endpoint {
         Endpoint::Chat(door) => {
             let mut response = doors::chat(door, state, request, caller).await;
-            door.write_headers(response.headers_mut(), &state.allowances(caller));
+            door.write_limits(response.headers_mut(), &state.allowances(caller));
             response
         }
         Endpoint::CountTokens => doors::count_tokens(state, request).await,
         Endpoint::Completions => {
             let mut response = doors::completions(state, request, caller).await;
-            OpenAiChat.write_headers(response.headers_mut(), &state.allowances(caller));
+            OpenAiChat.write_limits(response.headers_mut(), &state.allowances(caller));
             response
         }
         Endpoint::Models => doors::models(state, request.headers(), caller),

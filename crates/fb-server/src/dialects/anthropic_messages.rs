@@ -59,11 +59,14 @@ impl Door for AnthropicMessages {
         sse::event(Some("ping"), br#"{"type":"ping"}"#)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the API has times of day in its headers")]
-    fn write_headers(&self, headers: &mut HeaderMap, allowances: &Allowances) {
+    fn write_request_id(&self, headers: &mut HeaderMap) {
         if let Some(id) = headers.get("x-request-id").cloned() {
             headers.insert(&REQUEST_ID, id);
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the API has times of day in its headers")]
+    fn write_limits(&self, headers: &mut HeaderMap, allowances: &Allowances) {
         limit_headers::write_anthropic(headers, allowances, SystemTime::now());
     }
 }

@@ -64,7 +64,7 @@ impl Door for OpenAiChat {
         sse::comment(HEARTBEAT)
     }
 
-    fn write_headers(&self, headers: &mut HeaderMap, allowances: &Allowances) {
+    fn write_limits(&self, headers: &mut HeaderMap, allowances: &Allowances) {
         limit_headers::write_openai(headers, allowances);
     }
 }
