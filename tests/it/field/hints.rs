@@ -16,9 +16,11 @@ fn lone_target(sims: &Sims) -> String {
 async fn long_retry_after_is_kept_and_the_caller_gets_two_minutes() {
     let Some(fb) = prepared("FB_BIN") else { return };
     let sims = Sims::start().await;
-    for (seconds, advised, left) in
-        [("90", 61..=90, "reopens in 90.0 s"), ("3600", 120..=120, "reopens in 60 min")]
-    {
+    // A slow machine has less than 90 seconds left by then.
+    for (seconds, advised, left) in [
+        ("90", 61..=90, ["reopens in 90", "reopens in 8"].as_slice()),
+        ("3600", 120..=120, &["reopens in 60 min"]),
+    ] {
         sims.reset();
         let gateway = Gateway::start(&fb, &lone_target(&sims)).await;
         sims.primary.fault(Fault::status(429).with_header("retry-after", seconds));
@@ -32,7 +34,7 @@ async fn long_retry_after_is_kept_and_the_caller_gets_two_minutes() {
             assert_eq!(may_retry, wait < 120, "{seconds}: {response:?}");
         }
         assert_eq!([first.status, trial.status, again.status], [429; 3], "{again:?}");
-        assert!(again.header("x-fb-trace").contains(left), "{again:?}");
+        assert!(left.iter().any(|left| again.header("x-fb-trace").contains(left)), "{again:?}");
         // The first call, and one trial while the target rests.
         assert_eq!(sims.primary.calls(), 2, "{seconds}");
     }
