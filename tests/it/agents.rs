@@ -18,8 +18,8 @@ targets = [
 ]
 "#;
 
-/// Claude Code reads a file and writes another. The read is asked for by a target of its own dialect, which is down then;
-/// the write and the end come from one of another dialect.
+/// Claude Code reads a file and writes another. The first answer, from a target of its own dialect, requests the read; that
+/// target is down afterwards. The write and the end come from a target of another dialect.
 #[tokio::test(flavor = "multi_thread")]
 async fn claude_code_finishes_its_task_when_its_provider_dies() {
     if let Some(reason) = std::env::var_os("FB_LLAMA_UNSUPPORTED") {

@@ -14,7 +14,7 @@ use crate::preferred_provider::IsSetByField;
 
 /// A dialect of callers: how their requests are read, and how answers and errors are printed.
 pub(crate) trait Door: fmt::Debug + Send + Sync + 'static {
-    /// The dialect whose answers and events are forwarded as they arrive.
+    /// Returns the dialect. Answers and events in it are forwarded as they arrive.
     fn dialect(&self) -> Dialect;
 
     /// Reads a request with this body and these headers.

@@ -68,7 +68,7 @@ pub(crate) enum Unopened {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Nothing was returned yet, and a comment is due at once.
+    /// Nothing was returned yet, and a heartbeat is due at once.
     Beginning,
     Streaming,
     /// The error event was returned; the connection has to send it before it is closed.
@@ -97,7 +97,7 @@ impl StreamBody {
         Self { source, door, printer, state, heartbeat, exposed, shutdown, ended, waker: None }
     }
 
-    /// Returns the next output, or a comment if there was none for a while.
+    /// Returns the next output, or a heartbeat if there was none for a while.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let chunk = self.poll_chunk(cx);
         if chunk.is_ready() {

@@ -20,7 +20,7 @@ use crate::{
     process::{cargo, read, run, succeeds, target_dir},
 };
 
-/// The numbers of requests whose difference is measured. The first ones fill pools, caches and the table of known names.
+/// The measured cost is the difference between these numbers of requests. The first requests fill pools, caches and the table of known names.
 const FEW: u32 = 200;
 const MANY: u32 = 1_000;
 

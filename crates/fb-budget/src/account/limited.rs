@@ -67,7 +67,7 @@ impl LimitedAccount {
         balances.minute.as_ref().zip(self.limits.tokens_per_minute)
     }
 
-    /// Reserves an amount that was checked before under the same lock; returns its tokens in the minute window.
+    /// Reserves an amount that was checked before under the same lock; returns what was reserved.
     pub(super) fn hold(
         &self,
         balances: &mut Balances,

@@ -53,14 +53,7 @@ impl Protocol for Messages {
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream)?;
         let headers = caller_headers(call);
-        Ok(PreparedRequest {
-            uri: self.uri.clone(),
-            body,
-            headers,
-            notes,
-            hide_usage: false,
-            thinking: false,
-        })
+        Ok(PreparedRequest { headers, ..PreparedRequest::new(self.uri.clone(), body, notes) })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -67,3 +67,10 @@ pub(crate) struct PreparedRequest {
     /// The request is adapted to a model that always thinks.
     pub(crate) thinking: bool,
 }
+
+impl PreparedRequest {
+    /// Creates a request without headers of the caller, hidden token counts and adaptation.
+    pub(crate) const fn new(uri: Uri, body: BodyParts, notes: Vec<Note>) -> Self {
+        Self { uri, body, headers: Vec::new(), notes, hide_usage: false, thinking: false }
+    }
+}

@@ -29,15 +29,7 @@ impl Protocol for NativeChat {
 
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let (body, notes) = encode::prepare(call, stream, self.num_ctx)?;
-        let headers = Vec::new();
-        Ok(PreparedRequest {
-            uri: self.uri.clone(),
-            body,
-            headers,
-            notes,
-            hide_usage: false,
-            thinking: false,
-        })
+        Ok(PreparedRequest::new(self.uri.clone(), body, notes))
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -74,8 +74,8 @@ impl Protocol for ChatCompletions {
     fn prepare(&self, call: Call<'_>, stream: bool) -> Result<PreparedRequest, Refusal> {
         let prepared = encode::prepare(call, stream, self.thinking(call), self.preset)?;
         let encode::Prepared { body, notes, hide_usage, thinking } = prepared;
-        let (uri, headers) = (self.endpoint.uri(call.model)?, Vec::new());
-        Ok(PreparedRequest { uri, body, headers, notes, hide_usage, thinking })
+        let uri = self.endpoint.uri(call.model)?;
+        Ok(PreparedRequest { hide_usage, thinking, ..PreparedRequest::new(uri, body, notes) })
     }
 
     fn reply(&self, body: &Bytes) -> Result<Decoded, WireError> {

@@ -13,7 +13,7 @@ use crate::{
 
 /// `POST /v1/messages/count_tokens`: the tokens of a prompt, estimated from its length without a call.
 ///
-/// The header `x-fb-estimated` says so. A client that plans its context with it has a margin of its own.
+/// The header `x-fb-estimated` marks the answer. Clients that plan their context with the count keep a margin of their own.
 pub(crate) async fn count_tokens<B: http_body::Body<Data = Bytes>>(
     state: &State,
     request: Request<B>,
